@@ -1,0 +1,104 @@
+"""Which credentials go with a request, and which stay behind at a redirect.
+
+A URL's own user and password, a netrc entry for its host, cookies from a Netscape file, and the headers given on the
+command line or in a list. Rule: what was meant for one origin (scheme, host, port) never goes to another.
+"""
+
+import base64
+import ipaddress
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+
+from downloader.core.model import Headers
+from downloader.core.naming import origin_of
+
+_PRIVATE = re.compile(r"authori[sz]ation|cookie|token|secret|password|api-?key|auth-key", re.IGNORECASE)
+"""Header names that carry credentials, the unregistered ones included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cookie:
+    """One line of a Netscape cookie file. ``expires``: seconds since the epoch, 0 for a session cookie."""
+
+    domain: str
+    subdomains: bool
+    path: str
+    secure: bool
+    expires: float
+    name: str
+    value: str
+
+    def matches(self, scheme: str, host: str, path: str, now: float) -> bool:
+        """RFC 6265 section 5.4: domain, path, Secure and expiry."""
+        domain = self.domain.lstrip(".").lower()
+        if host != domain and not (self.subdomains and host.endswith(f".{domain}") and not _is_address(host)):
+            return False
+        prefix = self.path if self.path.endswith("/") else f"{self.path}/"
+        if path != self.path and not path.startswith(prefix):
+            return False
+        return (scheme == "https" or not self.secure) and (self.expires == 0 or self.expires > now)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Everything secret that a run was given, apart from its URLs. ``netrc``: host, user, password; host ``""`` is default."""
+
+    netrc: tuple[tuple[str, str, str], ...] = ()
+    cookies: tuple[Cookie, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Credentials({len(self.netrc)} netrc entries, {len(self.cookies)} cookies)"
+
+    def headers(self, url: str, now: float) -> Headers:
+        """Authorization and Cookie for this URL. ``now``: seconds since the epoch."""
+        found: list[tuple[str, str]] = []
+        user = _user_of(url) if "@" in url else None
+        if user is None and self.netrc:
+            user = self._netrc_entry(urlsplit(url).hostname or "")
+        if user is not None:
+            token = base64.b64encode(f"{user[0]}:{user[1]}".encode()).decode()
+            found.append(("Authorization", f"Basic {token}"))
+        if self.cookies:
+            parts = urlsplit(url)
+            host, path = parts.hostname or "", parts.path or "/"
+            pairs = [f"{c.name}={c.value}" for c in self.cookies if c.matches(parts.scheme, host, path, now)]
+            if pairs:
+                found.append(("Cookie", "; ".join(pairs)))
+        return tuple(found)
+
+    def _netrc_entry(self, host: str) -> tuple[str, str] | None:
+        by_host = {name: (user, password) for name, user, password in self.netrc}
+        return by_host.get(host) or by_host.get("")
+
+
+def _user_of(url: str) -> tuple[str, str] | None:
+    userinfo, at, _ = urlsplit(url).netloc.rpartition("@")
+    if not at:
+        return None
+    user, _, password = userinfo.partition(":")
+    return unquote(user), unquote(password)
+
+
+def without_userinfo(url: str) -> str:
+    """The URL as it is requested: its user and password go into a header, or nowhere."""
+    if "@" not in url:
+        return url
+    scheme, _, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
+
+
+def kept_at_redirect(headers: Headers, old: str, new: str) -> Headers:
+    """The headers that may follow from ``old`` to ``new``: all within one origin, else none that is a credential."""
+    if origin_of(old) == origin_of(new):
+        return headers
+    return tuple((name, value) for name, value in headers if not _PRIVATE.search(name))

@@ -1,0 +1,47 @@
+"""How many may run at once: in all, and at each host. Arithmetic only."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Slots:
+    """Counts what is in flight. ``in_all`` and ``per_host`` are at least 1."""
+
+    in_all: int
+    per_host: int
+    in_flight: int = 0
+    at_host: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def free(self) -> int:
+        """Slots left in all."""
+        return self.in_all - self.in_flight
+
+    def acquire(self, host: str) -> bool:
+        """Take a slot for this host, if there is one in all and one there."""
+        held = self.at_host.get(host, 0)
+        if self.in_flight >= self.in_all or held >= self.per_host:
+            return False
+        self.at_host[host] = held + 1
+        self.in_flight += 1
+        return True
+
+    def release(self, host: str) -> None:
+        """Give one back."""
+        held = self.at_host[host] - 1
+        if held:
+            self.at_host[host] = held
+        else:
+            del self.at_host[host]
+        self.in_flight -= 1
+
+
+def batch_size(seconds_each: float, waiting: int, lanes: int, target: float = 0.05, most: int = 64) -> int:
+    """How many Attempts to hand to one worker at a time, where handing over is costly (`processes`).
+
+    So many that a batch takes about ``target`` seconds, but never more than this worker's share of what waits, so
+    that at the end of the list no worker sits idle beside a long batch.
+    """
+    by_time = most if seconds_each <= 0 else int(target / seconds_each)
+    share = -(-waiting // max(lanes, 1))
+    return max(1, min(by_time, share, most))

@@ -1,0 +1,231 @@
+"""The values that the parts of the program hand each other.
+
+All but `Report` are frozen and picklable: they cross process boundaries. Nothing here decides anything.
+Times are in seconds, sizes in bytes, paths relative to the folder of the run with ``/`` between components.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple
+
+from downloader.errors import DownloadError, exit_code
+
+Headers = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Checksum:
+    """What a file's bytes must hash to. ``algorithm`` is hashlib's name (``sha256``), ``digest`` lower-case hex."""
+
+    algorithm: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """One wanted file.
+
+    ``out`` and ``dir`` are the wished path (empty: from the URL). ``mirrors`` are further URLs of the same bytes.
+    ``priority``: higher starts earlier, among those already read from the list. ``origin`` is where it was listed.
+    """
+
+    url: str
+    out: str = ""
+    dir: str = ""
+    mirrors: tuple[str, ...] = ()
+    headers: Headers = ()
+    checksums: tuple[Checksum, ...] = ()
+    size: int | None = None
+    priority: int = 0
+    origin: str = ""
+
+
+class Segment(NamedTuple):
+    """The bytes ``start`` to ``stop`` (exclusive; None: to the end) of a Download."""
+
+    start: int = 0
+    stop: int | None = None
+
+
+WHOLE = Segment()
+
+
+class Validator(NamedTuple):
+    """What tells one version of a file from another: a strong ETag, or a Last-Modified date. RFC 9110 section 8.8."""
+
+    etag: str = ""
+    last_modified: str = ""
+
+    @property
+    def if_range(self) -> str:
+        """The value for If-Range; empty where no resume may be tried."""
+        return self.etag or self.last_modified
+
+
+class Held(NamedTuple):
+    """What an earlier Attempt left in the part file. ``total`` is the size of the whole, where it was told."""
+
+    size: int = 0
+    validator: Validator = Validator()
+    total: int | None = None
+
+
+NOTHING_HELD = Held()
+
+
+class Existing(NamedTuple):
+    """What stands under a final name already."""
+
+    size: int
+    modified: float
+    is_folder: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try at one Segment from one URL: what the scheduler hands out.
+
+    ``source`` is the Download's first URL (a part file belongs to it, whichever mirror is asked).
+    ``fresh``: start at zero, whatever is held. ``probe``: learn the server's name for the file, take no body.
+    ``modified_since``: the time of the file that exists, for a conditional request.
+    ``repeated``: an earlier worker was lost with this Download in hand, perhaps after it had finished.
+    """
+
+    key: int
+    number: int
+    url: str
+    source: str
+    path: str
+    segment: Segment = WHOLE
+    headers: Headers = ()
+    checksums: tuple[Checksum, ...] = ()
+    size: int | None = None
+    fresh: bool = False
+    probe: bool = False
+    modified_since: float | None = None
+    repeated: bool = False
+
+
+class End(Enum):
+    """How an Attempt ended."""
+
+    COMPLETE = "complete"
+    NOT_MODIFIED = "not modified"
+    NAMED = "named"  # a probe learned the server's name for the file
+    EXISTS = "exists"  # nothing was asked: the file is there
+    RESTART = "restart"  # what was held is of no use: begin again at zero, at once
+    FAILED = "failed"
+    LOST = "lost"  # the worker died with it
+    UNSTARTED = "unstarted"  # it was never begun: costs no try
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one Attempt ended. ``received`` counts the body bytes that came over the network, ``size`` the file's bytes."""
+
+    key: int
+    end: End
+    received: int = 0
+    size: int = 0
+    elapsed: float = 0.0
+    status: int = 0
+    final_url: str = ""
+    etag: str = ""
+    path: str = ""
+    name: str = ""
+    error: DownloadError | None = None
+
+
+class Status(Enum):
+    """How a Download ended."""
+
+    DONE = "done"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How one Download ended: exactly one for each.
+
+    ``bytes`` is the size of the file, ``received`` what came over the network for it in this run, ``elapsed`` the
+    seconds its Attempts took (waiting not counted). URLs are free of credentials, except in ``download``.
+    """
+
+    url: str
+    path: str
+    status: Status
+    bytes: int = 0
+    received: int = 0
+    http_status: int = 0
+    attempts: int = 0
+    elapsed: float = 0.0
+    final_url: str = ""
+    etag: str = ""
+    reason: str = ""
+    error: DownloadError | None = None
+    download: Download | None = field(default=None, repr=False)
+
+
+@dataclass(slots=True)
+class Report:
+    """The Results of a run, counted.
+
+    ``failed`` holds the failed Results, the first ``keep_failed`` of them; ``results`` holds all where ``keep`` is set.
+    """
+
+    strategy: str = ""
+    keep: bool = True
+    keep_failed: int | None = None
+    done: int = 0
+    skipped: int = 0
+    failures: int = 0
+    bytes: int = 0
+    received: int = 0
+    elapsed: float = 0.0
+    interrupted: bool = False
+    results: list[Result] = field(default_factory=list)
+    failed: list[Result] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)
+    error_classes: set[type[DownloadError]] = field(default_factory=set)
+
+    def add(self, result: Result) -> None:
+        """Count one Result."""
+        if result.status is Status.DONE:
+            self.done += 1
+            self.bytes += result.bytes
+        elif result.status is Status.SKIPPED:
+            self.skipped += 1
+            self.reasons[f"skipped: {result.reason}"] += 1
+        else:
+            self.failures += 1
+            if result.error is not None:
+                kind, _, _ = result.error.reason.partition(":")  # what follows the colon differs from file to file
+                self.reasons[f"{type(result.error).__name__}: {kind}"] += 1
+                self.error_classes.add(type(result.error))
+            if self.keep_failed is None or len(self.failed) < self.keep_failed:
+                self.failed.append(result)
+        self.received += result.received
+        if self.keep:
+            self.results.append(result)
+
+    def extend(self, results: Iterable[Result]) -> None:
+        """Count several."""
+        for result in results:
+            self.add(result)
+
+    @property
+    def exit_code(self) -> int:
+        """What the command exits with for this run; see `downloader.errors`. It does not depend on any order."""
+        return exit_code(self.error_classes)
+
+    def raise_for_errors(self) -> None:
+        """Raise what failed: the error itself where it is one, an ExceptionGroup where there are several."""
+        errors = [result.error for result in self.failed if result.error is not None]
+        if len(errors) == 1:
+            raise errors[0]
+        if errors:
+            raise ExceptionGroup(f"{self.failures} downloads failed", errors)

@@ -1,0 +1,179 @@
+"""From a URL, a wish or a header to one safe relative path, and what a URL is called in public.
+
+Whatever comes in, what comes out stays in the folder: no separators within a component, no ``..``, no control or
+bidirectional characters, no reserved device name, no trailing dot or space, at most 255 bytes of UTF-8, NFC.
+A component never ends in the suffixes of part files, so no final name can be another file's part file.
+"""
+
+import hashlib
+import re
+import unicodedata
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+from downloader.errors import PolicyError, UsageError
+
+MAX_NAME_BYTES = 255
+MAX_EXTENSION_BYTES = 24
+PART = ".part"
+SIDECAR = ".part.meta"
+DEFAULT_NAME = "index.html"
+
+_DEVICES = frozenset(
+    {"con", "prn", "aux", "nul", "conin$", "conout$"} | {f"{device}{n}" for device in ("com", "lpt") for n in "123456789¹²³"}
+)
+_PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}")
+_UNSAFE_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
+_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
+_EXTENSION = re.compile(r"(?:\.tar)?\.[^. ]+\Z")
+_SAFE_URL = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-5]?[0-9]{1,4})?(?:/[!$-;=?-Z_a-z~%&'()*+,]*)?")
+_SECRET_KEYS = frozenset(
+    "access_token api_key apikey auth awsaccesskeyid key-pair-id password passwd secret sig signature token "
+    "x-amz-credential x-amz-security-token x-amz-signature x-goog-credential x-goog-signature".split()
+)
+
+
+def clean_url(text: str) -> str:
+    """One absolute http(s) URL, with what is not ASCII encoded and the fragment cut off. Raises UsageError."""
+    if _SAFE_URL.fullmatch(text):
+        return text
+    try:
+        parts = urlsplit(text.strip())
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise UsageError(f"not a URL: {error}", public_url(text)) from None
+    if parts.scheme not in ("http", "https"):
+        what = f"cannot fetch {parts.scheme}: URLs" if parts.scheme and "://" in text else "not a URL"
+        raise UsageError(what, public_url(text), "give an http:// or https:// URL")
+    if not host or any(ord(c) <= 32 or c in '<>"\\^`{|}\x7f' for c in parts.netloc):
+        raise UsageError("not a URL: no host in it", public_url(text))
+    try:
+        ascii_host = host if host.isascii() else host.encode("idna").decode("ascii")
+    except UnicodeError:
+        raise UsageError("not a URL: the host is not a domain name", public_url(text)) from None
+    if ":" in ascii_host:
+        ascii_host = f"[{ascii_host}]"
+    user, at, _ = parts.netloc.rpartition("@")
+    netloc = f"{quote(user, safe=_KEPT)}{at}{ascii_host}" + ("" if port is None else f":{port}")
+    query = "?" + quote(parts.query, safe=_KEPT) if parts.query else ""
+    return f"{parts.scheme}://{netloc}{quote(parts.path, safe=_KEPT)}{query}"
+
+
+_KEPT = "!#$%&'()*+,/:;=?@[]~"  # reserved characters and % stand as they came: RFC 3986 section 2.2
+
+
+def public_url(url: str) -> str:
+    """The URL as it may be shown: no user or password, and well-known secret query values masked."""
+    if "@" in url:
+        scheme, mark, rest = url.partition("://")
+        if not mark:
+            scheme, rest = "", url
+        authority, slash, path = _split_authority(rest)
+        url = f"{scheme}{mark}{authority.rpartition('@')[2]}{slash}{path}"
+    if "?" in url:
+        base, _, query = url.partition("?")
+        if any(key.lower() in _SECRET_KEYS for key, _ in parse_qsl(query, keep_blank_values=True)):
+            query = "&".join(_masked(item) for item in query.split("&"))
+        url = f"{base}?{query}"
+    return url
+
+
+def _split_authority(rest: str) -> tuple[str, str, str]:
+    end = re.search(r"[/?#]", rest)
+    return (rest, "", "") if end is None else (rest[: end.start()], end.group(), rest[end.end() :])
+
+
+def _masked(item: str) -> str:
+    key, equals, _ = item.partition("=")
+    return f"{key}=***" if equals and unquote(key).lower() in _SECRET_KEYS else item
+
+
+def host_of(url: str) -> str:
+    """``host`` or ``host:port`` of a clean URL, lower case: the unit of the limit for each host."""
+    netloc = _split_authority(url.partition("://")[2])[0]
+    return netloc.rpartition("@")[2].lower()
+
+
+def origin_of(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port (RFC 6454 section 4): what credentials are bound to."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def name_from_url(url: str) -> str:
+    """The last segment of the path, percent-decoded once and then reduced to one component; else one from the host."""
+    path = url.partition("://")[2].partition("?")[0].partition("#")[0]
+    last = path.partition("/")[2].rpartition("/")[2]
+    if _PLAIN.fullmatch(last):
+        return safe_component(last)
+    decoded = unquote(last, errors="replace").replace("\\", "/").rpartition("/")[2]
+    if decoded.strip(". ") == "":
+        return safe_component(f"{urlsplit(url).hostname}-{DEFAULT_NAME}")
+    return safe_component(decoded)
+
+
+def safe_component(text: str) -> str:
+    """One file name that no system misunderstands. Never empty, and the same again for its own result."""
+    if _PLAIN.fullmatch(text) is None:
+        text = unicodedata.normalize("NFC", text)
+        text = "".join("_" if _unsafe(char) else char for char in text).strip(" ").rstrip(". ")
+        text = text or "_"
+    else:
+        text = text.rstrip(".")
+    if text.partition(".")[0].rstrip(" ").lower() in _DEVICES:
+        text = f"_{text}"
+    if text.lower().endswith((PART, SIDECAR)):
+        text += "_"
+    return text if len(text) <= MAX_NAME_BYTES // 4 else _cut(text, "", MAX_NAME_BYTES)
+
+
+def _unsafe(char: str) -> bool:
+    return char in "/\\\0" or char in _BIDI or unicodedata.category(char) in _UNSAFE_CATEGORIES
+
+
+def wished_path(folder: str, name: str) -> str:
+    """``dir=`` and ``out=`` as one safe relative path; empty where ``name`` is. Raises PolicyError if it would leave."""
+    for text in (folder, name):
+        if text.startswith(("/", "\\", "~")) or re.match(r"[A-Za-z]:[\\/]", text):
+            raise PolicyError(f"the path is absolute: {text!r}", hint="out= and dir= are relative to --dir")
+    parts = [part for part in re.split(r"[/\\]", f"{folder}/{name}" if folder else name) if part not in ("", ".")]
+    if ".." in (part.strip(" ") for part in parts):
+        raise PolicyError(f"the path leaves the folder: {'/'.join(parts)!r}", hint="out= and dir= may not hold '..'")
+    return "/".join(safe_component(part) for part in parts)
+
+
+def with_digest(path: str, url: str, digits: int = 8) -> str:
+    """The path with a short digest of the URL before its extension: the same on every run."""
+    folder, slash, name = path.rpartition("/")
+    digest = hashlib.blake2b(url.encode(), digest_size=16).hexdigest()[:digits]
+    return f"{folder}{slash}{_cut(name, f'-{digest}', MAX_NAME_BYTES)}"
+
+
+def numbered(name: str, number: int) -> str:
+    """The name with ``.1``, ``.2``, … before its extension."""
+    return _cut(name, f".{number}", MAX_NAME_BYTES)
+
+
+def _cut(name: str, insert: str, limit: int) -> str:
+    """``insert`` before the extension, the stem shortened until all is within ``limit`` bytes; the extension is kept."""
+    found = _EXTENSION.search(name, 1)
+    extension = found.group() if found and len(found.group().encode()) <= MAX_EXTENSION_BYTES else ""
+    stem = name[: len(name) - len(extension)] if extension else name
+    room = limit - len(insert.encode()) - len(extension.encode())
+    if len(stem.encode()) > room:
+        stem = stem.encode()[:room].decode(errors="ignore")
+    return (stem + insert + extension) if insert or extension else (stem.rstrip(". ") or "_")
+
+
+def part_names(name: str) -> tuple[str, str]:
+    """The names of the part file and of its sidecar, beside the target, within 255 bytes."""
+    if len(name) + len(SIDECAR) > MAX_NAME_BYTES // 4 and len(name.encode()) + len(SIDECAR) > MAX_NAME_BYTES:
+        digest = hashlib.blake2b(name.encode(), digest_size=8).hexdigest()
+        name = f"{name.encode()[: MAX_NAME_BYTES - 40].decode(errors='ignore')}~{digest}"
+    return name + PART, name + SIDECAR
+
+
+def printable(text: str) -> str:
+    """Text from the network as it may reach a terminal: control, bidirectional and invisible characters escaped."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c if c.isprintable() and c not in _BIDI else c.encode("unicode_escape", "replace").decode() for c in text)

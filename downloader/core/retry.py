@@ -1,0 +1,35 @@
+"""Is this worth another try, and after how long."""
+
+from dataclasses import dataclass
+
+from downloader.errors import DownloadError, IntegrityError
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """``retries``: tries after the first. ``wait``: the first backoff; ``longest_wait`` caps it; seconds.
+
+    ``max_retry_after`` caps what a server may ask for with Retry-After, seconds.
+    """
+
+    retries: int = 5
+    wait: float = 0.5
+    longest_wait: float = 60.0
+    max_retry_after: float = 120.0
+
+    def backoff(self, tries: int, chance: float, retry_after: float | None = None) -> float:
+        """Seconds until the next try, after ``tries`` of them: exponential with full jitter, or what the server asked for.
+
+        ``chance`` is uniform in [0, 1). Full jitter: Brooker, "Exponential Backoff And Jitter" (AWS, 2015).
+        """
+        if retry_after is not None:
+            return min(retry_after, self.max_retry_after)
+        return chance * min(self.longest_wait, self.wait * 2.0 ** min(tries - 1, 30))
+
+    def allows(self, error: DownloadError, tries: int, mismatches: int) -> bool:
+        """May there be another try? ``mismatches``: how often the finished file had the wrong checksum; once is forgiven."""
+        if tries > self.retries:
+            return False
+        if isinstance(error, IntegrityError):
+            return mismatches <= 1
+        return error.retryable

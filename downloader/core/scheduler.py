@@ -1,0 +1,374 @@
+"""Which Attempt starts next, and what an Outcome leads to.
+
+The scheduler reads the list lazily (`window` Downloads ahead, so that one busy host does not hide the others behind it),
+names each file, hands out Attempts as slots allow, and turns each Outcome into a Result or a further Attempt. It alone
+knows about order, priorities, limits for each host, mirrors, retries and their waiting, and names already taken.
+
+Pure: `now` and `chance` come in, values go out. A driver calls, from one thread::
+
+    take(now, most) -> list[Attempt]     they share one slot, and are to run one after the other
+    settle(outcome, now, chance)         exactly once for each Attempt taken
+    results() -> list[Result]            what has ended since the last call
+    wake_at                              when a waiting retry falls due
+    finished                             nothing is left, and nothing is under way
+
+A Source may yield None: nothing to read at the moment, ask again.
+"""
+
+import heapq
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from downloader.core.limits import Slots
+from downloader.core.model import Attempt, Checksum, Download, End, Outcome, Result, Status
+from downloader.core.naming import host_of, name_from_url, public_url, safe_component, wished_path, with_digest
+from downloader.core.retry import RetryPolicy
+from downloader.errors import (
+    AuthError,
+    DownloadError,
+    HTTPStatusError,
+    IntegrityError,
+    NetworkError,
+    PolicyError,
+    ProtocolError,
+    TLSError,
+    WorkerError,
+)
+
+_ANOTHER_SERVER_MAY_HELP = (NetworkError, TLSError, AuthError, ProtocolError, HTTPStatusError)
+POLL = 0.05
+"""Seconds until a Source that had nothing is asked again."""
+
+
+@dataclass(slots=True)
+class _Lease:
+    """One slot at one host, held until the last of the Attempts that share it has been settled."""
+
+    host: str
+    left: int
+
+
+@dataclass(slots=True, eq=False)
+class _Entry:
+    """A Download under way: what has been tried, and what it cost."""
+
+    key: int
+    download: Download
+    path: str
+    urls: list[str]
+    named: bool
+    checksums: tuple[Checksum, ...]
+    tries: int = 0
+    number: int = 0
+    turn: int = 0
+    mismatches: int = 0
+    fresh: bool = False
+    repeated: bool = False
+    received: int = 0
+    elapsed: float = 0.0
+    lease: _Lease | None = None
+
+    @property
+    def url(self) -> str:
+        return self.urls[self.turn % len(self.urls)]
+
+    def __lt__(self, other: "_Entry") -> bool:
+        mine, theirs = -self.download.priority, -other.download.priority
+        return mine < theirs or (mine == theirs and self.key < other.key)
+
+
+@dataclass(slots=True)
+class _Names:
+    """The paths given out in this run, as 64-bit hashes: path to URL. Some 100 bytes for each file of the list."""
+
+    taken: dict[int, int] = field(default_factory=dict)
+
+    def claim(self, path: str, url: str) -> str | None:
+        """The path for this URL: itself, or with a digest of the URL; None where this very URL has one already."""
+        owner = hash(url)
+        for digits in (0, 8, 16, 32):
+            candidate = with_digest(path, url, digits) if digits else path
+            holder = self.taken.get(hash(candidate))
+            if holder is None:
+                self.taken[hash(candidate)] = owner
+                return candidate
+            if holder == owner:
+                return None
+        raise PolicyError(f"no free name for {path!r}", public_url(url))
+
+
+class Scheduler:
+    """See the module. ``sums``: checksums by path or by bare name. ``probe``: ask the server for each name first."""
+
+    def __init__(
+        self,
+        source: Iterator[Download | None],
+        slots: Slots,
+        retry: RetryPolicy,
+        *,
+        sums: Mapping[str, Checksum] | None = None,
+        probe: bool = False,
+        fail_fast: bool = False,
+        window: int = 1024,
+    ) -> None:
+        self._source = source
+        self._slots = slots
+        self._retry = retry
+        self._sums = sums or {}
+        self._probe = probe
+        self._fail_fast = fail_fast
+        self._window = max(window, 2 * slots.in_all)
+        self._names = _Names()
+        self._ready: dict[str, list[_Entry]] = {}
+        self._turns: deque[str] = deque()  # hosts that have something ready; each at most once
+        self._listed: set[str] = set()
+        self._waiting: list[tuple[float, int, _Entry]] = []
+        self._running: dict[int, _Entry] = {}
+        self._buffered = 0
+        self._results: list[Result] = []
+        self._exhausted = False
+        self._ask_again: float | None = None
+        self.stopped = False
+        self.read = 0
+
+    @property
+    def in_flight(self) -> int:
+        """Attempts taken and not yet settled."""
+        return len(self._running)
+
+    @property
+    def waiting(self) -> int:
+        """Downloads read from the list and ready to start."""
+        return self._buffered
+
+    @property
+    def finished(self) -> bool:
+        """Nothing is left to do, or the run was stopped and all that ran has ended."""
+        if self._running:
+            return False
+        return self.stopped or (self._exhausted and not self._buffered and not self._waiting)
+
+    @property
+    def complete(self) -> bool:
+        """Every Download of the list has its Result."""
+        return self._exhausted and not (self._running or self._buffered or self._waiting)
+
+    @property
+    def wake_at(self) -> float | None:
+        """When something may be startable that is not now: the next retry, or a Source that had nothing."""
+        times = [time for time in (self._ask_again, self._waiting[0][0] if self._waiting else None) if time is not None]
+        return min(times, default=None)
+
+    def stop(self) -> None:
+        """Start nothing more."""
+        self.stopped = True
+
+    def results(self) -> list[Result]:
+        """The Results since the last call, in order of completion."""
+        results, self._results = self._results, []
+        return results
+
+    def take(self, now: float, most: int = 1) -> list[Attempt]:
+        """Up to ``most`` Attempts for one host, to be run one after the other in one slot. Empty: none may start now."""
+        if self.stopped:
+            return []
+        while self._waiting and self._waiting[0][0] <= now:
+            self._enqueue(heapq.heappop(self._waiting)[2])
+        self._refill(now)
+        while self._turns and self._slots.free > 0:
+            host = self._turns.popleft()
+            self._listed.discard(host)
+            queue = self._ready[host]
+            if not self._slots.acquire(host):
+                continue  # its turn comes back when a slot there is released
+            entries = [heapq.heappop(queue) for _ in range(min(most, len(queue)))]
+            self._buffered -= len(entries)
+            self._list(host)
+            lease = _Lease(host, len(entries))
+            return [self._start(entry, lease) for entry in entries]
+        return []
+
+    def _start(self, entry: _Entry, lease: _Lease) -> Attempt:
+        entry.lease = lease
+        entry.number += 1
+        entry.tries += 1
+        self._running[entry.key] = entry
+        download = entry.download
+        return Attempt(
+            key=entry.key,
+            number=entry.number,
+            url=entry.url,
+            source=download.url,
+            path=entry.path,
+            headers=download.headers,
+            checksums=entry.checksums,
+            size=download.size,
+            fresh=entry.fresh,
+            probe=not entry.named,
+            repeated=entry.repeated,
+        )
+
+    def _list(self, host: str) -> None:
+        queue = self._ready.get(host)
+        if queue:
+            if host not in self._listed:
+                self._listed.add(host)
+                self._turns.append(host)
+        elif queue is not None:
+            del self._ready[host]
+
+    def _enqueue(self, entry: _Entry) -> None:
+        host = host_of(entry.url)
+        heapq.heappush(self._ready.setdefault(host, []), entry)
+        self._buffered += 1
+        self._list(host)
+
+    def _refill(self, now: float) -> None:
+        if self._exhausted or (self._ask_again is not None and now < self._ask_again):
+            return
+        self._ask_again = None
+        room = 32  # at a time, so that the first Attempt need not wait for a full window
+        while self._buffered < self._window and len(self._waiting) < 16 * self._window and (room > 0 or not self._turns):
+            room -= 1
+            try:
+                download = next(self._source)
+            except StopIteration:
+                self._exhausted = True
+                return
+            if download is None:
+                self._ask_again = now + POLL
+                return
+            self._admit(download)
+            if self.stopped:
+                return
+
+    def _admit(self, download: Download) -> None:
+        key, self.read = self.read, self.read + 1
+        try:
+            wished = wished_path(download.dir, download.out) if download.out else ""
+            named = bool(wished) or not self._probe
+            path = wished or self._default_path(download)
+            claimed = self._names.claim(path, download.url) if named else path
+        except DownloadError as error:
+            located = type(error)(error.reason, public_url(download.url), error.hint)
+            self._end(_Entry(key, download, "", [download.url], True, ()), Status.FAILED, error=located)
+            return
+        entry = _Entry(key, download, claimed or path, [download.url, *download.mirrors], named, download.checksums)
+        if claimed is None:
+            self._end(entry, Status.SKIPPED, reason="duplicate")
+            return
+        self._add_sums(entry)
+        self._enqueue(entry)
+
+    @staticmethod
+    def _default_path(download: Download) -> str:
+        name = name_from_url(download.url)
+        return wished_path(download.dir, name) if download.dir else name
+
+    def _add_sums(self, entry: _Entry) -> None:
+        if self._sums and entry.named:
+            known = self._sums.get(entry.path) or self._sums.get(entry.path.rpartition("/")[2])
+            if known is not None and known not in entry.checksums:
+                entry.checksums += (known,)
+
+    def settle(self, outcome: Outcome, now: float, chance: float) -> None:
+        """What an Outcome leads to: a Result, a further Attempt at once, or one after a wait. ``chance`` in [0, 1)."""
+        entry = self._running.pop(outcome.key)
+        lease, entry.lease = entry.lease, None
+        assert lease is not None  # noqa: S101 - an entry in _running has one
+        lease.left -= 1
+        if lease.left == 0:
+            self._slots.release(lease.host)
+            self._list(lease.host)
+        entry.received += outcome.received
+        entry.elapsed += outcome.elapsed
+        match outcome.end:
+            case End.COMPLETE:
+                self._end(entry, Status.DONE, outcome)
+            case End.EXISTS | End.NOT_MODIFIED:
+                self._end(entry, Status.SKIPPED, outcome, reason=outcome.end.value)
+            case End.NAMED:
+                self._name(entry, outcome)
+            case End.UNSTARTED:
+                entry.number -= 1
+                entry.tries -= 1
+                self._again(entry)
+            case End.INTERRUPTED:
+                self._end(entry, Status.FAILED, outcome, error=outcome.error)
+            case End.RESTART:
+                entry.fresh = True
+                entry.tries -= 1  # what follows is the try that counts, and it cannot end like this again
+                self._again(entry)
+            case End.LOST | End.FAILED:
+                self._failed(entry, outcome, now, chance)
+
+    def _name(self, entry: _Entry, outcome: Outcome) -> None:
+        entry.named = True
+        entry.tries -= 1
+        folder = entry.path.rpartition("/")[0]
+        base = outcome.name.replace("\\", "/").rpartition("/")[2]
+        name = safe_component(base) if base.strip(". ") else entry.path.rpartition("/")[2]
+        path = f"{folder}/{name}" if folder else name
+        claimed = self._names.claim(path, entry.download.url)
+        entry.path = claimed or path
+        if claimed is None:
+            self._end(entry, Status.SKIPPED, reason="duplicate")
+            return
+        self._add_sums(entry)
+        self._again(entry)
+
+    def _failed(self, entry: _Entry, outcome: Outcome, now: float, chance: float) -> None:
+        error = outcome.error or WorkerError("the worker process died", public_url(entry.url))
+        entry.repeated |= outcome.end is End.LOST
+        entry.fresh = False
+        if isinstance(error, IntegrityError):
+            entry.mismatches += 1
+            entry.fresh = True
+        if self._retry.allows(error, entry.tries, entry.mismatches):
+            wait = 0.0
+            if not isinstance(error, IntegrityError | WorkerError):
+                wait = self._retry.backoff(entry.tries, chance, getattr(error, "retry_after", None))
+            entry.turn += 1
+            self._again(entry, now, wait)
+        elif len(entry.urls) > 1 and isinstance(error, _ANOTHER_SERVER_MAY_HELP):
+            entry.urls.remove(entry.url)  # this mirror is of no use; the others get their tries
+            entry.tries = min(entry.tries, self._retry.retries)
+            self._again(entry)
+        else:
+            self._end(entry, Status.FAILED, outcome, error=error)
+
+    def _again(self, entry: _Entry, now: float = 0.0, wait: float = 0.0) -> None:
+        if wait > 0:
+            heapq.heappush(self._waiting, (now + wait, entry.key, entry))
+        else:
+            self._enqueue(entry)
+
+    def _end(
+        self, entry: _Entry, status: Status, outcome: Outcome | None = None, *, reason: str = "", error: DownloadError | None = None
+    ) -> None:
+        if status is Status.FAILED and self._fail_fast:
+            self.stop()
+        self._results.append(
+            Result(
+                url=public_url(entry.download.url),
+                path=(outcome.path if outcome is not None and outcome.path else entry.path),
+                status=status,
+                bytes=outcome.size if outcome is not None and status is Status.DONE else 0,
+                received=entry.received,
+                http_status=outcome.status if outcome is not None else 0,
+                attempts=entry.number,
+                elapsed=entry.elapsed,
+                final_url=outcome.final_url if outcome is not None else "",
+                etag=outcome.etag if outcome is not None else "",
+                reason=reason,
+                error=error,
+                download=self._to_repeat(entry) if status is Status.FAILED else None,
+            )
+        )
+
+    def _to_repeat(self, entry: _Entry) -> Download:
+        """The Download as a later list should say it: with its path, where this list alone would not lead to it again."""
+        if entry.download.out or entry.path in ("", self._default_path(entry.download)):
+            return entry.download
+        return replace(entry.download, out=entry.path, dir="")

@@ -1,0 +1,330 @@
+"""The state machine of one Attempt: what to ask, what the answer means, when the body is complete.
+
+A driver calls it in this order, and does what it says::
+
+    request() -> Request         send this
+    on_head(head, …) -> Move     FOLLOW: ask again (a redirect) · BODY: write from `offset` · STOP: there is an outcome
+    on_data(count, now)          for each piece of body; raises when there is too much, or too little for too long
+    on_end()                     the body ended as its framing said; raises when that was too early
+    outcome(End.COMPLETE, …)
+
+What an answer means (RFC 9110; `docs/answers.md` has the same table for readers):
+
+| answer | asked with Range | meaning |
+| --- | --- | --- |
+| 200 | either | the whole file: begin at zero |
+| 206, Content-Range starts where we asked, total and validator agree | yes | goes on from there |
+| 206, anything else | yes | begin again at zero |
+| 206 | no | ProtocolError |
+| 416, ``*/N`` and N is what we hold, validator agrees | yes | complete already |
+| 416, anything else | yes | begin again at zero |
+| 304 | conditional | the file is still good |
+| 301, 302, 303, 307, 308 | either | follow, at most `max_redirects` times |
+| 401, 403, 407 | either | AuthError |
+| other 1xx, 2xx and 3xx | either | ProtocolError |
+| other | either | HTTPStatusError; `downloader.core.retry` decides about another try |
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from urllib.parse import urljoin
+
+from downloader.core import headers as h
+from downloader.core.credentials import Credentials, kept_at_redirect, without_userinfo
+from downloader.core.model import NOTHING_HELD, Attempt, Checksum, End, Headers, Held, Outcome, Validator
+from downloader.core.naming import clean_url, public_url
+from downloader.errors import (
+    AuthError,
+    DownloadError,
+    HTTPStatusError,
+    IntegrityError,
+    NetworkError,
+    PolicyError,
+    ProtocolError,
+    UsageError,
+)
+
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+AUTH_STATUS = frozenset({401, 403, 407})
+AUTH_HINTS = {
+    401: "give a user with --netrc, or a header with -H",
+    403: "the server refuses these credentials",
+    407: "the proxy wants a user and password: --proxy http://user:password@host:port",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TransferPolicy:
+    """What holds for every Attempt of a run. Picklable. Times in seconds, speeds in bytes a second; 0 turns a limit off."""
+
+    headers: Headers = ()
+    credentials: Credentials = Credentials()
+    max_redirects: int = 10
+    allow_downgrade: bool = False
+    timeout: float = 0.0
+    low_speed_limit: int = 1
+    low_speed_time: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A GET to send, with exactly these headers."""
+
+    url: str
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Status and header lines of an answer, the lines as they came."""
+
+    status: int
+    headers: Headers
+
+
+class Move(Enum):
+    """What the driver does after a head."""
+
+    FOLLOW = "follow"
+    BODY = "body"
+    STOP = "stop"
+
+
+class SpeedGate:
+    """Notices a stall: fewer than ``limit`` bytes a second over ``window`` seconds. Times come in as arguments."""
+
+    __slots__ = ("_bytes", "_limit", "_since", "_window")
+
+    def __init__(self, limit: int, window: float, now: float) -> None:
+        self._limit = limit
+        self._window = window
+        self._since = now
+        self._bytes = 0
+
+    def stalled(self, count: int, now: float) -> bool:
+        """Count bytes that came by ``now``; True when a whole window has passed with too few."""
+        self._bytes += count
+        if now - self._since < self._window:
+            return False
+        slow = self._bytes < self._limit * (now - self._since)
+        self._since, self._bytes = now, 0
+        return slow and self._window > 0
+
+
+class Transfer:
+    """One Attempt, from its first request to its Outcome. ``held``: what the part file has already; ``wall``: epoch seconds."""
+
+    __slots__ = (
+        "_gate",
+        "_headers",
+        "_policy",
+        "_wall",
+        "attempt",
+        "decided",
+        "digests",
+        "expected",
+        "held",
+        "last_modified",
+        "name",
+        "offset",
+        "public",
+        "received",
+        "redirects",
+        "resuming",
+        "retry_after",
+        "size",
+        "status",
+        "total",
+        "url",
+        "validator",
+    )
+
+    def __init__(self, attempt: Attempt, policy: TransferPolicy, held: Held, now: float, wall: float) -> None:
+        self.attempt = attempt
+        self._policy = policy
+        self._wall = wall
+        self._headers: Headers = policy.headers + attempt.headers
+        self._gate = SpeedGate(policy.low_speed_limit, policy.low_speed_time, now)
+        self.held = NOTHING_HELD if attempt.fresh or attempt.probe else held
+        self.resuming = self.held.size > 0 and bool(self.held.validator.if_range)
+        self.url = attempt.url
+        self.public = public_url(attempt.url)
+        self.redirects = 0
+        self.status = 0
+        self.offset = 0
+        self.size = 0
+        self.received = 0
+        self.expected: int | None = None
+        self.total: int | None = None
+        self.validator = Validator()
+        self.last_modified: float | None = None
+        self.digests: tuple[Checksum, ...] = ()
+        self.retry_after: float | None = None
+        self.name = ""
+        self.decided = End.FAILED
+
+    def request(self) -> Request:
+        """What to send next: the first request, or the one after a redirect."""
+        lines = {"accept": ("Accept", "*/*"), "accept-encoding": ("Accept-Encoding", "identity")}
+        for name, value in self._headers:
+            lines[name.lower()] = (name, value)
+        for name, value in self._policy.credentials.headers(self.url, self._wall):
+            lines.setdefault(name.lower(), (name, value))
+        if self.attempt.probe:
+            lines["range"] = ("Range", "bytes=0-0")
+        elif self.resuming:
+            lines["range"] = ("Range", f"bytes={self.attempt.segment.start + self.held.size}-{self._last()}")
+            lines["if-range"] = ("If-Range", self.held.validator.if_range)
+        elif self.attempt.modified_since is not None:
+            lines["if-modified-since"] = ("If-Modified-Since", h.format_http_date(self.attempt.modified_since))
+        return Request(without_userinfo(self.url), tuple(lines.values()))
+
+    def _last(self) -> str:
+        return "" if self.attempt.segment.stop is None else str(self.attempt.segment.stop - 1)
+
+    def on_head(self, head: Head) -> Move:
+        """What this answer means. Raises DownloadError where it means that the Attempt has failed."""
+        self.status = head.status
+        fields = h.read_fields(head.headers)
+        if head.status in REDIRECTS and fields.location:
+            return self._redirect(fields.location)
+        if self.attempt.probe and head.status in (200, 206, 416):
+            self.name = h.disposition_name(fields.disposition)
+            return self._decide(End.NAMED)
+        if head.status == 200:
+            return self._whole(fields)
+        if head.status == 206 and self.resuming:
+            return self._rest(fields)
+        if head.status == 416 and self.resuming:
+            return self._unsatisfied(fields)
+        if head.status == 304 and self.attempt.modified_since is not None and not self.resuming:
+            return self._decide(End.NOT_MODIFIED)
+        raise self._refusal(fields)
+
+    def _decide(self, end: End) -> Move:
+        self.decided = end
+        return Move.STOP
+
+    def _redirect(self, location: str) -> Move:
+        self.redirects += 1
+        if self.redirects > self._policy.max_redirects:
+            raise ProtocolError(f"more than {self._policy.max_redirects} redirects", self.public)
+        try:
+            target = clean_url(urljoin(self.url, location))
+        except UsageError as error:
+            raise PolicyError(f"redirected to what is no http(s) URL: {error.url}", self.public) from None
+        except ValueError:
+            raise ProtocolError("redirected to what is no URL", self.public) from None
+        if self.url.startswith("https:") and target.startswith("http:") and not self._policy.allow_downgrade:
+            raise PolicyError("redirected from https to http", self.public, "allow it with --allow-downgrade")
+        self._headers = kept_at_redirect(self._headers, self.url, target)
+        self.url = target
+        return Move.FOLLOW
+
+    def _whole(self, fields: h.Fields) -> Move:
+        self.resuming = False
+        self.offset = 0
+        self._describe(fields, whole=True)
+        self.total = self.expected = fields.length
+        self._check_total()
+        return Move.BODY
+
+    def _rest(self, fields: h.Fields) -> Move:
+        span = h.content_range(fields.content_range)
+        start = self.attempt.segment.start + self.held.size
+        told = h.validator(fields)
+        if (
+            span is None
+            or span.start != start
+            or span.stop is None
+            or (None not in (span.total, self.held.total) and span.total != self.held.total)
+            or (fields.length is not None and fields.length != span.stop - start)
+            or self._changed(told, fields)
+        ):
+            return self._decide(End.RESTART)
+        self._describe(fields, whole=False)
+        self.validator = self.held.validator
+        self.offset = self.held.size
+        self.expected = span.stop - start
+        self.total = span.total if span.total is not None else self.held.total
+        self._check_total()
+        return Move.BODY
+
+    def _changed(self, told: Validator, fields: h.Fields) -> bool:
+        held = self.held.validator
+        if held.etag:
+            return bool(fields.etag) and told.etag != held.etag
+        return bool(fields.last_modified) and fields.last_modified != held.last_modified
+
+    def _unsatisfied(self, fields: h.Fields) -> Move:
+        span = h.content_range(fields.content_range)
+        held = self.held.size
+        agreed = self.held.total == held or (bool(fields.etag) and fields.etag == self.held.validator.etag)
+        if span is None or span.start is not None or span.total != held or not agreed or self._changed(h.validator(fields), fields):
+            return self._decide(End.RESTART)
+        self._describe(fields, whole=False)
+        self.validator = self.held.validator
+        self.size = held
+        return self._decide(End.COMPLETE)
+
+    def _describe(self, fields: h.Fields, whole: bool) -> None:
+        self.validator = h.validator(fields)
+        moment = fields.last_modified or self.held.validator.last_modified
+        self.last_modified = h.http_date(moment) if moment else None
+        self.digests = self.attempt.checksums
+        if fields.repr_digest or fields.content_digest or fields.digest:
+            known = {checksum.algorithm for checksum in self.digests}
+            self.digests += tuple(d for d in h.digests(fields, whole) if d.algorithm not in known)
+
+    def _check_total(self) -> None:
+        wanted = self.attempt.size
+        if wanted is not None and self.total is not None and self.total != wanted:
+            raise IntegrityError(f"the size is wrong: {self.total} bytes, not {wanted}", self.public)
+
+    def _refusal(self, fields: h.Fields) -> DownloadError:
+        if self.status in AUTH_STATUS:
+            return AuthError(self.status, self.public, AUTH_HINTS[self.status])
+        if self.status >= 400:
+            now = (h.http_date(fields.date) if fields.date else None) or self._wall
+            self.retry_after = h.retry_after(fields.retry_after, now)
+            return HTTPStatusError(self.status, self.public, "", self.retry_after)
+        return ProtocolError(f"an answer that fits no request of ours: HTTP {self.status}", self.public)
+
+    def begin_body(self, now: float) -> None:
+        """The body begins: from here on its speed counts."""
+        self.size = self.offset
+        self._gate = SpeedGate(self._policy.low_speed_limit, self._policy.low_speed_time, now)
+
+    def on_data(self, count: int, now: float) -> None:
+        """Count a piece of body. Raises ProtocolError for more than was announced, NetworkError for a stall."""
+        self.received += count
+        self.size += count
+        if self.expected is not None and self.received > self.expected:
+            raise ProtocolError(f"more than the announced bytes: {self.expected}", self.public)
+        if self._gate.stalled(count, now):
+            raise NetworkError("too slow", self.public, "see --low-speed-limit and --low-speed-time")
+
+    def on_end(self) -> None:
+        """The body is over. Raises NetworkError where that was too early, IntegrityError for another size than was known."""
+        missing = self.expected is not None and self.received < self.expected
+        if missing or (self.total is not None and self.size < self.total):
+            raise NetworkError(f"truncated: {self.size} of {self.total or self.expected} bytes", self.public)
+        if self.attempt.size is not None and self.size != self.attempt.size:
+            raise IntegrityError(f"the size is wrong: {self.size} bytes, not {self.attempt.size}", self.public)
+        self.decided = End.COMPLETE
+
+    def outcome(self, elapsed: float, path: str = "", error: DownloadError | None = None) -> Outcome:
+        """The Outcome, once it is decided; or the one that ``error`` makes of it. ``elapsed`` in seconds."""
+        return Outcome(
+            key=self.attempt.key,
+            end=self.decided if error is None else End.FAILED,
+            received=self.received,
+            size=self.size,
+            elapsed=elapsed,
+            status=self.status,
+            final_url=public_url(self.url) if self.redirects else self.public,
+            etag=self.validator.etag,
+            path=path or self.attempt.path,
+            name=self.name,
+            error=error,
+        )

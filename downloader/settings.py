@@ -1,0 +1,221 @@
+"""Every setting of a run: its type, default, bounds and one line of explanation, said once.
+
+The command's flags, the environment (``DL_RETRY_WAIT``), the TOML file and the library's keywords all come from the
+fields of `Settings`. Flags over environment over file over default; `Layers` remembers where each value came from.
+"""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import msgspec
+from msgspec import Meta
+
+from downloader.errors import UsageError
+
+PREFIX = "DL_"
+FILE_NAME = "downloader.toml"
+OnExists = Literal["skip", "overwrite", "rename", "fail", "refresh"]
+Progress = Literal["auto", "bar", "plain", "json", "none"]
+
+
+def _about(text: str, short: str = "", unit: str = "", **bounds: Any) -> Meta:
+    return Meta(description=text, extra={"short": short, "unit": unit}, **bounds)
+
+
+class Settings(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_fields=True, kw_only=True):
+    """What a run is told. Times in seconds, sizes in bytes; an empty text means unset; 0 turns a limit off."""
+
+    strategy: Annotated[str, _about("the concurrency model; see `dl strategies`", "-s", "NAME")] = "async"
+    dir: Annotated[str, _about("the folder that files go into; made if missing", "-d", "DIR")] = "."
+    jobs: Annotated[int, _about("in flight at most, in all; 0: the strategy's own default", "-j", "N", ge=0)] = 0
+    per_host: Annotated[int, _about("in flight at most at one host", "", "N", ge=1)] = 32
+    retries: Annotated[int, _about("tries after the first", "-r", "N", ge=0)] = 5
+    retry_wait: Annotated[float, _about("the first backoff; it doubles from try to try", "", "S", ge=0)] = 0.5
+    max_retry_after: Annotated[float, _about("the longest wait that a server may ask for", "", "S", ge=0)] = 120.0
+    connect_timeout: Annotated[float, _about("for a connection to be made", "", "S", gt=0)] = 15.0
+    timeout: Annotated[float, _about("for one attempt as a whole; 0: no limit", "", "S", ge=0)] = 0.0
+    low_speed_limit: Annotated[int, _about("slower than this is a stall, bytes a second", "", "BYTES", ge=0)] = 1
+    low_speed_time: Annotated[float, _about("for this long", "", "S", gt=0)] = 30.0
+    on_exists: Annotated[OnExists, _about("what to do where the file is there already")] = "skip"
+    content_disposition: Annotated[bool, _about("let the server name the file (asks it once more)")] = False
+    mtime: Annotated[bool, _about("give files the server's time")] = True
+    header: Annotated[tuple[str, ...], _about("send this header too; may be repeated", "-H", "'K: V'")] = ()
+    user_agent: Annotated[str, _about("how to introduce ourselves; empty: downloader/VERSION", "", "S")] = ""
+    netrc: Annotated[bool, _about("take users and passwords from ~/.netrc")] = False
+    netrc_file: Annotated[str, _about("… from this file", "", "FILE")] = ""
+    cookies: Annotated[str, _about("send cookies from this file (Netscape format)", "", "FILE")] = ""
+    proxy: Annotated[str, _about("http://, https:// or socks5://; empty: from the environment", "", "URL")] = ""
+    cacert: Annotated[str, _about("trust the certificates in this file", "", "FILE")] = ""
+    cert: Annotated[str, _about("our own certificate", "", "FILE")] = ""
+    key: Annotated[str, _about("its private key, where it is not in the same file", "", "FILE")] = ""
+    insecure: Annotated[bool, _about("do not verify certificates")] = False
+    allow_downgrade: Annotated[bool, _about("follow redirects from https to http")] = False
+    max_redirects: Annotated[int, _about("redirects to follow for one file", "", "N", ge=0)] = 10
+    checksums: Annotated[str, _about("verify against this file: lines of `digest  name`", "", "FILE")] = ""
+    report: Annotated[str, _about("write one JSON line for each URL, as it ends; -: standard output", "", "FILE")] = ""
+    failed: Annotated[str, _about("write the entries that failed, ready to be fed back", "", "FILE")] = ""
+    progress: Annotated[Progress, _about("how progress is shown")] = "auto"
+    quiet: Annotated[bool, _about("say nothing but errors", "-q")] = False
+    verbose: Annotated[bool, _about("say what happens to each file", "-v")] = False
+    log_file: Annotated[str, _about("write what -v says to this file", "", "FILE")] = ""
+    fail_fast: Annotated[bool, _about("stop at the first failure")] = False
+    skip_bad_lines: Annotated[bool, _about("go on past lines of a list that are wrong")] = False
+    grace: Annotated[float, _about("when stopped, how long running files may take to end", "", "S", ge=0)] = 3.0
+
+    @property
+    def header_pairs(self) -> tuple[tuple[str, str], ...]:
+        """The extra headers as pairs. Raises UsageError for one that is not ``Name: value``."""
+        return tuple(parse_header(text) for text in self.header)
+
+
+def parse_header(text: str) -> tuple[str, str]:
+    """``Name: value`` as a pair; RFC 9110 section 5. Raises UsageError, never showing the value."""
+    name, colon, value = text.partition(":")
+    token = name.strip()
+    named = token.isascii() and token.replace("-", "").replace("_", "").isalnum()
+    if not colon or not named or any(ord(c) < 32 and c != "\t" for c in value) or not value.isascii():
+        raise UsageError(f"not a header: {token[:40]!r}", hint="write it as 'Name: value'")
+    return token, value.strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One setting, as the command line and the documentation see it."""
+
+    name: str  # as an attribute
+    key: str  # in TOML; with two dashes, the flag
+    kind: type
+    choices: tuple[str, ...]
+    many: bool
+    default: Any
+    help: str
+    short: str
+    unit: str
+
+    @property
+    def variable(self) -> str:
+        """The environment variable."""
+        return PREFIX + self.name.upper()
+
+
+def fields() -> tuple[Field, ...]:
+    """All settings, in the order of `Settings`."""
+    found = []
+    for info in msgspec.structs.fields(Settings):
+        inner, meta = get_args(info.type)
+        choices = tuple(get_args(inner)) if get_origin(inner) is Literal else ()
+        many = get_origin(inner) is tuple
+        kind = str if choices or many else inner
+        extra = meta.extra or {}
+        found.append(
+            Field(
+                info.name, info.encode_name, kind, choices, many, info.default, meta.description or "", extra["short"], extra["unit"]
+            )
+        )
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """Settings, and for each value where it came from: ``default``, a file, ``environment`` or ``flag``."""
+
+    settings: Settings
+    origins: dict[str, str] = field(default_factory=dict)
+
+
+def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | None) -> Layers:
+    """Put the layers together. ``flags``: by attribute name, only those given. Raises UsageError, naming where."""
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    by_name = {item.name: item for item in fields()}
+    if file is not None:
+        for key, value in read_file(file).items():
+            values[key] = value
+            origins[key.replace("-", "_")] = str(file)
+    for variable, text in environment.items():
+        if not variable.startswith(PREFIX) or variable == f"{PREFIX}CONFIG":
+            continue
+        item = by_name.get(variable.removeprefix(PREFIX).lower())
+        if item is None:
+            raise _unknown(f"environment variable {variable}", variable, [f.variable for f in by_name.values()])
+        values[item.key] = text.splitlines() if item.many else text
+        origins[item.name] = f"environment variable {variable}"
+    for name, value in flags.items():
+        values[by_name[name].key] = value
+        origins[name] = "flag"
+    return Layers(convert(values, origins), origins)
+
+
+def convert(values: Mapping[str, Any], origins: Mapping[str, str] | None = None) -> Settings:
+    """Check the values (by TOML key) and make Settings. Raises UsageError naming the key and its origin."""
+    known = {item.key: item for item in fields()}
+    origins = origins or {}
+    checked: dict[str, Any] = {}
+    for key, value in values.items():
+        origin = origins.get(key.replace("-", "_"), "settings")
+        if key not in known:
+            raise _unknown(f"setting {key!r} in {origin}", key, list(known))
+        item = known[key]
+        text_layer = origin.startswith("environment")
+        try:
+            one = msgspec.convert({key: _lenient(value, item) if text_layer else value}, Settings, strict=not text_layer)
+        except msgspec.ValidationError as error:
+            what = str(error).partition(" - at ")[0].replace("`", "")
+            flag = f"--{key}" if origin == "flag" else key
+            raise UsageError(f"{flag} ({origin}): {what}") from None
+        checked[item.name] = getattr(one, item.name)
+    return Settings(**checked)
+
+
+def _lenient(value: Any, item: Field) -> Any:
+    if item.kind is bool and isinstance(value, str):
+        return {"yes": True, "on": True, "no": False, "off": False, "": False}.get(value.lower(), value)
+    return value
+
+
+def _unknown(what: str, name: str, known: list[str]) -> UsageError:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return UsageError(f"unknown {what}", hint=f"did you mean {near[0]}?" if near else "see config.example.toml")
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """A TOML file as a flat table. Raises UsageError."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read the configuration {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"the configuration {path} is not TOML: {error}") from None
+
+
+def find_file(given: str | None, environment: Mapping[str, str]) -> Path | None:
+    """The configuration file: the one given, else ``./downloader.toml``, else the user's. None where there is none."""
+    given = given or environment.get(f"{PREFIX}CONFIG") or None
+    if given is not None:
+        return None if given == os.devnull else Path(given)
+    here = Path(FILE_NAME)
+    if here.is_file():
+        return here
+    from platformdirs import user_config_path  # here: it costs milliseconds that most calls need not pay
+
+    user = user_config_path("downloader") / FILE_NAME
+    return user if user.is_file() else None
+
+
+def example() -> str:
+    """The text of ``config.example.toml``: every setting with its default and its explanation."""
+    lines = [
+        "# Every setting of `dl`, with its default. Copy to ./downloader.toml, or to downloader/downloader.toml in your",
+        "# configuration folder, and keep what you change. Each is also a flag (--retry-wait) and an environment",
+        "# variable (DL_RETRY_WAIT); flags go over the environment, the environment over this file.",
+    ]
+    for item in fields():
+        choices = f" ({', '.join(item.choices)})" if item.choices else ""
+        value = list(item.default) if item.many else item.default
+        lines += ["", f"# {item.help}{choices}", f"{item.key} = {msgspec.json.encode(value).decode()}"]
+    return "\n".join(lines) + "\n"
