@@ -38,6 +38,7 @@ from downloader.errors import (
     DownloadError,
     HTTPStatusError,
     IntegrityError,
+    Interrupted,
     NetworkError,
     PolicyError,
     ProtocolError,
@@ -259,8 +260,9 @@ class Transfer:
     def _unsatisfied(self, fields: h.Fields) -> Move:
         span = h.content_range(fields.content_range)
         held = self.held.size
-        agreed = self.held.total == held or (bool(fields.etag) and fields.etag == self.held.validator.etag)
-        if span is None or span.start is not None or span.total != held or not agreed or self._changed(h.validator(fields), fields):
+        known = self.held.total == held or (bool(fields.etag) and fields.etag == self.held.validator.etag)
+        agreed = known and not self._changed(h.validator(fields), fields)
+        if span is None or span.start is not None or span.total != held or not agreed:
             return self._decide(End.RESTART)
         self._describe(fields, whole=False)
         self.validator = self.held.validator
@@ -315,9 +317,12 @@ class Transfer:
 
     def outcome(self, elapsed: float, path: str = "", error: DownloadError | None = None) -> Outcome:
         """The Outcome, once it is decided; or the one that ``error`` makes of it. ``elapsed`` in seconds."""
+        end = self.decided
+        if error is not None:
+            end = End.INTERRUPTED if isinstance(error, Interrupted) else End.FAILED
         return Outcome(
             key=self.attempt.key,
-            end=self.decided if error is None else End.FAILED,
+            end=end,
             received=self.received,
             size=self.size,
             elapsed=elapsed,

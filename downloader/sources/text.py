@@ -1,0 +1,157 @@
+"""Text lists: one URL a line, or aria2's input format; the other way round too, for `--failed`.
+
+Plain: ``#`` comments, blank lines, CRLF, a byte order mark. aria2 (see "Input File" in its manual): further URLs of the
+same file on the line, separated by TAB; below it, indented, ``out=``, ``dir=``, ``checksum=sha-256=…``, ``header=``,
+``referer=``, ``user-agent=``. Other aria2 options say how to fetch, which we decide ourselves: they are passed over.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import IO
+
+from downloader.core.model import Checksum, Download
+from downloader.core.naming import clean_url, public_url, wished_path
+from downloader.errors import DownloadError, UsageError
+from downloader.settings import parse_header
+
+MAX_LINE = 64 * 1024
+_PLAIN_URL = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-5]?[0-9]{1,4})?/[!$-;=?-Z_a-z~%&]*")
+_OPTION = re.compile(r"[a-z][a-z0-9-]*=")
+_HEX = re.compile(r"[0-9a-f]+")
+_SUMS_LINE = re.compile(r"\\?([0-9A-Fa-f]{32,128}) [ *](.+)")
+_BSD_LINE = re.compile(r"([A-Z0-9-]+) \((.+)\) = ([0-9A-Fa-f]{32,128})")
+_BY_LENGTH = {32: "md5", 40: "sha1", 56: "sha224", 64: "sha256", 96: "sha384", 128: "sha512"}
+
+Bad = Callable[[UsageError], None]
+"""Told of a line that is wrong: it raises to end the list there, or returns to go on past the line."""
+
+
+@dataclass(slots=True)
+class _Pending:
+    urls: tuple[str, ...]
+    where: str
+    options: dict[str, str] = field(default_factory=dict)
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    checksums: list[Checksum] = field(default_factory=list)
+    good: bool = True
+
+    def download(self) -> Download:
+        return Download(
+            url=self.urls[0],
+            out=self.options.get("out", ""),
+            dir=self.options.get("dir", ""),
+            mirrors=self.urls[1:],
+            headers=tuple(self.headers),
+            checksums=tuple(self.checksums),
+            origin=self.where,
+        )
+
+
+def lines_of(stream: IO[str]) -> Iterator[str]:
+    """Lines without their ends; one that is too long comes cut, so that it is reported and not kept."""
+    while line := stream.readline(MAX_LINE):
+        whole = line.endswith("\n") or len(line) < MAX_LINE
+        while not whole:
+            rest = stream.readline(MAX_LINE)
+            whole = rest.endswith("\n") or len(rest) < MAX_LINE
+            line += "\0" if not line.endswith("\0") else ""
+        yield line.rstrip("\r\n")
+
+
+def parse(lines: Iterator[str], name: str, bad: Bad) -> Iterator[Download]:
+    """The Downloads of a list. ``name`` is what the list is called in messages. ``bad`` hears of each wrong line."""
+    pending: _Pending | None = None
+    for number, line in enumerate(lines, 1):
+        if number == 1:
+            line = line.removeprefix("\ufeff")
+        if _PLAIN_URL.fullmatch(line):  # nearly every line of nearly every list
+            if pending is not None and pending.good:
+                yield pending.download()
+            pending = _Pending((line,), f"{name}:{number}")
+            continue
+        text = line.strip(" \t\r")
+        if not text or text.startswith("#"):
+            continue
+        try:
+            if "\0" in text or any("\udc80" <= char <= "\udcff" for char in text):
+                raise UsageError("the line is not UTF-8 text, or too long")
+            if line[0] in " \t" and _OPTION.match(text):
+                if pending is None:
+                    raise UsageError("an option with no URL above it")
+                _option(pending, text)
+                continue
+            if pending is not None and pending.good:
+                yield pending.download()
+            pending = None
+            urls = tuple(clean_url(item) for item in text.split("\t") if item.strip())
+            pending = _Pending(urls, f"{name}:{number}")
+        except DownloadError as error:
+            if pending is not None:
+                pending.good = False  # half understood is not understood
+            bad(UsageError(f"{error.reason}{': ' + error.url if error.url else ''}", f"{name}:{number}", error.hint))
+            if pending is None:
+                pending = _Pending((), f"{name}:{number}", good=False)
+    if pending is not None and pending.good:
+        yield pending.download()
+
+
+def _option(pending: _Pending, text: str) -> None:
+    key, _, value = text.partition("=")
+    value = value.strip()
+    if key in ("out", "dir"):
+        pending.options[key] = value
+        wished_path(pending.options.get("dir", ""), pending.options.get("out", ""))
+    elif key == "header":
+        pending.headers.append(parse_header(value))
+    elif key in ("referer", "user-agent"):
+        pending.headers.append(parse_header(f"{key.title()}: {value}"))
+    elif key == "checksum":
+        kind, _, digest = value.partition("=")
+        pending.checksums.append(checksum(kind, digest))
+
+
+def checksum(kind: str, digest: str) -> Checksum:
+    """``sha-256`` (or ``sha256``) and hex digits as a Checksum. Raises UsageError."""
+    algorithm = kind.strip().lower().replace("-", "")
+    digest = digest.strip().lower()
+    if algorithm not in set(_BY_LENGTH.values()):
+        raise UsageError(f"unknown kind of checksum: {kind[:20]!r}", hint="one of sha-256, sha-512, sha-384, sha-224, sha-1, md5")
+    if not _HEX.fullmatch(digest) or len(digest) != 2 * hashlib.new(algorithm, usedforsecurity=False).digest_size:
+        raise UsageError(f"not a {kind} checksum: {digest[:40]!r}")
+    return Checksum(algorithm, digest)
+
+
+def parse_sums(lines: Iterator[str], name: str) -> dict[str, Checksum]:
+    """A SHA256SUMS-style file: ``digest  name`` lines (or BSD's ``SHA256 (name) = digest``), by name. Raises UsageError."""
+    sums: dict[str, Checksum] = {}
+    for number, line in enumerate(lines, 1):
+        text = line.removeprefix("\ufeff").rstrip()
+        if not text or text.startswith("#"):
+            continue
+        if match := _SUMS_LINE.fullmatch(text):
+            digest, path = match.groups()
+        elif match := _BSD_LINE.fullmatch(text):
+            _, path, digest = match.groups()
+        else:
+            raise UsageError("not a line of `digest  name`", f"{name}:{number}")
+        algorithm = _BY_LENGTH.get(len(digest))
+        if algorithm is None:
+            raise UsageError(f"no checksum has {len(digest)} digits", f"{name}:{number}")
+        sums[path.removeprefix("./")] = Checksum(algorithm, digest.lower())
+    return sums
+
+
+def format_download(download: Download) -> str:
+    """The lines that say this Download again in a list."""
+    lines = ["\t".join((download.url, *download.mirrors))]
+    lines += [f"  {key}={value}" for key, value in (("dir", download.dir), ("out", download.out)) if value]
+    lines += [f"  checksum={item.algorithm}={item.digest}" for item in download.checksums]
+    lines += [f"  header={name}: {value}" for name, value in download.headers]
+    return "\n".join(lines) + "\n"
+
+
+def describe(download: Download) -> str:
+    """Where the Download was listed and what it is, for messages."""
+    return f"{download.origin}: {public_url(download.url)}" if download.origin else public_url(download.url)

@@ -1,0 +1,1 @@
+"""Files: the folder of a run, part files and their sidecars, checksums."""

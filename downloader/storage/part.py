@@ -1,0 +1,299 @@
+"""Part files: bytes are collected in ``<name>.part`` and get the final name only when they are complete and verified.
+
+Beside it, ``<name>.part.meta`` (the sidecar) says what the bytes are part of: without one, a part file is worth nothing
+and the next Attempt begins at zero. It is written before the first block that is not the last, so small files have none.
+
+Nothing outside the folder is ever touched: each folder on the way is opened without following symbolic links, or, where
+one is a link, only if it leads to a place inside; part files are opened with O_NOFOLLOW, and locked (flock) for the
+time of the transfer, so two runs cannot write one file. POSIX only.
+"""
+
+import errno
+import fcntl
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import msgspec
+
+from downloader.core.model import NOTHING_HELD, Existing, Held, Validator
+from downloader.core.naming import numbered, part_names
+from downloader.errors import DownloadError, PolicyError, StorageError
+
+_OPEN = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_HINTS = {
+    errno.ENOSPC: "free some space and run the same command again: what is there is kept",
+    errno.EDQUOT: "free some space and run the same command again: what is there is kept",
+    errno.EFBIG: "the file is larger than the system allows here",
+    errno.EACCES: "check the permissions of the folder",
+    errno.EPERM: "check the permissions of the folder",
+    errno.EROFS: "choose another --dir",
+    errno.ENAMETOOLONG: "give a shorter name with out=",
+    errno.EISDIR: "a folder stands where the file should go",
+    errno.ENOTDIR: "a file stands where a folder should be",
+    errno.ELOOP: "a symbolic link stands where a file of ours should be",
+    errno.EMFILE: "raise the limit of open files (ulimit -n), or lower --jobs",
+}
+
+
+class _Sidecar(msgspec.Struct, frozen=True):
+    source: str
+    etag: str = ""
+    last_modified: str = ""
+    total: int | None = None
+
+
+_decode = msgspec.json.Decoder(_Sidecar).decode
+
+
+def storage_error(error: OSError, path: str, url: str = "") -> StorageError:
+    """An OSError as ours, with what to do about it."""
+    return StorageError(f"{(error.strerror or 'I/O error').lower()}: cannot write {path}", url, _HINTS.get(error.errno or 0, ""))
+
+
+@contextmanager
+def _told_as(path: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise storage_error(error, path) from None
+
+
+class Folder:
+    """The folder of a run, held open. Raises StorageError where it cannot be made or used. Safe to share among threads."""
+
+    def __init__(self, root: str) -> None:
+        self.root = os.path.realpath(root)
+        with _told_as(root):
+            os.makedirs(self.root, exist_ok=True)
+            self.descriptor = os.open(self.root, _FOLDER)
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        os.close(self.descriptor)
+
+    def look(self, path: str) -> Existing | None:
+        """What stands under a path, if anything does."""
+        try:
+            found = os.stat(path, dir_fd=self.descriptor)
+        except OSError:
+            return None
+        return Existing(found.st_size, found.st_mtime, stat.S_ISDIR(found.st_mode))
+
+    def open_parent(self, path: str) -> int:
+        """A descriptor of the folder that ``path`` is in, made where it is missing. Raises PolicyError, OSError."""
+        at = os.dup(self.descriptor)
+        try:
+            walked = ""
+            for name in path.split("/")[:-1]:
+                walked = f"{walked}/{name}" if walked else name
+                inner = self._open_folder(at, name, walked)
+                os.close(at)
+                at = inner
+        except BaseException:
+            os.close(at)
+            raise
+        return at
+
+    def _open_folder(self, parent: int, name: str, walked: str) -> int:
+        for _ in range(3):
+            try:
+                return os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=parent)
+            except FileNotFoundError:
+                with suppress(FileExistsError):
+                    os.mkdir(name, dir_fd=parent)
+            except OSError as error:
+                is_link = error.errno in (errno.ELOOP, errno.ENOTDIR) and stat.S_ISLNK(os.lstat(name, dir_fd=parent).st_mode)
+                if not is_link:
+                    raise
+                target = os.path.realpath(f"{self.root}/{walked}")
+                if os.path.commonpath((self.root, target)) != self.root:
+                    raise PolicyError(f"a symbolic link leads out of the folder: {walked}") from None
+                return os.open(target, _FOLDER)
+        raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+
+
+class PartFile:
+    """One file on its way: see the module. One owner at a time; methods raise OSError or PolicyError unless said."""
+
+    def __init__(self, folder: Folder, path: str, source: str) -> None:
+        self._folder = folder
+        self._path = path
+        self._prefix, _, self._name = path.rpartition("/")
+        self._part, self._meta = part_names(self._name)
+        self._source = hashlib.blake2b(source.encode(), digest_size=16).hexdigest() if source else ""
+        self._has_sidecar = False
+        self._parent = -1
+        self._buffer: list[bytes] = []
+        self.descriptor = -1
+        self.buffered = 0
+        self.written = 0
+
+    def held(self) -> Held:
+        """What an earlier Attempt left; nothing, where its sidecar does not vouch for it. Never raises."""
+        prefix = f"{self._prefix}/" if self._prefix else ""
+        try:
+            found = os.lstat(prefix + self._part, dir_fd=self._folder.descriptor)
+        except OSError:
+            return NOTHING_HELD
+        self._has_sidecar = True  # perhaps: it is removed before the part file is cut
+        if not stat.S_ISREG(found.st_mode) or found.st_size == 0:
+            return NOTHING_HELD
+        try:
+            flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+            descriptor = os.open(prefix + self._meta, flags, dir_fd=self._folder.descriptor)
+            try:
+                sidecar = _decode(os.read(descriptor, 8192))
+            finally:
+                os.close(descriptor)
+        except (OSError, msgspec.DecodeError):
+            return NOTHING_HELD
+        if sidecar.source != self._source:
+            return NOTHING_HELD
+        return Held(found.st_size, Validator(sidecar.etag, sidecar.last_modified), sidecar.total)
+
+    def open(self, offset: int) -> None:
+        """Open for writing at ``offset``; 0 empties it. Raises StorageError where another run holds the file."""
+        self._parent = self._folder.open_parent(self._path) if self._prefix else self._folder.descriptor
+        try:
+            self._open(offset)
+        except BaseException:
+            self.close()  # as it is: it may be someone else's
+            raise
+        self.written = offset
+
+    def _open(self, offset: int) -> None:
+        existed = False
+        try:
+            self.descriptor = os.open(self._part, _OPEN | os.O_CREAT | os.O_EXCL, 0o666, dir_fd=self._parent)
+        except FileExistsError:
+            self.descriptor = os.open(self._part, _OPEN, dir_fd=self._parent)
+            existed = True
+        try:
+            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StorageError("another run is writing this file", hint="wait for it, or choose another --dir") from None
+        if existed:
+            self._adopt(offset)
+        elif offset:
+            os.unlink(self._part, dir_fd=self._parent)
+            raise OSError(errno.ESTALE, "the part file has gone")
+
+    def _adopt(self, offset: int) -> None:
+        found = os.fstat(self.descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+            raise OSError(errno.ELOOP, "the part file is no plain file of its own")
+        if found.st_ino != os.lstat(self._part, dir_fd=self._parent).st_ino:
+            raise OSError(errno.ESTALE, "the part file was finished by another run")  # never cut what has its name
+        if offset == 0:
+            with suppress(FileNotFoundError):
+                os.unlink(self._meta, dir_fd=self._parent)
+            self._has_sidecar = False
+            os.ftruncate(self.descriptor, 0)
+        elif found.st_size != offset:
+            raise OSError(errno.ESTALE, "the part file was changed by someone else")
+        os.lseek(self.descriptor, offset, os.SEEK_SET)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a part file to write to."""
+        return self.descriptor >= 0
+
+    def collect(self, data: bytes) -> None:
+        """Add to what is to be written next."""
+        self._buffer.append(data)
+        self.buffered += len(data)
+
+    def take(self) -> bytes:
+        """All that was collected, to be written."""
+        block = self._buffer[0] if len(self._buffer) == 1 else b"".join(self._buffer)
+        self._buffer.clear()
+        self.buffered = 0
+        return block
+
+    def write(self, block: bytes) -> None:
+        """Write a block after the others."""
+        view = memoryview(block)
+        while view:
+            count = os.write(self.descriptor, view)
+            self.written += count
+            view = view[count:]
+
+    def vouch(self, validator: Validator, total: int | None) -> None:
+        """Write the sidecar, once, if there is a validator at all."""
+        if self._has_sidecar or not validator.if_range:
+            return
+        data = msgspec.json.encode(_Sidecar(self._source, validator.etag, validator.last_modified, total))
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(self._meta, flags, 0o666, dir_fd=self._parent)
+        try:
+            os.write(descriptor, data)
+        finally:
+            os.close(descriptor)
+        self._has_sidecar = True
+
+    def commit(self, modified: float | None, number_if_taken: bool) -> str:
+        """Give the file its final name, and its time (epoch seconds). The path it got: another, if asked to number it."""
+        if modified is not None:
+            with suppress(OSError, OverflowError):
+                os.utime(self.descriptor, (modified, modified))
+        name = self._name
+        if number_if_taken:
+            name = self._link_free_name()
+        else:
+            os.rename(self._part, name, src_dir_fd=self._parent, dst_dir_fd=self._parent)
+        if self._has_sidecar:
+            with suppress(FileNotFoundError):
+                os.unlink(self._meta, dir_fd=self._parent)
+        self.close()
+        return f"{self._prefix}/{name}" if self._prefix else name
+
+    def _link_free_name(self) -> str:
+        for number in range(1_000_000):
+            name = numbered(self._name, number) if number else self._name
+            try:
+                os.link(self._part, name, src_dir_fd=self._parent, dst_dir_fd=self._parent, follow_symlinks=False)
+            except FileExistsError:
+                continue
+            os.unlink(self._part, dir_fd=self._parent)
+            return name
+        raise OSError(errno.EEXIST, "no free name is left")
+
+    def keep(self, validator: Validator, total: int | None) -> None:
+        """End the Attempt without the file: keep what can be resumed, remove what cannot. Never raises."""
+        if not self.is_open:
+            return
+        with suppress(OSError, DownloadError):
+            if self.buffered:
+                self.write(self.take())
+        with suppress(OSError):
+            if self.written and (self._has_sidecar or validator.if_range):
+                self.vouch(validator, total)
+            else:
+                self._remove()
+        self.close()
+
+    def discard(self) -> None:
+        """End the Attempt and remove what was written. Never raises."""
+        if self.is_open:
+            with suppress(OSError):
+                self._remove()
+            self.close()
+
+    def _remove(self) -> None:
+        if self._has_sidecar:
+            with suppress(FileNotFoundError):
+                os.unlink(self._meta, dir_fd=self._parent)
+        os.unlink(self._part, dir_fd=self._parent)
+
+    def close(self) -> None:
+        """Let go of the file as it is. Safe to call twice."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+        if self._parent >= 0 and self._parent != self._folder.descriptor:
+            os.close(self._parent)
+        self._parent = -1

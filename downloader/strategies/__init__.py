@@ -1,0 +1,1 @@
+"""Concurrency models that drive Attempts. `downloader.strategies.base` is the contract."""

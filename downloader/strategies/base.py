@@ -1,0 +1,185 @@
+"""THE CONTRACT: what a strategy is given, and the rules it keeps. The contract suite cites them by number.
+
+1.  Exactly one Result for each Download that was started, in order of completion. Failures are Results, never raised.
+2.  The Source is read lazily: memory does not grow with the length of the list.
+3.  The final path appears only when the file is complete and verified; nothing else is ever seen under that name.
+4.  Stop requested: no new Attempt starts, running ones end within the grace time, part files stay resumable.
+5.  A retry waits without holding a slot. No strategy sleeps with a slot in hand.
+6.  What the core decides is not decided again in a strategy: no status code, header name or file name there.
+7.  Counters are plain numbers that the strategy adds to and the display samples. A strategy draws nothing.
+8.  No global side effects: no signal handlers, no monkey-patching of the caller's process, no changed locale or umask.
+9.  Everything that crosses a process boundary is picklable, the errors included.
+10. Each strategy states what it supports; the suite tests both answers.
+
+A strategy's whole interface to the rest is its `Run`: it takes Attempts, drives each one's `exchange` (what to send, read
+and write next, see `downloader.strategies.exchange`), and settles the Outcomes.
+"""
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Protocol
+
+from downloader.core.model import Attempt, End, Outcome, Result, Status
+from downloader.core.naming import printable, public_url
+from downloader.core.scheduler import Scheduler
+from downloader.core.transfer import TransferPolicy
+from downloader.errors import DownloadError, StorageError
+from downloader.progress.counters import Counters
+from downloader.storage.part import Folder
+from downloader.transports.base import ClientOptions
+
+LOG = logging.getLogger("downloader")
+POLL = 0.2
+"""Seconds after which a strategy looks up at the latest, to see whether it was told to stop."""
+
+LOOK_AHEAD = 256
+"""Files found to be there already that are settled in one go, before a strategy's own loop is let on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a worker needs for any Attempt of a run, wherever it is. Picklable. ``root``: the folder's path."""
+
+    root: str
+    policy: TransferPolicy
+    client: ClientOptions
+    on_exists: str = "skip"
+    mtime: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a strategy supports. ``default_jobs``: how many in flight, where nothing was said."""
+
+    default_jobs: int
+    max_jobs: int | None = None
+    files_per_job: int = 4
+    segments: bool = False
+    limit_rate: bool = False
+    http_versions: tuple[str, ...] = ("1.1",)
+    cluster: bool = False
+
+
+class Strategy(Protocol):
+    """A concurrency model. Made for one run."""
+
+    name: ClassVar[str]
+    about: ClassVar[str]
+    library: ClassVar[str]
+    capabilities: ClassVar[Capabilities]
+
+    def drive(self, run: "Run") -> None:
+        """Take Attempts from the run and settle them until it is finished. Blocks. Raises only where it cannot work at all."""
+
+
+@dataclass(slots=True)
+class Run:
+    """One run under way: the scheduler with a clock, a folder and somebody to tell. Used by one thread, but for `stop`."""
+
+    scheduler: Scheduler
+    job: Job
+    folder: Folder
+    jobs: int
+    counters: Counters
+    emit: Callable[[Result], None]
+    grace: float = 3.0
+    chance: Callable[[], float] = field(default_factory=lambda: random.Random().random)  # noqa: S311 - jitter, no secret
+    clock: Callable[[], float] = time.monotonic
+    stopping: threading.Event = field(default_factory=threading.Event)
+    _stop_at: float = 0.0
+    _hurry: bool = False
+
+    def stop(self) -> None:
+        """From any thread: start nothing more, and end what runs within the grace time. Rule 4."""
+        if not self.stopping.is_set():
+            self._stop_at = self.clock() + self.grace
+            self.stopping.set()
+
+    @property
+    def expired(self) -> bool:
+        """The grace time after a stop is over: what still runs is to be ended."""
+        return self.stopping.is_set() and self.clock() >= self._stop_at
+
+    @property
+    def finished(self) -> bool:
+        """Nothing is left to do."""
+        if self.stopping.is_set():
+            self.scheduler.stop()
+        return self.scheduler.finished
+
+    def take(self, most: int = 1) -> list[Attempt]:
+        """Attempts to run now, one after the other in one slot (`most` at most); empty where none may start."""
+        if self.stopping.is_set():
+            self.scheduler.stop()
+            return []
+        self._hurry = False
+        for _ in range(LOOK_AHEAD):
+            batch = self.scheduler.take(self.clock(), most)
+            if self.scheduler.stopped:
+                self.stop()
+            self._tell()
+            if not batch:
+                return []
+            attempts = [ready for attempt in batch if (ready := self._admit(attempt)) is not None]
+            if attempts:
+                return attempts
+        self._hurry = True
+        return []
+
+    def settle(self, outcomes: Iterable[Outcome]) -> None:
+        """Feed back what became of Attempts."""
+        for outcome in outcomes:
+            if outcome.error is not None and LOG.isEnabledFor(logging.INFO):
+                LOG.info("attempt failed: %s", printable(str(outcome.error)))
+            self.scheduler.settle(outcome, self.clock(), self.chance())
+        if self.scheduler.stopped:
+            self.stop()
+        self._tell()
+
+    def wait(self) -> float:
+        """Seconds until something may be startable that is not now, `POLL` at most."""
+        if self._hurry:
+            return 0.0
+        wake = self.scheduler.wake_at
+        return POLL if wake is None else min(POLL, max(0.0, wake - self.clock()))
+
+    def _admit(self, attempt: Attempt) -> Attempt | None:
+        """The Attempt, if its file is still wanted; else it is settled here. Rule 3: a final name is a complete file."""
+        if attempt.probe:
+            return attempt
+        existing = self.folder.look(attempt.path)
+        if existing is None:
+            return attempt
+        policy = self.job.on_exists
+        outcome = Outcome(attempt.key, End.EXISTS, path=attempt.path, size=existing.size)
+        if existing.is_folder:
+            error: DownloadError = StorageError("a folder stands where the file should go", public_url(attempt.url), "give out=")
+            outcome = replace(outcome, end=End.FAILED, error=error)
+        elif attempt.repeated and policy in ("skip", "fail"):
+            outcome = replace(outcome, end=End.COMPLETE)  # a lost worker had finished it: it was not there when it began
+        elif policy == "fail":
+            error = StorageError("the file exists", public_url(attempt.url), "see --on-exists")
+            outcome = replace(outcome, end=End.FAILED, error=error)
+        elif policy == "refresh":
+            return replace(attempt, modified_since=existing.modified)
+        elif policy in ("overwrite", "rename"):
+            return attempt
+        self.scheduler.settle(outcome, self.clock(), 0.0)
+        return None
+
+    def _tell(self) -> None:
+        for result in self.scheduler.results():
+            if result.status is Status.DONE:
+                self.counters.done += 1
+            elif result.status is Status.SKIPPED:
+                self.counters.skipped += 1
+            else:
+                self.counters.failed += 1
+            if LOG.isEnabledFor(logging.INFO):
+                what = result.error or result.reason or f"{result.bytes} bytes"
+                LOG.info("%s %s: %s", result.status.value, printable(result.path or result.url), printable(str(what)))
+            self.emit(result)

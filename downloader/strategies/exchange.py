@@ -1,0 +1,173 @@
+"""One Attempt from its first request to its Outcome, as steps that any driver can take.
+
+`exchange` is a generator: it yields what is to be done next, and is sent what came of it. It does the deciding (through
+`Transfer`) and the file (through `PartFile`); the driver does the waiting: on a socket, on a disk, in a thread, in an
+event loop. So the sequence is written once, for blocking and for asynchronous strategies alike.
+
+| yields | the driver | and sends back |
+| --- | --- | --- |
+| a `Request` | sends it and waits for the head | a `Head` |
+| `READ` | waits for a piece of the body | the bytes; none at the end |
+| `DROP` | is done with this answer | None |
+| a `Write` | writes a large block to the part file | None |
+| a `Work` | runs a call that takes long | None |
+
+What goes wrong is thrown into the generator as a DownloadError (or OSError, for Write and Work). It returns the Outcome.
+"""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+
+from downloader.core.model import Attempt, End, Outcome
+from downloader.core.naming import public_url
+from downloader.core.transfer import Head, Move, Request, Transfer
+from downloader.errors import DownloadError, IntegrityError, ProtocolError
+from downloader.progress.counters import Lane
+from downloader.storage.checksum import Verifier
+from downloader.storage.part import Folder, PartFile, storage_error
+from downloader.strategies.base import Job
+
+FLUSH_AFTER = 1.0
+"""Seconds after which collected bytes are written even if they are few: what is on disk survives a kill."""
+
+
+class Step(Enum):
+    """Steps without a value."""
+
+    READ = "read"
+    DROP = "drop"
+
+
+LARGE = 1 << 20
+"""Bytes collected before they are written in one go. Fewer at the end of a file are written at once, in line."""
+
+READ, DROP = Step.READ, Step.DROP
+
+
+class Write(NamedTuple):
+    """A large block for the part file."""
+
+    part: PartFile
+    block: bytes
+
+
+class Work(NamedTuple):
+    """A call that keeps a processor or a disk busy."""
+
+    call: Callable[[], object]
+
+
+Command = Request | Step | Write | Work
+Answer = Head | bytes | None
+Steps = Generator[Command, Answer, Outcome]
+_Substeps = Generator[Command, Answer, None]
+
+
+@dataclass(slots=True)
+class _File:
+    """The part file of an Attempt, with what is known of its bytes."""
+
+    part: PartFile
+    verifier: Verifier | None = None
+    flushed: float = 0.0
+
+
+def exchange(
+    attempt: Attempt, job: Job, folder: Folder, lane: Lane, clock: Callable[[], float], wall: Callable[[], float]
+) -> Steps:
+    """The steps of one Attempt. ``clock``: monotonic seconds, ``wall``: seconds since the epoch."""
+    started = clock()
+    part = PartFile(folder, attempt.path, attempt.source)
+    transfer = Transfer(attempt, job.policy, part.held(), started, wall())
+    lane.done = lane.size = 0
+    lane.since = started
+    path = ""
+    error: DownloadError | None = None
+    try:
+        try:
+            while (move := transfer.on_head((yield transfer.request()))) is Move.FOLLOW:  # type: ignore[arg-type]
+                yield DROP
+            file = _File(part)
+            if move is Move.BODY:
+                yield from _body(transfer, file, lane, clock)
+            elif transfer.decided is End.COMPLETE:
+                yield from _reopen(transfer, file)
+            if transfer.decided is End.COMPLETE:
+                path = _finish(transfer, file, job)
+        except OSError as failure:
+            raise storage_error(failure, attempt.path, transfer.public) from failure
+    except DownloadError as failure:
+        error = _located(failure, transfer.public)
+        if isinstance(failure, IntegrityError | ProtocolError):
+            part.discard()
+    finally:
+        part.keep(transfer.validator, transfer.total)
+        part.close()
+        lane.since = 0.0
+    return transfer.outcome(clock() - started, path, error)
+
+
+def _body(transfer: Transfer, file: _File, lane: Lane, clock: Callable[[], float]) -> _Substeps:
+    part = file.part
+    part.open(transfer.offset)
+    if transfer.digests:
+        verifier = file.verifier = Verifier(transfer.digests)
+        if transfer.offset:
+            yield Work(lambda: verifier.prime(part.descriptor, transfer.offset))
+    file.flushed = clock()
+    transfer.begin_body(file.flushed)
+    lane.done = transfer.offset
+    lane.size = transfer.total or 0
+    while data := (yield READ):
+        assert isinstance(data, bytes)  # noqa: S101 - what READ is answered with
+        count = len(data)
+        now = clock()
+        part.collect(data)
+        lane.received += count
+        lane.done += count
+        transfer.on_data(count, now)
+        if part.buffered >= LARGE or now - file.flushed >= FLUSH_AFTER:
+            yield from _flush(transfer, file)
+            file.flushed = clock()
+    transfer.on_end()
+    if part.buffered >= LARGE:
+        yield from _flush(transfer, file)
+    elif part.buffered:
+        block = part.take()
+        if file.verifier is not None:
+            file.verifier.update(block)
+        part.write(block)
+
+
+def _flush(transfer: Transfer, file: _File) -> _Substeps:
+    file.part.vouch(transfer.validator, transfer.total)
+    block = file.part.take()
+    if file.verifier is not None:
+        verifier = file.verifier
+        yield Work(lambda: verifier.update(block))
+    yield Write(file.part, block)
+
+
+def _reopen(transfer: Transfer, file: _File) -> _Substeps:
+    """The part file was complete already, but for its name."""
+    file.part.open(transfer.size)
+    if transfer.digests:
+        verifier = file.verifier = Verifier(transfer.digests)
+        yield Work(lambda: verifier.prime(file.part.descriptor, transfer.size))
+
+
+def _finish(transfer: Transfer, file: _File, job: Job) -> str:
+    if file.verifier is not None:
+        file.verifier.verify(transfer.public)
+    return file.part.commit(transfer.last_modified if job.mtime else None, job.on_exists == "rename")
+
+
+def _located(error: DownloadError, url: str) -> DownloadError:
+    """The error with the URL in it, for those that were raised where it was not known."""
+    if error.url:
+        return error
+    error.args = tuple(public_url(url) if index == 1 else value for index, value in enumerate(error.args))
+    error.url = url
+    return error

@@ -1,0 +1,187 @@
+"""ProcessPoolExecutor with spawn: real parallelism, at the price of starting interpreters and of pickling what goes across.
+
+Each lane is an executor of one process, so that a worker that is killed breaks nothing but itself. Attempts go out and
+Outcomes come back in batches that take about 50 ms. What must be seen at once goes through shared memory: each worker
+adds up its bytes there, says which Attempt of its batch it has begun, and reads there whether the run is to stop.
+"""
+
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, ClassVar
+
+from downloader.core.model import End, Outcome
+from downloader.errors import UsageError
+from downloader.storage.part import Folder
+from downloader.strategies.base import Capabilities, Job, Run
+from downloader.strategies.pool import Batch, drive, run_batch
+from downloader.transports.blocking import BlockingClient, Watchdog
+
+_WIDTH = 5
+_RECEIVED, _DONE, _SIZE, _SINCE, _BEGUN = range(_WIDTH)
+_STOPPING, _EXPIRED = 1.0, 2.0
+_HOPELESS = 3
+"""So many workers in a row that died before they ended anything: there is something wrong with the machine, not with a file."""
+
+
+class ProcessesStrategy:
+    """Worker processes, each with one file at a time."""
+
+    name: ClassVar[str] = "processes"
+    about: ClassVar[str] = "a process for each file in flight"
+    library: ClassVar[str] = "requests, concurrent.futures.ProcessPoolExecutor"
+    capabilities: ClassVar[Capabilities] = Capabilities(default_jobs=max(4, 2 * (os.cpu_count() or 1)))
+
+    def drive(self, run: Run) -> None:
+        """See `Strategy`. Raises UsageError where no worker can be started."""
+        context = multiprocessing.get_context("spawn")
+        shared = context.RawArray("d", 1 + _WIDTH * run.jobs)  # doubles count exactly up to 2**53
+        lanes = [_ProcessLane(run, context, shared, number) for number in range(run.jobs)]
+        watch = _Stopper(run, shared)
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})  # of this thread; workers inherit it
+        watch.start()
+        try:
+            drive(run, lanes, batches=True)
+        finally:
+            for lane in lanes:
+                lane.close()
+            watch.stop()
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+class _Stopper(Watchdog):
+    """Tells the workers through shared memory that the run is to stop. It has no clients of its own."""
+
+    def __init__(self, run: Run, shared: Any) -> None:
+        def tell() -> bool:
+            if run.stopping.is_set():
+                shared[0] = _EXPIRED if run.expired else _STOPPING
+            return False
+
+        super().__init__(tell)
+
+
+def _slot(index: int) -> Any:
+    def read(self: Any) -> float:
+        value: float = self._shared[self._at + index]
+        return value if index == _SINCE else int(value)
+
+    def write(self: Any, value: float) -> None:
+        self._shared[self._at + index] = value
+
+    return property(read, write)
+
+
+class SharedLane:
+    """A Lane whose numbers are in shared memory: one process writes them, another samples them."""
+
+    __slots__ = ("_at", "_shared", "name")
+
+    def __init__(self, shared: Any, number: int) -> None:
+        self._shared = shared
+        self._at = 1 + _WIDTH * number
+        self.name = ""
+
+    received = _slot(_RECEIVED)
+    done = _slot(_DONE)
+    size = _slot(_SIZE)
+    since = _slot(_SINCE)
+    begun = _slot(_BEGUN)
+
+
+class _ProcessLane:
+    """An executor of one process, made anew when that process dies."""
+
+    def __init__(self, run: Run, context: Any, shared: Any, number: int) -> None:
+        self._run = run
+        self._context = context
+        self._shared = shared
+        self._number = number
+        self._numbers = SharedLane(shared, number)
+        self._deaths = 0
+        self._executor = self._start()
+        run.counters.lanes.append(self._numbers)
+
+    def _start(self) -> ProcessPoolExecutor:
+        arguments = (self._run.job, self._shared, self._number)
+        return ProcessPoolExecutor(1, mp_context=self._context, initializer=_begin_worker, initargs=arguments)
+
+    def submit(self, batch: Batch) -> "Future[list[Outcome]]":
+        """Start a batch; the process starts with the first."""
+        self._numbers.name = batch[0].path
+        self._numbers.begun = -1
+        try:
+            return self._executor.submit(_work, batch)
+        except BrokenProcessPool as error:  # it died while it was idle
+            future: Future[list[Outcome]] = Future()
+            future.set_exception(error)
+            return future
+
+    def lost(self, batch: Batch, error: BaseException) -> list[Outcome]:
+        """The process died: the Attempt that it was at, and those before it, are lost; the others were not begun."""
+        if not isinstance(error, BrokenProcessPool):
+            raise error
+        begun = int(self._numbers.begun)
+        self._deaths = self._deaths + 1 if begun < 0 else 0
+        if self._deaths >= _HOPELESS and not self._run.stopping.is_set():
+            raise UsageError(
+                "worker processes die as soon as they start",
+                hint="a script that uses strategy='processes' must start it below `if __name__ == '__main__':`",
+            )
+        self._executor.shutdown(wait=False)
+        self._numbers.since = 0.0
+        self._executor = self._start()
+        return [Outcome(item.key, End.LOST if at <= begun else End.UNSTARTED) for at, item in enumerate(batch)]
+
+    def close(self) -> None:
+        """End the process."""
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+
+class _Worker:
+    """What one worker process has: made once, by the initializer."""
+
+    def __init__(self, job: Job, shared: Any, number: int) -> None:
+        self.job = job
+        self.folder = Folder(job.root)
+        self.client = BlockingClient(job.client)
+        self.numbers = SharedLane(shared, number)
+        self._shared = shared
+        parent = multiprocessing.parent_process()
+        self._parent = parent.sentinel if parent is not None else None
+        watchdog = Watchdog(self._expired)
+        watchdog.watch(self.client)
+        watchdog.start()
+
+    def _expired(self) -> bool:
+        if self._parent is not None and multiprocessing.connection.wait([self._parent], 0):
+            os._exit(1)  # the parent is gone, killed perhaps: nobody is left to work for
+        return bool(self._shared[0] >= _EXPIRED)
+
+    def stopped(self) -> bool:
+        """Whether no further Attempt is to be begun."""
+        return bool(self._shared[0] >= _STOPPING)
+
+    def begun(self, index: int) -> None:
+        """Say which Attempt of the batch is under way."""
+        self.numbers.begun = index
+
+
+_worker: _Worker | None = None
+
+
+def _begin_worker(job: Job, shared: Any, number: int) -> None:
+    global _worker  # noqa: PLW0603 - an executor's initializer has no other place to leave what its calls need
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the parent decides what it means
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+    _worker = _Worker(job, shared, number)
+
+
+def _work(batch: Batch) -> list[Outcome]:
+    worker = _worker
+    assert worker is not None  # noqa: S101 - the initializer has run
+    return run_batch(batch, worker.job, worker.folder, worker.client, worker.numbers, worker.stopped, worker.begun)

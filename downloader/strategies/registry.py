@@ -1,0 +1,66 @@
+"""Strategies by name. A strategy's module, and with it its HTTP client, is imported when it is asked for.
+
+Other packages may add their own under the entry point group ``downloader.strategies``: a class that keeps `Strategy`.
+"""
+
+import difflib
+import importlib
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+
+from downloader.errors import UsageError
+from downloader.strategies.base import Strategy
+
+GROUP = "downloader.strategies"
+BUILT_IN = {
+    "serial": "downloader.strategies.serial:SerialStrategy",
+    "threads": "downloader.strategies.threads:ThreadsStrategy",
+    "processes": "downloader.strategies.processes:ProcessesStrategy",
+    "async": "downloader.strategies.aio:AsyncStrategy",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One strategy as `dl strategies` shows it. ``problem``: why it cannot run here; empty where it can."""
+
+    name: str
+    about: str = ""
+    library: str = ""
+    default_jobs: int = 0
+    problem: str = ""
+
+
+def names() -> list[str]:
+    """The names that can be asked for, ours first."""
+    return [*BUILT_IN, *sorted(point.name for point in entry_points(group=GROUP) if point.name not in BUILT_IN)]
+
+
+def find(name: str) -> type[Strategy]:
+    """The class of a strategy. Raises UsageError for an unknown name, or where what it needs is not installed."""
+    target = BUILT_IN.get(name)
+    if target is None:
+        target = next((point.value for point in entry_points(group=GROUP) if point.name == name), None)
+    if target is None:
+        near = difflib.get_close_matches(name, names(), n=1)
+        hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(names())}"
+        raise UsageError(f"unknown strategy: {name!r}", hint=hint)
+    module, _, attribute = target.partition(":")
+    try:
+        found: type[Strategy] = getattr(importlib.import_module(module), attribute)
+    except ImportError as error:
+        raise UsageError(f"the strategy {name} needs {error.name}", hint=f"pip install 'downloader[{name}]'") from None
+    return found
+
+
+def listing() -> list[Listed]:
+    """All strategies, and whether each can run here."""
+    found = []
+    for name in names():
+        try:
+            cls = find(name)
+        except UsageError as error:
+            found.append(Listed(name, problem=str(error)))
+        else:
+            found.append(Listed(name, cls.about, cls.library, cls.capabilities.default_jobs))
+    return found

@@ -1,0 +1,125 @@
+"""httpx as an asynchronous transport, over aiohttp's connections: for `async`.
+
+httpx's own connection pool costs 1.9 ms of CPU for each small file at 32 connections; the same requests over the aiohttp
+transport cost 0.2 ms, and 0.12 ms when the transport is called without httpx's client around it, which would decide
+about redirects, cookies and proxies that the core decides about. Where a proxy is used, httpx's own transport serves.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+import aiohttp
+import httpx
+from httpx_aiohttp import AiohttpTransport
+
+from downloader.core.naming import public_url
+from downloader.core.transfer import Head, Request
+from downloader.errors import DownloadError, NetworkError, ProtocolError, TLSError
+from downloader.transports.base import CHUNK, ClientOptions, chain, from_system, refuse_url, tls_context
+
+
+class AsyncClient:
+    """The connections of one event loop. Made and closed within it."""
+
+    def __init__(self, options: ClientOptions) -> None:
+        self._options = options
+        self._transports: dict[tuple[bool, str], httpx.AsyncBaseTransport] = {}
+        timeouts = {"connect": options.connect_timeout, "read": options.read_timeout, "write": None, "pool": None}
+        self._extensions = {"timeout": timeouts}
+
+    def _transport(self, url: str) -> httpx.AsyncBaseTransport:
+        secure, proxy = url.startswith("https:"), self._options.proxy_for(url)
+        found = self._transports.get((secure, proxy))
+        if found is None:
+            found = self._proxied(proxy) if proxy else self._direct(secure)
+            self._transports[secure, proxy] = found
+        return found
+
+    def _direct(self, secure: bool) -> httpx.AsyncBaseTransport:
+        context = tls_context(self._options) if secure else None  # reading all authorities takes 20 ms
+
+        def session() -> aiohttp.ClientSession:
+            connector = aiohttp.TCPConnector(limit=0, ssl=context or True, ttl_dns_cache=60)
+            return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), read_bufsize=CHUNK)
+
+        return AiohttpTransport(verify=context or False, client=session)
+
+    def _proxied(self, proxy: str) -> httpx.AsyncBaseTransport:
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=self._options.connections)
+        return httpx.AsyncHTTPTransport(verify=tls_context(self._options), proxy=proxy, limits=limits, trust_env=False)
+
+    async def send(self, request: Request) -> "Answer":
+        """Send, and wait for the head of the answer. Raises DownloadError."""
+        url = request.url
+        try:
+            wire = httpx.Request("GET", url, headers=list(request.headers), extensions=self._extensions)
+            async with asyncio.timeout(self._options.head_timeout):
+                response = await self._transport(url).handle_async_request(wire)
+        except Exception as error:
+            raise map_error(error, public_url(url), self._options) from error
+        return Answer(response, url, self._options)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for transport in self._transports.values():
+            with suppress(Exception):
+                await transport.aclose()
+
+
+class Answer:
+    """One answer: its head, then its body in pieces. Raises DownloadError."""
+
+    __slots__ = ("_options", "_pieces", "_response", "_url", "head")
+
+    def __init__(self, response: httpx.Response, url: str, options: ClientOptions) -> None:
+        self._response = response
+        self._url = url
+        self._options = options
+        stream = response.stream
+        if hasattr(stream, "CHUNK_SIZE"):
+            stream.CHUNK_SIZE = CHUNK
+        assert isinstance(stream, httpx.AsyncByteStream)  # noqa: S101 - an asynchronous transport's
+        self._pieces: AsyncIterator[bytes] = stream.__aiter__()
+        pairs = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers.raw)
+        self.head = Head(response.status_code, pairs)
+
+    async def read(self) -> bytes:
+        """The next piece of the body, as it came; empty at its end."""
+        try:
+            return await anext(self._pieces, b"")
+        except Exception as error:
+            raise map_error(error, public_url(self._url), self._options) from error
+
+    async def drop(self) -> None:
+        """Be done with the answer. Never raises."""
+        with suppress(Exception):
+            await self._response.aclose()
+
+
+def map_error(error: Exception, url: str, options: ClientOptions) -> DownloadError:
+    """What an error of httpx, aiohttp or asyncio means; most specific first."""
+    found = list(chain(error))
+
+    def has(*kinds: type[BaseException]) -> bool:
+        return any(isinstance(item, kinds) for item in found)
+
+    if has(httpx.InvalidURL, httpx.UnsupportedProtocol, aiohttp.InvalidURL):
+        return refuse_url(url)
+    if has(aiohttp.ConnectionTimeoutError) or (has(httpx.ConnectTimeout) and not has(aiohttp.ClientError)):
+        return NetworkError(f"no connection within {options.connect_timeout:g} s", url, "see --connect-timeout")
+    if (known := from_system(error, url)) is not None:
+        return known
+    if has(httpx.ProxyError, aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError):
+        return NetworkError("the proxy cannot be used", url, "see --proxy")
+    if has(TimeoutError, httpx.TimeoutException):
+        return NetworkError(f"nothing came for {options.read_timeout:g} s", url, "see --low-speed-time")
+    if has(aiohttp.ClientSSLError):
+        return TLSError("TLS: the handshake failed", url)
+    if has(aiohttp.ClientPayloadError, aiohttp.http_exceptions.ContentLengthError):
+        return NetworkError("truncated: the body ended too early", url)
+    if has(aiohttp.ServerDisconnectedError, httpx.ReadError):
+        return NetworkError("closed before an answer", url)
+    if has(aiohttp.ClientResponseError, aiohttp.http_exceptions.HttpProcessingError, httpx.RemoteProtocolError, ValueError):
+        return ProtocolError("malformed answer", url)
+    return NetworkError("connection failed", url)

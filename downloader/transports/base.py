@@ -1,0 +1,132 @@
+"""What every transport is told, and what the errors of sockets and TLS mean, whichever library raised them.
+
+A transport sends a `Request`, gives back a `Head` and then pieces of the body, byte for byte as they came. It follows
+no redirect, keeps no cookie, decodes nothing and tries nothing again: those are decisions.
+"""
+
+import errno
+import socket
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
+
+from downloader.core.naming import public_url
+from downloader.errors import DownloadError, NameNotFound, NetworkError, PolicyError, TLSError, UsageError
+
+CHUNK = 256 * 1024
+"""Bytes of body asked for at a time."""
+
+DRAIN = 64 * 1024
+"""A body that is not wanted is read to its end, to keep the connection, where it is no longer than this."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientOptions:
+    """How to connect. Picklable. Times in seconds; ``proxy`` for every URL, else ``proxies`` by scheme."""
+
+    connect_timeout: float = 15.0
+    read_timeout: float = 30.0
+    connections: int = 32
+    proxy: str = ""
+    proxies: tuple[tuple[str, str], ...] = ()
+    cacert: str = ""
+    cert: str = ""
+    key: str = ""
+    insecure: bool = False
+
+    @property
+    def head_timeout(self) -> float:
+        """Seconds from sending a request to the end of its answer's head."""
+        return self.connect_timeout + self.read_timeout
+
+    def proxy_for(self, url: str) -> str:
+        """The proxy for a URL; empty for none. ``no_proxy`` holds for proxies from the environment."""
+        if self.proxy or not self.proxies:
+            return self.proxy
+        parts = urlsplit(url)
+        by_scheme = dict(self.proxies)
+        if proxy_bypass_environment(parts.hostname or "", by_scheme):
+            return ""
+        return by_scheme.get(parts.scheme) or by_scheme.get("all") or ""
+
+
+def environment_proxies() -> tuple[tuple[str, str], ...]:
+    """``http_proxy``, ``https_proxy``, ``all_proxy``, ``no_proxy`` as they are set now."""
+    return tuple(sorted(getproxies_environment().items()))
+
+
+def check_proxy(url: str) -> str:
+    """The proxy's URL, if its scheme is one we speak. Raises UsageError, without its password."""
+    if url and urlsplit(url).scheme not in ("http", "https", "socks5", "socks5h"):
+        raise UsageError(f"not a proxy: {public_url(url)}", hint="one of http://, https://, socks5://")
+    return url
+
+
+def tls_context(options: ClientOptions) -> ssl.SSLContext:
+    """The TLS context for these options. Raises UsageError for a file that cannot be used."""
+    if options.cacert:
+        try:
+            context = ssl.create_default_context(cafile=options.cacert)
+        except OSError as error:
+            raise UsageError(f"cannot use --cacert {options.cacert}: {error.strerror or 'no certificates in it'}") from None
+    else:
+        import certifi  # here: only TLS needs it
+
+        context = ssl.create_default_context(cafile=certifi.where())
+    if options.insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if options.cert:
+        try:
+            context.load_cert_chain(options.cert, options.key or None)
+        except OSError as error:
+            raise UsageError(f"cannot use --cert {options.cert}: {error.strerror or 'no certificate and key in it'}") from None
+    return context
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """An error and all that led to it, by whatever way libraries pass it on; each once."""
+    seen: set[int] = set()
+    todo: list[object] = [error]
+    while todo:
+        item = todo.pop(0)
+        if not isinstance(item, BaseException) or id(item) in seen:
+            continue
+        seen.add(id(item))
+        yield item
+        todo += [getattr(item, "reason", None), getattr(item, "os_error", None), *item.args, item.__cause__, item.__context__]
+
+
+def from_system(error: BaseException, url: str) -> DownloadError | None:
+    """What an error of the system, somewhere in the chain, means; None where there is none. ``url`` is shown as it is."""
+    found = list(chain(error))
+    for item in found:
+        if isinstance(item, DownloadError):
+            return item
+        if isinstance(item, ssl.SSLCertVerificationError):
+            what = item.verify_message or "verification failed"
+            return TLSError(f"the certificate does not verify: {what}", url, "give the authority with --cacert")
+    for item in found:
+        if isinstance(item, socket.gaierror):
+            if item.errno in (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)):
+                return NameNotFound("no such host", url, "check the spelling")
+            return NetworkError("the name server did not answer", url)
+        if isinstance(item, ssl.SSLError) and not isinstance(item, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+            return TLSError(f"TLS: {(item.reason or 'handshake failed').replace('_', ' ').lower()}", url)
+    for item in found:
+        if isinstance(item, ConnectionRefusedError):
+            return NetworkError("connection refused", url, "is the server running?")
+        if isinstance(item, ConnectionResetError | BrokenPipeError | ConnectionAbortedError | ssl.SSLError):
+            return NetworkError("connection reset", url)
+        if isinstance(item, OSError) and item.errno in (errno.EMFILE, errno.ENFILE):
+            return NetworkError("too many open files", url, "raise the limit (ulimit -n), or lower --jobs")
+        if isinstance(item, OSError) and item.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL):
+            return NetworkError((item.strerror or "unreachable").lower(), url)
+    return None
+
+
+def refuse_url(url: str) -> PolicyError:
+    """For a URL that a library will not take."""
+    return PolicyError("the HTTP client refuses this URL", public_url(url))

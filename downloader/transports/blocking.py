@@ -1,0 +1,256 @@
+"""requests as a transport that blocks: for `serial`, `threads` and `processes`.
+
+One `BlockingClient` belongs to one thread. Other threads may only `cut` it: its socket is shut down, and what it was
+waiting for fails. `Watchdog` is the thread that does so, when a time is over or the run must end.
+"""
+
+import http.client
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import requests
+import urllib3.exceptions
+from requests.adapters import HTTPAdapter
+from requests.hooks import default_hooks
+from requests.structures import CaseInsensitiveDict
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from downloader.core.naming import public_url
+from downloader.core.transfer import Head, Request
+from downloader.errors import DownloadError, Interrupted, NetworkError, ProtocolError, TLSError
+from downloader.transports.base import CHUNK, DRAIN, ClientOptions, chain, from_system, refuse_url, tls_context
+
+_thread = threading.local()
+
+
+def _report_socket(connection: HTTPConnection) -> None:
+    client: BlockingClient | None = getattr(_thread, "client", None)
+    if client is not None:
+        client.connected(connection.sock)
+
+
+class _Connection(HTTPConnection):
+    def getresponse(self) -> Any:
+        _report_socket(self)
+        return super().getresponse()
+
+
+class _TLSConnection(HTTPSConnection):
+    def getresponse(self) -> Any:
+        _report_socket(self)
+        return super().getresponse()
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TLSPool(HTTPSConnectionPool):
+    ConnectionCls = _TLSConnection
+
+
+class _Adapter(HTTPAdapter):
+    """HTTPAdapter whose connections tell their client which socket it waits on, and share one TLS context."""
+
+    def __init__(self, options: ClientOptions) -> None:
+        self._options = options
+        self._context: Any = None
+        super().__init__(pool_connections=16, pool_maxsize=1)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
+
+    def proxy_manager_for(self, proxy: Any, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        if not proxy.lower().startswith("socks"):
+            manager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
+        return manager
+
+    def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
+        host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
+        if host["scheme"] == "https":
+            if self._context is None:
+                self._context = tls_context(self._options)
+            pool = {"ssl_context": self._context, "cert_reqs": "CERT_NONE" if self._options.insecure else "CERT_REQUIRED"}
+        return host, pool
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        """The context has it all; requests would load its own bundle on top."""
+
+
+class BlockingClient:
+    """Sends one Request at a time and reads its answer. Raises DownloadError only."""
+
+    def __init__(self, options: ClientOptions) -> None:
+        self._options = options
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.cookies.set_policy(requests.cookies.cookielib.DefaultCookiePolicy(allowed_domains=[]))  # type: ignore[attr-defined]
+        adapter = _Adapter(options)
+        self._session.mount("http://", adapter)
+        self._session.mount("https://", adapter)
+        self._response: requests.Response | None = None
+        self._socket: socket.socket | None = None
+        self._lock = threading.Lock()  # between the owner, who changes _socket, and the one who cuts it
+        self._cut: DownloadError | None = None
+        self._url = ""
+        self.deadline = 0.0
+        self._head_deadline = 0.0
+
+    def connected(self, sock: Any) -> None:
+        """The socket that the owner is about to wait on."""
+        with self._lock:
+            self._socket = sock
+        if self._cut is not None:
+            raise self._cut
+
+    def begin(self, deadline: float) -> None:
+        """A new Attempt, to be cut at ``deadline`` (monotonic seconds; 0: never)."""
+        self._cut = None
+        self.deadline = deadline
+
+    def send(self, request: Request) -> Head:
+        """Send, and wait for the head of the answer."""
+        self._url = request.url
+        _thread.client = self
+        prepared = requests.PreparedRequest()
+        prepared.method, prepared.url = "GET", request.url
+        prepared.headers = CaseInsensitiveDict(request.headers)
+        prepared.hooks = default_hooks()
+        proxy = self._options.proxy_for(request.url)
+        options = self._options
+        self._head_deadline = time.monotonic() + options.head_timeout
+        try:
+            response = self._session.send(
+                prepared,
+                stream=True,
+                allow_redirects=False,
+                timeout=(options.connect_timeout, options.read_timeout),
+                proxies={"http": proxy, "https": proxy} if proxy else {},
+            )
+        except Exception as error:
+            raise self._mapped(error) from error
+        finally:
+            self._head_deadline = 0.0
+        self._response = response
+        return Head(response.status_code, tuple(response.raw.headers.iteritems()))
+
+    def read(self) -> bytes:
+        """The next piece of the body, as it came; empty at its end."""
+        assert self._response is not None  # noqa: S101 - read follows send
+        try:
+            data: bytes = self._response.raw.read1(CHUNK, decode_content=False)
+        except Exception as error:
+            raise self._mapped(error) from error
+        if not data and self._cut is not None:
+            raise self._cut
+        return data
+
+    def drop(self) -> None:
+        """Be done with the answer; keep the connection where that is cheap. Never raises."""
+        response, self._response = self._response, None
+        with self._lock:
+            self._socket = None
+        if response is None:
+            return
+        with suppress(Exception):
+            length = response.raw.length_remaining
+            if length and length <= DRAIN:
+                response.raw.read(DRAIN, decode_content=False)
+            if length == 0 or response.raw.closed:
+                response.raw.release_conn()
+                return
+        response.close()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.drop()
+        self._session.close()
+
+    def overdue(self, now: float) -> bool:
+        """Whether the Attempt, or the wait for a head, has lasted too long."""
+        return bool((self.deadline and now >= self.deadline) or (self._head_deadline and now >= self._head_deadline))
+
+    def cut(self, reason: DownloadError) -> None:
+        """From any thread: make whatever the owner waits for fail with ``reason``."""
+        with self._lock:
+            self._cut = reason
+            if self._socket is not None:
+                with suppress(OSError):
+                    socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+    def _mapped(self, error: Exception) -> DownloadError:
+        url = public_url(self._url)
+        if self._cut is not None:
+            return self._cut
+        return map_error(error, url, self._options)
+
+
+def map_error(error: Exception, url: str, options: ClientOptions) -> DownloadError:
+    """What an error of requests, urllib3 or http.client means; most specific first."""
+    found = list(chain(error))
+
+    def has(*kinds: type[BaseException]) -> bool:
+        return any(isinstance(item, kinds) for item in found)
+
+    if has(requests.exceptions.InvalidURL, urllib3.exceptions.LocationParseError, requests.exceptions.InvalidHeader):
+        return refuse_url(url)
+    if has(urllib3.exceptions.ConnectTimeoutError, requests.exceptions.ConnectTimeout):
+        return NetworkError(f"no connection within {options.connect_timeout:g} s", url, "see --connect-timeout")
+    if (known := from_system(error, url)) is not None:
+        return known
+    if has(urllib3.exceptions.ReadTimeoutError, TimeoutError):
+        return NetworkError(f"nothing came for {options.read_timeout:g} s", url, "see --low-speed-time")
+    if has(urllib3.exceptions.ProxyError):
+        return NetworkError("the proxy cannot be used", url, "see --proxy")
+    if has(urllib3.exceptions.SSLError, requests.exceptions.SSLError):
+        return TLSError("TLS: the handshake failed", url)
+    if has(http.client.RemoteDisconnected):
+        return NetworkError("closed before an answer", url)
+    if has(http.client.IncompleteRead, urllib3.exceptions.IncompleteRead):
+        return NetworkError("truncated: the body ended too early", url)
+    if has(http.client.HTTPException, urllib3.exceptions.InvalidChunkLength, urllib3.exceptions.InvalidHeader, ValueError):
+        return ProtocolError("malformed answer", url)
+    return NetworkError("connection failed", url)
+
+
+class Watchdog(threading.Thread):
+    """Cuts clients that are overdue, and all of them once ``expired`` says that the run must end."""
+
+    def __init__(self, expired: Callable[[], bool], period: float = 0.1) -> None:
+        super().__init__(name="dl-watchdog", daemon=True)
+        self._expired = expired
+        self._period = period
+        self._clients: list[BlockingClient] = []
+        self._over = threading.Event()
+
+    def watch(self, client: BlockingClient) -> None:
+        """Look after one more."""
+        self._clients.append(client)
+
+    def run(self) -> None:
+        """Until `stop`."""
+        while not self._over.wait(self._period):
+            now = time.monotonic()
+            expired = self._expired()
+            for client in self._clients:
+                if expired:
+                    client.cut(Interrupted("stopped"))
+                elif client.overdue(now):
+                    client.cut(NetworkError("the time for one attempt is over", hint="see --timeout and --low-speed-time"))
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._over.set()
+        self.join()
+
+    @property
+    def clients(self) -> list[BlockingClient]:
+        """All that are watched."""
+        return self._clients
