@@ -66,3 +66,32 @@ class Counters:
             if lane.since and now - lane.since > longer_than
         ]
         return sorted(found, key=lambda item: item.since)
+
+
+class Speed:
+    """A number's growth a second, smoothed over some seconds. Times come in as arguments."""
+
+    def __init__(self, over: float = 5.0) -> None:
+        self._over = over
+        self._at: float | None = None
+        self._last = 0.0
+        self.value = 0.0
+
+    def sample(self, number: float, now: float) -> float:
+        """The speed, now that the number is this."""
+        if self._at is None or now <= self._at:
+            self._at, self._last = now, number
+            return self.value
+        passed = now - self._at
+        current = (number - self._last) / passed
+        weight = min(1.0, passed / self._over) if self.value else 1.0
+        self.value += weight * (current - self.value)
+        self._at, self._last = now, number
+        return self.value
+
+
+def seconds_left(counters: Counters, files_a_second: float) -> float | None:
+    """How long the rest of the list takes at this speed; None while that cannot be said."""
+    if counters.total is None or files_a_second <= 0:
+        return None
+    return max(0, counters.total - counters.ended) / files_a_second

@@ -63,17 +63,25 @@ def _told_as(path: str) -> Iterator[None]:
 
 
 class Folder:
-    """The folder of a run, held open. Raises StorageError where it cannot be made or used. Safe to share among threads."""
+    """The folder of a run, held open. Raises StorageError where it cannot be made or used. Safe to share among threads.
 
-    def __init__(self, root: str) -> None:
+    With ``make`` false, a missing folder is left missing, and looks empty.
+    """
+
+    def __init__(self, root: str, make: bool = True) -> None:
         self.root = os.path.realpath(root)
+        self.descriptor = -1
         with _told_as(root):
-            os.makedirs(self.root, exist_ok=True)
-            self.descriptor = os.open(self.root, _FOLDER)
+            if make:
+                os.makedirs(self.root, exist_ok=True)
+            if make or os.path.exists(self.root):
+                self.descriptor = os.open(self.root, _FOLDER)
 
     def close(self) -> None:
         """Let go of the folder."""
-        os.close(self.descriptor)
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
 
     def look(self, path: str) -> Existing | None:
         """What stands under a path, if anything does."""

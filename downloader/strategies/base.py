@@ -142,7 +142,7 @@ class Run:
 
     def wait(self) -> float:
         """Seconds until something may be startable that is not now, `POLL` at most."""
-        if self._hurry:
+        if self._hurry or self.scheduler.finished:
             return 0.0
         wake = self.scheduler.wake_at
         return POLL if wake is None else min(POLL, max(0.0, wake - self.clock()))

@@ -1,0 +1,6 @@
+"""`python -m downloader`: the same as `dl`."""
+
+from downloader.cli.main import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,281 @@
+"""Where the parts are put together: `download`, `adownload`, `Downloader`, and the `Session` that the command shares.
+
+A run is driven by a thread of its own, whatever the strategy. So the caller's thread is free to draw, to wait, or to go
+on running its own event loop (a notebook's, say), and any number of runs can go on in one process.
+"""
+
+import asyncio
+import logging
+import resource
+import threading
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Self
+
+from downloader._version import __version__
+from downloader.core.limits import Slots
+from downloader.core.model import Download, Report, Result
+from downloader.core.retry import RetryPolicy
+from downloader.core.scheduler import Scheduler
+from downloader.core.transfer import TransferPolicy
+from downloader.errors import UsageError
+from downloader.progress.counters import Counters
+from downloader.settings import Settings, convert, fields
+from downloader.sources import credentials
+from downloader.sources.lists import Feed, Lists, from_values, read_sums
+from downloader.storage.part import Folder
+from downloader.strategies.base import Capabilities, Job, Run
+from downloader.strategies.registry import find
+from downloader.transports.base import ClientOptions, check_proxy, environment_proxies, tls_context
+
+Urls = str | Path | Iterable[str | Download]
+LOG = logging.getLogger("downloader")
+_SPARE_FILES = 64
+
+
+class Session:
+    """One run, from settings and a Source to a Report. `start` it, look at `counters`, `join` it.
+
+    Making one checks everything that can be checked before anything starts: it raises UsageError or StorageError.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        source: Iterator[Download | None],
+        total: int | None = None,
+        on_result: Callable[[Result], None] | None = None,
+        report: Report | None = None,
+        make_folder: bool = True,
+    ) -> None:
+        self._strategy = find(settings.strategy)()
+        self._source = source
+        self._on_result = on_result
+        self.jobs, self.notice = jobs_for(settings, self._strategy.capabilities)
+        self.counters = Counters(total=total)
+        self.report = report if report is not None else Report()
+        self.report.strategy = settings.strategy
+        self.error: BaseException | None = None
+        job = job_for(settings, self.jobs)
+        self._folder = Folder(settings.dir, make_folder)
+        retry = RetryPolicy(settings.retries, settings.retry_wait, max_retry_after=settings.max_retry_after)
+        self.run = Run(
+            scheduler=Scheduler(
+                source,
+                Slots(self.jobs, min(settings.per_host, self.jobs)),
+                retry,
+                sums=read_sums(settings.checksums) if settings.checksums else None,
+                probe=settings.content_disposition,
+                fail_fast=settings.fail_fast,
+            ),
+            job=job,
+            folder=self._folder,
+            jobs=self.jobs,
+            counters=self.counters,
+            emit=self._emit,
+            grace=settings.grace,
+        )
+        self._thread = threading.Thread(target=self._main, name="dl-run", daemon=True)
+
+    def _emit(self, result: Result) -> None:
+        self.report.add(result)
+        if self._on_result is not None:
+            self._on_result(result)
+
+    def _main(self) -> None:
+        started = time.perf_counter()
+        try:
+            self._strategy.drive(self.run)
+        except BaseException as error:  # noqa: BLE001 - it is raised again in the thread that joins
+            self.error = error
+        finally:
+            self.report.elapsed = time.perf_counter() - started
+            self.report.interrupted = not self.run.scheduler.complete
+            self._folder.close()
+            if isinstance(self._source, Feed):
+                self._source.close()
+                self.error = self.error or self.source_error
+
+    @property
+    def source_error(self) -> Exception | None:
+        """What ended the reading of a list that is read as it comes."""
+        return self._source.error if isinstance(self._source, Feed) else None
+
+    def start(self) -> Self:
+        """Begin."""
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """Start nothing more; end what runs within the grace time. From any thread, any number of times."""
+        self.run.stop()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait so long, or until the run is over; whether it is."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def join(self) -> Report:
+        """Wait for the end. An interrupt meanwhile stops the run in good order, and is then raised. Raises what broke the run."""
+        try:
+            while not self.wait(1.0):
+                pass
+        except BaseException:
+            self.stop()
+            self._thread.join()
+            raise
+        if self.error is not None:
+            raise self.error
+        return self.report
+
+
+def jobs_for(settings: Settings, capabilities: Capabilities) -> tuple[int, str]:
+    """How many may be in flight in all, and a word about it where it is less than was asked for."""
+    wanted = settings.jobs or capabilities.default_jobs
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = max(1, (soft - _SPARE_FILES) // capabilities.files_per_job) if soft != resource.RLIM_INFINITY else wanted
+    jobs = min(wanted, files, capabilities.max_jobs or wanted)
+    if jobs == files < wanted:
+        return jobs, f"--jobs {wanted} lowered to {jobs}: the limit of open files is {soft} (ulimit -n)"
+    if jobs < wanted and settings.jobs:
+        return jobs, f"--jobs {wanted} lowered to {jobs}: {settings.strategy} runs no more"
+    return jobs, ""
+
+
+def job_for(settings: Settings, jobs: int) -> Job:
+    """What workers are told, from what the user set. Raises UsageError for files and values that cannot be used."""
+    netrc = settings.netrc_file or (credentials.default_netrc() if settings.netrc else "")
+    client = ClientOptions(
+        connect_timeout=settings.connect_timeout,
+        read_timeout=settings.low_speed_time,
+        connections=jobs,
+        proxy=check_proxy(settings.proxy),
+        proxies=() if settings.proxy else environment_proxies(),
+        cacert=settings.cacert,
+        cert=settings.cert,
+        key=settings.key,
+        insecure=settings.insecure,
+    )
+    if settings.cacert or settings.cert:
+        tls_context(client)  # so that a file that cannot be used is told now
+    agent = settings.user_agent or f"downloader/{__version__}"
+    return Job(
+        root=str(Path(settings.dir).absolute()),
+        policy=TransferPolicy(
+            headers=(("User-Agent", agent), *settings.header_pairs),
+            credentials=credentials.load(netrc, settings.cookies),
+            max_redirects=settings.max_redirects,
+            allow_downgrade=settings.allow_downgrade,
+            timeout=settings.timeout,
+            low_speed_limit=settings.low_speed_limit,
+            low_speed_time=settings.low_speed_time,
+        ),
+        client=client,
+        on_exists=settings.on_exists,
+        mtime=settings.mtime,
+    )
+
+
+def source_of(urls: Urls, skip_bad: bool = False) -> tuple[Iterator[Download | None], int | None]:
+    """A Source for what a caller gave, and how many Downloads it holds (None: unknown until it ends). Raises UsageError."""
+    if isinstance(urls, str | Path):
+        lists = Lists([urls], skip_bad)
+        total = lists.check()
+        if lists.bad_lines and not skip_bad:
+            raise lists.bad_lines[0]
+        return lists.source(), total
+    if isinstance(urls, list | tuple | set | frozenset):
+        downloads = list(from_values(urls))
+        return iter(downloads), len(downloads)
+    return Feed(from_values(urls)), None
+
+
+class Downloader:
+    """A folder and settings, for any number of runs.
+
+    Keyword arguments are the fields of `downloader.settings.Settings`: ``strategy``, ``jobs``, ``retries``, ….
+    Raises UsageError for one that is unknown or wrong.
+    """
+
+    def __init__(self, dir: str | Path = ".", **settings: Any) -> None:
+        known = {item.name: item.key for item in fields()}
+        self.settings = convert({known.get(name, name): value for name, value in {"dir": str(dir), **settings}.items()})
+        self._sessions: set[Session] = set()
+
+    def session(self, urls: Urls, on_result: Callable[[Result], None] | None = None, report: Report | None = None) -> Session:
+        """A run that has not started. Raises UsageError or StorageError for what can be known to be wrong before."""
+        source, total = source_of(urls, self.settings.skip_bad_lines)
+        session = Session(self.settings, source, total, on_result, report)
+        if session.notice:
+            LOG.warning("%s", session.notice)
+        return session
+
+    def run(self, urls: Urls) -> Report:
+        """Fetch them all, and report. What fails is in the report, not raised."""
+        return self.session(urls).start().join()
+
+    async def stream(self, urls: Urls) -> AsyncIterator[Result]:
+        """Fetch them all; each Result as it comes. Leaving the loop early stops the run in good order."""
+        loop = asyncio.get_running_loop()
+        arrived: deque[Result] = deque()
+        news = asyncio.Event()
+
+        def on_result(result: Result) -> None:
+            arrived.append(result)
+            if len(arrived) == 1:  # the loop takes all there is: one call wakes it for many Results
+                loop.call_soon_threadsafe(news.set)
+
+        session = self.session(urls, on_result, Report(keep=False, keep_failed=0))
+        ended = asyncio.ensure_future(asyncio.to_thread(session.start().join))
+        ended.add_done_callback(lambda _: news.set())
+        self._sessions.add(session)
+        try:
+            while not ended.done() or arrived:
+                await news.wait()
+                news.clear()
+                while arrived:
+                    yield arrived.popleft()
+                if ended.done() and not arrived:
+                    break
+            await ended
+        finally:
+            self._sessions.discard(session)
+            session.stop()
+            await asyncio.wait([ended])
+
+    async def arun(self, urls: Urls) -> Report:
+        """`run`, for those who have an event loop."""
+        session = self.session(urls)
+        self._sessions.add(session)
+        ended = asyncio.ensure_future(asyncio.to_thread(session.start().join))
+        try:
+            return await asyncio.shield(ended)
+        finally:
+            self._sessions.discard(session)
+            session.stop()
+            await asyncio.wait([ended])
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *details: object) -> None:
+        for session in self._sessions:
+            session.stop()
+        for session in list(self._sessions):
+            await asyncio.to_thread(session.wait, self.settings.grace + 5)
+
+
+def download(urls: Urls, dir: str | Path = ".", **settings: Any) -> Report:
+    """Fetch a list: a file's name, a URL, or URLs and Downloads. Blocks until each has its Result.
+
+    ``settings``: see `Downloader`. What fails is in the Report (`Report.raise_for_errors`), not raised.
+    Raises UsageError for a list or a setting that is wrong, StorageError for a folder that cannot be used.
+    """
+    return Downloader(dir, **settings).run(urls)
+
+
+async def adownload(urls: Urls, dir: str | Path = ".", **settings: Any) -> Report:
+    """`download`, for those who have an event loop."""
+    return await Downloader(dir, **settings).arun(urls)

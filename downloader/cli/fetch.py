@@ -1,0 +1,213 @@
+"""The default command: fetch lists, show how it goes, say what came of it."""
+
+import logging
+import os
+import sys
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import IO
+
+from downloader.api import Session
+from downloader.cli.signals import Signals
+from downloader.core.model import End, Outcome, Report, Result, Status
+from downloader.core.naming import printable, public_url
+from downloader.errors import UsageError
+from downloader.progress.lines import Display, JsonProgress, PlainLines
+from downloader.report import FailedList, JsonLines, summary
+from downloader.settings import Settings
+from downloader.sources.lists import Lists
+from downloader.storage.part import PartFile
+
+LOG = logging.getLogger("downloader")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked for on the command line."""
+
+    lists: tuple[str, ...]
+    settings: Settings
+    dry_run: bool = False
+
+
+def fetch(request: Request) -> int:
+    """Do it. The exit code. Raises DownloadError for what is wrong before anything starts."""
+    settings = request.settings
+    lists = Lists(list(request.lists), settings.skip_bad_lines)
+    total = _checked(lists, settings)
+    if total == 0:
+        _say("nothing to do: the list is empty", settings)
+        return 0
+    with ExitStack() as stack:
+        sinks = [] if request.dry_run else [
+            *([stack.enter_context(JsonLines(settings.report))] if settings.report else []),
+            *([stack.enter_context(FailedList(settings.failed))] if settings.failed else []),
+        ]
+
+        def on_result(result: Result) -> None:
+            for sink in sinks:
+                sink.add(result)
+
+        report = Report(keep=False, keep_failed=5)
+        if request.dry_run:
+            return _dry_run(Session(settings, lists.source(), total, _print_unfetched, report, make_folder=False))
+        session = Session(settings, lists.source(), total, on_result, report)
+        display = _display(settings, total)
+        stack.callback(display.close)
+        stack.enter_context(_logging(settings, display))
+        if session.notice:
+            display.say(f"dl: {session.notice}")
+
+        def stop() -> None:
+            session.stop()
+            display.say(f"dl: stopping: running files get up to {settings.grace:g} s to end; once more ends at once")
+
+        def flush() -> None:
+            for sink in sinks:
+                sink.flush()
+
+        with Signals(stop, flush) as signals:
+            session.start()
+            while not session.wait(display.period):
+                display.update(session.counters, time.monotonic())
+                flush()
+        display.close()
+        return _conclude(session, settings, lists, signals.exit_code)
+
+
+def _conclude(session: Session, settings: Settings, lists: Lists, interrupted: int | None) -> int:
+    report = session.report
+    if settings.progress == "json":
+        _print_json_summary(report)
+    elif not settings.quiet and report.done + report.skipped + report.failures:
+        print(summary(report), file=sys.stderr)  # noqa: T201
+    elif settings.quiet and report.failures:
+        for result in report.failed:
+            print(f"dl: {printable(str(result.error))}", file=sys.stderr)  # noqa: T201
+    if interrupted is not None:
+        return interrupted
+    if session.error is not None:
+        raise session.error
+    if report.done + report.skipped + report.failures == 0:
+        _say("nothing to do: the list is empty", settings)
+    if lists.bad_count:
+        _say(f"{lists.bad_count} bad lines were passed over", settings)
+    return report.exit_code
+
+
+def _checked(lists: Lists, settings: Settings) -> int | None:
+    total = lists.check()
+    for error in lists.bad_lines:
+        print(f"dl: {printable(str(error))}", file=sys.stderr)  # noqa: T201
+    if lists.bad_count and not settings.skip_bad_lines:
+        word = "line" if lists.bad_count == 1 else "lines"
+        raise UsageError(f"{lists.bad_count} bad {word}, nothing was started", hint="--skip-bad-lines goes on past them")
+    return total
+
+
+def _say(text: str, settings: Settings) -> None:
+    if not settings.quiet:
+        print(f"dl: {text}", file=sys.stderr)  # noqa: T201
+
+
+def _print_json_summary(report: Report) -> None:
+    import json
+
+    about = {
+        "event": "summary",
+        "strategy": report.strategy,
+        "done": report.done,
+        "skipped": report.skipped,
+        "failed": report.failures,
+        "bytes": report.received,
+        "elapsed": round(report.elapsed, 6),
+        "reasons": dict(report.reasons),
+        "interrupted": report.interrupted,
+    }
+    print(json.dumps(about), file=sys.stderr)  # noqa: T201
+
+
+def _display(settings: Settings, total: int | None) -> Display:
+    kind = settings.progress
+    if kind == "auto":
+        terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        kind = "none" if settings.quiet else "bar" if terminal else "plain"
+    if kind == "bar":
+        from downloader.progress.bars import Bars  # here: tqdm is only loaded to be seen
+
+        return Bars(sys.stderr, total)
+    if kind == "plain":
+        return PlainLines(sys.stderr)
+    if kind == "json":
+        return JsonProgress(sys.stderr)
+    return _Quiet()
+
+
+class _Quiet(Display):
+    def say(self, text: str) -> None:
+        print(text, file=sys.stderr)  # noqa: T201
+
+
+class _DisplayHandler(logging.Handler):
+    def __init__(self, display: Display) -> None:
+        super().__init__()
+        self._display = display
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._display.say(self.format(record))
+
+
+class _logging:  # noqa: N801 - used as a function: `with _logging(...)`
+    """While entered, log lines go where the settings say. What is secret was taken out where the lines are made."""
+
+    def __init__(self, settings: Settings, display: Display) -> None:
+        self._handlers: list[logging.Handler] = []
+        if settings.verbose:
+            self._handlers.append(_DisplayHandler(display))
+        if settings.log_file:
+            try:
+                self._handlers.append(logging.FileHandler(settings.log_file))
+            except OSError as error:
+                raise UsageError(f"cannot write --log-file {settings.log_file}: {error.strerror}") from None
+
+    def __enter__(self) -> None:
+        for handler in self._handlers:
+            handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+            LOG.addHandler(handler)
+        if self._handlers:
+            LOG.setLevel(logging.INFO)
+
+    def __exit__(self, *details: object) -> None:
+        for handler in self._handlers:
+            LOG.removeHandler(handler)
+            handler.close()
+        LOG.setLevel(logging.NOTSET)
+
+
+def _dry_run(session: Session) -> int:
+    """Print what would be fetched and where to: one line for each Download, on standard output."""
+    run = session.run
+    while not run.finished:
+        batch = run.take()
+        for attempt in batch:
+            held = PartFile(run.folder, attempt.path, attempt.source).held()
+            verb = f"resume at {held.size}" if held.size else "ask, then fetch" if attempt.probe else "fetch"
+            _print_fate(verb, public_url(attempt.url), attempt.path)
+            run.settle((Outcome(attempt.key, End.NOT_MODIFIED),))
+        if not batch:
+            time.sleep(run.wait())
+    if session.source_error is not None:
+        raise session.source_error
+    return 0
+
+
+def _print_unfetched(result: Result) -> None:
+    if result.status is Status.SKIPPED and result.reason != End.NOT_MODIFIED.value:
+        _print_fate(f"skip ({result.reason})", result.url, result.path)
+    elif result.status is Status.FAILED:
+        _print_fate(f"refuse ({result.error.reason if result.error else ''})", result.url, result.path)
+
+
+def _print_fate(verb: str, url: str, path: str) -> None:
+    print(f"{verb}\t{printable(url)}\t{printable(path)}")  # noqa: T201

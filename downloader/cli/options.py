@@ -1,0 +1,100 @@
+"""The flags of `dl`, made from the fields of `Settings`, so that each is said once."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from downloader.settings import Field, fields
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "What runs": ("strategy", "jobs", "per_host", "fail_fast"),
+    "Files": ("dir", "on_exists", "content_disposition", "mtime", "checksums"),
+    "Trying again": (
+        *("retries", "retry_wait", "max_retry_after", "connect_timeout"),
+        *("timeout", "low_speed_limit", "low_speed_time", "grace"),
+    ),
+    "Requests": (
+        *("header", "user_agent", "netrc", "netrc_file", "cookies", "proxy"),
+        *("cacert", "cert", "key", "insecure", "allow_downgrade", "max_redirects"),
+    ),
+    "What is told": ("progress", "quiet", "verbose", "log_file", "report", "failed"),
+    "Lists": ("skip_bad_lines",),
+}
+_SAID_AS_NO = {"mtime": "keep the local time"}
+
+
+def settings_options() -> list[click.Option]:
+    """An option for each setting, and a hidden ``--no-…`` for each switch. Values land in ``ctx.obj``, only if given."""
+    by_name = {item.name: item for item in fields()}
+    found: list[click.Option] = []
+    for title, names in GROUPS.items():
+        for name in names:
+            found += _options(by_name[name], title)
+    return found
+
+
+class GroupedOption(click.Option):
+    """An option that knows below which heading it stands."""
+
+    heading = ""
+
+
+def _options(item: Field, heading: str) -> list[click.Option]:
+    flag = f"--{item.key}"
+    if item.kind is bool:
+        usual = _switch(item, not item.default, f"--no-{item.key}" if item.default else flag, hidden=False)
+        other = _switch(item, bool(item.default), flag if item.default else f"--no-{item.key}", hidden=True)
+        usual.heading = heading
+        return [usual, other]
+    default = "" if item.many or item.default == "" else f"  [{item.default}]"
+    option = GroupedOption(
+        [item.name, flag, *([item.short] if item.short else [])],
+        type=click.Choice(item.choices) if item.choices else item.kind,
+        metavar="|".join(item.choices) or item.unit or None,
+        multiple=item.many,
+        default=None,
+        expose_value=False,
+        callback=_record(item.name),
+        help=item.help + default,
+    )
+    option.heading = heading
+    return [option]
+
+
+def _switch(item: Field, value: bool, flag: str, hidden: bool) -> GroupedOption:
+    shorts = [item.short] if item.short and not hidden else []
+    return GroupedOption(
+        [f"{'other' if hidden else 'given'}_{item.name}", flag, *shorts],
+        is_flag=True,
+        expose_value=False,
+        hidden=hidden,
+        callback=_record(item.name, value),
+        help=_SAID_AS_NO.get(item.name, item.help),
+    )
+
+
+def _record(name: str, constant: bool | None = None) -> Callable[[click.Context, click.Parameter, Any], None]:
+    def callback(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+        if value is None or value in ((), False):
+            return
+        given: dict[str, Any] = context.ensure_object(dict)
+        given[name] = value if constant is None else constant
+
+    return callback
+
+
+class GroupedCommand(click.Command):
+    """A command whose help shows its options below headings."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write them."""
+        rows: dict[str, list[tuple[str, str]]] = {}
+        options = [parameter for parameter in self.get_params(ctx) if isinstance(parameter, click.Option)]
+        for option in options:
+            record = option.get_help_record(ctx)
+            if record is not None:
+                rows.setdefault(getattr(option, "heading", ""), []).append(record)
+        for heading, records in sorted(rows.items(), key=lambda row: row[0] == ""):  # stable: what has no heading goes last
+            with formatter.section(heading or "Also"):
+                formatter.write_dl(records)

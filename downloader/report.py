@@ -1,0 +1,132 @@
+"""Results → files (JSON lines, a list of what failed) and the summary on the screen."""
+
+import os
+import sys
+from types import TracebackType
+from typing import IO, Self
+
+import msgspec
+
+from downloader.core.model import Report, Result, Status
+from downloader.core.naming import printable
+from downloader.errors import StorageError
+from downloader.sources.text import format_download
+
+_encode = msgspec.json.Encoder().encode
+
+
+def line(result: Result) -> bytes:
+    """One Result as a line of JSON. ``path`` is relative to the folder of the run, null where there is none."""
+    error = result.error
+    return (
+        _encode(
+            {
+                "url": result.url,
+                "path": result.path or None,
+                "status": result.status.value,
+                "bytes": result.bytes,
+                "http_status": result.http_status or None,
+                "attempts": result.attempts,
+                "elapsed": round(result.elapsed, 6),
+                "final_url": result.final_url or None,
+                "etag": result.etag or None,
+                "error": None if error is None else {"class": type(error).__name__, "message": str(error)},
+            }
+        )
+        + b"\n"
+    )
+
+
+class _Sink:
+    """A file that Results go to. Private to its owner: it may hold what the list held. Raises StorageError."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._stream: IO[bytes]
+        if path == "-":
+            self._stream = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+        else:
+            try:
+                self._stream = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb")
+            except OSError as error:
+                raise StorageError(f"cannot write {path}: {error.strerror}") from None
+
+    def add(self, result: Result) -> None:
+        """Take note of one Result."""
+        raise NotImplementedError
+
+    def _write(self, data: bytes) -> None:
+        try:
+            self._stream.write(data)
+        except OSError as error:
+            raise StorageError(f"cannot write {self._path}: {error.strerror}") from None
+
+    def flush(self) -> None:
+        """Let others read what there is."""
+        try:
+            self._stream.flush()
+        except OSError as error:
+            raise StorageError(f"cannot write {self._path}: {error.strerror}") from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            self._stream.close()
+        except OSError as failure:
+            if error is None:
+                raise StorageError(f"cannot write {self._path}: {failure.strerror}") from None
+
+
+class JsonLines(_Sink):
+    """``--report``: one JSON object a line, for each Result as it comes."""
+
+    def add(self, result: Result) -> None:
+        """Write its line."""
+        self._write(line(result))
+
+
+class FailedList(_Sink):
+    """``--failed``: the entries that failed, as a list that can be fed back."""
+
+    def add(self, result: Result) -> None:
+        """Write its entry, if it failed."""
+        if result.status is Status.FAILED and result.download is not None:
+            self._write(format_download(result.download).encode())
+
+
+def size(count: float) -> str:
+    """Bytes for people: decimal units, as disks and networks are sold."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if count < 1000 or unit == "TB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    raise AssertionError
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people."""
+    if seconds < 60:
+        return f"{seconds:.2f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02} min"
+
+
+def summary(report: Report, most: int = 5) -> str:
+    """What became of the run, in a few lines; at most ``most`` failed URLs, safe to print."""
+    speed = report.received / report.elapsed if report.elapsed else 0.0
+    lines = [
+        f"{report.done} done, {report.skipped} skipped, {report.failures} failed",
+        f"{size(report.received)} in {duration(report.elapsed)}: {size(speed)}/s, "
+        f"{(report.done / report.elapsed if report.elapsed else 0):.0f} files/s · strategy {report.strategy}",
+    ]
+    lines += [f"  {count} {reason}" for reason, count in sorted(report.reasons.items(), key=lambda item: (-item[1], item[0]))]
+    for result in report.failed[:most]:
+        lines.append(f"  ✗ {printable(str(result.error or result.url))}")
+    if report.failures > most:
+        lines.append(f"  … and {report.failures - most} more; --failed FILE lists them all")
+    if report.interrupted:
+        lines.append("interrupted: run the same command again to go on from here")
+    return "\n".join(lines)
