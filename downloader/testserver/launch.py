@@ -24,12 +24,13 @@ def free_port() -> int:
 
 async def serve(port: int) -> None:
     """Serve on loopback until cancelled, or until standard input ends: so the server never outlives its owner."""
+    from granian.constants import HTTPModes
     from granian.server.embed import Server  # here: only the server's own process pays for it
 
     from downloader.testserver.app import application
 
     server = Server(
-        application, address=LOOPBACK, port=port, http="1", websockets=False, backlog=4096, log_enabled=False, runtime_threads=1
+        application, address=LOOPBACK, port=port, http=HTTPModes.http1, websockets=False, backlog=4096, log_enabled=False
     )
     loop = asyncio.get_running_loop()
 
