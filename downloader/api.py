@@ -20,7 +20,6 @@ from downloader.core.model import Download, Report, Result
 from downloader.core.retry import RetryPolicy
 from downloader.core.scheduler import Scheduler
 from downloader.core.transfer import TransferPolicy
-from downloader.errors import UsageError
 from downloader.progress.counters import Counters
 from downloader.settings import Settings, convert, fields
 from downloader.sources import credentials
@@ -118,7 +117,10 @@ class Session:
         return not self._thread.is_alive()
 
     def join(self) -> Report:
-        """Wait for the end. An interrupt meanwhile stops the run in good order, and is then raised. Raises what broke the run."""
+        """Wait for the end. Raises what broke the run.
+
+        An interrupt meanwhile stops the run in good order, and is then raised.
+        """
         try:
             while not self.wait(1.0):
                 pass

@@ -112,11 +112,8 @@ def fields() -> tuple[Field, ...]:
         many = get_origin(inner) is tuple
         kind = str if choices or many else inner
         extra = meta.extra or {}
-        found.append(
-            Field(
-                info.name, info.encode_name, kind, choices, many, info.default, meta.description or "", extra["short"], extra["unit"]
-            )
-        )
+        text = meta.description or ""
+        found.append(Field(info.name, info.encode_name, kind, choices, many, info.default, text, extra["short"], extra["unit"]))
     return tuple(found)
 
 

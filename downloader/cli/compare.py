@@ -24,7 +24,7 @@ from downloader.testserver.launch import TestServer
 
 @click.command("compare", context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("lists", metavar="[LIST]...", nargs=-1)
-@click.option("--scenario", "chosen", metavar="NAME", multiple=True, help="small, latency, large or all; may be repeated  [all]")
+@click.option("--scenario", "chosen", metavar="NAME", multiple=True, help="small, latency, large; may be repeated  [all]")
 @click.option("-s", "--strategy", "names", metavar="NAME", multiple=True, help="only this strategy; may be repeated")
 @click.option("-j", "--jobs", metavar="N", type=click.IntRange(1), help="in flight at most, for all  [each strategy's own]")
 @click.option("--repeat", metavar="N", type=click.IntRange(1), default=3, help="runs of each strategy, interleaved  [3]")
@@ -81,10 +81,14 @@ def _run(works: list[runner.Work], at_once: dict[str, int], repeat: int, where: 
     total = len(works) * repeat * len(at_once)
     comparisons = []
     with tqdm(total=total, unit="run", file=sys.stderr, disable=not sys.stderr.isatty(), leave=False) as bar:
+
+        def tick() -> None:
+            bar.update()
+
         for work in works:
             bar.set_description(work.name)
             rows = [runner.Row(name, jobs) for name, jobs in at_once.items()]
-            comparisons.append(runner.compare(work, rows, repeat, where, lambda: bar.update() and None))
+            comparisons.append(runner.compare(work, rows, repeat, where, tick))
     return comparisons
 
 

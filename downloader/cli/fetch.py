@@ -6,7 +6,6 @@ import sys
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import IO
 
 from downloader.api import Session
 from downloader.cli.signals import Signals
@@ -40,10 +39,14 @@ def fetch(request: Request) -> int:
         _say("nothing to do: the list is empty", settings)
         return 0
     with ExitStack() as stack:
-        sinks = [] if request.dry_run else [
-            *([stack.enter_context(JsonLines(settings.report))] if settings.report else []),
-            *([stack.enter_context(FailedList(settings.failed))] if settings.failed else []),
-        ]
+        sinks = (
+            []
+            if request.dry_run
+            else [
+                *([stack.enter_context(JsonLines(settings.report))] if settings.report else []),
+                *([stack.enter_context(FailedList(settings.failed))] if settings.failed else []),
+            ]
+        )
 
         def on_result(result: Result) -> None:
             for sink in sinks:

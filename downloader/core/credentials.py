@@ -80,6 +80,9 @@ class Credentials:
         return by_host.get(host) or by_host.get("")
 
 
+NO_CREDENTIALS = Credentials()
+
+
 def _user_of(url: str) -> tuple[str, str] | None:
     userinfo, at, _ = urlsplit(url).netloc.rpartition("@")
     if not at:

@@ -27,8 +27,25 @@ _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\
 _EXTENSION = re.compile(r"(?:\.tar)?\.[^. ]+\Z")
 _SAFE_URL = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-5]?[0-9]{1,4})?(?:/[!$-;=?-Z_a-z~%&'()*+,]*)?")
 _SECRET_KEYS = frozenset(
-    "access_token api_key apikey auth awsaccesskeyid key-pair-id password passwd secret sig signature token "
-    "x-amz-credential x-amz-security-token x-amz-signature x-goog-credential x-goog-signature".split()
+    [
+        "access_token",
+        "api_key",
+        "apikey",
+        "auth",
+        "awsaccesskeyid",
+        "key-pair-id",
+        "password",
+        "passwd",
+        "secret",
+        "sig",
+        "signature",
+        "token",
+        "x-amz-credential",
+        "x-amz-security-token",
+        "x-amz-signature",
+        "x-goog-credential",
+        "x-goog-signature",
+    ]
 )
 
 

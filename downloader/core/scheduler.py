@@ -345,7 +345,13 @@ class Scheduler:
             self._enqueue(entry)
 
     def _end(
-        self, entry: _Entry, status: Status, outcome: Outcome | None = None, *, reason: str = "", error: DownloadError | None = None
+        self,
+        entry: _Entry,
+        status: Status,
+        outcome: Outcome | None = None,
+        *,
+        reason: str = "",
+        error: DownloadError | None = None,
     ) -> None:
         if status is Status.FAILED and self._fail_fast:
             self.stop()

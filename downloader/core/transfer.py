@@ -30,7 +30,7 @@ from enum import Enum
 from urllib.parse import urljoin
 
 from downloader.core import headers as h
-from downloader.core.credentials import Credentials, kept_at_redirect, without_userinfo
+from downloader.core.credentials import NO_CREDENTIALS, Credentials, kept_at_redirect, without_userinfo
 from downloader.core.model import NOTHING_HELD, Attempt, Checksum, End, Headers, Held, Outcome, Validator
 from downloader.core.naming import clean_url, public_url
 from downloader.errors import (
@@ -59,7 +59,7 @@ class TransferPolicy:
     """What holds for every Attempt of a run. Picklable. Times in seconds, speeds in bytes a second; 0 turns a limit off."""
 
     headers: Headers = ()
-    credentials: Credentials = Credentials()
+    credentials: Credentials = NO_CREDENTIALS
     max_redirects: int = 10
     allow_downgrade: bool = False
     timeout: float = 0.0

@@ -81,7 +81,9 @@ class JsonProgress(_Lines):
                 "bytes": counters.received,
                 "bytes_per_second": round(speed),
                 "seconds_left": None if left is None else round(left, 1),
-                "moving": [{"path": printable(item.name), "bytes": item.done, "size": item.size} for item in counters.moving(now)],
+                "moving": [
+                    {"path": printable(item.name), "bytes": item.done, "size": item.size} for item in counters.moving(now)
+                ],
             }
         )
 

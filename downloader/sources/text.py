@@ -117,7 +117,9 @@ def checksum(kind: str, digest: str) -> Checksum:
     algorithm = kind.strip().lower().replace("-", "")
     digest = digest.strip().lower()
     if algorithm not in set(_BY_LENGTH.values()):
-        raise UsageError(f"unknown kind of checksum: {kind[:20]!r}", hint="one of sha-256, sha-512, sha-384, sha-224, sha-1, md5")
+        raise UsageError(
+            f"unknown kind of checksum: {kind[:20]!r}", hint="one of sha-256, sha-512, sha-384, sha-224, sha-1, md5"
+        )
     if not _HEX.fullmatch(digest) or len(digest) != 2 * hashlib.new(algorithm, usedforsecurity=False).digest_size:
         raise UsageError(f"not a {kind} checksum: {digest[:40]!r}")
     return Checksum(algorithm, digest)

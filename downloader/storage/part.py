@@ -51,7 +51,9 @@ _decode = msgspec.json.Decoder(_Sidecar).decode
 
 def storage_error(error: OSError, path: str, url: str = "") -> StorageError:
     """An OSError as ours, with what to do about it."""
-    return StorageError(f"{(error.strerror or 'I/O error').lower()}: cannot write {path}", url, _HINTS.get(error.errno or 0, ""))
+    return StorageError(
+        f"{(error.strerror or 'I/O error').lower()}: cannot write {path}", url, _HINTS.get(error.errno or 0, "")
+    )
 
 
 @contextmanager

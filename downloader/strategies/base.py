@@ -157,7 +157,9 @@ class Run:
         policy = self.job.on_exists
         outcome = Outcome(attempt.key, End.EXISTS, path=attempt.path, size=existing.size)
         if existing.is_folder:
-            error: DownloadError = StorageError("a folder stands where the file should go", public_url(attempt.url), "give out=")
+            error: DownloadError = StorageError(
+                "a folder stands where the file should go", public_url(attempt.url), "give out="
+            )
             outcome = replace(outcome, end=End.FAILED, error=error)
         elif attempt.repeated and policy in ("skip", "fail"):
             outcome = replace(outcome, end=End.COMPLETE)  # a lost worker had finished it: it was not there when it began

@@ -41,7 +41,8 @@ class ProcessesStrategy:
         shared = context.RawArray("d", 1 + _WIDTH * run.jobs)  # doubles count exactly up to 2**53
         lanes = [_ProcessLane(run, context, shared, number) for number in range(run.jobs)]
         watch = _Stopper(run, shared)
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})  # of this thread; workers inherit it
+        # Of this thread alone; worker processes inherit it until they have seen to these signals themselves.
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         watch.start()
         try:
             drive(run, lanes, batches=True)
@@ -174,7 +175,7 @@ _worker: _Worker | None = None
 
 
 def _begin_worker(job: Job, shared: Any, number: int) -> None:
-    global _worker  # noqa: PLW0603 - an executor's initializer has no other place to leave what its calls need
+    global _worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the parent decides what it means
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
