@@ -149,7 +149,7 @@ def warm_up(strategies: Sequence[str], url: str, where: str | None) -> None:
 def _command(what: str, strategy: str, jobs: int, target: Path, report: Path) -> list[str]:
     flags = ["--strategy", strategy, "--jobs", str(jobs), "--per-host", str(max(1, jobs)), "--dir", str(target)]
     quiet = ["--progress", "none", "--quiet", "--report", str(report), "--config", os.devnull]
-    return [sys.executable, "-P", "-m", "downloader.compare.child", what, *flags, *quiet]
+    return [sys.executable, "-P", "-m", "downloader.cli.child", what, *flags, *quiet]
 
 
 def _measure(listing: Path, row: Row, target: Path, agreed: dict[str, str], learn: bool) -> Measure:
