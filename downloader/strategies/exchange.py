@@ -99,7 +99,7 @@ def exchange(
         except OSError as failure:
             raise storage_error(failure, attempt.path, transfer.public) from failure
     except DownloadError as failure:
-        error = _located(failure, transfer.public)
+        error = _bare(failure, transfer.public)
         if isinstance(failure, IntegrityError | ProtocolError):
             part.discard()
     finally:
@@ -164,8 +164,9 @@ def _finish(transfer: Transfer, file: _File, job: Job) -> str:
     return file.part.commit(transfer.last_modified if job.mtime else None, job.on_exists == "rename")
 
 
-def _located(error: DownloadError, url: str) -> DownloadError:
-    """The error with the URL in it, for those that were raised where it was not known."""
+def _bare(error: DownloadError, url: str) -> DownloadError:
+    """The error as a value: with the URL in it, and without the frames it came through, which hold sockets and buffers."""
+    error.__traceback__ = error.__cause__ = error.__context__ = None
     if error.url:
         return error
     error.args = tuple(public_url(url) if index == 1 else value for index, value in enumerate(error.args))

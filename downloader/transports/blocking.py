@@ -20,6 +20,7 @@ from requests.structures import CaseInsensitiveDict
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from downloader.core.headers import MAX_HEAD_BYTES
 from downloader.core.naming import public_url
 from downloader.core.transfer import Head, Request
 from downloader.errors import DownloadError, Interrupted, NetworkError, ProtocolError, TLSError
@@ -34,13 +35,55 @@ def _report_socket(connection: HTTPConnection) -> None:
         client.connected(connection.sock)
 
 
+class _HeadReader:
+    """Reads the lines of a head; notices a head that is too long, or that never came to its end."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._count = 0
+        self._last = b""
+
+    def readline(self, limit: int = -1) -> bytes:
+        line: bytes = self._stream.readline(limit)
+        self._last = line
+        self._count += len(line)
+        if self._count > MAX_HEAD_BYTES:
+            raise http.client.HTTPException(f"more than {MAX_HEAD_BYTES} bytes of header")
+        return line
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def check_end(self) -> None:
+        if self._last not in (b"\r\n", b"\n"):
+            raise http.client.RemoteDisconnected("the head was cut off")
+
+
+class _StrictResponse(http.client.HTTPResponse):
+    """http.client takes a head that was cut off for a whole one, and an empty body after it for the file."""
+
+    def begin(self) -> None:
+        reader = _HeadReader(self.fp)
+        self.fp = reader  # type: ignore[assignment]
+        try:
+            super().begin()
+        finally:
+            if self.fp is not None:
+                self.fp = reader._stream
+        reader.check_end()
+
+
 class _Connection(HTTPConnection):
+    response_class = _StrictResponse
+
     def getresponse(self) -> Any:
         _report_socket(self)
         return super().getresponse()
 
 
 class _TLSConnection(HTTPSConnection):
+    response_class = _StrictResponse
+
     def getresponse(self) -> Any:
         _report_socket(self)
         return super().getresponse()
@@ -145,7 +188,10 @@ class BlockingClient:
         """The next piece of the body, as it came; empty at its end."""
         assert self._response is not None  # noqa: S101 - read follows send
         try:
-            data: bytes = self._response.raw.read1(CHUNK, decode_content=False)
+            raw = self._response.raw
+            data: bytes = raw.read1(CHUNK, decode_content=False)
+            if not data and not raw.closed:
+                raw.read(1, decode_content=False)  # read1 leaves a body that is over open, and so its socket
         except Exception as error:
             raise self._mapped(error) from error
         if not data and self._cut is not None:

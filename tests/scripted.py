@@ -1,0 +1,149 @@
+"""A server at socket level, for what no HTTP library would send: it answers each request exactly as its script says."""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Asked:
+    """One request as it came: the line, and the header fields by lower-case name."""
+
+    line: str
+    headers: dict[str, str]
+
+    @property
+    def path(self) -> str:
+        """The request's target."""
+        return self.line.split(" ")[1]
+
+
+class Connection:
+    """One accepted connection, in a script's hands."""
+
+    def __init__(self, sock: socket.socket, over: threading.Event) -> None:
+        self.sock = sock
+        self._over = over
+
+    def send(self, data: bytes) -> None:
+        """Send these bytes; whether anybody takes them is not our affair."""
+        with contextlib.suppress(OSError):
+            self.sock.sendall(data)
+
+    def reset(self) -> None:
+        """Close with RST."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+        self.sock.close()
+
+    def hang(self) -> None:
+        """Say nothing until the test is over, or the other side has gone."""
+        with contextlib.suppress(OSError):
+            self.sock.settimeout(0.05)
+            while not self._over.is_set():
+                try:
+                    if not self.sock.recv(4096):
+                        return
+                except TimeoutError:
+                    continue
+
+
+Script = Callable[[Connection, Asked], None]
+
+
+def reply(status: str, body: bytes = b"", length: int | None = -1, **fields: str) -> bytes:
+    """An answer's bytes. ``length``: -1 the true one, None for no Content-Length. Field names: ``_`` for ``-``."""
+    lines = [f"HTTP/1.1 {status}"]
+    if length is not None:
+        lines.append(f"Content-Length: {len(body) if length == -1 else length}")
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in fields.items()]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body
+
+
+def answer(data: bytes, close: bool = True) -> Script:
+    """Send these bytes and close (or keep the connection)."""
+
+    def script(connection: Connection, asked: Asked) -> None:
+        connection.send(data)
+        if close:
+            with contextlib.suppress(OSError):
+                connection.sock.shutdown(socket.SHUT_WR)
+
+    return script
+
+
+@dataclass
+class ScriptedServer:
+    """Answers the n-th request with the n-th script, and all further ones with the last; remembers what was asked."""
+
+    scripts: Sequence[Script | bytes]
+    unasked: bool = False  # answer each connection at once, whatever it says
+    asked: list[Asked] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._over = threading.Event()
+        self._lock = threading.Lock()
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.port: int = self._listener.getsockname()[1]
+        self._threads: list[threading.Thread] = []
+        self._start(self._accept)
+
+    @property
+    def url(self) -> str:
+        """Where it listens, without a slash at the end."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def _start(self, target: Callable[..., None], *arguments: object) -> None:
+        thread = threading.Thread(target=target, args=arguments, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                return
+            self._start(self._serve, sock)
+
+    def _serve(self, sock: socket.socket) -> None:
+        with sock:
+            rest = b""
+            while not self._over.is_set():
+                asked, rest = (Asked("", {}), b"") if self.unasked else self._read(sock, rest)
+                if asked is None:
+                    return
+                with self._lock:
+                    self.asked.append(asked)
+                    script = self.scripts[min(len(self.asked), len(self.scripts)) - 1]
+                if isinstance(script, bytes):
+                    script = answer(script)
+                script(Connection(sock, self._over), asked)
+                if self.unasked or sock.fileno() < 0:
+                    return
+
+    @staticmethod
+    def _read(sock: socket.socket, data: bytes) -> tuple[Asked | None, bytes]:
+        """The next request, and what came after it."""
+        with contextlib.suppress(OSError):
+            while b"\r\n\r\n" not in data:
+                more = sock.recv(65536)
+                if not more:
+                    return None, b""
+                data += more
+        head, end, rest = data.partition(b"\r\n\r\n")
+        if not end:
+            return None, b""
+        lines = head.decode("latin-1").split("\r\n")
+        pairs = (line.partition(":") for line in lines[1:])
+        return Asked(lines[0], {name.lower(): value.strip() for name, _, value in pairs}), rest
+
+    def close(self) -> None:
+        """End every connection, and wait for all threads."""
+        self._over.set()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for thread in self._threads:
+            thread.join(5)

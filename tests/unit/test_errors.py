@@ -1,0 +1,153 @@
+"""The error tree: what pickles, which exit code each class has, and what may be tried again."""
+
+import copy
+import itertools
+import pickle
+import re
+
+import pytest
+
+from downloader import errors
+from downloader.core.model import Report, Result, Status
+from downloader.errors import (
+    RETRYABLE_STATUS,
+    AuthError,
+    DownloadError,
+    HTTPStatusError,
+    IntegrityError,
+    Interrupted,
+    NameNotFound,
+    NetworkError,
+    PolicyError,
+    ProtocolError,
+    StorageError,
+    TLSError,
+    UsageError,
+    WorkerError,
+    exit_code,
+)
+
+URL = "https://example.org/file.bin"
+
+
+def tree(cls: type[DownloadError] = DownloadError) -> list[type[DownloadError]]:
+    """The class and all that derive from it."""
+    return [cls, *itertools.chain.from_iterable(tree(inner) for inner in cls.__subclasses__())]
+
+
+PUBLIC = [cls for cls in tree() if not cls.__name__.startswith("_")]
+WITH_STATUS = (AuthError, HTTPStatusError)
+
+
+def example(cls: type[DownloadError]) -> DownloadError:
+    """An instance with every constructor argument set."""
+    if issubclass(cls, WITH_STATUS):
+        return cls(503, URL, "do this", 7.5)
+    return cls("it went wrong", URL, "do this")
+
+
+def drawn_codes() -> dict[str, int]:
+    """Name and exit code of each class, as the module's docstring draws them."""
+    assert errors.__doc__ is not None
+    return {name: int(code) for name, code in re.findall(r"[├└]── (\w+) +(\d+)", errors.__doc__)}
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("cls", PUBLIC)
+def test_every_class_survives_pickling_with_all_it_holds(cls: type[DownloadError], protocol: int) -> None:
+    before = example(cls)
+    after = pickle.loads(pickle.dumps(before, protocol))
+    assert type(after) is cls
+    assert after.args == before.args
+    assert str(after) == str(before)
+    assert vars(after) == vars(before)
+    assert after.retryable == before.retryable
+
+
+@pytest.mark.parametrize("cls", PUBLIC)
+def test_every_class_survives_copying(cls: type[DownloadError]) -> None:
+    before = example(cls)
+    after = copy.copy(before)
+    assert (type(after), after.args, vars(after), str(after)) == (cls, before.args, vars(before), str(before))
+
+
+def test_the_docstring_draws_every_class_directly_below_the_root() -> None:
+    drawn = set(drawn_codes())
+    assert drawn == {cls.__name__ for cls in PUBLIC} - {"DownloadError", "NameNotFound"}
+
+
+@pytest.mark.parametrize(("name", "code"), sorted(drawn_codes().items()))
+def test_each_class_has_the_exit_code_that_the_docstring_draws(name: str, code: int) -> None:
+    assert getattr(errors, name).exit_code == code
+
+
+@pytest.mark.parametrize(
+    ("classes", "code"),
+    [
+        ([], 0),
+        ([NetworkError], 4),
+        ([NetworkError, NameNotFound], 4),
+        ([HTTPStatusError, HTTPStatusError], 8),
+        ([NetworkError, IntegrityError], 1),
+        ([WorkerError], 1),
+        ([WorkerError, NetworkError], 1),
+        ([Interrupted], 130),
+        ([UsageError, StorageError, PolicyError, ProtocolError], 1),
+    ],
+)
+def test_the_exit_code_is_the_classs_own_or_one_for_several(classes: list[type[DownloadError]], code: int) -> None:
+    assert exit_code(classes) == code
+
+
+def test_the_exit_code_does_not_depend_on_order() -> None:
+    for classes in itertools.combinations(PUBLIC, 3):
+        assert len({exit_code(order) for order in itertools.permutations(classes)}) == 1
+
+
+def test_the_exit_code_of_a_report_does_not_depend_on_the_order_of_its_results() -> None:
+    failures = [Result(URL, "a", Status.FAILED, error=example(cls)) for cls in (NetworkError, TLSError, NameNotFound)]
+    codes = set()
+    for order in itertools.permutations([*failures, Result(URL, "b", Status.DONE)]):
+        report = Report()
+        report.extend(order)
+        codes.add(report.exit_code)
+    assert codes == {1}
+
+
+RETRYABLE = {NetworkError, WorkerError}
+
+
+@pytest.mark.parametrize("cls", [cls for cls in PUBLIC if cls is not HTTPStatusError])
+def test_only_connections_and_lost_workers_are_tried_again_whatever_the_reason(cls: type[DownloadError]) -> None:
+    assert example(cls).retryable is (cls in RETRYABLE)
+
+
+@pytest.mark.parametrize("status", range(400, 600))
+def test_a_status_is_retryable_exactly_where_the_design_says(status: int) -> None:
+    expected = status in {408, 425, 429, 500, 502, 503, 504} or 520 <= status < 530
+    error = HTTPStatusError(status)
+    assert error.retryable is expected
+    assert pickle.loads(pickle.dumps(error)).retryable is expected
+    assert (status in RETRYABLE_STATUS) is expected
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (DownloadError("it broke"), "it broke"),
+        (StorageError("disk full", URL), f"{URL}: disk full"),
+        (StorageError("disk full", "", "free some space"), "disk full (free some space)"),
+        (PolicyError("refused", URL, "allow it"), f"{URL}: refused (allow it)"),
+        (HTTPStatusError(404, URL), f"{URL}: HTTP 404 Not Found"),
+        (HTTPStatusError(799, URL), f"{URL}: HTTP 799 unknown status"),
+        (AuthError(401, URL, "use --netrc"), f"{URL}: HTTP 401 Unauthorized (use --netrc)"),
+    ],
+)
+def test_the_text_names_the_url_the_reason_and_what_to_do(error: DownloadError, text: str) -> None:
+    assert str(error) == text
+
+
+def test_a_status_error_holds_plain_values() -> None:
+    error = HTTPStatusError(429, URL, "slow down", 12.0)
+    assert (error.status, error.url, error.hint, error.retry_after) == (429, URL, "slow down", 12.0)
+    assert error.reason == "HTTP 429 Too Many Requests"

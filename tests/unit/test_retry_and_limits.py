@@ -1,0 +1,156 @@
+"""Whether and when there is another try, how many may run at once, and how many are handed over together."""
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from downloader.core.limits import Slots, batch_size
+from downloader.core.retry import RetryPolicy
+from downloader.errors import (
+    AuthError,
+    DownloadError,
+    HTTPStatusError,
+    IntegrityError,
+    Interrupted,
+    NameNotFound,
+    NetworkError,
+    PolicyError,
+    ProtocolError,
+    StorageError,
+    TLSError,
+    UsageError,
+    WorkerError,
+)
+
+CHANCE = st.just(0.0) | st.floats(1e-9, 1, exclude_max=True)
+SECONDS = st.floats(0, 1e6)
+
+
+@given(st.floats(0, 100), st.floats(0, 1000), st.integers(1, 10_000), CHANCE)
+def test_a_backoff_is_between_nothing_and_its_cap(first: float, cap: float, tries: int, chance: float) -> None:
+    wait = RetryPolicy(wait=first, longest_wait=cap).backoff(tries, chance)
+    assert 0 <= wait <= cap
+    assert wait <= first * 2 ** min(tries - 1, 1000)
+
+
+@given(st.floats(0.001, 100), st.integers(1, 25), CHANCE)
+def test_the_upper_bound_of_a_backoff_doubles_from_try_to_try(first: float, tries: int, chance: float) -> None:
+    policy = RetryPolicy(wait=first, longest_wait=float("inf"))
+    assert policy.backoff(tries + 1, chance) == 2 * policy.backoff(tries, chance)
+    assert policy.backoff(1, chance) == chance * first
+
+
+@given(st.floats(0.001, 100), st.floats(0, 1000), st.integers(1, 50))
+def test_the_jitter_is_full(first: float, cap: float, tries: int) -> None:
+    policy = RetryPolicy(wait=first, longest_wait=cap)
+    assert policy.backoff(tries, 0.0) == 0.0
+    assert policy.backoff(tries, 0.5) == pytest.approx(min(cap, first * 2 ** (tries - 1)) / 2)
+
+
+@given(SECONDS, SECONDS, st.integers(1, 100), CHANCE)
+def test_what_the_server_asks_for_is_obeyed_up_to_the_cap(asked: float, cap: float, tries: int, chance: float) -> None:
+    policy = RetryPolicy(max_retry_after=cap)
+    wait = policy.backoff(tries, chance, retry_after=asked)
+    assert wait == (asked if asked <= cap else cap)
+
+
+@pytest.mark.parametrize(
+    ("error", "tries", "mismatches", "allowed"),
+    [
+        (NetworkError("reset"), 1, 0, True),
+        (NetworkError("reset"), 3, 0, True),
+        (NetworkError("reset"), 4, 0, False),
+        (NameNotFound("no such host"), 1, 0, False),
+        (WorkerError("died"), 1, 0, True),
+        (WorkerError("died"), 4, 0, False),
+        (HTTPStatusError(503), 3, 0, True),
+        (HTTPStatusError(503), 4, 0, False),
+        (HTTPStatusError(404), 1, 0, False),
+        (IntegrityError("wrong"), 1, 1, True),
+        (IntegrityError("wrong"), 3, 1, True),
+        (IntegrityError("wrong"), 2, 2, False),
+        (IntegrityError("wrong"), 4, 1, False),
+        (AuthError(401), 1, 0, False),
+        (TLSError("bad certificate"), 1, 0, False),
+        (ProtocolError("nonsense"), 1, 0, False),
+        (PolicyError("refused"), 1, 0, False),
+        (StorageError("disk full"), 1, 0, False),
+        (UsageError("bad"), 1, 0, False),
+        (Interrupted("stopped"), 1, 0, False),
+    ],
+)
+def test_which_errors_are_worth_another_try(error: DownloadError, tries: int, mismatches: int, allowed: bool) -> None:
+    assert RetryPolicy(retries=3).allows(error, tries, mismatches) is allowed
+
+
+@pytest.mark.parametrize("error", [NetworkError("reset"), IntegrityError("wrong")])
+def test_without_retries_there_is_no_second_try(error: DownloadError) -> None:
+    assert not RetryPolicy(retries=0).allows(error, 1, 1)
+
+
+@given(
+    st.integers(1, 8),
+    st.integers(1, 8),
+    st.lists(st.tuples(st.booleans(), st.sampled_from("abcd")), max_size=80),
+)
+def test_slots_are_never_more_than_they_may_be_and_never_refused_without_need(
+    in_all: int, per_host: int, moves: list[tuple[bool, str]]
+) -> None:
+    slots = Slots(in_all, per_host)
+    held: Counter[str] = Counter()
+    for take, host in moves:
+        if take:
+            room = held.total() < in_all and held[host] < per_host
+            assert slots.acquire(host) is room
+            held[host] += room
+        elif held[host]:
+            slots.release(host)
+            held[host] -= 1
+        assert slots.in_flight == held.total() <= in_all
+        assert slots.free == in_all - held.total()
+        assert slots.at_host == +held  # a host that has nothing is forgotten: memory does not grow with the list
+        assert max(held.values(), default=0) <= per_host
+
+
+def test_a_slot_that_was_not_taken_cannot_be_given_back() -> None:
+    slots = Slots(2, 2)
+    with pytest.raises(KeyError):
+        slots.release("a")
+    assert slots.in_flight == 0
+
+
+@given(st.just(0.0) | st.floats(1e-9, 10), st.integers(0, 10_000), st.integers(0, 64), st.floats(0.001, 1), st.integers(1, 256))
+def test_a_batch_is_at_least_one_and_no_more_than_a_fair_share_of_what_waits(
+    each: float, waiting: int, lanes: int, target: float, most: int
+) -> None:
+    size = batch_size(each, waiting, lanes, target, most)
+    assert 1 <= size <= most
+    assert size == 1 or (size - 1) * max(lanes, 1) < waiting  # one less for each would not have been enough for all
+    assert size == 1 or size * each <= target
+
+
+@pytest.mark.parametrize(
+    ("each", "waiting", "lanes", "size"),
+    [
+        (0.0, 10_000, 4, 64),
+        (-1.0, 10_000, 4, 64),
+        (0.001, 10_000, 4, 50),
+        (0.001, 100, 4, 25),
+        (0.001, 101, 4, 26),
+        (0.001, 3, 4, 1),
+        (0.001, 0, 4, 1),
+        (0.01, 10_000, 4, 5),
+        (1.0, 10_000, 4, 1),
+        (0.001, 10, 0, 10),
+    ],
+)
+def test_a_batch_takes_about_its_target_time(each: float, waiting: int, lanes: int, size: int) -> None:
+    assert batch_size(each, waiting, lanes) == size
+
+
+@given(st.integers(0, 10_000), st.integers(1, 64), st.floats(0.0001, 1), st.floats(0.0001, 1))
+def test_slower_files_never_make_a_larger_batch(waiting: int, lanes: int, one: float, other: float) -> None:
+    fast, slow = sorted((one, other))
+    assert batch_size(slow, waiting, lanes) <= batch_size(fast, waiting, lanes)
