@@ -27,10 +27,13 @@ class Connection:
         self.sock = sock
         self._over = over
 
-    def send(self, data: bytes) -> None:
-        """Send these bytes; whether anybody takes them is not our affair."""
-        with contextlib.suppress(OSError):
+    def send(self, data: bytes) -> bool:
+        """Send these bytes; whether anybody takes them."""
+        try:
             self.sock.sendall(data)
+        except OSError:
+            return False
+        return not self._over.is_set()
 
     def reset(self) -> None:
         """Close with RST."""
@@ -71,6 +74,12 @@ def answer(data: bytes, close: bool = True) -> Script:
                 connection.sock.shutdown(socket.SHUT_WR)
 
     return script
+
+
+def _is_whole(data: bytes) -> bool:
+    """Whether an answer says itself where it ends, so that the connection can go on."""
+    head, _, body = data.partition(b"\r\n\r\n")
+    return f"content-length: {len(body)}\r\n".encode() in head.lower() + b"\r\n"
 
 
 @dataclass
@@ -118,7 +127,7 @@ class ScriptedServer:
                     self.asked.append(asked)
                     script = self.scripts[min(len(self.asked), len(self.scripts)) - 1]
                 if isinstance(script, bytes):
-                    script = answer(script)
+                    script = answer(script, close=not _is_whole(script))
                 script(Connection(sock, self._over), asked)
                 if self.unasked or sock.fileno() < 0:
                     return

@@ -65,11 +65,12 @@ class Validator(NamedTuple):
 
 
 class Held(NamedTuple):
-    """What an earlier Attempt left in the part file. ``total`` is the size of the whole, where it was told."""
+    """What an earlier Attempt left in the part file. ``total`` and ``digests`` are of the whole, where they were told."""
 
     size: int = 0
     validator: Validator = Validator()
     total: int | None = None
+    digests: tuple[Checksum, ...] = ()
 
 
 NOTHING_HELD = Held()

@@ -135,6 +135,7 @@ class Transfer:
         "retry_after",
         "size",
         "status",
+        "told",
         "total",
         "url",
         "validator",
@@ -159,7 +160,8 @@ class Transfer:
         self.total: int | None = None
         self.validator = Validator()
         self.last_modified: float | None = None
-        self.digests: tuple[Checksum, ...] = ()
+        self.told: tuple[Checksum, ...] = ()  # by the server
+        self.digests: tuple[Checksum, ...] = ()  # all that the file must match
         self.retry_after: float | None = None
         self.name = ""
         self.decided = End.FAILED
@@ -273,10 +275,11 @@ class Transfer:
         self.validator = h.validator(fields)
         moment = fields.last_modified or self.held.validator.last_modified
         self.last_modified = h.http_date(moment) if moment else None
-        self.digests = self.attempt.checksums
+        self.told = () if whole else self.held.digests
         if fields.repr_digest or fields.content_digest or fields.digest:
-            known = {checksum.algorithm for checksum in self.digests}
-            self.digests += tuple(d for d in h.digests(fields, whole) if d.algorithm not in known)
+            self.told = h.digests(fields, whole) or self.told
+        known = {checksum.algorithm for checksum in self.attempt.checksums}
+        self.digests = self.attempt.checksums + tuple(item for item in self.told if item.algorithm not in known)
 
     def _check_total(self) -> None:
         wanted = self.attempt.size
@@ -291,6 +294,11 @@ class Transfer:
             self.retry_after = h.retry_after(fields.retry_after, now)
             return HTTPStatusError(self.status, self.public, "", self.retry_after)
         return ProtocolError(f"an answer that fits no request of ours: HTTP {self.status}", self.public)
+
+    @property
+    def promised(self) -> Held:
+        """What the server said of the whole file, for whoever goes on with a part of it."""
+        return Held(self.size, self.validator, self.total, self.told)
 
     def begin_body(self, now: float) -> None:
         """The body begins: from here on its speed counts."""

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 
 import msgspec
 
-from downloader.core.model import NOTHING_HELD, Existing, Held, Validator
+from downloader.core.model import NOTHING_HELD, Checksum, Existing, Held, Validator
 from downloader.core.naming import numbered, part_names
 from downloader.errors import DownloadError, PolicyError, StorageError
 
@@ -44,6 +44,7 @@ class _Sidecar(msgspec.Struct, frozen=True):
     etag: str = ""
     last_modified: str = ""
     total: int | None = None
+    digests: tuple[tuple[str, str], ...] = ()
 
 
 _decode = msgspec.json.Decoder(_Sidecar).decode
@@ -163,7 +164,8 @@ class PartFile:
             return NOTHING_HELD
         if sidecar.source != self._source:
             return NOTHING_HELD
-        return Held(found.st_size, Validator(sidecar.etag, sidecar.last_modified), sidecar.total)
+        digests = tuple(Checksum(algorithm, digest) for algorithm, digest in sidecar.digests)
+        return Held(found.st_size, Validator(sidecar.etag, sidecar.last_modified), sidecar.total, digests)
 
     def open(self, offset: int) -> None:
         """Open for writing at ``offset``; 0 empties it. Raises StorageError where another run holds the file."""
@@ -232,11 +234,13 @@ class PartFile:
             self.written += count
             view = view[count:]
 
-    def vouch(self, validator: Validator, total: int | None) -> None:
-        """Write the sidecar, once, if there is a validator at all."""
-        if self._has_sidecar or not validator.if_range:
+    def vouch(self, told: Held) -> None:
+        """Write the sidecar, once, if there is a validator at all: ``told`` is what the server said of the whole."""
+        if self._has_sidecar or not told.validator.if_range:
             return
-        data = msgspec.json.encode(_Sidecar(self._source, validator.etag, validator.last_modified, total))
+        digests = tuple((item.algorithm, item.digest) for item in told.digests)
+        etag, last_modified = told.validator
+        data = msgspec.json.encode(_Sidecar(self._source, etag, last_modified, told.total, digests))
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
         descriptor = os.open(self._meta, flags, 0o666, dir_fd=self._parent)
         try:
@@ -272,7 +276,7 @@ class PartFile:
             return name
         raise OSError(errno.EEXIST, "no free name is left")
 
-    def keep(self, validator: Validator, total: int | None) -> None:
+    def keep(self, told: Held) -> None:
         """End the Attempt without the file: keep what can be resumed, remove what cannot. Never raises."""
         if not self.is_open:
             return
@@ -280,8 +284,8 @@ class PartFile:
             if self.buffered:
                 self.write(self.take())
         with suppress(OSError):
-            if self.written and (self._has_sidecar or validator.if_range):
-                self.vouch(validator, total)
+            if self.written and (self._has_sidecar or told.validator.if_range):
+                self.vouch(told)
             else:
                 self._remove()
         self.close()

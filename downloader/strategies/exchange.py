@@ -87,10 +87,8 @@ def exchange(
     error: DownloadError | None = None
     try:
         try:
-            while (move := transfer.on_head((yield transfer.request()))) is Move.FOLLOW:  # type: ignore[arg-type]
-                yield DROP
             file = _File(part)
-            if move is Move.BODY:
+            if (yield from _ask(transfer)):
                 yield from _body(transfer, file, lane, clock)
             elif transfer.decided is End.COMPLETE:
                 yield from _reopen(transfer, file)
@@ -103,10 +101,27 @@ def exchange(
         if isinstance(failure, IntegrityError | ProtocolError):
             part.discard()
     finally:
-        part.keep(transfer.validator, transfer.total)
+        part.keep(transfer.promised)
         part.close()
         lane.since = 0.0
     return transfer.outcome(clock() - started, path, error)
+
+
+def _ask(transfer: Transfer) -> Generator[Command, Answer, bool]:
+    """Ask, as often as redirects want it. Whether there is a body to take."""
+    while True:
+        head = yield transfer.request()
+        assert isinstance(head, Head)  # noqa: S101 - what a Request is answered with
+        try:
+            move = transfer.on_head(head)
+        except DownloadError:
+            yield DROP  # so that the connection serves again
+            raise
+        if move is Move.BODY:
+            return True
+        yield DROP
+        if move is Move.STOP:
+            return False
 
 
 def _body(transfer: Transfer, file: _File, lane: Lane, clock: Callable[[], float]) -> _Substeps:
@@ -142,7 +157,7 @@ def _body(transfer: Transfer, file: _File, lane: Lane, clock: Callable[[], float
 
 
 def _flush(transfer: Transfer, file: _File) -> _Substeps:
-    file.part.vouch(transfer.validator, transfer.total)
+    file.part.vouch(transfer.promised)
     block = file.part.take()
     if file.verifier is not None:
         verifier = file.verifier

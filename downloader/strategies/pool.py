@@ -54,7 +54,7 @@ def _obey(command: Command, client: BlockingClient) -> Answer:
     elif isinstance(command, Work):
         command.call()
     else:
-        client.drop()
+        client.drop(drain=True)
     return None
 
 

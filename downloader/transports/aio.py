@@ -6,12 +6,14 @@ about redirects, cookies and proxies that the core decides about. Where a proxy 
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from typing import Any, cast
 
 import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
+from yarl import URL
 
 from downloader.core.naming import public_url
 from downloader.core.transfer import Head, Request
@@ -25,6 +27,7 @@ class AsyncClient:
     def __init__(self, options: ClientOptions) -> None:
         self._options = options
         self._transports: dict[tuple[bool, str], httpx.AsyncBaseTransport] = {}
+        self._sessions: list[aiohttp.ClientSession] = []
         timeouts = {"connect": options.connect_timeout, "read": options.read_timeout, "write": None, "pool": None}
         self._extensions = {"timeout": timeouts}
 
@@ -39,11 +42,10 @@ class AsyncClient:
     def _direct(self, secure: bool) -> httpx.AsyncBaseTransport:
         context = tls_context(self._options) if secure else None  # reading all authorities takes 20 ms
 
-        def session() -> aiohttp.ClientSession:
-            connector = aiohttp.TCPConnector(limit=0, ssl=context or True, ttl_dns_cache=60)
-            return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), read_bufsize=CHUNK)
-
-        return AiohttpTransport(verify=context or False, client=session)
+        connector = aiohttp.TCPConnector(limit=0, ssl=context or True, ttl_dns_cache=60)
+        session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), read_bufsize=CHUNK)
+        self._sessions.append(session)
+        return AiohttpTransport(verify=context or False, client=cast(Callable[[], aiohttp.ClientSession], _Verbatim(session)))
 
     def _proxied(self, proxy: str) -> httpx.AsyncBaseTransport:
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=self._options.connections)
@@ -65,6 +67,21 @@ class AsyncClient:
         for transport in self._transports.values():
             with suppress(Exception):
                 await transport.aclose()
+        for session in self._sessions:
+            await session.close()
+
+
+class _Verbatim:
+    """A session as the transport wants one, that sends URLs as they are: aiohttp would decode ``%2F`` in a signed query."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    def __call__(self) -> "_Verbatim":
+        return self
+
+    def request(self, *, url: str, **options: Any) -> Any:
+        return self._session.request(url=URL(url, encoded=True), **options)
 
 
 class Answer:

@@ -114,7 +114,7 @@ def from_system(error: BaseException, url: str) -> DownloadError | None:
                 return NameNotFound("no such host", url, "check the spelling")
             return NetworkError("the name server did not answer", url)
         if isinstance(item, ssl.SSLError) and not isinstance(item, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-            return TLSError(f"TLS: {(item.reason or 'handshake failed').replace('_', ' ').lower()}", url)
+            return TLSError(f"TLS: {(getattr(item, 'reason', '') or 'handshake failed').replace('_', ' ').lower()}", url)
     for item in found:
         if isinstance(item, ConnectionRefusedError):
             return NetworkError("connection refused", url, "is the server running?")

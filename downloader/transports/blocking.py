@@ -15,7 +15,6 @@ from typing import Any
 import requests
 import urllib3.exceptions
 from requests.adapters import HTTPAdapter
-from requests.hooks import default_hooks
 from requests.structures import CaseInsensitiveDict
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -134,7 +133,6 @@ class BlockingClient:
         self._options = options
         self._session = requests.Session()
         self._session.trust_env = False
-        self._session.cookies.set_policy(requests.cookies.cookielib.DefaultCookiePolicy(allowed_domains=[]))  # type: ignore[attr-defined]
         adapter = _Adapter(options)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
@@ -165,15 +163,14 @@ class BlockingClient:
         prepared = requests.PreparedRequest()
         prepared.method, prepared.url = "GET", request.url
         prepared.headers = CaseInsensitiveDict(request.headers)
-        prepared.hooks = default_hooks()
         proxy = self._options.proxy_for(request.url)
         options = self._options
         self._head_deadline = time.monotonic() + options.head_timeout
         try:
-            response = self._session.send(
+            # Session.send would read a redirect's body, whole, and refuse its target before the core has seen it.
+            response = self._session.get_adapter(request.url).send(
                 prepared,
                 stream=True,
-                allow_redirects=False,
                 timeout=(options.connect_timeout, options.read_timeout),
                 proxies={"http": proxy, "https": proxy} if proxy else {},
             )
@@ -198,8 +195,8 @@ class BlockingClient:
             raise self._cut
         return data
 
-    def drop(self) -> None:
-        """Be done with the answer; keep the connection where that is cheap. Never raises."""
+    def drop(self, drain: bool = False) -> None:
+        """Be done with the answer. With ``drain``, read on to its end if that is near, to keep the connection. Never raises."""
         response, self._response = self._response, None
         with self._lock:
             self._socket = None
@@ -207,7 +204,7 @@ class BlockingClient:
             return
         with suppress(Exception):
             length = response.raw.length_remaining
-            if length and length <= DRAIN:
+            if drain and length and length <= DRAIN:
                 response.raw.read(DRAIN, decode_content=False)
             if length == 0 or response.raw.closed:
                 response.raw.release_conn()
@@ -245,12 +242,12 @@ def map_error(error: Exception, url: str, options: ClientOptions) -> DownloadErr
     def has(*kinds: type[BaseException]) -> bool:
         return any(isinstance(item, kinds) for item in found)
 
-    if has(requests.exceptions.InvalidURL, urllib3.exceptions.LocationParseError, requests.exceptions.InvalidHeader):
+    if has(requests.exceptions.InvalidURL, urllib3.exceptions.LocationParseError):
         return refuse_url(url)
-    if has(urllib3.exceptions.ConnectTimeoutError, requests.exceptions.ConnectTimeout):
-        return NetworkError(f"no connection within {options.connect_timeout:g} s", url, "see --connect-timeout")
     if (known := from_system(error, url)) is not None:
         return known
+    if has(urllib3.exceptions.ConnectTimeoutError, requests.exceptions.ConnectTimeout):
+        return NetworkError(f"no connection within {options.connect_timeout:g} s", url, "see --connect-timeout")
     if has(urllib3.exceptions.ReadTimeoutError, TimeoutError):
         return NetworkError(f"nothing came for {options.read_timeout:g} s", url, "see --low-speed-time")
     if has(urllib3.exceptions.ProxyError):

@@ -245,7 +245,8 @@ def drip(data: bytes, pause: float = 0.0) -> Script:
 
     def script(connection: Connection, asked: Asked) -> None:
         for at in range(len(data)):
-            connection.send(data[at : at + 1])
+            if not connection.send(data[at : at + 1]):
+                return
             if pause:
                 time.sleep(pause)
 
