@@ -231,6 +231,9 @@ class Scheduler:
         room = 32  # at a time, so that the first Attempt need not wait for a full window
         while self._buffered < self._window and len(self._waiting) < 16 * self._window and (room > 0 or not self._turns):
             room -= 1
+            if len(self._results) >= self._window:  # duplicates by the thousand: let them be told first
+                self._ask_again = now
+                return
             try:
                 download = next(self._source)
             except StopIteration:
