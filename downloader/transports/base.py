@@ -106,7 +106,7 @@ def from_system(error: BaseException, url: str) -> DownloadError | None:
         if isinstance(item, DownloadError):
             return item
         if isinstance(item, ssl.SSLCertVerificationError):
-            what = item.verify_message or "verification failed"
+            what = getattr(item, "verify_message", "") or "verification failed"
             return TLSError(f"the certificate does not verify: {what}", url, "give the authority with --cacert")
     for item in found:
         if isinstance(item, socket.gaierror):

@@ -83,6 +83,10 @@ class _Connection(HTTPConnection):
 class _TLSConnection(HTTPSConnection):
     response_class = _StrictResponse
 
+    def connect(self) -> None:
+        super().connect()
+        self.is_verified = True  # or the user said --insecure, and knows: no warning for each host
+
     def getresponse(self) -> Any:
         _report_socket(self)
         return super().getresponse()

@@ -1,0 +1,61 @@
+"""Certificates: verified unless told otherwise, alike for every strategy."""
+
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trustme
+from pytest_httpserver import HTTPServer
+
+from downloader import TLSError
+from tests.conftest import Fetch
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    """A certificate authority that nobody knows."""
+    return trustme.CA()
+
+
+@pytest.fixture
+def secure(authority: trustme.CA, tmp_path: Path) -> Iterator[HTTPServer]:
+    """A server with a certificate for 127.0.0.1 and localhost."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1", "localhost").configure_cert(context)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    authority.configure_trust(context)
+    with HTTPServer("127.0.0.1", 0, ssl_context=context) as server:
+        server.expect_request("/a").respond_with_data(b"secret")
+        yield server
+
+
+def test_unknown_authority_is_a_tls_error(fetch: Fetch, secure: HTTPServer) -> None:
+    report = fetch([secure.url_for("/a")])
+    assert isinstance(report.failed[0].error, TLSError)
+    assert report.failed[0].attempts == 1
+
+
+def test_authority_can_be_given(fetch: Fetch, secure: HTTPServer, authority: trustme.CA, tmp_path: Path) -> None:
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    assert fetch([secure.url_for("/a")], cacert=str(tmp_path / "ca.pem")).done == 1
+    assert (fetch.folder / "a").read_bytes() == b"secret"
+
+
+def test_verification_can_be_turned_off(fetch: Fetch, secure: HTTPServer) -> None:
+    assert fetch([secure.url_for("/a")], insecure=True).done == 1
+
+
+def test_client_certificate_is_shown(fetch: Fetch, authority: trustme.CA, tmp_path: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    authority.configure_trust(context)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    ours = authority.issue_cert("me@example.org")
+    ours.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    ours.private_key_pem.write_to_path(tmp_path / "key.pem")
+    with HTTPServer("127.0.0.1", 0, ssl_context=context) as server:
+        server.expect_request("/a").respond_with_data(b"secret")
+        settings = {"cacert": str(tmp_path / "ca.pem"), "cert": str(tmp_path / "cert.pem"), "key": str(tmp_path / "key.pem")}
+        assert fetch([server.url_for("/a")], **settings).done == 1
