@@ -13,6 +13,7 @@ from downloader.core.model import Checksum, Download, Report, Result, Status
 from downloader.errors import (
     AuthError,
     DownloadError,
+    FileInUse,
     HTTPStatusError,
     IntegrityError,
     Interrupted,
@@ -32,6 +33,7 @@ __all__ = [
     "Download",
     "DownloadError",
     "Downloader",
+    "FileInUse",
     "HTTPStatusError",
     "IntegrityError",
     "Interrupted",

@@ -76,7 +76,18 @@ class Session:
             emit=self._emit,
             grace=settings.grace,
         )
+        self._at_end: list[Callable[[], object]] = []
+        self._ended = False
+        self._lock = threading.Lock()  # for these two
         self._thread = threading.Thread(target=self._main, name="dl-run", daemon=True)
+
+    def when_ended(self, call: Callable[[], object]) -> None:
+        """Call this when the run is over, in its thread; at once, if it is."""
+        with self._lock:
+            if not self._ended:
+                self._at_end.append(call)
+                return
+        call()
 
     def _emit(self, result: Result) -> None:
         self.report.add(result)
@@ -96,6 +107,10 @@ class Session:
             if isinstance(self._source, Feed):
                 self._source.close()
                 self.error = self.error or self.source_error
+            with self._lock:
+                self._ended = True
+            for call in self._at_end:
+                call()
 
     @property
     def source_error(self) -> Exception | None:
@@ -230,43 +245,52 @@ class Downloader:
                 loop.call_soon_threadsafe(news.set)
 
         session = self.session(urls, on_result, Report(keep=False, keep_failed=0))
-        ended = asyncio.ensure_future(asyncio.to_thread(session.start().join))
-        ended.add_done_callback(lambda _: news.set())
-        self._sessions.add(session)
+        ended = self._begin(session, loop, news)
         try:
-            while not ended.done() or arrived:
+            while arrived or not ended.is_set():
                 await news.wait()
                 news.clear()
                 while arrived:
                     yield arrived.popleft()
-                if ended.done() and not arrived:
-                    break
-            await ended
+            session.join()
         finally:
-            self._sessions.discard(session)
             session.stop()
-            await asyncio.wait([ended])
+            await ended.wait()
+            self._sessions.discard(session)
 
     async def arun(self, urls: Urls) -> Report:
         """`run`, for those who have an event loop."""
         session = self.session(urls)
-        self._sessions.add(session)
-        ended = asyncio.ensure_future(asyncio.to_thread(session.start().join))
+        ended = self._begin(session, asyncio.get_running_loop())
         try:
-            return await asyncio.shield(ended)
+            await ended.wait()
+            return session.join()
         finally:
-            self._sessions.discard(session)
             session.stop()
-            await asyncio.wait([ended])
+            await ended.wait()
+            self._sessions.discard(session)
+
+    def _begin(self, session: Session, loop: asyncio.AbstractEventLoop, *also: asyncio.Event) -> asyncio.Event:
+        """Start it; the event is set when it is over, as are the others."""
+        ended = asyncio.Event()
+
+        def tell() -> None:
+            for event in (ended, *also):
+                event.set()
+
+        session.when_ended(lambda: loop.call_soon_threadsafe(tell))
+        self._sessions.add(session)
+        session.start()
+        return ended
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *details: object) -> None:
-        for session in self._sessions:
-            session.stop()
         for session in list(self._sessions):
-            await asyncio.to_thread(session.wait, self.settings.grace + 5)
+            session.stop()
+            while not session.wait(0):
+                await asyncio.sleep(0.02)
 
 
 def download(urls: Urls, dir: str | Path = ".", **settings: Any) -> Report:

@@ -5,6 +5,7 @@
     DownloadError
     ├── UsageError            2   a bad flag, config value or list line: nothing was started
     ├── StorageError          3   disk full, permission, name too long, target is a directory
+    │   └── FileInUse             another run is writing it                              (retryable)
     ├── NetworkError          4   DNS, refused, reset, time-out, stall, truncated      (retryable)
     ├── TLSError              5   certificate does not verify, handshake
     ├── AuthError             6   401, 403, 407
@@ -58,6 +59,12 @@ class StorageError(DownloadError):
     """The file could not be written: disk full, permission, name too long, a directory in the way."""
 
     exit_code = 3
+
+
+class FileInUse(StorageError):
+    """Another run is writing this very file. It may be gone in a moment: a worker whose run was killed, say."""
+
+    retryable = True
 
 
 class NetworkError(DownloadError):

@@ -1,6 +1,7 @@
 """Results → files (JSON lines, a list of what failed) and the summary on the screen."""
 
 import os
+import stat
 import sys
 from types import TracebackType
 from typing import IO, Self
@@ -38,7 +39,9 @@ def line(result: Result) -> bytes:
 
 
 class _Sink:
-    """A file that Results go to. Private to its owner: it may hold what the list held. Raises StorageError."""
+    """A file that Results go to. Raises StorageError."""
+
+    mode = 0o666
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -47,7 +50,12 @@ class _Sink:
             self._stream = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
         else:
             try:
-                self._stream = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb")
+                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, self.mode)
+                self._stream = os.fdopen(descriptor, "wb")
+                if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    os.ftruncate(descriptor, 0)
+                    if self.mode == 0o600:
+                        os.fchmod(descriptor, self.mode)  # also where the file was there before
             except OSError as error:
                 raise StorageError(f"cannot write {path}: {error.strerror}") from None
 
@@ -88,7 +96,9 @@ class JsonLines(_Sink):
 
 
 class FailedList(_Sink):
-    """``--failed``: the entries that failed, as a list that can be fed back."""
+    """``--failed``: the entries that failed, as a list that can be fed back. Its owner's alone: it has the list's secrets."""
+
+    mode = 0o600
 
     def add(self, result: Result) -> None:
         """Write its entry, if it failed."""

@@ -79,7 +79,7 @@ def parse_header(text: str) -> tuple[str, str]:
     token = name.strip()
     named = token.isascii() and token.replace("-", "").replace("_", "").isalnum()
     if not colon or not named or any(ord(c) < 32 and c != "\t" for c in value) or not value.isascii():
-        raise UsageError(f"not a header: {token[:40]!r}", hint="write it as 'Name: value'")
+        raise UsageError("a header is not of the form 'Name: value'")  # and no word of it, which may be secret
     return token, value.strip()
 
 

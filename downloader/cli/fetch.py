@@ -83,7 +83,7 @@ def _conclude(session: Session, settings: Settings, lists: Lists, interrupted: i
     report = session.report
     if settings.progress == "json":
         _print_json_summary(report)
-    elif not settings.quiet and report.done + report.skipped + report.failures:
+    elif not settings.quiet and (report.interrupted or report.done + report.skipped + report.failures):
         print(summary(report), file=sys.stderr)  # noqa: T201
     elif settings.quiet and report.failures:
         for result in report.failed:
@@ -92,7 +92,7 @@ def _conclude(session: Session, settings: Settings, lists: Lists, interrupted: i
         return interrupted
     if session.error is not None:
         raise session.error
-    if report.done + report.skipped + report.failures == 0:
+    if report.done + report.skipped + report.failures == 0 and not report.interrupted:
         _say("nothing to do: the list is empty", settings)
     if lists.bad_count:
         _say(f"{lists.bad_count} bad lines were passed over", settings)

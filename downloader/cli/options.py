@@ -76,7 +76,7 @@ def _switch(item: Field, value: bool, flag: str, hidden: bool) -> GroupedOption:
 
 def _record(name: str, constant: bool | None = None) -> Callable[[click.Context, click.Parameter, Any], None]:
     def callback(context: click.Context, parameter: click.Parameter, value: Any) -> None:
-        if value is None or value in ((), False):
+        if value is None or value is False or value == ():
             return
         given: dict[str, Any] = context.ensure_object(dict)
         given[name] = value if constant is None else constant

@@ -8,7 +8,7 @@ import base64
 import ipaddress
 import re
 from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from downloader.core.model import Headers
 from downloader.core.naming import origin_of
@@ -95,9 +95,8 @@ def without_userinfo(url: str) -> str:
     """The URL as it is requested: its user and password go into a header, or nowhere."""
     if "@" not in url:
         return url
-    scheme, _, rest = url.partition("://")
-    authority, slash, path = rest.partition("/")
-    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def kept_at_redirect(headers: Headers, old: str, new: str) -> Headers:

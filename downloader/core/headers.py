@@ -40,7 +40,7 @@ WANTED = frozenset(
 )
 DIGEST_ALGORITHMS = {"sha-256": "sha256", "sha-512": "sha512"}  # RFC 9530 section 5: the active ones
 _RANGE = re.compile(r"bytes\s+(?:(\d{1,19})-(\d{1,19})|\*)/(\d{1,19}|\*)\s*", re.ASCII | re.IGNORECASE)
-_ETAG = re.compile(r'"[\x21\x23-\x7e\x80-\xff]*"')
+_ETAG = re.compile(r'"[\x21\x23-\x7e]*"')  # obs-text in an ETag cannot be sent back by every client: no validator then
 _FIXDATE = re.compile(r"\w{3}, (\d\d) (\w{3}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT", re.ASCII)
 _MONTHS = {
     name: number
@@ -110,13 +110,15 @@ def read_fields(pairs: Iterable[tuple[str, str]]) -> Fields:
                 raise ProtocolError(f"two different Content-Length fields: {fields.length} and {length}")
             fields.length = length
         elif key == "transfer-encoding":
+            if value.strip().lower() != "chunked":
+                raise ProtocolError(f"a transfer coding that nobody asked for: {value[:40]!r}")
             fields.chunked = True
         else:
             setattr(fields, _ATTRIBUTE[key], value.strip())
     if total > MAX_HEAD_BYTES:
         raise ProtocolError(f"more than {MAX_HEAD_BYTES} bytes of header")
-    if fields.chunked:
-        fields.length = None  # RFC 9112 section 6.3: the transfer coding overrides
+    if fields.chunked and fields.length is not None:  # RFC 9112 section 6.1: ought to be handled as an error
+        raise ProtocolError("both Transfer-Encoding and Content-Length")
     return fields
 
 

@@ -119,6 +119,7 @@ class End(Enum):
     RESTART = "restart"  # what was held is of no use: begin again at zero, at once
     FAILED = "failed"
     LOST = "lost"  # the worker died with it
+    UNTOLD = "untold"  # it ended, but the worker died before it could say how
     UNSTARTED = "unstarted"  # it was never begun: costs no try
     INTERRUPTED = "interrupted"
 

@@ -25,27 +25,11 @@ _PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}")
 _UNSAFE_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
 _EXTENSION = re.compile(r"(?:\.tar)?\.[^. ]+\Z")
-_SAFE_URL = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-5]?[0-9]{1,4})?(?:/[!$-;=?-Z_a-z~%&'()*+,]*)?")
+_SAFE_URL = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-5]?[0-9]{1,4})?/[!$-;=?-Z_a-z~%&'()*+,]*")
 _SECRET_KEYS = frozenset(
-    [
-        "access_token",
-        "api_key",
-        "apikey",
-        "auth",
-        "awsaccesskeyid",
-        "key-pair-id",
-        "password",
-        "passwd",
-        "secret",
-        "sig",
-        "signature",
-        "token",
-        "x-amz-credential",
-        "x-amz-security-token",
-        "x-amz-signature",
-        "x-goog-credential",
-        "x-goog-signature",
-    ]
+    """access_token api_key apikey auth awsaccesskeyid client_secret id_token key-pair-id passwd password private_token
+    refresh_token secret sig signature token x-amz-credential x-amz-security-token x-amz-signature x-goog-credential
+    x-goog-signature""".split()  # noqa: SIM905 - read as a list of words, one a line would fill a screen
 )
 
 
@@ -56,26 +40,27 @@ def clean_url(text: str) -> str:
     try:
         parts = urlsplit(text.strip())
         host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise UsageError(f"not a URL: {error}", public_url(text)) from None
+        text.encode()
+    except ValueError:
+        raise UsageError("not a URL: the host or the port is malformed", _hidden(text)) from None
     if parts.scheme not in ("http", "https"):
         what = f"cannot fetch {parts.scheme}: URLs" if parts.scheme and "://" in text else "not a URL"
-        raise UsageError(what, public_url(text), "give an http:// or https:// URL")
+        raise UsageError(what, _hidden(text), "give an http:// or https:// URL")
     if not host or any(ord(c) <= 32 or c in '<>"\\^`{|}\x7f' for c in parts.netloc):
-        raise UsageError("not a URL: no host in it", public_url(text))
+        raise UsageError("not a URL: no host in it", _hidden(text))
     try:
         ascii_host = host if host.isascii() else host.encode("idna").decode("ascii")
     except UnicodeError:
-        raise UsageError("not a URL: the host is not a domain name", public_url(text)) from None
+        raise UsageError("not a URL: the host is not a domain name", _hidden(text)) from None
     if ":" in ascii_host:
         ascii_host = f"[{ascii_host}]"
     user, at, _ = parts.netloc.rpartition("@")
-    netloc = f"{quote(user, safe=_KEPT)}{at}{ascii_host}" + ("" if port is None else f":{port}")
-    query = "?" + quote(parts.query, safe=_KEPT) if parts.query else ""
-    return f"{parts.scheme}://{netloc}{quote(parts.path, safe=_KEPT)}{query}"
+    netloc = f"{quote(user, safe=KEPT)}{at}{ascii_host}" + ("" if port is None else f":{port}")
+    query = "?" + quote(parts.query, safe=KEPT) if parts.query else ""
+    return f"{parts.scheme}://{netloc}{quote(parts.path, safe=KEPT) or '/'}{query}"
 
 
-_KEPT = "!#$%&'()*+,/:;=?@[]~"  # reserved characters and % stand as they came: RFC 3986 section 2.2
+KEPT = "!#$%&'()*+,/:;=?@[]~"  # reserved characters and % stand as they came: RFC 3986 section 2.2
 
 
 def public_url(url: str) -> str:
@@ -92,6 +77,14 @@ def public_url(url: str) -> str:
             query = "&".join(_masked(item) for item in query.split("&"))
         url = f"{base}?{query}"
     return url
+
+
+def _hidden(text: str) -> str:
+    """Text that is no URL, as it may be shown: whatever may be a user and password is cut out."""
+    text = text.encode("utf-8", "backslashreplace").decode()
+    head, at, tail = text.rpartition("@")
+    scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", head)
+    return public_url((scheme.group() if scheme else "") + "***@" + tail if at else text)
 
 
 def _split_authority(rest: str) -> tuple[str, str, str]:
@@ -130,6 +123,12 @@ def name_from_url(url: str) -> str:
 
 def safe_component(text: str) -> str:
     """One file name that no system misunderstands. Never empty, and the same again for its own result."""
+    while (safe := _safer(text)) != text:  # cutting may bring to its end what must not stand there
+        text = safe
+    return text
+
+
+def _safer(text: str) -> str:
     if _PLAIN.fullmatch(text) is None:
         text = unicodedata.normalize("NFC", text)
         text = "".join("_" if _unsafe(char) else char for char in text).strip(" ").rstrip(". ")
@@ -139,7 +138,7 @@ def safe_component(text: str) -> str:
     if text.partition(".")[0].rstrip(" ").lower() in _DEVICES:
         text = f"_{text}"
     if text.lower().endswith((PART, SIDECAR)):
-        text += "_"
+        text = f"{text}_" if len(text.encode()) < MAX_NAME_BYTES else f"{text[:-1]}_"
     return text if len(text) <= MAX_NAME_BYTES // 4 else _cut(text, "", MAX_NAME_BYTES)
 
 

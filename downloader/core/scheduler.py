@@ -29,6 +29,7 @@ from downloader.errors import (
     DownloadError,
     HTTPStatusError,
     IntegrityError,
+    Interrupted,
     NetworkError,
     PolicyError,
     ProtocolError,
@@ -63,6 +64,7 @@ class _Entry:
     number: int = 0
     turn: int = 0
     mismatches: int = 0
+    losses: int = 0
     fresh: bool = False
     repeated: bool = False
     received: int = 0
@@ -129,6 +131,7 @@ class Scheduler:
         self._results: list[Result] = []
         self._exhausted = False
         self._ask_again: float | None = None
+        self._cut_short = False
         self.stopped = False
         self.read = 0
 
@@ -152,7 +155,7 @@ class Scheduler:
     @property
     def complete(self) -> bool:
         """Every Download of the list has its Result."""
-        return self._exhausted and not (self._running or self._buffered or self._waiting)
+        return self._exhausted and not (self._cut_short or self._running or self._buffered or self._waiting)
 
     @property
     def wake_at(self) -> float | None:
@@ -161,8 +164,25 @@ class Scheduler:
         return min(times, default=None)
 
     def stop(self) -> None:
-        """Start nothing more."""
+        """Start nothing more. What was begun and waits for another try ends here; what was not begun gets no Result."""
+        if self.stopped:
+            return
         self.stopped = True
+        queued = [entry for queue in self._ready.values() for entry in queue]
+        self._cut_short = not self._exhausted or bool(queued or self._waiting)
+        for entry in sorted(queued + [entry for _, _, entry in self._waiting]):
+            self._interrupt(entry)
+        self._ready.clear()
+        self._turns.clear()
+        self._listed.clear()
+        self._waiting.clear()
+        self._buffered = 0
+
+    def _interrupt(self, entry: _Entry) -> None:
+        self._cut_short = True
+        if entry.number:
+            error = Interrupted("stopped before another try", public_url(entry.url), "run the same command again")
+            self._end(entry, Status.FAILED, error=error)
 
     def results(self) -> list[Result]:
         """The Results since the last call, in order of completion."""
@@ -293,11 +313,16 @@ class Scheduler:
                 self._end(entry, Status.SKIPPED, outcome, reason=outcome.end.value)
             case End.NAMED:
                 self._name(entry, outcome)
+            case End.UNTOLD:
+                entry.repeated = True
+                entry.tries -= 1
+                self._again(entry)
             case End.UNSTARTED:
                 entry.number -= 1
                 entry.tries -= 1
                 self._again(entry)
             case End.INTERRUPTED:
+                self._cut_short = True
                 self._end(entry, Status.FAILED, outcome, error=outcome.error)
             case End.RESTART:
                 entry.fresh = True
@@ -323,12 +348,16 @@ class Scheduler:
 
     def _failed(self, entry: _Entry, outcome: Outcome, now: float, chance: float) -> None:
         error = outcome.error or WorkerError("the worker process died", public_url(entry.url))
-        entry.repeated |= outcome.end is End.LOST
+        if outcome.end is End.LOST:
+            entry.repeated = True
+            entry.losses += 1
         entry.fresh = False
         if isinstance(error, IntegrityError):
             entry.mismatches += 1
             entry.fresh = True
-        if self._retry.allows(error, entry.tries, entry.mismatches):
+        if self.stopped:
+            self._end(entry, Status.FAILED, outcome, error=error)
+        elif self._allows(error, entry):
             wait = 0.0
             if not isinstance(error, IntegrityError | WorkerError):
                 wait = self._retry.backoff(entry.tries, chance, getattr(error, "retry_after", None))
@@ -341,8 +370,15 @@ class Scheduler:
         else:
             self._end(entry, Status.FAILED, outcome, error=error)
 
+    def _allows(self, error: DownloadError, entry: _Entry) -> bool:
+        if isinstance(error, WorkerError):  # the first loss is on the house: the file may be complete, and only be unreported
+            return entry.losses <= max(1, self._retry.retries)
+        return self._retry.allows(error, entry.tries, entry.mismatches)
+
     def _again(self, entry: _Entry, now: float = 0.0, wait: float = 0.0) -> None:
-        if wait > 0:
+        if self.stopped:
+            self._interrupt(entry)
+        elif wait > 0:
             heapq.heappush(self._waiting, (now + wait, entry.key, entry))
         else:
             self._enqueue(entry)

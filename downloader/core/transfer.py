@@ -27,12 +27,12 @@ What an answer means (RFC 9110; `docs/answers.md` has the same table for readers
 
 from dataclasses import dataclass
 from enum import Enum
-from urllib.parse import urljoin
+from urllib.parse import quote, urljoin
 
 from downloader.core import headers as h
 from downloader.core.credentials import NO_CREDENTIALS, Credentials, kept_at_redirect, without_userinfo
 from downloader.core.model import NOTHING_HELD, Attempt, Checksum, End, Headers, Held, Outcome, Validator
-from downloader.core.naming import clean_url, public_url
+from downloader.core.naming import KEPT, clean_url, public_url
 from downloader.errors import (
     AuthError,
     DownloadError,
@@ -213,7 +213,7 @@ class Transfer:
         if self.redirects > self._policy.max_redirects:
             raise ProtocolError(f"more than {self._policy.max_redirects} redirects", self.public)
         try:
-            target = clean_url(urljoin(self.url, location))
+            target = clean_url(urljoin(self.url, quote(location.encode("latin-1", "replace"), safe=KEPT)))
         except UsageError as error:
             raise PolicyError(f"redirected to what is no http(s) URL: {error.url}", self.public) from None
         except ValueError:
@@ -240,6 +240,7 @@ class Transfer:
             span is None
             or span.start != start
             or span.stop is None
+            or (span.total is None and self.held.total is None)  # nothing would say where the file ends
             or (None not in (span.total, self.held.total) and span.total != self.held.total)
             or (fields.length is not None and fields.length != span.stop - start)
             or self._changed(told, fields)
@@ -255,9 +256,9 @@ class Transfer:
 
     def _changed(self, told: Validator, fields: h.Fields) -> bool:
         held = self.held.validator
-        if held.etag:
-            return bool(fields.etag) and told.etag != held.etag
-        return bool(fields.last_modified) and fields.last_modified != held.last_modified
+        if held.etag and fields.etag:
+            return told.etag != held.etag
+        return bool(held.last_modified and fields.last_modified) and fields.last_modified != held.last_modified
 
     def _unsatisfied(self, fields: h.Fields) -> Move:
         span = h.content_range(fields.content_range)

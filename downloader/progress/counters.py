@@ -6,13 +6,14 @@ from typing import NamedTuple, Protocol
 
 class Lane(Protocol):
     """What one worker is doing now. ``received`` counts all body bytes it ever took in; the rest is of its present file:
-    ``done`` of ``size`` bytes (0: unknown) since ``since`` (monotonic seconds; 0: idle).
+    ``done`` of ``size`` bytes (0: unknown) since ``since`` (monotonic seconds; 0: idle), last ``heard`` of in its body then.
     """
 
     received: int
     done: int
     size: int
     since: float
+    heard: float
     name: str
 
 
@@ -24,6 +25,7 @@ class PlainLane:
     done: int = 0
     size: int = 0
     since: float = 0.0
+    heard: float = 0.0
     name: str = ""
 
 

@@ -20,7 +20,7 @@ import msgspec
 
 from downloader.core.model import NOTHING_HELD, Checksum, Existing, Held, Validator
 from downloader.core.naming import numbered, part_names
-from downloader.errors import DownloadError, PolicyError, StorageError
+from downloader.errors import DownloadError, FileInUse, PolicyError, StorageError
 
 _OPEN = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -182,24 +182,36 @@ class PartFile:
         try:
             self.descriptor = os.open(self._part, _OPEN | os.O_CREAT | os.O_EXCL, 0o666, dir_fd=self._parent)
         except FileExistsError:
+            if os.lstat(self._part, dir_fd=self._parent).st_nlink > 1:  # it has another name, which must not be written through
+                os.unlink(self._part, dir_fd=self._parent)
+                raise FileInUse("the part file had two names, one was removed") from None
             self.descriptor = os.open(self._part, _OPEN, dir_fd=self._parent)
             existed = True
         try:
             fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise StorageError("another run is writing this file", hint="wait for it, or choose another --dir") from None
+            raise FileInUse("another run is writing this file", hint="wait for it, or choose another --dir") from None
+        if not self._is_ours():
+            raise FileInUse("another run has just ended this file", hint="wait for it, or choose another --dir")
         if existed:
             self._adopt(offset)
         elif offset:
             os.unlink(self._part, dir_fd=self._parent)
             raise OSError(errno.ESTALE, "the part file has gone")
 
+    def _is_ours(self) -> bool:
+        """Whether what is open still stands under the part file's name, and under no other: not renamed, not replaced."""
+        found = os.fstat(self.descriptor)
+        try:
+            named = os.lstat(self._part, dir_fd=self._parent)
+        except FileNotFoundError:
+            return False
+        return (found.st_ino, found.st_dev, found.st_nlink) == (named.st_ino, named.st_dev, 1)
+
     def _adopt(self, offset: int) -> None:
         found = os.fstat(self.descriptor)
-        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
-            raise OSError(errno.ELOOP, "the part file is no plain file of its own")
-        if found.st_ino != os.lstat(self._part, dir_fd=self._parent).st_ino:
-            raise OSError(errno.ESTALE, "the part file was finished by another run")  # never cut what has its name
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.ELOOP, "the part file is no plain file")
         if offset == 0:
             with suppress(FileNotFoundError):
                 os.unlink(self._meta, dir_fd=self._parent)
@@ -236,7 +248,11 @@ class PartFile:
 
     def vouch(self, told: Held) -> None:
         """Write the sidecar, once, if there is a validator at all: ``told`` is what the server said of the whole."""
-        if self._has_sidecar or not told.validator.if_range:
+        if self._has_sidecar:
+            return
+        if not told.validator.if_range:  # then let no older one vouch for these bytes
+            with suppress(FileNotFoundError):
+                os.unlink(self._meta, dir_fd=self._parent)
             return
         digests = tuple((item.algorithm, item.digest) for item in told.digests)
         etag, last_modified = told.validator
@@ -249,21 +265,38 @@ class PartFile:
             os.close(descriptor)
         self._has_sidecar = True
 
-    def commit(self, modified: float | None, number_if_taken: bool) -> str:
-        """Give the file its final name, and its time (epoch seconds). The path it got: another, if asked to number it."""
+    def commit(self, modified: float | None, number_if_taken: bool, replace: bool = True) -> str:
+        """Give the file its final name, and its time (epoch seconds). The path it got: another, if asked to number it.
+
+        Raises FileExistsError where the name was taken meanwhile and ``replace`` is false, OSError where what stands
+        under the part file's name is not what was written.
+        """
+        if not self._is_ours():
+            raise OSError(errno.ESTALE, "the part file was changed by someone else")
         if modified is not None:
             with suppress(OSError, OverflowError):
                 os.utime(self.descriptor, (modified, modified))
+        if (
+            self._has_sidecar
+        ):  # before the rename: a part file without one is begun again, one left over would vouch for another
+            with suppress(FileNotFoundError):
+                os.unlink(self._meta, dir_fd=self._parent)
         name = self._name
         if number_if_taken:
             name = self._link_free_name()
         else:
+            if not replace and self._taken():
+                raise FileExistsError(errno.EEXIST, "the file has appeared meanwhile")
             os.rename(self._part, name, src_dir_fd=self._parent, dst_dir_fd=self._parent)
-        if self._has_sidecar:
-            with suppress(FileNotFoundError):
-                os.unlink(self._meta, dir_fd=self._parent)
         self.close()
         return f"{self._prefix}/{name}" if self._prefix else name
+
+    def _taken(self) -> bool:
+        try:
+            os.stat(self._name, dir_fd=self._parent)
+        except FileNotFoundError:
+            return False
+        return True
 
     def _link_free_name(self) -> str:
         for number in range(1_000_000):

@@ -33,7 +33,10 @@ class AsyncStrategy:
 
     def drive(self, run: Run) -> None:
         """See `Strategy`. The loop is one of its own: call it where no other runs."""
-        asyncio.run(_Loop(run).main())
+        try:
+            asyncio.run(_Loop(run).main())
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None  # one lane broke, the others were ended
 
 
 class _Loop:
@@ -42,7 +45,9 @@ class _Loop:
         self._client = AsyncClient(run.job.client)
         self._changed = asyncio.Event()
         self._lanes: dict[asyncio.Task[None], PlainLane] = {}
+        self._performing: set[asyncio.Task[None]] = set()
         self._spare: list[PlainLane] = []
+        self._broken = False
 
     async def main(self) -> None:
         """Start a lane for each Attempt that no running lane has taken; see to the end of all."""
@@ -52,12 +57,18 @@ class _Loop:
                 while not run.finished:
                     while len(self._lanes) < run.jobs and (batch := run.take()):
                         self._start(group, batch[0])
-                    if run.expired:
-                        for task in self._lanes:
-                            task.cancel()
+                    self._end_late_ones()
                     await self._wait(run.wait())
         finally:
             await self._client.close()
+
+    def _end_late_ones(self) -> None:
+        """Cancel those that outlast the grace time, or have heard nothing of their body for too long."""
+        run = self._run
+        expired, long_ago = run.expired, run.clock() - run.job.client.read_timeout - 0.5
+        for task in self._performing:
+            if expired or 0 < self._lanes[task].heard < long_ago:
+                task.cancel()
 
     async def _wait(self, seconds: float) -> None:
         self._changed.clear()
@@ -82,16 +93,23 @@ class _Loop:
         """One Attempt after the other, for as long as there is one to start."""
         run, job = self._run, self._run.job
         batch = [attempt]
-        while batch:
-            lane.name = batch[0].path
-            steps = exchange(batch[0], job, run.folder, lane, time.monotonic, time.time)
-            async with asyncio.timeout(job.policy.timeout or None):
-                outcome = await self._perform(steps)
-            run.settle((outcome,))
-            batch = run.take()
+        try:
+            while batch and not self._broken:
+                lane.name = batch[0].path
+                steps = exchange(batch[0], job, run.folder, lane, time.monotonic, time.time)
+                async with asyncio.timeout(job.policy.timeout or None):
+                    outcome = await self._perform(steps, lane)
+                run.settle((outcome,))
+                batch = run.take()
+        except BaseException:
+            self._broken = True  # the group ends the other lanes
+            raise
 
-    async def _perform(self, steps: Steps) -> Outcome:
+    async def _perform(self, steps: Steps, lane: PlainLane) -> Outcome:
         """Take the steps of one exchange; where the task is cancelled, the exchange is told and ends in good order."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - this is a coroutine
+        self._performing.add(task)
         response: Response | None = None
         answer: Answer
         try:
@@ -109,16 +127,24 @@ class _Loop:
                 except (DownloadError, OSError) as error:
                     command = steps.throw(error)
                 except asyncio.CancelledError:
-                    over = NetworkError("the time for one attempt is over", hint="see --timeout")
-                    command = steps.throw(Interrupted("stopped") if self._run.expired else over)
+                    command = steps.throw(self._why_cancelled(lane))
                 else:
                     command = steps.send(answer)
         except StopIteration as end:
             outcome: Outcome = end.value
             return outcome
         finally:
+            self._performing.discard(task)
             if response is not None:
                 await response.drop()
+
+    def _why_cancelled(self, lane: PlainLane) -> DownloadError:
+        if self._run.expired or self._broken:
+            return Interrupted("stopped")
+        silent = self._run.clock() - lane.heard > self._run.job.client.read_timeout
+        if lane.heard and silent:
+            return NetworkError("nothing came for too long", hint="see --low-speed-time")
+        return NetworkError("the time for one attempt is over", hint="see --timeout")
 
 
 async def _obey(command: Command, response: Response | None) -> None:
@@ -142,8 +168,12 @@ async def _write(command: Write) -> None:
 async def _to_its_end(work: Coroutine[Any, Any, object]) -> None:
     """Wait for what a thread does with a file, even when cancelled: the file must not be closed under it."""
     task = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    task.result()

@@ -23,7 +23,7 @@ from typing import NamedTuple
 from downloader.core.model import Attempt, End, Outcome
 from downloader.core.naming import public_url
 from downloader.core.transfer import Head, Move, Request, Transfer
-from downloader.errors import DownloadError, IntegrityError, ProtocolError
+from downloader.errors import DownloadError, IntegrityError, ProtocolError, StorageError
 from downloader.progress.counters import Lane
 from downloader.storage.checksum import Verifier
 from downloader.storage.part import Folder, PartFile, storage_error
@@ -94,6 +94,11 @@ def exchange(
                 yield from _reopen(transfer, file)
             if transfer.decided is End.COMPLETE:
                 path = _finish(transfer, file, job)
+        except FileExistsError as failure:
+            if job.on_exists == "fail":
+                raise StorageError("the file has appeared meanwhile", transfer.public, "see --on-exists") from failure
+            transfer.decided = End.EXISTS
+            part.discard()
         except OSError as failure:
             raise storage_error(failure, attempt.path, transfer.public) from failure
     except DownloadError as failure:
@@ -103,7 +108,7 @@ def exchange(
     finally:
         part.keep(transfer.promised)
         part.close()
-        lane.since = 0.0
+        lane.since = lane.heard = 0.0
     return transfer.outcome(clock() - started, path, error)
 
 
@@ -133,6 +138,7 @@ def _body(transfer: Transfer, file: _File, lane: Lane, clock: Callable[[], float
             yield Work(lambda: verifier.prime(part.descriptor, transfer.offset))
     file.flushed = clock()
     transfer.begin_body(file.flushed)
+    lane.heard = file.flushed
     lane.done = transfer.offset
     lane.size = transfer.total or 0
     while data := (yield READ):
@@ -140,12 +146,14 @@ def _body(transfer: Transfer, file: _File, lane: Lane, clock: Callable[[], float
         count = len(data)
         now = clock()
         part.collect(data)
+        lane.heard = now
         lane.received += count
         lane.done += count
         transfer.on_data(count, now)
         if part.buffered >= LARGE or now - file.flushed >= FLUSH_AFTER:
             yield from _flush(transfer, file)
-            file.flushed = clock()
+            lane.heard = file.flushed = clock()
+    lane.heard = 0.0
     transfer.on_end()
     if part.buffered >= LARGE:
         yield from _flush(transfer, file)
@@ -176,7 +184,8 @@ def _reopen(transfer: Transfer, file: _File) -> _Substeps:
 def _finish(transfer: Transfer, file: _File, job: Job) -> str:
     if file.verifier is not None:
         file.verifier.verify(transfer.public)
-    return file.part.commit(transfer.last_modified if job.mtime else None, job.on_exists == "rename")
+    modified = transfer.last_modified if job.mtime else None
+    return file.part.commit(modified, job.on_exists == "rename", replace=job.on_exists not in ("skip", "fail"))
 
 
 def _bare(error: DownloadError, url: str) -> DownloadError:

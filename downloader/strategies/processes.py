@@ -20,8 +20,8 @@ from downloader.strategies.base import Capabilities, Job, Run
 from downloader.strategies.pool import Batch, drive, run_batch
 from downloader.transports.blocking import BlockingClient, Watchdog
 
-_WIDTH = 5
-_RECEIVED, _DONE, _SIZE, _SINCE, _BEGUN = range(_WIDTH)
+_WIDTH = 6
+_RECEIVED, _DONE, _SIZE, _SINCE, _HEARD, _BEGUN = range(_WIDTH)
 _STOPPING, _EXPIRED = 1.0, 2.0
 _HOPELESS = 3
 """So many workers in a row that died before they ended anything: there is something wrong with the machine, not with a file."""
@@ -33,7 +33,7 @@ class ProcessesStrategy:
     name: ClassVar[str] = "processes"
     about: ClassVar[str] = "a process for each file in flight"
     library: ClassVar[str] = "requests, concurrent.futures.ProcessPoolExecutor"
-    capabilities: ClassVar[Capabilities] = Capabilities(default_jobs=max(4, 2 * (os.cpu_count() or 1)))
+    capabilities: ClassVar[Capabilities] = Capabilities(default_jobs=max(4, 2 * (os.cpu_count() or 1)), files_per_job=12)
 
     def drive(self, run: Run) -> None:
         """See `Strategy`. Raises UsageError where no worker can be started."""
@@ -68,7 +68,7 @@ class _Stopper(Watchdog):
 def _slot(index: int) -> Any:
     def read(self: Any) -> float:
         value: float = self._shared[self._at + index]
-        return value if index == _SINCE else int(value)
+        return value if index in (_SINCE, _HEARD) else int(value)
 
     def write(self: Any, value: float) -> None:
         self._shared[self._at + index] = value
@@ -90,6 +90,7 @@ class SharedLane:
     done = _slot(_DONE)
     size = _slot(_SIZE)
     since = _slot(_SINCE)
+    heard = _slot(_HEARD)
     begun = _slot(_BEGUN)
 
 
@@ -115,19 +116,22 @@ class _ProcessLane:
         self._numbers.name = batch[0].path
         self._numbers.begun = -1
         try:
-            return self._executor.submit(_work, batch)
+            future = self._executor.submit(_work, batch)
         except BrokenProcessPool as error:  # it died while it was idle
-            future: Future[list[Outcome]] = Future()
+            future = Future()
             future.set_exception(error)
-            return future
+        future.add_done_callback(self._count_death)
+        return future
+
+    def _count_death(self, future: "Future[list[Outcome]]") -> None:
+        self._deaths = 0 if future.exception() is None else self._deaths + 1
 
     def lost(self, batch: Batch, error: BaseException) -> list[Outcome]:
-        """The process died: the Attempt that it was at, and those before it, are lost; the others were not begun."""
+        """The process died: the Attempt that it was at is lost, of those before it we were not told, the rest was not begun."""
         if not isinstance(error, BrokenProcessPool):
             raise error
         begun = int(self._numbers.begun)
-        self._deaths = self._deaths + 1 if begun < 0 else 0
-        if self._deaths >= _HOPELESS and not self._run.stopping.is_set():
+        if self._deaths >= _HOPELESS and begun < 0 and not self._run.stopping.is_set():
             raise UsageError(
                 "worker processes die as soon as they start",
                 hint="a script that uses strategy='processes' must start it below `if __name__ == '__main__':`",
@@ -135,11 +139,22 @@ class _ProcessLane:
         self._executor.shutdown(wait=False)
         self._numbers.since = 0.0
         self._executor = self._start()
-        return [Outcome(item.key, End.LOST if at <= begun else End.UNSTARTED) for at, item in enumerate(batch)]
+        ends = [End.UNTOLD] * max(0, begun) + [End.LOST] * (begun >= 0) + [End.UNSTARTED] * (len(batch) - begun - 1)
+        return [Outcome(item.key, end) for item, end in zip(batch, ends, strict=True)]
 
     def close(self) -> None:
         """End the process."""
         self._executor.shutdown(wait=True, cancel_futures=True)
+
+
+class _OrphanWatchdog(Watchdog):
+    """A Watchdog that ends its process as soon as the parent is gone, killed perhaps: nobody is left to work for."""
+
+    def pause(self, seconds: float) -> bool:
+        parent = multiprocessing.parent_process()
+        if parent is not None and multiprocessing.connection.wait([parent.sentinel], seconds):
+            os._exit(1)
+        return False
 
 
 class _Worker:
@@ -151,15 +166,11 @@ class _Worker:
         self.client = BlockingClient(job.client)
         self.numbers = SharedLane(shared, number)
         self._shared = shared
-        parent = multiprocessing.parent_process()
-        self._parent = parent.sentinel if parent is not None else None
-        watchdog = Watchdog(self._expired)
+        watchdog = _OrphanWatchdog(self._expired)
         watchdog.watch(self.client)
         watchdog.start()
 
     def _expired(self) -> bool:
-        if self._parent is not None and multiprocessing.connection.wait([self._parent], 0):
-            os._exit(1)  # the parent is gone, killed perhaps: nobody is left to work for
         return bool(self._shared[0] >= _EXPIRED)
 
     def stopped(self) -> bool:
@@ -176,8 +187,8 @@ _worker: _Worker | None = None
 
 def _begin_worker(job: Job, shared: Any, number: int) -> None:
     global _worker
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the parent decides what it means
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for terminal in (signal.SIGINT, signal.SIGTERM):  # they reach the whole group: the parent decides what they mean
+        signal.signal(terminal, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
     _worker = _Worker(job, shared, number)
 

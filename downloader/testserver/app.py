@@ -1,10 +1,10 @@
 """The test server's answers, as a granian RSGI application.
 
-===============================================  =====================================================================
-``/file/SIZE/NUMBER.bin?delay=SECONDS``          a file; ``delay`` before the first byte
-``/sums/SIZE/FIRST/COUNT``                       ``digest  NUMBER.bin`` lines for so many files, in sha256sum's format
-``/ready``                                       204, at once
-===============================================  =====================================================================
+==========================  ==========================================================================================
+``/file/SIZE/NUMBER.bin``   a file; ``?delay=SECONDS`` before its first byte, ``?rate=BYTES`` a second at most
+``/sums/SIZE/FIRST/COUNT``  ``digest  NUMBER.bin`` lines for so many files, in sha256sum's format
+``/ready``                  204, at once
+==========================  ==========================================================================================
 
 Files have a strong ETag and a Last-Modified date; GET and HEAD; one byte range (RFC 9110 section 14), If-Range,
 If-None-Match, If-Modified-Since.
@@ -23,6 +23,7 @@ _MODIFIED_AT = parsedate_to_datetime(MODIFIED)
 _FILE = re.compile(r"/file/(\d{1,13})/(\d{1,9})\.bin")
 _SUMS = re.compile(r"/sums/(\d{1,13})/(\d{1,9})/(\d{1,6})")
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_TICK = 0.02
 _IN_ONE_PIECE = 256 * 1024
 
 Pairs = list[tuple[str, str]]
@@ -101,19 +102,41 @@ class Application:
             protocol.response_str(404, [("content-type", "text/plain")], "not found\n")
 
     async def _file(self, scope: Any, protocol: Any, number: int, size: int) -> None:
+        rate = 0.0
         if scope.query_string:
-            delay = float(parse_qs(scope.query_string).get("delay", ["0"])[0])
+            delay, rate = _wishes(scope.query_string)
             if delay > 0:
-                await asyncio.sleep(min(delay, 60.0))
+                await asyncio.sleep(delay)
         status, headers, start, stop = reply(number, size, scope.headers)
         if scope.method == "HEAD" or status in (304, 416):
             protocol.response_empty(status, headers)
+        elif rate > 0:
+            await _slowly(protocol.response_stream(status, headers), number, start, stop, rate)
         elif stop - start <= _IN_ONE_PIECE:
             protocol.response_bytes(status, headers, content.body(number, start, stop))
         else:
             transfer = protocol.response_stream(status, headers)
             for piece in content.pieces(number, start, stop):
                 await transfer.send_bytes(piece)
+
+
+def _wishes(query: str) -> tuple[float, float]:
+    """``delay`` in seconds, a minute at most, and ``rate`` in bytes a second; 0 for what is not there or no number."""
+    values = parse_qs(query)
+    found = []
+    for name in ("delay", "rate"):
+        try:
+            found.append(float(values.get(name, ["0"])[0]))
+        except ValueError:
+            found.append(0.0)
+    return min(found[0], 60.0), found[1]
+
+
+async def _slowly(transfer: Any, number: int, start: int, stop: int, rate: float) -> None:
+    count = max(1, int(rate * _TICK))
+    for at in range(start, stop, count):
+        await transfer.send_bytes(content.body(number, at, min(at + count, stop)))
+        await asyncio.sleep(_TICK)
 
 
 application = Application()

@@ -64,9 +64,10 @@ class TestServer:
         """Where it listens."""
         return f"http://{LOOPBACK}:{self.port}"
 
-    def file(self, number: int, size: int, delay: float = 0.0) -> str:
-        """The URL of a file; ``delay`` in seconds."""
-        return f"{self.url}/file/{size}/{number}.bin" + (f"?delay={delay:g}" if delay else "")
+    def file(self, number: int, size: int, delay: float = 0.0, rate: float = 0.0) -> str:
+        """The URL of a file; ``delay`` in seconds, ``rate`` in bytes a second (0: as fast as it goes)."""
+        wishes = [f"{name}={value:g}" for name, value in (("delay", delay), ("rate", rate)) if value]
+        return f"{self.url}/file/{size}/{number}.bin" + (f"?{'&'.join(wishes)}" if wishes else "")
 
     def _ready(self, patience: float = 20.0) -> bool:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

@@ -6,8 +6,10 @@ about redirects, cookies and proxies that the core decides about. Where a proxy 
 """
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, cast
 
 import aiohttp
@@ -15,6 +17,7 @@ import httpx
 from httpx_aiohttp import AiohttpTransport
 from yarl import URL
 
+from downloader.core.headers import MAX_HEAD_BYTES
 from downloader.core.naming import public_url
 from downloader.core.transfer import Head, Request
 from downloader.errors import DownloadError, NetworkError, ProtocolError, TLSError
@@ -28,6 +31,7 @@ class AsyncClient:
         self._options = options
         self._transports: dict[tuple[bool, str], httpx.AsyncBaseTransport] = {}
         self._sessions: list[aiohttp.ClientSession] = []
+        self._sending = _Sending("")
         timeouts = {"connect": options.connect_timeout, "read": options.read_timeout, "write": None, "pool": None}
         self._extensions = {"timeout": timeouts}
 
@@ -42,10 +46,20 @@ class AsyncClient:
     def _direct(self, secure: bool) -> httpx.AsyncBaseTransport:
         context = tls_context(self._options) if secure else None  # reading all authorities takes 20 ms
 
-        connector = aiohttp.TCPConnector(limit=0, ssl=context or True, ttl_dns_cache=60)
-        session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), read_bufsize=CHUNK)
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=context or True, ttl_dns_cache=60),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            read_bufsize=CHUNK,
+            max_line_size=MAX_HEAD_BYTES,
+            max_field_size=MAX_HEAD_BYTES,
+        )
         self._sessions.append(session)
-        return AiohttpTransport(verify=context or False, client=cast(Callable[[], aiohttp.ClientSession], _Verbatim(session)))
+        return AiohttpTransport(
+            verify=context or False, client=cast(Callable[[], aiohttp.ClientSession], self._verbatim(session))
+        )
+
+    def _verbatim(self, session: aiohttp.ClientSession) -> "_Verbatim":
+        return _Verbatim(session, lambda: self._sending)
 
     def _proxied(self, proxy: str) -> httpx.AsyncBaseTransport:
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=self._options.connections)
@@ -56,11 +70,13 @@ class AsyncClient:
         url = request.url
         try:
             wire = httpx.Request("GET", url, headers=list(request.headers), extensions=self._extensions)
+            transport = self._transport(url)
             async with asyncio.timeout(self._options.head_timeout):
-                response = await self._transport(url).handle_async_request(wire)
+                self._sending = sending = _Sending(url)
+                response = await transport.handle_async_request(wire)
         except Exception as error:
             raise map_error(error, public_url(url), self._options) from error
-        return Answer(response, url, self._options)
+        return Answer(response, sending, self._options)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -74,24 +90,75 @@ class AsyncClient:
 class _Verbatim:
     """A session as the transport wants one, that sends URLs as they are: aiohttp would decode ``%2F`` in a signed query."""
 
-    def __init__(self, session: aiohttp.ClientSession) -> None:
+    def __init__(self, session: aiohttp.ClientSession, sending: Callable[[], "_Sending"]) -> None:
         self._session = session
+        self._sending = sending
 
     def __call__(self) -> "_Verbatim":
         return self
 
-    def request(self, *, url: str, **options: Any) -> Any:
-        return self._session.request(url=URL(url, encoded=True), **options)
+    def request(self, **options: Any) -> "_Opening":
+        sending = self._sending()  # nothing was awaited since it was set
+        return _Opening(self._session.request(**{**options, "url": URL(sending.url, encoded=True)}), sending)
+
+
+class _Opening:
+    """An aiohttp request on its way; keeps the response, for what httpx does not pass on."""
+
+    def __init__(self, opening: Any, sending: "_Sending") -> None:
+        self._opening = opening
+        self._sending = sending
+
+    async def __aenter__(self) -> aiohttp.ClientResponse:
+        response: aiohttp.ClientResponse = await self._opening.__aenter__()
+        if "Content-Length" not in response.headers and "Transfer-Encoding" not in response.headers:
+            self._sending.watch(response.connection)
+        return response
+
+
+@dataclass(slots=True)
+class _Sending:
+    """One request: the URL as it is; and, where only the end of the connection ends the body, how that came about.
+
+    aiohttp takes any end of the connection for the end of such a body: a reset, and a TLS connection that was cut.
+    """
+
+    url: str
+    closed: "asyncio.Future[None] | None" = None
+    tls: Any = None
+
+    def watch(self, connection: Any) -> None:
+        """From now on, see how this connection ends. None: it has ended already."""
+        if connection is not None and connection.protocol is not None:
+            self.tls = connection.transport.get_extra_info("ssl_object")
+            self.closed = connection.protocol.closed
+            if self.closed is not None:
+                self.closed.add_done_callback(lambda closed: closed.cancelled() or closed.exception())
+
+    def check_end(self) -> None:
+        """Raise what broke the connection, if it was not closed as it should be (RFC 9112 section 9.8)."""
+        if self.closed is not None and self.closed.done():
+            self.closed.result()
+        if self.tls is not None and not _was_closed(self.tls):
+            raise ConnectionResetError("the TLS connection was cut")
+
+
+def _was_closed(tls: ssl.SSLObject) -> bool:
+    """Whether close_notify has come."""
+    try:
+        return tls.read(1) == b""
+    except ssl.SSLError as error:
+        return isinstance(error, ssl.SSLZeroReturnError)
 
 
 class Answer:
     """One answer: its head, then its body in pieces. Raises DownloadError."""
 
-    __slots__ = ("_options", "_pieces", "_response", "_url", "head")
+    __slots__ = ("_options", "_pieces", "_response", "_sending", "head")
 
-    def __init__(self, response: httpx.Response, url: str, options: ClientOptions) -> None:
+    def __init__(self, response: httpx.Response, sending: "_Sending", options: ClientOptions) -> None:
         self._response = response
-        self._url = url
+        self._sending = sending
         self._options = options
         stream = response.stream
         if hasattr(stream, "CHUNK_SIZE"):
@@ -104,13 +171,16 @@ class Answer:
     async def read(self) -> bytes:
         """The next piece of the body, as it came; empty at its end."""
         try:
-            return await anext(self._pieces, b"")
+            data = await anext(self._pieces, b"")
+            if not data:
+                self._sending.check_end()
+            return data
         except Exception as error:
-            raise map_error(error, public_url(self._url), self._options) from error
+            raise map_error(error, public_url(self._sending.url), self._options) from error
 
     async def drop(self) -> None:
-        """Be done with the answer. Never raises."""
-        with suppress(Exception):
+        """Be done with the answer. Never raises, not even when cancelled: what the Attempt came to must not be lost."""
+        with suppress(Exception, asyncio.CancelledError):
             await self._response.aclose()
 
 
@@ -129,14 +199,14 @@ def map_error(error: Exception, url: str, options: ClientOptions) -> DownloadErr
         return known
     if has(httpx.ProxyError, aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError):
         return NetworkError("the proxy cannot be used", url, "see --proxy")
-    if has(TimeoutError, httpx.TimeoutException):
+    if has(aiohttp.ServerDisconnectedError):
+        return NetworkError("closed before an answer", url)
+    if has(TimeoutError) or (has(httpx.TimeoutException) and not has(aiohttp.ClientError)):
         return NetworkError(f"nothing came for {options.read_timeout:g} s", url, "see --low-speed-time")
     if has(aiohttp.ClientSSLError):
         return TLSError("TLS: the handshake failed", url)
     if has(aiohttp.ClientPayloadError, aiohttp.http_exceptions.ContentLengthError):
         return NetworkError("truncated: the body ended too early", url)
-    if has(aiohttp.ServerDisconnectedError, httpx.ReadError):
-        return NetworkError("closed before an answer", url)
     if has(aiohttp.ClientResponseError, aiohttp.http_exceptions.HttpProcessingError, httpx.RemoteProtocolError, ValueError):
         return ProtocolError("malformed answer", url)
     return NetworkError("connection failed", url)

@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
@@ -20,6 +21,9 @@ CHUNK = 256 * 1024
 
 DRAIN = 64 * 1024
 """A body that is not wanted is read to its end, to keep the connection, where it is no longer than this."""
+
+DRAIN_TIME = 0.5
+"""Seconds that this may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +63,35 @@ def environment_proxies() -> tuple[tuple[str, str], ...]:
 
 def check_proxy(url: str) -> str:
     """The proxy's URL, if its scheme is one we speak. Raises UsageError, without its password."""
-    if url and urlsplit(url).scheme not in ("http", "https", "socks5", "socks5h"):
-        raise UsageError(f"not a proxy: {public_url(url)}", hint="one of http://, https://, socks5://")
+    try:
+        parts = urlsplit(url)
+        good = not url or (parts.scheme in ("http", "https", "socks5", "socks5h") and bool(parts.hostname) and parts.port != 0)
+    except ValueError:
+        good = False
+    if not good:
+        raise UsageError("--proxy is not the URL of a proxy", hint="one of http://, https://, socks5://host:port")
     return url
+
+
+class _StrictContext(ssl.SSLContext):
+    """A context whose sockets tell a connection that was cut from one that was closed (RFC 8446 section 6.1)."""
+
+    def wrap_socket(self, *arguments: Any, **options: Any) -> ssl.SSLSocket:
+        return super().wrap_socket(*arguments, **{**options, "suppress_ragged_eofs": False})
 
 
 def tls_context(options: ClientOptions) -> ssl.SSLContext:
     """The TLS context for these options. Raises UsageError for a file that cannot be used."""
+    context = _StrictContext(ssl.PROTOCOL_TLS_CLIENT)
     if options.cacert:
         try:
-            context = ssl.create_default_context(cafile=options.cacert)
+            context.load_verify_locations(cafile=options.cacert)
         except OSError as error:
             raise UsageError(f"cannot use --cacert {options.cacert}: {error.strerror or 'no certificates in it'}") from None
     else:
         import certifi  # here: only TLS needs it
 
-        context = ssl.create_default_context(cafile=certifi.where())
+        context.load_verify_locations(cafile=certifi.where())
     if options.insecure:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -18,20 +18,47 @@ from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError
 
 from downloader.core.headers import MAX_HEAD_BYTES
 from downloader.core.naming import public_url
 from downloader.core.transfer import Head, Request
 from downloader.errors import DownloadError, Interrupted, NetworkError, ProtocolError, TLSError
-from downloader.transports.base import CHUNK, DRAIN, ClientOptions, chain, from_system, refuse_url, tls_context
+from downloader.transports.base import CHUNK, DRAIN, DRAIN_TIME, ClientOptions, chain, from_system, refuse_url, tls_context
 
 _thread = threading.local()
 
 
-def _report_socket(connection: HTTPConnection) -> None:
+def _client() -> "BlockingClient | None":
     client: BlockingClient | None = getattr(_thread, "client", None)
-    if client is not None:
-        client.connected(connection.sock)
+    return client
+
+
+def _connect(connection: HTTPConnection) -> socket.socket:
+    """A connected socket; its client knows it from before it connects, so that the wait can be cut."""
+    client = _client()
+    host = connection.host.strip("[]")
+    failure: Exception | None = None
+    for family, kind, protocol, _, address in socket.getaddrinfo(host, connection.port, 0, socket.SOCK_STREAM):
+        sock = socket.socket(family, kind, protocol)
+        try:
+            for option in connection.socket_options or ():
+                sock.setsockopt(*option)
+            sock.settimeout(client.connect_timeout if client is not None else None)
+            if client is not None:
+                client.connected(sock)
+            sock.connect(address)
+        except TimeoutError:
+            sock.close()
+            failure = ConnectTimeoutError(connection, "timed out")
+        except BaseException as error:
+            sock.close()
+            if not isinstance(error, OSError):
+                raise
+            failure = error
+        else:
+            return sock
+    raise failure or OSError("the name has no address")
 
 
 class _HeadReader:
@@ -71,25 +98,44 @@ class _StrictResponse(http.client.HTTPResponse):
                 self.fp = reader._stream
         reader.check_end()
 
+    def _read_status(self) -> tuple[str, int, str]:
+        status = super()._read_status()  # type: ignore[misc]
+        while 102 <= status[1] < 200:  # interim answers (103 Early Hints, RFC 8297); http.client knows 100 alone
+            while self.fp.readline(MAX_HEAD_BYTES) not in (b"\r\n", b"\n", b""):
+                pass
+            status = super()._read_status()  # type: ignore[misc]
+        return status  # type: ignore[no-any-return]
 
-class _Connection(HTTPConnection):
+
+class _Watched:
+    """What our connections do differently: they tell their client which socket it waits on, and send its target verbatim."""
+
     response_class = _StrictResponse
+
+    def _new_conn(self) -> socket.socket:
+        return _connect(self)  # type: ignore[arg-type]
+
+    def putrequest(self, method: str, url: str, *arguments: Any, **options: Any) -> Any:
+        client = _client()
+        if client is not None and method == "GET":
+            url = client.target  # urllib3 would write %2f as %2F, and a signature would not hold
+        return super().putrequest(method, url, *arguments, **options)  # type: ignore[misc]
 
     def getresponse(self) -> Any:
-        _report_socket(self)
-        return super().getresponse()
+        client = _client()
+        if client is not None:
+            client.connected(self.sock)  # type: ignore[attr-defined]
+        return super().getresponse()  # type: ignore[misc]
 
 
-class _TLSConnection(HTTPSConnection):
-    response_class = _StrictResponse
+class _Connection(_Watched, HTTPConnection):  # type: ignore[misc]
+    pass
 
+
+class _TLSConnection(_Watched, HTTPSConnection):  # type: ignore[misc]
     def connect(self) -> None:
         super().connect()
         self.is_verified = True  # or the user said --insecure, and knows: no warning for each host
-
-    def getresponse(self) -> Any:
-        _report_socket(self)
-        return super().getresponse()
 
 
 class _Pool(HTTPConnectionPool):
@@ -145,8 +191,10 @@ class BlockingClient:
         self._lock = threading.Lock()  # between the owner, who changes _socket, and the one who cuts it
         self._cut: DownloadError | None = None
         self._url = ""
-        self.deadline = 0.0
-        self._head_deadline = 0.0
+        self._deadline = 0.0
+        self._patience = 0.0  # until when one wait may last: for a head, for a piece of body, for the rest of one to drop
+        self.target = ""
+        self.connect_timeout = options.connect_timeout
 
     def connected(self, sock: Any) -> None:
         """The socket that the owner is about to wait on."""
@@ -157,19 +205,23 @@ class BlockingClient:
 
     def begin(self, deadline: float) -> None:
         """A new Attempt, to be cut at ``deadline`` (monotonic seconds; 0: never)."""
-        self._cut = None
-        self.deadline = deadline
+        with self._lock:
+            self._cut = None
+            self._deadline = deadline
+            self._patience = 0.0
 
     def send(self, request: Request) -> Head:
         """Send, and wait for the head of the answer."""
         self._url = request.url
         _thread.client = self
+        proxy = self._options.proxy_for(request.url)
+        plain = proxy.startswith("http") and request.url.startswith("http:")
+        self.target = request.url if plain else "/" + request.url.split("/", 3)[3]
         prepared = requests.PreparedRequest()
         prepared.method, prepared.url = "GET", request.url
         prepared.headers = CaseInsensitiveDict(request.headers)
-        proxy = self._options.proxy_for(request.url)
         options = self._options
-        self._head_deadline = time.monotonic() + options.head_timeout
+        self._patience = time.monotonic() + options.head_timeout
         try:
             # Session.send would read a redirect's body, whole, and refuse its target before the core has seen it.
             response = self._session.get_adapter(request.url).send(
@@ -181,13 +233,14 @@ class BlockingClient:
         except Exception as error:
             raise self._mapped(error) from error
         finally:
-            self._head_deadline = 0.0
+            self._patience = 0.0
         self._response = response
         return Head(response.status_code, tuple(response.raw.headers.iteritems()))
 
     def read(self) -> bytes:
         """The next piece of the body, as it came; empty at its end."""
         assert self._response is not None  # noqa: S101 - read follows send
+        self._patience = time.monotonic() + self._options.read_timeout + 0.5  # a socket that is silent says so itself before
         try:
             raw = self._response.raw
             data: bytes = raw.read1(CHUNK, decode_content=False)
@@ -195,6 +248,7 @@ class BlockingClient:
                 raw.read(1, decode_content=False)  # read1 leaves a body that is over open, and so its socket
         except Exception as error:
             raise self._mapped(error) from error
+        self._patience = 0.0
         if not data and self._cut is not None:
             raise self._cut
         return data
@@ -202,13 +256,16 @@ class BlockingClient:
     def drop(self, drain: bool = False) -> None:
         """Be done with the answer. With ``drain``, read on to its end if that is near, to keep the connection. Never raises."""
         response, self._response = self._response, None
+        if response is not None:
+            self._end(response, drain)
         with self._lock:
             self._socket = None
-        if response is None:
-            return
+
+    def _end(self, response: requests.Response, drain: bool) -> None:
         with suppress(Exception):
             length = response.raw.length_remaining
             if drain and length and length <= DRAIN:
+                self._patience = time.monotonic() + DRAIN_TIME
                 response.raw.read(DRAIN, decode_content=False)
             if length == 0 or response.raw.closed:
                 response.raw.release_conn()
@@ -220,17 +277,24 @@ class BlockingClient:
         self.drop()
         self._session.close()
 
-    def overdue(self, now: float) -> bool:
-        """Whether the Attempt, or the wait for a head, has lasted too long."""
-        return bool((self.deadline and now >= self.deadline) or (self._head_deadline and now >= self._head_deadline))
-
     def cut(self, reason: DownloadError) -> None:
         """From any thread: make whatever the owner waits for fail with ``reason``."""
         with self._lock:
-            self._cut = reason
-            if self._socket is not None:
-                with suppress(OSError):
-                    socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+            self._shut(reason)
+
+    def cut_if_overdue(self, now: float) -> None:
+        """From any thread: cut what has lasted too long, the Attempt as a whole or the present wait."""
+        with self._lock:  # so that what is meant for one Attempt does not hit the next
+            if self._deadline and now >= self._deadline:
+                self._shut(NetworkError("the time for one attempt is over", hint="see --timeout"))
+            elif self._patience and now >= self._patience:
+                self._shut(NetworkError("nothing came for too long", hint="see --low-speed-time"))
+
+    def _shut(self, reason: DownloadError) -> None:
+        self._cut = reason
+        if self._socket is not None:
+            with suppress(OSError, TypeError):
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def _mapped(self, error: Exception) -> DownloadError:
         url = public_url(self._url)
@@ -260,6 +324,8 @@ def map_error(error: Exception, url: str, options: ClientOptions) -> DownloadErr
         return TLSError("TLS: the handshake failed", url)
     if has(http.client.RemoteDisconnected):
         return NetworkError("closed before an answer", url)
+    if any(isinstance(item, ValueError) and "base 16" in str(item) and "b''" not in str(item) for item in found):
+        return ProtocolError("malformed answer: the size of a chunk", url)
     if has(http.client.IncompleteRead, urllib3.exceptions.IncompleteRead):
         return NetworkError("truncated: the body ended too early", url)
     if has(http.client.HTTPException, urllib3.exceptions.InvalidChunkLength, urllib3.exceptions.InvalidHeader, ValueError):
@@ -283,14 +349,18 @@ class Watchdog(threading.Thread):
 
     def run(self) -> None:
         """Until `stop`."""
-        while not self._over.wait(self._period):
+        while not self.pause(self._period):
             now = time.monotonic()
             expired = self._expired()
             for client in self._clients:
                 if expired:
                     client.cut(Interrupted("stopped"))
-                elif client.overdue(now):
-                    client.cut(NetworkError("the time for one attempt is over", hint="see --timeout and --low-speed-time"))
+                else:
+                    client.cut_if_overdue(now)
+
+    def pause(self, seconds: float) -> bool:
+        """Sleep so long; whether it is over."""
+        return self._over.wait(seconds)
 
     def stop(self) -> None:
         """End the thread."""

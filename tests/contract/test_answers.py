@@ -268,8 +268,22 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
         answer(reply("200 OK", BODY).replace(b"Content-Length", b"content-length")),
         answer(reply("200 OK", BODY, X_Many="y" * 4000)),
         answer(b"HTTP/1.1 100 Continue\r\n\r\n" + reply("200 OK", BODY)),
+        answer(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * 2 + reply("200 OK", BODY)),
+        answer(reply("200 OK", BODY, X_Long="y" * 20_000)),
     ],
-    ids=["length", "until close", "chunked", "chunks", "one byte at a time", "1.0", "lower case", "long field", "100"],
+    ids=[
+        "length",
+        "until close",
+        "chunked",
+        "chunks",
+        "one byte at a time",
+        "1.0",
+        "lower case",
+        "long field",
+        "100",
+        "103",
+        "longer field",
+    ],
 )
 def test_every_framing_gives_the_same_file(fetch: Fetch, scripted: Make, script: Script) -> None:
     server = scripted(script)
@@ -283,11 +297,22 @@ def dropped(connection: Connection, asked: Asked) -> None:
     connection.reset()
 
 
+def reset_in_body(connection: Connection, asked: Asked) -> None:
+    """A body that ends where the connection does, but the connection is reset."""
+    connection.send(reply("200 OK", BODY, length=None))
+    time.sleep(0.05)  # a reset that comes with the data would take it along
+    connection.reset()
+
+
 @pytest.mark.parametrize(
     ("script", "kind"),
     [
         (dropped, NetworkError),
         (answer(b""), NetworkError),
+        (reset_in_body, NetworkError),
+        (answer(reply("200 OK", BODY, Transfer_Encoding="chunked")), ProtocolError),
+        (answer(reply("200 OK", BODY, length=None, Transfer_Encoding="gzip, chunked")), ProtocolError),
+        (answer(b"HTTP/1.1 100 Continue\r\n\r\n" * 20_000), (ProtocolError, NetworkError)),
         (answer(b"HTTP/1.1 200 OK\r\nContent-Le"), NetworkError),
         (answer(b"HTTP/1.1 200 OK\r\nETag: x\r\n"), NetworkError),
         (answer(reply("200 OK", BODY, length=len(BODY) + 1)), NetworkError),
@@ -311,6 +336,10 @@ def dropped(connection: Connection, asked: Asked) -> None:
         *(
             "reset",
             "closed",
+            "reset in an endless body",
+            "chunked and length",
+            "other coding",
+            "100 without end",
             "half a line",
             "half a head",
             "short",
@@ -376,6 +405,51 @@ def test_name_that_does_not_resolve_is_a_network_error(fetch: Fetch) -> None:
 def test_plain_server_behind_https_is_a_tls_error(fetch: Fetch, scripted: Make) -> None:
     server = scripted(b"HTTP/1.1 400 Bad Request\r\n\r\n", unasked=True)
     assert isinstance(error_of(fetch([f"{server.url}/a".replace("http:", "https:")], retries=0)), TLSError)
+
+
+ENDLESS = {
+    "trailers": (CHUNKED + b"1388\r\n" + BODY + b"\r\n0\r\n", b"X-More: yes\r\n"),
+    "chunk extension": (CHUNKED + b"1388\r\n" + BODY + b"\r\n5;x=", b"y"),
+    "error page": (reply("404 Not Found", length=10_000), b"z"),
+    "redirect page": (reply("302 Found", length=10_000, Location="/b"), b"z"),
+}
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_what_brings_no_body_is_a_stall_however_busy(fetch: Fetch, scripted: Make, kind: str) -> None:
+    first, more = ENDLESS[kind]
+
+    def script(connection: Connection, asked: Asked) -> None:
+        connection.send(first)
+        while connection.send(more):
+            time.sleep(0.02)
+
+    server = scripted(script)
+    report = fetch([f"{server.url}/a"], retries=0, low_speed_time=0.5, max_redirects=1)
+    assert report.failures == 1
+    assert leftovers(fetch.folder) == []
+
+
+def test_host_is_what_stands_before_the_path(fetch: Fetch, scripted: Make) -> None:
+    meant, other = scripted(reply("200 OK", BODY)), scripted(reply("200 OK", BODY))
+    report = fetch([f"{meant.url}?next=x@127.0.0.1:{other.port}/file"], header=["Authorization: secret"])
+    assert report.done == 1
+    assert meant.asked[0].path == f"/?next=x@127.0.0.1:{other.port}/file"
+    assert other.asked == []
+
+
+@pytest.mark.parametrize("target", ["/a/../b", "/%7Ex", "/x?y=%2f%2F", "/%2e%2e/x", "/a//b/./c", "/a;b=c,d", "/[x]?[y]|"])
+def test_target_is_sent_as_it_was_written(fetch: Fetch, scripted: Make, target: str) -> None:
+    """A signed URL is good for these very bytes."""
+    server = scripted(reply("200 OK", BODY))
+    assert fetch([f"{server.url}{target}"]).done == 1
+    assert server.asked[0].path == target.replace("|", "%7C")
+
+
+def test_bytes_of_a_redirect_are_sent_as_they_came(fetch: Fetch, scripted: Make) -> None:
+    server = scripted(reply("302 Found", Location="/caf\u00c3\u00a9"), reply("200 OK", BODY))
+    assert fetch([f"{server.url}/a"]).done == 1
+    assert server.asked[1].path == "/caf%C3%A9"
 
 
 def test_redirects_are_followed_and_counted(fetch: Fetch, scripted: Make) -> None:

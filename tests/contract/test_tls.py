@@ -1,6 +1,8 @@
 """Certificates: verified unless told otherwise, alike for every strategy."""
 
+import socket
 import ssl
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import pytest
 import trustme
 from pytest_httpserver import HTTPServer
 
-from downloader import TLSError
+from downloader import NetworkError, TLSError
 from tests.conftest import Fetch
 
 
@@ -44,6 +46,30 @@ def test_authority_can_be_given(fetch: Fetch, secure: HTTPServer, authority: tru
 
 def test_verification_can_be_turned_off(fetch: Fetch, secure: HTTPServer) -> None:
     assert fetch([secure.url_for("/a")], insecure=True).done == 1
+
+
+def test_connection_that_was_cut_is_no_end_of_a_body(fetch: Fetch, authority: trustme.CA, tmp_path: Path) -> None:
+    """Without Content-Length, only close_notify tells the end (RFC 9112 section 9.8); anybody can send a FIN."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def cut() -> None:
+        sock, _ = listener.accept()
+        secure = context.wrap_socket(sock, server_side=True)
+        secure.recv(65536)
+        secure.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhalf of the fi")
+        raw = socket.socket(fileno=secure.detach())
+        raw.close()
+
+    thread = threading.Thread(target=cut)
+    thread.start()
+    report = fetch([f"https://127.0.0.1:{listener.getsockname()[1]}/a"], cacert=str(tmp_path / "ca.pem"), retries=0)
+    thread.join()
+    listener.close()
+    assert isinstance(report.failed[0].error, NetworkError)
+    assert list(fetch.folder.iterdir()) == []
 
 
 def test_client_certificate_is_shown(fetch: Fetch, authority: trustme.CA, tmp_path: Path) -> None:

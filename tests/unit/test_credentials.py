@@ -125,11 +125,8 @@ def test_a_quoted_user_and_password_arrive_as_they_were(user: str, password: str
         ("https://example.org/a", "https://example.org/a"),
         ("http://u@example.org", "http://example.org"),
         ("http://u:p@[::1]:80/x", "http://[::1]:80/x"),
-        pytest.param(
-            "http://example.org?to=a@b",
-            "http://example.org?to=a@b",
-            marks=pytest.mark.xfail(strict=True, reason="without_userinfo makes http://b of it: another host"),
-        ),
+        ("http://example.org?to=a@b", "http://example.org?to=a@b"),
+        ("http://u:p@example.org?to=a@b", "http://example.org?to=a@b"),
     ],
 )
 def test_a_url_is_asked_for_without_its_user(url: str, asked: str) -> None:

@@ -13,6 +13,7 @@ from downloader.errors import (
     RETRYABLE_STATUS,
     AuthError,
     DownloadError,
+    FileInUse,
     HTTPStatusError,
     IntegrityError,
     Interrupted,
@@ -46,10 +47,15 @@ def example(cls: type[DownloadError]) -> DownloadError:
     return cls("it went wrong", URL, "do this")
 
 
-def drawn_codes() -> dict[str, int]:
-    """Name and exit code of each class, as the module's docstring draws them."""
+def drawn(pattern: str) -> list[str]:
+    """What follows the lines of the tree that the module's docstring draws."""
     assert errors.__doc__ is not None
-    return {name: int(code) for name, code in re.findall(r"[├└]── (\w+) +(\d+)", errors.__doc__)}
+    return re.findall(rf"[├└]── ({pattern})", errors.__doc__)
+
+
+def drawn_codes() -> dict[str, int]:
+    """Name and exit code of each class, where one is drawn."""
+    return {name: int(code) for name, code in map(str.split, drawn(r"\w+ +\d+"))}
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
@@ -72,13 +78,19 @@ def test_every_class_survives_copying(cls: type[DownloadError]) -> None:
 
 
 def test_the_docstring_draws_every_class_directly_below_the_root() -> None:
-    drawn = set(drawn_codes())
-    assert drawn == {cls.__name__ for cls in PUBLIC} - {"DownloadError", "NameNotFound"}
+    assert set(drawn_codes()) == {cls.__name__ for cls in PUBLIC} - {"DownloadError", "NameNotFound", "FileInUse"}
+    assert set(drawn(r"\w+")) <= {cls.__name__ for cls in PUBLIC}
 
 
 @pytest.mark.parametrize(("name", "code"), sorted(drawn_codes().items()))
 def test_each_class_has_the_exit_code_that_the_docstring_draws(name: str, code: int) -> None:
     assert getattr(errors, name).exit_code == code
+
+
+@pytest.mark.parametrize(("cls", "case_of"), [(NameNotFound, NetworkError), (FileInUse, StorageError)])
+def test_a_class_that_is_a_case_of_another_has_its_exit_code(cls: type[DownloadError], case_of: type[DownloadError]) -> None:
+    assert issubclass(cls, case_of)
+    assert cls.exit_code == case_of.exit_code
 
 
 @pytest.mark.parametrize(
@@ -87,6 +99,7 @@ def test_each_class_has_the_exit_code_that_the_docstring_draws(name: str, code: 
         ([], 0),
         ([NetworkError], 4),
         ([NetworkError, NameNotFound], 4),
+        ([StorageError, FileInUse], 3),
         ([HTTPStatusError, HTTPStatusError], 8),
         ([NetworkError, IntegrityError], 1),
         ([WorkerError], 1),
@@ -114,11 +127,11 @@ def test_the_exit_code_of_a_report_does_not_depend_on_the_order_of_its_results()
     assert codes == {1}
 
 
-RETRYABLE = {NetworkError, WorkerError}
+RETRYABLE = {NetworkError, WorkerError, FileInUse}
 
 
 @pytest.mark.parametrize("cls", [cls for cls in PUBLIC if cls is not HTTPStatusError])
-def test_only_connections_and_lost_workers_are_tried_again_whatever_the_reason(cls: type[DownloadError]) -> None:
+def test_only_connections_lost_workers_and_files_in_use_are_tried_again_whatever_the_reason(cls: type[DownloadError]) -> None:
     assert example(cls).retryable is (cls in RETRYABLE)
 
 

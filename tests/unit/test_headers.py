@@ -124,12 +124,21 @@ def test_two_equal_content_length_fields_are_one() -> None:
     assert read_fields([("Content-Length", "5"), ("content-length", "5,5")]).length == 5
 
 
+@pytest.mark.parametrize("value", ["chunked", "Chunked", " chunked "])
+def test_a_chunked_answer_has_no_length(value: str) -> None:
+    assert read_fields([("Transfer-Encoding", value)]) == Fields(chunked=True)
+
+
+@pytest.mark.parametrize("value", ["gzip", "gzip, chunked", "chunked, chunked", "identity", ""])
+def test_another_transfer_coding_is_an_error(value: str) -> None:
+    with pytest.raises(ProtocolError, match="transfer coding"):
+        read_fields([("Transfer-Encoding", value)])
+
+
 @pytest.mark.parametrize("order", [1, -1])
-def test_a_transfer_coding_overrides_the_content_length(order: int) -> None:
-    pairs = [("Content-Length", "5"), ("Transfer-Encoding", "chunked")][::order]
-    fields = read_fields(pairs)
-    assert fields.chunked
-    assert fields.length is None
+def test_a_transfer_coding_beside_a_length_is_an_error(order: int) -> None:
+    with pytest.raises(ProtocolError, match="both Transfer-Encoding and Content-Length"):
+        read_fields([("Content-Length", "5"), ("Transfer-Encoding", "chunked")][::order])
 
 
 def test_a_flood_of_header_bytes_is_an_error_and_one_byte_less_is_not() -> None:
@@ -294,7 +303,7 @@ LATER = "Sun, 06 Nov 1994 08:49:38 GMT"
     [
         ('"abc"', "", "", Validator('"abc"')),
         ('""', "", "", Validator('""')),
-        ('"\x80\xff"', "", "", Validator('"\x80\xff"')),
+        ('"\x80\xff"', "", "", Validator()),  # not every client can send it back
         ('W/"abc"', "", "", Validator()),
         ("abc", "", "", Validator()),
         ('"a b"', "", "", Validator()),

@@ -1,7 +1,9 @@
 """Part files: what is held, whose it is, where it may be, and how it gets its final name."""
 
 import errno
+import fcntl
 import hashlib
+import itertools
 import os
 import stat
 from collections.abc import Iterator
@@ -14,12 +16,13 @@ from hypothesis import strategies as st
 
 from downloader.core.model import NOTHING_HELD, Checksum, Existing, Held, Validator
 from downloader.core.naming import part_names
-from downloader.errors import IntegrityError, PolicyError, StorageError
+from downloader.errors import FileInUse, IntegrityError, PolicyError, StorageError
 from downloader.storage.checksum import Verifier
 from downloader.storage.part import Folder, PartFile, storage_error
 
 URL = "https://example.org/file"
 VALIDATOR = Validator('"e"', "Sun, 06 Nov 1994 08:49:37 GMT")
+TOLD = Held(0, VALIDATOR, 10)
 
 
 @pytest.fixture
@@ -51,12 +54,12 @@ def untouched(root: Path) -> bool:
     return names(outside) == {"precious"} and (outside / "precious").read_bytes() == b"precious"
 
 
-def leave(folder: Folder, path: str, data: bytes, validator: Validator = VALIDATOR, total: int | None = 10) -> None:
+def leave(folder: Folder, path: str, data: bytes, told: Held | None = None) -> None:
     """What an Attempt at this path leaves that got so far."""
     part = PartFile(folder, path, URL)
     part.open(0)
     part.collect(data)
-    part.keep(validator, total)
+    part.keep(told or TOLD)
 
 
 # --- what is held
@@ -68,13 +71,19 @@ def test_what_was_kept_is_held(folder: Folder, root: Path) -> None:
     assert PartFile(folder, "d/file", URL).held() == Held(5, VALIDATOR, 10)
 
 
+def test_what_the_server_said_of_the_whole_is_held_too(folder: Folder) -> None:
+    digests = (Checksum("sha256", "1" * 64), Checksum("sha512", "2" * 128))
+    leave(folder, "file", b"12345", Held(0, VALIDATOR, None, digests))
+    assert PartFile(folder, "file", URL).held() == Held(5, VALIDATOR, None, digests)
+
+
 def test_nothing_is_held_where_there_is_nothing(folder: Folder) -> None:
     assert PartFile(folder, "file", URL).held() == NOTHING_HELD
     assert PartFile(folder, "no/such/folder/file", URL).held() == NOTHING_HELD
 
 
 def test_bytes_without_a_validator_are_not_kept(folder: Folder, root: Path) -> None:
-    leave(folder, "file", b"12345", Validator())
+    leave(folder, "file", b"12345", Held())
     assert names(root) == set()
 
 
@@ -94,6 +103,7 @@ def test_no_bytes_are_not_kept(folder: Folder, root: Path) -> None:
         b"{}",
         b'{"source": 5}',
         b'{"source": "x", "total": "many"}',
+        b'{"source": "x", "digests": [["sha256"]]}',
         b'{"source": "' + b"x" * 10_000 + b'"}',
     ],
 )
@@ -128,7 +138,7 @@ def test_the_sidecar_does_not_say_the_url(folder: Folder, root: Path) -> None:
     part = PartFile(folder, "file", "https://user:hunter2@example.org/file")
     part.open(0)
     part.collect(b"12345")
-    part.keep(VALIDATOR, 10)
+    part.keep(TOLD)
     assert b"hunter2" not in (root / "file.part.meta").read_bytes()
 
 
@@ -146,9 +156,10 @@ def test_an_empty_part_file_is_worth_nothing(folder: Folder, root: Path) -> None
 
 
 def test_a_part_that_is_a_folder_or_a_pipe_holds_nothing_and_is_refused(folder: Folder, root: Path) -> None:
-    (root / "one.part").mkdir()
-    os.mkfifo(root / "two.part")
-    for name in ("one", "two"):
+    for name, make in (("one", os.mkdir), ("two", os.mkfifo)):
+        leave(folder, name, b"12345")
+        (root / f"{name}.part").unlink()
+        make(root / f"{name}.part")
         part = PartFile(folder, name, URL)
         assert part.held() == NOTHING_HELD
         with pytest.raises(OSError, match=r"directory|no plain file"):
@@ -156,23 +167,19 @@ def test_a_part_that_is_a_folder_or_a_pipe_holds_nothing_and_is_refused(folder: 
     assert stat.S_ISFIFO((root / "two.part").stat().st_mode)
 
 
-STALE = pytest.mark.xfail(strict=True, reason="a sidecar that lost its part file is neither removed by open(0) nor by commit()")
-
-
-@STALE
 def test_a_sidecar_left_alone_does_not_vouch_for_the_bytes_of_a_later_run(folder: Folder, root: Path) -> None:
     leave(folder, "file", b"old version")
     (root / "file.part").unlink()  # by hand, say
     killed = PartFile(folder, "file", URL)
     assert killed.held() == NOTHING_HELD
     killed.open(0)
-    killed.vouch(Validator(), None)  # what comes now has no validator
+    killed.vouch(Held())  # what comes now has no validator
     killed.write(b"new")
     killed.close()
     assert PartFile(folder, "file", URL).held() == NOTHING_HELD
 
 
-@STALE
+@pytest.mark.xfail(strict=True, reason="commit() leaves a sidecar that was there before without its part file")
 def test_a_sidecar_left_alone_is_gone_once_the_file_is_complete(folder: Folder, root: Path) -> None:
     leave(folder, "file", b"old version")
     (root / "file.part").unlink()
@@ -236,11 +243,11 @@ def test_a_part_that_has_gone_meanwhile_is_not_made_with_a_hole(folder: Folder, 
 def test_the_sidecar_is_written_once_and_only_with_a_validator(folder: Folder, root: Path) -> None:
     part = PartFile(folder, "file", URL)
     part.open(0)
-    part.vouch(Validator(), 10)
+    part.vouch(Held(0, Validator(), 10))
     assert names(root) == {"file.part"}
-    part.vouch(VALIDATOR, 10)
+    part.vouch(TOLD)
     first = (root / "file.part.meta").read_bytes()
-    part.vouch(Validator('"other"'), 11)
+    part.vouch(Held(0, Validator('"other"'), 11))
     assert (root / "file.part.meta").read_bytes() == first
     assert msgspec.json.decode(first)["etag"] == '"e"'
     part.discard()
@@ -250,7 +257,7 @@ def test_the_sidecar_is_written_once_and_only_with_a_validator(folder: Folder, r
 def test_a_killed_run_leaves_what_it_wrote(folder: Folder) -> None:
     part = PartFile(folder, "file", URL)
     part.open(0)
-    part.vouch(VALIDATOR, None)
+    part.vouch(Held(0, VALIDATOR))
     part.write(b"123")
     part.close()  # as the system does it
     assert PartFile(folder, "file", URL).held() == Held(3, VALIDATOR, None)
@@ -258,13 +265,13 @@ def test_a_killed_run_leaves_what_it_wrote(folder: Folder) -> None:
 
 def test_closing_twice_and_ending_what_never_began_do_no_harm(folder: Folder, root: Path) -> None:
     part = PartFile(folder, "d/file", URL)
-    part.keep(VALIDATOR, 1)
+    part.keep(TOLD)
     part.discard()
     part.close()
     part.open(0)
     part.close()
     part.close()
-    part.keep(VALIDATOR, 1)
+    part.keep(TOLD)
     part.discard()
     assert names(root) == {"d", "d/file.part"}
     assert folder.look("d") is not None  # the folder of the run is still open
@@ -279,7 +286,7 @@ def test_keeping_in_spite_of_a_full_disk_does_not_raise(folder: Folder, monkeypa
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "write", full)
-    part.keep(VALIDATOR, 10)
+    part.keep(TOLD)
     assert not part.is_open
 
 
@@ -306,10 +313,10 @@ def test_a_part_that_another_run_writes_is_refused_and_left_untouched(folder: Fo
     owner.open(owner.held().size)
     other = PartFile(folder, "file", URL)
     assert other.held().size == 5
-    with pytest.raises(StorageError, match="another run"):
+    with pytest.raises(FileInUse, match="another run"):
         other.open(offset)
     assert not other.is_open
-    other.keep(VALIDATOR, 10)
+    other.keep(TOLD)
     other.discard()
     assert names(root) == {"file.part", "file.part.meta"}
     assert (root / "file.part").read_bytes() == b"12345"
@@ -325,25 +332,26 @@ def test_a_part_is_free_again_once_its_owner_let_go(folder: Folder) -> None:
     part.close()
 
 
+@pytest.mark.parametrize("third", [True, False])
 def test_a_part_that_another_run_finished_between_is_never_cut(
-    folder: Folder, root: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Folder, root: Path, monkeypatch: pytest.MonkeyPatch, third: bool
 ) -> None:
     leave(folder, "file", b"12345")
     late = PartFile(folder, "file", URL)
     late.held()
-    lstat = os.lstat
+    flock = fcntl.flock
 
-    def finished_just_now(*args: object, **options: object) -> os.stat_result:
+    def finished_just_now(descriptor: int, operation: int) -> None:
         (root / "file.part").rename(root / "file")
-        (root / "file.part").write_bytes(b"a third run's")
-        monkeypatch.setattr(os, "lstat", lstat)
-        return lstat(*args, **options)  # type: ignore[arg-type]
+        if third:
+            (root / "file.part").write_bytes(b"a third run's")
+        flock(descriptor, operation)
 
-    monkeypatch.setattr(os, "lstat", finished_just_now)
-    with pytest.raises(OSError, match="finished by another run"):
+    monkeypatch.setattr(fcntl, "flock", finished_just_now)
+    with pytest.raises(FileInUse, match="has just ended"):
         late.open(0)
     assert (root / "file").read_bytes() == b"12345"
-    assert (root / "file.part").read_bytes() == b"a third run's"
+    assert not third or (root / "file.part").read_bytes() == b"a third run's"
 
 
 # --- links
@@ -366,11 +374,18 @@ def test_a_part_that_is_a_symbolic_link_to_nothing_makes_nothing(folder: Folder,
 
 
 @pytest.mark.parametrize("offset", [0, 8])
-def test_a_part_that_is_a_hard_link_is_refused(folder: Folder, root: Path, offset: int) -> None:
+def test_a_part_that_is_a_hard_link_is_refused_and_only_its_name_removed(folder: Folder, root: Path, offset: int) -> None:
     os.link(root.parent / "outside" / "precious", root / "file.part")
-    with pytest.raises(OSError, match="no plain file of its own"):
-        PartFile(folder, "file", URL).open(offset)
+    part = PartFile(folder, "file", URL)
+    with pytest.raises(FileInUse, match="two names"):
+        part.open(offset)
+    assert not part.is_open
     assert untouched(root)
+    part.open(0)  # the next try makes one of its own
+    part.write(b"mine")
+    part.commit(None, False)
+    assert untouched(root)
+    assert names(root) == {"file"}
 
 
 def test_a_sidecar_that_is_a_symbolic_link_is_neither_read_nor_written_through(folder: Folder, root: Path) -> None:
@@ -382,7 +397,7 @@ def test_a_sidecar_that_is_a_symbolic_link_is_neither_read_nor_written_through(f
     part = PartFile(folder, "other", URL)
     part.open(0)
     part.collect(b"123")
-    part.keep(VALIDATOR, 10)
+    part.keep(TOLD)
     assert untouched(root)
 
 
@@ -487,7 +502,7 @@ def test_what_is_there_is_replaced_or_else_the_new_one_is_numbered(folder: Folde
         part = PartFile(folder, "a.txt", URL)
         part.open(0)
         part.write(data)
-        part.vouch(VALIDATOR, 1)
+        part.vouch(TOLD)
         assert part.commit(None, number) == path
         assert (root / path).read_bytes() == data
         assert not part.is_open
@@ -517,8 +532,65 @@ def test_a_folder_in_the_way_of_the_final_name_leaves_the_part_to_be_kept(folder
     part.write(b"12345")
     with pytest.raises(IsADirectoryError):
         part.commit(None, False)
-    part.keep(VALIDATOR, 5)
+    part.keep(Held(5, VALIDATOR, 5))
     assert PartFile(folder, "file", URL).held() == Held(5, VALIDATOR, 5)
+
+
+@pytest.mark.xfail(
+    strict=True, reason="commit() removes the sidecar first, and keep() does not write it again when the rename fails"
+)
+@pytest.mark.parametrize("number", [True, False])
+def test_a_name_that_cannot_be_given_leaves_a_part_that_can_be_resumed(folder: Folder, root: Path, number: bool) -> None:
+    (root / "file").mkdir()
+    part = PartFile(folder, "file", URL)
+    part.open(0)
+    part.vouch(TOLD)
+    part.write(b"12345")
+
+    def refused(*args: object, **options: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "rename", refused)
+        patch.setattr(os, "link", refused)
+        with pytest.raises(PermissionError):
+            part.commit(None, number)
+    part.keep(TOLD)
+    assert PartFile(folder, "file", URL).held() == Held(5, VALIDATOR, 10)
+
+
+def test_a_file_that_appeared_meanwhile_is_not_replaced_unless_asked_to(folder: Folder, root: Path) -> None:
+    part = PartFile(folder, "file", URL)
+    part.open(0)
+    part.write(b"new")
+    (root / "file").write_bytes(b"old")
+    with pytest.raises(FileExistsError):
+        part.commit(None, False, replace=False)
+    assert (root / "file").read_bytes() == b"old"
+    assert part.commit(None, False, replace=True) == "file"
+    assert (root / "file").read_bytes() == b"new"
+
+
+def test_a_free_name_is_taken_without_replacing(folder: Folder, root: Path) -> None:
+    part = PartFile(folder, "file", URL)
+    part.open(0)
+    assert part.commit(None, False, replace=False) == "file"
+    assert names(root) == {"file"}
+
+
+@pytest.mark.parametrize("second", [True, False])
+def test_what_stands_under_the_parts_name_and_is_not_ours_does_not_get_the_final_name(
+    folder: Folder, root: Path, second: bool
+) -> None:
+    part = PartFile(folder, "file", URL)
+    part.open(0)
+    part.write(b"ours")
+    (root / "file.part").unlink()
+    if second:
+        (root / "file.part").write_bytes(b"not ours")
+    with pytest.raises(OSError, match="changed by someone else"):
+        part.commit(None, False)
+    assert not (root / "file").exists()
 
 
 def test_discarding_removes_the_part_and_its_sidecar(folder: Folder, root: Path) -> None:
@@ -593,7 +665,7 @@ def test_an_error_of_the_system_says_what_happened_where_and_what_to_do(number: 
 
 
 def test_an_error_of_the_system_without_a_text_is_still_told() -> None:
-    assert "I/O error" in str(storage_error(OSError(), "file")) or "i/o error" in str(storage_error(OSError(), "file"))
+    assert str(storage_error(OSError(), "file")) == "i/o error: cannot write file"
 
 
 # --- checksums
@@ -616,7 +688,7 @@ def test_any_chunking_and_any_resume_has_the_same_digest(
     with path.open("rb") as file:
         verifier.prime(file.fileno(), held)
     places = [held, *sorted(cut for cut in cuts if cut > held), len(BODY)]
-    for start, stop in zip(places, places[1:], strict=False):
+    for start, stop in itertools.pairwise(places):
         verifier.update(BODY[start:stop])
     verifier.verify(URL)
 

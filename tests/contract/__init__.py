@@ -1,0 +1,1 @@
+"""One suite, run for every strategy."""

@@ -1,0 +1,1 @@
+"""The core and its neighbours, without a network."""

@@ -1,0 +1,567 @@
+"""What is shown while a run goes on, and what is written and said about its Results."""
+
+import io
+import json
+import os
+import pickle
+import stat
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from downloader import report as reports
+from downloader.core.model import Checksum, Download, Report, Result, Status
+from downloader.errors import HTTPStatusError, IntegrityError, NetworkError, StorageError
+from downloader.progress.bars import MOST, Bars
+from downloader.progress.counters import Counters, Moving, PlainLane, Speed, seconds_left
+from downloader.progress.lines import Display, JsonProgress, PlainLines
+from downloader.sources.text import format_download
+
+URL = "https://example.org/file"
+EVIL = "evil\x1b[2J\u202egpj.exe"
+NAMES = st.text() | st.text(st.sampled_from("a\x1b\u202e\u2066\n\r\x07\x9b\ud800"))
+
+
+# --- counters
+
+
+def test_counters_add_up_what_their_lanes_took_in() -> None:
+    counters = Counters(total=10, done=3, skipped=2, failed=1, lanes=[PlainLane(received=5), PlainLane(received=7)])
+    assert (counters.ended, counters.received) == (6, 12)
+    assert (Counters().ended, Counters().received) == (0, 0)
+
+
+def test_moving_are_the_files_under_way_for_long_the_oldest_first() -> None:
+    lanes = [
+        PlainLane(since=9.5, name="young"),
+        PlainLane(since=0.0, name="idle"),
+        PlainLane(done=5, size=50, since=7.0, name="second"),
+        PlainLane(since=9.0, name="just not"),
+        PlainLane(done=3, size=0, since=2.0, name="first"),
+    ]
+    counters = Counters(lanes=list(lanes))
+    assert counters.moving(10.0) == [Moving(4, "first", 3, 0, 2.0), Moving(2, "second", 5, 50, 7.0)]
+    assert [item.name for item in counters.moving(10.0, longer_than=5.0)] == ["first"]
+    assert Counters().moving(10.0) == []
+
+
+@pytest.mark.parametrize(
+    ("total", "ended", "speed", "left"),
+    [
+        (100, 20, 4.0, 20.0),
+        (100, 100, 4.0, 0.0),
+        (5, 7, 4.0, 0.0),
+        (None, 5, 4.0, None),
+        (100, 20, 0.0, None),
+        (0, 0, 1.0, 0.0),
+    ],
+)
+def test_how_long_the_rest_takes(total: int | None, ended: int, speed: float, left: float | None) -> None:
+    assert seconds_left(Counters(total=total, done=ended), speed) == left
+
+
+def test_the_first_sample_of_a_speed_says_nothing_and_the_second_all() -> None:
+    speed = Speed()
+    assert speed.sample(1000, 10.0) == 0.0
+    assert speed.sample(1500, 12.0) == 250.0
+    assert speed.value == 250.0
+
+
+@pytest.mark.parametrize(
+    ("passed", "more", "value"),
+    [(5.0, 0, 0.0), (50.0, 0, 0.0), (2.5, 0, 50.0), (2.5, 500, 150.0), (1.0, 200, 120.0)],
+)
+def test_a_speed_is_smoothed_over_some_seconds(passed: float, more: int, value: float) -> None:
+    speed = Speed(over=5.0)
+    speed.sample(0, 0.0)
+    speed.sample(100, 1.0)
+    assert speed.sample(100 + more, 1.0 + passed) == pytest.approx(value)
+
+
+def test_a_clock_that_stands_still_or_goes_back_does_no_harm() -> None:
+    speed = Speed()
+    speed.sample(0, 10.0)
+    speed.sample(100, 11.0)
+    assert speed.sample(500, 11.0) == 100.0
+    assert speed.sample(900, 10.5) == 100.0
+
+
+@given(st.floats(0.1, 1e6), st.lists(st.floats(0.01, 100), min_size=2, max_size=30))
+def test_a_steady_growth_is_its_own_speed(rate: float, pauses: list[float]) -> None:
+    speed, now = Speed(), 0.0
+    speed.sample(0.0, 0.0)
+    for pause in pauses:
+        now += pause
+        assert speed.sample(rate * now, now) == pytest.approx(rate, rel=1e-3)
+
+
+# --- lines
+
+
+def sampled(display: PlainLines | JsonProgress, *states: tuple[float, Counters]) -> None:
+    """Show these states at these times."""
+    for now, counters in states:
+        display.update(counters, now)
+
+
+def state(ended: int = 0, received: int = 0, total: int | None = 1000, failed: int = 0, **lane: Any) -> Counters:
+    """Counters of one lane."""
+    return Counters(total=total, done=ended - failed, failed=failed, lanes=[PlainLane(received=received, **lane)])
+
+
+def test_a_plain_line_comes_every_few_seconds() -> None:
+    stream = io.StringIO()
+    display = PlainLines(stream)
+    sampled(display, *((now / 2, state(now)) for now in range(40)))
+    assert len(stream.getvalue().splitlines()) == 3  # at 5, 10 and 15 seconds
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "line"),
+    [
+        (
+            state(100, 2_000_000),
+            state(200, 12_300_000, failed=2),
+            "200 of 1000 files, 12.3 MB, 2.1 MB/s, 0:40 left, 2 failed",
+        ),
+        (state(0, 0), state(10, 100_000), "10 of 1000 files, 0.1 MB, 0.0 MB/s, 8:15 left"),
+        (state(0, 0, None), state(10, 0, None), "10 files, 0.0 MB, 0.0 MB/s"),
+        (state(5, 0), state(5, 5_000_000), "5 of 1000 files, 5.0 MB, 1.0 MB/s"),
+        (state(0, 0, 10_000), state(1, 0, 10_000), "1 of 10000 files, 0.0 MB, 0.0 MB/s, 833:15 left"),
+    ],
+)
+def test_a_plain_line_says_how_far_it_is_how_fast_and_how_long_it_takes(first: Counters, second: Counters, line: str) -> None:
+    stream = io.StringIO()
+    sampled(PlainLines(stream), (0.0, first), (5.0, first), (10.0, second))
+    assert stream.getvalue().splitlines()[-1] == line
+
+
+@pytest.mark.xfail(strict=True, reason="the first update takes no sample, so the first line always says 0.0 MB/s")
+def test_the_first_plain_line_knows_the_speed_already() -> None:
+    stream = io.StringIO()
+    sampled(PlainLines(stream), (0.0, state()), (5.0, state(500, 10_000_000)))
+    assert stream.getvalue() == "500 of 1000 files, 10.0 MB, 2.0 MB/s, 0:05 left\n"
+
+
+def test_json_progress_is_an_object_a_line() -> None:
+    stream = io.StringIO()
+    before, after = state(3, 1000, 10, since=1.0), state(5, 3000, 10, 1, since=1.0, done=7, size=70, name="d/file")
+    after.skipped = 2
+    sampled(JsonProgress(stream), (0.0, before), (1.0, before), (2.5, after))
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert lines[-1] == {
+        "event": "progress",
+        "total": 10,
+        "done": 4,
+        "skipped": 2,
+        "failed": 1,
+        "bytes": 3000,
+        "bytes_per_second": 1333,
+        "seconds_left": 1.1,
+        "moving": [{"path": "d/file", "bytes": 7, "size": 70}],
+    }
+    assert len(lines) == 2
+    assert lines[0]["bytes"] == 1000
+
+
+def test_json_progress_of_a_list_of_unknown_length_has_nulls() -> None:
+    stream = io.StringIO()
+    sampled(JsonProgress(stream), (0.0, state(total=None)), (1.0, state(total=None)))
+    (line,) = [json.loads(text) for text in stream.getvalue().splitlines()]
+    assert (line["total"], line["seconds_left"], line["moving"]) == (None, None, [])
+
+
+def test_a_message_is_a_line_of_its_own() -> None:
+    plain, structured = io.StringIO(), io.StringIO()
+    PlainLines(plain).say("hello")
+    JsonProgress(structured).say("hello")
+    assert plain.getvalue() == "hello\n"
+    assert json.loads(structured.getvalue()) == {"event": "message", "text": "hello"}
+
+
+@pytest.mark.xfail(strict=True, reason="JsonProgress.say takes whatever begins with a brace for JSON")
+def test_a_message_that_begins_with_a_brace_is_still_a_message() -> None:
+    stream = io.StringIO()
+    JsonProgress(stream).say("{name}.txt exists")
+    assert json.loads(stream.getvalue()) == {"event": "message", "text": "{name}.txt exists"}
+
+
+@given(NAMES)
+def test_no_name_reaches_a_terminal_through_json_progress_as_it_is(name: str) -> None:
+    stream = io.StringIO()
+    counters = state(1, 1, since=1.0, name=name)
+    sampled(JsonProgress(stream), (10.0, counters), (11.0, counters))
+    text = stream.getvalue()
+    assert text.endswith("\n")
+    assert text[:-1].isascii()
+    assert text[:-1].isprintable()
+    assert json.loads(text)["moving"][0]["path"].isprintable()
+
+
+class Broken(io.StringIO):
+    """A stream whose reader has gone."""
+
+    tried = 0
+
+    def write(self, text: str) -> int:
+        self.tried += 1
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+@pytest.mark.parametrize("kind", [PlainLines, JsonProgress])
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_stream_that_nobody_reads_any_more_does_not_raise_and_is_not_tried_again(
+    kind: type[PlainLines] | type[JsonProgress], closed: bool
+) -> None:
+    stream = io.StringIO() if closed else Broken()
+    display = kind(stream)
+    if closed:
+        stream.close()
+    for second in range(20):
+        display.update(state(second), float(second))
+    display.say("the end")
+    display.close()
+    if isinstance(stream, Broken):
+        assert stream.tried == 1
+
+
+def test_a_display_that_shows_nothing_can_be_told_all() -> None:
+    display = Display()
+    display.update(state(1), 1.0)
+    display.say("x")
+    display.close()
+
+
+# --- bars
+
+
+def lane(name: str, size: int = 10) -> PlainLane:
+    """A lane with a file that has been under way since second 1."""
+    return PlainLane(received=1, done=1, size=size, since=1.0, name=name)
+
+
+def test_bars_escape_the_names_of_files_and_show_so_many_at_most() -> None:
+    stream = io.StringIO()
+    bars = Bars(stream, 100)
+    counters = Counters(total=100, failed=2, lanes=[lane(f"{number}{EVIL}") for number in range(MOST + 3)])
+    bars.update(counters, 10.0)
+    shown = stream.getvalue()
+    assert "\u202e" not in shown
+    assert "\x1b[2J" not in shown
+    assert sum(f"{number}evil\\x1b[2J" in shown for number in range(MOST + 3)) == MOST
+    assert "2/100 files" in shown
+    assert "2 failed" in shown
+    bars.close()
+
+
+def test_a_bar_is_used_again_for_the_next_file() -> None:
+    stream = io.StringIO()
+    bars = Bars(stream, None)
+    bars.update(Counters(lanes=[lane("one")]), 10.0)
+    bars.update(Counters(lanes=[PlainLane()]), 11.0)
+    stream.truncate(0)
+    bars.update(Counters(lanes=[PlainLane(), lane("a very long name indeed, of more than 28 characters", 0)]), 12.0)
+    assert "…" in stream.getvalue()
+    assert "28 characters" in stream.getvalue()
+    assert "one" not in stream.getvalue()
+    bars.say("a message")
+    assert "a message\n" in stream.getvalue()
+    bars.close()
+
+
+# --- the report of each Result
+
+
+DONE = Result(
+    url=URL,
+    path="d/file",
+    status=Status.DONE,
+    bytes=15,
+    received=10,
+    http_status=206,
+    attempts=2,
+    elapsed=1.23456789,
+    final_url="https://other.example/",
+    etag='"e"',
+)
+FAILED = Result(
+    url=URL,
+    path="",
+    status=Status.FAILED,
+    received=3,
+    http_status=404,
+    attempts=1,
+    error=HTTPStatusError(404, URL),
+    download=Download("https://u:secret@example.org/file", out="x", headers=(("A", "b"),)),
+)
+SKIPPED = Result(URL, "file", Status.SKIPPED, reason="exists", attempts=1)
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        (
+            DONE,
+            {
+                "url": URL,
+                "path": "d/file",
+                "status": "done",
+                "bytes": 15,
+                "http_status": 206,
+                "attempts": 2,
+                "elapsed": 1.234568,
+                "final_url": "https://other.example/",
+                "etag": '"e"',
+                "error": None,
+            },
+        ),
+        (
+            FAILED,
+            {
+                "url": URL,
+                "path": None,
+                "status": "failed",
+                "bytes": 0,
+                "http_status": 404,
+                "attempts": 1,
+                "elapsed": 0.0,
+                "final_url": None,
+                "etag": None,
+                "error": {"class": "HTTPStatusError", "message": f"{URL}: HTTP 404 Not Found"},
+            },
+        ),
+        (
+            SKIPPED,
+            {
+                "url": URL,
+                "path": "file",
+                "status": "skipped",
+                "bytes": 0,
+                "http_status": None,
+                "attempts": 1,
+                "elapsed": 0.0,
+                "final_url": None,
+                "etag": None,
+                "error": None,
+            },
+        ),
+    ],
+)
+def test_the_line_of_a_result_has_exactly_these_fields(result: Result, expected: dict[str, object]) -> None:
+    line = reports.line(result)
+    assert line.endswith(b"\n")
+    assert line.count(b"\n") == 1
+    assert list(json.loads(line).items()) == list(expected.items())  # the order too
+    assert b"secret" not in line
+
+
+def test_a_report_file_has_a_line_for_each_result(tmp_path: Path) -> None:
+    path = tmp_path / "report.jsonl"
+    with reports.JsonLines(str(path)) as sink:
+        for result in (DONE, FAILED, SKIPPED):
+            sink.add(result)
+        sink.flush()
+        assert path.read_bytes() == b"".join(map(reports.line, (DONE, FAILED, SKIPPED)))
+    with reports.JsonLines(str(path)):
+        pass
+    assert path.read_bytes() == b""  # the next run begins a new one
+
+
+@pytest.mark.parametrize("there_before", [True, False])
+def test_the_failed_list_is_its_owners_alone_for_it_has_the_secrets_of_the_list(tmp_path: Path, there_before: bool) -> None:
+    path = tmp_path / "failed.txt"
+    if there_before:
+        path.write_text("old")
+        path.chmod(0o644)
+    with reports.FailedList(str(path)):
+        pass
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert path.read_bytes() == b""
+
+
+def test_the_failed_list_has_the_failed_entries_as_they_were_listed(tmp_path: Path) -> None:
+    path = tmp_path / "failed.txt"
+    with reports.FailedList(str(path)) as sink:
+        for result in (DONE, FAILED, SKIPPED, Result(URL, "", Status.FAILED, error=NetworkError("reset"))):
+            sink.add(result)
+    assert FAILED.download is not None
+    assert path.read_text() == format_download(FAILED.download)
+
+
+def test_a_report_goes_to_standard_output_where_asked(capfd: pytest.CaptureFixture[str]) -> None:
+    with reports.JsonLines("-") as sink:
+        sink.add(DONE)
+    assert capfd.readouterr().out.encode() == reports.line(DONE)
+    os.write(1, b"still open\n")
+    assert capfd.readouterr().out == "still open\n"
+
+
+def test_a_report_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="Is a directory") as caught:
+        reports.JsonLines(str(tmp_path))
+    assert str(tmp_path) in str(caught.value)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk here that is always full")
+@pytest.mark.parametrize("flush", [True, False])
+def test_a_full_disk_is_a_storage_error_for_the_report_too(flush: bool) -> None:
+    def write() -> None:
+        with reports.JsonLines("/dev/full") as sink:
+            sink.add(DONE)
+            if flush:
+                sink.flush()
+
+    with pytest.raises(StorageError, match="No space left"):
+        write()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk here that is always full")
+def test_a_full_disk_does_not_hide_what_ended_the_run() -> None:
+    def broken() -> None:
+        with reports.JsonLines("/dev/full") as sink:
+            sink.add(DONE)
+            raise KeyError("what ended the run")
+
+    with pytest.raises(KeyError):
+        broken()
+
+
+# --- the Report of a run
+
+
+def a_report(**values: Any) -> Report:
+    """A Report of one Result of each kind."""
+    report = Report(strategy="serial", **values)
+    report.extend([DONE, FAILED, SKIPPED])
+    return report
+
+
+def test_a_report_counts() -> None:
+    report = a_report()
+    assert (report.done, report.skipped, report.failures) == (1, 1, 1)
+    assert (report.bytes, report.received) == (15, 13)
+    assert report.results == [DONE, FAILED, SKIPPED]
+    assert report.failed == [FAILED]
+    assert report.reasons == Counter({"skipped: exists": 1, "HTTPStatusError: HTTP 404 Not Found": 1})
+    assert report.exit_code == 8
+    assert Report().exit_code == 0
+
+
+def test_a_report_that_keeps_nothing_still_counts() -> None:
+    report = a_report(keep=False, keep_failed=0)
+    assert (report.results, report.failed, report.failures, report.exit_code) == ([], [], 1, 8)
+
+
+def test_a_report_keeps_the_first_failures() -> None:
+    report = Report(keep_failed=2)
+    results = [Result(f"{URL}/{number}", "", Status.FAILED, error=NetworkError("reset")) for number in range(5)]
+    report.extend(results)
+    assert (report.failed, report.failures) == (results[:2], 5)
+
+
+def test_what_differs_from_file_to_file_does_not_make_another_reason() -> None:
+    report = Report()
+    for number in range(3):
+        report.add(Result(URL, "", Status.FAILED, error=NetworkError(f"truncated: {number} of 10 bytes")))
+    assert report.reasons == Counter({"NetworkError: truncated": 3})
+
+
+def test_a_report_raises_what_failed() -> None:
+    Report().raise_for_errors()
+    with pytest.raises(HTTPStatusError):
+        a_report().raise_for_errors()
+    report = a_report()
+    report.add(Result(URL, "", Status.FAILED, error=IntegrityError("wrong")))
+    with pytest.raises(ExceptionGroup, match="2 downloads failed") as caught:
+        report.raise_for_errors()
+    assert [type(error) for error in caught.value.exceptions] == [HTTPStatusError, IntegrityError]
+
+
+def test_results_and_downloads_pickle() -> None:
+    download = Download(URL, mirrors=("https://m.example/",), checksums=(Checksum("md5", "0" * 32),), size=5, priority=1)
+    for value in (DONE, SKIPPED, download):
+        assert pickle.loads(pickle.dumps(value)) == value
+    again = pickle.loads(pickle.dumps(FAILED))
+    assert (again.download, str(again.error)) == (FAILED.download, str(FAILED.error))
+
+
+# --- the summary
+
+
+def test_the_summary_says_what_became_of_the_run() -> None:
+    report = a_report()
+    report.elapsed = 0.5
+    assert reports.summary(report).splitlines() == [
+        "1 done, 1 skipped, 1 failed",
+        "13 B in 0.50 s: 26 B/s, 2 files/s · strategy serial",
+        "  1 HTTPStatusError: HTTP 404 Not Found",
+        "  1 skipped: exists",
+        f"  ✗ {URL}: HTTP 404 Not Found",
+    ]
+
+
+def test_the_summary_of_nothing_divides_by_nothing() -> None:
+    assert reports.summary(Report(strategy="async")).splitlines() == [
+        "0 done, 0 skipped, 0 failed",
+        "0 B in 0.00 s: 0 B/s, 0 files/s · strategy async",
+    ]
+
+
+def test_the_summary_names_a_few_failures_and_counts_the_rest() -> None:
+    report = Report(strategy="async", keep_failed=3, interrupted=True)
+    for number in range(7):
+        error = NetworkError("reset", f"{URL}/{number}") if number % 2 else StorageError("disk full", f"{URL}/{number}")
+        report.add(Result(URL, "", Status.FAILED, error=error))
+    lines = reports.summary(report, most=2).splitlines()
+    assert lines[2:] == [
+        "  4 StorageError: disk full",
+        "  3 NetworkError: reset",
+        f"  ✗ {URL}/0: disk full",
+        f"  ✗ {URL}/1: reset",
+        "  … and 5 more; --failed FILE lists them all",
+        "interrupted: run the same command again to go on from here",
+    ]
+
+
+@given(NAMES)
+def test_no_url_reaches_a_terminal_through_the_summary_as_it_is(text: str) -> None:
+    report = Report(strategy="serial")
+    report.add(Result(URL + text, "", Status.FAILED))
+    assert all(line.isprintable() for line in reports.summary(report).split("\n"))
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (1500, "1.5 kB"),
+        (12_345_678, "12.3 MB"),
+        (1e9, "1.0 GB"),
+        (2.5e12, "2.5 TB"),
+        (5e15, "5000.0 TB"),
+    ],
+)
+def test_sizes_for_people(count: float, text: str) -> None:
+    assert reports.size(count) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0.00 s"),
+        (59.99, "59.99 s"),
+        (60, "1:00 min"),
+        (61.6, "1:02 min"),
+        (3599.4, "59:59 min"),
+        (3599.6, "1:00:00"),
+        (7325, "2:02:05"),
+    ],
+)
+def test_durations_for_people(seconds: float, text: str) -> None:
+    assert reports.duration(seconds) == text
