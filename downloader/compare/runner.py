@@ -143,7 +143,7 @@ def warm_up(strategies: Sequence[str], url: str, where: str | None) -> None:
     """One file under each strategy, not counted, so that the first that is counted does not pay for cold caches."""
     with tempfile.TemporaryDirectory(prefix="dl-compare-", dir=where) as folder:
         for name in strategies:
-            _run(_command(url, name, 1, Path(folder, name), Path(folder, "report")))
+            run_measured(_command(url, name, 1, Path(folder, name), Path(folder, "report")))
 
 
 def _command(what: str, strategy: str, jobs: int, target: Path, report: Path) -> list[str]:
@@ -154,7 +154,7 @@ def _command(what: str, strategy: str, jobs: int, target: Path, report: Path) ->
 
 def _measure(listing: Path, row: Row, target: Path, agreed: dict[str, str], learn: bool) -> Measure:
     report = listing.with_name("report.jsonl")
-    elapsed, cpu, peak = _run(_command(str(listing), row.strategy, row.jobs, target, report))
+    elapsed, cpu, peak = run_measured(_command(str(listing), row.strategy, row.jobs, target, report))
     results = [msgspec.json.decode(line) for line in report.read_bytes().splitlines()] if report.exists() else []
     report.unlink(missing_ok=True)
     errors = [str(item["error"]["message"]) for item in results if item["error"] is not None]
@@ -175,7 +175,7 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _run(command: list[str]) -> tuple[float, float, int]:
+def run_measured(command: list[str]) -> tuple[float, float, int]:
     """Elapsed seconds, CPU seconds and peak memory in bytes of one process and its children."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("DL_")}
     started = time.perf_counter()

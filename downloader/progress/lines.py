@@ -32,13 +32,13 @@ class _Lines(Display):
         self._files = Speed()
 
     def update(self, counters: Counters, now: float) -> None:
+        speed = self._bytes.sample(counters.received, now)
+        left = seconds_left(counters, self._files.sample(counters.ended, now))
         if self._next is None:
             self._next = now + self.every
         if now < self._next:
             return
         self._next = now + self.every
-        speed = self._bytes.sample(counters.received, now)
-        left = seconds_left(counters, self._files.sample(counters.ended, now))
         self.say(self.text(counters, speed, left, now))
 
     def text(self, counters: Counters, speed: float, left: float | None, now: float) -> str:

@@ -66,7 +66,7 @@ class TestServer:
 
     def file(self, number: int, size: int, delay: float = 0.0, rate: float = 0.0) -> str:
         """The URL of a file; ``delay`` in seconds, ``rate`` in bytes a second (0: as fast as it goes)."""
-        wishes = [f"{name}={value:g}" for name, value in (("delay", delay), ("rate", rate)) if value]
+        wishes = [f"{name}={value:f}".rstrip("0").rstrip(".") for name, value in (("delay", delay), ("rate", rate)) if value]
         return f"{self.url}/file/{size}/{number}.bin" + (f"?{'&'.join(wishes)}" if wishes else "")
 
     def _ready(self, patience: float = 20.0) -> bool:

@@ -129,13 +129,20 @@ def test_these_outcomes_lead_to_another_attempt(
     assert take_one(run, wait) == replace(first, **changes)
 
 
-def test_a_try_of_its_own_is_spent_by_failures_and_losses_but_not_by_a_restart_or_what_never_began() -> None:
+def test_a_try_is_spent_by_a_failure_but_not_by_a_restart_nor_by_what_never_began_or_was_not_told() -> None:
     run = scheduler([Download(URL)], retries=2)
-    for end in (End.UNSTARTED, End.UNTOLD, End.UNSTARTED, End.FAILED, End.RESTART, End.LOST, End.UNSTARTED):
+    for end in (End.UNSTARTED, End.UNTOLD, End.UNSTARTED, End.FAILED, End.RESTART, End.FAILED, End.UNSTARTED):
         settle(run, take_one(run, 1000.0), end, NetworkError("reset") if end is End.FAILED else None)
     settle(run, take_one(run, 1000.0), End.FAILED, NetworkError("reset again"))
     (result,) = run.results()
     assert (result.status, str(result.error), result.attempts) == (Status.FAILED, "reset again", 5)
+
+
+def test_a_loss_spends_a_try_too() -> None:
+    run = scheduler([Download(URL)], retries=1)
+    settle(run, take_one(run), End.LOST)
+    settle(run, take_one(run), End.FAILED, NetworkError("reset"))
+    assert [str(result.error) for result in run.results()] == ["reset"]
 
 
 @pytest.mark.parametrize("retries", [0, 1, 5])
