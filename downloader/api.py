@@ -24,7 +24,7 @@ from downloader.progress.counters import Counters
 from downloader.settings import Settings, convert, fields
 from downloader.sources import credentials
 from downloader.sources.lists import Feed, Lists, from_values, read_sums
-from downloader.storage.part import Folder
+from downloader.storage.folder import Folder
 from downloader.strategies.base import Capabilities, Job, Run
 from downloader.strategies.registry import find
 from downloader.transports.base import ClientOptions, check_proxy, environment_proxies, tls_context
@@ -226,7 +226,7 @@ class Downloader:
         source, total = source_of(urls, self.settings.skip_bad_lines)
         session = Session(self.settings, source, total, on_result, report)
         if session.notice:
-            LOG.warning("%s", session.notice)
+            LOG.info("%s", session.notice)
         return session
 
     def run(self, urls: Urls) -> Report:

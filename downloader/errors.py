@@ -104,6 +104,11 @@ class AuthError(_StatusError):
     """401, 403 or 407: the server wants other credentials."""
 
     exit_code = 6
+    HINTS: ClassVar[dict[int, str]] = {
+        401: "give a user with --netrc, or a header with -H",
+        403: "the server refuses these credentials",
+        407: "the proxy wants a user and password: --proxy http://user:password@host:port",
+    }
 
 
 class ProtocolError(DownloadError):

@@ -1,4 +1,4 @@
-"""How many may run at once: in all, and at each host. Arithmetic only."""
+"""How many may run at once, in all and at each host; and how slow is too slow. Arithmetic only."""
 
 from dataclasses import dataclass, field
 
@@ -45,3 +45,24 @@ def batch_size(seconds_each: float, waiting: int, lanes: int, target: float = 0.
     by_time = most if seconds_each <= 0 else int(target / seconds_each)
     share = -(-waiting // max(lanes, 1))
     return max(1, min(by_time, share, most))
+
+
+class SpeedGate:
+    """Notices a stall: fewer than ``limit`` bytes a second over ``window`` seconds. Times come in as arguments."""
+
+    __slots__ = ("_bytes", "_limit", "_since", "_window")
+
+    def __init__(self, limit: int, window: float, now: float) -> None:
+        self._limit = limit
+        self._window = window
+        self._since = now
+        self._bytes = 0
+
+    def stalled(self, count: int, now: float) -> bool:
+        """Count bytes that came by ``now``; True when a whole window has passed with too few."""
+        self._bytes += count
+        if now - self._since < self._window:
+            return False
+        slow = self._bytes < self._limit * (now - self._since)
+        self._since, self._bytes = now, 0
+        return slow and self._window > 0

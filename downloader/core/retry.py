@@ -2,7 +2,15 @@
 
 from dataclasses import dataclass
 
-from downloader.errors import DownloadError, IntegrityError
+from downloader.errors import (
+    AuthError,
+    DownloadError,
+    HTTPStatusError,
+    IntegrityError,
+    NetworkError,
+    ProtocolError,
+    TLSError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +41,8 @@ class RetryPolicy:
         if isinstance(error, IntegrityError):
             return mismatches <= 1
         return error.retryable
+
+
+def another_server_may_help(error: DownloadError) -> bool:
+    """Whether a mirror may do better where this server failed for good; not with a full disk, or a refused path."""
+    return isinstance(error, NetworkError | TLSError | AuthError | ProtocolError | HTTPStatusError)

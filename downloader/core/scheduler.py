@@ -16,88 +16,22 @@ A Source may yield None: nothing to read at the moment, ask again.
 """
 
 import heapq
-from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
 
 from downloader.core.limits import Slots
 from downloader.core.model import Attempt, Checksum, Download, End, Outcome, Result, Status
-from downloader.core.naming import host_of, name_from_url, public_url, safe_component, wished_path, with_digest
-from downloader.core.retry import RetryPolicy
+from downloader.core.naming import host_of, public_url, safe_component, wished_path
+from downloader.core.queues import Entry, HostQueues, Lease, Names, default_path
+from downloader.core.retry import RetryPolicy, another_server_may_help
 from downloader.errors import (
-    AuthError,
     DownloadError,
-    HTTPStatusError,
     IntegrityError,
     Interrupted,
-    NetworkError,
-    PolicyError,
-    ProtocolError,
-    TLSError,
     WorkerError,
 )
 
-_ANOTHER_SERVER_MAY_HELP = (NetworkError, TLSError, AuthError, ProtocolError, HTTPStatusError)
 POLL = 0.05
 """Seconds until a Source that had nothing is asked again."""
-
-
-@dataclass(slots=True)
-class _Lease:
-    """One slot at one host, held until the last of the Attempts that share it has been settled."""
-
-    host: str
-    left: int
-
-
-@dataclass(slots=True, eq=False)
-class _Entry:
-    """A Download under way: what has been tried, and what it cost."""
-
-    key: int
-    download: Download
-    path: str
-    urls: list[str]
-    named: bool
-    checksums: tuple[Checksum, ...]
-    tries: int = 0
-    number: int = 0
-    turn: int = 0
-    mismatches: int = 0
-    losses: int = 0
-    fresh: bool = False
-    repeated: bool = False
-    received: int = 0
-    elapsed: float = 0.0
-    lease: _Lease | None = None
-
-    @property
-    def url(self) -> str:
-        return self.urls[self.turn % len(self.urls)]
-
-    def __lt__(self, other: "_Entry") -> bool:
-        mine, theirs = -self.download.priority, -other.download.priority
-        return mine < theirs or (mine == theirs and self.key < other.key)
-
-
-@dataclass(slots=True)
-class _Names:
-    """The paths given out in this run, as 64-bit hashes: path to URL. Some 100 bytes for each file of the list."""
-
-    taken: dict[int, int] = field(default_factory=dict)
-
-    def claim(self, path: str, url: str) -> str | None:
-        """The path for this URL: itself, or with a digest of the URL; None where this very URL has one already."""
-        owner = hash(url)
-        for digits in (0, 8, 16, 32):
-            candidate = with_digest(path, url, digits) if digits else path
-            holder = self.taken.get(hash(candidate))
-            if holder is None:
-                self.taken[hash(candidate)] = owner
-                return candidate
-            if holder == owner:
-                return None
-        raise PolicyError(f"no free name for {path!r}", public_url(url))
 
 
 class Scheduler:
@@ -121,13 +55,10 @@ class Scheduler:
         self._probe = probe
         self._fail_fast = fail_fast
         self._window = max(window, 2 * slots.in_all)
-        self._names = _Names()
-        self._ready: dict[str, list[_Entry]] = {}
-        self._turns: deque[str] = deque()  # hosts that have something ready; each at most once
-        self._listed: set[str] = set()
-        self._waiting: list[tuple[float, int, _Entry]] = []
-        self._running: dict[int, _Entry] = {}
-        self._buffered = 0
+        self._names = Names()
+        self._ready: HostQueues[Entry] = HostQueues()
+        self._waiting: list[tuple[float, int, Entry]] = []
+        self._running: dict[int, Entry] = {}
         self._results: list[Result] = []
         self._exhausted = False
         self._ask_again: float | None = None
@@ -143,19 +74,19 @@ class Scheduler:
     @property
     def waiting(self) -> int:
         """Downloads read from the list and ready to start."""
-        return self._buffered
+        return len(self._ready)
 
     @property
     def finished(self) -> bool:
         """Nothing is left to do, or the run was stopped and all that ran has ended."""
         if self._running:
             return False
-        return self.stopped or (self._exhausted and not self._buffered and not self._waiting)
+        return self.stopped or (self._exhausted and not self._ready and not self._waiting)
 
     @property
     def complete(self) -> bool:
         """Every Download of the list has its Result."""
-        return self._exhausted and not (self._cut_short or self._running or self._buffered or self._waiting)
+        return self._exhausted and not (self._cut_short or self._running or self._ready or self._waiting)
 
     @property
     def wake_at(self) -> float | None:
@@ -168,17 +99,13 @@ class Scheduler:
         if self.stopped:
             return
         self.stopped = True
-        queued = [entry for queue in self._ready.values() for entry in queue]
+        queued = self._ready.clear()
         self._cut_short = not self._exhausted or bool(queued or self._waiting)
         for entry in sorted(queued + [entry for _, _, entry in self._waiting]):
             self._interrupt(entry)
-        self._ready.clear()
-        self._turns.clear()
-        self._listed.clear()
         self._waiting.clear()
-        self._buffered = 0
 
-    def _interrupt(self, entry: _Entry) -> None:
+    def _interrupt(self, entry: Entry) -> None:
         self._cut_short = True
         if entry.number:
             error = Interrupted("stopped before another try", public_url(entry.url), "run the same command again")
@@ -196,20 +123,14 @@ class Scheduler:
         while self._waiting and self._waiting[0][0] <= now:
             self._enqueue(heapq.heappop(self._waiting)[2])
         self._refill(now)
-        while self._turns and self._slots.free > 0:
-            host = self._turns.popleft()
-            self._listed.discard(host)
-            queue = self._ready[host]
-            if not self._slots.acquire(host):
-                continue  # its turn comes back when a slot there is released
-            entries = [heapq.heappop(queue) for _ in range(min(most, len(queue)))]
-            self._buffered -= len(entries)
-            self._list(host)
-            lease = _Lease(host, len(entries))
-            return [self._start(entry, lease) for entry in entries]
-        return []
+        host = self._ready.next_host(self._slots.acquire) if self._slots.free > 0 else None
+        if host is None:
+            return []
+        entries = self._ready.pop(host, most)
+        lease = Lease(host, len(entries))
+        return [self._start(entry, lease) for entry in entries]
 
-    def _start(self, entry: _Entry, lease: _Lease) -> Attempt:
+    def _start(self, entry: Entry, lease: Lease) -> Attempt:
         entry.lease = lease
         entry.number += 1
         entry.tries += 1
@@ -229,27 +150,17 @@ class Scheduler:
             repeated=entry.repeated,
         )
 
-    def _list(self, host: str) -> None:
-        queue = self._ready.get(host)
-        if queue:
-            if host not in self._listed:
-                self._listed.add(host)
-                self._turns.append(host)
-        elif queue is not None:
-            del self._ready[host]
-
-    def _enqueue(self, entry: _Entry) -> None:
-        host = host_of(entry.url)
-        heapq.heappush(self._ready.setdefault(host, []), entry)
-        self._buffered += 1
-        self._list(host)
+    def _enqueue(self, entry: Entry) -> None:
+        self._ready.push(host_of(entry.url), entry)
 
     def _refill(self, now: float) -> None:
         if self._exhausted or (self._ask_again is not None and now < self._ask_again):
             return
         self._ask_again = None
         room = 32  # at a time, so that the first Attempt need not wait for a full window
-        while self._buffered < self._window and len(self._waiting) < 16 * self._window and (room > 0 or not self._turns):
+        while len(self._ready) < self._window and len(self._waiting) < 16 * self._window:
+            if room <= 0 and self._ready.any_turn:
+                return
             room -= 1
             if len(self._results) >= self._window:  # duplicates by the thousand: let them be told first
                 self._ask_again = now
@@ -271,25 +182,20 @@ class Scheduler:
         try:
             wished = wished_path(download.dir, download.out) if download.out else ""
             named = bool(wished) or not self._probe
-            path = wished or self._default_path(download)
+            path = wished or default_path(download)
             claimed = self._names.claim(path, download.url) if named else path
         except DownloadError as error:
             located = type(error)(error.reason, public_url(download.url), error.hint)
-            self._end(_Entry(key, download, "", [download.url], True, ()), Status.FAILED, error=located)
+            self._end(Entry(key, download, "", [download.url], True, ()), Status.FAILED, error=located)
             return
-        entry = _Entry(key, download, claimed or path, [download.url, *download.mirrors], named, download.checksums)
+        entry = Entry(key, download, claimed or path, [download.url, *download.mirrors], named, download.checksums)
         if claimed is None:
             self._end(entry, Status.SKIPPED, reason="duplicate")
             return
         self._add_sums(entry)
         self._enqueue(entry)
 
-    @staticmethod
-    def _default_path(download: Download) -> str:
-        name = name_from_url(download.url)
-        return wished_path(download.dir, name) if download.dir else name
-
-    def _add_sums(self, entry: _Entry) -> None:
+    def _add_sums(self, entry: Entry) -> None:
         if self._sums and entry.named:
             known = self._sums.get(entry.path) or self._sums.get(entry.path.rpartition("/")[2])
             if known is not None and known not in entry.checksums:
@@ -303,7 +209,7 @@ class Scheduler:
         lease.left -= 1
         if lease.left == 0:
             self._slots.release(lease.host)
-            self._list(lease.host)
+            self._ready.free(lease.host)
         entry.received += outcome.received
         entry.elapsed += outcome.elapsed
         match outcome.end:
@@ -331,7 +237,7 @@ class Scheduler:
             case End.LOST | End.FAILED:
                 self._failed(entry, outcome, now, chance)
 
-    def _name(self, entry: _Entry, outcome: Outcome) -> None:
+    def _name(self, entry: Entry, outcome: Outcome) -> None:
         entry.named = True
         entry.tries -= 1
         folder = entry.path.rpartition("/")[0]
@@ -346,7 +252,7 @@ class Scheduler:
         self._add_sums(entry)
         self._again(entry)
 
-    def _failed(self, entry: _Entry, outcome: Outcome, now: float, chance: float) -> None:
+    def _failed(self, entry: Entry, outcome: Outcome, now: float, chance: float) -> None:
         error = outcome.error or WorkerError("the worker process died", public_url(entry.url))
         if outcome.end is End.LOST:
             entry.repeated = True
@@ -363,19 +269,19 @@ class Scheduler:
                 wait = self._retry.backoff(entry.tries, chance, getattr(error, "retry_after", None))
             entry.turn += 1
             self._again(entry, now, wait)
-        elif len(entry.urls) > 1 and isinstance(error, _ANOTHER_SERVER_MAY_HELP):
+        elif len(entry.urls) > 1 and another_server_may_help(error):
             entry.urls.remove(entry.url)  # this mirror is of no use; the others get their tries
             entry.tries = min(entry.tries, self._retry.retries)
             self._again(entry)
         else:
             self._end(entry, Status.FAILED, outcome, error=error)
 
-    def _allows(self, error: DownloadError, entry: _Entry) -> bool:
+    def _allows(self, error: DownloadError, entry: Entry) -> bool:
         if isinstance(error, WorkerError):  # the first loss is on the house: the file may be complete, and only be unreported
             return entry.losses <= max(1, self._retry.retries)
         return self._retry.allows(error, entry.tries, entry.mismatches)
 
-    def _again(self, entry: _Entry, now: float = 0.0, wait: float = 0.0) -> None:
+    def _again(self, entry: Entry, now: float = 0.0, wait: float = 0.0) -> None:
         if self.stopped:
             self._interrupt(entry)
         elif wait > 0:
@@ -385,7 +291,7 @@ class Scheduler:
 
     def _end(
         self,
-        entry: _Entry,
+        entry: Entry,
         status: Status,
         outcome: Outcome | None = None,
         *,
@@ -408,12 +314,6 @@ class Scheduler:
                 etag=outcome.etag if outcome is not None else "",
                 reason=reason,
                 error=error,
-                download=self._to_repeat(entry) if status is Status.FAILED else None,
+                download=entry.to_repeat() if status is Status.FAILED else None,
             )
         )
-
-    def _to_repeat(self, entry: _Entry) -> Download:
-        """The Download as a later list should say it: with its path, where this list alone would not lead to it again."""
-        if entry.download.out or entry.path in ("", self._default_path(entry.download)):
-            return entry.download
-        return replace(entry.download, out=entry.path, dir="")

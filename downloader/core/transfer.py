@@ -31,6 +31,7 @@ from urllib.parse import quote, urljoin
 
 from downloader.core import headers as h
 from downloader.core.credentials import NO_CREDENTIALS, Credentials, kept_at_redirect, without_userinfo
+from downloader.core.limits import SpeedGate
 from downloader.core.model import NOTHING_HELD, Attempt, Checksum, End, Headers, Held, Outcome, Validator
 from downloader.core.naming import KEPT, clean_url, public_url
 from downloader.errors import (
@@ -46,12 +47,6 @@ from downloader.errors import (
 )
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-AUTH_STATUS = frozenset({401, 403, 407})
-AUTH_HINTS = {
-    401: "give a user with --netrc, or a header with -H",
-    403: "the server refuses these credentials",
-    407: "the proxy wants a user and password: --proxy http://user:password@host:port",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,27 +84,6 @@ class Move(Enum):
     FOLLOW = "follow"
     BODY = "body"
     STOP = "stop"
-
-
-class SpeedGate:
-    """Notices a stall: fewer than ``limit`` bytes a second over ``window`` seconds. Times come in as arguments."""
-
-    __slots__ = ("_bytes", "_limit", "_since", "_window")
-
-    def __init__(self, limit: int, window: float, now: float) -> None:
-        self._limit = limit
-        self._window = window
-        self._since = now
-        self._bytes = 0
-
-    def stalled(self, count: int, now: float) -> bool:
-        """Count bytes that came by ``now``; True when a whole window has passed with too few."""
-        self._bytes += count
-        if now - self._since < self._window:
-            return False
-        slow = self._bytes < self._limit * (now - self._since)
-        self._since, self._bytes = now, 0
-        return slow and self._window > 0
 
 
 class Transfer:
@@ -288,8 +262,8 @@ class Transfer:
             raise IntegrityError(f"the size is wrong: {self.total} bytes, not {wanted}", self.public)
 
     def _refusal(self, fields: h.Fields) -> DownloadError:
-        if self.status in AUTH_STATUS:
-            return AuthError(self.status, self.public, AUTH_HINTS[self.status])
+        if self.status in AuthError.HINTS:
+            return AuthError(self.status, self.public, AuthError.HINTS[self.status])
         if self.status >= 400:
             now = (h.http_date(fields.date) if fields.date else None) or self._wall
             self.retry_after = h.retry_after(fields.retry_after, now)

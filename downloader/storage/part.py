@@ -13,30 +13,16 @@ import fcntl
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 import msgspec
 
-from downloader.core.model import NOTHING_HELD, Checksum, Existing, Held, Validator
+from downloader.core.model import NOTHING_HELD, Checksum, Held, Validator
 from downloader.core.naming import numbered, part_names
-from downloader.errors import DownloadError, FileInUse, PolicyError, StorageError
+from downloader.errors import DownloadError, FileInUse
+from downloader.storage.folder import Folder
 
 _OPEN = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-_HINTS = {
-    errno.ENOSPC: "free some space and run the same command again: what is there is kept",
-    errno.EDQUOT: "free some space and run the same command again: what is there is kept",
-    errno.EFBIG: "the file is larger than the system allows here",
-    errno.EACCES: "check the permissions of the folder",
-    errno.EPERM: "check the permissions of the folder",
-    errno.EROFS: "choose another --dir",
-    errno.ENAMETOOLONG: "give a shorter name with out=",
-    errno.EISDIR: "a folder stands where the file should go",
-    errno.ENOTDIR: "a file stands where a folder should be",
-    errno.ELOOP: "a symbolic link stands where a file of ours should be",
-    errno.EMFILE: "raise the limit of open files (ulimit -n), or lower --jobs",
-}
 
 
 class _Sidecar(msgspec.Struct, frozen=True):
@@ -48,83 +34,6 @@ class _Sidecar(msgspec.Struct, frozen=True):
 
 
 _decode = msgspec.json.Decoder(_Sidecar).decode
-
-
-def storage_error(error: OSError, path: str, url: str = "") -> StorageError:
-    """An OSError as ours, with what to do about it."""
-    return StorageError(
-        f"{(error.strerror or 'I/O error').lower()}: cannot write {path}", url, _HINTS.get(error.errno or 0, "")
-    )
-
-
-@contextmanager
-def _told_as(path: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise storage_error(error, path) from None
-
-
-class Folder:
-    """The folder of a run, held open. Raises StorageError where it cannot be made or used. Safe to share among threads.
-
-    With ``make`` false, a missing folder is left missing, and looks empty.
-    """
-
-    def __init__(self, root: str, make: bool = True) -> None:
-        self.root = os.path.realpath(root)
-        self.descriptor = -1
-        with _told_as(root):
-            if make:
-                os.makedirs(self.root, exist_ok=True)
-            if make or os.path.exists(self.root):
-                self.descriptor = os.open(self.root, _FOLDER)
-
-    def close(self) -> None:
-        """Let go of the folder."""
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
-            self.descriptor = -1
-
-    def look(self, path: str) -> Existing | None:
-        """What stands under a path, if anything does."""
-        try:
-            found = os.stat(path, dir_fd=self.descriptor)
-        except OSError:
-            return None
-        return Existing(found.st_size, found.st_mtime, stat.S_ISDIR(found.st_mode))
-
-    def open_parent(self, path: str) -> int:
-        """A descriptor of the folder that ``path`` is in, made where it is missing. Raises PolicyError, OSError."""
-        at = os.dup(self.descriptor)
-        try:
-            walked = ""
-            for name in path.split("/")[:-1]:
-                walked = f"{walked}/{name}" if walked else name
-                inner = self._open_folder(at, name, walked)
-                os.close(at)
-                at = inner
-        except BaseException:
-            os.close(at)
-            raise
-        return at
-
-    def _open_folder(self, parent: int, name: str, walked: str) -> int:
-        for _ in range(3):
-            try:
-                return os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=parent)
-            except FileNotFoundError:
-                with suppress(FileExistsError):
-                    os.mkdir(name, dir_fd=parent)
-            except OSError as error:
-                is_link = error.errno in (errno.ELOOP, errno.ENOTDIR) and stat.S_ISLNK(os.lstat(name, dir_fd=parent).st_mode)
-                if not is_link:
-                    raise
-                target = os.path.realpath(f"{self.root}/{walked}")
-                if os.path.commonpath((self.root, target)) != self.root:
-                    raise PolicyError(f"a symbolic link leads out of the folder: {walked}") from None
-                return os.open(target, _FOLDER)
-        raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
 
 
 class PartFile:

@@ -29,7 +29,7 @@ from downloader.core.scheduler import Scheduler
 from downloader.core.transfer import TransferPolicy
 from downloader.errors import DownloadError, StorageError
 from downloader.progress.counters import Counters
-from downloader.storage.part import Folder
+from downloader.storage.folder import Folder
 from downloader.transports.base import ClientOptions
 
 LOG = logging.getLogger("downloader")

@@ -26,7 +26,8 @@ from downloader.core.transfer import Head, Move, Request, Transfer
 from downloader.errors import DownloadError, IntegrityError, ProtocolError, StorageError
 from downloader.progress.counters import Lane
 from downloader.storage.checksum import Verifier
-from downloader.storage.part import Folder, PartFile, storage_error
+from downloader.storage.folder import Folder, storage_error
+from downloader.storage.part import PartFile
 from downloader.strategies.base import Job
 
 FLUSH_AFTER = 1.0

@@ -16,7 +16,7 @@ from downloader.core.model import Attempt, End, Outcome
 from downloader.core.transfer import Request
 from downloader.errors import DownloadError
 from downloader.progress.counters import Lane
-from downloader.storage.part import Folder
+from downloader.storage.folder import Folder
 from downloader.strategies.base import Job, Run
 from downloader.strategies.exchange import READ, Answer, Command, Steps, Work, Write, exchange
 from downloader.transports.blocking import BlockingClient

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from downloader.core.model import End, Outcome
 from downloader.errors import UsageError
-from downloader.storage.part import Folder
+from downloader.storage.folder import Folder
 from downloader.strategies.base import Capabilities, Job, Run
 from downloader.strategies.pool import Batch, drive, run_batch
 from downloader.transports.blocking import BlockingClient, Watchdog

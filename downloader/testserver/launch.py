@@ -1,6 +1,6 @@
 """Run the test server: in this process (`serve`), or in one of its own that ends with its owner (`TestServer`)."""
 
-import asyncio
+import os
 import socket
 import subprocess
 import sys
@@ -23,7 +23,7 @@ def free_port() -> int:
 
 
 async def serve(port: int) -> None:
-    """Serve on loopback until cancelled, or until standard input ends: so the server never outlives its owner."""
+    """Serve on loopback until standard input ends, and the process with it: so the server never outlives its owner."""
     from granian.constants import HTTPModes
     from granian.server.embed import Server  # here: only the server's own process pays for it
 
@@ -32,12 +32,11 @@ async def serve(port: int) -> None:
     server = Server(
         application, address=LOOPBACK, port=port, http=HTTPModes.http1, websockets=False, backlog=4096, log_enabled=False
     )
-    loop = asyncio.get_running_loop()
 
     def wait_for_owner() -> None:
         while sys.stdin.buffer.read(4096):
             pass
-        loop.call_soon_threadsafe(server.stop)
+        os._exit(0)  # there is nothing to tidy up, and granian's threads do not take an orderly end well
 
     threading.Thread(target=wait_for_owner, name="owner", daemon=True).start()
     await server.serve()

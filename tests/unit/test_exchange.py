@@ -673,6 +673,19 @@ def test_the_lane_shows_what_is_under_way(bench: Bench) -> None:
     assert seen == [(0, 0, 50.0), (1000, 2000, 50.0), (1500, 2000, 50.0), (2000, 2000, 50.0)]
 
 
+def test_the_lane_tells_when_the_body_was_last_heard_of(bench: Bench) -> None:
+    seen: list[float] = []
+
+    def pass_time(number: int, command: Command) -> None:
+        seen.append(bench.lane.heard)
+        bench.now += 0.125
+
+    bench.now = 50.0
+    assert bench.run(Server(pieces=(1000,)), at=pass_time).end is End.COMPLETE
+    assert seen == [0.0, 50.125, 50.25, 50.375]  # the request, and three times waiting for a piece
+    assert bench.lane.heard == 0.0
+
+
 def test_the_servers_of_these_tests_answer_as_they_should() -> None:
     head, pieces = Server(pieces=(3,)).answer(Request(URL, (("Range", "bytes=1990-"), ("If-Range", '"v1"'))))
     span = content_range(dict(head.headers)["Content-Range"])

@@ -110,6 +110,9 @@ def test_a_good_url_is_cleaned(text: str, url: str) -> None:
         "http://example.org\\@evil.example/",
         f"http://{'ü' * 64}.example/",
         "http://ü..example/",
+        "http://example.org/\ud800",
+        "http://\ud800.example/",
+        "nonsense \ud800",
     ],
 )
 def test_what_is_no_http_url_is_a_usage_error(text: str) -> None:
@@ -191,6 +194,20 @@ def test_the_password_of_a_malformed_url_is_not_in_the_message(text: str) -> Non
     with pytest.raises(UsageError) as caught:
         clean_url(text)
     assert "hunter" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("ftp://user:hunter2@example.org/x", "ftp://example.org/x"),
+        ("ftp://example.org/x?token=hunter2", "ftp://example.org/x?token=***"),
+        ("example.org/x", "example.org/x"),
+    ],
+)
+def test_the_message_about_a_malformed_url_shows_the_rest_of_it(text: str, shown: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        clean_url(text)
+    assert caught.value.url == shown
 
 
 @pytest.mark.parametrize(

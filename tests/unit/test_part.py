@@ -18,7 +18,8 @@ from downloader.core.model import NOTHING_HELD, Checksum, Existing, Held, Valida
 from downloader.core.naming import part_names
 from downloader.errors import FileInUse, IntegrityError, PolicyError, StorageError
 from downloader.storage.checksum import Verifier
-from downloader.storage.part import Folder, PartFile, storage_error
+from downloader.storage.folder import Folder, storage_error
+from downloader.storage.part import PartFile
 
 URL = "https://example.org/file"
 VALIDATOR = Validator('"e"', "Sun, 06 Nov 1994 08:49:37 GMT")

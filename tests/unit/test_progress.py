@@ -140,7 +140,6 @@ def test_a_plain_line_says_how_far_it_is_how_fast_and_how_long_it_takes(first: C
     assert stream.getvalue().splitlines()[-1] == line
 
 
-@pytest.mark.xfail(strict=True, reason="the first update takes no sample, so the first line always says 0.0 MB/s")
 def test_the_first_plain_line_knows_the_speed_already() -> None:
     stream = io.StringIO()
     sampled(PlainLines(stream), (0.0, state()), (5.0, state(500, 10_000_000)))

@@ -1,0 +1,147 @@
+"""What the scheduler keeps: Downloads under way, those that are ready by host in fair turns, and the names taken."""
+
+import heapq
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, Protocol, TypeVar
+
+from downloader.core.model import Checksum, Download
+from downloader.core.naming import name_from_url, public_url, wished_path, with_digest
+from downloader.errors import PolicyError
+
+
+@dataclass(slots=True)
+class Lease:
+    """One slot at one host, held until the last of the Attempts that share it has been settled."""
+
+    host: str
+    left: int
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """A Download under way: what has been tried, and what it cost."""
+
+    key: int
+    download: Download
+    path: str
+    urls: list[str]
+    named: bool
+    checksums: tuple[Checksum, ...]
+    tries: int = 0
+    number: int = 0
+    turn: int = 0
+    mismatches: int = 0
+    losses: int = 0
+    fresh: bool = False
+    repeated: bool = False
+    received: int = 0
+    elapsed: float = 0.0
+    lease: Lease | None = None
+
+    @property
+    def url(self) -> str:
+        return self.urls[self.turn % len(self.urls)]
+
+    def __lt__(self, other: "Entry") -> bool:
+        mine, theirs = -self.download.priority, -other.download.priority
+        return mine < theirs or (mine == theirs and self.key < other.key)
+
+    def to_repeat(self) -> Download:
+        """The Download as a later list should say it: with its path, where that list alone would not lead to it again."""
+        if self.download.out or self.path in ("", default_path(self.download)):
+            return self.download
+        return replace(self.download, out=self.path, dir="")
+
+
+def default_path(download: Download) -> str:
+    """The path of a Download that wishes for no name: from its URL."""
+    name = name_from_url(download.url)
+    return wished_path(download.dir, name) if download.dir else name
+
+
+class Ordered(Protocol):
+    """Something that says what comes before what."""
+
+    def __lt__(self, other: Any) -> bool:
+        """Whether it comes first."""
+
+
+Item = TypeVar("Item", bound=Ordered)
+
+
+class HostQueues(Generic[Item]):
+    """A priority queue for each host, and whose turn it is: hosts take turns, so that none waits behind another's list."""
+
+    def __init__(self) -> None:
+        self._queues: dict[str, list[Item]] = {}
+        self._turns: deque[str] = deque()  # hosts that have something ready and are not known to be full; each once
+        self._in_turn: set[str] = set()
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def any_turn(self) -> bool:
+        """Whether some host may have something to start."""
+        return bool(self._turns)
+
+    def push(self, host: str, item: Item) -> None:
+        """One more for this host."""
+        heapq.heappush(self._queues.setdefault(host, []), item)
+        self._count += 1
+        self.free(host)
+
+    def free(self, host: str) -> None:
+        """This host may take something again: it gets its turn, if it has anything."""
+        if host in self._queues and host not in self._in_turn:
+            self._in_turn.add(host)
+            self._turns.append(host)
+
+    def next_host(self, acquire: Callable[[str], bool]) -> str | None:
+        """The first host, in turn, that ``acquire`` grants a slot; those refused wait until they are `free`."""
+        while self._turns:
+            host = self._turns.popleft()
+            self._in_turn.discard(host)
+            if acquire(host):
+                return host
+        return None
+
+    def pop(self, host: str, most: int) -> list[Item]:
+        """The first items of a host, ``most`` at most; what it has left goes to the end of the turns."""
+        queue = self._queues[host]
+        items = [heapq.heappop(queue) for _ in range(min(most, len(queue)))]
+        self._count -= len(items)
+        if queue:
+            self.free(host)
+        else:
+            del self._queues[host]
+        return items
+
+    def clear(self) -> list[Item]:
+        """Empty it; all that was in it."""
+        items = [item for queue in self._queues.values() for item in queue]
+        self.__init__()  # type: ignore[misc]
+        return items
+
+
+@dataclass(slots=True)
+class Names:
+    """The paths given out in this run, as 64-bit hashes: path to URL. Some 100 bytes for each file of the list."""
+
+    taken: dict[int, int] = field(default_factory=dict)
+
+    def claim(self, path: str, url: str) -> str | None:
+        """The path for this URL: itself, or with a digest of the URL; None where this very URL has one already."""
+        owner = hash(url)
+        for digits in (0, 8, 16, 32):
+            candidate = with_digest(path, url, digits) if digits else path
+            holder = self.taken.get(hash(candidate))
+            if holder is None:
+                self.taken[hash(candidate)] = owner
+                return candidate
+            if holder == owner:
+                return None
+        raise PolicyError(f"no free name for {path!r}", public_url(url))

@@ -1,0 +1,55 @@
+"""The project holds together: layers, public names, the README's two commands, what importing costs."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import downloader
+from downloader.settings import fields
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def blocks() -> list[str]:
+    """The README's shell blocks."""
+    return [text.strip() for text in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)]
+
+
+def test_each_layer_imports_only_from_those_below_it() -> None:
+    lint = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([str(lint), "--config", "pyproject.toml"], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_readme_begins_with_the_command_to_run_and_the_command_to_test() -> None:
+    run, test = blocks()[:2]
+    assert "\n" not in run
+    assert run.endswith("dl compare")
+    assert "\n" not in test
+    assert test in (ROOT / ".ci" / "run").read_text().splitlines()
+
+
+def test_readme_names_every_flag_and_no_other() -> None:
+    told = set(re.findall(r"(?<![\w-])--([a-z][a-z-]+)", README))
+    ours = {field.key for field in fields()} | {"config", "dry-run", "version", "help", "no-mtime"}
+    compare = {"scenario", "repeat", "json"}
+    assert told - ours - compare == set()
+    assert ours - told - {"mtime"} == set()
+
+
+def test_public_names_are_sorted_and_there() -> None:
+    assert downloader.__all__ == sorted(downloader.__all__)
+    assert all(hasattr(downloader, name) for name in downloader.__all__)
+
+
+def test_importing_loads_no_http_client() -> None:
+    code = "import downloader, sys; print(*{'requests', 'httpx', 'aiohttp', 'urllib3', 'tqdm', 'granian'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == ""
+
+
+def test_no_file_outgrows_its_job() -> None:
+    for path in (ROOT / "downloader").rglob("*.py"):
+        assert len(path.read_text().splitlines()) <= 320, path
