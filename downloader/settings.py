@@ -129,6 +129,7 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | 
     """Put the layers together. ``flags``: by attribute name, only those given. Raises UsageError, naming where."""
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
+    from_environment: set[str] = set()
     by_name = {item.name: item for item in fields()}
     if file is not None:
         for key, value in read_file(file).items():
@@ -142,14 +143,21 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | 
             raise _unknown(f"environment variable {variable}", variable, [f.variable for f in by_name.values()])
         values[item.key] = text.splitlines() if item.many else text
         origins[item.name] = f"environment variable {variable}"
+        from_environment.add(item.name)
     for name, value in flags.items():
         values[by_name[name].key] = value
         origins[name] = "flag"
-    return Layers(convert(values, origins), origins)
+    texts = frozenset(name for name, origin in origins.items() if name in from_environment and origin != "flag")
+    return Layers(convert(values, origins, texts), origins)
 
 
-def convert(values: Mapping[str, Any], origins: Mapping[str, str] | None = None) -> Settings:
-    """Check the values (by TOML key) and make Settings. Raises UsageError naming the key and its origin."""
+def convert(
+    values: Mapping[str, Any], origins: Mapping[str, str] | None = None, texts: frozenset[str] = frozenset()
+) -> Settings:
+    """Check the values (by TOML key) and make Settings. Raises UsageError naming the key and its origin.
+
+    ``texts``: the names whose values are text, to be read as what they stand for.
+    """
     known = {item.key: item for item in fields()}
     origins = origins or {}
     checked: dict[str, Any] = {}
@@ -158,7 +166,7 @@ def convert(values: Mapping[str, Any], origins: Mapping[str, str] | None = None)
         if key not in known:
             raise _unknown(f"setting {key!r} in {origin}", key, list(known))
         item = known[key]
-        text_layer = origin.startswith("environment")
+        text_layer = item.name in texts
         try:
             one = msgspec.convert({key: _lenient(value, item) if text_layer else value}, Settings, strict=not text_layer)
         except msgspec.ValidationError as error:

@@ -2,8 +2,10 @@
 
 import os
 import platform
+import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,7 +31,7 @@ from downloader.testserver.launch import TestServer
 @click.option("-j", "--jobs", metavar="N", type=click.IntRange(1), help="in flight at most, for all  [each strategy's own]")
 @click.option("--repeat", metavar="N", type=click.IntRange(1), default=3, help="runs of each strategy, interleaved  [3]")
 @click.option("--json", "json_file", metavar="FILE", help="write every single run to this file; -: standard output")
-@click.option("-d", "--dir", "where", metavar="DIR", help="put the files below this folder  [the system's temporary one]")
+@click.option("-d", "--dir", "where", metavar="DIR", help="put the files below this folder  [memory, else temporary]")
 def command(
     lists: tuple[str, ...],
     chosen: tuple[str, ...],
@@ -48,6 +50,7 @@ def command(
         raise UsageError("a LIST and --scenario cannot go together")
     if where is not None and not Path(where).is_dir():
         raise StorageError(f"no such folder: {where}")
+    where = where or _memory()
     strategies = tuple(names) or tuple(BUILT_IN)
     at_once = {name: jobs_for(Settings(strategy=name, jobs=jobs or 0), find(name).capabilities)[0] for name in strategies}
     with _terminated_like_interrupted():
@@ -59,8 +62,16 @@ def command(
             with TestServer() as server:
                 runner.warm_up(strategies, server.file(0, 1024), where)
                 comparisons = _run([runner.work_for(item, server) for item in wanted], at_once, repeat, where)
-    _print(comparisons, json_file)
+    _print(comparisons, json_file, where)
     return 1 if any(row.failures for comparison in comparisons for row in comparison.rows) else 0
+
+
+def _memory() -> str | None:
+    """A folder in memory with room for any scenario, where the system has one: what is compared is not the disk."""
+    memory = Path("/dev/shm")  # noqa: S108 - files go into a new folder of our own below it
+    if memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 1 << 30:
+        return str(memory)
+    return None
 
 
 def _own_work(lists: tuple[str, ...]) -> runner.Work:
@@ -92,12 +103,13 @@ def _run(works: list[runner.Work], at_once: dict[str, int], repeat: int, where: 
     return comparisons
 
 
-def _print(comparisons: list[runner.Comparison], json_file: str | None) -> None:
+def _print(comparisons: list[runner.Comparison], json_file: str | None, where: str | None) -> None:
     from rich.console import Console
 
     if json_file != "-":
         console = Console()
         table.show(comparisons, console if console.is_terminal else Console(width=100))
+        console.print(f"files in {where or tempfile.gettempdir()}, verified byte for byte; CPU of the command and its workers")
     if json_file is None:
         return
     machine = {

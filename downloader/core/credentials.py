@@ -7,7 +7,7 @@ command line or in a list. Rule: what was meant for one origin (scheme, host, po
 import base64
 import ipaddress
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from downloader.core.model import Headers
@@ -27,7 +27,7 @@ class Cookie:
     secure: bool
     expires: float
     name: str
-    value: str
+    value: str = field(repr=False)
 
     def matches(self, scheme: str, host: str, path: str, now: float) -> bool:
         """RFC 6265 section 5.4: domain, path, Secure and expiry."""
@@ -58,12 +58,12 @@ class Credentials:
     def __repr__(self) -> str:
         return f"Credentials({len(self.netrc)} netrc entries, {len(self.cookies)} cookies)"
 
-    def headers(self, url: str, now: float) -> Headers:
-        """Authorization and Cookie for this URL. ``now``: seconds since the epoch."""
+    def headers(self, url: str, now: float, first: str = "") -> Headers:
+        """Authorization and Cookie for this URL. ``now``: seconds since the epoch; ``first``: where redirects began."""
         found: list[tuple[str, str]] = []
         user = _user_of(url) if "@" in url else None
         if user is None and self.netrc:
-            user = self._netrc_entry(urlsplit(url).hostname or "")
+            user = self._netrc_entry(url, first or url)
         if user is not None:
             token = base64.b64encode(f"{user[0]}:{user[1]}".encode()).decode()
             found.append(("Authorization", f"Basic {token}"))
@@ -75,9 +75,14 @@ class Credentials:
                 found.append(("Cookie", "; ".join(pairs)))
         return tuple(found)
 
-    def _netrc_entry(self, host: str) -> tuple[str, str] | None:
+    def _netrc_entry(self, url: str, first: str) -> tuple[str, str] | None:
+        """The entry for a URL. At another origin than the first: only one that names that other host, and not in the clear."""
         by_host = {name: (user, password) for name, user, password in self.netrc}
-        return by_host.get(host) or by_host.get("")
+        (scheme, host, _), (old_scheme, old_host, _) = origin_of(url), origin_of(first)
+        if origin_of(url) == origin_of(first):
+            return by_host.get(host) or by_host.get("")
+        safe = host != old_host and scheme in ("https", old_scheme)
+        return by_host.get(host) if safe else None
 
 
 NO_CREDENTIALS = Credentials()

@@ -9,7 +9,7 @@ import binascii
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date
 from email.utils import formatdate, parsedate_to_datetime
 from functools import lru_cache
 from typing import NamedTuple
@@ -153,9 +153,12 @@ def http_date(value: str) -> float | None:
     try:
         if match is not None:  # four times as fast as the general parser, and on the hot path
             day, month, year, hour, minute, second = match.groups()
+            if int(hour) > 23 or int(minute) > 59 or int(second) > 60:
+                return None
             days = date(int(year), _MONTHS[month], int(day)).toordinal() - _EPOCH
             return days * 86400.0 + int(hour) * 3600 + int(minute) * 60 + int(second)
-        return parsedate_to_datetime(value).timestamp()
+        moment = parsedate_to_datetime(value)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()  # asctime's form names no zone
     except (ValueError, TypeError, IndexError, KeyError, OverflowError):
         return None
 
@@ -213,7 +216,7 @@ def disposition_name(value: str) -> str:
     for name, raw in _PARAMETER.findall(";" + value.partition(";")[2]):
         text = raw.strip()
         if text.startswith('"'):
-            text = re.sub(r"\\(.)", r"\1", text[1:-1])
+            text = re.sub(r"\\(.)", r"\1", text[1:-1] if len(text) > 1 and text.endswith('"') else text[1:])
         if name.lower() == "filename*":
             charset, _, rest = text.partition("'")
             encoded = rest.partition("'")[2]

@@ -28,7 +28,8 @@ class Download:
     """One wanted file.
 
     ``out`` and ``dir`` are the wished path (empty: from the URL). ``mirrors`` are further URLs of the same bytes.
-    ``priority``: higher starts earlier, among those already read from the list. ``origin`` is where it was listed.
+    ``priority``: higher starts earlier at its host, among those already read from the list; hosts take turns.
+    ``origin`` is where it was listed.
     """
 
     url: str

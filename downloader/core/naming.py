@@ -154,7 +154,7 @@ def wished_path(folder: str, name: str) -> str:
     parts = [part for part in re.split(r"[/\\]", f"{folder}/{name}" if folder else name) if part not in ("", ".")]
     if ".." in (part.strip(" ") for part in parts):
         raise PolicyError(f"the path leaves the folder: {'/'.join(parts)!r}", hint="out= and dir= may not hold '..'")
-    return "/".join(safe_component(part) for part in parts)
+    return "/".join(safe_component(part) for part in parts) if name else ""
 
 
 def with_digest(path: str, url: str, digits: int = 8) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 from downloader.core.model import Checksum, Download
-from downloader.core.naming import name_from_url, public_url, wished_path, with_digest
+from downloader.core.naming import name_from_url, public_url, safe_component, wished_path, with_digest
 from downloader.errors import PolicyError
 
 
@@ -50,7 +50,7 @@ class Entry:
 
     def to_repeat(self) -> Download:
         """The Download as a later list should say it: with its path, where that list alone would not lead to it again."""
-        if self.download.out or self.path in ("", default_path(self.download)):
+        if self.download.out or not self.path or self.path == default_path(self.download):
             return self.download
         return replace(self.download, out=self.path, dir="")
 
@@ -59,6 +59,13 @@ def default_path(download: Download) -> str:
     """The path of a Download that wishes for no name: from its URL."""
     name = name_from_url(download.url)
     return wished_path(download.dir, name) if download.dir else name
+
+
+def path_by_server(path: str, proposed: str) -> str:
+    """The path with the name that the server proposes for the file; the path itself, where it proposes none."""
+    folder, slash, _ = path.rpartition("/")
+    base = proposed.replace("\\", "/").rpartition("/")[2]
+    return f"{folder}{slash}{safe_component(base)}" if base.strip(". ") else path
 
 
 class Ordered(Protocol):
@@ -82,11 +89,6 @@ class HostQueues(Generic[Item]):
 
     def __len__(self) -> int:
         return self._count
-
-    @property
-    def any_turn(self) -> bool:
-        """Whether some host may have something to start."""
-        return bool(self._turns)
 
     def push(self, host: str, item: Item) -> None:
         """One more for this host."""

@@ -20,8 +20,8 @@ from collections.abc import Iterator, Mapping
 
 from downloader.core.limits import Slots
 from downloader.core.model import Attempt, Checksum, Download, End, Outcome, Result, Status
-from downloader.core.naming import host_of, public_url, safe_component, wished_path
-from downloader.core.queues import Entry, HostQueues, Lease, Names, default_path
+from downloader.core.naming import host_of, public_url, wished_path
+from downloader.core.queues import Entry, HostQueues, Lease, Names, default_path, path_by_server
 from downloader.core.retry import RetryPolicy, another_server_may_help
 from downloader.errors import (
     DownloadError,
@@ -91,8 +91,8 @@ class Scheduler:
     @property
     def wake_at(self) -> float | None:
         """When something may be startable that is not now: the next retry, or a Source that had nothing."""
-        times = [time for time in (self._ask_again, self._waiting[0][0] if self._waiting else None) if time is not None]
-        return min(times, default=None)
+        retry = self._waiting[0][0] if self._waiting else None
+        return min((time for time in (self._ask_again, retry) if time is not None), default=None)
 
     def stop(self) -> None:
         """Start nothing more. What was begun and waits for another try ends here; what was not begun gets no Result."""
@@ -117,15 +117,17 @@ class Scheduler:
         return results
 
     def take(self, now: float, most: int = 1) -> list[Attempt]:
-        """Up to ``most`` Attempts for one host, to be run one after the other in one slot. Empty: none may start now."""
+        """Up to ``most`` Attempts for one host, to be run in turn in one slot. Empty: none may start now."""
         if self.stopped:
             return []
         while self._waiting and self._waiting[0][0] <= now:
             self._enqueue(heapq.heappop(self._waiting)[2])
         self._refill(now)
-        host = self._ready.next_host(self._slots.acquire) if self._slots.free > 0 else None
-        if host is None:
+        if self._slots.free <= 0:
             return []
+        while (host := self._ready.next_host(self._slots.acquire)) is None:
+            if not self._refill(now):  # only busy hosts so far: read on, another may come
+                return []
         entries = self._ready.pop(host, most)
         lease = Lease(host, len(entries))
         return [self._start(entry, lease) for entry in entries]
@@ -153,29 +155,30 @@ class Scheduler:
     def _enqueue(self, entry: Entry) -> None:
         self._ready.push(host_of(entry.url), entry)
 
-    def _refill(self, now: float) -> None:
-        if self._exhausted or (self._ask_again is not None and now < self._ask_again):
-            return
+    def _refill(self, now: float) -> bool:
+        """Read some more of the list; whether there was any."""
+        if self._exhausted or self.stopped or (self._ask_again is not None and now < self._ask_again):
+            return False
+        before = self.read
         self._ask_again = None
-        room = 32  # at a time, so that the first Attempt need not wait for a full window
-        while len(self._ready) < self._window and len(self._waiting) < 16 * self._window:
-            if room <= 0 and self._ready.any_turn:
-                return
-            room -= 1
-            if len(self._results) >= self._window:  # duplicates by the thousand: let them be told first
-                self._ask_again = now
-                return
+        for _ in range(32):  # at a time, so that the first Attempt need not wait for a full window
+            if len(self._ready) >= self._window or len(self._waiting) >= 16 * self._window:
+                break
+            if len(self._results) >= self._window:
+                self._ask_again = now  # duplicates by the thousand: let them be told first
+                break
             try:
                 download = next(self._source)
             except StopIteration:
                 self._exhausted = True
-                return
+                break
             if download is None:
                 self._ask_again = now + POLL
-                return
+                break
             self._admit(download)
             if self.stopped:
-                return
+                break
+        return self.read > before
 
     def _admit(self, download: Download) -> None:
         key, self.read = self.read, self.read + 1
@@ -240,10 +243,7 @@ class Scheduler:
     def _name(self, entry: Entry, outcome: Outcome) -> None:
         entry.named = True
         entry.tries -= 1
-        folder = entry.path.rpartition("/")[0]
-        base = outcome.name.replace("\\", "/").rpartition("/")[2]
-        name = safe_component(base) if base.strip(". ") else entry.path.rpartition("/")[2]
-        path = f"{folder}/{name}" if folder else name
+        path = path_by_server(entry.path, outcome.name)
         claimed = self._names.claim(path, entry.download.url)
         entry.path = claimed or path
         if claimed is None:

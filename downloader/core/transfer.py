@@ -145,7 +145,7 @@ class Transfer:
         lines = {"accept": ("Accept", "*/*"), "accept-encoding": ("Accept-Encoding", "identity")}
         for name, value in self._headers:
             lines[name.lower()] = (name, value)
-        for name, value in self._policy.credentials.headers(self.url, self._wall):
+        for name, value in self._policy.credentials.headers(self.url, self._wall, self.attempt.url):
             lines.setdefault(name.lower(), (name, value))
         if self.attempt.probe:
             lines["range"] = ("Range", "bytes=0-0")
@@ -243,12 +243,13 @@ class Transfer:
             return self._decide(End.RESTART)
         self._describe(fields, whole=False)
         self.validator = self.held.validator
-        self.size = held
+        self.size = self.total = held
+        self._check_total()
         return self._decide(End.COMPLETE)
 
     def _describe(self, fields: h.Fields, whole: bool) -> None:
         self.validator = h.validator(fields)
-        moment = fields.last_modified or self.held.validator.last_modified
+        moment = fields.last_modified or ("" if whole else self.held.validator.last_modified)
         self.last_modified = h.http_date(moment) if moment else None
         self.told = () if whole else self.held.digests
         if fields.repr_digest or fields.content_digest or fields.digest:

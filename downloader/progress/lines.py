@@ -39,13 +39,16 @@ class _Lines(Display):
         if now < self._next:
             return
         self._next = now + self.every
-        self.say(self.text(counters, speed, left, now))
+        self._write(self.text(counters, speed, left, now))
 
     def text(self, counters: Counters, speed: float, left: float | None, now: float) -> str:
         """The line."""
         raise NotImplementedError
 
     def say(self, text: str) -> None:
+        self._write(text)
+
+    def _write(self, text: str) -> None:
         if self._stream is None:
             return
         try:
@@ -88,4 +91,4 @@ class JsonProgress(_Lines):
         )
 
     def say(self, text: str) -> None:
-        super().say(text if text.startswith("{") else json.dumps({"event": "message", "text": text}))
+        self._write(json.dumps({"event": "message", "text": text}))

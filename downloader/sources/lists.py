@@ -93,7 +93,8 @@ def _is_live(item: str | Path) -> bool:
     if item == STDIN:
         return True
     try:
-        return not stat.S_ISREG(Path(item).stat().st_mode)
+        mode = Path(item).stat().st_mode
+        return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
     except OSError:
         return False
 

@@ -66,33 +66,30 @@ def parse(lines: Iterator[str], name: str, bad: Bad) -> Iterator[Download]:
     for number, line in enumerate(lines, 1):
         if number == 1:
             line = line.removeprefix("\ufeff")
-        if _PLAIN_URL.fullmatch(line):  # nearly every line of nearly every list
-            if pending is not None and pending.good:
-                yield pending.download()
-            pending = _Pending((line,), f"{name}:{number}")
-            continue
-        text = line.strip(" \t\r")
+        text = line.strip()
         if not text or text.startswith("#"):
             continue
+        where = f"{name}:{number}"
+        option = line[0] in " \t" and _OPTION.match(text) is not None
+        if not option and pending is not None and pending.good:
+            yield pending.download()
         try:
+            if _PLAIN_URL.fullmatch(line):  # nearly every line of nearly every list
+                pending = _Pending((line,), where)
+                continue
             if "\0" in text or any("\udc80" <= char <= "\udcff" for char in text):
                 raise UsageError("the line is not UTF-8 text, or too long")
-            if line[0] in " \t" and _OPTION.match(text):
-                if pending is None:
-                    raise UsageError("an option with no URL above it")
+            if not option:
+                pending = _Pending(tuple(clean_url(item) for item in text.split("\t") if item.strip()), where)
+            elif pending is None:
+                raise UsageError("an option with no URL above it")
+            else:
                 _option(pending, text)
-                continue
-            if pending is not None and pending.good:
-                yield pending.download()
-            pending = None
-            urls = tuple(clean_url(item) for item in text.split("\t") if item.strip())
-            pending = _Pending(urls, f"{name}:{number}")
         except DownloadError as error:
-            if pending is not None:
-                pending.good = False  # half understood is not understood
-            bad(UsageError(f"{error.reason}{': ' + error.url if error.url else ''}", f"{name}:{number}", error.hint))
-            if pending is None:
-                pending = _Pending((), f"{name}:{number}", good=False)
+            if pending is None or not option:
+                pending = _Pending((), where)
+            pending.good = False  # half understood is not understood
+            bad(UsageError(f"{error.reason}{': ' + error.url if error.url else ''}", where, error.hint))
     if pending is not None and pending.good:
         yield pending.download()
 
@@ -134,24 +131,34 @@ def parse_sums(lines: Iterator[str], name: str) -> dict[str, Checksum]:
             continue
         if match := _SUMS_LINE.fullmatch(text):
             digest, path = match.groups()
+            algorithm = _BY_LENGTH.get(len(digest), "")
+            if text.startswith("\\"):  # sha256sum escapes what would break its lines
+                path = re.sub(r"\\(.)", lambda found: "\n" if found[1] == "n" else found[1], path)
         elif match := _BSD_LINE.fullmatch(text):
-            _, path, digest = match.groups()
+            algorithm, path, digest = match.groups()
         else:
             raise UsageError("not a line of `digest  name`", f"{name}:{number}")
-        algorithm = _BY_LENGTH.get(len(digest))
-        if algorithm is None:
-            raise UsageError(f"no checksum has {len(digest)} digits", f"{name}:{number}")
-        sums[path.removeprefix("./")] = Checksum(algorithm, digest.lower())
+        try:
+            sums[path.removeprefix("./")] = checksum(algorithm, digest)
+        except UsageError as error:
+            raise UsageError(error.reason, f"{name}:{number}", error.hint) from None
     return sums
 
 
 def format_download(download: Download) -> str:
-    """The lines that say this Download again in a list."""
+    """The lines that say this Download again in a list. What cannot stand in a line is left out, or made safe."""
+    wishes = (("dir", download.dir), ("out", download.out))
+    if any(not _fits_a_line(value) for _, value in wishes):
+        wishes = (("dir", ""), ("out", wished_path(download.dir, download.out)))
     lines = ["\t".join((download.url, *download.mirrors))]
-    lines += [f"  {key}={value}" for key, value in (("dir", download.dir), ("out", download.out)) if value]
+    lines += [f"  {key}={value}" for key, value in wishes if value]
     lines += [f"  checksum={item.algorithm}={item.digest}" for item in download.checksums]
-    lines += [f"  header={name}: {value}" for name, value in download.headers]
+    lines += [f"  header={name}: {value}" for name, value in download.headers if _fits_a_line(name + value)]
     return "\n".join(lines) + "\n"
+
+
+def _fits_a_line(text: str) -> bool:
+    return text == text.strip() and not any(char in "\r\n\0" or "\ud800" <= char <= "\udfff" for char in text)
 
 
 def describe(download: Download) -> str:

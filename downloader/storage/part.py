@@ -107,6 +107,8 @@ class PartFile:
         elif offset:
             os.unlink(self._part, dir_fd=self._parent)
             raise OSError(errno.ESTALE, "the part file has gone")
+        else:
+            self._drop_sidecar()  # one that was left behind must not vouch for these bytes
 
     def _is_ours(self) -> bool:
         """Whether what is open still stands under the part file's name, and under no other: not renamed, not replaced."""
@@ -122,9 +124,7 @@ class PartFile:
         if not stat.S_ISREG(found.st_mode):
             raise OSError(errno.ELOOP, "the part file is no plain file")
         if offset == 0:
-            with suppress(FileNotFoundError):
-                os.unlink(self._meta, dir_fd=self._parent)
-            self._has_sidecar = False
+            self._drop_sidecar()
             os.ftruncate(self.descriptor, 0)
         elif found.st_size != offset:
             raise OSError(errno.ESTALE, "the part file was changed by someone else")
@@ -157,16 +157,12 @@ class PartFile:
 
     def vouch(self, told: Held) -> None:
         """Write the sidecar, once, if there is a validator at all: ``told`` is what the server said of the whole."""
-        if self._has_sidecar:
-            return
-        if not told.validator.if_range:  # then let no older one vouch for these bytes
-            with suppress(FileNotFoundError):
-                os.unlink(self._meta, dir_fd=self._parent)
+        if self._has_sidecar or not told.validator.if_range:
             return
         digests = tuple((item.algorithm, item.digest) for item in told.digests)
         etag, last_modified = told.validator
         data = msgspec.json.encode(_Sidecar(self._source, etag, last_modified, told.total, digests))
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         descriptor = os.open(self._meta, flags, 0o666, dir_fd=self._parent)
         try:
             os.write(descriptor, data)
@@ -188,8 +184,7 @@ class PartFile:
         if (
             self._has_sidecar
         ):  # before the rename: a part file without one is begun again, one left over would vouch for another
-            with suppress(FileNotFoundError):
-                os.unlink(self._meta, dir_fd=self._parent)
+            self._drop_sidecar()
         name = self._name
         if number_if_taken:
             name = self._link_free_name()
@@ -202,9 +197,11 @@ class PartFile:
 
     def _taken(self) -> bool:
         try:
-            os.stat(self._name, dir_fd=self._parent)
+            found = os.stat(self._name, dir_fd=self._parent)
         except FileNotFoundError:
             return False
+        if stat.S_ISDIR(found.st_mode):
+            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
         return True
 
     def _link_free_name(self) -> str:
@@ -240,10 +237,13 @@ class PartFile:
             self.close()
 
     def _remove(self) -> None:
-        if self._has_sidecar:
-            with suppress(FileNotFoundError):
-                os.unlink(self._meta, dir_fd=self._parent)
+        self._drop_sidecar()
         os.unlink(self._part, dir_fd=self._parent)
+
+    def _drop_sidecar(self) -> None:
+        with suppress(FileNotFoundError):
+            os.unlink(self._meta, dir_fd=self._parent)
+        self._has_sidecar = False
 
     def close(self) -> None:
         """Let go of the file as it is. Safe to call twice."""

@@ -31,5 +31,5 @@ def peak(server: TestServer, folder: Path, strategy: str, lines: int) -> int:
 @pytest.mark.parametrize("name", ["threads", "processes", "async"])
 def test_memory_is_flat(server: TestServer, tmp_path: Path, name: str) -> None:
     few, many = peak(server, tmp_path / "few", name, 1000), peak(server, tmp_path / "many", name, LINES)
-    print(f"{name}: {few / 1e6:.1f} MB for 1,000 lines, {many / 1e6:.1f} MB for {LINES:,}")
+    print(f"{name}: {few / 1e6:.1f} MB for 1,000 lines, {many / 1e6:.1f} MB for {LINES:,}")  # noqa: T201 - seen with -s
     assert many - few < 30_000_000

@@ -616,7 +616,6 @@ def test_a_file_that_appears_meanwhile_is_treated_like_one_that_was_there(tmp_pa
         assert bench.names == {"file.bin"}
 
 
-@pytest.mark.xfail(strict=True, reason="exchange takes a folder that appeared under the name for a file that exists")
 def test_a_folder_that_appears_meanwhile_is_an_error_and_no_file_that_exists(bench: Bench) -> None:
     (bench.root / "file.bin").mkdir()
     assert isinstance(bench.run(Server()).error, StorageError)

@@ -180,7 +180,6 @@ def test_a_sidecar_left_alone_does_not_vouch_for_the_bytes_of_a_later_run(folder
     assert PartFile(folder, "file", URL).held() == NOTHING_HELD
 
 
-@pytest.mark.xfail(strict=True, reason="commit() leaves a sidecar that was there before without its part file")
 def test_a_sidecar_left_alone_is_gone_once_the_file_is_complete(folder: Folder, root: Path) -> None:
     leave(folder, "file", b"old version")
     (root / "file.part").unlink()
@@ -402,7 +401,6 @@ def test_a_sidecar_that_is_a_symbolic_link_is_neither_read_nor_written_through(f
     assert untouched(root)
 
 
-@pytest.mark.xfail(strict=True, reason="vouch() opens the sidecar with O_TRUNC, hard links included")
 def test_a_sidecar_that_is_a_hard_link_is_not_written_through(folder: Folder, root: Path) -> None:
     os.link(root.parent / "outside" / "precious", root / "file.part.meta")
     leave(folder, "file", b"12345")
@@ -537,9 +535,6 @@ def test_a_folder_in_the_way_of_the_final_name_leaves_the_part_to_be_kept(folder
     assert PartFile(folder, "file", URL).held() == Held(5, VALIDATOR, 5)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="commit() removes the sidecar first, and keep() does not write it again when the rename fails"
-)
 @pytest.mark.parametrize("number", [True, False])
 def test_a_name_that_cannot_be_given_leaves_a_part_that_can_be_resumed(folder: Folder, root: Path, number: bool) -> None:
     (root / "file").mkdir()

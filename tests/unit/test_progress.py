@@ -182,7 +182,6 @@ def test_a_message_is_a_line_of_its_own() -> None:
     assert json.loads(structured.getvalue()) == {"event": "message", "text": "hello"}
 
 
-@pytest.mark.xfail(strict=True, reason="JsonProgress.say takes whatever begins with a brace for JSON")
 def test_a_message_that_begins_with_a_brace_is_still_a_message() -> None:
     stream = io.StringIO()
     JsonProgress(stream).say("{name}.txt exists")

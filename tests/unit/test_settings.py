@@ -177,7 +177,6 @@ def test_a_wrong_value_under_a_good_one_is_no_error() -> None:
     assert load({"retries": 1}, {"DL_RETRIES": "many"}, None).settings.retries == 1
 
 
-@pytest.mark.xfail(strict=True, reason="convert() takes every origin that begins with 'environment' for the environment")
 def test_a_file_whose_name_begins_like_the_environment_is_still_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     written(tmp_path, "retries = '5'", "environment.toml")
