@@ -15,7 +15,7 @@ REFERENCE = "serial"
 def show(comparisons: Sequence[Comparison], console: Console) -> None:
     """Print a table for each comparison, and what went wrong in it."""
     for comparison in comparisons:
-        console.print(_table(comparison))
+        console.print(_table(comparison), end="\n\n")
         for row in comparison.rows:
             for error in dict.fromkeys(text for run in row.runs for text in run.errors):
                 console.print(f"  {row.strategy}: {printable(error)}", markup=False, style="red")
@@ -27,11 +27,12 @@ def _table(comparison: Comparison) -> Table:
         title=f"[bold]{comparison.name}[/]: {comparison.isolates}",
         caption=f"{comparison.files} files; total elapsed time: median of {runs} runs and their range",
         box=box.SIMPLE_HEAD,
+        show_edge=False,
         title_justify="left",
         caption_justify="left",
-        padding=(0, 1, 0, 0),
+        padding=0,  # the box leaves a space between columns: all of it fits 80
     )
-    for name in ("strategy", "jobs", "elapsed", "min-max", "speed-up", "files/s", "MB/s", "CPU s", "memory", "failed"):
+    for name in ("strategy", "jobs", "elapsed", "min-max", "speed-up", "files/s", "MB/s", "CPU s", "peak MB", "failed"):
         table.add_column(name, justify="left" if name == "strategy" else "right", no_wrap=True)
     reference = next((row.elapsed for row in comparison.rows if row.strategy == REFERENCE), None)
     best = min((row.elapsed for row in comparison.rows if not row.failures), default=0.0)
@@ -46,10 +47,10 @@ def _cells(row: Row, reference: float | None) -> list[str]:
         str(row.jobs),
         f"{row.elapsed:.2f} s",
         f"{row.fastest:.2f}-{row.slowest:.2f}",
-        "" if reference is None else f"{reference / row.elapsed:.1f} x",
+        "" if reference is None else f"{reference / row.elapsed:.1f}x",
         f"{row.files_per_second:.0f}",
         f"{row.bytes_per_second / 1e6:.1f}",
         f"{row.cpu:.2f}",
-        f"{row.peak / 1e6:.0f} MB",
+        f"{row.peak / 1e6:.0f}",
         str(row.failures),
     ]

@@ -42,7 +42,7 @@ def batch_size(seconds_each: float, waiting: int, lanes: int, target: float = 0.
     So many that a batch takes about ``target`` seconds, but never more than this worker's share of what waits, so
     that at the end of the list no worker sits idle beside a long batch.
     """
-    by_time = most if seconds_each <= 0 else int(target / seconds_each)
+    by_time = most if seconds_each * most <= target else int(target / seconds_each)
     share = -(-waiting // max(lanes, 1))
     return max(1, min(by_time, share, most))
 

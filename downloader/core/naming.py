@@ -25,7 +25,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}")
 _UNSAFE_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
 _EXTENSION = re.compile(r"(?:\.tar)?\.[^. ]+\Z")
-_SAFE_URL = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-5]?[0-9]{1,4})?/[!$-;=?-Z_a-z~%&'()*+,]*")
+CLEAN_URL = re.compile(r"https?://[A-Za-z0-9.-]+(?::(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}))?/[!$-;=?-Z_a-z~%&'()*+,]*")
 _SECRET_KEYS = frozenset(
     """access_token api_key apikey auth awsaccesskeyid client_secret id_token key-pair-id passwd password private_token
     refresh_token secret sig signature token x-amz-credential x-amz-security-token x-amz-signature x-goog-credential
@@ -35,7 +35,7 @@ _SECRET_KEYS = frozenset(
 
 def clean_url(text: str) -> str:
     """One absolute http(s) URL, with what is not ASCII encoded and the fragment cut off. Raises UsageError."""
-    if _SAFE_URL.fullmatch(text):
+    if CLEAN_URL.fullmatch(text):
         return text
     try:
         parts = urlsplit(text.strip())
@@ -46,7 +46,7 @@ def clean_url(text: str) -> str:
     if parts.scheme not in ("http", "https"):
         what = f"cannot fetch {parts.scheme}: URLs" if parts.scheme and "://" in text else "not a URL"
         raise UsageError(what, _hidden(text), "give an http:// or https:// URL")
-    if not host or any(ord(c) <= 32 or c in '<>"\\^`{|}\x7f' for c in parts.netloc):
+    if not host or port == 0 or "%" in host or any(ord(c) <= 32 or c in '<>"\\^`{|}\x7f' for c in parts.netloc):
         raise UsageError("not a URL: no host in it", _hidden(text))
     try:
         ascii_host = host if host.isascii() else host.encode("idna").decode("ascii")

@@ -254,7 +254,7 @@ class Scheduler:
 
     def _failed(self, entry: Entry, outcome: Outcome, now: float, chance: float) -> None:
         error = outcome.error or WorkerError("the worker process died", public_url(entry.url))
-        if outcome.end is End.LOST:
+        if isinstance(error, WorkerError):
             entry.repeated = True
             entry.losses += 1
         entry.fresh = False
@@ -271,7 +271,7 @@ class Scheduler:
             self._again(entry, now, wait)
         elif len(entry.urls) > 1 and another_server_may_help(error):
             entry.urls.remove(entry.url)  # this mirror is of no use; the others get their tries
-            entry.tries = min(entry.tries, self._retry.retries)
+            entry.tries = 0
             self._again(entry)
         else:
             self._end(entry, Status.FAILED, outcome, error=error)

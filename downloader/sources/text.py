@@ -12,12 +12,11 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from downloader.core.model import Checksum, Download
-from downloader.core.naming import clean_url, public_url, wished_path
+from downloader.core.naming import CLEAN_URL, clean_url, public_url, wished_path
 from downloader.errors import DownloadError, UsageError
 from downloader.settings import parse_header
 
 MAX_LINE = 64 * 1024
-_PLAIN_URL = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-5]?[0-9]{1,4})?/[!$-;=?-Z_a-z~%&]*")
 _OPTION = re.compile(r"[a-z][a-z0-9-]*=")
 _HEX = re.compile(r"[0-9a-f]+")
 _SUMS_LINE = re.compile(r"\\?([0-9A-Fa-f]{32,128}) [ *](.+)")
@@ -74,7 +73,7 @@ def parse(lines: Iterator[str], name: str, bad: Bad) -> Iterator[Download]:
         if not option and pending is not None and pending.good:
             yield pending.download()
         try:
-            if _PLAIN_URL.fullmatch(line):  # nearly every line of nearly every list
+            if CLEAN_URL.fullmatch(line):  # nearly every line of nearly every list
                 pending = _Pending((line,), where)
                 continue
             if "\0" in text or any("\udc80" <= char <= "\udcff" for char in text):

@@ -156,9 +156,7 @@ def _body(transfer: Transfer, file: _File, lane: Lane, clock: Callable[[], float
             lane.heard = file.flushed = clock()
     lane.heard = 0.0
     transfer.on_end()
-    if part.buffered >= LARGE:
-        yield from _flush(transfer, file)
-    elif part.buffered:
+    if part.buffered:
         block = part.take()
         if file.verifier is not None:
             file.verifier.update(block)

@@ -29,7 +29,7 @@ from downloader.errors import (
     StorageError,
 )
 from downloader.progress.counters import PlainLane
-from downloader.storage.part import Folder
+from downloader.storage.folder import Folder
 from downloader.strategies.base import Job
 from downloader.strategies.exchange import DROP, FLUSH_AFTER, LARGE, READ, Command, Work, Write, exchange
 from downloader.transports.base import ClientOptions

@@ -224,7 +224,7 @@ def test_the_three_forms_of_a_date_are_the_same_moment(value: str) -> None:
     [
         CHANGED,
         RFC_850,
-        pytest.param(ASCTIME),
+        ASCTIME,
     ],
 )
 @pytest.mark.usefixtures("far_from_greenwich")
@@ -245,8 +245,8 @@ def test_dates_are_greenwich_time_wherever_we_are(value: str) -> None:
         "Sun, 00 Nov 1994 08:49:37 GMT",
         "Sun, 06 Nov 0000 08:49:37 GMT",
         "1994-11-06T08:49:37Z",
-        pytest.param("Sun, 06 Nov 1994 99:99:99 GMT"),
-        pytest.param("Sun, 06 Nov 1994 08:60:37 GMT"),
+        "Sun, 06 Nov 1994 99:99:99 GMT",
+        "Sun, 06 Nov 1994 08:60:37 GMT",
         "\x00",
         "Sun, 06 Nov 99999999999 08:49:37 GMT",
     ],
@@ -409,7 +409,7 @@ def test_any_digest_fields_are_well_formed_or_passed_over(one: str, two: str, th
         ("", ""),
         ("attachment; name=x", ""),
         ("attachment; myfilename=x", ""),
-        pytest.param(
+        (
             'attachment; filename="unfinished.txt',
             "unfinished.txt",
         ),

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from downloader.core.credentials import Cookie, Credentials
 from downloader.core.headers import http_date
+from downloader.core.limits import SpeedGate
 from downloader.core.model import NOTHING_HELD, WHOLE, Attempt, Checksum, End, Headers, Held, Outcome, Segment, Validator
-from downloader.core.transfer import Head, Move, Request, SpeedGate, Transfer, TransferPolicy
+from downloader.core.transfer import Head, Move, Request, Transfer, TransferPolicy
 from downloader.errors import (
     AuthError,
     DownloadError,
@@ -507,9 +508,9 @@ def test_netrc_entries_and_cookies_of_one_host_do_not_go_to_another(location: st
 @pytest.mark.parametrize(
     ("netrc", "location"),
     [
-        pytest.param(("", "me", "pw"), "https://evil.example/b"),
-        pytest.param(("example.org", "me", "pw"), "https://example.org:8443/b"),
-        pytest.param(("example.org", "me", "pw"), "http://example.org/b"),
+        (("", "me", "pw"), "https://evil.example/b"),
+        (("example.org", "me", "pw"), "https://example.org:8443/b"),
+        (("example.org", "me", "pw"), "http://example.org/b"),
     ],
 )
 def test_a_netrc_password_does_not_follow_to_another_scheme_host_or_port(netrc: tuple[str, str, str], location: str) -> None:
@@ -660,7 +661,7 @@ def test_a_body_longer_than_announced_is_an_error(held: Held, head: Head, pieces
         (NOTHING_HELD, answer(200), [11]),
         (NO_TOTAL, answer(206, ("Content-Range", "bytes 5-8/9")), None),
         (Held(5, Validator('"e"'), 9), answer(206, ("Content-Range", "bytes 5-8/*")), None),
-        pytest.param(
+        (
             ALL_OF_IT,
             answer(416, ("Content-Range", "bytes */5")),
             None,
