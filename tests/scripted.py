@@ -156,3 +156,45 @@ class ScriptedServer:
         self._listener.close()
         for thread in self._threads:
             thread.join(5)
+
+
+class SocksServer:
+    """SOCKS 5 (RFC 1928) without authentication, CONNECT only, that sends every connection to one port of loopback."""
+
+    def __init__(self, port: int) -> None:
+        self._target = port
+        self.wanted: list[str] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                sock, _ = self._listener.accept()
+                threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
+
+    def _serve(self, sock: socket.socket) -> None:
+        with sock, sock.makefile("rb") as stream, contextlib.suppress(OSError):
+            stream.read(stream.read(2)[1])
+            sock.sendall(b"\x05\x00")
+            kind = stream.read(4)[3]
+            host = stream.read(stream.read(1)[0]).decode() if kind == 3 else socket.inet_ntoa(stream.read(4))
+            self.wanted.append(f"{host}:{int.from_bytes(stream.read(2), 'big')}")
+            sock.sendall(b"\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x00")
+            with socket.create_connection(("127.0.0.1", self._target)) as other:
+                back = threading.Thread(target=self._copy, args=(other, sock), daemon=True)
+                back.start()
+                self._copy(sock, other)
+                back.join(5)
+
+    @staticmethod
+    def _copy(source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        """Take no more."""
+        self._listener.close()

@@ -12,7 +12,7 @@ from downloader import Checksum, Download, IntegrityError, NetworkError, PolicyE
 from downloader.testserver import content
 from downloader.testserver.launch import TestServer
 from tests.conftest import Fetch
-from tests.scripted import ScriptedServer, reply
+from tests.scripted import ScriptedServer, SocksServer, reply
 
 Make = Callable[..., ScriptedServer]
 
@@ -246,3 +246,13 @@ def test_proxy_that_is_not_there_is_a_network_error(fetch: Fetch) -> None:
     report = fetch(["http://far-away.invalid/a"], proxy="http://user:pw@127.0.0.1:9", retries=0)
     assert isinstance(report.failed[0].error, NetworkError)
     assert "pw" not in str(report.failed[0].error)
+
+
+def test_socks_proxy_is_used(fetch: Fetch, scripted: Make) -> None:
+    server = scripted(reply("200 OK", b"by way of SOCKS"))
+    proxy = SocksServer(server.port)
+    report = fetch(["http://127.0.0.1:81/a"], proxy=f"socks5://127.0.0.1:{proxy.port}", retries=0)
+    proxy.close()
+    assert report.failed == []
+    assert (fetch.folder / "a").read_bytes() == b"by way of SOCKS"
+    assert proxy.wanted == ["127.0.0.1:81"]
