@@ -87,6 +87,9 @@ def _version(context: click.Context, parameter: click.Parameter, value: bool) ->
 
 @click.pass_context
 def _fetch(context: click.Context, lists: tuple[str, ...], config: str | None, dry_run: bool) -> int:
+    # A run that is ended at once leaves semaphores, which multiprocessing's tracker removes, and needs no word about.
+    quiet = "ignore:resource_tracker:UserWarning"
+    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, (os.environ.get("PYTHONWARNINGS"), quiet)))
     if not lists:
         raise click.UsageError("give a LIST: a file, - for standard input, or a URL", context)
     from downloader.cli.fetch import Request, fetch

@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from downloader.errors import DownloadError
 from downloader.testserver.launch import TestServer
 
 SAMPLE_EVERY = 0.05
+PREFIX = "dl-compare-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ def work_for(scenario: Scenario, server: TestServer) -> Work:
 def compare(work: Work, rows: Sequence[Row], repeat: int, where: str | None, tick: Callable[[], None]) -> Comparison:
     """Run the work under each row's strategy, ``repeat`` times, interleaved. ``tick`` is called after each run."""
     agreed: dict[str, str] = dict(work.sums or {})
-    with tempfile.TemporaryDirectory(prefix="dl-compare-", dir=where) as folder:
+    with _scratch(where) as folder:
         listing = Path(folder, "urls.txt")
         listing.write_text(work.listing, encoding="utf-8")
         listing.chmod(0o600)
@@ -141,9 +142,20 @@ def compare(work: Work, rows: Sequence[Row], repeat: int, where: str | None, tic
 
 def warm_up(strategies: Sequence[str], url: str, where: str | None) -> None:
     """One file under each strategy, not counted, so that the first that is counted does not pay for cold caches."""
-    with tempfile.TemporaryDirectory(prefix="dl-compare-", dir=where) as folder:
+    with _scratch(where) as folder:
         for name in strategies:
             run_measured(_command(url, name, 1, Path(folder, name), Path(folder, "report")))
+
+
+@contextlib.contextmanager
+def _scratch(where: str | None) -> Iterator[str]:
+    """A new folder, removed afterwards; those of comparisons that were killed are removed now."""
+    for left in Path(where or tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
+        owner = left.name.removeprefix(PREFIX).partition("-")[0]
+        if owner.isdigit() and not Path(f"/proc/{owner}").exists() and Path("/proc/self").exists():
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-", dir=where, ignore_cleanup_errors=True) as folder:
+        yield folder
 
 
 def _command(what: str, strategy: str, jobs: int, target: Path, report: Path) -> list[str]:
@@ -186,6 +198,8 @@ def run_measured(command: list[str]) -> tuple[float, float, int]:
         _, status, usage = os.wait4(process.pid, 0)
     except BaseException:
         process.kill()
+        process.wait()
+        _wait_for_group(process.pid)
         raise
     finally:
         sampler.stop()
@@ -196,6 +210,15 @@ def run_measured(command: list[str]) -> tuple[float, float, int]:
     if process.returncode < 0:
         raise DownloadError(f"a measured run was ended by signal {-process.returncode}")
     return elapsed, usage.ru_utime + usage.ru_stime, max(sampler.peak, usage.ru_maxrss * 1024)
+
+
+def _wait_for_group(group: int, seconds: float = 5.0) -> None:
+    """Wait for the last of a killed run's processes: workers that notice it, and who removes their semaphores."""
+    deadline = time.monotonic() + seconds
+    with contextlib.suppress(ProcessLookupError):
+        while time.monotonic() < deadline:
+            os.killpg(group, 0)
+            time.sleep(0.01)
 
 
 class _Sampler(threading.Thread):

@@ -110,6 +110,7 @@ def test_two_signals_end_it_at_once(strategy: str, scripted: Make, tmp_path: Pat
     _, said = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "Traceback" not in said
+    assert "leaked" not in said
     ended_alone(process)
 
 
