@@ -5,7 +5,7 @@ from typing import IO, Any
 from tqdm import tqdm
 
 from downloader.core.naming import printable
-from downloader.progress.counters import Counters, Moving, Speed
+from downloader.progress.counters import Counters, Moving, Speed, seconds_left, time_left
 from downloader.progress.lines import Display
 
 MOST = 6
@@ -24,7 +24,8 @@ class Bars(Display):
     def __init__(self, stream: IO[str], total: int | None) -> None:
         self._stream = stream
         self._speed = Speed()
-        shape = "{l_bar}{bar}| {n_fmt}/{total_fmt} files [{elapsed}<{remaining}{postfix}]"
+        self._files = Speed()
+        shape = "{l_bar}{bar}| {n_fmt}/{total_fmt} files [{elapsed}{postfix}]"
         unknown = "{n_fmt} files [{elapsed}{postfix}]"
         self._all = self._bar(total=total, position=0, bar_format=shape if total else unknown, miniters=1)
         self._slots: list[tuple[int, Any] | None] = [None] * MOST
@@ -34,9 +35,11 @@ class Bars(Display):
 
     def update(self, counters: Counters, now: float) -> None:
         speed = self._speed.sample(counters.received, now)
+        left = seconds_left(counters, self._files.sample(counters.ended, now))
+        rest = "" if left is None else f", {time_left(left)} left"
         failed = f", {counters.failed} failed" if counters.failed else ""
         self._all.n = counters.ended
-        self._all.set_postfix_str(f"{counters.received / 1e6:.1f} MB, {speed / 1e6:.1f} MB/s{failed}", refresh=False)
+        self._all.set_postfix_str(f"{counters.received / 1e6:.1f} MB, {speed / 1e6:.1f} MB/s{rest}{failed}", refresh=False)
         self._all.refresh()
         self._show(counters.moving(now))
 

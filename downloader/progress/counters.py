@@ -97,3 +97,10 @@ def seconds_left(counters: Counters, files_a_second: float) -> float | None:
     if counters.total is None or files_a_second <= 0:
         return None
     return max(0, counters.total - counters.ended) / files_a_second
+
+
+def time_left(seconds: float) -> str:
+    """``1:05``, ``2:03:04``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -4,7 +4,7 @@ import json
 from typing import IO
 
 from downloader.core.naming import printable
-from downloader.progress.counters import Counters, Speed, seconds_left
+from downloader.progress.counters import Counters, Speed, seconds_left, time_left
 
 
 class Display:
@@ -63,7 +63,7 @@ class PlainLines(_Lines):
 
     def text(self, counters: Counters, speed: float, left: float | None, now: float) -> str:
         total = "" if counters.total is None else f" of {counters.total}"
-        rest = "" if left is None else f", {int(left) // 60}:{int(left) % 60:02} left"
+        rest = "" if left is None else f", {time_left(left)} left"
         failed = f", {counters.failed} failed" if counters.failed else ""
         return f"{counters.ended}{total} files, {counters.received / 1e6:.1f} MB, {speed / 1e6:.1f} MB/s{rest}{failed}"
 
