@@ -106,6 +106,6 @@ def strategies() -> int:
     from downloader.strategies.registry import listing
 
     for item in listing():
-        state = f"cannot run here: {item.problem}" if item.problem else f"{item.default_jobs} at once by default"
+        state = f"cannot run here: {item.problem}" if item.problem else f"runs here, {item.default_jobs} at once by default"
         click.echo(f"{item.name:<10} {item.about} ({state})\n{'':<10} {item.library}")
     return 0
