@@ -14,7 +14,7 @@ README = (ROOT / "README.md").read_text()
 
 def blocks() -> list[str]:
     """The README's shell blocks."""
-    return [text.strip() for text in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)]
+    return [text.strip() for text in re.findall(r"```(?:sh|bash|console|shell)\n(.*?)```", README, re.DOTALL)]
 
 
 def test_each_layer_imports_only_from_those_below_it() -> None:
