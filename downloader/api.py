@@ -6,6 +6,7 @@ on running its own event loop (a notebook's, say), and any number of runs can go
 
 import asyncio
 import logging
+import os
 import resource
 import threading
 import time
@@ -20,6 +21,7 @@ from downloader.core.model import Download, Report, Result
 from downloader.core.retry import RetryPolicy
 from downloader.core.scheduler import Scheduler
 from downloader.core.transfer import TransferPolicy
+from downloader.errors import UsageError
 from downloader.progress.counters import Counters
 from downloader.settings import Settings, convert, fields
 from downloader.sources import credentials
@@ -29,8 +31,9 @@ from downloader.strategies.base import Capabilities, Job, Run
 from downloader.strategies.registry import find
 from downloader.transports.base import ClientOptions, check_proxy, environment_proxies, tls_context
 
-Urls = str | Path | Iterable[str | Download]
+Urls = str | Path | Download | Iterable[str | Download]
 LOG = logging.getLogger("downloader")
+COMMAND_ONLY = frozenset({"report", "failed", "progress", "quiet", "verbose", "log_file"})
 _SPARE_FILES = 64
 
 
@@ -58,7 +61,7 @@ class Session:
         self.report.strategy = settings.strategy
         self.error: BaseException | None = None
         job = job_for(settings, self.jobs)
-        self._folder = Folder(settings.dir, make_folder)
+        self._folder = Folder(os.path.expanduser(settings.dir), make_folder)
         retry = RetryPolicy(settings.retries, settings.retry_wait, max_retry_after=settings.max_retry_after)
         self.run = Run(
             scheduler=Scheduler(
@@ -103,6 +106,7 @@ class Session:
         finally:
             self.report.elapsed = time.perf_counter() - started
             self.report.interrupted = not self.run.scheduler.complete
+            self.report.stopped_by_failure = self.run.scheduler.failed_fast
             self._folder.close()
             if isinstance(self._source, Feed):
                 self._source.close()
@@ -179,7 +183,7 @@ def job_for(settings: Settings, jobs: int) -> Job:
         tls_context(client)  # so that a file that cannot be used is told now
     agent = settings.user_agent or f"downloader/{__version__}"
     return Job(
-        root=str(Path(settings.dir).absolute()),
+        root=str(Path(settings.dir).expanduser().absolute()),
         policy=TransferPolicy(
             headers=(("User-Agent", agent), *settings.header_pairs),
             credentials=credentials.load(netrc, settings.cookies),
@@ -197,6 +201,8 @@ def job_for(settings: Settings, jobs: int) -> Job:
 
 def source_of(urls: Urls, skip_bad: bool = False) -> tuple[Iterator[Download | None], int | None]:
     """A Source for what a caller gave, and how many Downloads it holds (None: unknown until it ends). Raises UsageError."""
+    if isinstance(urls, Download):
+        urls = [urls]
     if isinstance(urls, str | Path):
         lists = Lists([urls], skip_bad)
         total = lists.check()
@@ -217,6 +223,8 @@ class Downloader:
     """
 
     def __init__(self, dir: str | Path = ".", **settings: Any) -> None:
+        for name in sorted(set(settings) & COMMAND_ONLY):
+            raise UsageError(f"{name} is a setting of the command alone", hint="the Results and the Report are yours to write")
         known = {item.name: item.key for item in fields()}
         self.settings = convert({known.get(name, name): value for name, value in {"dir": str(dir), **settings}.items()})
         self._sessions: set[Session] = set()

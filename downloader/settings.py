@@ -162,9 +162,9 @@ def convert(
     origins = origins or {}
     checked: dict[str, Any] = {}
     for key, value in values.items():
-        origin = origins.get(key.replace("-", "_"), "settings")
+        origin = origins.get(key.replace("-", "_"), "")
         if key not in known:
-            raise _unknown(f"setting {key!r} in {origin}", key, list(known))
+            raise _unknown(f"setting {key!r}" + (f" in {origin}" if origin else ""), key, list(known))
         item = known[key]
         text_layer = item.name in texts
         try:
@@ -172,9 +172,13 @@ def convert(
         except msgspec.ValidationError as error:
             what = str(error).partition(" - at ")[0].replace("`", "")
             flag = f"--{key}" if origin == "flag" else key
-            raise UsageError(f"{flag} ({origin}): {what}") from None
+            raise UsageError(f"{flag}{f' ({origin})' if origin else ''}: {what}", hint=_choices(item)) from None
         checked[item.name] = getattr(one, item.name)
     return Settings(**checked)
+
+
+def _choices(item: Field) -> str:
+    return f"one of {', '.join(item.choices)}" if item.choices else ""
 
 
 def _lenient(value: Any, item: Field) -> Any:

@@ -20,6 +20,7 @@ from downloader.errors import StorageError, UsageError
 from downloader.settings import Settings
 from downloader.sources.lists import Lists
 from downloader.sources.text import format_download
+from downloader.storage.folder import Folder
 from downloader.strategies.registry import BUILT_IN, find
 from downloader.testserver.launch import TestServer
 
@@ -48,8 +49,10 @@ def command(
     """
     if lists and chosen:
         raise UsageError("a LIST and --scenario cannot go together")
-    if where is not None and not Path(where).is_dir():
-        raise StorageError(f"no such folder: {where}")
+    if json_file not in (None, "-") and not Path(json_file or "").absolute().parent.is_dir():
+        raise StorageError(f"cannot write {json_file}: its folder is not there")
+    if where is not None:
+        Folder(where).close()  # made if missing
     where = where or _memory()
     strategies = tuple(names) or tuple(BUILT_IN)
     at_once = {name: jobs_for(Settings(strategy=name, jobs=jobs or 0), find(name).capabilities)[0] for name in strategies}
@@ -62,7 +65,7 @@ def command(
             with TestServer() as server:
                 runner.warm_up(strategies, server.file(0, 1024), where)
                 comparisons = _run([runner.work_for(item, server) for item in wanted], at_once, repeat, where)
-    _print(comparisons, json_file, where)
+    _print(comparisons, json_file, where, verified=not lists)
     return 1 if any(row.failures for comparison in comparisons for row in comparison.rows) else 0
 
 
@@ -103,13 +106,19 @@ def _run(works: list[runner.Work], at_once: dict[str, int], repeat: int, where: 
     return comparisons
 
 
-def _print(comparisons: list[runner.Comparison], json_file: str | None, where: str | None) -> None:
+def _print(comparisons: list[runner.Comparison], json_file: str | None, where: str | None, verified: bool) -> None:
     from rich.console import Console
 
     if json_file != "-":
         console = Console()
         table.show(comparisons, console if console.is_terminal else Console(width=100))
-        console.print(f"files in {where or tempfile.gettempdir()}, verified byte for byte; CPU of the command and its workers")
+        against = "against the server's digests" if verified else "against each other"
+        console.print(
+            f"elapsed: the whole command, from its start to its exit; CPU: with its workers. Files in "
+            f"{where or tempfile.gettempdir()}, compared byte for byte {against}"
+        )
+        if any(row.failures for comparison in comparisons for row in comparison.rows):
+            console.print("Files failed: elapsed times hold pauses and tries that are no strategy's cost.", style="red")
     if json_file is None:
         return
     machine = {

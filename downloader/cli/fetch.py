@@ -1,5 +1,6 @@
 """The default command: fetch lists, show how it goes, say what came of it."""
 
+import itertools
 import logging
 import os
 import sys
@@ -10,12 +11,12 @@ from dataclasses import dataclass
 from downloader.api import Session
 from downloader.cli.signals import Signals
 from downloader.core.model import End, Outcome, Report, Result, Status
-from downloader.core.naming import printable, public_url
+from downloader.core.naming import numbered, printable, public_url
 from downloader.errors import UsageError
 from downloader.progress.lines import Display, JsonProgress, PlainLines
 from downloader.report import FailedList, JsonLines, summary
 from downloader.settings import Settings
-from downloader.sources.lists import Lists
+from downloader.sources.lists import STDIN, Lists, is_url
 from downloader.storage.part import PartFile
 
 LOG = logging.getLogger("downloader")
@@ -33,6 +34,7 @@ class Request:
 def fetch(request: Request) -> int:
     """Do it. The exit code. Raises DownloadError for what is wrong before anything starts."""
     settings = request.settings
+    _keep_apart(request)
     lists = Lists(list(request.lists), settings.skip_bad_lines)
     total = _checked(lists, settings)
     if total == 0:
@@ -70,7 +72,12 @@ def fetch(request: Request) -> int:
             for sink in sinks:
                 sink.flush()
 
-        with Signals(stop, flush) as signals:
+        def abort() -> None:
+            flush()
+            display.close()
+            print("dl: ended at once: run the same command again to go on from here", file=sys.stderr)  # noqa: T201
+
+        with Signals(stop, abort) as signals:
             session.start()
             while not session.wait(display.period):
                 display.update(session.counters, time.monotonic())
@@ -79,12 +86,25 @@ def fetch(request: Request) -> int:
         return _conclude(session, settings, lists, signals.exit_code)
 
 
+def _keep_apart(request: Request) -> None:
+    """Raises UsageError where what is to be written would destroy what is to be read, or two outputs would be one file."""
+    settings = request.settings
+    files = [("the list", name) for name in request.lists if name != STDIN and not is_url(name)]
+    files += [("--checksums", settings.checksums), ("--netrc-file", settings.netrc_file), ("--cookies", settings.cookies)]
+    seen = {os.path.realpath(name): what for what, name in files if name}
+    for what, name in (("--report", settings.report), ("--failed", settings.failed), ("--log-file", settings.log_file)):
+        if name and name != STDIN:
+            other = seen.setdefault(os.path.realpath(name), what)
+            if other != what:
+                raise UsageError(f"{other} and {what} are the same file: {name}", hint="give another name")
+
+
 def _conclude(session: Session, settings: Settings, lists: Lists, interrupted: int | None) -> int:
     report = session.report
     if settings.progress == "json":
         _print_json_summary(report)
     elif not settings.quiet and (report.interrupted or report.done + report.skipped + report.failures):
-        print(summary(report), file=sys.stderr)  # noqa: T201
+        print(summary(report, total=session.counters.total), file=sys.stderr)  # noqa: T201
     elif settings.quiet and report.failures:
         for result in report.failed:
             print(f"dl: {printable(str(result.error))}", file=sys.stderr)  # noqa: T201
@@ -196,7 +216,12 @@ def _dry_run(session: Session) -> int:
         for attempt in batch:
             held = PartFile(run.folder, attempt.path, attempt.source).held()
             verb = f"resume at {held.size}" if held.size else "ask, then fetch" if attempt.probe else "fetch"
-            _print_fate(verb, public_url(attempt.url), attempt.path)
+            path = attempt.path
+            for number in itertools.count(1) if run.job.on_exists == "rename" else ():
+                if run.folder.look(path) is None:
+                    break
+                path = numbered(attempt.path, number)
+            _print_fate(verb, public_url(attempt.url), path)
             run.settle((Outcome(attempt.key, End.NOT_MODIFIED),))
         if not batch:
             time.sleep(run.wait())

@@ -24,6 +24,7 @@ def main(arguments: list[str] | None = None) -> None:
         code = _run(words)
         sys.stdout.flush()
     except KeyboardInterrupt:
+        click.echo("dl: interrupted", err=True)
         code = 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # so that the interpreter's own flush does not complain
@@ -100,7 +101,7 @@ def _fetch(context: click.Context, lists: tuple[str, ...], config: str | None, d
     return fetch(Request(lists, layers.settings, dry_run))
 
 
-@click.command("strategies")
+@click.command("strategies", context_settings={"help_option_names": ["-h", "--help"]})
 def strategies() -> int:
     """List the strategies: what each is, its library, and whether it can run here."""
     from downloader.strategies.registry import listing

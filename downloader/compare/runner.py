@@ -166,10 +166,12 @@ def _command(what: str, strategy: str, jobs: int, target: Path, report: Path) ->
 
 def _measure(listing: Path, row: Row, target: Path, agreed: dict[str, str], learn: bool) -> Measure:
     report = listing.with_name("report.jsonl")
-    elapsed, cpu, peak = run_measured(_command(str(listing), row.strategy, row.jobs, target, report))
+    elapsed, cpu, peak = run_measured(_command(str(listing), row.strategy, row.jobs, target, report), quiet=True)
     results = [msgspec.json.decode(line) for line in report.read_bytes().splitlines()] if report.exists() else []
     report.unlink(missing_ok=True)
     errors = [str(item["error"]["message"]) for item in results if item["error"] is not None]
+    if not results:
+        errors.append("the run ended before it began: `dl` with this list and strategy says why")
     done = [item["path"] for item in results if item["status"] == "done"]
     found = {path: _sha256(target / path) for path in done}
     if learn:
@@ -187,11 +189,12 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def run_measured(command: list[str]) -> tuple[float, float, int]:
+def run_measured(command: list[str], quiet: bool = False) -> tuple[float, float, int]:
     """Elapsed seconds, CPU seconds and peak memory in bytes of one process and its children."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("DL_")}
+    errors = subprocess.DEVNULL if quiet else None  # they are in the report
     started = time.perf_counter()
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, start_new_session=True)  # noqa: S603 - ourselves
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=errors, env=environment, start_new_session=True)  # noqa: S603
     sampler = _Sampler(process.pid)
     sampler.start()
     try:

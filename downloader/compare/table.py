@@ -25,7 +25,7 @@ def _table(comparison: Comparison) -> Table:
     runs = len(comparison.rows[0].runs) if comparison.rows else 0
     table = Table(
         title=f"[bold]{comparison.name}[/]: {comparison.isolates}",
-        caption=f"{comparison.files} files; total elapsed time: median of {runs} runs and their range",
+        caption=f"{_count(comparison.files, 'file')}; total elapsed time: median of {_count(runs, 'run')} and their range",
         box=box.SIMPLE_HEAD,
         show_edge=False,
         title_justify="left",
@@ -39,6 +39,10 @@ def _table(comparison: Comparison) -> Table:
     for row in comparison.rows:
         table.add_row(*_cells(row, reference), style="bold green" if row.elapsed == best else None)
     return table
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _cells(row: Row, reference: float | None) -> list[str]:

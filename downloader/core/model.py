@@ -7,7 +7,7 @@ Times are in seconds, sizes in bytes, paths relative to the folder of the run wi
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import NamedTuple
 
 from downloader.errors import DownloadError, exit_code
@@ -93,6 +93,7 @@ class Attempt:
     ``fresh``: start at zero, whatever is held. ``probe``: learn the server's name for the file, take no body.
     ``modified_since``: the time of the file that exists, for a conditional request.
     ``repeated``: an earlier worker was lost with this Download in hand, perhaps after it had finished.
+    ``check``: the file is there, and is to be fetched only if its checksum is wrong.
     """
 
     key: int
@@ -108,6 +109,7 @@ class Attempt:
     probe: bool = False
     modified_since: float | None = None
     repeated: bool = False
+    check: bool = False
 
 
 class End(Enum):
@@ -139,10 +141,11 @@ class Outcome:
     etag: str = ""
     path: str = ""
     name: str = ""
+    verified: bool = False
     error: DownloadError | None = None
 
 
-class Status(Enum):
+class Status(StrEnum):
     """How a Download ended."""
 
     DONE = "done"
@@ -155,7 +158,8 @@ class Result:
     """How one Download ended: exactly one for each.
 
     ``bytes`` is the size of the file, ``received`` what came over the network for it in this run, ``elapsed`` the
-    seconds its Attempts took (waiting not counted). URLs are free of credentials, except in ``download``.
+    seconds its Attempts took (waiting not counted), ``verified`` whether a checksum was known, and held. URLs are free
+    of credentials, except in ``download``.
     """
 
     url: str
@@ -169,6 +173,7 @@ class Result:
     final_url: str = ""
     etag: str = ""
     reason: str = ""
+    verified: bool = False
     error: DownloadError | None = None
     download: Download | None = field(default=None, repr=False)
 
@@ -189,9 +194,11 @@ class Report:
     bytes: int = 0
     received: int = 0
     elapsed: float = 0.0
+    verified: int = 0
     interrupted: bool = False
-    results: list[Result] = field(default_factory=list)
-    failed: list[Result] = field(default_factory=list)
+    stopped_by_failure: bool = False
+    results: list[Result] = field(default_factory=list, repr=False)
+    failed: list[Result] = field(default_factory=list, repr=False)
     reasons: Counter[str] = field(default_factory=Counter)
     error_classes: set[type[DownloadError]] = field(default_factory=set)
 
@@ -212,6 +219,7 @@ class Report:
             if self.keep_failed is None or len(self.failed) < self.keep_failed:
                 self.failed.append(result)
         self.received += result.received
+        self.verified += result.verified
         if self.keep:
             self.results.append(result)
 

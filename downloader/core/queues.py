@@ -50,9 +50,10 @@ class Entry:
 
     def to_repeat(self) -> Download:
         """The Download as a later list should say it: with its path, where that list alone would not lead to it again."""
-        if self.download.out or not self.path or self.path == default_path(self.download):
-            return self.download
-        return replace(self.download, out=self.path, dir="")
+        download = replace(self.download, checksums=self.checksums)
+        if download.out or not self.path or self.path == default_path(download):
+            return download
+        return replace(download, out=self.path, dir="")
 
 
 def default_path(download: Download) -> str:

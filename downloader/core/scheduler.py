@@ -63,7 +63,7 @@ class Scheduler:
         self._exhausted = False
         self._ask_again: float | None = None
         self._cut_short = False
-        self.stopped = False
+        self.stopped = self.failed_fast = False
         self.read = 0
 
     @property
@@ -159,8 +159,7 @@ class Scheduler:
         """Read some more of the list; whether there was any."""
         if self._exhausted or self.stopped or (self._ask_again is not None and now < self._ask_again):
             return False
-        before = self.read
-        self._ask_again = None
+        before, self._ask_again = self.read, None
         for _ in range(32):  # at a time, so that the first Attempt need not wait for a full window
             if len(self._ready) >= self._window or len(self._waiting) >= 16 * self._window:
                 break
@@ -298,7 +297,8 @@ class Scheduler:
         reason: str = "",
         error: DownloadError | None = None,
     ) -> None:
-        if status is Status.FAILED and self._fail_fast:
+        if status is Status.FAILED and self._fail_fast and not self.stopped:
+            self.failed_fast = True
             self.stop()
         self._results.append(
             Result(
@@ -313,6 +313,7 @@ class Scheduler:
                 final_url=outcome.final_url if outcome is not None else "",
                 etag=outcome.etag if outcome is not None else "",
                 reason=reason,
+                verified=outcome is not None and outcome.verified,
                 error=error,
                 download=entry.to_repeat() if status is Status.FAILED else None,
             )

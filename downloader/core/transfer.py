@@ -315,5 +315,6 @@ class Transfer:
             etag=self.validator.etag,
             path=path or self.attempt.path,
             name=self.name,
+            verified=bool(self.digests) and end in (End.COMPLETE, End.EXISTS),
             error=error,
         )

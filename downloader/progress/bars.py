@@ -24,7 +24,7 @@ class Bars(Display):
     def __init__(self, stream: IO[str], total: int | None) -> None:
         self._stream = stream
         self._speed = Speed()
-        self._files = Speed()
+        self._started = 0.0
         shape = "{l_bar}{bar}| {n_fmt}/{total_fmt} files [{elapsed}{postfix}]"
         unknown = "{n_fmt} files [{elapsed}{postfix}]"
         self._all = self._bar(total=total, position=0, bar_format=shape if total else unknown, miniters=1)
@@ -35,7 +35,8 @@ class Bars(Display):
 
     def update(self, counters: Counters, now: float) -> None:
         speed = self._speed.sample(counters.received, now)
-        left = seconds_left(counters, self._files.sample(counters.ended, now))
+        self._started = self._started or now
+        left = seconds_left(counters, counters.ended / max(now - self._started, 1e-3))
         rest = "" if left is None else f", {time_left(left)} left"
         failed = f", {counters.failed} failed" if counters.failed else ""
         self._all.n = counters.ended

@@ -92,11 +92,16 @@ class Speed:
         return self.value
 
 
+ENOUGH = 10
+"""Files that must have ended before the time for the rest is guessed."""
+
+
 def seconds_left(counters: Counters, files_a_second: float) -> float | None:
-    """How long the rest of the list takes at this speed; None while that cannot be said."""
+    """How long the rest of the list takes at this speed; None while that cannot be said, as it cannot from a few files."""
     if counters.total is None or files_a_second <= 0:
         return None
-    return max(0, counters.total - counters.ended) / files_a_second
+    rest = max(0, counters.total - counters.ended)
+    return rest / files_a_second if counters.ended >= ENOUGH or not rest else None
 
 
 def time_left(seconds: float) -> str:

@@ -29,13 +29,13 @@ class _Lines(Display):
         self._stream: IO[str] | None = stream
         self._next: float | None = None
         self._bytes = Speed()
-        self._files = Speed()
+        self._started = 0.0
 
     def update(self, counters: Counters, now: float) -> None:
         speed = self._bytes.sample(counters.received, now)
-        left = seconds_left(counters, self._files.sample(counters.ended, now))
         if self._next is None:
-            self._next = now + self.every
+            self._next, self._started = now + self.every, now
+        left = seconds_left(counters, counters.ended / max(now - self._started, 1e-3))
         if now < self._next:
             return
         self._next = now + self.every

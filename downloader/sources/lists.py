@@ -42,6 +42,7 @@ class Lists:
         count: int | None = 0
         for item in self.items:
             if isinstance(item, Download) or is_url(item):
+                clean_url(item.url if isinstance(item, Download) else str(item))
                 count = None if count is None else count + 1
             elif _is_live(item):
                 count = None
@@ -99,7 +100,7 @@ def _is_live(item: str | Path) -> bool:
         return False
 
 
-def _open(item: str | Path) -> IO[str]:
+def _open(item: str | Path, what: str = "the list") -> IO[str]:
     if item == STDIN:
         return io.TextIOWrapper(io.BufferedReader(io.FileIO(sys.stdin.fileno(), closefd=False)), "utf-8", "surrogateescape")
     path = Path(item)
@@ -112,7 +113,7 @@ def _open(item: str | Path) -> IO[str]:
         elif path.is_dir():
             raise IsADirectoryError(21, "it is a folder")
     except OSError as error:
-        raise UsageError(f"cannot read the list {item}: {error.strerror}", hint=_near(path)) from None
+        raise UsageError(f"cannot read {what} {str(item)!r}: {error.strerror}", hint=_near(path)) from None
     return io.TextIOWrapper(stream, encoding, "surrogateescape")
 
 
@@ -122,7 +123,11 @@ def _near(path: Path) -> str:
     except OSError:
         names = []
     near = difflib.get_close_matches(path.name, names, n=1)
-    return f"did you mean {path.parent / near[0]}?" if near else "a LIST is a file, - or a URL"
+    return (
+        f"did you mean {path.parent / near[0]}?"
+        if near
+        else "a LIST is a file, - or a URL that begins with http:// or https://"
+    )
 
 
 class Feed:
@@ -199,7 +204,7 @@ def _cleaned(download: Download) -> Download:
 
 def read_sums(path: str) -> dict[str, Checksum]:
     """The checksums file at ``path``. Raises UsageError."""
-    with _open(path) as stream:
+    with _open(path, "the checksums") as stream:
         return text.parse_sums(text.lines_of(stream), path)
 
 

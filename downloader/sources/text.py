@@ -5,6 +5,7 @@ same file on the line, separated by TAB; below it, indented, ``out=``, ``dir=``,
 ``referer=``, ``user-agent=``. Other aria2 options say how to fetch, which we decide ourselves: they are passed over.
 """
 
+import difflib
 import hashlib
 import re
 from collections.abc import Callable, Iterator
@@ -17,7 +18,8 @@ from downloader.errors import DownloadError, UsageError
 from downloader.settings import parse_header
 
 MAX_LINE = 64 * 1024
-_OPTION = re.compile(r"[a-z][a-z0-9-]*=")
+_OPTION = re.compile(r"[a-z][a-z0-9-]*\s*=")
+OPTIONS = ("out", "dir", "checksum", "header", "referer", "user-agent")
 _HEX = re.compile(r"[0-9a-f]+")
 _SUMS_LINE = re.compile(r"\\?([0-9A-Fa-f]{32,128}) [ *](.+)")
 _BSD_LINE = re.compile(r"([A-Z0-9-]+) \((.+)\) = ([0-9A-Fa-f]{32,128})")
@@ -78,6 +80,8 @@ def parse(lines: Iterator[str], name: str, bad: Bad) -> Iterator[Download]:
                 continue
             if "\0" in text or any("\udc80" <= char <= "\udcff" for char in text):
                 raise UsageError("the line is not UTF-8 text, or too long")
+            if not option and "://" in text and any(" " in item.strip() for item in text.split("\t")):
+                raise UsageError("a blank in a URL", hint="write %20; mirrors are separated by TAB, a comment has its own line")
             if not option:
                 pending = _Pending(tuple(clean_url(item) for item in text.split("\t") if item.strip()), where)
             elif pending is None:
@@ -94,8 +98,9 @@ def parse(lines: Iterator[str], name: str, bad: Bad) -> Iterator[Download]:
 
 
 def _option(pending: _Pending, text: str) -> None:
-    key, _, value = text.partition("=")
-    value = value.strip()
+    key, _, value = (part.strip() for part in text.partition("="))
+    if key not in OPTIONS and (near := difflib.get_close_matches(key, OPTIONS, n=1, cutoff=0.75)):
+        raise UsageError(f"unknown option {key!r}", hint=f"did you mean {near[0]}?")
     if key in ("out", "dir"):
         pending.options[key] = value
         wished_path(pending.options.get("dir", ""), pending.options.get("out", ""))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from downloader.core.model import Checksum
 from downloader.errors import IntegrityError
+from downloader.storage.folder import Folder
 
 READ = 1 << 20
 
@@ -32,9 +33,17 @@ class Verifier:
             self.update(block)
             at += len(block)
 
+    def take_in(self, folder: Folder, path: str) -> None:
+        """Take in a whole file. Raises OSError."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder.descriptor)
+        try:
+            self.prime(descriptor, os.fstat(descriptor).st_size)
+        finally:
+            os.close(descriptor)
+
     def verify(self, url: str) -> None:
         """Raises IntegrityError where a digest differs. ``url`` is for the message."""
         for item in self._checksums:
             found = self._hashes[item.algorithm].hexdigest()
             if found != item.digest:
-                raise IntegrityError(f"the {item.algorithm} checksum is wrong: {found}, not {item.digest}", url)
+                raise IntegrityError(f"the {item.algorithm} checksum is wrong: got {found}, wanted {item.digest}", url)

@@ -18,6 +18,7 @@ _HINTS = {
     errno.EPERM: "check the permissions of the folder",
     errno.EROFS: "choose another --dir",
     errno.ENAMETOOLONG: "give a shorter name with out=",
+    errno.EEXIST: "a file stands where the folder should be",
     errno.EISDIR: "a folder stands where the file should go",
     errno.ENOTDIR: "a file stands where a folder should be",
     errno.ELOOP: "a symbolic link stands where a file of ours should be",

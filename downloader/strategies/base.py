@@ -170,6 +170,8 @@ class Run:
             return replace(attempt, modified_since=existing.modified)
         elif policy in ("overwrite", "rename"):
             return attempt
+        elif attempt.checksums:
+            return replace(attempt, check=True)  # a checksum that is known says more than a name
         self.scheduler.settle(outcome, self.clock(), 0.0)
         return None
 

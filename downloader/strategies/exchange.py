@@ -89,7 +89,9 @@ def exchange(
     try:
         try:
             file = _File(part)
-            if (yield from _ask(transfer)):
+            if attempt.check and (yield from _is_good(attempt, folder)):
+                transfer.decided, transfer.digests = End.EXISTS, attempt.checksums
+            elif (yield from _ask(transfer)):
                 yield from _body(transfer, file, lane, clock)
             elif transfer.decided is End.COMPLETE:
                 yield from _reopen(transfer, file)
@@ -111,6 +113,17 @@ def exchange(
         part.close()
         lane.since = lane.heard = 0.0
     return transfer.outcome(clock() - started, path, error)
+
+
+def _is_good(attempt: Attempt, folder: Folder) -> Generator[Command, Answer, bool]:
+    """Whether the file that is there has the checksum that is known for it."""
+    verifier = Verifier(attempt.checksums)
+    yield Work(lambda: verifier.take_in(folder, attempt.path))
+    try:
+        verifier.verify("")
+    except IntegrityError:
+        return False
+    return True
 
 
 def _ask(transfer: Transfer) -> Generator[Command, Answer, bool]:
@@ -184,7 +197,8 @@ def _finish(transfer: Transfer, file: _File, job: Job) -> str:
     if file.verifier is not None:
         file.verifier.verify(transfer.public)
     modified = transfer.last_modified if job.mtime else None
-    return file.part.commit(modified, job.on_exists == "rename", replace=job.on_exists not in ("skip", "fail"))
+    replace = transfer.attempt.check or job.on_exists not in ("skip", "fail")
+    return file.part.commit(modified, job.on_exists == "rename", replace)
 
 
 def _bare(error: DownloadError, url: str) -> DownloadError:

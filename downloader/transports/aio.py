@@ -21,7 +21,7 @@ from downloader.core.headers import MAX_HEAD_BYTES
 from downloader.core.naming import public_url
 from downloader.core.transfer import Head, Request
 from downloader.errors import DownloadError, NetworkError, ProtocolError, TLSError
-from downloader.transports.base import CHUNK, ClientOptions, chain, from_system, refuse_url, tls_context
+from downloader.transports.base import CHUNK, ClientOptions, by_proxy, chain, from_system, refuse_url, tls_context
 
 
 class AsyncClient:
@@ -75,7 +75,7 @@ class AsyncClient:
                 self._sending = sending = _Sending(url)
                 response = await transport.handle_async_request(wire)
         except Exception as error:
-            raise map_error(error, public_url(url), self._options) from error
+            raise by_proxy(map_error(error, public_url(url), self._options), self._options.proxy_for(url)) from error
         return Answer(response, sending, self._options)
 
     async def close(self) -> None:

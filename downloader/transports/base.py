@@ -144,6 +144,13 @@ def from_system(error: BaseException, url: str) -> DownloadError | None:
     return None
 
 
+def by_proxy(error: DownloadError, proxy: str) -> DownloadError:
+    """The error, saying so where it was the way to a proxy that failed."""
+    if proxy and isinstance(error, NetworkError):
+        return type(error)(f"by way of the proxy: {error.reason}", error.url, "see --proxy")
+    return error
+
+
 def refuse_url(url: str) -> PolicyError:
     """For a URL that a library will not take."""
     return PolicyError("the HTTP client refuses this URL", public_url(url))

@@ -19,7 +19,7 @@ from requests.structures import CaseInsensitiveDict
 from downloader.core.naming import public_url
 from downloader.core.transfer import Head, Request
 from downloader.errors import DownloadError, Interrupted, NetworkError, ProtocolError, TLSError
-from downloader.transports.base import CHUNK, DRAIN, DRAIN_TIME, ClientOptions, chain, from_system, refuse_url
+from downloader.transports.base import CHUNK, DRAIN, DRAIN_TIME, ClientOptions, by_proxy, chain, from_system, refuse_url
 from downloader.transports.sockets import WatchedAdapter, present
 
 
@@ -147,7 +147,7 @@ class BlockingClient:
         url = public_url(self._url)
         if self._cut is not None:
             return self._cut
-        return map_error(error, url, self._options)
+        return by_proxy(map_error(error, url, self._options), self._options.proxy_for(self._url))
 
 
 def map_error(error: Exception, url: str, options: ClientOptions) -> DownloadError:

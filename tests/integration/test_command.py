@@ -328,3 +328,55 @@ def test_closed_pipe_is_no_traceback(dl: Shell, server: TestServer) -> None:
 
 def test_example_configuration_is_the_code() -> None:
     assert (Path(__file__).parents[2] / "config.example.toml").read_text() == example()
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["urls.txt", "--failed", "urls.txt"],
+        ["urls.txt", "--report", "./urls.txt"],
+        ["urls.txt", "--log-file", "urls.txt"],
+        ["urls.txt", "--checksums", "sums", "--report", "sums"],
+        ["urls.txt", "--report", "new", "--failed", "new"],
+    ],
+)
+def test_nothing_that_is_read_is_written_over(dl: Shell, flags: list[str]) -> None:
+    dl.list("http://127.0.0.1:9/x")
+    dl.list(f"{'0' * 64}  x", name="sums")
+    before = {path.name: path.read_bytes() for path in dl.folder.iterdir()}
+    done = dl(*flags)
+    assert done.returncode == 2
+    assert "the same file" in done.stderr
+    assert {path.name: path.read_bytes() for path in dl.folder.iterdir()} == before
+
+
+def test_checksum_that_is_known_holds_for_what_is_there_already(dl: Shell, server: TestServer, strategy: str) -> None:
+    lines = [f"{content.sha256(number, 100)}  {number}.bin" for number in (1, 2)]
+    dl.list(*lines, name="sums")
+    dl.list(*(server.file(number, 100) for number in (1, 2, 3)))
+    (dl.folder / "out").mkdir()
+    (dl.folder / "out" / "1.bin").write_bytes(content.body(1, 0, 100))
+    (dl.folder / "out" / "2.bin").write_bytes(b"not it")
+    done = dl("urls.txt", "-d", "out", "--checksums", "sums", "-s", strategy)
+    assert done.returncode == 0, done.stderr
+    assert "2 done, 1 skipped, 0 failed" in done.stderr
+    assert "2 verified by a checksum" in done.stderr
+    assert (dl.folder / "out" / "2.bin").read_bytes() == content.body(2, 0, 100)
+
+
+def test_fail_fast_says_what_it_did(dl: Shell, server: TestServer) -> None:
+    dl.list(f"{server.url}/missing", *(server.file(number, 10) for number in range(500)))
+    done = dl("urls.txt", "-d", "out", "--fail-fast", "-j", "1")
+    assert done.returncode == 8
+    assert "not started" in done.stderr
+    assert "stopped at the first failure: run the same command again" in done.stderr
+
+
+def test_wrong_url_on_the_command_line_starts_nothing(dl: Shell) -> None:
+    done = dl("ftp://127.0.0.1/x")
+    assert done.returncode == 2
+    assert done.stderr == "dl: ftp://127.0.0.1/x: cannot fetch ftp: URLs (give an http:// or https:// URL)\n"
+    dl.list("http://127.0.0.1/a # why", "http://127.0.0.1/b", "  chekcsum=sha-256=00")
+    said = dl("urls.txt").stderr
+    assert "urls.txt:1: a blank in a URL" in said
+    assert "urls.txt:3: unknown option 'chekcsum' (did you mean checksum?)" in said

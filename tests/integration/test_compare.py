@@ -69,7 +69,8 @@ def test_wrong_byte_and_missing_file_are_seen(server: TestServer, tmp_path: Path
     [
         (["--scenario", "smal"], "unknown scenario"),
         (["--strategy", "asink"], "did you mean async"),
-        (["--dir", "nowhere"], "no such folder"),
+        (["--dir", "/proc/nowhere"], "cannot write"),
+        (["--json", "nowhere/x.json"], "its folder is not there"),
         (["nowhere.txt"], "cannot read the list"),
     ],
 )

@@ -128,10 +128,11 @@ def test_a_plain_line_comes_every_few_seconds() -> None:
             state(200, 12_300_000, failed=2),
             "200 of 1000 files, 12.3 MB, 2.1 MB/s, 0:40 left, 2 failed",
         ),
-        (state(0, 0), state(10, 100_000), "10 of 1000 files, 0.1 MB, 0.0 MB/s, 8:15 left"),
+        (state(0, 0), state(10, 100_000), "10 of 1000 files, 0.1 MB, 0.0 MB/s, 16:30 left"),
         (state(0, 0, None), state(10, 0, None), "10 files, 0.0 MB, 0.0 MB/s"),
         (state(5, 0), state(5, 5_000_000), "5 of 1000 files, 5.0 MB, 1.0 MB/s"),
-        (state(0, 0, 10_000), state(1, 0, 10_000), "1 of 10000 files, 0.0 MB, 0.0 MB/s, 13:53:15 left"),
+        (state(0, 0, 60_000), state(12, 0, 60_000), "12 of 60000 files, 0.0 MB, 0.0 MB/s, 13:53:10 left"),
+        (state(0, 0), state(9, 0), "9 of 1000 files, 0.0 MB, 0.0 MB/s"),
     ],
 )
 def test_a_plain_line_says_how_far_it_is_how_fast_and_how_long_it_takes(first: Counters, second: Counters, line: str) -> None:
@@ -148,19 +149,19 @@ def test_the_first_plain_line_knows_the_speed_already() -> None:
 
 def test_json_progress_is_an_object_a_line() -> None:
     stream = io.StringIO()
-    before, after = state(3, 1000, 10, since=1.0), state(5, 3000, 10, 1, since=1.0, done=7, size=70, name="d/file")
+    before, after = state(3, 1000, 60, since=1.0), state(48, 3000, 60, 1, since=1.0, done=7, size=70, name="d/file")
     after.skipped = 2
     sampled(JsonProgress(stream), (0.0, before), (1.0, before), (2.5, after))
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert lines[-1] == {
         "event": "progress",
-        "total": 10,
-        "done": 4,
+        "total": 60,
+        "done": 47,
         "skipped": 2,
         "failed": 1,
         "bytes": 3000,
         "bytes_per_second": 1333,
-        "seconds_left": 1.1,
+        "seconds_left": 0.5,
         "moving": [{"path": "d/file", "bytes": 7, "size": 70}],
     }
     assert len(lines) == 2

@@ -169,7 +169,7 @@ def test_a_wrong_value_of_a_flag_is_told_as_the_flag(name: str, value: object) -
 
 
 def test_a_wrong_value_of_a_library_call_is_told_by_its_key() -> None:
-    with pytest.raises(UsageError, match=r"^retry-wait \(settings\): "):
+    with pytest.raises(UsageError, match=r"^retry-wait: "):
         convert({"retry-wait": "soon"})
 
 

@@ -56,7 +56,6 @@ def one(content: str) -> Download:
         (f"  {A}  \n\t{B}\t\n", [A, B]),
         (f"{A}\n\n# between\n\n{B}\n", [A, B]),
         (f"{A}\n{A}\n", [A, A]),
-        ("https://example.org/a b\n", ["https://example.org/a%20b"]),
         ("https://example.org/a#part\n", ["https://example.org/a"]),
         ("HTTPS://EXAMPLE.ORG\n", ["https://example.org/"]),
         ("https://example.org/ü\n", ["https://example.org/%C3%BC"]),
