@@ -15,10 +15,11 @@ REFERENCE = "serial"
 def show(comparisons: Sequence[Comparison], console: Console) -> None:
     """Print a table for each comparison, and what went wrong in it."""
     for comparison in comparisons:
-        console.print(_table(comparison), end="\n\n")
+        console.print(_table(comparison))
         for row in comparison.rows:
             for error in dict.fromkeys(text for run in row.runs for text in run.errors):
                 console.print(f"  {row.strategy}: {printable(error)}", markup=False, style="red")
+        console.print()
 
 
 def _table(comparison: Comparison) -> Table:
