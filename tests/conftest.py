@@ -15,6 +15,13 @@ from downloader.testserver.launch import TestServer
 from tests.scripted import ScriptedServer
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long tables under `processes` are of the slow part: each case starts an interpreter, for the transport of `serial`."""
+    for item in items:
+        if "[processes" in item.name and item.path.name in ("test_answers.py", "test_files.py"):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):

@@ -286,6 +286,7 @@ def test_full_report_is_a_storage_error(dl: Shell, server: TestServer, strategy:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_limit_of_open_files_lowers_jobs(dl: Shell, server: TestServer, strategy: str) -> None:
     def few_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (1000, 1000))

@@ -21,6 +21,7 @@ def dl(*words: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
     )
 
 
+@pytest.mark.slow
 def test_each_strategy_is_measured_and_verified(tmp_path: Path) -> None:
     done = dl("--scenario", "latency", "--repeat", "2", "--json", "out.json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
