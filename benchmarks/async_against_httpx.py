@@ -6,9 +6,9 @@ How to run, from the project's root, with the package installed::
 
 Prints files a second for each, and the ratio of each round. Caveats: the server runs on the same machine and takes a
 core; the runs are interleaved, so that what else the machine does hits both; look at the ratios, not at the rates. Both
-write each file to the same kind of folder, below TMPDIR: put that in memory (``TMPDIR=/dev/shm``) to compare clients, for
-where creating a file takes longer than fetching it, both mostly wait for the disk; `async` names, locks, renames and accounts for each file on top. Both are
-measured inside one process, without the start of an interpreter.
+write each file to a folder below TMPDIR. Put that in memory (``TMPDIR=/dev/shm``) to compare clients: where creating a file
+takes longer than fetching it, both mostly wait for the disk. `async` names, locks, renames and accounts for each file on
+top. Both are measured inside one process, without the start of an interpreter.
 """
 
 import argparse
