@@ -47,7 +47,6 @@ class Counters:
     done: int = 0
     skipped: int = 0
     failed: int = 0
-    retried: int = 0
     lanes: list[Lane] = field(default_factory=list)
 
     @property

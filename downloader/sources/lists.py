@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from downloader.core.model import Checksum, Download
-from downloader.core.naming import clean_url, public_url
+from downloader.core.naming import clean_url
 from downloader.errors import UsageError
 from downloader.sources import text
 
@@ -206,8 +206,3 @@ def read_sums(path: str) -> dict[str, Checksum]:
     """The checksums file at ``path``. Raises UsageError."""
     with _open(path, "the checksums") as stream:
         return text.parse_sums(text.lines_of(stream), path)
-
-
-def public_name(item: str | Path | Download) -> str:
-    """A list's name for messages."""
-    return public_url(item.url if isinstance(item, Download) else str(item))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from downloader.core.model import Checksum, Download
-from downloader.core.naming import CLEAN_URL, clean_url, public_url, wished_path
+from downloader.core.naming import CLEAN_URL, clean_url, wished_path
 from downloader.errors import DownloadError, UsageError
 from downloader.settings import parse_header
 
@@ -163,8 +163,3 @@ def format_download(download: Download) -> str:
 
 def _fits_a_line(text: str) -> bool:
     return text == text.strip() and not any(char in "\r\n\0" or "\ud800" <= char <= "\udfff" for char in text)
-
-
-def describe(download: Download) -> str:
-    """Where the Download was listed and what it is, for messages."""
-    return f"{download.origin}: {public_url(download.url)}" if download.origin else public_url(download.url)

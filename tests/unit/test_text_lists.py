@@ -18,7 +18,7 @@ from downloader.core.naming import clean_url
 from downloader.errors import UsageError
 from downloader.sources import lists, text
 from downloader.sources.lists import Feed, Lists, from_values
-from downloader.sources.text import MAX_LINE, checksum, describe, format_download, lines_of, parse, parse_sums
+from downloader.sources.text import MAX_LINE, checksum, format_download, lines_of, parse, parse_sums
 
 A, B, C = "https://a.example/1", "https://b.example/2", "https://c.example/3"
 MD5, SHA256 = "0123456789abcdef" * 2, "0123456789abcdef" * 4
@@ -265,11 +265,6 @@ def test_no_download_written_as_text_becomes_another_one(download: Download) -> 
     assert {item.url for item in found} <= {A}
 
 
-def test_what_a_download_is_called_in_messages_shows_no_secret() -> None:
-    assert describe(Download("https://u:p@a.example/?token=x", origin="list:3")) == "list:3: https://a.example/?token=***"
-    assert describe(Download("https://u:p@a.example/")) == "https://a.example/"
-
-
 @pytest.mark.parametrize(
     ("kind", "algorithm"),
     [
@@ -439,18 +434,6 @@ def test_a_wrong_line_of_standard_input_ends_it_unless_such_lines_are_skipped(st
     assert isinstance(source, Feed)
     assert urls_of(source) == ([A, B] if skip else [A])
     assert (str(source.error).startswith("-:2: not a URL"), named.bad_count) == ((False, 1) if skip else (True, 0))
-
-
-@pytest.mark.parametrize(
-    ("item", "shown"),
-    [
-        ("list.txt", "list.txt"),
-        ("https://u:p@a.example/", "https://a.example/"),
-        (Download("https://u:p@a.example/"), "https://a.example/"),
-    ],
-)
-def test_a_lists_public_name_shows_no_password(item: str | Download, shown: str) -> None:
-    assert lists.public_name(item) == shown
 
 
 # --- Feed
