@@ -40,23 +40,20 @@ def fetch(request: Request) -> int:
     if total == 0:
         _say("nothing to do: the list is empty", settings)
         return 0
+    report = Report(keep=False, keep_failed=5)
+    if request.dry_run:
+        return _dry_run(Session(settings, lists.source(), total, _print_unfetched, report, make_folder=False))
     with ExitStack() as stack:
-        sinks = (
-            []
-            if request.dry_run
-            else [
-                *([stack.enter_context(JsonLines(settings.report))] if settings.report else []),
-                *([stack.enter_context(FailedList(settings.failed))] if settings.failed else []),
-            ]
-        )
+        sinks: list[JsonLines | FailedList] = []
+        if settings.report:
+            sinks.append(stack.enter_context(JsonLines(settings.report)))
+        if settings.failed:
+            sinks.append(stack.enter_context(FailedList(settings.failed)))
 
         def on_result(result: Result) -> None:
             for sink in sinks:
                 sink.add(result)
 
-        report = Report(keep=False, keep_failed=5)
-        if request.dry_run:
-            return _dry_run(Session(settings, lists.source(), total, _print_unfetched, report, make_folder=False))
         session = Session(settings, lists.source(), total, on_result, report)
         display = _display(settings, total)
         stack.callback(display.close)

@@ -25,8 +25,10 @@ class Signals:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None:
-            self._abort()
-            os._exit(128 + number)  # workers see that their parent is gone and end too
+            try:
+                self._abort()
+            finally:
+                os._exit(128 + number)  # workers see that their parent is gone and end too
         self.received = number
         self._stop()
 

@@ -181,10 +181,8 @@ class PartFile:
         if modified is not None:
             with suppress(OSError, OverflowError):
                 os.utime(self.descriptor, (modified, modified))
-        if (
-            self._has_sidecar
-        ):  # before the rename: a part file without one is begun again, one left over would vouch for another
-            self._drop_sidecar()
+        if self._has_sidecar:
+            self._drop_sidecar()  # before the rename: one that is left over would vouch for another file's bytes
         name = self._name
         if number_if_taken:
             name = self._link_free_name()

@@ -20,14 +20,14 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
-from downloader.core.model import Attempt, End, Outcome, Result, Status
-from downloader.core.naming import printable, public_url
+from downloader.core.existing import admit
+from downloader.core.model import Attempt, Outcome, Result, Status
+from downloader.core.naming import printable
 from downloader.core.scheduler import Scheduler
 from downloader.core.transfer import TransferPolicy
-from downloader.errors import DownloadError, StorageError
 from downloader.progress.counters import Counters
 from downloader.storage.folder import Folder
 from downloader.transports.base import ClientOptions
@@ -149,30 +149,11 @@ class Run:
 
     def _admit(self, attempt: Attempt) -> Attempt | None:
         """The Attempt, if its file is still wanted; else it is settled here. Rule 3: a final name is a complete file."""
-        if attempt.probe:
-            return attempt
-        existing = self.folder.look(attempt.path)
-        if existing is None:
-            return attempt
-        policy = self.job.on_exists
-        outcome = Outcome(attempt.key, End.EXISTS, path=attempt.path, size=existing.size)
-        if existing.is_folder:
-            error: DownloadError = StorageError(
-                "a folder stands where the file should go", public_url(attempt.url), "give out="
-            )
-            outcome = replace(outcome, end=End.FAILED, error=error)
-        elif attempt.repeated and policy in ("skip", "fail"):
-            outcome = replace(outcome, end=End.COMPLETE)  # a lost worker had finished it: it was not there when it began
-        elif policy == "fail":
-            error = StorageError("the file exists", public_url(attempt.url), "see --on-exists")
-            outcome = replace(outcome, end=End.FAILED, error=error)
-        elif policy == "refresh":
-            return replace(attempt, modified_since=existing.modified)
-        elif policy in ("overwrite", "rename"):
-            return attempt
-        elif attempt.checksums:
-            return replace(attempt, check=True)  # a checksum that is known says more than a name
-        self.scheduler.settle(outcome, self.clock(), 0.0)
+        existing = None if attempt.probe else self.folder.look(attempt.path)
+        admitted = admit(attempt, existing, self.job.on_exists)
+        if isinstance(admitted, Attempt):
+            return admitted
+        self.scheduler.settle(admitted, self.clock(), 0.0)
         return None
 
     def _tell(self) -> None:

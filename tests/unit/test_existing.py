@@ -1,0 +1,58 @@
+"""What a file that is there already leads to: a table."""
+
+import pytest
+
+from downloader.core.existing import admit
+from downloader.core.model import Attempt, Checksum, End, Existing, Outcome
+
+THERE, FOLDER = Existing(7, 1000.0), Existing(0, 1000.0, is_folder=True)
+SUMS = (Checksum("sha256", "0" * 64),)
+
+
+def attempt(**changes: object) -> Attempt:
+    """An Attempt with these fields."""
+    return Attempt(0, 1, "http://h/a", "http://h/a", "a", **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("on_exists", ["skip", "overwrite", "rename", "fail", "refresh"])
+def test_nothing_there_is_no_obstacle(on_exists: str) -> None:
+    assert admit(attempt(), None, on_exists) == attempt()
+    assert admit(attempt(probe=True), THERE, on_exists) == attempt(probe=True)
+
+
+@pytest.mark.parametrize(
+    ("tried", "existing", "on_exists", "end"),
+    [
+        (attempt(), THERE, "skip", End.EXISTS),
+        (attempt(), THERE, "fail", End.FAILED),
+        (attempt(), FOLDER, "skip", End.FAILED),
+        (attempt(), FOLDER, "overwrite", End.FAILED),
+        (attempt(repeated=True), THERE, "skip", End.COMPLETE),
+        (attempt(repeated=True), THERE, "fail", End.COMPLETE),
+        (attempt(repeated=True), FOLDER, "skip", End.FAILED),
+    ],
+)
+def test_what_is_there_ends_it(tried: Attempt, existing: Existing, on_exists: str, end: End) -> None:
+    outcome = admit(tried, existing, on_exists)
+    assert isinstance(outcome, Outcome)
+    assert (outcome.end, outcome.path) == (end, "a")
+    assert (outcome.error is not None) == (end is End.FAILED)
+
+
+@pytest.mark.parametrize(
+    ("tried", "on_exists", "changed"),
+    [
+        (attempt(), "overwrite", attempt()),
+        (attempt(), "rename", attempt()),
+        (attempt(repeated=True), "overwrite", attempt(repeated=True)),
+        (attempt(), "refresh", attempt(modified_since=1000.0)),
+        (attempt(checksums=SUMS), "skip", attempt(checksums=SUMS, check=True)),
+    ],
+)
+def test_what_is_there_changes_the_attempt(tried: Attempt, on_exists: str, changed: Attempt) -> None:
+    assert admit(tried, THERE, on_exists) == changed
+
+
+def test_wrong_file_is_not_taken_for_a_lost_workers_work() -> None:
+    again = attempt(repeated=True, checksums=SUMS)
+    assert admit(again, THERE, "skip") == attempt(repeated=True, checksums=SUMS, check=True)
