@@ -63,7 +63,9 @@ class AsyncClient:
 
     def _proxied(self, proxy: str) -> httpx.AsyncBaseTransport:
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=self._options.connections)
-        return httpx.AsyncHTTPTransport(verify=tls_context(self._options), proxy=proxy, limits=limits, trust_env=False)
+        context = tls_context(self._options)
+        way = httpx.Proxy(proxy, ssl_context=context if proxy.startswith("https:") else None)  # --cacert holds for it too
+        return httpx.AsyncHTTPTransport(verify=context, proxy=way, limits=limits, trust_env=False)
 
     async def send(self, request: Request) -> "Answer":
         """Send, and wait for the head of the answer. Raises DownloadError."""

@@ -165,6 +165,8 @@ class WatchedAdapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
 
     def proxy_manager_for(self, proxy: Any, **kwargs: Any) -> Any:
+        if proxy.lower().startswith("https:") and proxy not in self.proxy_manager:
+            kwargs["proxy_ssl_context"] = tls_context(self._options)  # --cacert holds for the proxy too
         manager = super().proxy_manager_for(proxy, **kwargs)
         if not proxy.lower().startswith("socks"):
             manager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
