@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from downloader._version import __version__
-from downloader.core.limits import Slots
+from downloader.core.adaptive import AdaptiveSlots
+from downloader.core.limits import Limits, Slots
 from downloader.core.model import Download, Report, Result
 from downloader.core.retry import RetryPolicy
 from downloader.core.scheduler import Scheduler
+from downloader.core.segments import SplitPolicy
 from downloader.core.transfer import TransferPolicy
 from downloader.errors import UsageError
 from downloader.progress.counters import Counters
@@ -28,8 +30,9 @@ from downloader.sources import credentials
 from downloader.sources.lists import Feed, Lists, from_values, read_sums
 from downloader.storage.folder import Folder
 from downloader.strategies.base import Capabilities, Job, Run
+from downloader.strategies.meter import Meter
 from downloader.strategies.registry import find
-from downloader.transports.base import ClientOptions, check_proxy, environment_proxies, tls_context
+from downloader.transports.base import CHUNK, ClientOptions, check_proxy, environment_proxies, tls_context
 
 Urls = str | Path | Download | Iterable[str | Download]
 LOG = logging.getLogger("downloader")
@@ -55,7 +58,8 @@ class Session:
         self._strategy = find(settings.strategy)()
         self._source = source
         self._on_result = on_result
-        self.jobs, self.notice = jobs_for(settings, self._strategy.capabilities)
+        able = self._strategy.capabilities
+        self.jobs, self.notice = jobs_for(settings, able)
         self.counters = Counters(total=total)
         self.report = report if report is not None else Report()
         self.report.strategy = settings.strategy
@@ -66,8 +70,9 @@ class Session:
         self.run = Run(
             scheduler=Scheduler(
                 source,
-                Slots(self.jobs, min(settings.per_host, self.jobs)),
+                limits_for(settings, able, self.jobs),
                 retry,
+                split=SplitPolicy(settings.segments, settings.min_segment_size),
                 sums=read_sums(settings.checksums) if settings.checksums else None,
                 probe=settings.content_disposition,
                 fail_fast=settings.fail_fast,
@@ -78,6 +83,8 @@ class Session:
             counters=self.counters,
             emit=self._emit,
             grace=settings.grace,
+            splits=able.segments and settings.segments != 1,
+            meter=Meter(settings.limit_rate, settings.limit_rate_per_host) if job.limit_rate or job.limit_rate_per_host else None,
         )
         self._at_end: list[Callable[[], object]] = []
         self._ended = False
@@ -154,7 +161,7 @@ class Session:
 
 def jobs_for(settings: Settings, capabilities: Capabilities) -> tuple[int, str]:
     """How many may be in flight in all, and a word about it where it is less than was asked for."""
-    wanted = settings.jobs or capabilities.default_jobs
+    wanted = settings.jobs or capabilities.most_jobs or capabilities.default_jobs
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     files = max(1, (soft - _SPARE_FILES) // capabilities.files_per_job) if soft != resource.RLIM_INFINITY else wanted
     jobs = min(wanted, files, capabilities.max_jobs or wanted)
@@ -163,6 +170,13 @@ def jobs_for(settings: Settings, capabilities: Capabilities) -> tuple[int, str]:
     if jobs < wanted and settings.jobs:
         return jobs, f"--jobs {wanted} lowered to {jobs}: {settings.strategy} runs no more"
     return jobs, ""
+
+
+def limits_for(settings: Settings, capabilities: Capabilities, jobs: int) -> Limits:
+    """How many may be in flight: a number that was given stays, else it is found out."""
+    if settings.jobs or capabilities.most_jobs is None:
+        return Slots(jobs, min(settings.per_host, jobs))
+    return AdaptiveSlots(ceiling=jobs, host_ceiling=min(settings.per_host, jobs), start=capabilities.default_jobs)
 
 
 def job_for(settings: Settings, jobs: int) -> Job:
@@ -178,6 +192,8 @@ def job_for(settings: Settings, jobs: int) -> Job:
         cert=settings.cert,
         key=settings.key,
         insecure=settings.insecure,
+        chunk=_chunk(settings),
+        http_version="" if settings.http_version == "auto" else settings.http_version,
     )
     if settings.cacert or settings.cert:
         tls_context(client)  # so that a file that cannot be used is told now
@@ -196,7 +212,16 @@ def job_for(settings: Settings, jobs: int) -> Job:
         client=client,
         on_exists=settings.on_exists,
         mtime=settings.mtime,
+        segments=settings.segments,
+        limit_rate=settings.limit_rate,
+        limit_rate_per_host=settings.limit_rate_per_host,
     )
+
+
+def _chunk(settings: Settings) -> int:
+    """Bytes to read at a time: little enough that a limit to the rate is kept within a fraction of a second."""
+    limits = [rate for rate in (settings.limit_rate, settings.limit_rate_per_host) if rate]
+    return max(2048, min([CHUNK, *(rate // 200 for rate in limits)]))
 
 
 def source_of(urls: Urls, skip_bad: bool = False) -> tuple[Iterator[Download | None], int | None]:

@@ -6,6 +6,7 @@ fields of `Settings`. Flags over environment over file over default; `Layers` re
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from downloader.errors import UsageError
 
 PREFIX = "DL_"
 FILE_NAME = "downloader.toml"
+HttpVersion = Literal["auto", "1.1", "2", "3"]
 OnExists = Literal["skip", "overwrite", "rename", "fail", "refresh"]
 Progress = Literal["auto", "bar", "plain", "json", "none"]
 
@@ -27,13 +29,27 @@ def _about(text: str, short: str = "", unit: str = "", **bounds: Any) -> Meta:
     return Meta(description=text, extra={"short": short, "unit": unit}, **bounds)
 
 
+def _auto(text: str, short: str = "", **bounds: Any) -> Meta:
+    """For a number that may also be called ``auto``, which is 0."""
+    return Meta(description=text, extra={"short": short, "unit": "N|auto", "auto": True}, **bounds)
+
+
+def _size(text: str, **bounds: Any) -> Meta:
+    """For bytes, which may also be written as ``10M``."""
+    return Meta(description=text, extra={"short": "", "unit": "BYTES", "size": True}, **bounds)
+
+
 class Settings(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_fields=True, kw_only=True):
     """What a run is told. Times in seconds, sizes in bytes; an empty text means unset; 0 turns a limit off."""
 
-    strategy: Annotated[str, _about("the concurrency model; see `dl strategies`", "-s", "NAME")] = "async"
+    strategy: Annotated[str, _about("the concurrency model; see `dl strategies`", "-s", "NAME")] = "auto"
     dir: Annotated[str, _about("the folder that files go into; made if missing", "-d", "DIR")] = "."
-    jobs: Annotated[int, _about("in flight at most, in all; 0: the strategy's own default", "-j", "N", ge=0)] = 0
-    per_host: Annotated[int, _about("in flight at most at one host", "", "N", ge=1)] = 32
+    jobs: Annotated[int, _auto("in flight at most, in all; auto: as many as help", "-j", ge=0)] = 0
+    per_host: Annotated[int, _about("in flight at most at one host", "", "N", ge=1)] = 256
+    segments: Annotated[int, _auto("parts of one file at a time; auto: as many as help; 1: never split", ge=0)] = 0
+    min_segment_size: Annotated[int, _size("no part is smaller than this", ge=1)] = 1_048_576
+    limit_rate: Annotated[int, _size("bytes a second at most, in all; 0: no limit", ge=0)] = 0
+    limit_rate_per_host: Annotated[int, _size("bytes a second at most from one host; 0: no limit", ge=0)] = 0
     retries: Annotated[int, _about("tries after the first", "-r", "N", ge=0)] = 5
     retry_wait: Annotated[float, _about("the first backoff; it doubles from try to try", "", "S", ge=0)] = 0.5
     max_retry_after: Annotated[float, _about("the longest wait that a server may ask for", "", "S", ge=0)] = 120.0
@@ -49,6 +65,7 @@ class Settings(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_field
     netrc: Annotated[bool, _about("take users and passwords from ~/.netrc")] = False
     netrc_file: Annotated[str, _about("… from this file", "", "FILE")] = ""
     cookies: Annotated[str, _about("send cookies from this file (Netscape format)", "", "FILE")] = ""
+    http_version: Annotated[HttpVersion, _about("auto: 1.1 for http://, the best that is offered for https://")] = "auto"
     proxy: Annotated[str, _about("http://, https:// or socks5://; empty: from the environment", "", "URL")] = ""
     cacert: Annotated[str, _about("trust the certificates in this file", "", "FILE")] = ""
     cert: Annotated[str, _about("our own certificate", "", "FILE")] = ""
@@ -92,6 +109,8 @@ class Field:
     kind: type
     choices: tuple[str, ...]
     many: bool
+    auto: bool
+    size: bool
     default: Any
     help: str
     short: str
@@ -113,7 +132,10 @@ def fields() -> tuple[Field, ...]:
         kind = str if choices or many else inner
         extra = meta.extra or {}
         text = meta.description or ""
-        found.append(Field(info.name, info.encode_name, kind, choices, many, info.default, text, extra["short"], extra["unit"]))
+        auto, size = extra.get("auto", False), extra.get("size", False)
+        found.append(
+            Field(info.name, info.encode_name, kind, choices, many, auto, size, info.default, text, extra["short"], extra["unit"])
+        )
     return tuple(found)
 
 
@@ -168,6 +190,7 @@ def convert(
         item = known[key]
         text_layer = item.name in texts
         try:
+            value = _number(value, item)
             one = msgspec.convert({key: _lenient(value, item) if text_layer else value}, Settings, strict=not text_layer)
         except msgspec.ValidationError as error:
             what = str(error).partition(" - at ")[0].replace("`", "")
@@ -185,6 +208,22 @@ def _lenient(value: Any, item: Field) -> Any:
     if item.kind is bool and isinstance(value, str):
         return {"yes": True, "on": True, "no": False, "off": False, "": False}.get(value.lower(), value)
     return value
+
+
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kKMGT]?)(i?)[bB]?")
+
+
+def _number(value: Any, item: Field) -> Any:
+    """``auto`` and ``10M`` as the numbers they stand for; anything else as it is."""
+    if item.auto and value == "auto":
+        return 0
+    if item.auto and isinstance(value, str) and value.isascii() and value.isdigit():
+        return int(value)
+    match = _SIZE.fullmatch(value) if item.size and isinstance(value, str) else None
+    if match is None:
+        return value
+    power = " KMGT".index(match[2].upper() or " ")
+    return int(float(match[1]) * (1024 if match[3] else 1000) ** power)
 
 
 def _unknown(what: str, name: str, known: list[str]) -> UsageError:
@@ -225,6 +264,6 @@ def example() -> str:
     ]
     for item in fields():
         choices = f" ({', '.join(item.choices)})" if item.choices else ""
-        value = list(item.default) if item.many else item.default
+        value = list(item.default) if item.many else "auto" if item.auto and not item.default else item.default
         lines += ["", f"# {item.help}{choices}", f"{item.key} = {msgspec.json.encode(value).decode()}"]
     return "\n".join(lines) + "\n"

@@ -8,14 +8,17 @@ import click
 from downloader.settings import Field, fields
 
 GROUPS: dict[str, tuple[str, ...]] = {
-    "What runs": ("strategy", "jobs", "per_host", "fail_fast"),
+    "What runs": (
+        *("strategy", "jobs", "per_host", "segments", "min_segment_size"),
+        *("limit_rate", "limit_rate_per_host", "fail_fast"),
+    ),
     "Files": ("dir", "on_exists", "content_disposition", "mtime", "checksums"),
     "Trying again": (
         *("retries", "retry_wait", "max_retry_after", "connect_timeout"),
         *("timeout", "low_speed_limit", "low_speed_time", "grace"),
     ),
     "Requests": (
-        *("header", "user_agent", "netrc", "netrc_file", "cookies", "proxy"),
+        *("header", "user_agent", "netrc", "netrc_file", "cookies", "proxy", "http_version"),
         *("cacert", "cert", "key", "insecure", "allow_downgrade", "max_redirects"),
     ),
     "What is told": ("progress", "quiet", "verbose", "log_file", "report", "failed"),
@@ -47,10 +50,10 @@ def _options(item: Field, heading: str) -> list[click.Option]:
         other = _switch(item, bool(item.default), flag if item.default else f"--no-{item.key}", hidden=True)
         usual.heading = heading
         return [usual, other]
-    default = "" if item.many or item.default == "" else f"  [{item.default}]"
+    default = "" if item.many or item.default == "" else f"  [{'auto' if item.auto and not item.default else item.default}]"
     option = GroupedOption(
         [item.name, flag, *([item.short] if item.short else [])],
-        type=click.Choice(item.choices) if item.choices else item.kind,
+        type=click.Choice(item.choices) if item.choices else str if item.auto or item.size else item.kind,
         metavar="|".join(item.choices) or item.unit or None,
         multiple=item.many,
         default=None,

@@ -1,6 +1,6 @@
 """What a file that is there already leads to, before anything is asked of a server."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from downloader.core.model import Attempt, End, Existing, Outcome
 from downloader.core.naming import public_url

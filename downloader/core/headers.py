@@ -23,6 +23,7 @@ MAX_HEAD_BYTES = 64 * 1024
 
 WANTED = frozenset(
     {
+        "accept-ranges",
         "content-length",
         "content-range",
         "content-disposition",
@@ -67,6 +68,7 @@ class Fields:
 
     length: int | None = None
     chunked: bool = False
+    ranges: bool = False
     content_range: str = ""
     disposition: str = ""
     encoding: str = ""
@@ -113,6 +115,8 @@ def read_fields(pairs: Iterable[tuple[str, str]]) -> Fields:
             if value.strip().lower() != "chunked":
                 raise ProtocolError(f"a transfer coding that nobody asked for: {value[:40]!r}")
             fields.chunked = True
+        elif key == "accept-ranges":
+            fields.ranges = value.strip().lower() == "bytes"
         else:
             setattr(fields, _ATTRIBUTE[key], value.strip())
     if total > MAX_HEAD_BYTES:

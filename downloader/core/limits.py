@@ -1,6 +1,32 @@
-"""How many may run at once, in all and at each host; and how slow is too slow. Arithmetic only."""
+"""How many may run at once, in all and at each host; how fast; and how slow is too slow. Arithmetic only."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
+
+
+class Limits(Protocol):
+    """Who may start: `Slots` for numbers that stay, `downloader.core.adaptive` for numbers that are found out."""
+
+    @property
+    def in_all(self) -> int:
+        """How many may be in flight now."""
+
+    @property
+    def free(self) -> int:
+        """How many more; negative where it was lowered."""
+
+    def acquire(self, host: str) -> bool:
+        """Take a slot for this host, if there is one in all and one there."""
+
+    def release(self, host: str) -> None:
+        """Give one back."""
+
+    def settled(self, host: str, now: float, waited: float, refused: bool) -> None:
+        """An Attempt there has ended: ``waited`` seconds for the head of its answer (0: none), or was pushed back."""
+
+    def sample(self, now: float, received: int) -> Sequence[str]:
+        """So many body bytes have come in all. The hosts that may take more than before."""
 
 
 @dataclass(slots=True)
@@ -25,6 +51,13 @@ class Slots:
         self.at_host[host] = held + 1
         self.in_flight += 1
         return True
+
+    def settled(self, host: str, now: float, waited: float, refused: bool) -> None:
+        """Nothing is learned from it."""
+
+    def sample(self, now: float, received: int) -> Sequence[str]:
+        """Nothing is learned from it."""
+        return ()
 
     def release(self, host: str) -> None:
         """Give one back."""
@@ -66,3 +99,16 @@ class SpeedGate:
         slow = self._bytes < self._limit * (now - self._since)
         self._since, self._bytes = now, 0
         return slow and self._window > 0
+
+
+BURST = 0.02
+"""Seconds for which more than the rate may pass, where less has passed before."""
+
+
+def pay(due: float, now: float, count: int, rate: float) -> float:
+    """A token bucket as one number: when all that has passed is paid for, now that ``count`` bytes more have.
+
+    Whoever brought them waits until then. ``due`` is what the last call gave, 0 at first; ``rate``: bytes a second.
+    The generic cell rate algorithm (ITU-T I.371), which is a token bucket that needs no refilling.
+    """
+    return max(due, now - BURST) + count / rate

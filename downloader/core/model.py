@@ -2,6 +2,8 @@
 
 All but `Report` are frozen and picklable: they cross process boundaries. Nothing here decides anything.
 Times are in seconds, sizes in bytes, paths relative to the folder of the run with ``/`` between components.
+
+Those that are made for each file are msgspec's Structs: one is made in 0.2 µs where a frozen dataclass takes 4.
 """
 
 from collections import Counter
@@ -9,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from downloader.errors import DownloadError, exit_code
 
@@ -23,8 +27,7 @@ class Checksum:
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
-class Download:
+class Download(Struct, frozen=True):
     """One wanted file.
 
     ``out`` and ``dir`` are the wished path (empty: from the URL). ``mirrors`` are further URLs of the same bytes.
@@ -41,6 +44,10 @@ class Download:
     size: int | None = None
     priority: int = 0
     origin: str = ""
+
+
+Span = tuple[int, int]
+"""The bytes from the first number to the second, exclusive."""
 
 
 class Segment(NamedTuple):
@@ -66,12 +73,16 @@ class Validator(NamedTuple):
 
 
 class Held(NamedTuple):
-    """What an earlier Attempt left in the part file. ``total`` and ``digests`` are of the whole, where they were told."""
+    """What an earlier Attempt left in the part file. ``total`` and ``digests`` are of the whole, where they were told.
+
+    ``spans``: what is complete of a file that was fetched in segments; without them it is all from the start to ``size``.
+    """
 
     size: int = 0
     validator: Validator = Validator()
     total: int | None = None
     digests: tuple[Checksum, ...] = ()
+    spans: tuple[Span, ...] = ()
 
 
 NOTHING_HELD = Held()
@@ -85,8 +96,7 @@ class Existing(NamedTuple):
     is_folder: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(Struct, frozen=True):
     """One try at one Segment from one URL: what the scheduler hands out.
 
     ``source`` is the Download's first URL (a part file belongs to it, whichever mirror is asked).
@@ -94,6 +104,8 @@ class Attempt:
     ``modified_since``: the time of the file that exists, for a conditional request.
     ``repeated``: an earlier worker was lost with this Download in hand, perhaps after it had finished.
     ``check``: the file is there, and is to be fetched only if its checksum is wrong.
+    ``beside``: the key of an Attempt at another Segment of the same file that runs now: to be run in the same process.
+    ``mirror``: the URL is not the one whose validator the part file is bound to.
     """
 
     key: int
@@ -110,12 +122,15 @@ class Attempt:
     modified_since: float | None = None
     repeated: bool = False
     check: bool = False
+    beside: int | None = None
+    mirror: bool = False
 
 
 class End(Enum):
     """How an Attempt ended."""
 
     COMPLETE = "complete"
+    SEGMENT = "segment"  # its Segment is complete, the file is not
     NOT_MODIFIED = "not modified"
     NAMED = "named"  # a probe learned the server's name for the file
     EXISTS = "exists"  # nothing was asked: the file is there
@@ -127,9 +142,11 @@ class End(Enum):
     INTERRUPTED = "interrupted"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How one Attempt ended. ``received`` counts the body bytes that came over the network, ``size`` the file's bytes."""
+class Outcome(Struct, frozen=True):
+    """How one Attempt ended. ``received`` counts the body bytes that came over the network, ``size`` the file's bytes.
+
+    ``waited``: seconds from the last request to its answer's head; 0 where there was none.
+    """
 
     key: int
     end: End
@@ -143,6 +160,7 @@ class Outcome:
     name: str = ""
     verified: bool = False
     error: DownloadError | None = None
+    waited: float = 0.0
 
 
 class Status(StrEnum):
@@ -153,8 +171,7 @@ class Status(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """How one Download ended: exactly one for each.
 
     ``bytes`` is the size of the file, ``received`` what came over the network for it in this run, ``elapsed`` the
@@ -175,7 +192,11 @@ class Result:
     reason: str = ""
     verified: bool = False
     error: DownloadError | None = None
-    download: Download | None = field(default=None, repr=False)
+    download: Download | None = None
+
+    def __repr__(self) -> str:
+        shown = (name for name in self.__struct_fields__ if name != "download")  # which may hold credentials
+        return f"Result({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
 
 
 @dataclass(slots=True)

@@ -3,12 +3,16 @@
 import heapq
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
-from downloader.core.model import Checksum, Download
+from msgspec.structs import replace
+
+from downloader.core.model import Checksum, Download, End, Outcome, Result, Status
 from downloader.core.naming import name_from_url, public_url, safe_component, wished_path, with_digest
-from downloader.errors import PolicyError
+from downloader.errors import DownloadError, PolicyError
+
+_NONE = Outcome(-1, End.FAILED)
 
 
 @dataclass(slots=True)
@@ -38,7 +42,6 @@ class Entry:
     repeated: bool = False
     received: int = 0
     elapsed: float = 0.0
-    lease: Lease | None = None
 
     @property
     def url(self) -> str:
@@ -47,6 +50,27 @@ class Entry:
     def __lt__(self, other: "Entry") -> bool:
         mine, theirs = -self.download.priority, -other.download.priority
         return mine < theirs or (mine == theirs and self.key < other.key)
+
+    def result(self, status: Status, outcome: Outcome | None, reason: str, error: DownloadError | None) -> Result:
+        """How it ended."""
+        if outcome is None:
+            outcome = _NONE
+        return Result(
+            url=public_url(self.download.url),
+            path=outcome.path or self.path,
+            status=status,
+            bytes=outcome.size if status is Status.DONE else 0,
+            received=self.received,
+            http_status=outcome.status,
+            attempts=self.number,
+            elapsed=self.elapsed,
+            final_url=outcome.final_url,
+            etag=outcome.etag,
+            reason=reason,
+            verified=outcome.verified,
+            error=error,
+            download=self.to_repeat() if status is Status.FAILED else None,
+        )
 
     def to_repeat(self) -> Download:
         """The Download as a later list should say it: with its path, where that list alone would not lead to it again."""

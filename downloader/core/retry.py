@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from downloader.core.model import Outcome
 from downloader.errors import (
     AuthError,
     DownloadError,
@@ -46,3 +47,11 @@ class RetryPolicy:
 def another_server_may_help(error: DownloadError) -> bool:
     """Whether a mirror may do better where this server failed for good; not with a full disk, or a refused path."""
     return isinstance(error, NetworkError | TLSError | AuthError | ProtocolError | HTTPStatusError)
+
+
+def is_refusal(outcome: Outcome) -> bool:
+    """Whether the server, or the way to it, said that this was too much: 429, 503, or no answer at all."""
+    error = outcome.error
+    if isinstance(error, NetworkError):
+        return outcome.status == 0 and error.retryable
+    return isinstance(error, HTTPStatusError) and error.status in (429, 503)

@@ -10,6 +10,8 @@ Pure: `now` and `chance` come in, values go out. A driver calls, from one thread
     settle(outcome, now, chance)         exactly once for each Attempt taken
     results() -> list[Result]            what has ended since the last call
     wake_at                              when a waiting retry falls due
+    progress(key, at, total, now)        how far an Attempt is that may be split; then `take` may split it, and
+    cuts() -> list[(key, stop)]          says which running Attempts end elsewhere than they were told
     finished                             nothing is left, and nothing is under way
 
 A Source may yield None: nothing to read at the moment, ask again.
@@ -18,11 +20,12 @@ A Source may yield None: nothing to read at the moment, ask again.
 import heapq
 from collections.abc import Iterator, Mapping
 
-from downloader.core.limits import Slots
-from downloader.core.model import Attempt, Checksum, Download, End, Outcome, Result, Status
+from downloader.core.limits import Limits
+from downloader.core.model import WHOLE, Attempt, Checksum, Download, End, Outcome, Result, Segment, Status
 from downloader.core.naming import host_of, public_url, wished_path
 from downloader.core.queues import Entry, HostQueues, Lease, Names, default_path, path_by_server
-from downloader.core.retry import RetryPolicy, another_server_may_help
+from downloader.core.retry import RetryPolicy, another_server_may_help, is_refusal
+from downloader.core.segments import Layout, Running, SplitPolicy
 from downloader.errors import (
     DownloadError,
     IntegrityError,
@@ -34,15 +37,19 @@ POLL = 0.05
 """Seconds until a Source that had nothing is asked again."""
 
 
+WHOLE_FILES = SplitPolicy()
+
+
 class Scheduler:
     """See the module. ``sums``: checksums by path or by bare name. ``probe``: ask the server for each name first."""
 
     def __init__(
         self,
         source: Iterator[Download | None],
-        slots: Slots,
+        slots: Limits,
         retry: RetryPolicy,
         *,
+        split: SplitPolicy = WHOLE_FILES,
         sums: Mapping[str, Checksum] | None = None,
         probe: bool = False,
         fail_fast: bool = False,
@@ -54,11 +61,15 @@ class Scheduler:
         self._sums = sums or {}
         self._probe = probe
         self._fail_fast = fail_fast
+        self._split_policy = split
         self._window = max(window, 2 * slots.in_all)
         self._names = Names()
         self._ready: HostQueues[Entry] = HostQueues()
         self._waiting: list[tuple[float, int, Entry]] = []
         self._running: dict[int, Entry] = {}
+        self._leases: dict[int, Lease] = {}
+        self._layouts: dict[int, Layout] = {}  # of the files that are split now, by their Download's key
+        self._split_keys = 0
         self._results: list[Result] = []
         self._exhausted = False
         self._ask_again: float | None = None
@@ -91,8 +102,11 @@ class Scheduler:
     @property
     def wake_at(self) -> float | None:
         """When something may be startable that is not now: the next retry, or a Source that had nothing."""
-        retry = self._waiting[0][0] if self._waiting else None
-        return min((time for time in (self._ask_again, retry) if time is not None), default=None)
+        times = [self._waiting[0][0]] if self._waiting else []
+        times += [item.due for layout in self._layouts.values() for item in layout.open]
+        if self._ask_again is not None:
+            times.append(self._ask_again)
+        return min(times, default=None)
 
     def stop(self) -> None:
         """Start nothing more. What was begun and waits for another try ends here; what was not begun gets no Result."""
@@ -104,6 +118,8 @@ class Scheduler:
         for entry in sorted(queued + [entry for _, _, entry in self._waiting]):
             self._interrupt(entry)
         self._waiting.clear()
+        for layout in self._layouts.values():
+            layout.open.clear()
 
     def _interrupt(self, entry: Entry) -> None:
         self._cut_short = True
@@ -122,35 +138,102 @@ class Scheduler:
             return []
         while self._waiting and self._waiting[0][0] <= now:
             self._enqueue(heapq.heappop(self._waiting)[2])
+        if self._layouts and (segment := self._begun_segment(now)) is not None:
+            return [segment]
         self._refill(now)
         if self._slots.free <= 0:
             return []
         while (host := self._ready.next_host(self._slots.acquire)) is None:
             if not self._refill(now):  # only busy hosts so far: read on, another may come
-                return []
+                split = self._split(now) if self._layouts else None
+                return [] if split is None else [split]
         entries = self._ready.pop(host, most)
         lease = Lease(host, len(entries))
         return [self._start(entry, lease) for entry in entries]
 
     def _start(self, entry: Entry, lease: Lease) -> Attempt:
-        entry.lease = lease
         entry.number += 1
         entry.tries += 1
         self._running[entry.key] = entry
+        self._leases[entry.key] = lease
+        return self._attempt(entry, entry.key, entry.url, WHOLE)
+
+    def _attempt(self, entry: Entry, key: int, url: str, segment: Segment, beside: int | None = None) -> Attempt:
         download = entry.download
         return Attempt(
-            key=entry.key,
+            key=key,
             number=entry.number,
-            url=entry.url,
+            url=url,
             source=download.url,
             path=entry.path,
+            segment=segment,
             headers=download.headers,
             checksums=entry.checksums,
             size=download.size,
             fresh=entry.fresh,
             probe=not entry.named,
             repeated=entry.repeated,
+            beside=beside,
+            mirror=beside is not None and url != self._layouts[entry.key].url,
         )
+
+    def progress(self, key: int, at: int, total: int, now: float) -> None:
+        """A running Attempt that may be split is at this byte of ``total``."""
+        entry = self._running.get(key)
+        if entry is None or self.stopped:
+            return
+        layout = self._layouts.get(entry.key)
+        if layout is None:
+            layout = self._layouts[entry.key] = Layout(entry.url, total)
+            layout.running[key] = Running(0, total, at, now, entry.url, entry.tries)
+        elif (running := layout.running.get(key)) is not None:
+            running.reached(at, now)
+
+    def sample(self, now: float, received: int) -> None:
+        """So many body bytes have come in by now: what the limits learn from."""
+        for host in self._slots.sample(now, received):
+            self._ready.free(host)
+
+    def cuts(self) -> list[tuple[int, int]]:
+        """Running Attempts that end elsewhere than they were told: their keys, and where (negative: at once)."""
+        found: list[tuple[int, int]] = []
+        for layout in self._layouts.values():
+            if layout.cuts:
+                found += layout.cuts
+                layout.cuts.clear()
+        return found
+
+    def _begun_segment(self, now: float) -> Attempt | None:
+        """A Segment of a file under way that waits to be asked for: before anything else, so that files get ended."""
+        for layout in self._layouts.values():
+            for item in layout.open if self._slots.free > 0 else ():
+                entry = self._running[next(iter(layout.running))]
+                url = self._free_url(entry, item.due <= now)
+                if url:
+                    layout.open.remove(item)
+                    self._split_keys -= 1
+                    entry.number += 1
+                    attempt = self._attempt(entry, self._split_keys, url, item.segment, next(iter(layout.running)))
+                    layout.start(attempt, now, item.tries)
+                    self._running[attempt.key] = entry
+                    self._leases[attempt.key] = Lease(host_of(url), 1)
+                    return attempt
+        return None
+
+    def _free_url(self, entry: Entry, due: bool) -> str:
+        """One of the entry's URLs whose host has a slot, which is taken; mirrors take turns."""
+        for step in range(len(entry.urls) if due else 0):
+            url = entry.urls[(entry.number + step) % len(entry.urls)]
+            if self._slots.acquire(host_of(url)):
+                return url
+        return ""
+
+    def _split(self, now: float) -> Attempt | None:
+        """Nothing else may start, but slots are free: split a file under way, if that helps."""
+        for layout in self._layouts.values():
+            if layout.split(now, self._slots.free, self._split_policy):
+                return self._begun_segment(now)
+        return None
 
     def _enqueue(self, entry: Entry) -> None:
         self._ready.push(host_of(entry.url), entry)
@@ -206,14 +289,21 @@ class Scheduler:
     def settle(self, outcome: Outcome, now: float, chance: float) -> None:
         """What an Outcome leads to: a Result, a further Attempt at once, or one after a wait. ``chance`` in [0, 1)."""
         entry = self._running.pop(outcome.key)
-        lease, entry.lease = entry.lease, None
-        assert lease is not None  # noqa: S101 - an entry in _running has one
+        lease = self._leases.pop(outcome.key)
+        refused = outcome.error is not None and is_refusal(outcome)
+        if refused or outcome.waited:
+            self._slots.settled(lease.host, now, outcome.waited, refused)
         lease.left -= 1
         if lease.left == 0:
             self._slots.release(lease.host)
             self._ready.free(lease.host)
         entry.received += outcome.received
         entry.elapsed += outcome.elapsed
+        if self._layouts and entry.key in self._layouts:
+            decided = self._settle_segment(entry, outcome, now, chance)
+            if decided is None:
+                return
+            outcome = decided
         match outcome.end:
             case End.COMPLETE:
                 self._end(entry, Status.DONE, outcome)
@@ -223,6 +313,9 @@ class Scheduler:
                 self._name(entry, outcome)
             case End.UNTOLD:
                 entry.repeated = True
+                entry.tries -= 1
+                self._again(entry)
+            case End.SEGMENT:  # no Attempt runs, and yet some Segment is missing: one for all that is left
                 entry.tries -= 1
                 self._again(entry)
             case End.UNSTARTED:
@@ -238,6 +331,28 @@ class Scheduler:
                 self._again(entry)
             case End.LOST | End.FAILED:
                 self._failed(entry, outcome, now, chance)
+
+    def _settle_segment(self, entry: Entry, outcome: Outcome, now: float, chance: float) -> Outcome | None:
+        """An Attempt at one of several Segments has ended. The Outcome of the Download, once all is decided and over."""
+        layout = self._layouts[entry.key]
+        ended, decided = layout.settle(outcome)
+        if decided is not None:
+            del self._layouts[entry.key]
+            return decided
+        if outcome.end in (End.SEGMENT, End.UNSTARTED) or layout.over is not None or self.stopped:
+            if outcome.end is End.UNSTARTED:
+                layout.again(ended, now)
+            return None
+        error = outcome.error or WorkerError("the worker process died", public_url(ended.url))
+        if ended.url != layout.url and not error.retryable:
+            entry.urls = [url for url in entry.urls if url != ended.url]  # this mirror is of no use; the others go on
+            layout.again(ended, now)
+        elif self._retry.allows(error, ended.tries, 1):
+            ended.tries += 1
+            layout.again(ended, now + self._retry.backoff(ended.tries - 1, chance, getattr(error, "retry_after", None)))
+        else:
+            layout.give_up(outcome)
+        return None
 
     def _name(self, entry: Entry, outcome: Outcome) -> None:
         entry.named = True
@@ -300,21 +415,4 @@ class Scheduler:
         if status is Status.FAILED and self._fail_fast and not self.stopped:
             self.failed_fast = True
             self.stop()
-        self._results.append(
-            Result(
-                url=public_url(entry.download.url),
-                path=(outcome.path if outcome is not None and outcome.path else entry.path),
-                status=status,
-                bytes=outcome.size if outcome is not None and status is Status.DONE else 0,
-                received=entry.received,
-                http_status=outcome.status if outcome is not None else 0,
-                attempts=entry.number,
-                elapsed=entry.elapsed,
-                final_url=outcome.final_url if outcome is not None else "",
-                etag=outcome.etag if outcome is not None else "",
-                reason=reason,
-                verified=outcome is not None and outcome.verified,
-                error=error,
-                download=entry.to_repeat() if status is Status.FAILED else None,
-            )
-        )
+        self._results.append(entry.result(status, outcome, reason, error))

@@ -6,6 +6,7 @@ A driver calls it in this order, and does what it says::
     on_head(head, …) -> Move     FOLLOW: ask again (a redirect) · BODY: write from `offset` · STOP: there is an outcome
     on_data(count, now)          for each piece of body; raises when there is too much, or too little for too long
     on_end()                     the body ended as its framing said; raises when that was too early
+    again(start, stop)           go on with other bytes of the file: the next request asks for these
     outcome(End.COMPLETE, …)
 
 What an answer means (RFC 9110; `docs/answers.md` has the same table for readers):
@@ -18,6 +19,7 @@ What an answer means (RFC 9110; `docs/answers.md` has the same table for readers
 | 206 | no | ProtocolError |
 | 416, ``*/N`` and N is what we hold, validator agrees | yes | complete already |
 | 416, anything else | yes | begin again at zero |
+| 200, 416, or 206 of another version | for one Segment of several | begin the whole file again; a mirror is dropped for it |
 | 304 | conditional | the file is still good |
 | 301, 302, 303, 307, 308 | either | follow, at most `max_redirects` times |
 | 401, 403, 407 | either | AuthError |
@@ -25,14 +27,16 @@ What an answer means (RFC 9110; `docs/answers.md` has the same table for readers
 | other | either | HTTPStatusError; `downloader.core.retry` decides about another try |
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from urllib.parse import quote, urljoin
+
+from msgspec import Struct
 
 from downloader.core import headers as h
 from downloader.core.credentials import NO_CREDENTIALS, Credentials, kept_at_redirect, without_userinfo
 from downloader.core.limits import SpeedGate
-from downloader.core.model import NOTHING_HELD, Attempt, Checksum, End, Headers, Held, Outcome, Validator
+from downloader.core.model import NOTHING_HELD, WHOLE, Attempt, Checksum, End, Headers, Held, Outcome, Validator
 from downloader.core.naming import KEPT, clean_url, public_url
 from downloader.errors import (
     AuthError,
@@ -60,18 +64,28 @@ class TransferPolicy:
     timeout: float = 0.0
     low_speed_limit: int = 1
     low_speed_time: float = 30.0
+    usual: Headers = field(init=False, repr=False, compare=False)
+    secrets: bool = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "usual", tuple(_by_name(self.headers).values()))
+        object.__setattr__(self, "secrets", self.credentials != NO_CREDENTIALS)
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A GET to send, with exactly these headers."""
+def _by_name(headers: Headers) -> dict[str, tuple[str, str]]:
+    """What every request says, and these, by lower-case name; a later line instead of an earlier one."""
+    always = (("Accept", "*/*"), ("Accept-Encoding", "identity"))
+    return {name.lower(): (name, value) for name, value in (*always, *headers)}
+
+
+class Request(Struct, frozen=True):
+    """A GET to send, with exactly these headers. Most requests of a run have the very same tuple of headers."""
 
     url: str
     headers: Headers
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(Struct, frozen=True):
     """Status and header lines of an answer, the lines as they came."""
 
     status: int
@@ -93,6 +107,7 @@ class Transfer:
         "_gate",
         "_headers",
         "_policy",
+        "_taken",
         "_wall",
         "attempt",
         "decided",
@@ -108,21 +123,29 @@ class Transfer:
         "resuming",
         "retry_after",
         "size",
+        "splittable",
+        "start",
         "status",
+        "stop",
         "told",
         "total",
         "url",
         "validator",
+        "waited",
     )
 
     def __init__(self, attempt: Attempt, policy: TransferPolicy, held: Held, now: float, wall: float) -> None:
         self.attempt = attempt
         self._policy = policy
         self._wall = wall
-        self._headers: Headers = policy.headers + attempt.headers
+        self._headers: Headers = policy.headers + attempt.headers if attempt.headers else policy.headers
         self._gate = SpeedGate(policy.low_speed_limit, policy.low_speed_time, now)
+        self._taken = 0  # of the present answer
         self.held = NOTHING_HELD if attempt.fresh or attempt.probe else held
+        self.start = attempt.segment.start + self.held.size  # what is asked for
+        self.stop = attempt.segment.stop
         self.resuming = self.held.size > 0 and bool(self.held.validator.if_range)
+        self.splittable = False
         self.url = attempt.url
         self.public = public_url(attempt.url)
         self.redirects = 0
@@ -130,6 +153,7 @@ class Transfer:
         self.offset = 0
         self.size = 0
         self.received = 0
+        self.waited = 0.0
         self.expected: int | None = None
         self.total: int | None = None
         self.validator = Validator()
@@ -142,22 +166,33 @@ class Transfer:
 
     def request(self) -> Request:
         """What to send next: the first request, or the one after a redirect."""
-        lines = {"accept": ("Accept", "*/*"), "accept-encoding": ("Accept-Encoding", "identity")}
-        for name, value in self._headers:
-            lines[name.lower()] = (name, value)
-        for name, value in self._policy.credentials.headers(self.url, self._wall, self.attempt.url):
+        self._taken = 0
+        attempt, special = self.attempt, self._special()
+        if not special and self._headers is self._policy.headers and not self._policy.secrets and "@" not in self.url:
+            return Request(without_userinfo(self.url), self._policy.usual)
+        lines = _by_name(self._headers)
+        for name, value in self._policy.credentials.headers(self.url, self._wall, attempt.url):
             lines.setdefault(name.lower(), (name, value))
-        if self.attempt.probe:
-            lines["range"] = ("Range", "bytes=0-0")
-        elif self.resuming:
-            lines["range"] = ("Range", f"bytes={self.attempt.segment.start + self.held.size}-{self._last()}")
-            lines["if-range"] = ("If-Range", self.held.validator.if_range)
-        elif self.attempt.modified_since is not None:
-            lines["if-modified-since"] = ("If-Modified-Since", h.format_http_date(self.attempt.modified_since))
+        lines.update((name.lower(), (name, value)) for name, value in special)
         return Request(without_userinfo(self.url), tuple(lines.values()))
 
-    def _last(self) -> str:
-        return "" if self.attempt.segment.stop is None else str(self.attempt.segment.stop - 1)
+    def _special(self) -> Headers:
+        """What this request alone says. A mirror has a validator of its own: there the checksum decides."""
+        if self.attempt.probe:
+            return (("Range", "bytes=0-0"),)
+        if self.resuming:
+            asked = ("Range", f"bytes={self.start}-{'' if self.stop is None else self.stop - 1}")
+            unbound = self.attempt.mirror and self.attempt.checksums
+            return (asked,) if unbound else (asked, ("If-Range", self.held.validator.if_range))
+        if self.attempt.modified_since is not None:
+            return (("If-Modified-Since", h.format_http_date(self.attempt.modified_since)),)
+        return ()
+
+    def again(self, start: int, stop: int) -> None:
+        """Ask for these bytes next. What was held or told before stands: all is bound to one validator."""
+        self.start, self.stop = start, stop
+        self.resuming = True
+        self.expected = None
 
     def on_head(self, head: Head) -> Move:
         """What this answer means. Raises DownloadError where it means that the Attempt has failed."""
@@ -169,7 +204,7 @@ class Transfer:
             self.name = h.disposition_name(fields.disposition)
             return self._decide(End.NAMED)
         if head.status == 200:
-            return self._whole(fields)
+            return self._decide(End.RESTART) if self.shared else self._whole(fields)
         if head.status == 206 and self.resuming:
             return self._rest(fields)
         if head.status == 416 and self.resuming:
@@ -181,6 +216,11 @@ class Transfer:
     def _decide(self, end: End) -> Move:
         self.decided = end
         return Move.STOP
+
+    @property
+    def shared(self) -> bool:
+        """Other Attempts may be writing to the same part file, or this one has written to it what it was bound to."""
+        return self.attempt.segment != WHOLE or self.received > 0
 
     def _redirect(self, location: str) -> Move:
         self.redirects += 1
@@ -200,20 +240,23 @@ class Transfer:
 
     def _whole(self, fields: h.Fields) -> Move:
         self.resuming = False
-        self.offset = 0
+        self.start = self.offset = 0
+        self.stop = None
         self._describe(fields, whole=True)
         self.total = self.expected = fields.length
+        self.splittable = fields.ranges and self.total is not None and bool(self.validator.if_range)
         self._check_total()
         return Move.BODY
 
     def _rest(self, fields: h.Fields) -> Move:
         span = h.content_range(fields.content_range)
-        start = self.attempt.segment.start + self.held.size
+        start = self.start
         told = h.validator(fields)
         if (
             span is None
             or span.start != start
             or span.stop is None
+            or (self.stop is not None and span.stop > self.stop)
             or (span.total is None and self.held.total is None)  # nothing would say where the file ends
             or (None not in (span.total, self.held.total) and span.total != self.held.total)
             or (fields.length is not None and fields.length != span.stop - start)
@@ -222,14 +265,17 @@ class Transfer:
             return self._decide(End.RESTART)
         self._describe(fields, whole=False)
         self.validator = self.held.validator
-        self.offset = self.held.size
+        self.offset = start
         self.expected = span.stop - start
         self.total = span.total if span.total is not None else self.held.total
+        self.splittable = self.total is not None
         self._check_total()
         return Move.BODY
 
     def _changed(self, told: Validator, fields: h.Fields) -> bool:
         held = self.held.validator
+        if self.attempt.mirror and self.attempt.checksums:
+            return False
         if held.etag and fields.etag:
             return told.etag != held.etag
         return bool(held.last_modified and fields.last_modified) and fields.last_modified != held.last_modified
@@ -284,18 +330,19 @@ class Transfer:
     def on_data(self, count: int, now: float) -> None:
         """Count a piece of body. Raises ProtocolError for more than was announced, NetworkError for a stall."""
         self.received += count
+        self._taken += count
         self.size += count
-        if self.expected is not None and self.received > self.expected:
+        if self.expected is not None and self._taken > self.expected:
             raise ProtocolError(f"more than the announced bytes: {self.expected}", self.public)
         if self._gate.stalled(count, now):
             raise NetworkError("too slow", self.public, "see --low-speed-limit and --low-speed-time")
 
     def on_end(self) -> None:
         """The body is over. Raises NetworkError where that was too early, IntegrityError for another size than was known."""
-        missing = self.expected is not None and self.received < self.expected
-        if missing or (self.total is not None and self.size < self.total):
+        missing = self.expected is not None and self._taken < self.expected
+        if missing or (self.stop is None and self.total is not None and self.size < self.total):
             raise NetworkError(f"truncated: {self.size} of {self.total or self.expected} bytes", self.public)
-        if self.attempt.size is not None and self.size != self.attempt.size:
+        if self.attempt.size is not None and self.stop is None and self.size != self.attempt.size:
             raise IntegrityError(f"the size is wrong: {self.size} bytes, not {self.attempt.size}", self.public)
         self.decided = End.COMPLETE
 
@@ -315,6 +362,7 @@ class Transfer:
             etag=self.validator.etag,
             path=path or self.attempt.path,
             name=self.name,
+            waited=self.waited,
             verified=bool(self.digests) and end in (End.COMPLETE, End.EXISTS),
             error=error,
         )

@@ -7,11 +7,17 @@ from typing import NamedTuple, Protocol
 class Lane(Protocol):
     """What one worker is doing now. ``received`` counts all body bytes it ever took in; the rest is of its present file:
     ``done`` of ``size`` bytes (0: unknown) since ``since`` (monotonic seconds; 0: idle), last ``heard`` of in its body then.
+
+    ``key``: of its Attempt. ``splittable``: others may take a part of it over. ``stop``, written by whoever decides so:
+    the byte where it is to end (0: the end; negative: at once).
     """
 
     received: int
     done: int
     size: int
+    stop: int
+    key: int
+    splittable: bool
     since: float
     heard: float
     name: str
@@ -24,6 +30,9 @@ class PlainLane:
     received: int = 0
     done: int = 0
     size: int = 0
+    stop: int = 0
+    key: int = -1
+    splittable: bool = False
     since: float = 0.0
     heard: float = 0.0
     name: str = ""

@@ -197,7 +197,7 @@ def _is_clean(download: Download) -> bool:
 
 
 def _cleaned(download: Download) -> Download:
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     return replace(download, url=clean_url(download.url), mirrors=tuple(clean_url(url) for url in download.mirrors))
 

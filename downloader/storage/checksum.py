@@ -17,9 +17,11 @@ class Verifier:
     def __init__(self, checksums: Sequence[Checksum]) -> None:
         self._checksums = checksums
         self._hashes = {item.algorithm: hashlib.new(item.algorithm, usedforsecurity=False) for item in checksums}
+        self.count = 0
 
     def update(self, data: bytes | memoryview) -> None:
         """The next bytes of the file."""
+        self.count += len(data)
         for state in self._hashes.values():
             state.update(data)
 

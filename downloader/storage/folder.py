@@ -3,11 +3,13 @@
 import errno
 import os
 import stat
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from downloader.core.model import Existing
 from downloader.errors import PolicyError, StorageError
+from downloader.storage.spread import Spread
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _HINTS = {
@@ -50,6 +52,9 @@ class Folder:
     def __init__(self, root: str, make: bool = True) -> None:
         self.root = os.path.realpath(root)
         self.descriptor = -1
+        self.lock = threading.Lock()  # for `spreads`: who begins, joins and leaves one
+        self.spreads: dict[str, Spread] = {}
+        self.nameless = True  # until it is seen that this file system has no files without a name
         with _told_as(root):
             if make:
                 os.makedirs(self.root, exist_ok=True)

@@ -2,6 +2,9 @@
 
 Beside it, ``<name>.part.meta`` (the sidecar) says what the bytes are part of: without one, a part file is worth nothing
 and the next Attempt begins at zero. It is written before the first block that is not the last, so small files have none.
+A file that is there whole before anything was written gets its name at once (`downloader.storage.place`), and never is a part file.
+
+Several Attempts of one process may write one file, each its own Segment: what they share is a `Spread`.
 
 Nothing outside the folder is ever touched: each folder on the way is opened without following symbolic links, or, where
 one is a link, only if it leads to a place inside; part files are opened with O_NOFOLLOW, and locked (flock) for the
@@ -10,71 +13,61 @@ time of the transfer, so two runs cannot write one file. POSIX only.
 
 import errno
 import fcntl
-import hashlib
 import os
 import stat
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
-import msgspec
-
-from downloader.core.model import NOTHING_HELD, Checksum, Held, Validator
-from downloader.core.naming import numbered, part_names
+from downloader.core.model import NOTHING_HELD, Held, Span
+from downloader.core.naming import part_names
 from downloader.errors import DownloadError, FileInUse
+from downloader.storage import sidecar
 from downloader.storage.folder import Folder
+from downloader.storage.place import link_free_name, set_time, taken
+from downloader.storage.spread import Spread
 
 _OPEN = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
-class _Sidecar(msgspec.Struct, frozen=True):
-    source: str
-    etag: str = ""
-    last_modified: str = ""
-    total: int | None = None
-    digests: tuple[tuple[str, str], ...] = ()
-
-
-_decode = msgspec.json.Decoder(_Sidecar).decode
-
-
 class PartFile:
-    """One file on its way: see the module. One owner at a time; methods raise OSError or PolicyError unless said."""
+    """One Attempt's hold of a file on its way: see the module. Methods raise OSError or PolicyError unless said."""
 
     def __init__(self, folder: Folder, path: str, source: str) -> None:
         self._folder = folder
         self._path = path
         self._prefix, _, self._name = path.rpartition("/")
         self._part, self._meta = part_names(self._name)
-        self._source = hashlib.blake2b(source.encode(), digest_size=16).hexdigest() if source else ""
+        self._source = source
+        self._spread: Spread | None = None
         self._has_sidecar = False
         self._parent = -1
         self._buffer: list[bytes] = []
         self.descriptor = -1
+        self.may_exist = False
         self.buffered = 0
         self.written = 0
 
     def held(self) -> Held:
         """What an earlier Attempt left; nothing, where its sidecar does not vouch for it. Never raises."""
+        spread = self._folder.spreads.get(self._path)
+        if spread is not None:
+            return spread.held
         prefix = f"{self._prefix}/" if self._prefix else ""
         try:
             found = os.lstat(prefix + self._part, dir_fd=self._folder.descriptor)
         except OSError:
             return NOTHING_HELD
-        self._has_sidecar = True  # perhaps: it is removed before the part file is cut
+        self.may_exist = self._has_sidecar = True  # perhaps: it is removed before the part file is cut
         if not stat.S_ISREG(found.st_mode) or found.st_size == 0:
             return NOTHING_HELD
         try:
             flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
             descriptor = os.open(prefix + self._meta, flags, dir_fd=self._folder.descriptor)
             try:
-                sidecar = _decode(os.read(descriptor, 8192))
+                return sidecar.read(descriptor, self._source, found.st_size)
             finally:
                 os.close(descriptor)
-        except (OSError, msgspec.DecodeError):
+        except OSError:
             return NOTHING_HELD
-        if sidecar.source != self._source:
-            return NOTHING_HELD
-        digests = tuple(Checksum(algorithm, digest) for algorithm, digest in sidecar.digests)
-        return Held(found.st_size, Validator(sidecar.etag, sidecar.last_modified), sidecar.total, digests)
 
     def open(self, offset: int) -> None:
         """Open for writing at ``offset``; 0 empties it. Raises StorageError where another run holds the file."""
@@ -86,29 +79,102 @@ class PartFile:
             raise
         self.written = offset
 
+    def join(self, held: Held) -> None:
+        """Open a file with gaps, of which ``held`` tells, beside the Attempts that write it now, if there are any.
+
+        Raises FileInUse where it has just been ended, or belongs to another run.
+        """
+        self._parent = self._folder.open_parent(self._path) if self._prefix else self._folder.descriptor
+        try:
+            with self._folder.lock:
+                self._join(held)
+        except BaseException:
+            self.close()
+            raise
+
+    def _join(self, held: Held) -> None:
+        spread = self._folder.spreads.get(self._path)
+        self._reopen()
+        self._has_sidecar = True
+        if spread is None:
+            self._lock()
+            self._share(held, held.spans)
+        elif spread.join():
+            self._spread = spread
+            if not os.path.samestat(os.fstat(self.descriptor), os.fstat(spread.locked)):
+                raise FileInUse("the part file was changed by someone else")
+        else:
+            raise FileInUse("another attempt has just ended this file")
+
+    def share(self, told: Held) -> None:
+        """Let other Attempts of this process write to this file too, wherever this one is not yet."""
+        with self._folder.lock:
+            self._share(told, ((0, self.written),))
+            assert self._spread is not None  # noqa: S101 - it was just made
+            self._spread.split = False
+
+    def _share(self, told: Held, spans: tuple[Span, ...]) -> None:
+        self._spread = Spread(self.descriptor, os.dup(self._parent), told, spans, self._rewrite_sidecar)
+        self._folder.spreads[self._path] = self._spread
+
+    @property
+    def shared(self) -> bool:
+        """Whether others may be writing, too."""
+        return self._spread is not None
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """What is complete of a file that is shared."""
+        return self._spread.spans if self._spread is not None else ((0, self.written),)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every byte is there of a file that is shared."""
+        return self._spread is not None and self._spread.complete
+
+    @property
+    def over(self) -> bool:
+        """Whether another Attempt has ended this file: nothing more is to be written."""
+        return self._spread is not None and self._spread.over
+
+    def seek(self, offset: int) -> None:
+        """Write there next."""
+        os.lseek(self.descriptor, offset, os.SEEK_SET)
+        self.written = offset
+
     def _open(self, offset: int) -> None:
         existed = False
         try:
             self.descriptor = os.open(self._part, _OPEN | os.O_CREAT | os.O_EXCL, 0o666, dir_fd=self._parent)
         except FileExistsError:
+            self._reopen()
+            existed = True
+        self._lock()
+        if existed:
+            self._adopt(offset)
+        elif offset:
+            os.unlink(self._part, dir_fd=self._parent)
+            raise FileInUse("another run has just ended this file")
+        else:
+            self._drop_sidecar()  # one that was left behind must not vouch for these bytes
+
+    def _reopen(self) -> None:
+        """Open the part file that is there. It may vanish at any moment: by another run, which gives it its name."""
+        try:
             if os.lstat(self._part, dir_fd=self._parent).st_nlink > 1:  # it has another name, which must not be written through
                 os.unlink(self._part, dir_fd=self._parent)
                 raise FileInUse("the part file had two names, one was removed") from None
             self.descriptor = os.open(self._part, _OPEN, dir_fd=self._parent)
-            existed = True
+        except FileNotFoundError:
+            raise FileInUse("another run has just ended this file") from None
+
+    def _lock(self) -> None:
         try:
             fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise FileInUse("another run is writing this file", hint="wait for it, or choose another --dir") from None
         if not self._is_ours():
             raise FileInUse("another run has just ended this file", hint="wait for it, or choose another --dir")
-        if existed:
-            self._adopt(offset)
-        elif offset:
-            os.unlink(self._part, dir_fd=self._parent)
-            raise OSError(errno.ESTALE, "the part file has gone")
-        else:
-            self._drop_sidecar()  # one that was left behind must not vouch for these bytes
 
     def _is_ours(self) -> bool:
         """Whether what is open still stands under the part file's name, and under no other: not renamed, not replaced."""
@@ -127,7 +193,7 @@ class PartFile:
             self._drop_sidecar()
             os.ftruncate(self.descriptor, 0)
         elif found.st_size != offset:
-            raise OSError(errno.ESTALE, "the part file was changed by someone else")
+            raise FileInUse("the part file was changed by someone else")
         os.lseek(self.descriptor, offset, os.SEEK_SET)
 
     @property
@@ -140,6 +206,11 @@ class PartFile:
         self._buffer.append(data)
         self.buffered += len(data)
 
+    def seen(self) -> bytes:
+        """All that was collected, which stays."""
+        self._buffer = [b"".join(self._buffer)]
+        return self._buffer[0]
+
     def take(self) -> bytes:
         """All that was collected, to be written."""
         block = self._buffer[0] if len(self._buffer) == 1 else b"".join(self._buffer)
@@ -148,27 +219,41 @@ class PartFile:
         return block
 
     def write(self, block: bytes) -> None:
-        """Write a block after the others."""
-        view = memoryview(block)
-        while view:
-            count = os.write(self.descriptor, view)
-            self.written += count
-            view = view[count:]
+        """Write a block after the others; nothing, where the file is `over`."""
+        spread = self._spread
+        with spread.lock if spread is not None else nullcontext():
+            if spread is not None and spread.over:
+                return
+            view = memoryview(block)
+            while view:
+                count = os.write(self.descriptor, view)
+                view = view[count:]
+                if spread is not None:
+                    spread.wrote(self.written, self.written + count)
+                self.written += count
 
     def vouch(self, told: Held) -> None:
         """Write the sidecar, once, if there is a validator at all: ``told`` is what the server said of the whole."""
         if self._has_sidecar or not told.validator.if_range:
             return
-        digests = tuple((item.algorithm, item.digest) for item in told.digests)
-        etag, last_modified = told.validator
-        data = msgspec.json.encode(_Sidecar(self._source, etag, last_modified, told.total, digests))
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+        self._write_sidecar(flags, sidecar.encode(self._source, told))
+        self._has_sidecar = True
+
+    def _write_sidecar(self, flags: int, data: bytes) -> None:
         descriptor = os.open(self._meta, flags, 0o666, dir_fd=self._parent)
         try:
-            os.write(descriptor, data)
+            os.pwrite(descriptor, data, 0)  # in one call: a kill leaves the old text or the new
         finally:
             os.close(descriptor)
-        self._has_sidecar = True
+
+    def _rewrite_sidecar(self, parent: int, told: Held) -> None:
+        """Bring it up to date. What was longer is filled with spaces, which JSON does not mind."""
+        descriptor = os.open(self._meta, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=parent)
+        try:
+            os.pwrite(descriptor, sidecar.encode(self._source, told).ljust(os.fstat(descriptor).st_size), 0)
+        finally:
+            os.close(descriptor)
 
     def commit(self, modified: float | None, number_if_taken: bool, replace: bool = True) -> str:
         """Give the file its final name, and its time (epoch seconds). The path it got: another, if asked to number it.
@@ -176,50 +261,39 @@ class PartFile:
         Raises FileExistsError where the name was taken meanwhile and ``replace`` is false, OSError where what stands
         under the part file's name is not what was written.
         """
+        spread = self._spread
+        if spread is not None:
+            with spread.lock:
+                spread.over = True  # from here on nobody writes to what is about to get the final name
         if not self._is_ours():
-            raise OSError(errno.ESTALE, "the part file was changed by someone else")
-        if modified is not None:
-            with suppress(OSError, OverflowError):
-                os.utime(self.descriptor, (modified, modified))
+            raise FileInUse("the part file was changed by someone else")
+        set_time(self.descriptor, modified)
         if self._has_sidecar:
             self._drop_sidecar()  # before the rename: one that is left over would vouch for another file's bytes
         name = self._name
         if number_if_taken:
-            name = self._link_free_name()
+            name = link_free_name(self.descriptor, self._parent, name, True, self._part)
+            os.unlink(self._part, dir_fd=self._parent)
         else:
-            if not replace and self._taken():
+            if not replace and taken(self._parent, name):
                 raise FileExistsError(errno.EEXIST, "the file has appeared meanwhile")
             os.rename(self._part, name, src_dir_fd=self._parent, dst_dir_fd=self._parent)
         self.close()
         return f"{self._prefix}/{name}" if self._prefix else name
 
-    def _taken(self) -> bool:
-        try:
-            found = os.stat(self._name, dir_fd=self._parent)
-        except FileNotFoundError:
-            return False
-        if stat.S_ISDIR(found.st_mode):
-            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
-        return True
-
-    def _link_free_name(self) -> str:
-        for number in range(1_000_000):
-            name = numbered(self._name, number) if number else self._name
-            try:
-                os.link(self._part, name, src_dir_fd=self._parent, dst_dir_fd=self._parent, follow_symlinks=False)
-            except FileExistsError:
-                continue
-            os.unlink(self._part, dir_fd=self._parent)
-            return name
-        raise OSError(errno.EEXIST, "no free name is left")
-
     def keep(self, told: Held) -> None:
         """End the Attempt without the file: keep what can be resumed, remove what cannot. Never raises."""
+        with suppress(OSError, DownloadError):
+            if not self.is_open and self.buffered and told.validator.if_range:
+                self.open(0)
         if not self.is_open:
             return
         with suppress(OSError, DownloadError):
             if self.buffered:
                 self.write(self.take())
+        if self._spread is not None:  # its sidecar is seen to
+            self.close()
+            return
         with suppress(OSError):
             if self.written and (self._has_sidecar or told.validator.if_range):
                 self.vouch(told)
@@ -229,7 +303,12 @@ class PartFile:
 
     def discard(self) -> None:
         """End the Attempt and remove what was written. Never raises."""
+        self._buffer.clear()
+        self.buffered = 0
         if self.is_open:
+            if self._spread is not None:
+                with self._spread.lock:
+                    self._spread.over = True
             with suppress(OSError):
                 self._remove()
             self.close()
@@ -245,6 +324,11 @@ class PartFile:
 
     def close(self) -> None:
         """Let go of the file as it is. Safe to call twice."""
+        spread, self._spread = self._spread, None
+        if spread is not None:
+            with self._folder.lock:
+                if spread.leave() and self._folder.spreads.get(self._path) is spread:
+                    del self._folder.spreads[self._path]
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1

@@ -16,9 +16,9 @@ from aiofiles.threadpool import wrap
 from downloader.core.model import Attempt, Outcome
 from downloader.core.transfer import Request
 from downloader.errors import DownloadError, Interrupted, NetworkError
-from downloader.progress.counters import PlainLane
+from downloader.progress.counters import Lane
 from downloader.strategies.base import Capabilities, Run
-from downloader.strategies.exchange import DROP, READ, Answer, Command, Steps, Work, Write, exchange
+from downloader.strategies.exchange import DROP, READ, Answer, Command, Pause, Steps, Work, Write, exchange
 from downloader.transports.aio import Answer as Response
 from downloader.transports.aio import AsyncClient
 
@@ -29,7 +29,7 @@ class AsyncStrategy:
     name: ClassVar[str] = "async"
     about: ClassVar[str] = "one event loop, a task for each file in flight"
     library: ClassVar[str] = "asyncio, httpx over aiohttp, aiofiles"
-    capabilities: ClassVar[Capabilities] = Capabilities(default_jobs=64)
+    capabilities: ClassVar[Capabilities] = Capabilities(default_jobs=40, most_jobs=256, segments=True, limit_rate=True)
 
     def drive(self, run: Run) -> None:
         """See `Strategy`. The loop is one of its own: call it where no other runs."""
@@ -44,9 +44,9 @@ class _Loop:
         self._run = run
         self._client = AsyncClient(run.job.client)
         self._changed = asyncio.Event()
-        self._lanes: dict[asyncio.Task[None], PlainLane] = {}
+        self._lanes: dict[asyncio.Task[None], Lane] = {}
         self._performing: set[asyncio.Task[None]] = set()
-        self._spare: list[PlainLane] = []
+        self._spare: list[Lane] = []
         self._broken = False
 
     async def main(self) -> None:
@@ -67,7 +67,8 @@ class _Loop:
         run = self._run
         expired, long_ago = run.expired, run.clock() - run.job.client.read_timeout - 0.5
         for task in self._performing:
-            if expired or 0 < self._lanes[task].heard < long_ago:
+            lane = self._lanes[task]
+            if expired or 0 < lane.heard < long_ago or (lane.stop and lane.heard and lane.done >= lane.stop):
                 task.cancel()
 
     async def _wait(self, seconds: float) -> None:
@@ -78,8 +79,7 @@ class _Loop:
 
     def _start(self, group: asyncio.TaskGroup, attempt: Attempt) -> None:
         if not self._spare:
-            self._spare.append(PlainLane())
-            self._run.counters.lanes.append(self._spare[-1])
+            self._spare.append(self._run.lane())
         lane = self._spare.pop()
         task = group.create_task(self._lane(attempt, lane))
         self._lanes[task] = lane
@@ -89,14 +89,14 @@ class _Loop:
         self._spare.append(self._lanes.pop(task))
         self._changed.set()
 
-    async def _lane(self, attempt: Attempt, lane: PlainLane) -> None:
+    async def _lane(self, attempt: Attempt, lane: Lane) -> None:
         """One Attempt after the other, for as long as there is one to start."""
         run, job = self._run, self._run.job
         batch = [attempt]
         try:
             while batch and not self._broken:
                 lane.name = batch[0].path
-                steps = exchange(batch[0], job, run.folder, lane, time.monotonic, time.time)
+                steps = exchange(batch[0], job, run.folder, lane, time.monotonic, time.time, run.meter)
                 async with asyncio.timeout(job.policy.timeout or None):
                     outcome = await self._perform(steps, lane)
                 run.settle((outcome,))
@@ -105,7 +105,7 @@ class _Loop:
             self._broken = True  # the group ends the other lanes
             raise
 
-    async def _perform(self, steps: Steps, lane: PlainLane) -> Outcome:
+    async def _perform(self, steps: Steps, lane: Lane) -> Outcome:
         """Take the steps of one exchange; where the task is cancelled, the exchange is told and ends in good order."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - this is a coroutine
@@ -138,10 +138,12 @@ class _Loop:
             if response is not None:
                 await response.drop()
 
-    def _why_cancelled(self, lane: PlainLane) -> DownloadError:
+    def _why_cancelled(self, lane: Lane) -> DownloadError:
         if self._run.expired or self._broken:
             return Interrupted("stopped")
         silent = self._run.clock() - lane.heard > self._run.job.client.read_timeout
+        if lane.stop and lane.done >= lane.stop:
+            return NetworkError("another attempt goes on with it")
         if lane.heard and silent:
             return NetworkError("nothing came for too long", hint="see --low-speed-time")
         return NetworkError("the time for one attempt is over", hint="see --timeout")
@@ -152,12 +154,17 @@ async def _obey(command: Command, response: Response | None) -> None:
         await response.drop()
     elif isinstance(command, Write):
         await _to_its_end(_write(command))
+    elif isinstance(command, Pause):
+        await asyncio.sleep(command.seconds)
     elif isinstance(command, Work):
         await _to_its_end(asyncio.to_thread(command.call))
 
 
 async def _write(command: Write) -> None:
     part, view = command.part, memoryview(command.block)
+    if part.shared:  # each block at its place, and none once another Attempt has ended the file
+        await asyncio.to_thread(part.write, command.block)
+        return
     file = wrap(io.FileIO(part.descriptor, "wb", closefd=False))
     while view:
         count = await file.write(view)

@@ -28,13 +28,17 @@ from downloader.core.model import Attempt, Outcome, Result, Status
 from downloader.core.naming import printable
 from downloader.core.scheduler import Scheduler
 from downloader.core.transfer import TransferPolicy
-from downloader.progress.counters import Counters
+from downloader.progress.counters import Counters, Lane, PlainLane
 from downloader.storage.folder import Folder
+from downloader.strategies.meter import Meter
 from downloader.transports.base import ClientOptions
 
 LOG = logging.getLogger("downloader")
 POLL = 0.2
 """Seconds after which a strategy looks up at the latest, to see whether it was told to stop."""
+
+LOOK_EVERY = 0.02
+"""Seconds from one look at the counters, for what the scheduler learns from them, to the next."""
 
 LOOK_AHEAD = 256
 """Files found to be there already that are settled in one go, before a strategy's own loop is let on."""
@@ -42,20 +46,31 @@ LOOK_AHEAD = 256
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a worker needs for any Attempt of a run, wherever it is. Picklable. ``root``: the folder's path."""
+    """What a worker needs for any Attempt of a run, wherever it is. Picklable.
+
+    ``root``: the folder's path. ``segments``: of one file at a time; 0: as many as help.
+    """
 
     root: str
     policy: TransferPolicy
     client: ClientOptions
     on_exists: str = "skip"
     mtime: bool = True
+    segments: int = 1
+    limit_rate: int = 0
+    limit_rate_per_host: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a strategy supports. ``default_jobs``: how many in flight, where nothing was said."""
+    """What a strategy supports.
+
+    ``default_jobs``: how many in flight, where nothing was said; with ``most_jobs`` only at first: it is found out how many
+    help, up to so many. ``max_jobs``: more than that it cannot do.
+    """
 
     default_jobs: int
+    most_jobs: int | None = None
     max_jobs: int | None = None
     files_per_job: int = 4
     segments: bool = False
@@ -78,7 +93,10 @@ class Strategy(Protocol):
 
 @dataclass(slots=True)
 class Run:
-    """One run under way: the scheduler with a clock, a folder and somebody to tell. Used by one thread, but for `stop`."""
+    """One run under way: the scheduler with a clock, a folder and somebody to tell. Used by one thread, but for `stop`.
+
+    ``jobs``: in flight at most. ``splits``: files may be fetched in several Segments.
+    """
 
     scheduler: Scheduler
     job: Job
@@ -90,8 +108,21 @@ class Run:
     chance: Callable[[], float] = field(default_factory=lambda: random.Random().random)  # noqa: S311 - jitter, no secret
     clock: Callable[[], float] = time.monotonic
     stopping: threading.Event = field(default_factory=threading.Event)
+    splits: bool = False
+    meter: Meter | None = None
+    waker: int | None = None
     _stop_at: float = 0.0
     _hurry: bool = False
+    _looked: float = 0.0
+    _split: bool = False
+
+    def lane(self) -> Lane:
+        """A new Lane, for one more place in a strategy's loop."""
+        self.counters.lanes.append(PlainLane())
+        return self.counters.lanes[-1]
+
+    def wake(self) -> None:
+        """What to call when ``waker``, a descriptor, can be read; a run of this process has none."""
 
     def stop(self) -> None:
         """From any thread: start nothing more, and end what runs within the grace time. Rule 4."""
@@ -118,7 +149,12 @@ class Run:
             return []
         self._hurry = False
         for _ in range(LOOK_AHEAD):
-            batch = self.scheduler.take(self.clock(), most)
+            now = self.clock()
+            if now - self._looked >= LOOK_EVERY:
+                self._look(now)
+            batch = self.scheduler.take(now, most)
+            if self._split:
+                self._cut()
             if self.scheduler.stopped:
                 self.stop()
             self._tell()
@@ -145,7 +181,25 @@ class Run:
         if self._hurry or self.scheduler.finished:
             return 0.0
         wake = self.scheduler.wake_at
-        return POLL if wake is None else min(POLL, max(0.0, wake - self.clock()))
+        longest = POLL / 4 if self._split else POLL
+        return longest if wake is None else min(longest, max(0.0, wake - self.clock()))
+
+    def _look(self, now: float) -> None:
+        """Tell the scheduler how much has come in, and how far those are that may be split."""
+        self._looked = now
+        self.scheduler.sample(now, self.counters.received)
+        self._split = False
+        for lane in self.counters.lanes if self.splits else ():
+            if lane.splittable:
+                self._split = True
+                self.scheduler.progress(int(lane.key), int(lane.done), int(lane.size), now)
+
+    def _cut(self) -> None:
+        """Tell running Attempts where they end now."""
+        cuts = dict(self.scheduler.cuts())
+        for lane in self.counters.lanes if cuts else ():
+            if lane.since and lane.key in cuts:
+                lane.stop = cuts[lane.key]
 
     def _admit(self, attempt: Attempt) -> Attempt | None:
         """The Attempt, if its file is still wanted; else it is settled here. Rule 3: a final name is a complete file."""

@@ -10,7 +10,8 @@ event loop. So the sequence is written once, for blocking and for asynchronous s
 | `READ` | waits for a piece of the body | the bytes; none at the end |
 | `DROP` | is done with this answer | None |
 | a `Write` | writes a large block to the part file | None |
-| a `Work` | runs a call that takes long | None |
+| a `Work` | runs a call that takes long (``long``: that may take seconds) | None |
+| a `Pause` | takes nothing more for so many seconds | None |
 
 What goes wrong is thrown into the generator as a DownloadError (or OSError, for Write and Work). It returns the Outcome.
 """
@@ -20,15 +21,18 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
-from downloader.core.model import Attempt, End, Outcome
+from downloader.core.model import WHOLE, Attempt, End, Outcome
 from downloader.core.naming import public_url
+from downloader.core.segments import ABORT, missing
 from downloader.core.transfer import Head, Move, Request, Transfer
-from downloader.errors import DownloadError, IntegrityError, ProtocolError, StorageError
+from downloader.errors import DownloadError, IntegrityError, NetworkError, ProtocolError, StorageError
 from downloader.progress.counters import Lane
 from downloader.storage.checksum import Verifier
 from downloader.storage.folder import Folder, storage_error
 from downloader.storage.part import PartFile
+from downloader.storage.place import place
 from downloader.strategies.base import Job
+from downloader.strategies.meter import Meter
 
 FLUSH_AFTER = 1.0
 """Seconds after which collected bytes are written even if they are few: what is on disk survives a kill."""
@@ -58,9 +62,16 @@ class Work(NamedTuple):
     """A call that keeps a processor or a disk busy."""
 
     call: Callable[[], object]
+    long: bool = False
 
 
-Command = Request | Step | Write | Work
+class Pause(NamedTuple):
+    """So many seconds in which nothing is to be read: there is a limit to the rate."""
+
+    seconds: float
+
+
+Command = Request | Step | Write | Work | Pause
 Answer = Head | bytes | None
 Steps = Generator[Command, Answer, Outcome]
 _Substeps = Generator[Command, Answer, None]
@@ -68,35 +79,50 @@ _Substeps = Generator[Command, Answer, None]
 
 @dataclass(slots=True)
 class _File:
-    """The part file of an Attempt, with what is known of its bytes."""
+    """The part file of an Attempt, with what is known of its bytes, and where it is told how far it is."""
 
     part: PartFile
+    folder: Folder
+    lane: Lane
+    clock: Callable[[], float]
+    job: Job
+    meter: Meter | None
     verifier: Verifier | None = None
     flushed: float = 0.0
 
 
 def exchange(
-    attempt: Attempt, job: Job, folder: Folder, lane: Lane, clock: Callable[[], float], wall: Callable[[], float]
+    attempt: Attempt,
+    job: Job,
+    folder: Folder,
+    lane: Lane,
+    clock: Callable[[], float],
+    wall: Callable[[], float],
+    meter: Meter | None = None,
 ) -> Steps:
-    """The steps of one Attempt. ``clock``: monotonic seconds, ``wall``: seconds since the epoch."""
+    """The steps of one Attempt. ``clock``: monotonic seconds, ``wall``: since the epoch; ``meter``: what limits the rate."""
     started = clock()
     part = PartFile(folder, attempt.path, attempt.source)
     transfer = Transfer(attempt, job.policy, part.held(), started, wall())
-    lane.done = lane.size = 0
+    lane.done = lane.size = lane.stop = 0
+    lane.splittable = False
+    lane.key = attempt.key
     lane.since = started
+    file = _File(part, folder, lane, clock, job, meter)
     path = ""
     error: DownloadError | None = None
     try:
         try:
-            file = _File(part)
             if attempt.check and (yield from _is_good(attempt, folder)):
                 transfer.decided, transfer.digests = End.EXISTS, attempt.checksums
-            elif (yield from _ask(transfer)):
-                yield from _body(transfer, file, lane, clock)
+            elif transfer.held.spans or attempt.segment != WHOLE:
+                yield from _gaps(transfer, file)
+            elif (yield from _ask(transfer, file)):
+                yield from _body(transfer, file)
             elif transfer.decided is End.COMPLETE:
-                yield from _reopen(transfer, file)
+                part.open(transfer.size)
             if transfer.decided is End.COMPLETE:
-                path = _finish(transfer, file, job)
+                path = yield from _finish(transfer, file)
         except FileExistsError as failure:
             if job.on_exists == "fail":
                 raise StorageError("the file has appeared meanwhile", transfer.public, "see --on-exists") from failure
@@ -112,13 +138,14 @@ def exchange(
         part.keep(transfer.promised)
         part.close()
         lane.since = lane.heard = 0.0
+        lane.splittable = False
     return transfer.outcome(clock() - started, path, error)
 
 
 def _is_good(attempt: Attempt, folder: Folder) -> Generator[Command, Answer, bool]:
     """Whether the file that is there has the checksum that is known for it."""
     verifier = Verifier(attempt.checksums)
-    yield Work(lambda: verifier.take_in(folder, attempt.path))
+    yield Work(lambda: verifier.take_in(folder, attempt.path), long=True)
     try:
         verifier.verify("")
     except IntegrityError:
@@ -126,11 +153,13 @@ def _is_good(attempt: Attempt, folder: Folder) -> Generator[Command, Answer, boo
     return True
 
 
-def _ask(transfer: Transfer) -> Generator[Command, Answer, bool]:
+def _ask(transfer: Transfer, file: _File) -> Generator[Command, Answer, bool]:
     """Ask, as often as redirects want it. Whether there is a body to take."""
     while True:
+        asked = file.clock()
         head = yield transfer.request()
         assert isinstance(head, Head)  # noqa: S101 - what a Request is answered with
+        transfer.waited = file.clock() - asked
         try:
             move = transfer.on_head(head)
         except DownloadError:
@@ -143,62 +172,136 @@ def _ask(transfer: Transfer) -> Generator[Command, Answer, bool]:
             return False
 
 
-def _body(transfer: Transfer, file: _File, lane: Lane, clock: Callable[[], float]) -> _Substeps:
-    part = file.part
-    part.open(transfer.offset)
-    if transfer.digests:
-        verifier = file.verifier = Verifier(transfer.digests)
+def _gaps(transfer: Transfer, file: _File) -> _Substeps:
+    """Fetch what is missing of a Segment, one gap after the other; other Attempts may be at other Segments."""
+    part, lane, held = file.part, file.lane, transfer.held
+    if held.total is None:
+        transfer.decided = End.SEGMENT  # what it was a Segment of has gone: it got its name, or begins again
+        return
+    segment = transfer.attempt.segment
+    stop = held.total if segment.stop is None else segment.stop
+    lane.done, lane.stop, lane.size = segment.start, stop, held.total
+    part.join(held)
+    transfer.validator, transfer.total, transfer.told = held.validator, held.total, held.digests
+    transfer.digests = transfer.attempt.checksums or held.digests
+    transfer.decided = End.SEGMENT
+    while not part.over and (gap := missing(part.spans, segment.start, int(lane.stop))) is not None:
+        transfer.again(*gap)
+        if not (yield from _ask(transfer, file)):
+            return
+        if transfer.offset != gap[0]:  # all of it, for it has changed
+            part.close()
+            lane.stop = 0
+            yield from _body(transfer, file)
+            return
+        part.seek(gap[0])
+        yield from _body(transfer, file)
+    transfer.decided = End.COMPLETE if part.complete and not part.over else End.SEGMENT
+    transfer.size = held.total
+
+
+def _body(transfer: Transfer, file: _File) -> _Substeps:
+    part, lane, clock = file.part, file.lane, file.clock
+    if not part.is_open and (transfer.offset or part.may_exist):
+        part.open(transfer.offset)
+    if transfer.digests and not part.shared:
+        file.verifier = Verifier(transfer.digests)
         if transfer.offset:
-            yield Work(lambda: verifier.prime(part.descriptor, transfer.offset))
+            verifier = file.verifier
+            yield Work(lambda: verifier.prime(part.descriptor, transfer.offset), long=True)
     file.flushed = clock()
     transfer.begin_body(file.flushed)
     lane.heard = file.flushed
     lane.done = transfer.offset
     lane.size = transfer.total or 0
-    while data := (yield READ):
-        assert isinstance(data, bytes)  # noqa: S101 - what READ is answered with
-        count = len(data)
+    while data := (yield from _read(lane, transfer)):
         now = clock()
+        count = len(data)
         part.collect(data)
         lane.heard = now
         lane.received += count
         lane.done += count
         transfer.on_data(count, now)
+        if file.meter is not None and (wait := file.meter.pay(transfer.url, count, now)):
+            lane.heard = 0.0
+            yield Pause(wait)
+            lane.heard = now = clock()
+        if lane.stop and transfer.size >= lane.stop:
+            break
         if part.buffered >= LARGE or now - file.flushed >= FLUSH_AFTER:
             yield from _flush(transfer, file)
             lane.heard = file.flushed = clock()
+    if lane.stop and transfer.size >= lane.stop:  # the rest is another Attempt's
+        lane.heard = 0.0
+        yield DROP
+        yield from _flush(transfer, file)
+        transfer.decided = End.COMPLETE if part.complete and not part.over else End.SEGMENT
+        transfer.size = transfer.total or 0
+        return
     lane.heard = 0.0
     transfer.on_end()
-    if part.buffered:
+    if part.is_open and part.buffered:
         block = part.take()
         if file.verifier is not None:
             file.verifier.update(block)
         part.write(block)
+    if part.shared:
+        transfer.decided = End.COMPLETE if part.complete and not part.over else End.SEGMENT
+        transfer.size = transfer.total or 0
+
+
+def _read(lane: Lane, transfer: Transfer) -> Generator[Command, Answer, bytes]:
+    """The next piece; none at the end, also at an end that was set meanwhile, whatever the connection says to that."""
+    try:
+        data = yield READ
+    except NetworkError:
+        if lane.stop and transfer.size >= lane.stop:
+            return b""
+        raise
+    assert isinstance(data, bytes)  # noqa: S101 - what READ is answered with
+    return data
 
 
 def _flush(transfer: Transfer, file: _File) -> _Substeps:
-    file.part.vouch(transfer.promised)
-    block = file.part.take()
+    part = file.part
+    if not part.is_open:
+        part.open(0)
+    part.vouch(transfer.promised)
+    block = part.take()
     if file.verifier is not None:
         verifier = file.verifier
         yield Work(lambda: verifier.update(block))
-    yield Write(file.part, block)
+    if file.lane.stop == ABORT or part.over:
+        return
+    yield Write(part, block)
+    if transfer.splittable and not part.shared and file.job.segments != 1:
+        part.share(transfer.promised)
+        file.lane.splittable = True
 
 
-def _reopen(transfer: Transfer, file: _File) -> _Substeps:
-    """The part file was complete already, but for its name."""
-    file.part.open(transfer.size)
+def _finish(transfer: Transfer, file: _File) -> Generator[Command, Answer, str]:
+    """Verify, and give the file its name; the path it got."""
+    part, job = file.part, file.job
     if transfer.digests:
-        verifier = file.verifier = Verifier(transfer.digests)
-        yield Work(lambda: verifier.prime(file.part.descriptor, transfer.size))
-
-
-def _finish(transfer: Transfer, file: _File, job: Job) -> str:
-    if file.verifier is not None:
-        file.verifier.verify(transfer.public)
+        verifier = file.verifier
+        if not part.is_open:
+            verifier = verifier or Verifier(transfer.digests)
+            verifier.update(part.seen())
+        elif verifier is None or verifier.count != transfer.size:  # it came in pieces, or was there already
+            verifier = again = Verifier(transfer.digests)
+            yield Work(lambda: again.prime(part.descriptor, transfer.size), long=True)
+        verifier.verify(transfer.public)
     modified = transfer.last_modified if job.mtime else None
     replace = transfer.attempt.check or job.on_exists not in ("skip", "fail")
-    return file.part.commit(modified, job.on_exists == "rename", replace)
+    number = job.on_exists == "rename"
+    if not part.is_open:
+        block = part.take()
+        path = place(file.folder, transfer.attempt.path, block, modified, number) if number or not replace else None
+        if path is not None:
+            return path
+        part.open(0)
+        part.write(block)
+    return part.commit(modified, number, replace)
 
 
 def _bare(error: DownloadError, url: str) -> DownloadError:

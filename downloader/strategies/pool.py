@@ -18,7 +18,8 @@ from downloader.errors import DownloadError
 from downloader.progress.counters import Lane
 from downloader.storage.folder import Folder
 from downloader.strategies.base import Job, Run
-from downloader.strategies.exchange import READ, Answer, Command, Steps, Work, Write, exchange
+from downloader.strategies.meter import Meter
+from downloader.strategies.exchange import READ, Answer, Command, Pause, Steps, Work, Write, exchange
 from downloader.transports.blocking import BlockingClient
 
 Batch = Sequence[Attempt]
@@ -53,6 +54,8 @@ def _obey(command: Command, client: BlockingClient) -> Answer:
         command.part.write(command.block)
     elif isinstance(command, Work):
         command.call()
+    elif isinstance(command, Pause):
+        client.pause(command.seconds)
     else:
         client.drop(drain=True)
     return None
@@ -66,6 +69,7 @@ def run_batch(
     lane: Lane,
     stopped: Callable[[], bool],
     begun: Callable[[int], None] | None = None,
+    meter: Meter | None = None,
 ) -> list[Outcome]:
     """Run Attempts one after the other; those not begun when it is time to come back are returned unstarted."""
     outcomes: list[Outcome] = []
@@ -78,7 +82,7 @@ def run_batch(
         if begun is not None:
             begun(index)
         client.begin(now + job.policy.timeout if job.policy.timeout else 0.0)
-        outcomes.append(perform(exchange(attempt, job, folder, lane, time.monotonic, time.time), client))
+        outcomes.append(perform(exchange(attempt, job, folder, lane, time.monotonic, time.time, meter), client))
     return outcomes
 
 

@@ -17,11 +17,12 @@ from downloader.core.model import End, Outcome
 from downloader.errors import UsageError
 from downloader.storage.folder import Folder
 from downloader.strategies.base import Capabilities, Job, Run
+from downloader.strategies.meter import SharedMeter, shared_file
 from downloader.strategies.pool import Batch, drive, run_batch
 from downloader.transports.blocking import BlockingClient, Watchdog
 
-_WIDTH = 6
-_RECEIVED, _DONE, _SIZE, _SINCE, _HEARD, _BEGUN = range(_WIDTH)
+_WIDTH = 9
+_RECEIVED, _DONE, _SIZE, _STOP, _KEY, _SPLITTABLE, _SINCE, _HEARD, _BEGUN = range(_WIDTH)
 _STOPPING, _EXPIRED = 1.0, 2.0
 _HOPELESS = 3
 """So many workers in a row that died before they ended anything: there is something wrong with the machine, not with a file."""
@@ -33,24 +34,25 @@ class ProcessesStrategy:
     name: ClassVar[str] = "processes"
     about: ClassVar[str] = "a process for each file in flight"
     library: ClassVar[str] = "requests, concurrent.futures.ProcessPoolExecutor"
-    capabilities: ClassVar[Capabilities] = Capabilities(default_jobs=max(4, 2 * (os.cpu_count() or 1)), files_per_job=12)
+    capabilities: ClassVar[Capabilities] = Capabilities(default_jobs=max(4, 2 * (os.cpu_count() or 1)), files_per_job=12, limit_rate=True)
 
     def drive(self, run: Run) -> None:
         """See `Strategy`. Raises UsageError where no worker can be started."""
         context = multiprocessing.get_context("spawn")
         shared = context.RawArray("d", 1 + _WIDTH * run.jobs)  # doubles count exactly up to 2**53
-        lanes = [_ProcessLane(run, context, shared, number) for number in range(run.jobs)]
         watch = _Stopper(run, shared)
         # Of this thread alone; worker processes inherit it until they have seen to these signals themselves.
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         watch.start()
-        try:
-            drive(run, lanes, batches=True)
-        finally:
-            for lane in lanes:
-                lane.close()
-            watch.stop()
-            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        with shared_file(bool(run.job.limit_rate or run.job.limit_rate_per_host)) as rates:
+            lanes = [_ProcessLane(run, context, shared, number, rates) for number in range(run.jobs)]
+            try:
+                drive(run, lanes, batches=True)
+            finally:
+                for lane in lanes:
+                    lane.close()
+                watch.stop()
+                signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 class _Stopper(Watchdog):
@@ -89,6 +91,9 @@ class SharedLane:
     received = _slot(_RECEIVED)
     done = _slot(_DONE)
     size = _slot(_SIZE)
+    stop = _slot(_STOP)
+    key = _slot(_KEY)
+    splittable = _slot(_SPLITTABLE)
     since = _slot(_SINCE)
     heard = _slot(_HEARD)
     begun = _slot(_BEGUN)
@@ -97,8 +102,9 @@ class SharedLane:
 class _ProcessLane:
     """An executor of one process, made anew when that process dies."""
 
-    def __init__(self, run: Run, context: Any, shared: Any, number: int) -> None:
+    def __init__(self, run: Run, context: Any, shared: Any, number: int, rates: str) -> None:
         self._run = run
+        self._rates = rates
         self._context = context
         self._shared = shared
         self._number = number
@@ -108,7 +114,7 @@ class _ProcessLane:
         run.counters.lanes.append(self._numbers)
 
     def _start(self) -> ProcessPoolExecutor:
-        arguments = (self._run.job, self._shared, self._number)
+        arguments = (self._run.job, self._shared, self._number, self._rates)
         return ProcessPoolExecutor(1, mp_context=self._context, initializer=_begin_worker, initargs=arguments)
 
     def submit(self, batch: Batch) -> "Future[list[Outcome]]":
@@ -160,8 +166,9 @@ class _OrphanWatchdog(Watchdog):
 class _Worker:
     """What one worker process has: made once, by the initializer."""
 
-    def __init__(self, job: Job, shared: Any, number: int) -> None:
+    def __init__(self, job: Job, shared: Any, number: int, rates: str) -> None:
         self.job = job
+        self.meter = SharedMeter(job.limit_rate, job.limit_rate_per_host, rates) if rates else None
         self.folder = Folder(job.root)
         self.client = BlockingClient(job.client)
         self.numbers = SharedLane(shared, number)
@@ -185,15 +192,17 @@ class _Worker:
 _worker: _Worker | None = None
 
 
-def _begin_worker(job: Job, shared: Any, number: int) -> None:
+def _begin_worker(job: Job, shared: Any, number: int, rates: str) -> None:
     global _worker
     for terminal in (signal.SIGINT, signal.SIGTERM):  # they reach the whole group: the parent decides what they mean
         signal.signal(terminal, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
-    _worker = _Worker(job, shared, number)
+    _worker = _Worker(job, shared, number, rates)
 
 
 def _work(batch: Batch) -> list[Outcome]:
     worker = _worker
     assert worker is not None  # noqa: S101 - the initializer has run
-    return run_batch(batch, worker.job, worker.folder, worker.client, worker.numbers, worker.stopped, worker.begun)
+    return run_batch(
+        batch, worker.job, worker.folder, worker.client, worker.numbers, worker.stopped, worker.begun, worker.meter
+    )

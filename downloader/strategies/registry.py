@@ -17,6 +17,7 @@ BUILT_IN = {
     "threads": "downloader.strategies.threads:ThreadsStrategy",
     "processes": "downloader.strategies.processes:ProcessesStrategy",
     "async": "downloader.strategies.aio:AsyncStrategy",
+    "multiplex": "downloader.strategies.multiplex:MultiplexStrategy",
 }
 
 

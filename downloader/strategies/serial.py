@@ -4,7 +4,6 @@ from concurrent.futures import Future
 from typing import ClassVar
 
 from downloader.core.model import Outcome
-from downloader.progress.counters import PlainLane
 from downloader.strategies.base import Capabilities, Run
 from downloader.strategies.pool import Batch, drive, run_batch
 from downloader.transports.blocking import BlockingClient, Watchdog
@@ -16,7 +15,7 @@ class SerialStrategy:
     name: ClassVar[str] = "serial"
     about: ClassVar[str] = "one file after the other: the reference"
     library: ClassVar[str] = "requests"
-    capabilities: ClassVar[Capabilities] = Capabilities(default_jobs=1, max_jobs=1)
+    capabilities: ClassVar[Capabilities] = Capabilities(default_jobs=1, max_jobs=1, limit_rate=True)
 
     def drive(self, run: Run) -> None:
         """See `Strategy`."""
@@ -35,15 +34,14 @@ class _Inline:
     def __init__(self, run: Run, client: BlockingClient) -> None:
         self._run = run
         self._client = client
-        self._lane = PlainLane()
-        run.counters.lanes.append(self._lane)
+        self._lane = run.lane()
 
     def submit(self, batch: Batch) -> "Future[list[Outcome]]":
         """Run the batch now; the future is done when this returns."""
         self._lane.name = batch[0].path
         future: Future[list[Outcome]] = Future()
         run = self._run
-        future.set_result(run_batch(batch, run.job, run.folder, self._client, self._lane, run.stopping.is_set))
+        future.set_result(run_batch(batch, run.job, run.folder, self._client, self._lane, run.stopping.is_set, meter=run.meter))
         return future
 
     def lost(self, batch: Batch, error: BaseException) -> list[Outcome]:

@@ -8,7 +8,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ClassVar
 
 from downloader.core.model import Outcome
-from downloader.progress.counters import PlainLane
 from downloader.strategies.base import Capabilities, Run
 from downloader.strategies.pool import Batch, drive, run_batch
 from downloader.transports.blocking import BlockingClient, Watchdog
@@ -20,7 +19,7 @@ class ThreadsStrategy:
     name: ClassVar[str] = "threads"
     about: ClassVar[str] = "a thread for each file in flight"
     library: ClassVar[str] = "requests, concurrent.futures.ThreadPoolExecutor"
-    capabilities: ClassVar[Capabilities] = Capabilities(default_jobs=32)
+    capabilities: ClassVar[Capabilities] = Capabilities(default_jobs=32, most_jobs=128, segments=True, limit_rate=True)
 
     def drive(self, run: Run) -> None:
         """See `Strategy`."""
@@ -47,8 +46,7 @@ class _ThreadLane:
         self._run = run
         self._executor = executor
         self._local = local
-        self._lane = PlainLane()
-        run.counters.lanes.append(self._lane)
+        self._lane = run.lane()
 
     def submit(self, batch: Batch) -> "Future[list[Outcome]]":
         """Start a batch in whichever thread is free."""
@@ -57,7 +55,7 @@ class _ThreadLane:
 
     def _work(self, batch: Batch) -> list[Outcome]:
         run = self._run
-        return run_batch(batch, run.job, run.folder, self._local.client, self._lane, run.stopping.is_set)
+        return run_batch(batch, run.job, run.folder, self._local.client, self._lane, run.stopping.is_set, meter=run.meter)
 
     def lost(self, batch: Batch, error: BaseException) -> list[Outcome]:
         """Threads do not die one by one: what was raised is a defect of ours."""

@@ -21,7 +21,7 @@ from downloader.core.headers import MAX_HEAD_BYTES
 from downloader.core.naming import public_url
 from downloader.core.transfer import Head, Request
 from downloader.errors import DownloadError, NetworkError, ProtocolError, TLSError
-from downloader.transports.base import CHUNK, ClientOptions, by_proxy, chain, from_system, refuse_url, tls_context
+from downloader.transports.base import ClientOptions, by_proxy, chain, from_system, refuse_url, tls_context
 
 
 class AsyncClient:
@@ -49,7 +49,7 @@ class AsyncClient:
         session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ssl=context or True, ttl_dns_cache=60),
             cookie_jar=aiohttp.DummyCookieJar(),
-            read_bufsize=CHUNK,
+            read_bufsize=self._options.chunk,
             max_line_size=MAX_HEAD_BYTES,
             max_field_size=MAX_HEAD_BYTES,
         )
@@ -164,7 +164,7 @@ class Answer:
         self._options = options
         stream = response.stream
         if hasattr(stream, "CHUNK_SIZE"):
-            stream.CHUNK_SIZE = CHUNK
+            stream.CHUNK_SIZE = options.chunk
         assert isinstance(stream, httpx.AsyncByteStream)  # noqa: S101 - an asynchronous transport's
         self._pieces: AsyncIterator[bytes] = stream.__aiter__()
         pairs = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers.raw)

@@ -28,7 +28,10 @@ DRAIN_TIME = 0.5
 
 @dataclass(frozen=True, slots=True)
 class ClientOptions:
-    """How to connect. Picklable. Times in seconds; ``proxy`` for every URL, else ``proxies`` by scheme."""
+    """How to connect. Picklable. Times in seconds; ``proxy`` for every URL, else ``proxies`` by scheme.
+
+    ``chunk``: bytes of body asked for at a time. ``http_version``: 1.1, 2 or 3; empty for what suits best.
+    """
 
     connect_timeout: float = 15.0
     read_timeout: float = 30.0
@@ -39,6 +42,8 @@ class ClientOptions:
     cert: str = ""
     key: str = ""
     insecure: bool = False
+    chunk: int = CHUNK
+    http_version: str = ""
 
     @property
     def head_timeout(self) -> float:

@@ -19,8 +19,12 @@ from requests.structures import CaseInsensitiveDict
 from downloader.core.naming import public_url
 from downloader.core.transfer import Head, Request
 from downloader.errors import DownloadError, Interrupted, NetworkError, ProtocolError, TLSError
-from downloader.transports.base import CHUNK, DRAIN, DRAIN_TIME, ClientOptions, by_proxy, chain, from_system, refuse_url
+from downloader.transports.base import DRAIN, DRAIN_TIME, ClientOptions, by_proxy, chain, from_system, refuse_url
 from downloader.transports.sockets import WatchedAdapter, present
+
+
+PAUSE_AT_A_TIME = 0.1
+"""Seconds after which a pause looks whether it was cut."""
 
 
 class BlockingClient:
@@ -90,7 +94,7 @@ class BlockingClient:
         self._patience = time.monotonic() + self._options.read_timeout + 0.5  # a socket that is silent says so itself before
         try:
             raw = self._response.raw
-            data: bytes = raw.read1(CHUNK, decode_content=False)
+            data: bytes = raw.read1(self._options.chunk, decode_content=False)
             if not data and not raw.closed:
                 raw.read(1, decode_content=False)  # read1 leaves a body that is over open, and so its socket
         except Exception as error:
@@ -99,6 +103,14 @@ class BlockingClient:
         if not data and self._cut is not None:
             raise self._cut
         return data
+
+    def pause(self, seconds: float) -> None:
+        """Wait so long, or until it is cut."""
+        until = time.monotonic() + seconds
+        while self._cut is None and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, PAUSE_AT_A_TIME))
+        if self._cut is not None:
+            raise self._cut
 
     def drop(self, drain: bool = False) -> None:
         """Be done with the answer. With ``drain``, read on to its end if that is near, to keep the connection. Never raises."""

@@ -7,13 +7,14 @@ import itertools
 import pickle
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from downloader.core.headers import content_range, format_http_date
 from downloader.core.model import Attempt, Checksum, End, Headers, Outcome

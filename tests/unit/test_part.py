@@ -224,7 +224,7 @@ def test_a_part_that_was_changed_meanwhile_is_left_as_it_is(folder: Folder, root
     part = PartFile(folder, "file", URL)
     assert part.held().size == 5
     os.truncate(root / "file.part", size)
-    with pytest.raises(OSError, match="changed by someone else"):
+    with pytest.raises(FileInUse, match="changed by someone else"):
         part.open(5)
     assert not part.is_open
     assert (root / "file.part").stat().st_size == size
@@ -235,7 +235,7 @@ def test_a_part_that_has_gone_meanwhile_is_not_made_with_a_hole(folder: Folder, 
     part = PartFile(folder, "file", URL)
     part.held()
     (root / "file.part").unlink()
-    with pytest.raises(OSError, match="has gone"):
+    with pytest.raises(FileInUse, match="has just ended this file"):
         part.open(5)
     assert not (root / "file.part").exists()
 
@@ -584,7 +584,7 @@ def test_what_stands_under_the_parts_name_and_is_not_ours_does_not_get_the_final
     (root / "file.part").unlink()
     if second:
         (root / "file.part").write_bytes(b"not ours")
-    with pytest.raises(OSError, match="changed by someone else"):
+    with pytest.raises(FileInUse, match="changed by someone else"):
         part.commit(None, False)
     assert not (root / "file").exists()
 

@@ -3,12 +3,13 @@
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from downloader.core.limits import Slots
 from downloader.core.model import Attempt, Checksum, Download, End, Outcome, Result, Status

@@ -1,0 +1,284 @@
+"""libcurl's multi interface on epoll: one thread, one loop, and C code that moves the bytes.
+
+There is no task and no coroutine for a file: libcurl calls back when something has come, and the exchange's generator is
+sent it there and then. Writes are done in line; only what reads a whole file (to verify what was there) gets a thread.
+"""
+
+import heapq
+import itertools
+import os
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import ClassVar
+
+from downloader.core.model import Attempt, End, Outcome
+from downloader.core.naming import public_url
+from downloader.core.transfer import Head, Request
+from downloader.errors import DownloadError, Interrupted, NetworkError, WorkerError
+from downloader.progress.counters import Lane
+from downloader.strategies.base import Capabilities, Run
+from downloader.strategies.exchange import DROP, READ, Answer, Command, Pause, Steps, Work, Write, exchange
+from downloader.transports.base import DRAIN_TIME
+from downloader.transports.curl import Multi, Wire
+
+LATE_EVERY = 0.1
+"""Seconds from one look for transfers that are late to the next."""
+
+
+class MultiplexStrategy:
+    """One epoll loop over Attempts."""
+
+    name: ClassVar[str] = "multiplex"
+    about: ClassVar[str] = "one thread, libcurl's multi interface on epoll"
+    library: ClassVar[str] = "pycurl (libcurl)"
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        default_jobs=40, most_jobs=256, segments=True, limit_rate=True, http_versions=("1.1", "2", "3")
+    )
+
+    def drive(self, run: Run) -> None:
+        """See `Strategy`."""
+        _Loop(run).main()
+
+
+class _Loop:
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.multi = Multi(run.job.client)
+        self.outcomes: list[Outcome] = []
+        self.flying: set[_Flight] = set()
+        self._spare: list[_Flight] = []
+        self._later: list[tuple[float, int, _Flight, int]] = []
+        self._count = itertools.count()
+        self._threads: ThreadPoolExecutor | None = None
+        self._woken: list[tuple[_Flight, int, BaseException | None]] = []
+        self._pipe: tuple[int, int] | None = None
+        self._looked = 0.0
+
+    def main(self) -> None:
+        """Start what may start, wait, settle what has ended, until all has."""
+        run, multi, outcomes = self.run, self.multi, self.outcomes
+        if run.waker is not None:
+            multi.listen(run.waker, run.wake)
+        try:
+            while not run.finished:
+                while len(self.flying) < run.jobs and (batch := run.take()):
+                    self._start(batch[0])
+                    if outcomes:
+                        break
+                multi.turn(0.0 if outcomes else self._wait())
+                now = time.monotonic()
+                while self._later and self._later[0][0] <= now:
+                    _, _, flight, ticket = heapq.heappop(self._later)
+                    flight.go_on(ticket)
+                if now - self._looked >= LATE_EVERY:
+                    self._looked = now
+                    self._end_late_ones(now)
+                if outcomes:
+                    run.settle(outcomes)
+                    outcomes.clear()
+        finally:
+            multi.close()
+            if self._threads is not None:
+                self._threads.shutdown()
+            for descriptor in self._pipe or ():
+                os.close(descriptor)
+
+    def _wait(self) -> float:
+        wait = min(self.run.wait(), LATE_EVERY) if self.flying else self.run.wait()
+        return min(wait, max(0.0, self._later[0][0] - time.monotonic())) if self._later else wait
+
+    def _start(self, attempt: Attempt) -> None:
+        flight = self._spare.pop() if self._spare else _Flight(self)
+        self.flying.add(flight)
+        flight.begin(attempt)
+
+    def ended(self, flight: "_Flight", outcome: Outcome) -> None:
+        """A flight is over."""
+        self.outcomes.append(outcome)
+        self.flying.discard(flight)
+        self._spare.append(flight)
+
+    def later(self, seconds: float, flight: "_Flight", ticket: int) -> None:
+        """Let this one go on after a while."""
+        heapq.heappush(self._later, (time.monotonic() + seconds, next(self._count), flight, ticket))
+
+    def in_thread(self, work: Work, flight: "_Flight", ticket: int) -> None:
+        """Do something long elsewhere, and let the flight go on then."""
+        if self._pipe is None:
+            self._pipe = os.pipe()
+            self._threads = ThreadPoolExecutor(2, "dl-work")
+            self.multi.listen(self._pipe[0], self._tell_woken)
+        assert self._threads is not None  # noqa: S101 - made with the pipe
+        end = self._pipe[1]
+
+        def done(future: "Future[object]") -> None:
+            self._woken.append((flight, ticket, future.exception()))
+            os.write(end, b"x")
+
+        self._threads.submit(work.call).add_done_callback(done)
+
+    def _tell_woken(self) -> None:
+        assert self._pipe is not None  # noqa: S101 - it is what was read
+        os.read(self._pipe[0], 1)
+        flight, ticket, error = self._woken.pop(0)
+        flight.go_on(ticket, error)
+
+    def _end_late_ones(self, now: float) -> None:
+        """End those that outlast the grace time or their own, and those of which nothing has been heard for too long."""
+        expired = self.run.expired
+        for flight in list(self.flying):
+            flight.check(now, expired)
+
+
+class _Flight:
+    """One place in the loop: an easy handle, a lane, and the exchange under way."""
+
+    def __init__(self, loop: _Loop) -> None:
+        self._loop = loop
+        self._run = loop.run
+        self._wire = Wire(self, loop.run.job.client)
+        self._steps: Steps
+        self._state: Command = DROP
+        self._request: Request | None = None
+        self._attempt: Attempt
+        self._outcome: Outcome | None = None
+        self._started = self._asked = 0.0
+        self._dropping = 0.0
+        self._busy = self._over = False  # busy: it pauses, or a thread is at work; over: the answer ended meanwhile
+        self._error: DownloadError | None = None
+        self._ticket = 0
+        self.lane: Lane = loop.run.lane()
+
+    def begin(self, attempt: Attempt) -> None:
+        """Start an Attempt here."""
+        run = self._run
+        self._attempt = attempt
+        self._outcome = None
+        self._state = DROP
+        self._dropping = 0.0
+        self._busy = self._over = False
+        self.lane.name = attempt.path
+        self._started = time.monotonic()
+        self._steps = exchange(attempt, run.job, run.folder, self.lane, time.monotonic, time.time, run.meter)
+        self._advance(None)
+
+    def _advance(self, answer: Answer, error: BaseException | None = None) -> None:
+        """Take steps until one must wait. Ends the flight where the exchange ends. Never within a callback of libcurl."""
+        self._step(answer, error)
+        if self._outcome is not None:
+            self._loop.multi.abandon(self._wire)
+            self._loop.ended(self, self._outcome)
+        elif isinstance(self._state, Request):
+            self._asked = time.monotonic()
+            try:
+                self._loop.multi.begin(self._wire, self._state)
+            except DownloadError as failure:
+                self._advance(None, failure)
+
+    def _step(self, answer: Answer, error: BaseException | None = None) -> bool:
+        """Send this to the exchange, and do what it wants as far as that needs no waiting; whether it wants to read."""
+        steps = self._steps
+        try:
+            command = steps.throw(error) if error is not None else steps.send(answer)
+            while command is not READ:
+                self._state = command
+                if isinstance(command, Write):
+                    try:
+                        command.part.write(command.block)
+                    except OSError as failure:
+                        command = steps.throw(failure)
+                    else:
+                        command = steps.send(None)
+                elif isinstance(command, Work) and not command.long:
+                    command.call()
+                    command = steps.send(None)
+                else:
+                    self._wait_for(command)
+                    return command is not DROP and not isinstance(command, Request)
+            self._state = READ
+        except StopIteration as end:
+            self._outcome = end.value
+            return False
+        except Exception as failure:  # noqa: BLE001 - a mistake of ours fails this transfer, and not the run
+            self._outcome = self._broken(failure)
+            return False
+        return True
+
+    def _wait_for(self, command: Command) -> None:
+        if command is DROP:
+            self._dropping = time.monotonic()
+        elif isinstance(command, Work | Pause):
+            self._busy = True
+            self._ticket += 1
+            self._wire.hold()
+            if isinstance(command, Work):
+                self._loop.in_thread(command, self, self._ticket)
+            else:
+                self._loop.later(command.seconds, self, self._ticket)
+
+    def _broken(self, error: BaseException) -> Outcome:
+        failure = WorkerError(f"internal error: {error!r}", public_url(self._attempt.url), "please report it")
+        return Outcome(self._attempt.key, End.FAILED, path=self._attempt.path, error=failure)
+
+    def on_head(self, head: Head) -> bool:
+        """See `Listener`."""
+        return self._step(head)
+
+    def on_data(self, data: bytes) -> bool:
+        """See `Listener`."""
+        return self._step(data)
+
+    def on_done(self, error: DownloadError | None, broken: Exception | None) -> None:
+        """See `Listener`."""
+        if broken is not None:
+            self._outcome = self._broken(broken)
+        if self._outcome is not None:
+            self._loop.ended(self, self._outcome)
+        elif self._busy:
+            self._over, self._error = True, error
+        elif self._state is DROP:
+            self._advance(None)
+        elif error is None and self._state is READ:
+            self._advance(b"")
+        else:
+            self._advance(None, error or NetworkError("closed before an answer"))
+
+    def go_on(self, ticket: int, error: BaseException | None = None) -> None:
+        """A pause is over, or what was done elsewhere; ``ticket`` says which."""
+        if ticket != self._ticket or not self._busy:
+            return
+        self._busy = False
+        self._advance(None, error)
+        if self._outcome is not None or self._busy:
+            return
+        if self._over:
+            self._over = False
+            self.on_done(self._error, None)
+        else:
+            self._wire.go_on()
+
+    def check(self, now: float, expired: bool) -> None:
+        """End it, if it outlasts a time, or if nobody wants it any more."""
+        lane, options, limit = self.lane, self._run.job.client, self._run.job.policy.timeout
+        error: DownloadError
+        if self._busy and not isinstance(self._state, Pause):
+            return  # a thread is reading its file
+        if expired:
+            error = Interrupted("stopped")
+        elif limit and now - self._started > limit:
+            error = NetworkError("the time for one attempt is over", hint="see --timeout")
+        elif self._state is READ and lane.stop and lane.done >= lane.stop:
+            error = NetworkError("another attempt goes on with it")
+        elif (self._state is READ and 0 < lane.heard < now - options.read_timeout - 0.5) or (
+            isinstance(self._state, Request) and now - self._asked > options.head_timeout
+        ):
+            error = NetworkError(f"nothing came for {options.read_timeout:g} s", hint="see --low-speed-time")
+        elif self._state is DROP and self._dropping and now - self._dropping > DRAIN_TIME:
+            self._loop.multi.abandon(self._wire)
+            self._advance(None)
+            return
+        else:
+            return
+        self._busy = False
+        self._loop.multi.abandon(self._wire)
+        self._advance(None, error)

@@ -1,0 +1,224 @@
+"""libcurl's multi interface as a transport, through pycurl: for `multiplex`, and so for `hybrid`.
+
+One thread, any number of transfers. libcurl says which sockets to watch and when to call it again (`socket_action`); a
+selector does the waiting. `perform` with `select` would look at every socket each time, and stops at 1,024 of them.
+
+A `Wire` is one easy handle, used again and again. It tells its `Listener` what comes; redirects, cookies, credentials
+and further tries are not libcurl's business here: those are decisions.
+"""
+
+import selectors
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import pycurl
+
+from downloader.core.transfer import Head, Request
+from downloader.errors import DownloadError
+from downloader.transports.base import DRAIN, ClientOptions
+from downloader.transports.curl_errors import client_options, map_error
+
+BUFFER = 512 * 1024
+"""Bytes that libcurl reads at a time at most; one buffer serves all transfers."""
+
+STOP = -1
+"""What a write callback says to end its transfer."""
+
+PAUSE: int = pycurl.WRITEFUNC_PAUSE
+_READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+_VERSIONS = {
+    "1.1": pycurl.CURL_HTTP_VERSION_1_1,
+    "2": pycurl.CURL_HTTP_VERSION_2TLS,
+    "3": getattr(pycurl, "CURL_HTTP_VERSION_3", 30),
+}
+
+
+class Listener(Protocol):
+    """Who is told what comes over a `Wire`. The first two are called from within libcurl: they must not start transfers."""
+
+    def on_head(self, head: Head) -> bool:
+        """The head of an answer; whether its body is wanted."""
+
+    def on_data(self, data: bytes) -> bool:
+        """A piece of the body; whether more is wanted."""
+
+    def on_done(self, error: DownloadError | None, broken: Exception | None) -> None:
+        """The answer is over, or failed; ``broken``: what one of the calls above raised."""
+
+
+class Wire:
+    """One easy handle. Its connection goes back to the multi handle's pool after each answer."""
+
+    def __init__(self, listener: Listener, options: ClientOptions) -> None:
+        self._listener = listener
+        self._lines: list[bytes] = []
+        self._headers: object = None
+        self._broken: Exception | None = None
+        self._wanted = True
+        self._told = self._held = self._stuck = self._targeted = False
+        self._dropped = 0
+        self.url = self.proxy = ""
+        self.easy = easy = pycurl.Curl()
+        easy.setopt(pycurl.HEADERFUNCTION, self._lines.append)  # no Python is run for a header line
+        easy.setopt(pycurl.WRITEFUNCTION, self._write)
+        easy.setopt(pycurl.BUFFERSIZE, min(BUFFER, options.chunk))
+        for option, value in client_options(options):
+            easy.setopt(option, value)
+
+    def prepare(self, request: Request, options: ClientOptions) -> None:
+        """The next request."""
+        easy, url = self.easy, request.url
+        easy.setopt(pycurl.URL, url)
+        if request.headers is not self._headers:  # most requests have the very same
+            self._headers = request.headers
+            lines = [f"{name}: {value}" if value else f"{name};" for name, value in request.headers]
+            easy.setopt(pycurl.HTTPHEADER, [line.encode("latin-1", "replace") for line in lines])
+        proxy = options.proxy_for(url)
+        if proxy != self.proxy:
+            easy.setopt(pycurl.PROXY, proxy)
+            self.proxy = proxy
+        if url[:6] != self.url[:6]:
+            version = options.http_version or ("1.1" if url.startswith("http:") else "2")
+            easy.setopt(pycurl.HTTP_VERSION, _VERSIONS[version])
+            easy.setopt(pycurl.PIPEWAIT, version != "1.1")
+        if "%" in url or self._targeted:  # libcurl would write %2f as %2F, which is another URL to some
+            self._targeted = True
+            plain = proxy.startswith("http") and url.startswith("http:")
+            easy.setopt(pycurl.REQUEST_TARGET, url if plain else "/" + url.split("/", 3)[3])
+        self.url = url
+        self._lines.clear()
+        self._broken = None
+        self._wanted = True
+        self._told = self._held = self._stuck = False
+        self._dropped = 0
+
+    def _write(self, data: bytes) -> int | None:
+        try:
+            if not self._told:
+                self._tell_head()
+            if self._held:
+                self._stuck = True
+                return PAUSE  # libcurl keeps the data, and brings it again
+            if self._wanted:
+                self._wanted = self._listener.on_data(data)
+                return None if self._wanted else STOP
+        except Exception as error:  # noqa: BLE001 - it is this transfer's end, and not the run's
+            self._broken = error
+            return STOP
+        self._dropped += len(data)
+        return None if self._dropped <= DRAIN else STOP
+
+    def _tell_head(self) -> None:
+        """Tell the head that has come: libcurl itself only hands over lines, and calls when there is a body."""
+        self._told = True
+        text = b"".join(self._lines).decode("latin-1")
+        start = text.rfind("\nHTTP/") + 1  # what came before were interim answers
+        status, *lines = text[start:].split("\r\n")
+        pairs = tuple((name, value.strip(" \t")) for name, colon, value in (line.partition(":") for line in lines) if colon)
+        self._wanted = self._listener.on_head(Head(int(status.split(" ", 2)[1]), pairs))
+
+    def over(self, error: DownloadError | None) -> None:
+        """The answer is over, and the handle free: tell what was not told yet."""
+        if self._broken is None and not self._told and self._lines and not self._lines[-1].strip():
+            try:
+                if error is None or self._lines[0].split(b" ", 2)[1][:1] != b"1":
+                    self._tell_head()
+            except Exception as failure:  # noqa: BLE001 - as above
+                self._broken = failure
+        self._listener.on_done(error, self._broken)
+
+    def hold(self) -> None:
+        """Take nothing more for a while. May be called from within a callback."""
+        self._held = True
+
+    def go_on(self) -> None:
+        """Take more again; what libcurl has meanwhile is told at once."""
+        self._held = False
+        if self._stuck:
+            self._stuck = False
+            self.easy.pause(pycurl.PAUSE_CONT)
+
+
+class Multi:
+    """A multi handle on a selector. Of one thread."""
+
+    def __init__(self, options: ClientOptions) -> None:
+        self._options = options
+        self._selector = selectors.DefaultSelector()
+        self._due: float | None = None
+        self._wires: dict[Any, Wire] = {}
+        self._multi = multi = pycurl.CurlMulti()
+        multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
+        multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
+        multi.setopt(pycurl.M_MAXCONNECTS, max(8, options.connections))
+        multi.setopt(pycurl.M_PIPELINING, pycurl.PIPE_MULTIPLEX)
+
+    def _watch(self, event: int, descriptor: int, multi: Any, data: Any) -> None:
+        selector = self._selector
+        if event == pycurl.POLL_REMOVE:
+            if descriptor in selector.get_map():
+                selector.unregister(descriptor)
+            return
+        mask = (_READ if event & pycurl.POLL_IN else 0) | (_WRITE if event & pycurl.POLL_OUT else 0)
+        if descriptor in selector.get_map():
+            selector.modify(descriptor, mask)
+        else:
+            selector.register(descriptor, mask)
+
+    def _set_timer(self, milliseconds: int) -> None:
+        self._due = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000
+
+    def listen(self, descriptor: int, call: Callable[[], None]) -> None:
+        """Call this in `turn` whenever a descriptor can be read, too."""
+        self._selector.register(descriptor, _READ, call)
+
+    def begin(self, wire: Wire, request: Request) -> None:
+        """Send a request. Raises DownloadError for one that libcurl will not take."""
+        try:
+            wire.prepare(request, self._options)
+            self._multi.add_handle(wire.easy)
+        except pycurl.error as error:
+            raise map_error(int(error.args[0]), str(error.args[-1]), wire.easy, request.url, self._options) from None
+        self._wires[wire.easy] = wire
+
+    def abandon(self, wire: Wire) -> None:
+        """End a transfer from outside; its listener is not told. The connection is closed."""
+        if self._wires.pop(wire.easy, None) is not None:
+            self._multi.remove_handle(wire.easy)
+
+    def turn(self, longest: float) -> None:
+        """Wait for something to happen, so many seconds at most, and see to it."""
+        multi = self._multi
+        # A fresh clock: transfers were started since the timer was set, and "at once" must not become a wait.
+        wait = longest if self._due is None else max(0.0, min(longest, self._due - time.monotonic()))
+        for key, mask in self._selector.select(wait):
+            if key.data is not None:
+                key.data()
+            else:
+                multi.socket_action(key.fd, mask)  # the selector's numbers for read and write are libcurl's
+        if self._due is not None and self._due <= time.monotonic():
+            self._due = None
+            multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+        self._read_done()
+
+    def _read_done(self) -> None:
+        left = 1
+        while left:
+            left, good, failed = self._multi.info_read()
+            for easy in good:
+                self._release(easy).over(None)
+            for easy, code, text in failed:
+                wire = self._release(easy)
+                wire.over(map_error(code, text, easy, wire.url, self._options))
+
+    def _release(self, easy: Any) -> Wire:
+        self._multi.remove_handle(easy)
+        return self._wires.pop(easy)
+
+    def close(self) -> None:
+        """Close every connection."""
+        for wire in list(self._wires.values()):
+            self.abandon(wire)
+        self._multi.close()
+        self._selector.close()

@@ -1,0 +1,89 @@
+"""What libcurl is told once for each handle, and what its errors mean."""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pycurl
+
+from downloader.core.naming import public_url
+from downloader.errors import DownloadError, NameNotFound, NetworkError, ProtocolError, TLSError
+from downloader.transports.base import ClientOptions, by_proxy, from_system, refuse_url
+
+SUPPRESS_CONNECT_HEADERS = 265  # CURLOPT_…: pycurl has no name for it
+_MALFORMED = frozenset({pycurl.E_UNSUPPORTED_PROTOCOL, 8, pycurl.E_BAD_CONTENT_ENCODING, 100})  # weird reply, too large
+_STREAM = frozenset({16, 92, 95, 96})  # HTTP/2, its streams, HTTP/3, QUIC
+_TLS_FILES = frozenset({58, 59, 66, 77, 80, 82, 83})  # certificates, ciphers and engines of our own side
+_MALFORMED_TEXTS = ("hexadecimal", "chunk", "too large response headers", "header", "invalid", "malformed", "nul")
+
+
+def client_options(options: ClientOptions) -> Iterator[tuple[int, Any]]:
+    """What each easy handle is told once. ``PROXY`` is set with each request."""
+    yield pycurl.NOSIGNAL, 1
+    yield pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS
+    yield pycurl.FOLLOWLOCATION, 0
+    yield pycurl.PATH_AS_IS, 1
+    yield SUPPRESS_CONNECT_HEADERS, 1
+    yield pycurl.PROXY, ""  # not the environment's: those are looked up by `ClientOptions.proxy_for`
+    yield pycurl.NOPROXY, ""
+    yield pycurl.CONNECTTIMEOUT_MS, max(1, int(options.connect_timeout * 1000))
+    yield pycurl.TCP_NODELAY, 1
+    cafile = options.cacert
+    if not cafile:
+        import certifi
+
+        cafile = certifi.where()
+    yield pycurl.CAINFO, cafile
+    yield pycurl.PROXY_CAINFO, cafile
+    if options.insecure:
+        yield pycurl.SSL_VERIFYPEER, 0
+        yield pycurl.SSL_VERIFYHOST, 0
+        yield pycurl.PROXY_SSL_VERIFYPEER, 0
+        yield pycurl.PROXY_SSL_VERIFYHOST, 0
+    if options.cert:
+        yield pycurl.SSLCERT, options.cert
+        yield pycurl.SSLKEY, options.key or options.cert
+
+
+def map_error(code: int, text: str, easy: Any, url: str, options: ClientOptions) -> DownloadError:
+    """What a CURLcode means; https://curl.se/libcurl/c/libcurl-errors.html."""
+    public = public_url(url)
+    return by_proxy(_mapped(code, text, easy, public, options), options.proxy_for(url))
+
+
+def _mapped(code: int, text: str, easy: Any, url: str, options: ClientOptions) -> DownloadError:
+    number = easy.getinfo(pycurl.OS_ERRNO)
+    system = from_system(OSError(number, os.strerror(number)), url) if number else None
+    lower = text.lower()
+    if code == pycurl.E_URL_MALFORMAT:
+        return refuse_url(url)
+    if code == pycurl.E_COULDNT_RESOLVE_HOST:
+        if any(word in lower for word in ("timeout", "timed out", "again", "temporar", "refused")):
+            return NetworkError("the name server did not answer", url)
+        return NameNotFound("no such host", url, "check the spelling")
+    if code in (pycurl.E_COULDNT_RESOLVE_PROXY, 97):
+        return NetworkError("the proxy cannot be used", url, "see --proxy")
+    if code == pycurl.E_OPERATION_TIMEDOUT:
+        if "onnect" in text or "resolv" in lower:
+            return NetworkError(f"no connection within {options.connect_timeout:g} s", url, "see --connect-timeout")
+        return NetworkError(f"nothing came for {options.read_timeout:g} s", url, "see --low-speed-time")
+    if code == pycurl.E_COULDNT_CONNECT:
+        return system or NetworkError("connection failed", url)
+    if code == pycurl.E_PEER_FAILED_VERIFICATION:
+        what = text.rpartition(":")[2].strip() or "verification failed"
+        return TLSError(f"the certificate does not verify: {what}", url, "give the authority with --cacert")
+    if code in _TLS_FILES or code == pycurl.E_SSL_CONNECT_ERROR:
+        if code == pycurl.E_SSL_CONNECT_ERROR and ("eof" in lower or "syscall" in lower or "reset" in lower):
+            return NetworkError("connection reset", url)
+        return TLSError(f"TLS: {lower.rpartition(':')[2].strip() or 'the handshake failed'}", url)
+    if code == pycurl.E_PARTIAL_FILE:
+        return NetworkError("truncated: the body ended too early", url)
+    if code in _STREAM:
+        return NetworkError("the stream was reset", url)
+    if code in _MALFORMED or (code == pycurl.E_RECV_ERROR and any(word in lower for word in _MALFORMED_TEXTS)):
+        return ProtocolError("malformed answer", url)
+    if code == pycurl.E_GOT_NOTHING:
+        return system or NetworkError("closed before an answer", url)
+    if code in (pycurl.E_RECV_ERROR, pycurl.E_SEND_ERROR):
+        return NetworkError("connection reset", url)
+    return system or NetworkError(f"connection failed: {lower or code}", url)

@@ -1,0 +1,572 @@
+"""Adaptive limits against simulated servers: events on a heap, no sleeping, and chance only from a seed.
+
+Every server is first tried with fixed limits of 1, 2, 4, ... 256; what adapts has to reach nine tenths of the best of these.
+"""
+
+import heapq
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from downloader.core.adaptive import REMEMBERED, AdaptiveSlots, Flow, Limit, Phase
+from downloader.core.limits import Slots
+
+FIXED = [1, 2, 4, 8, 16, 32, 64, 128, 256]
+
+
+@dataclass
+class Latency:
+    """Answers after ``seconds``, however many there are."""
+
+    seconds: float = 0.1
+    jitter: float = 0.0
+    chance: random.Random = field(default_factory=lambda: random.Random(1))
+
+    def answer(self, now: float, _held: int) -> tuple[float, bool]:
+        return now + self.seconds * (1 + self.jitter * self.chance.random()), False
+
+
+@dataclass
+class Capacity:
+    """Answers ``rate(now, held)`` requests a second, one after the other, and each ``base`` seconds later."""
+
+    rate: Callable[[float, int], float]
+    base: float = 0.001
+    jitter: float = 0.0
+    chance: random.Random = field(default_factory=lambda: random.Random(2))
+    idle_at: float = 0.0
+
+    def answer(self, now: float, held: int) -> tuple[float, bool]:
+        service = (1 + self.jitter * (2 * self.chance.random() - 1)) / self.rate(now, held)
+        self.idle_at = max(now, self.idle_at) + service
+        return self.idle_at + self.base, False
+
+
+@dataclass
+class Refuses:
+    """Answers after ``seconds``, and refuses in a fifth of that what is more than ``most(now)`` at a time."""
+
+    most: Callable[[float], int]
+    seconds: float = 0.1
+
+    def answer(self, now: float, held: int) -> tuple[float, bool]:
+        return (now + self.seconds / 5, True) if held > self.most(now) else (now + self.seconds, False)
+
+
+@dataclass
+class Then:
+    """One server until ``at``, another one from then on."""
+
+    at: float
+    first: Refuses
+    second: Capacity
+
+    def answer(self, now: float, held: int) -> tuple[float, bool]:
+        return (self.first if now < self.at else self.second).answer(now, held)
+
+
+Server = Latency | Capacity | Refuses | Then
+
+
+@dataclass
+class Seen:
+    """What happened from ``since`` on: answers and refusals by host, and what was in flight, by time."""
+
+    since: float = 0.0
+    until: float = 0.0
+    answers: Counter[str] = field(default_factory=Counter)
+    refusals: Counter[str] = field(default_factory=Counter)
+    area: float = 0.0
+    peak: int = 0
+    ends: list[float] = field(default_factory=list)
+
+    @property
+    def rate(self) -> float:
+        return self.answers.total() / (self.until - self.since)
+
+    @property
+    def in_flight(self) -> float:
+        return self.area / (self.until - self.since)
+
+
+def small_files(
+    slots: Slots | AdaptiveSlots,
+    servers: Mapping[str, Server],
+    until: float,
+    since: float = 0.0,
+    files: float = float("inf"),
+    batch: float = 0.0,
+) -> Seen:
+    """Files of 10 kB without end, or so many; hosts take turns, as in the scheduler. What is refused is asked for again.
+
+    ``batch``: what ends within so many seconds is settled before anything new is begun.
+    """
+    seen, left = Seen(since, until), files
+    accepted: Counter[str] = Counter()
+    heap: list[tuple[float, int, str, float, bool]] = []
+    hosts, turn, number, received, sampled, last = list(servers), 0, 0, 0, -1.0, 0.0
+    now, began = 0.0, -1.0
+    if isinstance(slots, AdaptiveSlots):
+        slots.sample(0.0, 0)
+    while True:
+        denied = 0
+        while left and denied < len(hosts) and not (heap and heap[0][0] <= began + batch > began):
+            host = hosts[turn % len(hosts)]
+            turn += 1
+            if not slots.acquire(host):
+                denied += 1
+                continue
+            denied = 0
+            left -= 1
+            number += 1
+            at, refused = servers[host].answer(now, accepted[host] + 1)
+            accepted[host] += not refused
+            heapq.heappush(heap, (at, number, host, now, refused))
+        began = heap[0][0] if heap and heap[0][0] > began + batch else began
+        if not heap:
+            break
+        at, _, host, asked, refused = heapq.heappop(heap)
+        if at > until:
+            break
+        seen.area += slots.in_flight * max(0.0, at - max(last, since))
+        now = last = at
+        accepted[host] -= not refused
+        if now >= since:
+            (seen.refusals if refused else seen.answers)[host] += 1
+            seen.peak = max(seen.peak, slots.in_flight)
+        seen.ends.append(now)
+        received += 0 if refused else 10_000
+        if isinstance(slots, AdaptiveSlots):
+            slots.settled(host, now, now - asked, refused)
+            if now - sampled >= 0.005:
+                sampled = now
+                slots.sample(now, received)
+        slots.release(host)
+        left += refused
+    return seen
+
+
+def large_files(
+    slots: Slots | AdaptiveSlots, cap: Callable[[float], float], total: float, size: float, until: float, since: float
+) -> float:
+    """MB/s of files of ``size`` MB without end: ``cap(now)`` MB/s for each connection, ``total`` in all, 0.1 s to open one."""
+    opening: list[float] = []  # when the bytes of a connection begin
+    flowing: list[float] = []  # where it ends, as all that flow get the same: what one from the start would have by then
+    each = received = measured = now = 0.0
+    while now < until:
+        if isinstance(slots, AdaptiveSlots):
+            slots.sample(now, int(received * 1e6))
+        while slots.acquire("a"):
+            opening.append(now + 0.1)
+        while opening and opening[0] <= now:
+            heapq.heappush(flowing, each + size)
+            opening.pop(0)
+        rate = min(cap(now), total / max(1, len(flowing)))
+        step = min(0.02, max(1e-6, (flowing[0] - each) / rate)) if flowing else 0.02
+        now += step
+        each += rate * step
+        received += rate * step * len(flowing)
+        measured += rate * step * len(flowing) * (now > since)
+        while flowing and flowing[0] <= each + 1e-9:
+            heapq.heappop(flowing)
+            if isinstance(slots, AdaptiveSlots):
+                slots.settled("a", now, 0.1, False)
+            slots.release("a")
+    return measured / (until - since)
+
+
+def adaptive(ceiling: int = 256, host_ceiling: int = 256, start: int = 40) -> AdaptiveSlots:
+    return AdaptiveSlots(ceiling=ceiling, host_ceiling=host_ceiling, start=start)
+
+
+def rising(_now: float, held: int) -> float:
+    """A fast server beside its client: brings most with 40 to 64 in flight, and less with more."""
+    return 10_000.0 * min(1.0, (held / 40) ** 0.3) / (1 + max(0, held - 64) / 200)
+
+
+def worsening(_now: float, held: int) -> float:
+    """A server that more than 8 at a time get in each other's way."""
+    return 1000 / (1 + max(0, held - 8) / 20)
+
+
+# name: the server, the warm-up in seconds (a round trip takes 0.1 s where nothing else is said), and how long is measured
+SERVERS: dict[str, tuple[Callable[[], Server], float, float]] = {
+    "latency: 4 round trips": (lambda: Latency(), 0.4, 2.0),
+    "latency with jitter: 4": (lambda: Latency(jitter=0.5), 0.5, 2.0),
+    "latency of a second: 4": (lambda: Latency(seconds=1.0), 4.0, 8.0),
+    "capacity: 10 rounds of 20 ms": (lambda: Capacity(lambda now, held: 500), 0.2, 2.0),
+    "capacity with jitter: 10 rounds of 20 ms": (lambda: Capacity(lambda now, held: 500, jitter=0.9), 0.2, 3.0),
+    "capacity at a distance: 4": (lambda: Capacity(lambda now, held: 1000, base=0.1, jitter=0.5), 0.4, 2.0),
+    "fast, beside its client: 10 rounds of 20 ms": (lambda: Capacity(rising, base=0.0001, jitter=0.5), 0.2, 0.6),
+    "worse with every request, from 40 to 8: 3 s": (lambda: Capacity(worsening, base=0.005), 3.0, 2.0),
+    "refuses more than 2: 25": (lambda: Refuses(lambda now: 2), 2.5, 3.0),
+    "refuses more than 8: 25": (lambda: Refuses(lambda now: 8), 2.5, 3.0),
+    "refuses more than 50: 25": (lambda: Refuses(lambda now: 50), 2.5, 3.0),
+    "refuses more than 200: 25": (lambda: Refuses(lambda now: 200), 2.5, 3.0),
+}
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_it_reaches_the_best_fixed_setting_within_a_few_round_trips(name: str) -> None:
+    server, since, lasts = SERVERS[name]
+    best = max(small_files(Slots(n, n), {"a": server()}, since + lasts, since).rate for n in FIXED)
+    assert small_files(adaptive(), {"a": server()}, since + lasts, since).rate >= 0.9 * best
+
+
+def test_500_files_from_one_host_are_done_in_four_round_trips() -> None:
+    seen = small_files(adaptive(), {"a": Latency()}, until=10, files=500)
+    assert len(seen.ends) == 500
+    assert Counter(round(end, 6) for end in seen.ends) == {0.1: 40, 0.2: 80, 0.3: 160, 0.4: 220}
+
+
+@pytest.mark.parametrize("most", [1, 2, 8, 50, 200])
+def test_it_does_not_stay_above_what_a_server_refuses(most: int) -> None:
+    seen = small_files(adaptive(), {"a": Refuses(lambda now: most)}, until=14, since=2.5)
+    assert seen.refusals["a"] < 0.02 * (seen.answers["a"] + seen.refusals["a"])
+    assert seen.in_flight <= most + (most == 1) * 0.1  # one more now and then, to see whether that is still so
+    assert seen.peak <= most + 1
+
+
+def test_a_burst_settled_at_once_does_not_look_smaller_than_it_was() -> None:
+    seen = small_files(adaptive(), {"a": Refuses(lambda now: 50, seconds=0.1)}, until=6, since=2.5, batch=0.09)
+    assert seen.rate >= 0.9 * small_files(Slots(50, 50), {"a": Latency()}, until=6, since=2.5, batch=0.09).rate
+    slots = adaptive()
+    slots.sample(0.0, 0)
+    fill(slots)
+    answer(slots, 0.1, 39)
+    answer(slots, 0.1, 1, refused=True)
+    assert slots.at("a") == 20
+
+
+def test_a_wall_that_is_gone_is_forgotten_and_what_brings_nothing_is_not_kept() -> None:
+    slots = adaptive()
+    small_files(slots, {"a": Then(2.0, Refuses(lambda now: 20), Capacity(lambda now, held: 300, base=0.1))}, until=10)
+    assert 30 <= slots.at("a") <= 100
+
+
+def test_steps_downward_that_cost_a_little_each_do_not_add_up() -> None:
+    def server() -> Capacity:
+        return Capacity(lambda now, held: 1000 * min(1.0, (held / 40) ** 0.1), base=0.001)
+
+    best = max(small_files(Slots(n, n), {"a": server()}, 20, 18).rate for n in FIXED)
+    assert small_files(adaptive(), {"a": server()}, 20, 18).rate >= 0.93 * best
+
+
+def test_it_is_tried_ever_more_rarely_whether_a_level_is_still_refused() -> None:
+    early = small_files(adaptive(), {"a": Refuses(lambda now: 20)}, until=20, since=3).refusals["a"]
+    late = small_files(adaptive(), {"a": Refuses(lambda now: 20)}, until=60, since=43).refusals["a"]
+    assert late <= 1 < early <= 4
+
+
+@pytest.mark.parametrize(
+    ("server", "change"),
+    [
+        (lambda: Capacity(lambda now, held: 400 if now < 2 else 2000, base=0.1), "five times faster"),
+        (lambda: Capacity(lambda now, held: 2000 if now < 2 else 400, base=0.1), "five times slower"),
+        (lambda: Capacity(lambda now, held: 1000, base=0.01), "none"),
+        (lambda: Refuses(lambda now: 20 if now < 2 else 200), "ten times the limit"),
+        (lambda: Refuses(lambda now: 200 if now < 2 else 20), "a tenth of the limit"),
+    ],
+)
+def test_a_server_that_changes_is_found_again_within_six_seconds(server: Callable[[], Server], change: str) -> None:
+    since, until = 8.0, 11.0
+    best = max(small_files(Slots(n, n), {"a": server()}, until, since).rate for n in FIXED)
+    seen = small_files(adaptive(), {"a": server()}, until, since)
+    assert seen.rate >= 0.9 * best, change
+    assert seen.refusals["a"] < 0.02 * seen.answers["a"]
+
+
+def test_a_slow_host_and_one_that_refuses_leave_the_slots_to_the_others() -> None:
+    servers: dict[str, Server] = {
+        "slow": Capacity(lambda now, held: 200),
+        "refuses": Refuses(lambda now: 10),
+        "far": Latency(jitter=0.2),
+    }
+    slots = adaptive()
+    seen = small_files(slots, servers, until=6, since=3)
+    alone = {host: small_files(Slots(256, 256), {host: servers[host]}, 3, 1).rate for host in ("slow", "refuses", "far")}
+    best = max(small_files(Slots(n, n), servers, 6, 3).rate for n in FIXED)  # the slow one keeps all back there
+    assert seen.rate >= 0.9 * best
+    assert seen.answers["slow"] / 3 >= 0.9 * alone["slow"]
+    assert seen.answers["refuses"] / 3 >= 0.9 * 100
+    assert seen.answers["far"] / 3 >= 0.85 * alone["far"]
+    assert slots.at("refuses") <= 10
+    assert slots.at("slow") < 64
+
+
+@pytest.mark.parametrize(
+    ("cap", "total", "size", "since", "least"),
+    [
+        (10, 200, 100, 1.0, 20),  # 20 connections fill the link
+        (1, 200, 20, 5.0, 190),  # 200 do
+        (2, 150, 50, 5.0, 70),
+        (10, 200, 1000, 1.0, 20),  # not one ends
+    ],
+)
+def test_large_files_get_as_many_connections_as_bring_more_bytes(
+    cap: float, total: float, size: float, since: float, least: int
+) -> None:
+    until = since + 10
+    best = max(large_files(Slots(n, n), lambda now: cap, total, size, until, since) for n in FIXED)
+    slots = adaptive()
+    assert large_files(slots, lambda now: cap, total, size, until, since) >= 0.9 * best
+    assert slots.in_all >= least
+    assert slots.in_all <= max(1.5 * total / cap, 67)  # more would bring nothing
+
+
+def test_large_files_that_slow_down_get_more_connections_when_those_begun_have_ended() -> None:
+    def cap(now: float) -> float:
+        return 10 if now < 10 else 1.5
+
+    best = max(large_files(Slots(n, n), cap, 200, 50, 60, 40) for n in FIXED)
+    assert large_files(adaptive(), cap, 200, 50, 60, 40) >= 0.9 * best
+
+
+def fill(slots: AdaptiveSlots, host: str = "a") -> int:
+    taken = 0
+    while slots.acquire(host):
+        taken += 1
+    return taken
+
+
+def answer(
+    slots: AdaptiveSlots, now: float, count: int, waited: float = 0.1, host: str = "a", *, refused: bool = False
+) -> None:
+    for _ in range(count):
+        slots.settled(host, now, waited, refused)
+        slots.release(host)
+
+
+def test_it_starts_where_it_is_told_to_and_within_the_ceilings() -> None:
+    for ceiling, host_ceiling, start, in_all, at_host in [(256, 256, 40, 40, 40), (16, 256, 40, 16, 16), (256, 6, 40, 40, 6)]:
+        slots = adaptive(ceiling, host_ceiling, start)
+        assert (slots.in_all, slots.at("a")) == (in_all, at_host)
+        assert fill(slots) == at_host == slots.in_flight
+        assert slots.free == in_all - at_host
+
+
+def test_nothing_grows_that_is_not_used() -> None:
+    slots = adaptive()
+    slots.sample(0.0, 0)
+    for _ in range(30):
+        assert slots.acquire("a")
+    for turn in range(1, 3000):
+        answer(slots, turn / 100, 1)
+        assert slots.acquire("a")
+        slots.sample(turn / 100, 10_000 * turn)
+    assert (slots.in_all, slots.at("a")) == (40, 40)
+
+
+def test_many_refusals_of_one_burst_count_once() -> None:
+    slots = adaptive()
+    slots.sample(0.0, 0)
+    fill(slots)
+    answer(slots, 0.1, 10, refused=True)
+    assert slots.at("a") == 20
+    answer(slots, 0.15, 10, 0.15, refused=True)  # sent before it was known
+    assert (slots.at("a"), slots.in_all) == (20, 40)
+    answer(slots, 0.2, 5)
+    fill(slots)
+    assert slots.in_flight == 20
+    answer(slots, 0.25, 1, 0.05, refused=True)  # sent after
+    assert slots.at("a") == 10
+    answer(slots, 0.26, 1, 0.0, refused=True)  # when it was sent is not known: within a round of the last
+    assert slots.at("a") == 10
+    answer(slots, 0.4, 1, 0.0, refused=True)
+    assert slots.at("a") == 5
+
+
+def test_after_a_refusal_it_comes_back_to_just_under_that_level() -> None:
+    slots = adaptive()
+    slots.sample(0.0, 0)
+    fill(slots)
+    answer(slots, 0.1, 20, refused=True)
+    answer(slots, 0.15, 20)
+    levels, now = [], 0.2
+    while now < 1.9:
+        levels.append(slots.at("a"))
+        answer(slots, now, fill(slots))
+        now += 0.1
+    assert list(dict.fromkeys(levels)) == [20, 30, 35, 37, 38, 39]
+
+
+def test_refused_at_one_it_stays_at_one() -> None:
+    slots = adaptive(start=1)
+    for turn in range(1, 50):
+        assert fill(slots) == 1
+        answer(slots, turn, 1, refused=True)
+        assert slots.at("a") == 1
+
+
+def test_another_host_is_not_slowed_by_refusals_and_what_was_learned_outlasts_a_pause() -> None:
+    slots = adaptive()
+    assert slots.acquire("a")
+    assert slots.acquire("b")
+    answer(slots, 0.1, 1, refused=True)
+    assert (slots.at("a"), slots.at("b"), slots.in_all) == (1, 40, 40)
+    assert fill(slots, "a") == 1
+    assert fill(slots, "b") == 38
+
+
+def test_hosts_are_forgotten_when_nothing_was_learned_and_the_oldest_when_there_are_too_many() -> None:
+    slots = adaptive()
+    for number in range(3 * REMEMBERED):
+        assert slots.acquire(f"good{number}")
+        answer(slots, 0.1, 1, host=f"good{number}")
+    assert not slots._hosts
+    assert not slots._idle
+    for number in range(3 * REMEMBERED):
+        assert slots.acquire(f"bad{number}")
+        answer(slots, 0.1, 1, host=f"bad{number}", refused=True)
+    assert len(slots._idle) == REMEMBERED
+    assert (slots.at("bad0"), slots.at(f"bad{3 * REMEMBERED - 1}")) == (40, 1)
+
+
+def test_sample_names_the_hosts_that_may_take_more_though_nothing_ended() -> None:
+    slots = adaptive()
+    assert list(slots.sample(0.0, 0)) == []
+    fill(slots)
+    assert list(slots.sample(0.6, 0)) == []  # not one byte yet: nothing to go by
+    assert slots.at("a") == 40
+    assert list(slots.sample(0.7, 1_000_000)) == ["a"]
+    assert (slots.at("a"), slots.in_all) == (80, 80)
+    assert list(slots.sample(0.701, 1_000_000)) == []
+
+
+def test_it_says_what_it_does_in_one_line() -> None:
+    slots = adaptive()
+    assert slots.explain() == "jobs 40 of 256: grows"
+    for host in "abcde":
+        slots.acquire(host)
+        slots.settled(host, 0.1, 0.1, True)
+    told = "jobs 40 of 256: grows; a 1: returns after a refusal; b 1: returns after a refusal; c 1: returns after a refusal"
+    assert slots.explain() == told
+
+
+@pytest.mark.parametrize(
+    ("flow", "other", "times"),
+    [
+        (Flow(10, 1), Flow(), float("inf")),
+        (Flow(40, 2), Flow(10, 1), 2.0),
+        (Flow(40, 1, 100, 1), Flow(20, 1, 100, 1), 1.5),  # both tell
+        (Flow(4, 1, 300, 1), Flow(2, 1, 100, 1), 3.0),  # too few answers to tell
+        (Flow(40, 1), Flow(20, 1, 100, 1), 2.0),  # bytes of one only
+        (Flow(40, 1, 100, 1), Flow(20, 1), 2.0),
+        (Flow(0, 1, 100, 1), Flow(0, 1, 50, 1), 2.0),
+        (Flow(0, 1, 100, 1), Flow(0, 1), 1.0),  # nothing to compare
+    ],
+)
+def test_throughputs_are_compared_by_what_tells(flow: Flow, other: Flow, times: float) -> None:
+    assert flow.over(other) == times
+
+
+def test_an_older_flow_fades() -> None:
+    assert Flow(10, 1, 100, 1).plus(Flow(1, 2, 3, 4), weight=0.5) == Flow(6, 2.5, 53, 4.5)
+
+
+def rounds(limit: Limit, *rates: float, timed: bool = False, used: bool = True) -> list[int]:
+    """The limit after each of these rounds of a second, by the answers that came in it."""
+    levels = []
+    for rate in rates:
+        limit.held = limit.limit if used else limit.limit - 1
+        limit.begin(0.0, 0, 0.0)
+        limit.end_round(1.0, Flow(rate, 1.0), timed=timed)
+        levels.append(limit.limit)
+    return levels
+
+
+def test_it_doubles_while_that_brings_more_and_gives_new_connections_a_second_round() -> None:
+    assert rounds(Limit(40, 256), 400, 800, 1600, 2560) == [80, 160, 256, 256]
+    assert rounds(Limit(40, 256), 400, 400, 800, 1600) == [80, 80, 160, 256]
+    assert rounds(Limit(40, 256), 400, 400, 400) == [80, 80, 40]
+    assert rounds(Limit(40, 256), 400, 460, 460) == [80, 80, 51]  # 40 brought 400, so 46 bring 460; and a tenth to spare
+    assert rounds(Limit(40, 256), 400, 400, 400, 400, timed=True) == [80, 80, 80, 40]  # the first is not measured
+
+
+def test_a_probe_that_something_else_holds_back_says_nothing() -> None:
+    limit = Limit(40, 256)
+    rounds(limit, 400, 400, 400, 400)
+    assert rounds(limit, 400, 400, 400)[-1] == 50
+    assert limit.phase is Phase.UP
+    assert rounds(limit, 400, 400, used=False)[-1] == 50  # a raised limit may stay, as it costs nothing
+    assert limit.phase is Phase.HOLDS
+    limit = Limit(40, 256)
+    limit.least = 0.01
+    rounds(limit, 400, 400, 400, 400)
+    limit.latency = 0.1
+    assert rounds(limit, 400, 400, 400)[-1] == 30
+    assert limit.phase is Phase.DOWN
+    assert rounds(limit, 400, 400, used=False)[-1] == 40
+    assert limit.phase is Phase.HOLDS
+
+
+def long_files(slots: AdaptiveSlots, now: float, until: float, rate: float) -> Iterator[float]:
+    """Bytes come, and nothing ends."""
+    received = slots._received
+    while now < until:
+        now += 0.05
+        received += int(rate * 0.05)
+        slots.sample(now, received)
+        yield now
+
+
+def test_a_lower_limit_is_not_judged_while_long_transfers_of_a_higher_one_still_run() -> None:
+    slots = adaptive()
+    slots.sample(0.0, 0)
+    fill(slots)
+    for _ in long_files(slots, 0.0, 10.0, 1e8):
+        fill(slots)
+    assert (slots.in_flight, slots.in_all, slots.free) == (80, 40, -40)
+    assert {slots.explain() for _ in long_files(slots, 10.0, 60.0, 1e8)} == {"jobs 40 of 256: holds"}
+
+
+def test_long_transfers_do_not_keep_a_refused_host_down() -> None:
+    slots = adaptive()
+    slots.sample(0.0, 0)
+    fill(slots)
+    answer(slots, 0.1, 5, refused=True)
+    assert (slots.at("a"), slots.in_flight) == (20, 35)
+    for _ in long_files(slots, 0.1, 5.0, 1e8):
+        pass
+    assert slots.at("a") == 37  # of 39; more than 35 is not used
+
+
+MOVE = st.tuples(
+    st.sampled_from(["take", "answer", "refuse", "sample"]),
+    st.sampled_from("abc"),
+    st.sampled_from([0.0, 0.001, 0.05, 1.0]),
+    st.integers(1, 20),
+)
+
+
+@given(st.integers(1, 30), st.integers(1, 30), st.integers(1, 30), st.lists(MOVE, max_size=120))
+def test_no_limit_leaves_its_bounds_and_every_slot_is_counted(
+    ceiling: int, host_ceiling: int, start: int, moves: list[tuple[str, str, float, int]]
+) -> None:
+    slots = adaptive(ceiling, host_ceiling, start)
+    held: Counter[str] = Counter()
+    now = received = 0.0
+    for move, host, passed, count in moves:
+        now += passed
+        received += 1000 * count
+        for _ in range(count):
+            if move == "take":
+                room = slots.free > 0 and held[host] < slots.at(host)
+                assert slots.acquire(host) is room
+                held[host] += room
+            elif move == "sample":
+                assert all(held[each] < slots.at(each) for each in slots.sample(now, int(received)))
+            elif held[host]:
+                slots.settled(host, now, passed, move == "refuse")
+                slots.release(host)
+                held[host] -= 1
+        assert slots.in_flight == held.total() == slots.in_all - slots.free
+        assert 1 <= slots.in_all <= ceiling
+        assert held.total() <= ceiling
+        assert all(1 <= slots.at(each) <= min(host_ceiling, ceiling) for each in "abc")
+        assert all(held[each] <= min(host_ceiling, ceiling) for each in "abc")
