@@ -1,7 +1,8 @@
 """`dl` against aria2c, curl and wget2: the same lists, from nginx on this machine, each byte verified.
 
 How to run, from the project's root, with the package installed with its extra `test` and nginx, aria2c, curl and wget2 at
-hand (Debian: ``apt-get install nginx-light libnginx-mod-http-echo aria2 curl wget2``; a peer that is missing is left out)::
+hand (Debian: ``apt-get install nginx-light libnginx-mod-http-echo libnginx-mod-stream aria2 curl wget2``; a peer that is
+missing is left out, and so is a cell whose module of nginx is)::
 
     python benchmarks/against_peers.py [--cells small,latency] [--rounds 5] [--strategies multiplex,hybrid] [--quick]
 
@@ -21,7 +22,8 @@ Caveats, before anything is concluded from this:
 - The best settings are chosen by one try each; close ones may change places. `dl` is not tuned at all.
 - Peers do less by default: they neither lock nor rename, nor account for each file; wget2 and `dl` set the time of the
   file, curl and aria2c do not.
-- "hosts" and "capped" depend on nginx's `limit_rate`, which lets through a whole second's worth at once.
+- nginx's caps let through a whole second's worth at once: with ``--quick`` the pieces of "capped" are hardly held back.
+- Which requests are refused in "faults" is chance, and with it whether somebody has to wait twice.
 - Peak memory is that of all processes of a command, sampled; see measure.py.
 """
 

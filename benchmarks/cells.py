@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from nginx import Nginx, echo_module, has_address
+import nginx
 
 MB = 1_000_000
 KIB = 1024
@@ -35,6 +35,7 @@ class Spec:
     tls: bool = False
     hosts: int = 0
     by_bytes: bool = False
+    capped: bool = False
 
     @property
     def faults(self) -> bool:
@@ -44,9 +45,10 @@ class Spec:
     @property
     def problem(self) -> str:
         """Why it cannot run here; empty if it can."""
-        if self.place in ("late", "hosts") and not echo_module():
-            return "nginx has no echo module here (Debian: apt-get install libnginx-mod-http-echo)"
-        if self.hosts and not has_address("127.0.0.2"):
+        needed = "http_echo" if self.place in ("late", "hosts") else "stream" if self.capped else ""
+        if needed and not nginx.module(needed):
+            return f"nginx has no module {needed} here (Debian: apt-get install {nginx.MODULES[needed]})"
+        if self.hosts and not nginx.has_address("127.0.0.2"):
             return "this machine has no address but 127.0.0.1"
         return ""
 
@@ -68,7 +70,7 @@ CELLS = {
     "latency": Spec("500 files of 10 KiB, 100 ms before each answer", 500, 10 * KIB, 200, "late"),
     "large": Spec("8 files of 100 MB", 8, 100 * MB, 3, by_bytes=True),
     "large-tls": Spec("the same, https", 8, 100 * MB, 3, tls=True, by_bytes=True),
-    "capped": Spec("one file of 400 MB, 10 MiB/s for each connection", 1, 400 * MB, 60 * MB, "capped", by_bytes=True),
+    "capped": Spec("one file of 400 MB, 10 MiB/s for each connection", 1, 400 * MB, 60 * MB, by_bytes=True, capped=True),
     "mixed": Spec("600 files of 1 KB to 50 MB, log-normal", 600, 0, 100, by_bytes=True),
     "hosts": Spec(
         "50 hosts, some slow, some late; 20 files of 256 KiB from each", 20 * HOSTS, 256 * KIB, 4 * HOSTS, "hosts", hosts=HOSTS
@@ -101,7 +103,7 @@ class Cell:
         return f"{len(wrong)} files have other bytes: {wrong[0]}" if wrong else ""
 
 
-def serve(name: str, quick: bool, content: Path, nginx: Nginx, *, count: int = 0) -> Cell:
+def serve(name: str, quick: bool, content: Path, server: nginx.Nginx, *, count: int = 0) -> Cell:
     """Make the files of a cell below `content`, and their list beside them. `count` is for fewer files than the cell has."""
     spec = CELLS[name]
     sizes = spec.sizes(quick)[: count or None]
@@ -116,14 +118,14 @@ def serve(name: str, quick: bool, content: Path, nginx: Nginx, *, count: int = 0
         else:
             with path.open("wb") as body:
                 body.writelines(blocks(number, size))
-    hosts = len(nginx.addresses) - 1 if spec.hosts else 0
+    hosts = len(server.addresses) - 1 if spec.hosts else 0
     urls = [
-        nginx.url(f"{spec.place}/{file}", host=1 + number % hosts if hosts else 0, tls=spec.tls)
+        server.url(f"{spec.place}/{file}", host=1 + number % hosts if hosts else 0, tls=spec.tls, capped=spec.capped)
         for number, file in enumerate(originals)
     ]
     list_file = content / "list.txt"
     list_file.write_text("".join(f"{url}\n" for url in urls))
-    return Cell(name, spec, tuple(urls), originals, sum(sizes), list_file, nginx.cacert if spec.tls else None)
+    return Cell(name, spec, tuple(urls), originals, sum(sizes), list_file, server.cacert if spec.tls else None)
 
 
 def blocks(number: int, size: int) -> Iterator[bytes]:

@@ -1,19 +1,21 @@
 """nginx as the server of the benchmarks, on loopback only, in a folder of its own. Shared by them; not to be run.
 
 Needs nginx (Debian: ``apt-get install nginx-light``); for what answers late also its echo module
-(``libnginx-mod-http-echo``); for https the package trustme. It serves the folder ``files`` under these prefixes:
+(``libnginx-mod-http-echo``), for the cap on each connection its stream module (``libnginx-mod-stream``), for https the
+package trustme. It serves the folder ``files`` under these prefixes:
 
 =========== ==========================================================================================================
 /files/     as fast as it can
 /late/      after 100 ms
-/capped/    10 MiB a second, for each connection
 /faulty/    one request in a hundred is answered with 503; the next try for the same file is another request
 /hosts/     by the address that was asked (127.0.0.2 and following): a fifth of them 128 KiB a second, a fifth of them
             after 200 ms, the others after 0 to 40 ms
 /tiny/      no file at all: the body is the path that was asked for
 =========== ==========================================================================================================
 
-nginx counts `limit_rate` in whole seconds, so what fits into the first second comes at once.
+A port of its own leads to the same through a cap of 10 MiB a second for each connection. (`limit_rate` counts each
+request anew, and small ranges, one after the other on one connection, pass it by.) nginx counts rates in whole seconds:
+what fits into the first second comes at once.
 """
 
 import os
@@ -24,11 +26,13 @@ import signal
 import socket
 import subprocess
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 
-ALIASES = ("late", "capped", "faulty", "hosts")
+ALIASES = ("late", "faulty", "hosts")
+MODULES = {"http_echo": "libnginx-mod-http-echo", "stream": "libnginx-mod-stream"}
+"""What may be loaded, and the Debian package that holds it."""
 SECRET_MODE = 0o600
 
 CONFIG = """
@@ -62,12 +66,12 @@ http {{
         {tls}
         root {content};
         location / {{ }}
-        location /capped/ {{ limit_rate 10m; }}
         location /faulty/ {{ if ($faulty) {{ return 503; }} }}
         location /tiny/ {{ return 200 $uri; }}
         {late}
     }}
 }}
+{capped}
 """
 
 LATE = """
@@ -83,6 +87,16 @@ TLS = """
         ssl_session_cache shared:tls:10m;
 """
 
+CAPPED = """
+stream {{
+    server {{
+        listen 127.0.0.1:{capped_port} backlog=4096;
+        proxy_pass 127.0.0.1:{port};
+        proxy_download_rate 10m;
+    }}
+}}
+"""
+
 
 class Nginx:
     """A running nginx; a context manager. `folder` takes its configuration, `content` is what it serves."""
@@ -94,7 +108,7 @@ class Nginx:
         self.program = program
         self.folder = folder
         self.addresses = ["127.0.0.1", *(f"127.0.0.{2 + number}" for number in range(hosts))]
-        self.port, self.tls_port = _free_ports()
+        self.port, self.tls_port, self.capped_port = _free_ports(3)
         self.cacert = folder / "ca.pem" if tls else None
         self.process: subprocess.Popen[bytes] | None = None
         for name in ALIASES:
@@ -104,21 +118,14 @@ class Nginx:
             self._certify()
         (folder / "nginx.conf").write_text(self._config(content, workers))
 
-    def url(self, path: str, *, host: int = 0, tls: bool = False) -> str:
+    def url(self, path: str, *, host: int = 0, tls: bool = False, capped: bool = False) -> str:
         """The address of `path`; `host` counts from 0, which is 127.0.0.1."""
-        scheme, port = ("https", self.tls_port) if tls else ("http", self.port)
+        scheme, port = ("https", self.tls_port) if tls else ("http", self.capped_port if capped else self.port)
         return f"{scheme}://{self.addresses[host]}:{port}/{path}"
 
     def __enter__(self) -> "Nginx":
-        command = [
-            self.program,
-            "-p",
-            str(self.folder),
-            "-c",
-            str(self.folder / "nginx.conf"),
-            "-e",
-            str(self.folder / "error.log"),
-        ]
+        log, config = self.folder / "error.log", self.folder / "nginx.conf"
+        command = [self.program, "-p", str(self.folder), "-c", str(config), "-e", str(log)]
         with (self.folder / "told").open("wb") as told:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=told, stderr=told, start_new_session=True)
         try:
@@ -157,13 +164,13 @@ class Nginx:
         """The whole configuration file."""
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         files = min(hard if hard != resource.RLIM_INFINITY else 65536, 65536)
-        module = echo_module()
+        modules = {name: path for name in MODULES if (path := module(name))}
         many = self.addresses[1:]
         listen = [f"listen {address}:{self.port} backlog=4096;" for address in self.addresses]
         if self.cacert:
             listen.append(f"listen 127.0.0.1:{self.tls_port} ssl backlog=4096;")
         return CONFIG.format(
-            load=f"load_module {module};" if module else "",
+            load="\n".join(f"load_module {path};" for path in modules.values()),
             user="user root;" if os.geteuid() == 0 else "",  # the folder is readable by its owner only
             workers=workers,
             files=max(files, soft if soft != resource.RLIM_INFINITY else 0),
@@ -174,7 +181,8 @@ class Nginx:
             delays=" ".join(f"{address} {_delay(number)};" for number, address in enumerate(many)),
             listen="\n        ".join(listen),
             tls=TLS.format(folder=self.folder) if self.cacert else "",
-            late=LATE if module else "",
+            late=LATE if "http_echo" in modules else "",
+            capped=CAPPED.format(capped_port=self.capped_port, port=self.port) if "stream" in modules else "",
         )
 
     def _certify(self) -> None:
@@ -205,15 +213,15 @@ def version() -> str:
     return said.strip().rpartition("/")[2]
 
 
-def echo_module() -> Path | None:
-    """The module that waits before it answers, if it is installed."""
+def module(name: str) -> Path | None:
+    """Where one of `MODULES` is, if it is installed."""
     program = find()
     if program is None:
         return None
     said = subprocess.run([program, "-V"], capture_output=True, text=True, check=False).stderr
     found = re.search(r"--modules-path=(\S+)", said)
-    module = Path(found[1] if found else "/usr/lib/nginx/modules") / "ngx_http_echo_module.so"
-    return module if module.exists() else None
+    path = Path(found[1] if found else "/usr/lib/nginx/modules") / f"ngx_{name}_module.so"
+    return path if path.exists() else None
 
 
 def has_address(address: str) -> bool:
@@ -229,9 +237,10 @@ def _delay(host: int) -> str:
     return {0: "0", 1: "0.2"}.get(host % 5, f"{host % 5 * 0.01:.2f}")
 
 
-def _free_ports() -> tuple[int, int]:
-    """Two that nobody listens on."""
-    with socket.socket() as one, socket.socket() as two:
-        one.bind(("127.0.0.1", 0))
-        two.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], two.getsockname()[1]
+def _free_ports(count: int) -> list[int]:
+    """Some that nobody listens on."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in sockets]

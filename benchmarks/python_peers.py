@@ -36,11 +36,11 @@ def with_pypdl(urls: list[str], folder: str, jobs: int, splits: int, _block: int
     Pypdl(max_concurrent=jobs).start(tasks=tasks, multisegment=splits > 1, segments=splits, display=False)
 
 
-def with_parfive(urls: list[str], folder: str, jobs: int, splits: int, block: int) -> None:
-    """`jobs` files at once, each in `splits` ranges, read in blocks of so many bytes."""
-    from parfive import Downloader, SessionConfig
+def with_parfive(urls: list[str], folder: str, jobs: int, splits: int, _block: int) -> None:
+    """`jobs` files at once, each in `splits` ranges; its setting for the size of a block has no effect (2.3)."""
+    from parfive import Downloader
 
-    downloader = Downloader(max_conn=jobs, max_splits=splits, progress=False, config=SessionConfig(chunksize=block))
+    downloader = Downloader(max_conn=jobs, max_splits=splits, progress=False)
     for url in urls:
         downloader.enqueue_file(url, path=folder)
     downloader.download()
@@ -68,7 +68,7 @@ PEERS: dict[str, Callable[[list[str], str, int, int, int], None]] = {
 }
 SETTINGS = {
     "pypdl": ((1, 5, 0), (5, 1, 0), (32, 1, 0), (4, 4, 0), (128, 1, 0)),
-    "parfive": ((5, 5, 1024), (5, 1, 1024), (32, 1, 1024), (5, 5, MIB), (5, 1, MIB), (32, 1, MIB)),
+    "parfive": ((5, 5, 0), (5, 1, 0), (32, 1, 0), (4, 4, 0), (128, 1, 0)),
     "pooch": ((5, 1, 1024), (16, 1, 1024), (5, 1, MIB), (16, 1, MIB), (32, 1, MIB)),
 }
 """Files at once, parts of each, bytes read at a time; the first are a peer's defaults (pooch has no pool of its own: 5)."""

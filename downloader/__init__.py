@@ -7,25 +7,30 @@ The layers, each importing only from those to its right (a test holds it)::
 `downloader.core` decides, `downloader.strategies` drive; `downloader.strategies.base` is the contract between them.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from downloader._version import __version__
-from downloader.api import Downloader, adownload, download
-from downloader.core.model import Checksum, Download, Report, Result, Status
-from downloader.errors import (
-    AuthError,
-    DownloadError,
-    FileInUse,
-    HTTPStatusError,
-    IntegrityError,
-    Interrupted,
-    NameNotFound,
-    NetworkError,
-    PolicyError,
-    ProtocolError,
-    StorageError,
-    TLSError,
-    UsageError,
-    WorkerError,
-)
+
+if TYPE_CHECKING:
+    from downloader.api import Downloader, adownload, download
+    from downloader.core.model import Checksum, Download, Report, Result, Status
+    from downloader.errors import (
+        AuthError,
+        DownloadError,
+        FileInUse,
+        HTTPStatusError,
+        IntegrityError,
+        Interrupted,
+        NameNotFound,
+        NetworkError,
+        PolicyError,
+        ProtocolError,
+        StorageError,
+        TLSError,
+        UsageError,
+        WorkerError,
+    )
 
 __all__ = [
     "AuthError",
@@ -52,3 +57,18 @@ __all__ = [
     "adownload",
     "download",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, from the module that it is in (PEP 562): what is not used is not imported."""
+    if name in __all__:
+        for module in ("downloader.api", "downloader.core.model", "downloader.errors"):
+            found = getattr(import_module(module), name, None)
+            if found is not None:
+                globals()[name] = found
+                return found
+    raise AttributeError(f"module 'downloader' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

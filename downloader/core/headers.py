@@ -97,6 +97,30 @@ _ATTRIBUTE = {
 }
 
 
+_SPELT: dict[str, str] = {}
+"""Names of fields as servers spell them, to the name in lower case where it matters, else to nothing. Bounded."""
+
+
+def wanted_lines(lines: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Of header lines, those that matter, as pairs. Raises ProtocolError for a flood."""
+    found = []
+    total = 0
+    for line in lines:
+        total += len(line)
+        name, colon, value = line.partition(":")
+        wanted = _SPELT.get(name)
+        if wanted is None:
+            lower = name.lower()
+            wanted = lower if lower in WANTED else ""
+            if len(_SPELT) < 1024:
+                _SPELT[name] = wanted
+        if wanted and colon:
+            found.append((wanted, value.strip(" \t")))
+    if total > MAX_HEAD_BYTES:
+        raise ProtocolError(f"more than {MAX_HEAD_BYTES} bytes of header")
+    return tuple(found)
+
+
 def read_fields(pairs: Iterable[tuple[str, str]]) -> Fields:
     """Sort out the header lines of one answer. Raises ProtocolError for a flood, or for a length that is not one."""
     fields = Fields()
@@ -128,9 +152,11 @@ def read_fields(pairs: Iterable[tuple[str, str]]) -> Fields:
 
 def content_length(value: str) -> int:
     """The length, also from a list of equal ones (RFC 9110 section 8.6). Raises ProtocolError for anything else."""
-    values = {item.strip() for item in value.split(",")}
-    text = values.pop()
-    if values or not (text.isascii() and text.isdigit() and len(text) <= 19):
+    text, others = value, False
+    if not value.isdigit():
+        values = {item.strip() for item in value.split(",")}
+        text, others = values.pop(), bool(values)
+    if others or not (text.isascii() and text.isdigit() and len(text) <= 19):
         raise ProtocolError(f"not a Content-Length: {value[:40]!r}")
     return int(text)
 

@@ -22,6 +22,9 @@ _DEVICES = frozenset(
     {"con", "prn", "aux", "nul", "conin$", "conout$"} | {f"{device}{n}" for device in ("com", "lpt") for n in "123456789¹²³"}
 )
 _PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}")
+_USUAL = re.compile(r"[A-Za-z0-9_-]{1,40}\.(?!(?i:part|meta)\Z)[A-Za-z0-9]{1,8}")
+"""Most names are like this, and as they should be."""
+
 _UNSAFE_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
 _EXTENSION = re.compile(r"(?:\.tar)?\.[^. ]+\Z")
@@ -123,6 +126,8 @@ def name_from_url(url: str) -> str:
 
 def safe_component(text: str) -> str:
     """One file name that no system misunderstands. Never empty, and the same again for its own result."""
+    if _USUAL.fullmatch(text) and text.partition(".")[0].lower() not in _DEVICES:
+        return text
     while (safe := _safer(text)) != text:  # cutting may bring to its end what must not stand there
         text = safe
     return text

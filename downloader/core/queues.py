@@ -4,7 +4,7 @@ import heapq
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from msgspec.structs import replace
 
@@ -47,9 +47,10 @@ class Entry:
     def url(self) -> str:
         return self.urls[self.turn % len(self.urls)]
 
-    def __lt__(self, other: "Entry") -> bool:
-        mine, theirs = -self.download.priority, -other.download.priority
-        return mine < theirs or (mine == theirs and self.key < other.key)
+    @property
+    def order(self) -> tuple[int, int]:
+        """Higher priority first, then as it was listed."""
+        return -self.download.priority, self.key
 
     def result(self, status: Status, outcome: Outcome | None, reason: str, error: DownloadError | None) -> Result:
         """How it ended."""
@@ -96,8 +97,9 @@ def path_by_server(path: str, proposed: str) -> str:
 class Ordered(Protocol):
     """Something that says what comes before what."""
 
-    def __lt__(self, other: Any) -> bool:
-        """Whether it comes first."""
+    @property
+    def order(self) -> tuple[int, int]:
+        """The smaller comes first; no two are equal."""
 
 
 Item = TypeVar("Item", bound=Ordered)
@@ -107,7 +109,7 @@ class HostQueues(Generic[Item]):
     """A priority queue for each host, and whose turn it is: hosts take turns, so that none waits behind another's list."""
 
     def __init__(self) -> None:
-        self._queues: dict[str, list[Item]] = {}
+        self._queues: dict[str, list[tuple[int, int, Item]]] = {}
         self._turns: deque[str] = deque()  # hosts that have something ready and are not known to be full; each once
         self._in_turn: set[str] = set()
         self._count = 0
@@ -117,7 +119,10 @@ class HostQueues(Generic[Item]):
 
     def push(self, host: str, item: Item) -> None:
         """One more for this host."""
-        heapq.heappush(self._queues.setdefault(host, []), item)
+        queue = self._queues.get(host)
+        if queue is None:
+            queue = self._queues[host] = []
+        heapq.heappush(queue, (*item.order, item))
         self._count += 1
         self.free(host)
 
@@ -139,7 +144,7 @@ class HostQueues(Generic[Item]):
     def pop(self, host: str, most: int) -> list[Item]:
         """The first items of a host, ``most`` at most; what it has left goes to the end of the turns."""
         queue = self._queues[host]
-        items = [heapq.heappop(queue) for _ in range(min(most, len(queue)))]
+        items = [heapq.heappop(queue)[2] for _ in range(min(most, len(queue)))]
         self._count -= len(items)
         if queue:
             self.free(host)
@@ -149,7 +154,7 @@ class HostQueues(Generic[Item]):
 
     def clear(self) -> list[Item]:
         """Empty it; all that was in it."""
-        items = [item for queue in self._queues.values() for item in queue]
+        items = [item for queue in self._queues.values() for _, _, item in queue]
         self.__init__()  # type: ignore[misc]
         return items
 

@@ -83,6 +83,11 @@ class Scheduler:
         return len(self._running)
 
     @property
+    def at_once(self) -> int:
+        """How many may be in flight now."""
+        return self._slots.in_all
+
+    @property
     def waiting(self) -> int:
         """Downloads read from the list and ready to start."""
         return len(self._ready)
@@ -115,7 +120,7 @@ class Scheduler:
         self.stopped = True
         queued = self._ready.clear()
         self._cut_short = not self._exhausted or bool(queued or self._waiting)
-        for entry in sorted(queued + [entry for _, _, entry in self._waiting]):
+        for entry in sorted(queued + [entry for _, _, entry in self._waiting], key=lambda entry: entry.order):
             self._interrupt(entry)
         self._waiting.clear()
         for layout in self._layouts.values():

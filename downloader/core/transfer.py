@@ -103,36 +103,23 @@ class Move(Enum):
 class Transfer:
     """One Attempt, from its first request to its Outcome. ``held``: what the part file has already; ``wall``: epoch seconds."""
 
-    __slots__ = (
-        "_gate",
-        "_headers",
-        "_policy",
-        "_taken",
-        "_wall",
-        "attempt",
-        "decided",
-        "digests",
-        "expected",
-        "held",
-        "last_modified",
-        "name",
-        "offset",
-        "public",
-        "received",
-        "redirects",
-        "resuming",
-        "retry_after",
-        "size",
-        "splittable",
-        "start",
-        "status",
-        "stop",
-        "told",
-        "total",
-        "url",
-        "validator",
-        "waited",
-    )
+    decided = End.FAILED
+    digests: tuple[Checksum, ...] = ()  # all that the file must match
+    expected: int | None = None
+    last_modified: float | None = None
+    name = ""
+    offset = 0
+    received = 0
+    redirects = 0
+    retry_after: float | None = None
+    size = 0
+    splittable = False
+    status = 0
+    told: tuple[Checksum, ...] = ()  # by the server
+    total: int | None = None
+    validator = Validator()
+    waited = 0.0
+    _taken = 0  # of the present answer
 
     def __init__(self, attempt: Attempt, policy: TransferPolicy, held: Held, now: float, wall: float) -> None:
         self.attempt = attempt
@@ -140,29 +127,12 @@ class Transfer:
         self._wall = wall
         self._headers: Headers = policy.headers + attempt.headers if attempt.headers else policy.headers
         self._gate = SpeedGate(policy.low_speed_limit, policy.low_speed_time, now)
-        self._taken = 0  # of the present answer
         self.held = NOTHING_HELD if attempt.fresh or attempt.probe else held
         self.start = attempt.segment.start + self.held.size  # what is asked for
         self.stop = attempt.segment.stop
         self.resuming = self.held.size > 0 and bool(self.held.validator.if_range)
-        self.splittable = False
         self.url = attempt.url
         self.public = public_url(attempt.url)
-        self.redirects = 0
-        self.status = 0
-        self.offset = 0
-        self.size = 0
-        self.received = 0
-        self.waited = 0.0
-        self.expected: int | None = None
-        self.total: int | None = None
-        self.validator = Validator()
-        self.last_modified: float | None = None
-        self.told: tuple[Checksum, ...] = ()  # by the server
-        self.digests: tuple[Checksum, ...] = ()  # all that the file must match
-        self.retry_after: float | None = None
-        self.name = ""
-        self.decided = End.FAILED
 
     def request(self) -> Request:
         """What to send next: the first request, or the one after a redirect."""

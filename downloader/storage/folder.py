@@ -54,12 +54,15 @@ class Folder:
         self.descriptor = -1
         self.lock = threading.Lock()  # for `spreads`: who begins, joins and leaves one
         self.spreads: dict[str, Spread] = {}
+        self.empty = False  # whether nothing stood in it when the run began
         self.nameless = True  # until it is seen that this file system has no files without a name
         with _told_as(root):
             if make:
                 os.makedirs(self.root, exist_ok=True)
             if make or os.path.exists(self.root):
                 self.descriptor = os.open(self.root, _FOLDER)
+                with os.scandir(self.descriptor) as found:
+                    self.empty = next(found, None) is None
 
     def close(self) -> None:
         """Let go of the folder."""

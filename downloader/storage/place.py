@@ -55,9 +55,11 @@ def link_free_name(descriptor: int, parent: int, name: str, number_if_taken: boo
     origin, at = (source, parent) if source else (f"/proc/self/fd/{descriptor}", None)
     for number in range(1_000_000 if number_if_taken else 1):
         candidate = numbered(name, number) if number else name
-        with suppress(FileExistsError):
+        try:
             os.link(origin, candidate, src_dir_fd=at, dst_dir_fd=parent, follow_symlinks=not source)
-            return candidate
+        except FileExistsError:
+            continue
+        return candidate
     raise FileExistsError(errno.EEXIST, "no free name is left" if number_if_taken else "the file has appeared meanwhile")
 
 

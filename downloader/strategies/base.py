@@ -37,6 +37,9 @@ LOG = logging.getLogger("downloader")
 POLL = 0.2
 """Seconds after which a strategy looks up at the latest, to see whether it was told to stop."""
 
+YIELD_AFTER = 0.5
+"""Seconds after which a worker returns a batch, what was not begun unbegun, so that nothing waits behind a slow file."""
+
 LOOK_EVERY = 0.02
 """Seconds from one look at the counters, for what the scheduler learns from them, to the next."""
 
@@ -203,7 +206,8 @@ class Run:
 
     def _admit(self, attempt: Attempt) -> Attempt | None:
         """The Attempt, if its file is still wanted; else it is settled here. Rule 3: a final name is a complete file."""
-        existing = None if attempt.probe else self.folder.look(attempt.path)
+        first = self.folder.empty and attempt.number == 1  # what comes in meanwhile is seen when the file gets its name
+        existing = None if attempt.probe or first else self.folder.look(attempt.path)
         admitted = admit(attempt, existing, self.job.on_exists)
         if isinstance(admitted, Attempt):
             return admitted

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
-from downloader.core.model import WHOLE, Attempt, End, Outcome
+from downloader.core.model import NOTHING_HELD, WHOLE, Attempt, End, Outcome
 from downloader.core.naming import public_url
 from downloader.core.segments import ABORT, missing
 from downloader.core.transfer import Head, Move, Request, Transfer
@@ -103,7 +103,8 @@ def exchange(
     """The steps of one Attempt. ``clock``: monotonic seconds, ``wall``: since the epoch; ``meter``: what limits the rate."""
     started = clock()
     part = PartFile(folder, attempt.path, attempt.source)
-    transfer = Transfer(attempt, job.policy, part.held(), started, wall())
+    held = NOTHING_HELD if folder.empty and attempt.number == 1 else part.held()
+    transfer = Transfer(attempt, job.policy, held, started, wall())
     lane.done = lane.size = lane.stop = 0
     lane.splittable = False
     lane.key = attempt.key
@@ -135,8 +136,9 @@ def exchange(
         if isinstance(failure, IntegrityError | ProtocolError):
             part.discard()
     finally:
-        part.keep(transfer.promised)
-        part.close()
+        if part.is_open or part.buffered:
+            part.keep(transfer.promised)
+            part.close()
         lane.since = lane.heard = 0.0
         lane.splittable = False
     return transfer.outcome(clock() - started, path, error)

@@ -17,14 +17,12 @@ from downloader.core.transfer import Request
 from downloader.errors import DownloadError
 from downloader.progress.counters import Lane
 from downloader.storage.folder import Folder
-from downloader.strategies.base import Job, Run
+from downloader.strategies.base import YIELD_AFTER, Job, Run
 from downloader.strategies.meter import Meter
 from downloader.strategies.exchange import READ, Answer, Command, Pause, Steps, Work, Write, exchange
 from downloader.transports.blocking import BlockingClient
 
 Batch = Sequence[Attempt]
-YIELD_AFTER = 0.5
-"""Seconds after which a worker returns a batch, what was not begun unbegun, so that nothing waits behind a slow file."""
 
 
 def perform(steps: Steps, client: BlockingClient) -> Outcome:

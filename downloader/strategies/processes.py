@@ -8,7 +8,6 @@ adds up its bytes there, says which Attempt of its batch it has begun, and reads
 import multiprocessing
 import multiprocessing.connection
 import os
-import signal
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, ClassVar
@@ -19,11 +18,17 @@ from downloader.storage.folder import Folder
 from downloader.strategies.base import Capabilities, Job, Run
 from downloader.strategies.meter import SharedMeter, shared_file
 from downloader.strategies.pool import Batch, drive, run_batch
+from downloader.strategies.shared import (
+    EXPIRED,
+    STOPPING,
+    SharedLane,
+    cores,
+    ignore_terminal_signals,
+    numbers,
+    terminal_signals_blocked,
+)
 from downloader.transports.blocking import BlockingClient, Watchdog
 
-_WIDTH = 9
-_RECEIVED, _DONE, _SIZE, _STOP, _KEY, _SPLITTABLE, _SINCE, _HEARD, _BEGUN = range(_WIDTH)
-_STOPPING, _EXPIRED = 1.0, 2.0
 _HOPELESS = 3
 """So many workers in a row that died before they ended anything: there is something wrong with the machine, not with a file."""
 
@@ -34,17 +39,15 @@ class ProcessesStrategy:
     name: ClassVar[str] = "processes"
     about: ClassVar[str] = "a process for each file in flight"
     library: ClassVar[str] = "requests, concurrent.futures.ProcessPoolExecutor"
-    capabilities: ClassVar[Capabilities] = Capabilities(default_jobs=max(4, 2 * (os.cpu_count() or 1)), files_per_job=12, limit_rate=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(default_jobs=max(4, 2 * cores()), files_per_job=12, limit_rate=True)
 
     def drive(self, run: Run) -> None:
         """See `Strategy`. Raises UsageError where no worker can be started."""
         context = multiprocessing.get_context("spawn")
-        shared = context.RawArray("d", 1 + _WIDTH * run.jobs)  # doubles count exactly up to 2**53
+        shared = numbers(context, run.jobs)
         watch = _Stopper(run, shared)
-        # Of this thread alone; worker processes inherit it until they have seen to these signals themselves.
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         watch.start()
-        with shared_file(bool(run.job.limit_rate or run.job.limit_rate_per_host)) as rates:
+        with terminal_signals_blocked(), shared_file(bool(run.job.limit_rate or run.job.limit_rate_per_host)) as rates:
             lanes = [_ProcessLane(run, context, shared, number, rates) for number in range(run.jobs)]
             try:
                 drive(run, lanes, batches=True)
@@ -52,7 +55,6 @@ class ProcessesStrategy:
                 for lane in lanes:
                     lane.close()
                 watch.stop()
-                signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 class _Stopper(Watchdog):
@@ -61,42 +63,10 @@ class _Stopper(Watchdog):
     def __init__(self, run: Run, shared: Any) -> None:
         def tell() -> bool:
             if run.stopping.is_set():
-                shared[0] = _EXPIRED if run.expired else _STOPPING
+                shared[0] = EXPIRED if run.expired else STOPPING
             return False
 
         super().__init__(tell)
-
-
-def _slot(index: int) -> Any:
-    def read(self: Any) -> float:
-        value: float = self._shared[self._at + index]
-        return value if index in (_SINCE, _HEARD) else int(value)
-
-    def write(self: Any, value: float) -> None:
-        self._shared[self._at + index] = value
-
-    return property(read, write)
-
-
-class SharedLane:
-    """A Lane whose numbers are in shared memory: one process writes them, another samples them."""
-
-    __slots__ = ("_at", "_shared", "name")
-
-    def __init__(self, shared: Any, number: int) -> None:
-        self._shared = shared
-        self._at = 1 + _WIDTH * number
-        self.name = ""
-
-    received = _slot(_RECEIVED)
-    done = _slot(_DONE)
-    size = _slot(_SIZE)
-    stop = _slot(_STOP)
-    key = _slot(_KEY)
-    splittable = _slot(_SPLITTABLE)
-    since = _slot(_SINCE)
-    heard = _slot(_HEARD)
-    begun = _slot(_BEGUN)
 
 
 class _ProcessLane:
@@ -178,11 +148,11 @@ class _Worker:
         watchdog.start()
 
     def _expired(self) -> bool:
-        return bool(self._shared[0] >= _EXPIRED)
+        return bool(self._shared[0] >= EXPIRED)
 
     def stopped(self) -> bool:
         """Whether no further Attempt is to be begun."""
-        return bool(self._shared[0] >= _STOPPING)
+        return bool(self._shared[0] >= STOPPING)
 
     def begun(self, index: int) -> None:
         """Say which Attempt of the batch is under way."""
@@ -194,9 +164,7 @@ _worker: _Worker | None = None
 
 def _begin_worker(job: Job, shared: Any, number: int, rates: str) -> None:
     global _worker
-    for terminal in (signal.SIGINT, signal.SIGTERM):  # they reach the whole group: the parent decides what they mean
-        signal.signal(terminal, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+    ignore_terminal_signals()
     _worker = _Worker(job, shared, number, rates)
 
 

@@ -18,6 +18,7 @@ BUILT_IN = {
     "processes": "downloader.strategies.processes:ProcessesStrategy",
     "async": "downloader.strategies.aio:AsyncStrategy",
     "multiplex": "downloader.strategies.multiplex:MultiplexStrategy",
+    "hybrid": "downloader.strategies.hybrid:HybridStrategy",
 }
 
 
@@ -46,11 +47,17 @@ def find(name: str) -> type[Strategy]:
         near = difflib.get_close_matches(name, names(), n=1)
         hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(names())}"
         raise UsageError(f"unknown strategy: {name!r}", hint=hint)
-    module, _, attribute = target.partition(":")
     try:
-        found: type[Strategy] = getattr(importlib.import_module(module), attribute)
+        found = load(target)
     except ImportError as error:
         raise UsageError(f"the strategy {name} needs {error.name}", hint=f"pip install 'downloader[{name}]'") from None
+    return found
+
+
+def load(target: str) -> type[Strategy]:
+    """The class at ``module:Class``. Raises ImportError where what it needs is not installed."""
+    module, _, attribute = target.partition(":")
+    found: type[Strategy] = getattr(importlib.import_module(module), attribute)
     return found
 
 

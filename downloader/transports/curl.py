@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import pycurl
 
+from downloader.core.headers import wanted_lines
 from downloader.core.transfer import Head, Request
 from downloader.errors import DownloadError
 from downloader.transports.base import DRAIN, ClientOptions
@@ -115,8 +116,7 @@ class Wire:
         text = b"".join(self._lines).decode("latin-1")
         start = text.rfind("\nHTTP/") + 1  # what came before were interim answers
         status, *lines = text[start:].split("\r\n")
-        pairs = tuple((name, value.strip(" \t")) for name, colon, value in (line.partition(":") for line in lines) if colon)
-        self._wanted = self._listener.on_head(Head(int(status.split(" ", 2)[1]), pairs))
+        self._wanted = self._listener.on_head(Head(int(status.split(" ", 2)[1]), wanted_lines(lines)))
 
     def over(self, error: DownloadError | None) -> None:
         """The answer is over, and the handle free: tell what was not told yet."""
@@ -146,6 +146,7 @@ class Multi:
     def __init__(self, options: ClientOptions) -> None:
         self._options = options
         self._selector = selectors.DefaultSelector()
+        self._watched: set[int] = set()
         self._due: float | None = None
         self._wires: dict[Any, Wire] = {}
         self._multi = multi = pycurl.CurlMulti()
@@ -155,16 +156,18 @@ class Multi:
         multi.setopt(pycurl.M_PIPELINING, pycurl.PIPE_MULTIPLEX)
 
     def _watch(self, event: int, descriptor: int, multi: Any, data: Any) -> None:
-        selector = self._selector
+        watched = descriptor in self._watched
         if event == pycurl.POLL_REMOVE:
-            if descriptor in selector.get_map():
-                selector.unregister(descriptor)
+            if watched:
+                self._watched.discard(descriptor)
+                self._selector.unregister(descriptor)
             return
         mask = (_READ if event & pycurl.POLL_IN else 0) | (_WRITE if event & pycurl.POLL_OUT else 0)
-        if descriptor in selector.get_map():
-            selector.modify(descriptor, mask)
+        if watched:
+            self._selector.modify(descriptor, mask)
         else:
-            selector.register(descriptor, mask)
+            self._watched.add(descriptor)
+            self._selector.register(descriptor, mask)
 
     def _set_timer(self, milliseconds: int) -> None:
         self._due = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000

@@ -238,9 +238,11 @@ def test_a_burst_settled_at_once_does_not_look_smaller_than_it_was() -> None:
     slots = adaptive()
     slots.sample(0.0, 0)
     fill(slots)
-    answer(slots, 0.1, 39)
-    answer(slots, 0.1, 1, refused=True)
-    assert slots.at("a") == 20
+    answer(slots, 0.1, 1)
+    fill(slots)
+    answer(slots, 0.2, 39)  # a round ends here, and the burst does not
+    answer(slots, 0.2, 1, refused=True)
+    assert (slots.in_all, slots.at("a")) == (80, 20)
 
 
 def test_a_wall_that_is_gone_is_forgotten_and_what_brings_nothing_is_not_kept() -> None:
@@ -282,15 +284,13 @@ def test_a_server_that_changes_is_found_again_within_six_seconds(server: Callabl
 
 
 def test_a_slow_host_and_one_that_refuses_leave_the_slots_to_the_others() -> None:
-    servers: dict[str, Server] = {
-        "slow": Capacity(lambda now, held: 200),
-        "refuses": Refuses(lambda now: 10),
-        "far": Latency(jitter=0.2),
-    }
+    def servers() -> dict[str, Server]:
+        return {"slow": Capacity(lambda now, held: 200), "refuses": Refuses(lambda now: 10), "far": Latency(jitter=0.2)}
+
     slots = adaptive()
-    seen = small_files(slots, servers, until=6, since=3)
-    alone = {host: small_files(Slots(256, 256), {host: servers[host]}, 3, 1).rate for host in ("slow", "refuses", "far")}
-    best = max(small_files(Slots(n, n), servers, 6, 3).rate for n in FIXED)  # the slow one keeps all back there
+    seen = small_files(slots, servers(), until=6, since=3)
+    alone = {host: small_files(Slots(256, 256), {host: server}, 3, 1).rate for host, server in servers().items()}
+    best = max(small_files(Slots(n, n), servers(), 6, 3).rate for n in FIXED)  # with fixed ones, the slow host holds all slots
     assert seen.rate >= 0.9 * best
     assert seen.answers["slow"] / 3 >= 0.9 * alone["slow"]
     assert seen.answers["refuses"] / 3 >= 0.9 * 100
@@ -393,6 +393,19 @@ def test_after_a_refusal_it_comes_back_to_just_under_that_level() -> None:
         answer(slots, now, fill(slots))
         now += 0.1
     assert list(dict.fromkeys(levels)) == [20, 30, 35, 37, 38, 39]
+
+
+def test_after_a_refusal_the_answers_to_what_was_sent_before_say_nothing() -> None:
+    slots = adaptive()
+    slots.sample(0.0, 0)
+    fill(slots)
+    answer(slots, 0.1, 30)
+    fill(slots)
+    answer(slots, 0.11, 1, refused=True)
+    for now, count, level in [(0.12, 10, 20), (0.15, 20, 20), (0.18, 9, 20), (0.2, 1, 30)]:
+        for _ in range(count):
+            slots.settled("a", now, 0.01, False)
+        assert slots.at("a") == level
 
 
 def test_refused_at_one_it_stays_at_one() -> None:
@@ -503,6 +516,14 @@ def test_a_probe_that_something_else_holds_back_says_nothing() -> None:
     assert limit.phase is Phase.DOWN
     assert rounds(limit, 400, 400, used=False)[-1] == 40
     assert limit.phase is Phase.HOLDS
+
+
+def test_probes_go_downward_and_upward_in_turns_where_requests_queue() -> None:
+    limit = Limit(40, 256)
+    limit.latency, limit.least = 0.1, 0.01
+    rounds(limit, 400, 400, 400, 400)
+    assert rounds(limit, 400, 400, 400, 300, 300, 300, 300, 300) == [40, 40, 30, 30, 30, 30, 40, 40]
+    assert rounds(limit, 400, 400, 400, 400, 400, 400, 400) == [40, 40, 50, 50, 50, 50, 40]
 
 
 def long_files(slots: AdaptiveSlots, now: float, until: float, rate: float) -> Iterator[float]:

@@ -1,0 +1,31 @@
+"""Processes, each with an event loop over libcurl: as many loops as there are processors.
+
+Threads, each with a multi handle of its own, were tried: they share the interpreter, which libcurl lets go of only while it
+moves bytes. See docs/strategies.md for the figures.
+"""
+
+from typing import ClassVar
+
+from downloader.strategies.base import Capabilities, Run
+from downloader.strategies.shared import cores
+from downloader.strategies.sharded import Sharded
+
+
+class HybridStrategy:
+    """Processes times event loops."""
+
+    name: ClassVar[str] = "hybrid"
+    about: ClassVar[str] = "a process for each processor, each an event loop over libcurl"
+    library: ClassVar[str] = "pycurl (libcurl), multiprocessing"
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        default_jobs=40, most_jobs=256, segments=True, limit_rate=True, http_versions=("1.1", "2", "3")
+    )
+
+    def drive(self, run: Run) -> None:
+        """See `Strategy`. Raises UsageError where no worker can be started."""
+        sharded = Sharded(run, "downloader.strategies.multiplex:MultiplexStrategy", min(max(2, cores()), run.jobs))
+        sharded.start()
+        try:
+            sharded.drive()
+        finally:
+            sharded.close()

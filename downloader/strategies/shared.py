@@ -1,0 +1,73 @@
+"""What worker processes and their parent see at once, through shared memory: counters, and whether the run is to stop.
+
+The array: one number for the run (0, or what `STOPPING` and `EXPIRED` stand for), then `WIDTH` numbers for each lane.
+"""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+WIDTH = 9
+_RECEIVED, _DONE, _SIZE, _STOP, _KEY, _SPLITTABLE, _SINCE, _HEARD, _BEGUN = range(WIDTH)
+STOPPING, EXPIRED = 1.0, 2.0
+
+
+def numbers(context: Any, lanes: int) -> Any:
+    """Shared memory for so many lanes. Doubles count exactly up to 2**53."""
+    return context.RawArray("d", 1 + WIDTH * lanes)
+
+
+def _slot(index: int) -> Any:
+    def read(self: Any) -> float:
+        value: float = self._shared[self._at + index]
+        return value if index in (_SINCE, _HEARD) else int(value)
+
+    def write(self: Any, value: float) -> None:
+        self._shared[self._at + index] = value
+
+    return property(read, write)
+
+
+class SharedLane:
+    """A Lane whose numbers are in shared memory: one process writes them, another samples them."""
+
+    __slots__ = ("_at", "_shared", "name")
+
+    def __init__(self, shared: Any, number: int) -> None:
+        self._shared = shared
+        self._at = 1 + WIDTH * number
+        self.name = ""
+
+    received = _slot(_RECEIVED)
+    done = _slot(_DONE)
+    size = _slot(_SIZE)
+    stop = _slot(_STOP)
+    key = _slot(_KEY)
+    splittable = _slot(_SPLITTABLE)
+    since = _slot(_SINCE)
+    heard = _slot(_HEARD)
+    begun = _slot(_BEGUN)
+
+
+@contextmanager
+def terminal_signals_blocked() -> Iterator[None]:
+    """In this thread alone; processes started meanwhile inherit it, until they have seen to these signals themselves."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def ignore_terminal_signals() -> None:
+    """In a worker: they reach the whole group, and the parent decides what they mean."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+
+
+def cores() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,155 @@
+"""A worker process of `sharded`: a whole event loop of its own, over the shards that its parent sends.
+
+What it gives its strategy looks like a `Run`: Attempts are taken from the shards, Outcomes go back in batches. All that
+decides (order, limits, retries, names) stays in the parent, so that it holds for the run and not for each process.
+"""
+
+import os
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
+
+from downloader.core.model import Attempt, End, Outcome
+from downloader.progress.counters import Lane
+from downloader.storage.folder import Folder
+from downloader.strategies.base import POLL, YIELD_AFTER, Job
+from downloader.strategies.channel import Channel
+from downloader.strategies.meter import SharedMeter
+from downloader.strategies.registry import load
+from downloader.strategies.shared import EXPIRED, STOPPING, SharedLane, ignore_terminal_signals
+
+Shard = tuple[int, list[Attempt]]
+"""A lane of the worker's, and what is to be run there, one after the other."""
+
+
+class WorkerRun:
+    """What a strategy in a worker process is given as its Run. See `downloader.strategies.base.Run`."""
+
+    def __init__(self, sock: socket.socket, job: Job, shared: Any, first: int, jobs: int, rates: str) -> None:
+        self.job = job
+        self.jobs = jobs
+        self.folder = Folder(job.root)
+        self.meter = SharedMeter(job.limit_rate, job.limit_rate_per_host, rates) if rates else None
+        self.clock = time.monotonic
+        self.stopping = threading.Event()
+        self.waker = sock.fileno()
+        self._channel = Channel(sock, blocking=True)
+        self._shared = shared
+        self._first = first
+        self._lanes = 0
+        self._shards: dict[int, deque[Attempt]] = {}
+        self._since: dict[int, float] = {}
+        self._done: dict[int, list[Outcome]] = {}
+        self._ready: deque[int] = deque()
+        self._running: dict[int, int] = {}
+        self._looked = 0.0
+        self._closing = False
+
+    def lane(self) -> Lane:
+        """The next Lane, in shared memory."""
+        self._lanes += 1
+        return SharedLane(self._shared, self._first + self._lanes - 1)
+
+    @property
+    def expired(self) -> bool:
+        """The grace time is over."""
+        return bool(self._shared[0] >= EXPIRED)
+
+    @property
+    def finished(self) -> bool:
+        """The parent wants nothing more, and nothing runs."""
+        return self._closing and not self._running
+
+    def wake(self) -> None:
+        """Read what the parent has sent. Ends the process where the parent is gone, killed perhaps."""
+        try:
+            messages = self._channel.receive()
+        except EOFError:
+            os._exit(1)
+        now = time.monotonic()
+        for message in messages:
+            if message is None:
+                self._closing = True
+                continue
+            shards: list[Shard] = message
+            for lane, attempts in shards:
+                self._shards[lane] = deque(attempts)
+                self._since[lane] = now
+                self._done[lane] = []
+                self._begun(lane, -1)
+                self._ready.append(lane)
+
+    def _begun(self, lane: int, index: int) -> None:
+        SharedLane(self._shared, self._first + lane).begun = index
+
+    def take(self, most: int = 1) -> list[Attempt]:
+        """The next Attempt of a shard that runs none now."""
+        if self._shared[0] >= STOPPING:
+            self._give_back(list(self._ready))
+            self._ready.clear()
+            return []
+        if not self._ready:
+            return []
+        lane = self._ready.popleft()
+        attempt = self._shards[lane].popleft()
+        self._begun(lane, len(self._done[lane]))
+        self._running[attempt.key] = lane
+        return [attempt]
+
+    def settle(self, outcomes: Iterable[Outcome]) -> None:
+        """Note what became of them; a shard that is done goes back."""
+        ended: list[tuple[int, list[Outcome]]] = []
+        for outcome in outcomes:
+            lane = self._running.pop(outcome.key)
+            self._done[lane].append(outcome)
+            if self._shards[lane]:
+                self._ready.append(lane)
+            else:
+                ended.append(self._end(lane))
+        if ended:
+            self._tell(ended)
+
+    def _end(self, lane: int) -> tuple[int, list[Outcome]]:
+        del self._shards[lane], self._since[lane]
+        return lane, self._done.pop(lane)
+
+    def _tell(self, ended: list[tuple[int, list[Outcome]]]) -> None:
+        try:
+            self._channel.send(ended)
+        except OSError:
+            os._exit(1)
+
+    def _give_back(self, lanes: list[int]) -> None:
+        """Return what was not begun of these shards, which run nothing now."""
+        ended = []
+        for lane in lanes:
+            self._done[lane] += [Outcome(left.key, End.UNSTARTED) for left in self._shards[lane]]
+            ended.append(self._end(lane))
+        if ended:
+            self._tell(ended)
+
+    def wait(self) -> float:
+        """Seconds until there is something to look after, `POLL` at most."""
+        now = time.monotonic()
+        if now - self._looked > POLL:
+            self._looked = now
+            self._shorten(now)
+        return 0.0 if self._ready else POLL
+
+    def _shorten(self, now: float) -> None:
+        """Nothing waits behind a slow file: what has not been begun for some time goes back, to be begun elsewhere."""
+        for lane in self._running.values():
+            left = self._shards[lane]
+            if left and now - self._since[lane] > YIELD_AFTER:
+                self._done[lane] += [Outcome(attempt.key, End.UNSTARTED) for attempt in left]
+                left.clear()
+
+
+def main(sock: socket.socket, strategy: str, job: Job, shared: Any, first: int, jobs: int, rates: str) -> None:
+    """A worker process: from here to its end. ``first``: its first lane in shared memory; ``strategy``: ``module:Class``."""
+    ignore_terminal_signals()
+    run: Any = WorkerRun(sock, job, shared, first, jobs, rates)
+    load(strategy)().drive(run)
