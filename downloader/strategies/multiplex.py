@@ -230,7 +230,9 @@ class _Flight:
 
     def on_done(self, error: DownloadError | None, broken: Exception | None) -> None:
         """See `Listener`."""
-        if broken is not None:
+        if isinstance(broken, DownloadError):
+            error = broken
+        elif broken is not None:
             self._outcome = self._broken(broken)
         if self._outcome is not None:
             self._loop.ended(self, self._outcome)
