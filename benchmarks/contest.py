@@ -136,8 +136,9 @@ class Contest:
     def verdict(self, ours: Contender) -> str:
         """`ours` against the best peer at its best, and against the best peer as it comes."""
         lines = []
-        for words, peers in (("at its best settings", self.best), ("with its defaults", self.defaults)):
-            leader = self.leader(peers.values())
+        defaults = list(self.defaults.values())  # one that was better in the tuning may be worse in the rounds
+        for words, peers in (("at its best settings", [*self.best.values(), *defaults]), ("with its defaults", defaults)):
+            leader = self.leader(peers)
             ratios = self.ratios(ours, leader) if leader else []
             if leader and ratios:
                 spread = f"median of {len(ratios)} rounds, {min(ratios):.2f}-{max(ratios):.2f}"

@@ -29,6 +29,8 @@ def aria2c(cell: Cell, folder: Path) -> tuple[list[str], Variants]:
     if cell.spec.by_bytes:
         variants = [(f"-j{jobs}", f"-x{split}", f"-s{split}", *quickly) for jobs, split in ((2, 1), (8, 1), (8, 4), (16, 16))]
         variants += [("-x16", "-s16", "-k1M", *quickly)]
+    if len(cell.urls) == 1:
+        variants = [("-x4", "-s4", *quickly), ("-x16", "-s16", *quickly), ("-x16", "-s16", "-k1M", *quickly)]
     return command, variants
 
 
@@ -62,7 +64,9 @@ def wget2(cell: Cell, folder: Path) -> tuple[list[str], Variants]:
     variants: Variants = [(f"--max-threads={threads}",) for threads in (*JOBS, 300)]
     if cell.spec.by_bytes:
         variants = [(f"--max-threads={threads}",) for threads in (2, 8, 16)]
-        variants += [("--max-threads=16", f"--chunk-size={size}") for size in ("1M", "10M", "25M")]
+        variants += [("--max-threads=16", f"--chunk-size={size}") for size in ("1M", "10M")]
+    if len(cell.urls) == 1:
+        variants = [("--max-threads=16", "--chunk-size=10M")]
     return command, variants
 
 

@@ -96,7 +96,7 @@ class Existing(NamedTuple):
     is_folder: bool = False
 
 
-class Attempt(Struct, frozen=True):
+class Attempt(Struct, frozen=True, array_like=True, omit_defaults=True):
     """One try at one Segment from one URL: what the scheduler hands out.
 
     ``source`` is the Download's first URL (a part file belongs to it, whichever mirror is asked).
@@ -142,7 +142,7 @@ class End(Enum):
     INTERRUPTED = "interrupted"
 
 
-class Outcome(Struct, frozen=True):
+class Outcome(Struct, frozen=True, array_like=True, omit_defaults=True):
     """How one Attempt ended. ``received`` counts the body bytes that came over the network, ``size`` the file's bytes.
 
     ``waited``: seconds from the last request to its answer's head; 0 where there was none.

@@ -52,6 +52,14 @@ class Entry:
         """Higher priority first, then as it was listed."""
         return -self.download.priority, self.key
 
+    @property
+    def plain(self) -> bool:
+        """Whether there is nothing to say of it but where it is and where it goes: so it is with most."""
+        download = self.download
+        return not (
+            self.fresh or self.repeated or self.checksums or download.headers or download.size is not None
+        ) and self.named
+
     def result(self, status: Status, outcome: Outcome | None, reason: str, error: DownloadError | None) -> Result:
         """How it ended."""
         if outcome is None:

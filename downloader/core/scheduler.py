@@ -145,7 +145,8 @@ class Scheduler:
             self._enqueue(heapq.heappop(self._waiting)[2])
         if self._layouts and (segment := self._begun_segment(now)) is not None:
             return [segment]
-        self._refill(now)
+        if not self._exhausted and len(self._ready) <= self._window // 2:
+            self._refill(now)
         if self._slots.free <= 0:
             return []
         while (host := self._ready.next_host(self._slots.acquire)) is None:
@@ -165,6 +166,8 @@ class Scheduler:
 
     def _attempt(self, entry: Entry, key: int, url: str, segment: Segment, beside: int | None = None) -> Attempt:
         download = entry.download
+        if entry.plain and segment is WHOLE:
+            return Attempt(key, entry.number, url, download.url, entry.path)
         return Attempt(
             key=key,
             number=entry.number,
@@ -248,9 +251,9 @@ class Scheduler:
         if self._exhausted or self.stopped or (self._ask_again is not None and now < self._ask_again):
             return False
         before, self._ask_again = self.read, None
-        for _ in range(32):  # at a time, so that the first Attempt need not wait for a full window
-            if len(self._ready) >= self._window or len(self._waiting) >= 16 * self._window:
-                break
+        if len(self._ready) >= self._window or len(self._waiting) >= 16 * self._window:
+            return False
+        for _ in range(min(32, self._window - len(self._ready))):  # at a time, so that the first Attempt need not wait for a full window
             if len(self._results) >= self._window:
                 self._ask_again = now  # duplicates by the thousand: let them be told first
                 break

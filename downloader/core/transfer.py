@@ -120,13 +120,13 @@ class Transfer:
     validator = Validator()
     waited = 0.0
     _taken = 0  # of the present answer
+    _gate: SpeedGate
 
     def __init__(self, attempt: Attempt, policy: TransferPolicy, held: Held, now: float, wall: float) -> None:
         self.attempt = attempt
         self._policy = policy
         self._wall = wall
         self._headers: Headers = policy.headers + attempt.headers if attempt.headers else policy.headers
-        self._gate = SpeedGate(policy.low_speed_limit, policy.low_speed_time, now)
         self.held = NOTHING_HELD if attempt.fresh or attempt.probe else held
         self.start = attempt.segment.start + self.held.size  # what is asked for
         self.stop = attempt.segment.stop

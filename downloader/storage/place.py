@@ -3,7 +3,6 @@
 import errno
 import os
 import stat
-from contextlib import suppress
 
 from downloader.core.naming import numbered
 from downloader.storage.folder import Folder
@@ -26,9 +25,9 @@ def place(folder: Folder, path: str, block: bytes, modified: float | None, numbe
     descriptor = -1
     try:
         descriptor = os.open(".", os.O_WRONLY | _NAMELESS | os.O_CLOEXEC, 0o666, dir_fd=parent)
-        view = memoryview(block)
-        while view:
-            view = view[os.write(descriptor, view) :]
+        count = os.write(descriptor, block)
+        while count < len(block):
+            count += os.write(descriptor, memoryview(block)[count:])
         set_time(descriptor, modified)
         return f"{prefix}{slash}{link_free_name(descriptor, parent, name, number_if_taken)}"
     except FileExistsError:
@@ -77,5 +76,7 @@ def taken(parent: int, name: str) -> bool:
 def set_time(descriptor: int, modified: float | None) -> None:
     """Give a file its time (seconds since the epoch); not an error where it cannot have it."""
     if modified is not None:
-        with suppress(OSError, OverflowError):
+        try:  # a `with` costs more than the call
             os.utime(descriptor, (modified, modified))
+        except (OSError, OverflowError):
+            return

@@ -171,10 +171,11 @@ class Run:
 
     def settle(self, outcomes: Iterable[Outcome]) -> None:
         """Feed back what became of Attempts."""
+        now = self.clock()
         for outcome in outcomes:
             if outcome.error is not None and LOG.isEnabledFor(logging.INFO):
                 LOG.info("attempt failed: %s", printable(str(outcome.error)))
-            self.scheduler.settle(outcome, self.clock(), self.chance())
+            self.scheduler.settle(outcome, now, self.chance() if outcome.error is not None else 0.0)
         if self.scheduler.stopped:
             self.stop()
         self._tell()
@@ -207,7 +208,9 @@ class Run:
     def _admit(self, attempt: Attempt) -> Attempt | None:
         """The Attempt, if its file is still wanted; else it is settled here. Rule 3: a final name is a complete file."""
         first = self.folder.empty and attempt.number == 1  # what comes in meanwhile is seen when the file gets its name
-        existing = None if attempt.probe or first else self.folder.look(attempt.path)
+        if first or attempt.probe:
+            return attempt
+        existing = self.folder.look(attempt.path)
         admitted = admit(attempt, existing, self.job.on_exists)
         if isinstance(admitted, Attempt):
             return admitted
@@ -215,6 +218,7 @@ class Run:
         return None
 
     def _tell(self) -> None:
+        told = LOG.isEnabledFor(logging.INFO)
         for result in self.scheduler.results():
             if result.status is Status.DONE:
                 self.counters.done += 1
@@ -222,7 +226,7 @@ class Run:
                 self.counters.skipped += 1
             else:
                 self.counters.failed += 1
-            if LOG.isEnabledFor(logging.INFO):
+            if told:
                 what = result.error or result.reason or f"{result.bytes} bytes"
                 LOG.info("%s %s: %s", result.status.value, printable(result.path or result.url), printable(str(what)))
             self.emit(result)

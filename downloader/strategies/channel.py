@@ -1,4 +1,7 @@
-"""Messages between a run and its worker processes: pickles with their length before them, over a socket pair.
+"""Messages between a run and its worker processes: shards one way, Outcomes the other, over a socket pair.
+
+Each is MessagePack with its length before it, which takes a fifth of a pickle's time; errors, which are rare, go as
+pickles in it. Empty: nothing more will come.
 
 The parent never waits to send: what the socket does not take stays here, so that two sides that both send cannot lock
 each other out. Only values of ours go across (rule 9), between processes of one user, one the child of the other.
@@ -7,17 +10,45 @@ each other out. Only values of ours go across (rule 9), between processes of one
 import pickle
 import socket
 import struct
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from downloader.core.model import Attempt, Outcome
+from downloader.errors import DownloadError
 
 _LENGTH = struct.Struct("<I")
 _AT_A_TIME = 1 << 18
 
+Shard = tuple[int, list[Attempt]]
+"""A lane of a worker's, and what is to be run there, one after the other."""
 
-class Channel:
-    """One end. ``blocking``: whether `send` may wait."""
+Ended = tuple[int, list[Outcome]]
+"""A lane, and what became of its shard."""
 
-    def __init__(self, sock: socket.socket, blocking: bool) -> None:
+Incoming = TypeVar("Incoming")
+
+
+def _out(value: Any) -> Any:
+    if isinstance(value, DownloadError):
+        return pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
+    raise NotImplementedError(type(value))
+
+
+def _back(kind: type, value: Any) -> Any:
+    return pickle.loads(value)  # noqa: S301 - see the module
+
+
+_encode = msgspec.msgpack.Encoder(enc_hook=_out).encode
+
+
+class Channel(Generic[Incoming]):
+    """One end. ``blocking``: whether `send` may wait. ``kind``: what comes in, each message a list of these."""
+
+    def __init__(self, sock: socket.socket, blocking: bool, kind: Any) -> None:
         self._socket = sock
+        self._decode = msgspec.msgpack.Decoder(list[kind], dec_hook=_back).decode
         self._out = bytearray()
         self._in = bytearray()
         self._blocking = blocking
@@ -32,9 +63,9 @@ class Channel:
         """Whether something waits to be sent."""
         return bool(self._out)
 
-    def send(self, message: Any) -> None:
+    def send(self, message: Sequence[Shard | Ended]) -> None:
         """Send it, or as much of it as goes without waiting. Raises OSError where the other side has gone."""
-        data = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
+        data = _encode(message)
         self._out += _LENGTH.pack(len(data)) + data
         self.flush()
 
@@ -46,7 +77,7 @@ class Channel:
             except BlockingIOError:
                 return
 
-    def receive(self) -> list[Any]:
+    def receive(self) -> list[list[Incoming]]:
         """The messages that have come: waits for nothing more than one read. Raises EOFError where the other side has gone."""
         try:
             data = self._socket.recv(_AT_A_TIME)
@@ -62,7 +93,7 @@ class Channel:
             stop = at + _LENGTH.size + _LENGTH.unpack_from(self._in, at)[0]
             if len(self._in) < stop:
                 break
-            messages.append(pickle.loads(self._in[at + _LENGTH.size : stop]))  # noqa: S301 - see the module
+            messages.append(self._decode(self._in[at + _LENGTH.size : stop]))
             at = stop
         del self._in[:at]
         return messages

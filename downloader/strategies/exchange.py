@@ -216,7 +216,16 @@ def _body(transfer: Transfer, file: _File) -> _Substeps:
     lane.heard = file.flushed
     lane.done = transfer.offset
     lane.size = transfer.total or 0
-    while data := (yield from _read(lane, transfer)):
+    while True:
+        try:
+            data = yield READ
+        except NetworkError:
+            if not lane.stop or transfer.size < lane.stop:
+                raise
+            break  # it ends here in any case: that end was set meanwhile
+        if not data:
+            break
+        assert isinstance(data, bytes)  # noqa: S101 - what READ is answered with
         now = clock()
         count = len(data)
         part.collect(data)
@@ -250,18 +259,6 @@ def _body(transfer: Transfer, file: _File) -> _Substeps:
     if part.shared:
         transfer.decided = End.COMPLETE if part.complete and not part.over else End.SEGMENT
         transfer.size = transfer.total or 0
-
-
-def _read(lane: Lane, transfer: Transfer) -> Generator[Command, Answer, bytes]:
-    """The next piece; none at the end, also at an end that was set meanwhile, whatever the connection says to that."""
-    try:
-        data = yield READ
-    except NetworkError:
-        if lane.stop and transfer.size >= lane.stop:
-            return b""
-        raise
-    assert isinstance(data, bytes)  # noqa: S101 - what READ is answered with
-    return data
 
 
 def _flush(transfer: Transfer, file: _File) -> _Substeps:

@@ -22,7 +22,7 @@ class HybridStrategy:
     )
 
     def drive(self, run: Run) -> None:
-        """See `Strategy`. Raises UsageError where no worker can be started."""
+        """See `Strategy`."""
         sharded = Sharded(run, "downloader.strategies.multiplex:MultiplexStrategy", min(max(2, cores()), run.jobs))
         sharded.start()
         try:

@@ -3,21 +3,28 @@
 A shard is a few Attempts that share one slot and run one after the other. Here everything is decided; a worker process
 only drives. So limits hold for the run, a retry may go to any worker, and a worker that dies costs what it held at that
 moment another try. The Attempts at one file's Segments go to one worker, which has the file open.
+
+Workers are new interpreters that are told what to import. multiprocessing would import the caller's script again in each
+of them, and so run it again, where it is not guarded against that; nobody needs to know that a download uses processes.
 """
 
-import multiprocessing
+import pickle
 import selectors
 import socket
-from typing import Any
+import subprocess
+import sys
+import tempfile
 
 from downloader.core.limits import batch_size
 from downloader.core.model import Attempt, End, Outcome
 from downloader.errors import UsageError
+from downloader.progress.counters import PlainLane
 from downloader.strategies.base import Run
-from downloader.strategies.channel import Channel
+from downloader.strategies.channel import Channel, Ended, Shard
 from downloader.strategies.meter import shared_file
-from downloader.strategies.shared import EXPIRED, STOPPING, SharedLane, numbers, terminal_signals_blocked
+from downloader.strategies.shared import EXPIRED, STOPPING, SharedLane, mapped, terminal_signals_blocked
 
+_PROGRAM = "import sys; sys.path[:] = {path!r}; from downloader.strategies.worker import start; start({fd}, {memory}, {strategy!r})"
 _HOPELESS = 3
 """So many workers in a row that died before they ended anything: there is something wrong with the machine, not with a file."""
 
@@ -28,8 +35,8 @@ class Sharded:
     def __init__(self, run: Run, strategy: str, workers: int) -> None:
         self._run = run
         self._strategy = strategy
-        self._context = multiprocessing.get_context("spawn")
-        self._shared = numbers(self._context, workers * run.jobs)
+        self._memory = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `close`
+        self._shared = mapped(self._memory.fileno(), workers * run.jobs)
         self._workers = [_Worker(number) for number in range(workers)]
         self._selector = selectors.DefaultSelector()
         self._seconds_each = 1.0  # until it is known better: one at a time
@@ -46,62 +53,86 @@ class Sharded:
                 self._run.counters.lanes.append(_NamedLane(self._shared, worker.number * self._run.jobs + lane, self._paths))
             self._begin(worker)
 
+    @property
+    def ready(self) -> bool:
+        """Whether every process is up."""
+        return all(worker.ready for worker in self._workers)
+
+    def fileno(self) -> int:
+        """Readable when `turn` has something to do: selectors can be watched by other selectors."""
+        return self._selector.fileno()
+
     def drive(self) -> None:
         """Deal shards until the run is finished. Raises UsageError where no worker can be started."""
-        run = self._run
-        while not run.finished:
-            if run.stopping.is_set():
-                self._shared[0] = EXPIRED if run.expired else STOPPING
-            self._deal()
-            for key, mask in self._selector.select(run.wait()):
-                worker: _Worker = key.data
-                try:
-                    if mask & selectors.EVENT_WRITE:
-                        worker.channel.flush()
-                        self._watch(worker)
-                    if mask & selectors.EVENT_READ:
-                        for message in worker.channel.receive():
-                            self._settle(worker, message)
-                except (EOFError, OSError):
-                    self._lost(worker)
+        while not self._run.finished:
+            self.deal()
+            self.turn(self._run.wait())
+
+    def turn(self, seconds: float) -> None:
+        """See to what the workers say; wait for it so long at most."""
+        for key, mask in self._selector.select(seconds):
+            worker: _Worker = key.data
+            try:
+                if mask & selectors.EVENT_WRITE:
+                    worker.channel.flush()
+                    self._watch(worker)
+                if mask & selectors.EVENT_READ:
+                    for message in worker.channel.receive():
+                        self._settle(worker, message)
+            except (EOFError, OSError):
+                self._lost(worker)
 
     def close(self) -> None:
         """End the processes, and wait for them."""
         for worker in self._workers:
             if worker.process is not None:
                 try:
-                    worker.channel.send(None)
+                    worker.channel.send(())
                 except OSError:
                     worker.process.kill()
         for worker in self._workers:
             if worker.process is not None:
-                worker.process.join()
-                worker.process.close()
+                worker.process.wait()
                 worker.channel.close()
         self._selector.close()
+        self._let_go()
         self._rates.__exit__(None, None, None)
+
+    def _let_go(self) -> None:
+        """Give the memory back. What was counted in it is kept."""
+        lanes = self._run.counters.lanes
+        lanes[:] = [PlainLane(received=lane.received) if isinstance(lane, _NamedLane) else lane for lane in lanes]
+        memory = self._shared.obj
+        self._shared.release()
+        memory.close()
+        self._memory.close()
 
     def _begin(self, worker: "_Worker") -> None:
         ours, theirs = socket.socketpair()
-        run = self._run
-        arguments = (theirs, self._strategy, run.job, self._shared, worker.number * run.jobs, run.jobs, self._rates_path)
-        process = self._context.Process(target=_main, args=arguments, daemon=True, name=f"dl-{worker.number}")
-        with terminal_signals_blocked():
-            process.start()
-        theirs.close()
-        worker.process, worker.channel = process, Channel(ours, blocking=False)
+        run, memory = self._run, self._memory.fileno()
+        program = _PROGRAM.format(path=sys.path, fd=theirs.fileno(), memory=memory, strategy=self._strategy)
+        with theirs, terminal_signals_blocked():
+            worker.process = subprocess.Popen(
+                [sys.executable, "-c", program], stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(), memory)
+            )
+        about = (run.job, len(self._workers) * run.jobs, worker.number * run.jobs, run.jobs, self._rates_path)
+        data = pickle.dumps(about, protocol=pickle.HIGHEST_PROTOCOL)
+        ours.sendall(len(data).to_bytes(4, "little") + data)
+        worker.channel = Channel(ours, blocking=False, kind=Ended)
         worker.free = list(range(run.jobs))
-        worker.told = False
+        worker.ready = False
         self._selector.register(worker.channel, selectors.EVENT_READ, worker)
 
     def _watch(self, worker: "_Worker") -> None:
         wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if worker.channel.pending else 0)
         self._selector.modify(worker.channel, wanted, worker)
 
-    def _deal(self) -> None:
-        """Hand out what may start now."""
+    def deal(self) -> None:
+        """Hand out what may start now, or tell the workers that nothing more is to."""
         run, busy = self._run, len(self._at)
-        shards: dict[_Worker, list[tuple[int, list[Attempt]]]] = {}
+        if run.stopping.is_set():
+            self._shared[0] = EXPIRED if run.expired else STOPPING
+        shards: dict[_Worker, list[Shard]] = {}
         while busy < run.jobs:
             lanes = max(1, min(run.jobs, run.scheduler.at_once))
             batch = run.take(batch_size(self._seconds_each, run.scheduler.waiting, lanes))
@@ -127,8 +158,8 @@ class Sharded:
             except OSError:
                 self._lost(worker)
 
-    def _settle(self, worker: "_Worker", ended: list[tuple[int, list[Outcome]]]) -> None:
-        self._deaths, worker.told = 0, True
+    def _settle(self, worker: "_Worker", ended: list[Ended]) -> None:
+        self._deaths, worker.ready = 0, True
         for lane, outcomes in ended:
             self._forget(worker, lane)
             for outcome in outcomes:
@@ -149,14 +180,12 @@ class Sharded:
         run = self._run
         self._selector.unregister(worker.channel)
         worker.channel.close()
-        worker.process.join()
+        if worker.process is not None:
+            worker.process.wait()
         self._deaths += 1
-        if self._deaths >= _HOPELESS and not worker.told and not run.stopping.is_set():
+        if self._deaths >= _HOPELESS and not worker.ready and not run.stopping.is_set():
             worker.process = None
-            raise UsageError(
-                "worker processes die as soon as they start",
-                hint="a script that uses worker processes must start them below `if __name__ == '__main__':`",
-            )
+            raise UsageError("worker processes die as soon as they start", hint="see what they said; or --strategy multiplex")
         outcomes: list[Outcome] = []
         for lane in list(worker.batches):
             seen = SharedLane(self._shared, worker.number * run.jobs + lane)
@@ -174,14 +203,14 @@ class Sharded:
 class _Worker:
     """A worker process as its parent sees it."""
 
-    channel: Channel
+    channel: Channel[Ended]
 
     def __init__(self, number: int) -> None:
         self.number = number
-        self.process: Any = None
+        self.process: subprocess.Popen[bytes] | None = None
         self.free: list[int] = []
         self.batches: dict[int, list[Attempt]] = {}
-        self.told = False
+        self.ready = False
 
     def room(self) -> int:
         """Lanes that are free."""
@@ -193,7 +222,7 @@ class _NamedLane(SharedLane):
 
     __slots__ = ("_paths",)
 
-    def __init__(self, shared: Any, number: int, paths: dict[int, str]) -> None:
+    def __init__(self, shared: object, number: int, paths: dict[int, str]) -> None:
         super().__init__(shared, number)
         self._paths = paths
 
@@ -205,9 +234,3 @@ class _NamedLane(SharedLane):
     @name.setter
     def name(self, value: str) -> None:
         """It goes by the key."""
-
-
-def _main(*arguments: Any) -> None:
-    from downloader.strategies.worker import main  # in the worker process only
-
-    main(*arguments)

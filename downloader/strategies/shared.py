@@ -3,6 +3,7 @@
 The array: one number for the run (0, or what `STOPPING` and `EXPIRED` stand for), then `WIDTH` numbers for each lane.
 """
 
+import mmap
 import os
 import signal
 from collections.abc import Iterator
@@ -15,8 +16,21 @@ STOPPING, EXPIRED = 1.0, 2.0
 
 
 def numbers(context: Any, lanes: int) -> Any:
-    """Shared memory for so many lanes. Doubles count exactly up to 2**53."""
+    """Shared memory for so many lanes, for processes that multiprocessing starts. Doubles count exactly up to 2**53."""
     return context.RawArray("d", 1 + WIDTH * lanes)
+
+
+def mapped(descriptor: int, lanes: int) -> Any:
+    """The same in an open file, for whoever has inherited its descriptor."""
+    size = 8 * (1 + WIDTH * lanes)
+    if os.fstat(descriptor).st_size < size:
+        os.truncate(descriptor, size)
+    return memoryview(mmap.mmap(descriptor, size)).cast("d")
+
+
+def begun_at(lane: int) -> int:
+    """Where a lane's ``begun`` stands: which Attempt of its shard is under way."""
+    return 1 + WIDTH * lane + _BEGUN
 
 
 def _slot(index: int) -> Any:

@@ -5,6 +5,7 @@ decides (order, limits, retries, names) stays in the parent, so that it holds fo
 """
 
 import os
+import pickle
 import socket
 import threading
 import time
@@ -16,13 +17,10 @@ from downloader.core.model import Attempt, End, Outcome
 from downloader.progress.counters import Lane
 from downloader.storage.folder import Folder
 from downloader.strategies.base import POLL, YIELD_AFTER, Job
-from downloader.strategies.channel import Channel
+from downloader.strategies.channel import Channel, Ended, Shard
 from downloader.strategies.meter import SharedMeter
 from downloader.strategies.registry import load
-from downloader.strategies.shared import EXPIRED, STOPPING, SharedLane, ignore_terminal_signals
-
-Shard = tuple[int, list[Attempt]]
-"""A lane of the worker's, and what is to be run there, one after the other."""
+from downloader.strategies.shared import EXPIRED, STOPPING, SharedLane, begun_at, ignore_terminal_signals, mapped
 
 
 class WorkerRun:
@@ -36,7 +34,7 @@ class WorkerRun:
         self.clock = time.monotonic
         self.stopping = threading.Event()
         self.waker = sock.fileno()
-        self._channel = Channel(sock, blocking=True)
+        self._channel: Channel[Shard] = Channel(sock, blocking=True, kind=Shard)
         self._shared = shared
         self._first = first
         self._lanes = 0
@@ -70,11 +68,8 @@ class WorkerRun:
         except EOFError:
             os._exit(1)
         now = time.monotonic()
-        for message in messages:
-            if message is None:
-                self._closing = True
-                continue
-            shards: list[Shard] = message
+        for shards in messages:
+            self._closing = self._closing or not shards
             for lane, attempts in shards:
                 self._shards[lane] = deque(attempts)
                 self._since[lane] = now
@@ -83,7 +78,7 @@ class WorkerRun:
                 self._ready.append(lane)
 
     def _begun(self, lane: int, index: int) -> None:
-        SharedLane(self._shared, self._first + lane).begun = index
+        self._shared[begun_at(self._first + lane)] = index
 
     def take(self, most: int = 1) -> list[Attempt]:
         """The next Attempt of a shard that runs none now."""
@@ -101,7 +96,7 @@ class WorkerRun:
 
     def settle(self, outcomes: Iterable[Outcome]) -> None:
         """Note what became of them; a shard that is done goes back."""
-        ended: list[tuple[int, list[Outcome]]] = []
+        ended: list[Ended] = []
         for outcome in outcomes:
             lane = self._running.pop(outcome.key)
             self._done[lane].append(outcome)
@@ -112,11 +107,15 @@ class WorkerRun:
         if ended:
             self._tell(ended)
 
-    def _end(self, lane: int) -> tuple[int, list[Outcome]]:
+    def _end(self, lane: int) -> Ended:
         del self._shards[lane], self._since[lane]
         return lane, self._done.pop(lane)
 
-    def _tell(self, ended: list[tuple[int, list[Outcome]]]) -> None:
+    def say_hello(self) -> None:
+        """Tell the parent that this process is up."""
+        self._tell([])
+
+    def _tell(self, ended: list[Ended]) -> None:
         try:
             self._channel.send(ended)
         except OSError:
@@ -148,8 +147,27 @@ class WorkerRun:
                 left.clear()
 
 
-def main(sock: socket.socket, strategy: str, job: Job, shared: Any, first: int, jobs: int, rates: str) -> None:
-    """A worker process: from here to its end. ``first``: its first lane in shared memory; ``strategy``: ``module:Class``."""
+def start(socket_number: int, memory: int, strategy: str) -> None:
+    """A worker process, from here to its end: what the parent runs in a new interpreter.
+
+    ``socket_number``, ``memory``: descriptors that were inherited; ``strategy``: ``module:Class``, which is imported before
+    anything else, so that it may patch what it wants patched. The first message is a pickle with the rest.
+    """
     ignore_terminal_signals()
-    run: Any = WorkerRun(sock, job, shared, first, jobs, rates)
-    load(strategy)().drive(run)
+    cls = load(strategy)
+    sock = socket.socket(fileno=socket_number)
+    size = int.from_bytes(_exactly(sock, 4), "little")
+    job, lanes, first, jobs, rates = pickle.loads(_exactly(sock, size))  # noqa: S301 - our parent's
+    run: Any = WorkerRun(sock, job, mapped(memory, lanes), first, jobs, rates)
+    run.say_hello()
+    cls().drive(run)
+
+
+def _exactly(sock: socket.socket, count: int) -> bytes:
+    data = b""
+    while len(data) < count:
+        piece = sock.recv(count - len(data))
+        if not piece:
+            os._exit(1)
+        data += piece
+    return data

@@ -1,24 +1,24 @@
 """libcurl's multi interface as a transport, through pycurl: for `multiplex`, and so for `hybrid`.
 
 One thread, any number of transfers. libcurl says which sockets to watch and when to call it again (`socket_action`); a
-selector does the waiting. `perform` with `select` would look at every socket each time, and stops at 1,024 of them.
+poller does the waiting. `perform` with `select` would look at every socket each time, and stops at 1,024 of them.
 
 A `Wire` is one easy handle, used again and again. It tells its `Listener` what comes; redirects, cookies, credentials
 and further tries are not libcurl's business here: those are decisions.
 """
 
-import selectors
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
 import pycurl
 
-from downloader.core.headers import wanted_lines
+from downloader.core.headers import MAX_HEAD_BYTES, wanted_lines
 from downloader.core.transfer import Head, Request
-from downloader.errors import DownloadError
+from downloader.errors import DownloadError, ProtocolError
 from downloader.transports.base import DRAIN, ClientOptions
 from downloader.transports.curl_errors import client_options, map_error
+from downloader.transports.polling import READ, poller
 
 BUFFER = 512 * 1024
 """Bytes that libcurl reads at a time at most; one buffer serves all transfers."""
@@ -27,7 +27,6 @@ STOP = -1
 """What a write callback says to end its transfer."""
 
 PAUSE: int = pycurl.WRITEFUNC_PAUSE
-_READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 _VERSIONS = {
     "1.1": pycurl.CURL_HTTP_VERSION_1_1,
     "2": pycurl.CURL_HTTP_VERSION_2TLS,
@@ -114,6 +113,8 @@ class Wire:
         """Tell the head that has come: libcurl itself only hands over lines, and calls when there is a body."""
         self._told = True
         text = b"".join(self._lines).decode("latin-1")
+        if len(text) > MAX_HEAD_BYTES:
+            raise ProtocolError(f"more than {MAX_HEAD_BYTES} bytes of header")
         start = text.rfind("\nHTTP/") + 1  # what came before were interim answers
         status, *lines = text[start:].split("\r\n")
         self._wanted = self._listener.on_head(Head(int(status.split(" ", 2)[1]), wanted_lines(lines)))
@@ -145,8 +146,8 @@ class Multi:
 
     def __init__(self, options: ClientOptions) -> None:
         self._options = options
-        self._selector = selectors.DefaultSelector()
-        self._watched: set[int] = set()
+        self._poller = poller()
+        self._calls: dict[int, Callable[[], None]] = {}
         self._due: float | None = None
         self._wires: dict[Any, Wire] = {}
         self._multi = multi = pycurl.CurlMulti()
@@ -156,25 +157,18 @@ class Multi:
         multi.setopt(pycurl.M_PIPELINING, pycurl.PIPE_MULTIPLEX)
 
     def _watch(self, event: int, descriptor: int, multi: Any, data: Any) -> None:
-        watched = descriptor in self._watched
         if event == pycurl.POLL_REMOVE:
-            if watched:
-                self._watched.discard(descriptor)
-                self._selector.unregister(descriptor)
-            return
-        mask = (_READ if event & pycurl.POLL_IN else 0) | (_WRITE if event & pycurl.POLL_OUT else 0)
-        if watched:
-            self._selector.modify(descriptor, mask)
+            self._poller.forget(descriptor)
         else:
-            self._watched.add(descriptor)
-            self._selector.register(descriptor, mask)
+            self._poller.watch(descriptor, event)  # its numbers are the poller's
 
     def _set_timer(self, milliseconds: int) -> None:
         self._due = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000
 
     def listen(self, descriptor: int, call: Callable[[], None]) -> None:
         """Call this in `turn` whenever a descriptor can be read, too."""
-        self._selector.register(descriptor, _READ, call)
+        self._calls[descriptor] = call
+        self._poller.watch(descriptor, READ)
 
     def begin(self, wire: Wire, request: Request) -> None:
         """Send a request. Raises DownloadError for one that libcurl will not take."""
@@ -195,11 +189,12 @@ class Multi:
         multi = self._multi
         # A fresh clock: transfers were started since the timer was set, and "at once" must not become a wait.
         wait = longest if self._due is None else max(0.0, min(longest, self._due - time.monotonic()))
-        for key, mask in self._selector.select(wait):
-            if key.data is not None:
-                key.data()
+        for descriptor, mask in self._poller.wait(wait):
+            call = self._calls.get(descriptor)
+            if call is None:
+                multi.socket_action(descriptor, mask)
             else:
-                multi.socket_action(key.fd, mask)  # the selector's numbers for read and write are libcurl's
+                call()
         if self._due is not None and self._due <= time.monotonic():
             self._due = None
             multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
@@ -224,4 +219,4 @@ class Multi:
         for wire in list(self._wires.values()):
             self.abandon(wire)
         self._multi.close()
-        self._selector.close()
+        self._poller.close()
