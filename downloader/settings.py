@@ -134,7 +134,9 @@ def fields() -> tuple[Field, ...]:
         text = meta.description or ""
         auto, size = extra.get("auto", False), extra.get("size", False)
         found.append(
-            Field(info.name, info.encode_name, kind, choices, many, auto, size, info.default, text, extra["short"], extra["unit"])
+            Field(
+                info.name, info.encode_name, kind, choices, many, auto, size, info.default, text, extra["short"], extra["unit"]
+            )
         )
     return tuple(found)
 

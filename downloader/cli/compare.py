@@ -14,9 +14,9 @@ from types import FrameType
 import click
 
 from downloader._version import __version__
-from downloader.api import jobs_for
 from downloader.compare import runner, scenarios, table
 from downloader.errors import StorageError, UsageError
+from downloader.session import jobs_for
 from downloader.settings import Settings
 from downloader.sources.lists import Lists
 from downloader.sources.text import format_download

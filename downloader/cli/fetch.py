@@ -8,13 +8,13 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from downloader.api import Session
 from downloader.cli.signals import Signals
 from downloader.core.model import End, Outcome, Report, Result, Status
 from downloader.core.naming import numbered, printable, public_url
 from downloader.errors import UsageError
 from downloader.progress.lines import Display, JsonProgress, PlainLines
 from downloader.report import FailedList, JsonLines, summary
+from downloader.session import Session
 from downloader.settings import Settings
 from downloader.sources.lists import STDIN, Lists, is_url
 from downloader.storage.part import PartFile

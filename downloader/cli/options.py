@@ -34,6 +34,24 @@ def settings_options() -> list[click.Option]:
     for title, names in GROUPS.items():
         for name in names:
             found += _options(by_name[name], title)
+            if name == "http_version":
+                found += _versions(by_name[name], title)
+    return found
+
+
+def _versions(item: Field, heading: str) -> list[click.Option]:
+    """``--http1.1``, ``--http2``, ``--http3``, as curl has them."""
+    found = []
+    for version in item.choices[1:]:
+        option = GroupedOption(
+            [f"version_{version.replace('.', '_')}", f"--http{version}"],
+            is_flag=True,
+            expose_value=False,
+            callback=_record(item.name, version),
+            help=f"the same as --http-version {version}",
+        )
+        option.heading = heading
+        found.append(option)
     return found
 
 
@@ -77,7 +95,7 @@ def _switch(item: Field, value: bool, flag: str, hidden: bool) -> GroupedOption:
     )
 
 
-def _record(name: str, constant: bool | None = None) -> Callable[[click.Context, click.Parameter, Any], None]:
+def _record(name: str, constant: bool | str | None = None) -> Callable[[click.Context, click.Parameter, Any], None]:
     def callback(context: click.Context, parameter: click.Parameter, value: Any) -> None:
         if value is None or value is False or value == ():
             return

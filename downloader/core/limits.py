@@ -16,6 +16,9 @@ class Limits(Protocol):
     def free(self) -> int:
         """How many more; negative where it was lowered."""
 
+    def explain(self) -> str:
+        """One line about the numbers, and where they come from."""
+
     def acquire(self, host: str) -> bool:
         """Take a slot for this host, if there is one in all and one there."""
 
@@ -42,6 +45,10 @@ class Slots:
     def free(self) -> int:
         """Slots left in all."""
         return self.in_all - self.in_flight
+
+    def explain(self) -> str:
+        """They were given."""
+        return f"jobs {self.in_all}, {self.per_host} at a host: as given"
 
     def acquire(self, host: str) -> bool:
         """Take a slot for this host, if there is one in all and one there."""

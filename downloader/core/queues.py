@@ -8,7 +8,7 @@ from typing import Generic, Protocol, TypeVar
 
 from msgspec.structs import replace
 
-from downloader.core.model import Checksum, Download, End, Outcome, Result, Status
+from downloader.core.model import WHOLE, Attempt, Checksum, Download, End, Outcome, Result, Segment, Status
 from downloader.core.naming import name_from_url, public_url, safe_component, wished_path, with_digest
 from downloader.errors import DownloadError, PolicyError
 
@@ -52,13 +52,34 @@ class Entry:
         """Higher priority first, then as it was listed."""
         return -self.download.priority, self.key
 
-    @property
-    def plain(self) -> bool:
-        """Whether there is nothing to say of it but where it is and where it goes: so it is with most."""
+    def attempt(self, key: int, url: str, segment: Segment = WHOLE, beside: int | None = None, mirror: bool = False) -> Attempt:
+        """An Attempt at it, or at one Segment of it."""
         download = self.download
-        return not (
-            self.fresh or self.repeated or self.checksums or download.headers or download.size is not None
-        ) and self.named
+        if segment is WHOLE and self._is_plain:
+            return Attempt(key, self.number, url, download.url, self.path)
+        return Attempt(
+            key=key,
+            number=self.number,
+            url=url,
+            source=download.url,
+            path=self.path,
+            segment=segment,
+            headers=download.headers,
+            checksums=self.checksums,
+            size=download.size,
+            fresh=self.fresh,
+            probe=not self.named,
+            repeated=self.repeated,
+            beside=beside,
+            mirror=mirror,
+        )
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether there is nothing to say of it but where it is and where it goes: so it is with most."""
+        about = self.download
+        special = self.fresh or self.repeated or self.checksums or about.headers or about.size is not None
+        return not special and self.named
 
     def result(self, status: Status, outcome: Outcome | None, reason: str, error: DownloadError | None) -> Result:
         """How it ended."""

@@ -20,22 +20,20 @@ A Source may yield None: nothing to read at the moment, ask again.
 import heapq
 from collections.abc import Iterator, Mapping
 
+from downloader.core.intake import Intake
 from downloader.core.limits import Limits
-from downloader.core.model import WHOLE, Attempt, Checksum, Download, End, Outcome, Result, Segment, Status
-from downloader.core.naming import host_of, public_url, wished_path
-from downloader.core.queues import Entry, HostQueues, Lease, Names, default_path, path_by_server
+from downloader.core.model import Attempt, Checksum, Download, End, Outcome, Result, Status
+from downloader.core.naming import host_of, public_url
+from downloader.core.queues import Entry, HostQueues, Lease
 from downloader.core.retry import RetryPolicy, another_server_may_help, is_refusal
-from downloader.core.segments import Layout, Running, SplitPolicy
+from downloader.core.segments import SplitPolicy
+from downloader.core.splitting import Splits
 from downloader.errors import (
     DownloadError,
     IntegrityError,
     Interrupted,
     WorkerError,
 )
-
-POLL = 0.05
-"""Seconds until a Source that had nothing is asked again."""
-
 
 WHOLE_FILES = SplitPolicy()
 
@@ -55,27 +53,19 @@ class Scheduler:
         fail_fast: bool = False,
         window: int = 1024,
     ) -> None:
-        self._source = source
+        self._intake = Intake(source, sums or {}, probe)
         self._slots = slots
         self._retry = retry
-        self._sums = sums or {}
-        self._probe = probe
         self._fail_fast = fail_fast
-        self._split_policy = split
         self._window = max(window, 2 * slots.in_all)
-        self._names = Names()
         self._ready: HostQueues[Entry] = HostQueues()
         self._waiting: list[tuple[float, int, Entry]] = []
         self._running: dict[int, Entry] = {}
         self._leases: dict[int, Lease] = {}
-        self._layouts: dict[int, Layout] = {}  # of the files that are split now, by their Download's key
-        self._split_keys = 0
+        self._splits = Splits(split, slots, retry)
         self._results: list[Result] = []
-        self._exhausted = False
-        self._ask_again: float | None = None
         self._cut_short = False
         self.stopped = self.failed_fast = False
-        self.read = 0
 
     @property
     def in_flight(self) -> int:
@@ -87,6 +77,10 @@ class Scheduler:
         """How many may be in flight now."""
         return self._slots.in_all
 
+    def explain(self) -> str:
+        """A line about how many may be in flight, and why."""
+        return self._slots.explain()
+
     @property
     def waiting(self) -> int:
         """Downloads read from the list and ready to start."""
@@ -97,20 +91,20 @@ class Scheduler:
         """Nothing is left to do, or the run was stopped and all that ran has ended."""
         if self._running:
             return False
-        return self.stopped or (self._exhausted and not self._ready and not self._waiting)
+        return self.stopped or (self._intake.exhausted and not self._ready and not self._waiting)
 
     @property
     def complete(self) -> bool:
         """Every Download of the list has its Result."""
-        return self._exhausted and not (self._cut_short or self._running or self._ready or self._waiting)
+        return self._intake.exhausted and not (self._cut_short or self._running or self._ready or self._waiting)
 
     @property
     def wake_at(self) -> float | None:
         """When something may be startable that is not now: the next retry, or a Source that had nothing."""
         times = [self._waiting[0][0]] if self._waiting else []
-        times += [item.due for layout in self._layouts.values() for item in layout.open]
-        if self._ask_again is not None:
-            times.append(self._ask_again)
+        times += self._splits.times()
+        if self._intake.ask_again is not None:
+            times.append(self._intake.ask_again)
         return min(times, default=None)
 
     def stop(self) -> None:
@@ -119,12 +113,11 @@ class Scheduler:
             return
         self.stopped = True
         queued = self._ready.clear()
-        self._cut_short = not self._exhausted or bool(queued or self._waiting)
+        self._cut_short = not self._intake.exhausted or bool(queued or self._waiting)
         for entry in sorted(queued + [entry for _, _, entry in self._waiting], key=lambda entry: entry.order):
             self._interrupt(entry)
         self._waiting.clear()
-        for layout in self._layouts.values():
-            layout.open.clear()
+        self._splits.stop()
 
     def _interrupt(self, entry: Entry) -> None:
         self._cut_short = True
@@ -143,16 +136,15 @@ class Scheduler:
             return []
         while self._waiting and self._waiting[0][0] <= now:
             self._enqueue(heapq.heappop(self._waiting)[2])
-        if self._layouts and (segment := self._begun_segment(now)) is not None:
-            return [segment]
-        if not self._exhausted and len(self._ready) <= self._window // 2:
+        if self._splits and (segment := self._segment(now)):
+            return segment
+        if not self._intake.exhausted and len(self._ready) <= self._window // 2:
             self._refill(now)
         if self._slots.free <= 0:
             return []
         while (host := self._ready.next_host(self._slots.acquire)) is None:
             if not self._refill(now):  # only busy hosts so far: read on, another may come
-                split = self._split(now) if self._layouts else None
-                return [] if split is None else [split]
+                return self._segment(now) if self._splits and self._splits.split(now) else []
         entries = self._ready.pop(host, most)
         lease = Lease(host, len(entries))
         return [self._start(entry, lease) for entry in entries]
@@ -162,40 +154,13 @@ class Scheduler:
         entry.tries += 1
         self._running[entry.key] = entry
         self._leases[entry.key] = lease
-        return self._attempt(entry, entry.key, entry.url, WHOLE)
-
-    def _attempt(self, entry: Entry, key: int, url: str, segment: Segment, beside: int | None = None) -> Attempt:
-        download = entry.download
-        if entry.plain and segment is WHOLE:
-            return Attempt(key, entry.number, url, download.url, entry.path)
-        return Attempt(
-            key=key,
-            number=entry.number,
-            url=url,
-            source=download.url,
-            path=entry.path,
-            segment=segment,
-            headers=download.headers,
-            checksums=entry.checksums,
-            size=download.size,
-            fresh=entry.fresh,
-            probe=not entry.named,
-            repeated=entry.repeated,
-            beside=beside,
-            mirror=beside is not None and url != self._layouts[entry.key].url,
-        )
+        return entry.attempt(entry.key, entry.url)
 
     def progress(self, key: int, at: int, total: int, now: float) -> None:
         """A running Attempt that may be split is at this byte of ``total``."""
         entry = self._running.get(key)
-        if entry is None or self.stopped:
-            return
-        layout = self._layouts.get(entry.key)
-        if layout is None:
-            layout = self._layouts[entry.key] = Layout(entry.url, total)
-            layout.running[key] = Running(0, total, at, now, entry.url, entry.tries)
-        elif (running := layout.running.get(key)) is not None:
-            running.reached(at, now)
+        if entry is not None and not self.stopped:
+            self._splits.progress(entry, key, at, total, now)
 
     def sample(self, now: float, received: int) -> None:
         """So many body bytes have come in by now: what the limits learn from."""
@@ -204,95 +169,43 @@ class Scheduler:
 
     def cuts(self) -> list[tuple[int, int]]:
         """Running Attempts that end elsewhere than they were told: their keys, and where (negative: at once)."""
-        found: list[tuple[int, int]] = []
-        for layout in self._layouts.values():
-            if layout.cuts:
-                found += layout.cuts
-                layout.cuts.clear()
-        return found
+        return self._splits.cuts()
 
-    def _begun_segment(self, now: float) -> Attempt | None:
-        """A Segment of a file under way that waits to be asked for: before anything else, so that files get ended."""
-        for layout in self._layouts.values():
-            for item in layout.open if self._slots.free > 0 else ():
-                entry = self._running[next(iter(layout.running))]
-                url = self._free_url(entry, item.due <= now)
-                if url:
-                    layout.open.remove(item)
-                    self._split_keys -= 1
-                    entry.number += 1
-                    attempt = self._attempt(entry, self._split_keys, url, item.segment, next(iter(layout.running)))
-                    layout.start(attempt, now, item.tries)
-                    self._running[attempt.key] = entry
-                    self._leases[attempt.key] = Lease(host_of(url), 1)
-                    return attempt
-        return None
-
-    def _free_url(self, entry: Entry, due: bool) -> str:
-        """One of the entry's URLs whose host has a slot, which is taken; mirrors take turns."""
-        for step in range(len(entry.urls) if due else 0):
-            url = entry.urls[(entry.number + step) % len(entry.urls)]
-            if self._slots.acquire(host_of(url)):
-                return url
-        return ""
-
-    def _split(self, now: float) -> Attempt | None:
-        """Nothing else may start, but slots are free: split a file under way, if that helps."""
-        for layout in self._layouts.values():
-            if layout.split(now, self._slots.free, self._split_policy):
-                return self._begun_segment(now)
-        return None
+    def _segment(self, now: float) -> list[Attempt]:
+        """An Attempt at a Segment that waits to be asked for: before anything else, so that files get ended."""
+        begun = self._splits.begin(now)
+        if begun is None:
+            return []
+        entry, key, url, segment, beside = begun
+        entry.number += 1
+        self._running[key] = entry
+        self._leases[key] = Lease(host_of(url), 1)
+        return [entry.attempt(key, url, segment, beside, self._splits.is_mirror(entry, url))]
 
     def _enqueue(self, entry: Entry) -> None:
         self._ready.push(host_of(entry.url), entry)
 
     def _refill(self, now: float) -> bool:
         """Read some more of the list; whether there was any."""
-        if self._exhausted or self.stopped or (self._ask_again is not None and now < self._ask_again):
+        intake, room = self._intake, self._window - max(len(self._ready), len(self._results))
+        if self.stopped or not intake.may_have(now) or len(self._waiting) >= 16 * self._window:
             return False
-        before, self._ask_again = self.read, None
-        if len(self._ready) >= self._window or len(self._waiting) >= 16 * self._window:
+        if room <= 0:
+            if self._results:
+                intake.ask_again = now  # duplicates by the thousand: let them be told first
             return False
-        for _ in range(min(32, self._window - len(self._ready))):  # at a time, so that the first Attempt need not wait for a full window
-            if len(self._results) >= self._window:
-                self._ask_again = now  # duplicates by the thousand: let them be told first
-                break
-            try:
-                download = next(self._source)
-            except StopIteration:
-                self._exhausted = True
-                break
-            if download is None:
-                self._ask_again = now + POLL
-                break
-            self._admit(download)
+        some = False
+        for entry, error, duplicate in intake.read(now, room):
+            some = True
+            if error is not None:
+                self._end(entry, Status.FAILED, error=error)
+            elif duplicate:
+                self._end(entry, Status.SKIPPED, reason="duplicate")
+            else:
+                self._enqueue(entry)
             if self.stopped:
                 break
-        return self.read > before
-
-    def _admit(self, download: Download) -> None:
-        key, self.read = self.read, self.read + 1
-        try:
-            wished = wished_path(download.dir, download.out) if download.out else ""
-            named = bool(wished) or not self._probe
-            path = wished or default_path(download)
-            claimed = self._names.claim(path, download.url) if named else path
-        except DownloadError as error:
-            located = type(error)(error.reason, public_url(download.url), error.hint)
-            self._end(Entry(key, download, "", [download.url], True, ()), Status.FAILED, error=located)
-            return
-        entry = Entry(key, download, claimed or path, [download.url, *download.mirrors], named, download.checksums)
-        if claimed is None:
-            self._end(entry, Status.SKIPPED, reason="duplicate")
-            return
-        self._add_sums(entry)
-        self._enqueue(entry)
-
-    def _add_sums(self, entry: Entry) -> None:
-        if self._sums and entry.named:
-            known = self._sums.get(entry.path) or self._sums.get(entry.path.rpartition("/")[2])
-            if known is not None and known not in entry.checksums:
-                entry.checksums += (known,)
+        return some
 
     def settle(self, outcome: Outcome, now: float, chance: float) -> None:
         """What an Outcome leads to: a Result, a further Attempt at once, or one after a wait. ``chance`` in [0, 1)."""
@@ -307,8 +220,8 @@ class Scheduler:
             self._ready.free(lease.host)
         entry.received += outcome.received
         entry.elapsed += outcome.elapsed
-        if self._layouts and entry.key in self._layouts:
-            decided = self._settle_segment(entry, outcome, now, chance)
+        if self._splits and entry.key in self._splits:
+            decided = self._splits.settle(entry, outcome, now, chance, self.stopped)
             if decided is None:
                 return
             outcome = decided
@@ -340,38 +253,11 @@ class Scheduler:
             case End.LOST | End.FAILED:
                 self._failed(entry, outcome, now, chance)
 
-    def _settle_segment(self, entry: Entry, outcome: Outcome, now: float, chance: float) -> Outcome | None:
-        """An Attempt at one of several Segments has ended. The Outcome of the Download, once all is decided and over."""
-        layout = self._layouts[entry.key]
-        ended, decided = layout.settle(outcome)
-        if decided is not None:
-            del self._layouts[entry.key]
-            return decided
-        if outcome.end in (End.SEGMENT, End.UNSTARTED) or layout.over is not None or self.stopped:
-            if outcome.end is End.UNSTARTED:
-                layout.again(ended, now)
-            return None
-        error = outcome.error or WorkerError("the worker process died", public_url(ended.url))
-        if ended.url != layout.url and not error.retryable:
-            entry.urls = [url for url in entry.urls if url != ended.url]  # this mirror is of no use; the others go on
-            layout.again(ended, now)
-        elif self._retry.allows(error, ended.tries, 1):
-            ended.tries += 1
-            layout.again(ended, now + self._retry.backoff(ended.tries - 1, chance, getattr(error, "retry_after", None)))
-        else:
-            layout.give_up(outcome)
-        return None
-
     def _name(self, entry: Entry, outcome: Outcome) -> None:
-        entry.named = True
         entry.tries -= 1
-        path = path_by_server(entry.path, outcome.name)
-        claimed = self._names.claim(path, entry.download.url)
-        entry.path = claimed or path
-        if claimed is None:
+        if not self._intake.rename(entry, outcome.name):
             self._end(entry, Status.SKIPPED, reason="duplicate")
             return
-        self._add_sums(entry)
         self._again(entry)
 
     def _failed(self, entry: Entry, outcome: Outcome, now: float, chance: float) -> None:

@@ -12,7 +12,7 @@ validator. Pure: times and positions come in as arguments.
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from downloader.core.model import Attempt, End, Outcome, Segment, Span
+from downloader.core.model import End, Outcome, Segment, Span
 
 MEASURED = 0.25
 """Seconds that an Attempt must have run before its speed is believed."""
@@ -149,10 +149,10 @@ class Layout:
         self.cuts.append((key, giver.stop))
         return given
 
-    def start(self, attempt: Attempt, now: float, tries: int = 1) -> None:
-        """This Attempt is under way."""
-        start, stop = attempt.segment
-        self.running[attempt.key] = Running(start, self.total if stop is None else stop, start, now, attempt.url, tries)
+    def start(self, key: int, url: str, item: Open, now: float) -> None:
+        """An Attempt at a Segment is under way."""
+        start, stop = item.segment
+        self.running[key] = Running(start, self.total if stop is None else stop, start, now, url, item.tries)
 
     def settle(self, outcome: Outcome) -> tuple[Running, Outcome | None]:
         """An Attempt has ended: what it was at, and the Outcome of the whole Download where no other Attempt runs.
@@ -170,4 +170,3 @@ class Layout:
         """Ask for this Segment once more, from then on."""
         if ended.stop > ended.start:
             self.open.append(Open(due, Segment(ended.start, ended.stop), ended.tries))
-

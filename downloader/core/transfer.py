@@ -27,15 +27,12 @@ What an answer means (RFC 9110; `docs/answers.md` has the same table for readers
 | other | either | HTTPStatusError; `downloader.core.retry` decides about another try |
 """
 
-from dataclasses import dataclass, field
-from enum import Enum
 from urllib.parse import quote, urljoin
 
-from msgspec import Struct
-
 from downloader.core import headers as h
-from downloader.core.credentials import NO_CREDENTIALS, Credentials, kept_at_redirect, without_userinfo
+from downloader.core.credentials import kept_at_redirect, without_userinfo
 from downloader.core.limits import SpeedGate
+from downloader.core.messages import Head, Move, Request, TransferPolicy, by_name
 from downloader.core.model import NOTHING_HELD, WHOLE, Attempt, Checksum, End, Headers, Held, Outcome, Validator
 from downloader.core.naming import KEPT, clean_url, public_url
 from downloader.errors import (
@@ -51,53 +48,6 @@ from downloader.errors import (
 )
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-
-
-@dataclass(frozen=True, slots=True)
-class TransferPolicy:
-    """What holds for every Attempt of a run. Picklable. Times in seconds, speeds in bytes a second; 0 turns a limit off."""
-
-    headers: Headers = ()
-    credentials: Credentials = NO_CREDENTIALS
-    max_redirects: int = 10
-    allow_downgrade: bool = False
-    timeout: float = 0.0
-    low_speed_limit: int = 1
-    low_speed_time: float = 30.0
-    usual: Headers = field(init=False, repr=False, compare=False)
-    secrets: bool = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "usual", tuple(_by_name(self.headers).values()))
-        object.__setattr__(self, "secrets", self.credentials != NO_CREDENTIALS)
-
-
-def _by_name(headers: Headers) -> dict[str, tuple[str, str]]:
-    """What every request says, and these, by lower-case name; a later line instead of an earlier one."""
-    always = (("Accept", "*/*"), ("Accept-Encoding", "identity"))
-    return {name.lower(): (name, value) for name, value in (*always, *headers)}
-
-
-class Request(Struct, frozen=True):
-    """A GET to send, with exactly these headers. Most requests of a run have the very same tuple of headers."""
-
-    url: str
-    headers: Headers
-
-
-class Head(Struct, frozen=True):
-    """Status and header lines of an answer, the lines as they came."""
-
-    status: int
-    headers: Headers
-
-
-class Move(Enum):
-    """What the driver does after a head."""
-
-    FOLLOW = "follow"
-    BODY = "body"
-    STOP = "stop"
 
 
 class Transfer:
@@ -140,7 +90,7 @@ class Transfer:
         attempt, special = self.attempt, self._special()
         if not special and self._headers is self._policy.headers and not self._policy.secrets and "@" not in self.url:
             return Request(without_userinfo(self.url), self._policy.usual)
-        lines = _by_name(self._headers)
+        lines = by_name(self._headers)
         for name, value in self._policy.credentials.headers(self.url, self._wall, attempt.url):
             lines.setdefault(name.lower(), (name, value))
         lines.update((name.lower(), (name, value)) for name, value in special)

@@ -2,7 +2,7 @@
 
 Beside it, ``<name>.part.meta`` (the sidecar) says what the bytes are part of: without one, a part file is worth nothing
 and the next Attempt begins at zero. It is written before the first block that is not the last, so small files have none.
-A file that is there whole before anything was written gets its name at once (`downloader.storage.place`), and never is a part file.
+A file that is whole before anything was written gets its name at once (see `place`), and never is a part file.
 
 Several Attempts of one process may write one file, each its own Segment: what they share is a `Spread`.
 
@@ -59,15 +59,7 @@ class PartFile:
         self.may_exist = self._has_sidecar = True  # perhaps: it is removed before the part file is cut
         if not stat.S_ISREG(found.st_mode) or found.st_size == 0:
             return NOTHING_HELD
-        try:
-            flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-            descriptor = os.open(prefix + self._meta, flags, dir_fd=self._folder.descriptor)
-            try:
-                return sidecar.read(descriptor, self._source, found.st_size)
-            finally:
-                os.close(descriptor)
-        except OSError:
-            return NOTHING_HELD
+        return sidecar.load(self._folder.descriptor, prefix + self._meta, self._source, found.st_size)
 
     def open(self, offset: int) -> None:
         """Open for writing at ``offset``; 0 empties it. Raises StorageError where another run holds the file."""
@@ -236,24 +228,11 @@ class PartFile:
         """Write the sidecar, once, if there is a validator at all: ``told`` is what the server said of the whole."""
         if self._has_sidecar or not told.validator.if_range:
             return
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-        self._write_sidecar(flags, sidecar.encode(self._source, told))
+        sidecar.write(self._parent, self._meta, self._source, told)
         self._has_sidecar = True
 
-    def _write_sidecar(self, flags: int, data: bytes) -> None:
-        descriptor = os.open(self._meta, flags, 0o666, dir_fd=self._parent)
-        try:
-            os.pwrite(descriptor, data, 0)  # in one call: a kill leaves the old text or the new
-        finally:
-            os.close(descriptor)
-
     def _rewrite_sidecar(self, parent: int, told: Held) -> None:
-        """Bring it up to date. What was longer is filled with spaces, which JSON does not mind."""
-        descriptor = os.open(self._meta, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=parent)
-        try:
-            os.pwrite(descriptor, sidecar.encode(self._source, told).ljust(os.fstat(descriptor).st_size), 0)
-        finally:
-            os.close(descriptor)
+        sidecar.rewrite(parent, self._meta, self._source, told)
 
     def commit(self, modified: float | None, number_if_taken: bool, replace: bool = True) -> str:
         """Give the file its final name, and its time (epoch seconds). The path it got: another, if asked to number it.

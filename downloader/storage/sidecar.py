@@ -30,19 +30,45 @@ def digest_of(source: str) -> str:
     return hashlib.blake2b(source.encode(), digest_size=16).hexdigest() if source else ""
 
 
-def encode(source: str, told: Held) -> bytes:
-    """The sidecar's text, for what is ``told`` of the whole and held of it."""
+def _encode(source: str, told: Held) -> bytes:
     digests = tuple((item.algorithm, item.digest) for item in told.digests)
     etag, last_modified = told.validator
     spans = tuple(span for span in told.spans if span[1] > span[0]) if told.spans else None
     return msgspec.json.encode(Sidecar(digest_of(source), etag, last_modified, told.total, digests, spans))
 
 
-def read(descriptor: int, source: str, size: int) -> Held:
-    """What a sidecar says is held of a part file of ``size`` bytes; nothing, where it does not fit. Raises OSError."""
+def write(folder: int, name: str, source: str, told: Held) -> None:
+    """Make a sidecar in an open folder: what is ``told`` of the whole, and held of it. Raises OSError."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+    descriptor = os.open(name, flags, 0o666, dir_fd=folder)
     try:
-        found = _decode(os.pread(descriptor, _MOST, 0))
-    except msgspec.DecodeError:
+        os.write(descriptor, _encode(source, told))
+    finally:
+        os.close(descriptor)
+
+
+def rewrite(folder: int, name: str, source: str, told: Held) -> None:
+    """Bring one up to date, in one call: a kill leaves the old text or the new. Raises OSError.
+
+    What was longer is filled with spaces, which JSON does not mind.
+    """
+    descriptor = os.open(name, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=folder)
+    try:
+        os.pwrite(descriptor, _encode(source, told).ljust(os.fstat(descriptor).st_size), 0)
+    finally:
+        os.close(descriptor)
+
+
+def load(folder: int, path: str, source: str, size: int) -> Held:
+    """What a sidecar says is held of a part file of ``size`` bytes; nothing, where there is none that fits. Never raises."""
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        descriptor = os.open(path, flags, dir_fd=folder)
+        try:
+            found = _decode(os.read(descriptor, _MOST))
+        finally:
+            os.close(descriptor)
+    except (OSError, msgspec.DecodeError):
         return NOTHING_HELD
     if found.source != digest_of(source):
         return NOTHING_HELD

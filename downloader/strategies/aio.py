@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 
 from aiofiles.threadpool import wrap
 
+from downloader.core.messages import Request
 from downloader.core.model import Attempt, Outcome
-from downloader.core.transfer import Request
 from downloader.errors import DownloadError, Interrupted, NetworkError
 from downloader.progress.counters import Lane
 from downloader.strategies.base import Capabilities, Run

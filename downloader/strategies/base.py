@@ -24,10 +24,10 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
 from downloader.core.existing import admit
+from downloader.core.messages import TransferPolicy
 from downloader.core.model import Attempt, Outcome, Result, Status
 from downloader.core.naming import printable
 from downloader.core.scheduler import Scheduler
-from downloader.core.transfer import TransferPolicy
 from downloader.progress.counters import Counters, Lane, PlainLane
 from downloader.storage.folder import Folder
 from downloader.strategies.meter import Meter

@@ -21,10 +21,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
+from downloader.core.messages import Head, Move, Request
 from downloader.core.model import NOTHING_HELD, WHOLE, Attempt, End, Outcome
 from downloader.core.naming import public_url
 from downloader.core.segments import ABORT, missing
-from downloader.core.transfer import Head, Move, Request, Transfer
+from downloader.core.transfer import Transfer
 from downloader.errors import DownloadError, IntegrityError, NetworkError, ProtocolError, StorageError
 from downloader.progress.counters import Lane
 from downloader.storage.checksum import Verifier
@@ -202,8 +203,9 @@ def _gaps(transfer: Transfer, file: _File) -> _Substeps:
     transfer.size = held.total
 
 
-def _body(transfer: Transfer, file: _File) -> _Substeps:
-    part, lane, clock = file.part, file.lane, file.clock
+def _begin(transfer: Transfer, file: _File) -> _Substeps:
+    """Open the part file where there is one, or will be for certain; a small file gets none at all."""
+    part, lane = file.part, file.lane
     if not part.is_open and (transfer.offset or part.may_exist):
         part.open(transfer.offset)
     if transfer.digests and not part.shared:
@@ -211,11 +213,15 @@ def _body(transfer: Transfer, file: _File) -> _Substeps:
         if transfer.offset:
             verifier = file.verifier
             yield Work(lambda: verifier.prime(part.descriptor, transfer.offset), long=True)
-    file.flushed = clock()
+    lane.heard = file.flushed = file.clock()
     transfer.begin_body(file.flushed)
-    lane.heard = file.flushed
     lane.done = transfer.offset
     lane.size = transfer.total or 0
+
+
+def _body(transfer: Transfer, file: _File) -> _Substeps:
+    part, lane, clock = file.part, file.lane, file.clock
+    yield from _begin(transfer, file)
     while True:
         try:
             data = yield READ
@@ -242,20 +248,17 @@ def _body(transfer: Transfer, file: _File) -> _Substeps:
         if part.buffered >= LARGE or now - file.flushed >= FLUSH_AFTER:
             yield from _flush(transfer, file)
             lane.heard = file.flushed = clock()
+    lane.heard = 0.0
     if lane.stop and transfer.size >= lane.stop:  # the rest is another Attempt's
-        lane.heard = 0.0
         yield DROP
         yield from _flush(transfer, file)
-        transfer.decided = End.COMPLETE if part.complete and not part.over else End.SEGMENT
-        transfer.size = transfer.total or 0
-        return
-    lane.heard = 0.0
-    transfer.on_end()
-    if part.is_open and part.buffered:
-        block = part.take()
-        if file.verifier is not None:
-            file.verifier.update(block)
-        part.write(block)
+    else:
+        transfer.on_end()
+        if part.is_open and part.buffered:
+            block = part.take()
+            if file.verifier is not None:
+                file.verifier.update(block)
+            part.write(block)
     if part.shared:
         transfer.decided = End.COMPLETE if part.complete and not part.over else End.SEGMENT
         transfer.size = transfer.total or 0

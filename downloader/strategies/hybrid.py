@@ -7,8 +7,8 @@ moves bytes. See docs/strategies.md for the figures.
 from typing import ClassVar
 
 from downloader.strategies.base import Capabilities, Run
-from downloader.strategies.shared import cores
 from downloader.strategies.sharded import Sharded
+from downloader.strategies.shared import cores
 
 
 class HybridStrategy:
@@ -23,9 +23,14 @@ class HybridStrategy:
 
     def drive(self, run: Run) -> None:
         """See `Strategy`."""
-        sharded = Sharded(run, "downloader.strategies.multiplex:MultiplexStrategy", min(max(2, cores()), run.jobs))
-        sharded.start()
+        workers = sharded(run)
+        workers.start()
         try:
-            sharded.drive()
+            workers.drive()
         finally:
-            sharded.close()
+            workers.close()
+
+
+def sharded(run: Run) -> Sharded:
+    """The worker processes for a run, not yet started."""
+    return Sharded(run, "downloader.strategies.multiplex:MultiplexStrategy", min(max(2, cores()), run.jobs))

@@ -9,11 +9,11 @@ import itertools
 import os
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from downloader.core.messages import Head, Request
 from downloader.core.model import Attempt, End, Outcome
 from downloader.core.naming import public_url
-from downloader.core.transfer import Head, Request
 from downloader.errors import DownloadError, Interrupted, NetworkError, WorkerError
 from downloader.progress.counters import Lane
 from downloader.strategies.base import Capabilities, Run
@@ -37,11 +37,13 @@ class MultiplexStrategy:
 
     def drive(self, run: Run) -> None:
         """See `Strategy`."""
-        _Loop(run).main()
+        Loop(run).main()
 
 
-class _Loop:
-    def __init__(self, run: Run) -> None:
+class Loop:
+    """The loop: what `drive` runs, and what `auto` runs several of. ``run``: a Run, or what stands for one."""
+
+    def __init__(self, run: Any) -> None:
         self.run = run
         self.multi = Multi(run.job.client)
         self.outcomes: list[Outcome] = []
@@ -84,7 +86,9 @@ class _Loop:
                 os.close(descriptor)
 
     def _wait(self) -> float:
-        wait = min(self.run.wait(), LATE_EVERY) if self.flying else self.run.wait()
+        wait: float = self.run.wait()
+        if self.flying:
+            wait = min(wait, LATE_EVERY)
         return min(wait, max(0.0, self._later[0][0] - time.monotonic())) if self._later else wait
 
     def _start(self, attempt: Attempt) -> None:
@@ -133,7 +137,7 @@ class _Loop:
 class _Flight:
     """One place in the loop: an easy handle, a lane, and the exchange under way."""
 
-    def __init__(self, loop: _Loop) -> None:
+    def __init__(self, loop: Loop) -> None:
         self._loop = loop
         self._run = loop.run
         self._wire = Wire(self, loop.run.job.client)

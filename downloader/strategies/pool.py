@@ -12,14 +12,14 @@ from concurrent.futures import Future
 from typing import Protocol
 
 from downloader.core.limits import batch_size
+from downloader.core.messages import Request
 from downloader.core.model import Attempt, End, Outcome
-from downloader.core.transfer import Request
 from downloader.errors import DownloadError
 from downloader.progress.counters import Lane
 from downloader.storage.folder import Folder
 from downloader.strategies.base import YIELD_AFTER, Job, Run
-from downloader.strategies.meter import Meter
 from downloader.strategies.exchange import READ, Answer, Command, Pause, Steps, Work, Write, exchange
+from downloader.strategies.meter import Meter
 from downloader.transports.blocking import BlockingClient
 
 Batch = Sequence[Attempt]

@@ -13,12 +13,14 @@ from downloader.strategies.base import Strategy
 
 GROUP = "downloader.strategies"
 BUILT_IN = {
+    "auto": "downloader.strategies.auto:AutoStrategy",
     "serial": "downloader.strategies.serial:SerialStrategy",
     "threads": "downloader.strategies.threads:ThreadsStrategy",
     "processes": "downloader.strategies.processes:ProcessesStrategy",
     "async": "downloader.strategies.aio:AsyncStrategy",
     "multiplex": "downloader.strategies.multiplex:MultiplexStrategy",
     "hybrid": "downloader.strategies.hybrid:HybridStrategy",
+    "gevent": "downloader.strategies.greenlet:GeventStrategy",
 }
 
 

@@ -24,7 +24,13 @@ from downloader.strategies.channel import Channel, Ended, Shard
 from downloader.strategies.meter import shared_file
 from downloader.strategies.shared import EXPIRED, STOPPING, SharedLane, mapped, terminal_signals_blocked
 
-_PROGRAM = "import sys; sys.path[:] = {path!r}; from downloader.strategies.worker import start; start({fd}, {memory}, {strategy!r})"
+_PROGRAM = """
+import sys
+sys.path[:] = {path!r}
+import {module}  # before anything else: it may patch what others import
+from downloader.strategies.worker import start
+start({fd}, {memory}, {strategy!r})
+"""
 _HOPELESS = 3
 """So many workers in a row that died before they ended anything: there is something wrong with the machine, not with a file."""
 
@@ -110,11 +116,11 @@ class Sharded:
     def _begin(self, worker: "_Worker") -> None:
         ours, theirs = socket.socketpair()
         run, memory = self._run, self._memory.fileno()
-        program = _PROGRAM.format(path=sys.path, fd=theirs.fileno(), memory=memory, strategy=self._strategy)
+        module, fd = self._strategy.partition(":")[0], theirs.fileno()
+        program = _PROGRAM.format(path=sys.path, module=module, fd=fd, memory=memory, strategy=self._strategy)
         with theirs, terminal_signals_blocked():
-            worker.process = subprocess.Popen(
-                [sys.executable, "-c", program], stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(), memory)
-            )
+            command = [sys.executable, "-c", program]  # this very interpreter, and a text of ours
+            worker.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=(fd, memory))  # noqa: S603
         about = (run.job, len(self._workers) * run.jobs, worker.number * run.jobs, run.jobs, self._rates_path)
         data = pickle.dumps(about, protocol=pickle.HIGHEST_PROTOCOL)
         ours.sendall(len(data).to_bytes(4, "little") + data)
@@ -176,7 +182,7 @@ class Sharded:
         return batch
 
     def _lost(self, worker: "_Worker") -> None:
-        """A process died. Of each shard: what it was at is lost, of what came before we were not told, the rest was not begun."""
+        """A process died. Of each shard: what it was at is lost, of what came before we were not told, the rest is unbegun."""
         run = self._run
         self._selector.unregister(worker.channel)
         worker.channel.close()

@@ -35,7 +35,10 @@ def begun_at(lane: int) -> int:
 
 def _slot(index: int) -> Any:
     def read(self: Any) -> float:
-        value: float = self._shared[self._at + index]
+        try:
+            value: float = self._shared[self._at + index]
+        except ValueError:  # the run is over, and its memory given back
+            return 0
         return value if index in (_SINCE, _HEARD) else int(value)
 
     def write(self: Any, value: float) -> None:

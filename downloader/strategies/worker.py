@@ -150,8 +150,8 @@ class WorkerRun:
 def start(socket_number: int, memory: int, strategy: str) -> None:
     """A worker process, from here to its end: what the parent runs in a new interpreter.
 
-    ``socket_number``, ``memory``: descriptors that were inherited; ``strategy``: ``module:Class``, which is imported before
-    anything else, so that it may patch what it wants patched. The first message is a pickle with the rest.
+    ``socket_number``, ``memory``: descriptors that were inherited; ``strategy``: ``module:Class``, a module that was imported
+    before this one, so that it may have patched what it wants patched. The first message is a pickle with the rest.
     """
     ignore_terminal_signals()
     cls = load(strategy)

@@ -18,8 +18,8 @@ from httpx_aiohttp import AiohttpTransport
 from yarl import URL
 
 from downloader.core.headers import MAX_HEAD_BYTES
+from downloader.core.messages import Head, Request
 from downloader.core.naming import public_url
-from downloader.core.transfer import Head, Request
 from downloader.errors import DownloadError, NetworkError, ProtocolError, TLSError
 from downloader.transports.base import ClientOptions, by_proxy, chain, from_system, refuse_url, tls_context
 

@@ -16,12 +16,11 @@ import requests
 import urllib3.exceptions
 from requests.structures import CaseInsensitiveDict
 
+from downloader.core.messages import Head, Request
 from downloader.core.naming import public_url
-from downloader.core.transfer import Head, Request
 from downloader.errors import DownloadError, Interrupted, NetworkError, ProtocolError, TLSError
 from downloader.transports.base import DRAIN, DRAIN_TIME, ClientOptions, by_proxy, chain, from_system, refuse_url
 from downloader.transports.sockets import WatchedAdapter, present
-
 
 PAUSE_AT_A_TIME = 0.1
 """Seconds after which a pause looks whether it was cut."""

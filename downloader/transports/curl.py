@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import pycurl
 
 from downloader.core.headers import MAX_HEAD_BYTES, wanted_lines
-from downloader.core.transfer import Head, Request
+from downloader.core.messages import Head, Request
 from downloader.errors import DownloadError, ProtocolError
 from downloader.transports.base import DRAIN, ClientOptions
 from downloader.transports.curl_errors import client_options, map_error
@@ -147,6 +147,7 @@ class Multi:
     def __init__(self, options: ClientOptions) -> None:
         self._options = options
         self._poller = poller()
+        self.idle = 0.0  # seconds that were spent waiting
         self._calls: dict[int, Callable[[], None]] = {}
         self._due: float | None = None
         self._wires: dict[Any, Wire] = {}
@@ -189,7 +190,10 @@ class Multi:
         multi = self._multi
         # A fresh clock: transfers were started since the timer was set, and "at once" must not become a wait.
         wait = longest if self._due is None else max(0.0, min(longest, self._due - time.monotonic()))
-        for descriptor, mask in self._poller.wait(wait):
+        began = time.monotonic()
+        ready = self._poller.wait(wait)
+        self.idle += time.monotonic() - began
+        for descriptor, mask in ready:
             call = self._calls.get(descriptor)
             if call is None:
                 multi.socket_action(descriptor, mask)

@@ -12,8 +12,16 @@ from downloader.transports.base import ClientOptions, by_proxy, from_system, ref
 
 SUPPRESS_CONNECT_HEADERS = 265  # CURLOPT_…: pycurl has no name for it
 _MALFORMED = frozenset({pycurl.E_UNSUPPORTED_PROTOCOL, 8, pycurl.E_BAD_CONTENT_ENCODING, 100})  # weird reply, too large
-_STREAM = frozenset({16, 92, 95, 96})  # HTTP/2, its streams, HTTP/3, QUIC
-_TLS_FILES = frozenset({58, 59, 66, 77, 80, 82, 83})  # certificates, ciphers and engines of our own side
+_TLS = frozenset({pycurl.E_SSL_CONNECT_ERROR, pycurl.E_PEER_FAILED_VERIFICATION, 58, 59, 66, 77, 80, 82, 83})  # our own files
+_PLAIN = {
+    pycurl.E_PARTIAL_FILE: "truncated: the body ended too early",
+    pycurl.E_RECV_ERROR: "connection reset",
+    pycurl.E_SEND_ERROR: "connection reset",
+    16: "the stream was reset",  # HTTP/2
+    92: "the stream was reset",  # one of its streams
+    95: "the stream was reset",  # HTTP/3
+    96: "the stream was reset",  # QUIC
+}
 _MALFORMED_TEXTS = ("hexadecimal", "chunk", "too large response headers", "header", "invalid", "malformed", "nul")
 
 
@@ -57,33 +65,36 @@ def _mapped(code: int, text: str, easy: Any, url: str, options: ClientOptions) -
     lower = text.lower()
     if code == pycurl.E_URL_MALFORMAT:
         return refuse_url(url)
-    if code == pycurl.E_COULDNT_RESOLVE_HOST:
-        if any(word in lower for word in ("timeout", "timed out", "again", "temporar", "refused")):
-            return NetworkError("the name server did not answer", url)
-        return NameNotFound("no such host", url, "check the spelling")
-    if code in (pycurl.E_COULDNT_RESOLVE_PROXY, 97):
-        return NetworkError("the proxy cannot be used", url, "see --proxy")
+    if code in (pycurl.E_COULDNT_RESOLVE_HOST, pycurl.E_COULDNT_RESOLVE_PROXY, 97):
+        return _unresolved(code, lower, url)
     if code == pycurl.E_OPERATION_TIMEDOUT:
-        if "onnect" in text or "resolv" in lower:
-            return NetworkError(f"no connection within {options.connect_timeout:g} s", url, "see --connect-timeout")
-        return NetworkError(f"nothing came for {options.read_timeout:g} s", url, "see --low-speed-time")
-    if code == pycurl.E_COULDNT_CONNECT:
-        return system or NetworkError("connection failed", url)
-    if code == pycurl.E_PEER_FAILED_VERIFICATION:
-        what = text.rpartition(":")[2].strip() or "verification failed"
-        return TLSError(f"the certificate does not verify: {what}", url, "give the authority with --cacert")
-    if code in _TLS_FILES or code == pycurl.E_SSL_CONNECT_ERROR:
-        if code == pycurl.E_SSL_CONNECT_ERROR and ("eof" in lower or "syscall" in lower or "reset" in lower):
-            return NetworkError("connection reset", url)
-        return TLSError(f"TLS: {lower.rpartition(':')[2].strip() or 'the handshake failed'}", url)
-    if code == pycurl.E_PARTIAL_FILE:
-        return NetworkError("truncated: the body ended too early", url)
-    if code in _STREAM:
-        return NetworkError("the stream was reset", url)
+        return NetworkError(f"no connection within {options.connect_timeout:g} s", url, "see --connect-timeout")
+    if code in _TLS:
+        return _tls(code, text, url)
     if code in _MALFORMED or (code == pycurl.E_RECV_ERROR and any(word in lower for word in _MALFORMED_TEXTS)):
         return ProtocolError("malformed answer", url)
     if code == pycurl.E_GOT_NOTHING:
         return system or NetworkError("closed before an answer", url)
-    if code in (pycurl.E_RECV_ERROR, pycurl.E_SEND_ERROR):
+    if (known := _PLAIN.get(code)) is not None:
+        return NetworkError(known, url)
+    return system or NetworkError("connection failed", url)
+
+
+def _unresolved(code: int, lower: str, url: str) -> DownloadError:
+    if code != pycurl.E_COULDNT_RESOLVE_HOST:
+        return NetworkError("the proxy cannot be used", url, "see --proxy")
+    if any(word in lower for word in ("timeout", "timed out", "again", "temporar", "refused")):
+        return NetworkError("the name server did not answer", url)
+    return NameNotFound("no such host", url, "check the spelling")
+
+
+def _tls(code: int, text: str, url: str) -> DownloadError:
+    what = text.rpartition(":")[2].strip()
+    if code == pycurl.E_PEER_FAILED_VERIFICATION:
+        return TLSError(
+            f"the certificate does not verify: {what or 'verification failed'}", url, "give the authority with --cacert"
+        )
+    lower = text.lower()
+    if code == pycurl.E_SSL_CONNECT_ERROR and ("eof" in lower or "syscall" in lower or "reset" in lower):
         return NetworkError("connection reset", url)
-    return system or NetworkError(f"connection failed: {lower or code}", url)
+    return TLSError(f"TLS: {what.lower() or 'the handshake failed'}", url)

@@ -14,8 +14,8 @@ import pytest
 
 import downloader
 from downloader import Download, Downloader, Interrupted, Status
-from downloader.api import job_for
 from downloader.core.model import Attempt, End, Outcome, Result
+from downloader.session import job_for
 from downloader.settings import Settings
 from downloader.strategies.registry import find
 from downloader.testserver import content

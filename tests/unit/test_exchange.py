@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from downloader.core.headers import content_range, format_http_date
+from downloader.core.messages import Head, Request, TransferPolicy
 from downloader.core.model import Attempt, Checksum, End, Headers, Outcome
-from downloader.core.transfer import Head, Request, TransferPolicy
 from downloader.errors import (
     DownloadError,
     HTTPStatusError,

@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from downloader.core.intake import POLL
 from downloader.core.limits import Slots
 from downloader.core.model import Attempt, Checksum, Download, End, Outcome, Result, Status
 from downloader.core.naming import host_of, public_url
 from downloader.core.retry import RetryPolicy
-from downloader.core.scheduler import POLL, Scheduler
+from downloader.core.scheduler import Scheduler
 from downloader.errors import (
     AuthError,
     DownloadError,

@@ -245,7 +245,11 @@ def test_no_two_fields_share_a_short_flag() -> None:
 
 def test_the_choices_are_those_of_the_types() -> None:
     choices = {field.name: field.choices for field in FIELDS if field.choices}
-    assert choices == {"on_exists": get_args(settings.OnExists), "progress": get_args(settings.Progress)}
+    assert choices == {
+        "http_version": get_args(settings.HttpVersion),
+        "on_exists": get_args(settings.OnExists),
+        "progress": get_args(settings.Progress),
+    }
 
 
 # --- the example

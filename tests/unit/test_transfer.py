@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from downloader.core.credentials import Cookie, Credentials
 from downloader.core.headers import http_date
 from downloader.core.limits import SpeedGate
+from downloader.core.messages import Head, Move, Request, TransferPolicy
 from downloader.core.model import NOTHING_HELD, WHOLE, Attempt, Checksum, End, Headers, Held, Outcome, Segment, Validator
-from downloader.core.transfer import Head, Move, Request, Transfer, TransferPolicy
+from downloader.core.transfer import Transfer
 from downloader.errors import (
     AuthError,
     DownloadError,
@@ -179,7 +180,13 @@ MEANINGS = [
     ("206, etag not known before", attempt(), BY_DATE, answer(206, RANGE, ("ETag", '"e"')), GOES_ON),
     ("206 with fewer bytes", attempt(), BY_ETAG, answer(206, ("Content-Range", "bytes 5-7/10")), GOES_ON),
     ("206, chunked", attempt(), BY_ETAG, answer(206, RANGE, ("Transfer-Encoding", "chunked")), GOES_ON),
-    ("206 of a segment", attempt(segment=Segment(100)), BY_ETAG, answer(206, ("Content-Range", "bytes 105-109/*")), (Move.BODY, 105)),
+    (
+        "206 of a segment",
+        attempt(segment=Segment(100)),
+        BY_ETAG,
+        answer(206, ("Content-Range", "bytes 105-109/*")),
+        (Move.BODY, 105),
+    ),
     # 206, anything else | with Range | begin again at zero
     ("206 without range", attempt(), BY_ETAG, answer(206), End.RESTART),
     ("206, no total at all", attempt(), NO_TOTAL, answer(206, ("Content-Range", "bytes 5-9/*")), End.RESTART),

@@ -1,0 +1,85 @@
+"""What the scheduler reads: a Source, from which Downloads come lazily, each of which gets its path here."""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from downloader.core.model import Checksum, Download
+from downloader.core.naming import public_url, wished_path
+from downloader.core.queues import Entry, Names, default_path, path_by_server
+from downloader.errors import DownloadError
+
+POLL = 0.05
+"""Seconds until a Source that had nothing is asked again."""
+
+AT_A_TIME = 32
+"""Downloads read in one go, so that the first Attempt need not wait for a full window."""
+
+
+class Admitted(NamedTuple):
+    """A Download that was read; ``error``: it cannot be fetched; ``duplicate``: it was listed before."""
+
+    entry: Entry
+    error: DownloadError | None = None
+    duplicate: bool = False
+
+
+class Intake:
+    """Reads, and names. ``sums``: checksums by path or by bare name; ``probe``: the server is asked for each name."""
+
+    def __init__(self, source: Iterator[Download | None], sums: Mapping[str, Checksum], probe: bool) -> None:
+        self._source = source
+        self._sums = sums
+        self._probe = probe
+        self._names = Names()
+        self._read = 0
+        self.exhausted = False
+        self.ask_again: float | None = None
+
+    def may_have(self, now: float) -> bool:
+        """Whether it is of use to ask the Source now."""
+        return not self.exhausted and (self.ask_again is None or now >= self.ask_again)
+
+    def read(self, now: float, most: int) -> Iterator[Admitted]:
+        """The next Downloads, ``most`` at most; fewer where the Source has no more at the moment."""
+        self.ask_again = None
+        for _ in range(min(most, AT_A_TIME)):
+            try:
+                download = next(self._source)
+            except StopIteration:
+                self.exhausted = True
+                return
+            if download is None:
+                self.ask_again = now + POLL
+                return
+            yield self._admit(download)
+
+    def _admit(self, download: Download) -> Admitted:
+        key, self._read = self._read, self._read + 1
+        try:
+            wished = wished_path(download.dir, download.out) if download.out else ""
+            named = bool(wished) or not self._probe
+            path = wished or default_path(download)
+            claimed = self._names.claim(path, download.url) if named else path
+        except DownloadError as error:
+            located = type(error)(error.reason, public_url(download.url), error.hint)
+            return Admitted(Entry(key, download, "", [download.url], True, ()), located)
+        entry = Entry(key, download, claimed or path, [download.url, *download.mirrors], named, download.checksums)
+        if claimed is None:
+            return Admitted(entry, duplicate=True)
+        self._add_sums(entry)
+        return Admitted(entry)
+
+    def rename(self, entry: Entry, proposed: str) -> bool:
+        """Give an entry the name that its server proposed; whether it is the first to have it."""
+        entry.named = True
+        path = path_by_server(entry.path, proposed)
+        claimed = self._names.claim(path, entry.download.url)
+        entry.path = claimed or path
+        self._add_sums(entry)
+        return claimed is not None
+
+    def _add_sums(self, entry: Entry) -> None:
+        if self._sums and entry.named:
+            known = self._sums.get(entry.path) or self._sums.get(entry.path.rpartition("/")[2])
+            if known is not None and known not in entry.checksums:
+                entry.checksums += (known,)

@@ -1,0 +1,56 @@
+"""What a Transfer says and is told: requests, heads of answers, and what holds for all of a run's."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from msgspec import Struct
+
+from downloader.core.credentials import NO_CREDENTIALS, Credentials
+from downloader.core.model import Headers
+
+
+@dataclass(frozen=True, slots=True)
+class TransferPolicy:
+    """What holds for every Attempt of a run. Picklable. Times in seconds, speeds in bytes a second; 0 turns a limit off."""
+
+    headers: Headers = ()
+    credentials: Credentials = NO_CREDENTIALS
+    max_redirects: int = 10
+    allow_downgrade: bool = False
+    timeout: float = 0.0
+    low_speed_limit: int = 1
+    low_speed_time: float = 30.0
+    usual: Headers = field(init=False, repr=False, compare=False)
+    secrets: bool = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "usual", tuple(by_name(self.headers).values()))
+        object.__setattr__(self, "secrets", self.credentials != NO_CREDENTIALS)
+
+
+def by_name(headers: Headers) -> dict[str, tuple[str, str]]:
+    """What every request says, and these, by lower-case name; a later line instead of an earlier one."""
+    always = (("Accept", "*/*"), ("Accept-Encoding", "identity"))
+    return {name.lower(): (name, value) for name, value in (*always, *headers)}
+
+
+class Request(Struct, frozen=True):
+    """A GET to send, with exactly these headers. Most requests of a run have the very same tuple of headers."""
+
+    url: str
+    headers: Headers
+
+
+class Head(Struct, frozen=True):
+    """Status and header lines of an answer, the lines as they came."""
+
+    status: int
+    headers: Headers
+
+
+class Move(Enum):
+    """What the driver does after a head."""
+
+    FOLLOW = "follow"
+    BODY = "body"
+    STOP = "stop"

@@ -1,0 +1,225 @@
+"""The strategy that chooses: what the list and the machine show decides, at first and again while it runs.
+
+| what is seen | what runs |
+| --- | --- |
+| libcurl (pycurl) is not installed | `async` |
+| a list of a few files, several processors | an event loop over libcurl in each of so many threads: they may be large |
+| anything else | one event loop over libcurl |
+| … and it is busy all the time, with large files | more such loops, in threads: libcurl moves bytes without the interpreter |
+| … and it is busy all the time, with small files, and many are left | processes, each with such a loop: `hybrid` |
+
+Threads start at once but share the interpreter, which small files need for most of their time; processes have one each,
+but take 0.2 s to start. What was begun in the first loop ends there. `-v` says what was chosen, and why.
+"""
+
+import importlib.util
+import logging
+import threading
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from downloader.core.model import Attempt, Outcome
+from downloader.progress.counters import Lane
+from downloader.strategies.base import Capabilities, Run
+from downloader.strategies.shared import cores
+
+LOG = logging.getLogger("downloader")
+
+FEW = 64
+"""Files; a list that is no longer is spread over threads from the start."""
+
+LOOK_EVERY = 0.1
+BUSY = 0.9
+"""Of `LOOK_EVERY`, how much a loop must not have waited, twice in a row, to be called busy."""
+
+LARGE = 256 * 1024
+"""Bytes of a mean file from which on threads do better than processes."""
+
+WORTH = 1.0
+"""Seconds that the rest of the list must take, as it goes now, for processes to be started."""
+
+_HAS_CURL = importlib.util.find_spec("pycurl") is not None
+
+
+class AutoStrategy:
+    """Chooses, and changes its mind."""
+
+    name: ClassVar[str] = "auto"
+    about: ClassVar[str] = "chooses among multiplex, threads of it, and hybrid, by what it sees"
+    library: ClassVar[str] = "pycurl (libcurl); async where that is missing"
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        default_jobs=40,
+        most_jobs=256,
+        segments=True,
+        limit_rate=True,
+        http_versions=("1.1", "2", "3") if _HAS_CURL else ("1.1",),
+    )
+
+    def drive(self, run: Run) -> None:
+        """See `Strategy`."""
+        if not _HAS_CURL:
+            from downloader.strategies.aio import AsyncStrategy
+
+            LOG.info("auto: async, for pycurl is not installed here")
+            AsyncStrategy().drive(run)
+            return
+        _Team(run).drive()
+
+
+class _Team:
+    """Loops of one run: in this thread, in further threads, in processes."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.lock = threading.RLock()  # around the run, which is of one thread
+        self.shares: list[_Share] = []
+        self.sharded: Any = None
+        self._threads: list[threading.Thread] = []
+        self._errors: list[BaseException] = []
+        self._cores = cores()
+
+    def drive(self) -> None:
+        """Run until the run is finished."""
+        total = self.run.counters.total
+        first = self._add()
+        if total is not None and 1 < total <= FEW and self._cores > 1 and self.run.jobs > 1:
+            self._add_threads(f"{total} files")
+        else:
+            LOG.info("auto: one event loop over libcurl (multiplex)")
+        try:
+            first.loop.main()
+        finally:
+            if self._errors or not self.run.finished:
+                self.run.stop()
+            for thread in self._threads:
+                thread.join()
+            if self.sharded is not None:
+                self.sharded.close()
+            LOG.info("auto: %s", self.run.scheduler.explain())
+        if self._errors:
+            raise self._errors[0]
+
+    def _add(self) -> "_Share":
+        share = _Share(self)
+        self.shares.append(share)
+        return share
+
+    def _add_threads(self, why: str) -> None:
+        """A loop for each further processor."""
+        LOG.info("auto: %s: an event loop over libcurl in each of %d threads", why, self._cores)
+        added = [self._add() for _ in range(self._cores - 1)]
+        for share in added:
+            thread = threading.Thread(target=self._run_loop, args=(share,), name="dl-loop", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _run_loop(self, share: "_Share") -> None:
+        try:
+            share.loop.main()
+        except BaseException as error:  # noqa: BLE001 - it is raised again in the run's thread
+            self._errors.append(error)
+            self.run.stop()
+
+    def change(self) -> None:
+        """The first loop is busy: is there something that would go faster? Called by it, with the lock held."""
+        run = self.run
+        if self._cores < 2 or self.sharded is not None or len(self.shares) > 1 or run.stopping.is_set():
+            return
+        counters = run.counters
+        done = max(1, counters.done)
+        if counters.received / done >= LARGE:
+            self._add_threads(f"busy, {counters.received // done // 1000} kB a file")
+            return
+        left = None if counters.total is None else counters.total - counters.ended
+        speed = counters.ended / max(run.clock() - self.shares[0].began, 0.001)
+        if left is None or left > WORTH * speed:
+            from downloader.strategies.hybrid import sharded
+
+            LOG.info("auto: busy, %.0f files a second, %s left: processes (hybrid)", speed, "many" if left is None else left)
+            self.sharded = sharded(run)
+            self.sharded.start()
+            self.shares[0].loop.multi.listen(self.sharded.fileno(), self._turn)
+
+    def _turn(self) -> None:
+        with self.lock:
+            self.sharded.turn(0)
+
+
+class _Share:
+    """What one loop of a team is given as its Run. See `downloader.strategies.base.Run`."""
+
+    def __init__(self, team: _Team) -> None:
+        from downloader.strategies.multiplex import Loop
+
+        run = team.run
+        self._team = team
+        self._run = run
+        self.job, self.folder, self.jobs, self.meter, self.clock = run.job, run.folder, run.jobs, run.meter, run.clock
+        self.stopping = run.stopping
+        self.waker: int | None = None
+        self.flying = 0
+        self._busy = 0
+        self.began = self._looked = run.clock()
+        self._idle = 0.0
+        self.loop = Loop(self)
+
+    def lane(self) -> Lane:
+        """See `Run`."""
+        with self._team.lock:
+            return self._run.lane()
+
+    @property
+    def expired(self) -> bool:
+        """See `Run`."""
+        return self._run.expired
+
+    @property
+    def finished(self) -> bool:
+        """See `Run`."""
+        with self._team.lock:
+            return self._run.finished
+
+    def wake(self) -> None:
+        """See `Run`."""
+
+    def take(self, most: int = 1) -> list[Attempt]:
+        """See `Run`. A loop that has more than the others leaves what there is to them."""
+        team = self._team
+        with team.lock:
+            if self is team.shares[0]:
+                self._look()
+                if team.sharded is not None and team.sharded.ready:
+                    team.sharded.deal()
+                    return []
+            if len(team.shares) > 1 and self.flying > min(share.flying for share in team.shares):
+                return []
+            batch = self._run.take(most)
+            self.flying += len(batch)
+            return batch
+
+    def settle(self, outcomes: Iterable[Outcome]) -> None:
+        """See `Run`."""
+        with self._team.lock:
+            ended = list(outcomes)
+            self.flying -= len(ended)
+            self._run.settle(ended)
+
+    def wait(self) -> float:
+        """See `Run`."""
+        with self._team.lock:
+            longest = self._run.wait()
+            uneven = len({share.flying for share in self._team.shares}) > 1
+        return min(longest, 0.005) if uneven else longest
+
+    def _look(self) -> None:
+        """Has this loop had anything to wait for lately?"""
+        now = self._run.clock()
+        passed = now - self._looked
+        if passed < LOOK_EVERY:
+            return
+        idle = self.loop.multi.idle
+        self._busy = self._busy + 1 if idle - self._idle < (1 - BUSY) * passed else 0
+        self._looked, self._idle = now, idle
+        if self._busy >= 2:
+            self._busy = 0
+            self._team.change()
