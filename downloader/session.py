@@ -20,6 +20,7 @@ from downloader.core.model import Download, Report, Result
 from downloader.core.retry import RetryPolicy
 from downloader.core.scheduler import Scheduler
 from downloader.core.segments import SplitPolicy
+from downloader.errors import UsageError
 from downloader.progress.counters import Counters
 from downloader.settings import Settings
 from downloader.sources import credentials

@@ -39,7 +39,7 @@ def settings_options() -> list[click.Option]:
     return found
 
 
-def _versions(item: Field, heading: str) -> list[click.Option]:
+def _versions(item: Field, heading: str) -> list["GroupedOption"]:
     """``--http1.1``, ``--http2``, ``--http3``, as curl has them."""
     found = []
     for version in item.choices[1:]:
