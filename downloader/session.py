@@ -26,10 +26,11 @@ from downloader.settings import Settings
 from downloader.sources import credentials
 from downloader.sources.lists import Feed, read_sums
 from downloader.storage.folder import Folder
-from downloader.strategies.base import Capabilities, Job, Run
+from downloader.strategies.base import Capabilities, Job
 from downloader.strategies.meter import Meter
 from downloader.strategies.registry import find
-from downloader.transports.base import CHUNK, ClientOptions, check_proxy, environment_proxies, tls_context
+from downloader.strategies.run import Run
+from downloader.transports.base import CHUNK, ClientOptions, check_proxy, environment_proxies
 
 _SPARE_FILES = 64
 
@@ -202,6 +203,8 @@ def job_for(settings: Settings, jobs: int) -> Job:
         http_version="" if settings.http_version == "auto" else settings.http_version,
     )
     if settings.cacert or settings.cert:
+        from downloader.transports.tls import tls_context
+
         tls_context(client)  # so that a file that cannot be used is told now
     agent = settings.user_agent or f"downloader/{__version__}"
     return Job(

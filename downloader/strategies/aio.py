@@ -17,8 +17,9 @@ from downloader.core.messages import Request
 from downloader.core.model import Attempt, Outcome
 from downloader.errors import DownloadError, Interrupted, NetworkError
 from downloader.progress.counters import Lane
-from downloader.strategies.base import Capabilities, Run
+from downloader.strategies.base import Capabilities
 from downloader.strategies.exchange import DROP, READ, Answer, Command, Pause, Steps, Work, Write, exchange
+from downloader.strategies.run import Run
 from downloader.transports.aio import Answer as Response
 from downloader.transports.aio import AsyncClient
 

@@ -20,7 +20,8 @@ from typing import Any, ClassVar
 
 from downloader.core.model import Attempt, Outcome
 from downloader.progress.counters import Lane
-from downloader.strategies.base import Capabilities, Run
+from downloader.strategies.base import Capabilities
+from downloader.strategies.run import Run
 from downloader.strategies.shared import cores
 
 LOG = logging.getLogger("downloader")

@@ -8,7 +8,8 @@ gevent replaces what an interpreter has for waiting (sockets, locks, `time.sleep
 from importlib.util import find_spec
 from typing import ClassVar
 
-from downloader.strategies.base import Capabilities, Run
+from downloader.strategies.base import Capabilities
+from downloader.strategies.run import Run
 from downloader.strategies.sharded import Sharded
 
 if find_spec("gevent") is None:  # told in the caller's process, before a worker dies of it

@@ -6,7 +6,8 @@ moves bytes. See docs/strategies.md for the figures.
 
 from typing import ClassVar
 
-from downloader.strategies.base import Capabilities, Run
+from downloader.strategies.base import Capabilities
+from downloader.strategies.run import Run
 from downloader.strategies.sharded import Sharded
 from downloader.strategies.shared import cores
 

@@ -9,17 +9,20 @@ import itertools
 import os
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from downloader.core.messages import Head, Request
 from downloader.core.model import Attempt, End, Outcome
 from downloader.core.naming import public_url
 from downloader.errors import DownloadError, Interrupted, NetworkError, WorkerError
 from downloader.progress.counters import Lane
-from downloader.strategies.base import Capabilities, Run
+from downloader.strategies.base import Capabilities
 from downloader.strategies.exchange import DROP, READ, Answer, Command, Pause, Steps, Work, Write, exchange
 from downloader.transports.base import DRAIN_TIME
 from downloader.transports.curl import Multi, Wire
+
+if TYPE_CHECKING:
+    from downloader.strategies.run import Run
 
 LATE_EVERY = 0.1
 """Seconds from one look for transfers that are late to the next."""
@@ -35,7 +38,7 @@ class MultiplexStrategy:
         default_jobs=40, most_jobs=256, segments=True, limit_rate=True, http_versions=("1.1", "2", "3")
     )
 
-    def drive(self, run: Run) -> None:
+    def drive(self, run: "Run") -> None:
         """See `Strategy`."""
         Loop(run).main()
 

@@ -15,9 +15,10 @@ from typing import Any, ClassVar
 from downloader.core.model import End, Outcome
 from downloader.errors import UsageError
 from downloader.storage.folder import Folder
-from downloader.strategies.base import Capabilities, Job, Run
+from downloader.strategies.base import Capabilities, Job
 from downloader.strategies.meter import SharedMeter, shared_file
 from downloader.strategies.pool import Batch, drive, run_batch
+from downloader.strategies.run import Run
 from downloader.strategies.shared import (
     EXPIRED,
     STOPPING,

@@ -19,9 +19,9 @@ from downloader.core.limits import batch_size
 from downloader.core.model import Attempt, End, Outcome
 from downloader.errors import UsageError
 from downloader.progress.counters import PlainLane
-from downloader.strategies.base import Run
 from downloader.strategies.channel import Channel, Ended, Shard
 from downloader.strategies.meter import shared_file
+from downloader.strategies.run import Run
 from downloader.strategies.shared import EXPIRED, STOPPING, SharedLane, mapped, terminal_signals_blocked
 
 _PROGRAM = """

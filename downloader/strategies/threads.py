@@ -8,8 +8,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ClassVar
 
 from downloader.core.model import Outcome
-from downloader.strategies.base import Capabilities, Run
+from downloader.strategies.base import Capabilities
 from downloader.strategies.pool import Batch, drive, run_batch
+from downloader.strategies.run import Run
 from downloader.transports.blocking import BlockingClient, Watchdog
 
 

@@ -21,7 +21,8 @@ from downloader.core.headers import MAX_HEAD_BYTES
 from downloader.core.messages import Head, Request
 from downloader.core.naming import public_url
 from downloader.errors import DownloadError, NetworkError, ProtocolError, TLSError
-from downloader.transports.base import ClientOptions, by_proxy, chain, from_system, refuse_url, tls_context
+from downloader.transports.base import ClientOptions, by_proxy, chain, from_system, refuse_url
+from downloader.transports.tls import tls_context
 
 
 class AsyncClient:

@@ -5,13 +5,11 @@ no redirect, keeps no cookie, decodes nothing and tries nothing again: those are
 """
 
 import errno
+import os
 import socket
-import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
 from downloader.core.naming import public_url
 from downloader.errors import DownloadError, NameNotFound, NetworkError, PolicyError, TLSError, UsageError
@@ -54,6 +52,8 @@ class ClientOptions:
         """The proxy for a URL; empty for none. ``no_proxy`` holds for proxies from the environment."""
         if self.proxy or not self.proxies:
             return self.proxy
+        from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # here: 8 ms for those who have one
+
         parts = urlsplit(url)
         by_scheme = dict(self.proxies)
         if proxy_bypass_environment(parts.hostname or "", by_scheme):
@@ -63,6 +63,10 @@ class ClientOptions:
 
 def environment_proxies() -> tuple[tuple[str, str], ...]:
     """``http_proxy``, ``https_proxy``, ``all_proxy``, ``no_proxy`` as they are set now."""
+    if not any(name.lower().endswith("_proxy") for name in os.environ):
+        return ()
+    from urllib.request import getproxies_environment
+
     return tuple(sorted(getproxies_environment().items()))
 
 
@@ -76,36 +80,6 @@ def check_proxy(url: str) -> str:
     if not good:
         raise UsageError("--proxy is not the URL of a proxy", hint="one of http://, https://, socks5://host:port")
     return url
-
-
-class _StrictContext(ssl.SSLContext):
-    """A context whose sockets tell a connection that was cut from one that was closed (RFC 8446 section 6.1)."""
-
-    def wrap_socket(self, *arguments: Any, **options: Any) -> ssl.SSLSocket:
-        return super().wrap_socket(*arguments, **{**options, "suppress_ragged_eofs": False})
-
-
-def tls_context(options: ClientOptions) -> ssl.SSLContext:
-    """The TLS context for these options. Raises UsageError for a file that cannot be used."""
-    context = _StrictContext(ssl.PROTOCOL_TLS_CLIENT)
-    if options.cacert:
-        try:
-            context.load_verify_locations(cafile=options.cacert)
-        except OSError as error:
-            raise UsageError(f"cannot use --cacert {options.cacert}: {error.strerror or 'no certificates in it'}") from None
-    else:
-        import certifi  # here: only TLS needs it
-
-        context.load_verify_locations(cafile=certifi.where())
-    if options.insecure:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if options.cert:
-        try:
-            context.load_cert_chain(options.cert, options.key or None)
-        except OSError as error:
-            raise UsageError(f"cannot use --cert {options.cert}: {error.strerror or 'no certificate and key in it'}") from None
-    return context
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
@@ -123,6 +97,8 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 
 def from_system(error: BaseException, url: str) -> DownloadError | None:
     """What an error of the system, somewhere in the chain, means; None where there is none. ``url`` is shown as it is."""
+    import ssl  # here, as in `tls`: 3 ms that only those need to pay who use it, and libcurl has its own
+
     found = list(chain(error))
     for item in found:
         if isinstance(item, DownloadError):

@@ -16,12 +16,18 @@ import pycurl
 from downloader.core.headers import MAX_HEAD_BYTES, wanted_lines
 from downloader.core.messages import Head, Request
 from downloader.errors import DownloadError, ProtocolError
-from downloader.transports.base import DRAIN, ClientOptions
+from downloader.transports.base import CHUNK, DRAIN, ClientOptions
 from downloader.transports.curl_errors import client_options, map_error
 from downloader.transports.polling import READ, poller
 
 BUFFER = 512 * 1024
 """Bytes that libcurl reads at a time at most; one buffer serves all transfers."""
+
+PIECES = 16
+"""Pieces of a large body that are told as one: libcurl brings 16 KiB at a time."""
+
+LINGER = 0.05
+"""Seconds for which pieces may be kept back for that."""
 
 STOP = -1
 """What a write callback says to end its transfer."""
@@ -53,6 +59,10 @@ class Wire:
     def __init__(self, listener: Listener, options: ClientOptions) -> None:
         self._listener = listener
         self._lines: list[bytes] = []
+        self._pieces: list[bytes] = []
+        self._may_gather = options.chunk >= CHUNK
+        self._count = 0
+        self._told_at = 0.0
         self._headers: object = None
         self._broken: Exception | None = None
         self._wanted = True
@@ -88,6 +98,8 @@ class Wire:
             easy.setopt(pycurl.REQUEST_TARGET, url if plain else "/" + url.split("/", 3)[3])
         self.url = url
         self._lines.clear()
+        self._pieces.clear()
+        self._count = 0
         self._broken = None
         self._wanted = True
         self._told = self._held = self._stuck = False
@@ -101,6 +113,14 @@ class Wire:
                 self._stuck = True
                 return PAUSE  # libcurl keeps the data, and brings it again
             if self._wanted:
+                self._count += 1
+                if self._count > PIECES and self._may_gather:
+                    self._pieces.append(data)
+                    now = time.monotonic()
+                    if len(self._pieces) < PIECES and now < self._told_at + LINGER:
+                        return None
+                    self._told_at = now
+                    data = self._gathered()
                 self._wanted = self._listener.on_data(data)
                 return None if self._wanted else STOP
         except Exception as error:  # noqa: BLE001 - it is this transfer's end, and not the run's
@@ -108,6 +128,11 @@ class Wire:
             return STOP
         self._dropped += len(data)
         return None if self._dropped <= DRAIN else STOP
+
+    def _gathered(self) -> bytes:
+        data = b"".join(self._pieces)
+        self._pieces.clear()
+        return data
 
     def _tell_head(self) -> None:
         """Tell the head that has come: libcurl itself only hands over lines, and calls when there is a body."""
@@ -125,6 +150,11 @@ class Wire:
             try:
                 if error is None or self._lines[0].split(b" ", 2)[1][:1] != b"1":
                     self._tell_head()
+            except Exception as failure:  # noqa: BLE001 - as above
+                self._broken = failure
+        if self._pieces and self._wanted and self._broken is None:
+            try:
+                self._listener.on_data(self._gathered())
             except Exception as failure:  # noqa: BLE001 - as above
                 self._broken = failure
         self._listener.on_done(error, self._broken)

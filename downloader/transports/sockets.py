@@ -15,7 +15,8 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError
 
 from downloader.core.headers import MAX_HEAD_BYTES
-from downloader.transports.base import ClientOptions, tls_context
+from downloader.transports.base import ClientOptions
+from downloader.transports.tls import tls_context
 
 _thread = threading.local()
 
