@@ -8,12 +8,13 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, date
 from email.utils import formatdate, parsedate_to_datetime
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
+
+from msgspec import Struct
 
 from downloader.core.model import Checksum, Validator
 from downloader.errors import ProtocolError
@@ -21,24 +22,6 @@ from downloader.errors import ProtocolError
 MAX_HEAD_BYTES = 64 * 1024
 """More header bytes than this in one answer are cut off: nobody means well with them."""
 
-WANTED = frozenset(
-    {
-        "accept-ranges",
-        "content-length",
-        "content-range",
-        "content-disposition",
-        "content-digest",
-        "content-encoding",
-        "date",
-        "digest",
-        "etag",
-        "last-modified",
-        "location",
-        "repr-digest",
-        "retry-after",
-        "transfer-encoding",
-    }
-)
 DIGEST_ALGORITHMS = {"sha-256": "sha256", "sha-512": "sha512"}  # RFC 9530 section 5: the active ones
 _RANGE = re.compile(r"bytes\s+(?:(\d{1,19})-(\d{1,19})|\*)/(\d{1,19}|\*)\s*", re.ASCII | re.IGNORECASE)
 _ETAG = re.compile(r'"[\x21\x23-\x7e]*"')  # obs-text in an ETag cannot be sent back by every client: no validator then
@@ -62,8 +45,7 @@ class ContentRange(NamedTuple):
     total: int | None
 
 
-@dataclass(slots=True)
-class Fields:
+class Fields(Struct):
     """The header fields of one answer that matter to a download, as text."""
 
     length: int | None = None
@@ -94,11 +76,20 @@ _ATTRIBUTE = {
     "repr-digest": "repr_digest",
     "content-digest": "content_digest",
     "digest": "digest",
+    "content-length": "length",
+    "transfer-encoding": "chunked",
+    "accept-ranges": "ranges",
 }
 
-
 _SPELT: dict[str, str] = {}
-"""Names of fields as servers spell them, to the name in lower case where it matters, else to nothing. Bounded."""
+"""Names of fields as servers spell them, to the attribute it is kept as, if it matters. Bounded."""
+
+
+def _attribute(name: str) -> str:
+    found = _ATTRIBUTE.get(name.lower(), "")
+    if len(_SPELT) < 1024:
+        _SPELT[name] = found
+    return found
 
 
 def wanted_lines(lines: Iterable[str]) -> tuple[tuple[str, str], ...]:
@@ -107,13 +98,8 @@ def wanted_lines(lines: Iterable[str]) -> tuple[tuple[str, str], ...]:
     for line in lines:
         name, colon, value = line.partition(":")
         wanted = _SPELT.get(name)
-        if wanted is None:
-            lower = name.lower()
-            wanted = lower if lower in WANTED else ""
-            if len(_SPELT) < 1024:
-                _SPELT[name] = wanted
-        if wanted and colon:
-            found.append((wanted, value.strip(" \t")))
+        if colon and (wanted or (wanted is None and _attribute(name))):
+            found.append((name, value.strip(" \t")))
     return tuple(found)
 
 
@@ -123,22 +109,22 @@ def read_fields(pairs: Iterable[tuple[str, str]]) -> Fields:
     total = 0
     for name, value in pairs:
         total += len(name) + len(value) + 4
-        key = name.lower()
-        if key not in WANTED:
-            continue
-        if (attribute := _ATTRIBUTE.get(key)) is not None:
-            setattr(fields, attribute, value.strip())
-        elif key == "content-length":
+        attribute = _SPELT.get(name)
+        if attribute is None:
+            attribute = _attribute(name)
+        if attribute == "length":
             length = content_length(value)
             if fields.length is not None and fields.length != length:
                 raise ProtocolError(f"two different Content-Length fields: {fields.length} and {length}")
             fields.length = length
-        elif key == "transfer-encoding":
+        elif attribute == "chunked":
             if value.strip().lower() != "chunked":
                 raise ProtocolError(f"a transfer coding that nobody asked for: {value[:40]!r}")
             fields.chunked = True
-        else:
+        elif attribute == "ranges":
             fields.ranges = value.strip().lower() == "bytes"
+        elif attribute:
+            setattr(fields, attribute, value.strip())
     if total > MAX_HEAD_BYTES:
         raise ProtocolError(f"more than {MAX_HEAD_BYTES} bytes of header")
     if fields.chunked and fields.length is not None:  # RFC 9112 section 6.1: ought to be handled as an error

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from downloader.core.model import WHOLE, Attempt, Checksum, Download, End, Outcome, Result, Segment, Status
@@ -23,8 +24,7 @@ class Lease:
     left: int
 
 
-@dataclass(slots=True, eq=False)
-class Entry:
+class Entry(Struct, eq=False):
     """A Download under way: what has been tried, and what it cost."""
 
     key: int
@@ -45,7 +45,8 @@ class Entry:
 
     @property
     def url(self) -> str:
-        return self.urls[self.turn % len(self.urls)]
+        urls = self.urls
+        return urls[0] if len(urls) == 1 else urls[self.turn % len(urls)]
 
     @property
     def order(self) -> tuple[int, int]:

@@ -220,8 +220,10 @@ class Transfer:
         self.told = () if whole else self.held.digests
         if fields.repr_digest or fields.content_digest or fields.digest:
             self.told = h.digests(fields, whole) or self.told
-        known = {checksum.algorithm for checksum in self.attempt.checksums}
-        self.digests = self.attempt.checksums + tuple(item for item in self.told if item.algorithm not in known)
+        self.digests = self.attempt.checksums
+        if self.told:
+            known = {checksum.algorithm for checksum in self.digests}
+            self.digests += tuple(item for item in self.told if item.algorithm not in known)
 
     def _check_total(self) -> None:
         wanted = self.attempt.size

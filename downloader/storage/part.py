@@ -16,6 +16,7 @@ import fcntl
 import os
 import stat
 from contextlib import nullcontext, suppress
+from functools import cached_property
 
 from downloader.core.model import NOTHING_HELD, Held, Span
 from downloader.core.naming import part_names
@@ -31,20 +32,28 @@ _OPEN = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 class PartFile:
     """One Attempt's hold of a file on its way: see the module. Methods raise OSError or PolicyError unless said."""
 
+    descriptor = -1
+    may_exist = False
+    buffered = 0
+    written = 0
+    _parent = -1
+    _spread: Spread | None = None
+    _has_sidecar = False
+
     def __init__(self, folder: Folder, path: str, source: str) -> None:
         self._folder = folder
         self._path = path
         self._prefix, _, self._name = path.rpartition("/")
-        self._part, self._meta = part_names(self._name)
         self._source = source
-        self._spread: Spread | None = None
-        self._has_sidecar = False
-        self._parent = -1
         self._buffer: list[bytes] = []
-        self.descriptor = -1
-        self.may_exist = False
-        self.buffered = 0
-        self.written = 0
+
+    @cached_property
+    def _part(self) -> str:
+        return part_names(self._name)[0]
+
+    @cached_property
+    def _meta(self) -> str:
+        return part_names(self._name)[1]
 
     def held(self) -> Held:
         """What an earlier Attempt left; nothing, where its sidecar does not vouch for it. Never raises."""
@@ -101,13 +110,17 @@ class PartFile:
     def share(self, told: Held) -> None:
         """Let other Attempts of this process write to this file too, wherever this one is not yet."""
         with self._folder.lock:
-            self._share(told, ((0, self.written),))
-            assert self._spread is not None  # noqa: S101 - it was just made
-            self._spread.split = False
+            self._share(told, ((0, self.written),)).split = False
 
-    def _share(self, told: Held, spans: tuple[Span, ...]) -> None:
-        self._spread = Spread(self.descriptor, os.dup(self._parent), told, spans, self._rewrite_sidecar)
+    def _share(self, told: Held, spans: tuple[Span, ...]) -> Spread:
+        meta, source = self._meta, self._source
+
+        def save(folder: int, held: Held) -> None:
+            sidecar.rewrite(folder, meta, source, held)
+
+        self._spread = Spread(self.descriptor, os.dup(self._parent), told, spans, save)
         self._folder.spreads[self._path] = self._spread
+        return self._spread
 
     @property
     def shared(self) -> bool:
@@ -198,11 +211,6 @@ class PartFile:
         self._buffer.append(data)
         self.buffered += len(data)
 
-    def seen(self) -> bytes:
-        """All that was collected, which stays."""
-        self._buffer = [b"".join(self._buffer)]
-        return self._buffer[0]
-
     def take(self) -> bytes:
         """All that was collected, to be written."""
         block = self._buffer[0] if len(self._buffer) == 1 else b"".join(self._buffer)
@@ -230,9 +238,6 @@ class PartFile:
             return
         sidecar.write(self._parent, self._meta, self._source, told)
         self._has_sidecar = True
-
-    def _rewrite_sidecar(self, parent: int, told: Held) -> None:
-        sidecar.rewrite(parent, self._meta, self._source, told)
 
     def commit(self, modified: float | None, number_if_taken: bool, replace: bool = True) -> str:
         """Give the file its final name, and its time (epoch seconds). The path it got: another, if asked to number it.

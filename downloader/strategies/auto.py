@@ -9,7 +9,8 @@
 | … and it is busy all the time, with small files, and many are left | processes, each with such a loop: `hybrid` |
 
 Threads start at once but share the interpreter, which small files need for most of their time; processes have one each,
-but take 0.2 s to start. What was begun in the first loop ends there. `-v` says what was chosen, and why.
+but take 0.2 s to start. The first loop goes on beside them: it stands for one of the processors. `-v` says what was
+chosen, and why.
 """
 
 import importlib.util
@@ -137,9 +138,16 @@ class _Team:
             from downloader.strategies.hybrid import sharded
 
             LOG.info("auto: busy, %.0f files a second, %s left: processes (hybrid)", speed, "many" if left is None else left)
-            self.sharded = sharded(run)
+            self.sharded = sharded(run, self._cores - 1)
             self.sharded.start()
             self.shares[0].loop.multi.listen(self.sharded.fileno(), self._turn)
+
+    def deal(self) -> bool:
+        """Give each process its share of the slots; whether the loop here has not had its own yet."""
+        at_once = self.run.scheduler.at_once
+        share = max(1, at_once // self._cores)
+        self.sharded.deal(at_once - share)
+        return self.shares[0].flying < share
 
     def _turn(self) -> None:
         with self.lock:
@@ -189,8 +197,7 @@ class _Share:
         with team.lock:
             if self is team.shares[0]:
                 self._look()
-                if team.sharded is not None and team.sharded.ready:
-                    team.sharded.deal()
+                if team.sharded is not None and team.sharded.ready and not team.deal():
                     return []
             if len(team.shares) > 1 and self.flying > min(share.flying for share in team.shares):
                 return []

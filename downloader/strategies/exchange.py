@@ -284,11 +284,12 @@ def _flush(transfer: Transfer, file: _File) -> _Substeps:
 def _finish(transfer: Transfer, file: _File) -> Generator[Command, Answer, str]:
     """Verify, and give the file its name; the path it got."""
     part, job = file.part, file.job
+    block = b"" if part.is_open else part.take()
     if transfer.digests:
         verifier = file.verifier
         if not part.is_open:
             verifier = verifier or Verifier(transfer.digests)
-            verifier.update(part.seen())
+            verifier.update(block)
         elif verifier is None or verifier.count != transfer.size:  # it came in pieces, or was there already
             verifier = again = Verifier(transfer.digests)
             yield Work(lambda: again.prime(part.descriptor, transfer.size), long=True)
@@ -297,7 +298,6 @@ def _finish(transfer: Transfer, file: _File) -> Generator[Command, Answer, str]:
     replace = transfer.attempt.check or job.on_exists not in ("skip", "fail")
     number = job.on_exists == "rename"
     if not part.is_open:
-        block = part.take()
         path = place(file.folder, transfer.attempt.path, block, modified, number) if number or not replace else None
         if path is not None:
             return path

@@ -24,7 +24,7 @@ class HybridStrategy:
 
     def drive(self, run: Run) -> None:
         """See `Strategy`."""
-        workers = sharded(run)
+        workers = sharded(run, max(2, cores()))
         workers.start()
         try:
             workers.drive()
@@ -32,6 +32,6 @@ class HybridStrategy:
             workers.close()
 
 
-def sharded(run: Run) -> Sharded:
+def sharded(run: Run, workers: int) -> Sharded:
     """The worker processes for a run, not yet started."""
-    return Sharded(run, "downloader.strategies.multiplex:MultiplexStrategy", min(max(2, cores()), run.jobs))
+    return Sharded(run, "downloader.strategies.multiplex:MultiplexStrategy", min(workers, run.jobs))

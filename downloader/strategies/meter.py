@@ -9,7 +9,6 @@ import hashlib
 import mmap
 import os
 import struct
-import tempfile
 import threading
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
@@ -108,6 +107,8 @@ def shared_file(wanted: bool) -> Iterator[str]:
     if not wanted:
         yield ""
         return
+    import tempfile
+
     descriptor, path = tempfile.mkstemp(prefix="dl-rate-")
     try:
         os.truncate(descriptor, (1 + _HOSTS) * _SLOT.size)

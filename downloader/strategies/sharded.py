@@ -121,7 +121,7 @@ class Sharded:
         with theirs, terminal_signals_blocked():
             command = [sys.executable, "-c", program]  # this very interpreter, and a text of ours
             worker.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=(fd, memory))  # noqa: S603
-        about = (run.job, len(self._workers) * run.jobs, worker.number * run.jobs, run.jobs, self._rates_path)
+        about = (run.job, len(self._workers) * run.jobs, worker.number * run.jobs, run.jobs, self._rates_path, run.folder.empty)
         data = pickle.dumps(about, protocol=pickle.HIGHEST_PROTOCOL)
         ours.sendall(len(data).to_bytes(4, "little") + data)
         worker.channel = Channel(ours, blocking=False, kind=Ended)
@@ -133,13 +133,13 @@ class Sharded:
         wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if worker.channel.pending else 0)
         self._selector.modify(worker.channel, wanted, worker)
 
-    def deal(self) -> None:
-        """Hand out what may start now, or tell the workers that nothing more is to."""
+    def deal(self, most: int | None = None) -> None:
+        """Hand out what may start now, to ``most`` lanes at most, or tell the workers that nothing more is to."""
         run, busy = self._run, len(self._at)
         if run.stopping.is_set():
             self._shared[0] = EXPIRED if run.expired else STOPPING
         shards: dict[_Worker, list[Shard]] = {}
-        while busy < run.jobs:
+        while busy < (run.jobs if most is None else most):
             lanes = max(1, min(run.jobs, run.scheduler.at_once))
             batch = run.take(batch_size(self._seconds_each, run.scheduler.waiting, lanes))
             if not batch:

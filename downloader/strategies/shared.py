@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-WIDTH = 9
-_RECEIVED, _DONE, _SIZE, _STOP, _KEY, _SPLITTABLE, _SINCE, _HEARD, _BEGUN = range(WIDTH)
+from downloader.progress.counters import PlainLane
+
+WIDTH = 10
+_RECEIVED, _DONE, _SIZE, _STOP, _TOLD, _KEY, _SPLITTABLE, _SINCE, _HEARD, _BEGUN = range(WIDTH)
 STOPPING, EXPIRED = 1.0, 2.0
 
 
@@ -61,11 +63,34 @@ class SharedLane:
     done = _slot(_DONE)
     size = _slot(_SIZE)
     stop = _slot(_STOP)
+    told = _slot(_TOLD)
     key = _slot(_KEY)
     splittable = _slot(_SPLITTABLE)
     since = _slot(_SINCE)
     heard = _slot(_HEARD)
     begun = _slot(_BEGUN)
+
+
+class MirroredLane(PlainLane):
+    """A Lane of a worker's own, brought to shared memory now and then: writing there costs five times as much."""
+
+    __slots__ = ("_seen",)
+
+    def __init__(self, shared: Any, number: int) -> None:
+        super().__init__()
+        self._seen = SharedLane(shared, number)
+
+    def mirror(self) -> None:
+        """Show the parent where this is, and take from it where it is to end."""
+        seen = self._seen
+        if seen.key == self.key and self.since and seen.stop != seen.told:
+            self.stop = int(seen.stop)
+        seen.received, seen.done, seen.size, seen.heard = self.received, self.done, self.size, self.heard
+        if seen.key != self.key:
+            seen.splittable = 0  # of the one before
+            seen.key = self.key
+        seen.stop = seen.told = self.stop
+        seen.splittable, seen.since = self.splittable, self.since
 
 
 @contextmanager

@@ -20,7 +20,10 @@ from downloader.strategies.base import POLL, YIELD_AFTER, Job
 from downloader.strategies.channel import Channel, Ended, Shard
 from downloader.strategies.meter import SharedMeter
 from downloader.strategies.registry import load
-from downloader.strategies.shared import EXPIRED, STOPPING, SharedLane, begun_at, ignore_terminal_signals, mapped
+from downloader.strategies.shared import EXPIRED, STOPPING, MirroredLane, begun_at, ignore_terminal_signals, mapped
+
+MIRROR_EVERY = 0.05
+"""Seconds from one time that the parent is shown the lanes to the next."""
 
 
 class WorkerRun:
@@ -37,7 +40,8 @@ class WorkerRun:
         self._channel: Channel[Shard] = Channel(sock, blocking=True, kind=Shard)
         self._shared = shared
         self._first = first
-        self._lanes = 0
+        self._lanes: list[MirroredLane] = []
+        self._mirrored = 0.0
         self._shards: dict[int, deque[Attempt]] = {}
         self._since: dict[int, float] = {}
         self._done: dict[int, list[Outcome]] = {}
@@ -48,8 +52,13 @@ class WorkerRun:
 
     def lane(self) -> Lane:
         """The next Lane, in shared memory."""
-        self._lanes += 1
-        return SharedLane(self._shared, self._first + self._lanes - 1)
+        self._lanes.append(MirroredLane(self._shared, self._first + len(self._lanes)))
+        return self._lanes[-1]
+
+    def mirror(self) -> None:
+        """Show the parent where all lanes are."""
+        for lane in self._lanes:
+            lane.mirror()
 
     @property
     def expired(self) -> bool:
@@ -133,10 +142,13 @@ class WorkerRun:
     def wait(self) -> float:
         """Seconds until there is something to look after, `POLL` at most."""
         now = time.monotonic()
+        if now - self._mirrored > MIRROR_EVERY:
+            self._mirrored = now
+            self.mirror()
         if now - self._looked > POLL:
             self._looked = now
             self._shorten(now)
-        return 0.0 if self._ready else POLL
+        return 0.0 if self._ready else MIRROR_EVERY if self._running else POLL
 
     def _shorten(self, now: float) -> None:
         """Nothing waits behind a slow file: what has not been begun for some time goes back, to be begun elsewhere."""
@@ -157,10 +169,12 @@ def start(socket_number: int, memory: int, strategy: str) -> None:
     cls = load(strategy)
     sock = socket.socket(fileno=socket_number)
     size = int.from_bytes(_exactly(sock, 4), "little")
-    job, lanes, first, jobs, rates = pickle.loads(_exactly(sock, size))  # noqa: S301 - our parent's
+    job, lanes, first, jobs, rates, empty = pickle.loads(_exactly(sock, size))  # noqa: S301 - our parent's
     run: Any = WorkerRun(sock, job, mapped(memory, lanes), first, jobs, rates)
+    run.folder.empty = empty  # when the run began
     run.say_hello()
     cls().drive(run)
+    run.mirror()
 
 
 def _exactly(sock: socket.socket, count: int) -> bytes:
