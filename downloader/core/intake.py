@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from downloader.core.model import Checksum, Download
+from downloader.core.names import Names
 from downloader.core.naming import public_url, wished_path
-from downloader.core.queues import Entry, Names, default_path, path_by_server
+from downloader.core.queues import Entry, default_path, path_by_server
 from downloader.errors import DownloadError
 
 POLL = 0.05

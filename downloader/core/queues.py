@@ -3,15 +3,15 @@
 import heapq
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from downloader.core.model import WHOLE, Attempt, Checksum, Download, End, Outcome, Result, Segment, Status
-from downloader.core.naming import name_from_url, public_url, safe_component, wished_path, with_digest
-from downloader.errors import DownloadError, PolicyError
+from downloader.core.naming import name_from_url, public_url, safe_component, wished_path
+from downloader.errors import DownloadError
 
 _NONE = Outcome(-1, End.FAILED)
 
@@ -187,23 +187,3 @@ class HostQueues(Generic[Item]):
         items = [item for queue in self._queues.values() for _, _, item in queue]
         self.__init__()  # type: ignore[misc]
         return items
-
-
-@dataclass(slots=True)
-class Names:
-    """The paths given out in this run, as 64-bit hashes: path to URL. Some 100 bytes for each file of the list."""
-
-    taken: dict[int, int] = field(default_factory=dict)
-
-    def claim(self, path: str, url: str) -> str | None:
-        """The path for this URL: itself, or with a digest of the URL; None where this very URL has one already."""
-        owner = hash(url)
-        for digits in (0, 8, 16, 32):
-            candidate = with_digest(path, url, digits) if digits else path
-            holder = self.taken.get(hash(candidate))
-            if holder is None:
-                self.taken[hash(candidate)] = owner
-                return candidate
-            if holder == owner:
-                return None
-        raise PolicyError(f"no free name for {path!r}", public_url(url))
