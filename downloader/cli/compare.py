@@ -21,7 +21,7 @@ from downloader.settings import Settings
 from downloader.sources.lists import Lists
 from downloader.sources.text import format_download
 from downloader.storage.folder import Folder
-from downloader.strategies.registry import BUILT_IN, find
+from downloader.strategies.registry import BUILT_IN, find, listing
 from downloader.testserver.launch import TestServer
 
 
@@ -54,8 +54,8 @@ def command(
     if where is not None:
         Folder(where).close()  # made if missing
     where = where or _memory()
-    strategies = tuple(names) or tuple(BUILT_IN)
-    at_once = {name: jobs_for(Settings(strategy=name, jobs=jobs or 0), find(name).capabilities)[0] for name in strategies}
+    strategies = tuple(names) or tuple(item.name for item in listing() if item.name in BUILT_IN and not item.problem)
+    at_once = {name: _at_once(name, jobs) for name in strategies}
     with _terminated_like_interrupted():
         if lists:
             works = [_own_work(lists)]
@@ -67,6 +67,14 @@ def command(
                 comparisons = _run([runner.work_for(item, server) for item in wanted], at_once, repeat, where)
     _print(comparisons, json_file, where, verified=not lists)
     return 1 if any(row.failures for comparison in comparisons for row in comparison.rows) else 0
+
+
+def _at_once(name: str, jobs: int | None) -> int:
+    """How many in flight: what was asked for, or the strategy's own number; 0 where it finds out itself."""
+    able = find(name).capabilities
+    if jobs is None and able.most_jobs is not None:
+        return 0
+    return jobs_for(Settings(strategy=name, jobs=jobs or 0), able)[0]
 
 
 def _memory() -> str | None:

@@ -107,6 +107,8 @@ def strategies() -> int:
     from downloader.strategies.registry import listing
 
     for item in listing():
-        state = f"cannot run here: {item.problem}" if item.problem else f"runs here, {item.default_jobs} at once by default"
+        most = f", up to {item.most_jobs} where that helps" if item.most_jobs else ""
+        usual = f"runs here, {item.default_jobs} at once by default{most}"
+        state = f"cannot run here: {item.problem}" if item.problem else usual
         click.echo(f"{item.name:<10} {item.about} ({state})\n{'':<10} {item.library}")
     return 0

@@ -46,7 +46,7 @@ class Measure:
 
 @dataclass(slots=True)
 class Row:
-    """All runs of one strategy in one scenario."""
+    """All runs of one strategy in one scenario. ``jobs``: in flight at most; 0: it found out itself."""
 
     strategy: str
     jobs: int
@@ -159,7 +159,8 @@ def _scratch(where: str | None) -> Iterator[str]:
 
 
 def _command(what: str, strategy: str, jobs: int, target: Path, report: Path) -> list[str]:
-    flags = ["--strategy", strategy, "--jobs", str(jobs), "--per-host", str(max(1, jobs)), "--dir", str(target)]
+    flags = ["--strategy", strategy, "--dir", str(target)]
+    flags += ["--jobs", str(jobs), "--per-host", str(jobs)] if jobs else []
     quiet = ["--progress", "none", "--quiet", "--report", str(report), "--config", os.devnull]
     return [sys.executable, "-P", "-m", "downloader.cli.child", what, *flags, *quiet]
 

@@ -49,7 +49,7 @@ def _count(number: int, what: str) -> str:
 def _cells(row: Row, reference: float | None) -> list[str]:
     return [
         row.strategy,
-        str(row.jobs),
+        str(row.jobs or "auto"),
         f"{row.elapsed:.2f} s",
         f"{row.fastest:.2f}-{row.slowest:.2f}",
         "" if reference is None else f"{reference / row.elapsed:.1f}x",

@@ -8,9 +8,12 @@ each other out. Only values of ours go across (rule 9), between processes of one
 """
 
 import pickle
+import select
 import socket
 import struct
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -25,7 +28,7 @@ Shard = tuple[int, list[Attempt]]
 """A lane of a worker's, and what is to be run there, one after the other."""
 
 Ended = tuple[int, list[Outcome]]
-"""A lane, and what became of its shard."""
+"""A lane, and what became of its shard; ``~lane``: it is not done, but the end of it was not begun, and goes back."""
 
 Incoming = TypeVar("Incoming")
 
@@ -97,6 +100,22 @@ class Channel(Generic[Incoming]):
             at = stop
         del self._in[:at]
         return messages
+
+    def drain(self, seconds: float) -> bool:
+        """Send what is left and wait for the other side to go, so long at most; whether it has. What it says is lost."""
+        deadline = time.monotonic() + seconds
+        poll = select.poll()
+        try:
+            while (left := deadline - time.monotonic()) > 0:
+                poll.register(self._socket, select.POLLIN | (select.POLLOUT if self._out else 0))
+                poll.poll(1000 * left)
+                self.flush()
+                with suppress(BlockingIOError):
+                    if not self._socket.recv(_AT_A_TIME):
+                        return True
+        except OSError:
+            return True
+        return False
 
     def close(self) -> None:
         """Close this end."""

@@ -31,6 +31,7 @@ class Listed:
     about: str = ""
     library: str = ""
     default_jobs: int = 0
+    most_jobs: int | None = None
     problem: str = ""
 
 
@@ -76,5 +77,5 @@ def listing() -> list[Listed]:
         except UsageError as error:
             found.append(Listed(name, problem=str(error)))
         else:
-            found.append(Listed(name, cls.about, cls.library, cls.capabilities.default_jobs))
+            found.append(Listed(name, cls.about, cls.library, cls.capabilities.default_jobs, cls.capabilities.most_jobs))
     return found

@@ -14,6 +14,8 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
+from contextlib import suppress
 
 from downloader.core.limits import batch_size
 from downloader.core.model import Attempt, End, Outcome
@@ -34,6 +36,12 @@ start({fd}, {memory}, {strategy!r})
 _HOPELESS = 3
 """So many workers in a row that died before they ended anything: there is something wrong with the machine, not with a file."""
 
+_START_TIME = 30.0
+"""Seconds in which a worker must be up."""
+
+_END_TIME = 10.0
+"""Seconds in which workers end that were told to, and run nothing."""
+
 
 class Sharded:
     """Worker processes, each with as many lanes as the run has jobs. ``strategy``: what each runs, as ``module:Class``."""
@@ -52,12 +60,24 @@ class Sharded:
         self._deaths = 0
 
     def start(self) -> None:
-        """Start the processes; does not wait for them."""
+        """Start the processes; does not wait for them. Raises UsageError where that cannot be done; all is closed then."""
         self._rates_path = self._rates.__enter__()
+        if self._run.meter is not None:
+            self._run.meter.share(self._rates_path)  # `auto` goes on here, too
         for worker in self._workers:
             for lane in range(self._run.jobs):
                 self._run.counters.lanes.append(_NamedLane(self._shared, worker.number * self._run.jobs + lane, self._paths))
-            self._begin(worker)
+        try:
+            for worker in self._workers:
+                self._begin(worker)
+        except UsageError:
+            self.close()
+            raise
+
+    @property
+    def busy(self) -> bool:
+        """Whether the processes have anything in hand."""
+        return bool(self._at)
 
     @property
     def ready(self) -> bool:
@@ -76,31 +96,48 @@ class Sharded:
 
     def turn(self, seconds: float) -> None:
         """See to what the workers say; wait for it so long at most."""
-        for key, mask in self._selector.select(seconds):
+        events = self._selector.select(seconds)
+        for key, mask in events:
             worker: _Worker = key.data
-            try:
-                if mask & selectors.EVENT_WRITE:
+            if mask & selectors.EVENT_WRITE:
+                with suppress(OSError):  # that it has gone is told below, after all that it said before
                     worker.channel.flush()
-                    self._watch(worker)
-                if mask & selectors.EVENT_READ:
-                    for message in worker.channel.receive():
-                        self._settle(worker, message)
-            except (EOFError, OSError):
-                self._lost(worker)
+                self._watch(worker)
+            if mask & selectors.EVENT_READ:
+                try:
+                    messages = worker.channel.receive()
+                except EOFError:
+                    self._lost(worker)
+                    continue
+                for message in messages:
+                    self._settle(worker, message)
+        if not events:
+            self._end_late_starters()
+
+    def _end_late_starters(self) -> None:
+        for worker in self._workers:
+            if not worker.ready and worker.process is not None and self._run.clock() - worker.began > _START_TIME:
+                worker.process.kill()
 
     def close(self) -> None:
-        """End the processes, and wait for them."""
-        for worker in self._workers:
-            if worker.process is not None:
-                try:
-                    worker.channel.send(())
-                except OSError:
-                    worker.process.kill()
-        for worker in self._workers:
-            if worker.process is not None:
-                worker.process.wait()
-                worker.channel.close()
+        """End the processes, and wait for them. What they still run, where the run was broken off, ends at once."""
+        if self._at:
+            self._shared[0] = EXPIRED
+        running = [worker for worker in self._workers if worker.process is not None]
+        for worker in running:
+            with suppress(OSError):
+                worker.channel.send(())
+        deadline = time.monotonic() + _END_TIME
+        for worker in running:
+            assert worker.process is not None  # noqa: S101 - see above
+            if not worker.channel.drain(deadline - time.monotonic()):
+                worker.process.kill()
+            worker.process.wait()
+            worker.channel.close()
+            worker.process = None
         self._selector.close()
+        if self._run.meter is not None:
+            self._run.meter.close()
         self._let_go()
         self._rates.__exit__(None, None, None)
 
@@ -118,12 +155,20 @@ class Sharded:
         run, memory = self._run, self._memory.fileno()
         module, fd = self._strategy.partition(":")[0], theirs.fileno()
         program = _PROGRAM.format(path=sys.path, module=module, fd=fd, memory=memory, strategy=self._strategy)
+        worker.process = None
         with theirs, terminal_signals_blocked():
-            command = [sys.executable, "-c", program]  # this very interpreter, and a text of ours
-            worker.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=(fd, memory))  # noqa: S603
+            command = [sys.executable or "", "-c", program]  # this very interpreter, and a text of ours
+            try:
+                worker.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=(fd, memory))  # noqa: S603
+            except OSError as error:
+                ours.close()
+                what = f"cannot start a worker process: {sys.executable or 'no interpreter'}: {error.strerror}"
+                raise UsageError(what, hint="try --strategy multiplex") from error
         about = (run.job, len(self._workers) * run.jobs, worker.number * run.jobs, run.jobs, self._rates_path, run.folder.empty)
         data = pickle.dumps(about, protocol=pickle.HIGHEST_PROTOCOL)
-        ours.sendall(len(data).to_bytes(4, "little") + data)
+        with suppress(OSError):  # it may have died already; that is told by reading
+            ours.sendall(len(data).to_bytes(4, "little") + data)
+        worker.began = run.clock()
         worker.channel = Channel(ours, blocking=False, kind=Ended)
         worker.free = list(range(run.jobs))
         worker.ready = False
@@ -135,7 +180,7 @@ class Sharded:
 
     def deal(self, most: int | None = None) -> None:
         """Hand out what may start now, to ``most`` lanes at most, or tell the workers that nothing more is to."""
-        run, busy = self._run, len(self._at)
+        run, busy = self._run, sum(len(worker.batches) for worker in self._workers)
         if run.stopping.is_set():
             self._shared[0] = EXPIRED if run.expired else STOPPING
         shards: dict[_Worker, list[Shard]] = {}
@@ -152,22 +197,23 @@ class Sharded:
                 break
             lane = worker.free.pop()
             worker.batches[lane] = batch
-            self._at[batch[0].key] = worker
             for attempt in batch:
+                self._at[attempt.key] = worker
                 self._paths[attempt.key] = attempt.path
             shards.setdefault(worker, []).append((lane, batch))
         for worker, dealt in shards.items():
-            try:
+            with suppress(OSError):  # that it has gone is told by `turn`, after all that it said before
                 worker.channel.send(dealt)
                 if worker.channel.pending:
                     self._watch(worker)
-            except OSError:
-                self._lost(worker)
 
     def _settle(self, worker: "_Worker", ended: list[Ended]) -> None:
         self._deaths, worker.ready = 0, True
         for lane, outcomes in ended:
-            self._forget(worker, lane)
+            if lane < 0:  # it is not done, but these were not begun
+                self._take_back(worker, ~lane, len(outcomes))
+            else:
+                self._forget(worker, lane)
             for outcome in outcomes:
                 if outcome.elapsed:
                     self._seconds_each += 0.2 * (outcome.elapsed - self._seconds_each)
@@ -176,10 +222,15 @@ class Sharded:
     def _forget(self, worker: "_Worker", lane: int) -> list[Attempt]:
         batch = worker.batches.pop(lane)
         worker.free.append(lane)
-        del self._at[batch[0].key]
         for attempt in batch:
-            del self._paths[attempt.key]
+            del self._at[attempt.key], self._paths[attempt.key]
         return batch
+
+    def _take_back(self, worker: "_Worker", lane: int, count: int) -> None:
+        batch = worker.batches[lane]
+        for attempt in batch[-count:]:
+            del self._at[attempt.key], self._paths[attempt.key]
+        del batch[-count:]
 
     def _lost(self, worker: "_Worker") -> None:
         """A process died. Of each shard: what it was at is lost, of what came before we were not told, the rest is unbegun."""
@@ -217,6 +268,7 @@ class _Worker:
         self.free: list[int] = []
         self.batches: dict[int, list[Attempt]] = {}
         self.ready = False
+        self.began = 0.0
 
     def room(self) -> int:
         """Lanes that are free."""

@@ -152,11 +152,14 @@ class WorkerRun:
 
     def _shorten(self, now: float) -> None:
         """Nothing waits behind a slow file: what has not been begun for some time goes back, to be begun elsewhere."""
+        ended: list[Ended] = []
         for lane in self._running.values():
             left = self._shards[lane]
             if left and now - self._since[lane] > YIELD_AFTER:
-                self._done[lane] += [Outcome(attempt.key, End.UNSTARTED) for attempt in left]
+                ended.append((~lane, [Outcome(attempt.key, End.UNSTARTED) for attempt in left]))
                 left.clear()
+        if ended:
+            self._tell(ended)
 
 
 def start(socket_number: int, memory: int, strategy: str) -> None:

@@ -201,6 +201,11 @@ class Multi:
         self._calls[descriptor] = call
         self._poller.watch(descriptor, READ)
 
+    def unlisten(self, descriptor: int) -> None:
+        """Call it no more."""
+        del self._calls[descriptor]
+        self._poller.forget(descriptor)
+
     def begin(self, wire: Wire, request: Request) -> None:
         """Send a request. Raises DownloadError for one that libcurl will not take."""
         try:
