@@ -102,8 +102,10 @@ def _masked(item: str) -> str:
 
 def host_of(url: str) -> str:
     """``host`` or ``host:port`` of a clean URL, lower case: the unit of the limit for each host."""
-    netloc = _split_authority(url.partition("://")[2])[0]
-    return netloc.rpartition("@")[2].lower()
+    netloc = url.split("/", 3)[2]  # a clean URL has a path
+    if "?" in netloc or "#" in netloc:
+        netloc = _split_authority(netloc)[0]
+    return (netloc.rpartition("@")[2] if "@" in netloc else netloc).lower()
 
 
 def origin_of(url: str) -> tuple[str, str, int]:
@@ -114,6 +116,10 @@ def origin_of(url: str) -> tuple[str, str, int]:
 
 def name_from_url(url: str) -> str:
     """The last segment of the path, percent-decoded once and then reduced to one component; else one from the host."""
+    if "?" not in url and "#" not in url and url.count("/") > 2:
+        last = url.rpartition("/")[2]
+        if _USUAL.fullmatch(last):  # nearly every one
+            return safe_component(last)
     path = url.partition("://")[2].partition("?")[0].partition("#")[0]
     last = path.partition("/")[2].rpartition("/")[2]
     if _PLAIN.fullmatch(last):

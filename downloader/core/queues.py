@@ -25,7 +25,11 @@ class Lease:
 
 
 class Entry(Struct, eq=False):
-    """A Download under way: what has been tried, and what it cost."""
+    """A Download under way: what has been tried, and what it cost.
+
+    ``due``: when what is left of a file that came in Segments may be asked for. ``one_piece``: it is not split any more.
+    ``mixed``: the bytes are of several URLs; ``alone``: they no longer may be, for their checksum was wrong.
+    """
 
     key: int
     download: Download
@@ -42,6 +46,10 @@ class Entry(Struct, eq=False):
     repeated: bool = False
     received: int = 0
     elapsed: float = 0.0
+    due: float = 0.0
+    one_piece: bool = False
+    mixed: bool = False
+    alone: bool = False
 
     @property
     def url(self) -> str:
@@ -68,7 +76,7 @@ class Entry(Struct, eq=False):
             headers=download.headers,
             checksums=self.checksums,
             size=download.size,
-            fresh=self.fresh,
+            fresh=self.fresh and segment is WHOLE,
             probe=not self.named,
             repeated=self.repeated,
             beside=beside,

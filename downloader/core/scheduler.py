@@ -238,7 +238,8 @@ class Scheduler:
                 self._again(entry)
             case End.SEGMENT:  # no Attempt runs, and yet some Segment is missing: one for all that is left
                 entry.tries -= 1
-                self._again(entry)
+                entry.fresh = False
+                self._again(entry, now, entry.due - now)
             case End.UNSTARTED:
                 entry.number -= 1
                 entry.tries -= 1
@@ -267,8 +268,9 @@ class Scheduler:
             entry.losses += 1
         entry.fresh = False
         if isinstance(error, IntegrityError):
-            entry.mismatches += 1
-            entry.fresh = True
+            entry.mismatches += not entry.mixed  # of several servers' bytes nobody knows whose are wrong: each gets its turn
+            entry.alone |= entry.mixed
+            entry.mixed, entry.fresh = False, True
         if self.stopped:
             self._end(entry, Status.FAILED, outcome, error=error)
         elif self._allows(error, entry):

@@ -9,6 +9,7 @@ A Segment's end moves while it runs; whoever fetches it looks at its Lane. All o
 validator. Pure: times and positions come in as arguments.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -19,6 +20,9 @@ MEASURED = 0.25
 
 WORTH = 1.0
 """Seconds: what ends sooner than that is not split."""
+
+PATIENCE = 2.0
+"""Seconds that a Segment has until it may be called too slow; twice as many each time that it is taken over."""
 
 ABORT = -1
 """The end of a Segment that is to be given up."""
@@ -39,11 +43,9 @@ def missing(spans: tuple[Span, ...], start: int, stop: int) -> Span | None:
     """The first bytes between ``start`` and ``stop`` that are in none of the spans (joined ones); None where all are."""
     for begin, end in spans:
         if begin > start:
-            return start, min(begin, stop)
-        if end > start:
-            start = end
-        if start >= stop:
-            return None
+            stop = min(stop, begin)
+            break
+        start = max(start, end)
     return (start, stop) if start < stop else None
 
 
@@ -62,7 +64,7 @@ class SplitPolicy:
 
 @dataclass(slots=True)
 class Running:
-    """One Segment under way: where it is, and how fast it was lately (bytes a second; 0: not known yet)."""
+    """One Segment under way: where it is, and how fast it was lately (bytes a second; None: not known yet)."""
 
     start: int
     stop: int
@@ -70,39 +72,51 @@ class Running:
     since: float
     url: str
     tries: int = 1
-    speed: float = 0.0
+    patience: float = PATIENCE
+    speed: float | None = None
+    began: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.began = self.since
 
     def reached(self, at: int, now: float) -> None:
-        """It is at this byte now."""
-        passed = now - self.since
-        if passed >= MEASURED:
-            current = max(0, at - self.at) / passed
-            self.speed = (self.speed + current) / 2 if self.speed else current
-            self.at, self.since = at, now
+        """It is at this byte now. Until the first has come nothing is known, unless that takes too long."""
+        passed, gained = now - self.since, max(0, at - self.at)
+        if passed < MEASURED or (self.speed is None and not gained and passed < self.patience):
+            return
+        current = gained / passed
+        self.speed = current if self.speed is None else (self.speed + current) / 2
+        self.at, self.since = max(self.at, at), now
 
     @property
     def left(self) -> int:
         """Bytes to go."""
-        return self.stop - self.at
+        return max(0, self.stop - self.at)
 
     @property
     def seconds_left(self) -> float:
         """At the speed it had; 0 where that is not known."""
-        return self.left / self.speed if self.speed else 0.0
+        if self.speed is None or not self.left:
+            return 0.0
+        return self.left / self.speed if self.speed else math.inf
 
 
 @dataclass(slots=True)
 class Open:
-    """A Segment that waits to be asked for again, from this time on."""
+    """A Segment that waits to be asked for (again), from this time on. ``tries``: the number of the one to come."""
 
     due: float
     segment: Segment
     tries: int
+    patience: float = PATIENCE
 
 
 @dataclass(slots=True)
 class Layout:
-    """The Segments of one Download. ``url``: whose validator they are bound to; ``over``: how the Download ends."""
+    """The Segments of one Download.
+
+    ``url``: whose validator they are bound to; ``over``: how the Download ends; ``closed``: it is not split any more.
+    """
 
     url: str
     total: int
@@ -110,35 +124,47 @@ class Layout:
     open: list[Open] = field(default_factory=list)
     speeds: list[float] = field(default_factory=list)
     over: Outcome | None = None
+    closed: bool = False
     cuts: list[tuple[int, int]] = field(default_factory=list)
 
     def give_up(self, outcome: Outcome) -> None:
         """The Download ends like this, once every Attempt at it has ended."""
-        if self.over is None:
+        if self.over is None or outcome.end is End.COMPLETE:
             self.over = outcome
             self.open.clear()
             self.cuts += [(key, ABORT) for key in self.running]
 
     def split(self, now: float, free: int, policy: SplitPolicy) -> bool:
         """Share out what would take longest among ``free`` more Attempts, if that helps: what it gives away is `open`."""
-        room = free if not policy.most else min(free, policy.most - len(self.running) - len(self.open))
-        if room <= 0 or self.over is not None or not self.running:
+        room = min(free, policy.most - len(self.running) - len(self.open)) if policy.most else free
+        if room <= 0 or self.closed or self.over is not None:
             return False
-        key, slowest = max(self.running.items(), key=lambda item: (item[1].seconds_left, item[1].left))
-        pieces = min(room + 1, slowest.left // max(policy.min_size, 1))
-        if not policy.most:
-            pieces = min(pieces, int(slowest.seconds_left / WORTH))
-        if pieces < 2 and not self._crawls(slowest):
-            return False
-        self.open += [Open(now, segment, slowest.tries) for segment in self._cut(key, slowest, max(pieces, 1))]
-        return True
+        longest_first = sorted(self.running.items(), key=lambda item: (-item[1].seconds_left, -item[1].left))
+        for key, giver in longest_first:
+            pieces = self._pieces(giver, room, policy)
+            if pieces > 1:
+                self.open += [Open(now, segment, giver.tries) for segment in self._cut(key, giver, pieces)]
+                return True
+            if self._crawls(giver, now):
+                (rest,) = self._cut(key, giver, 1)
+                self.open.append(Open(now, rest, giver.tries, 2 * giver.patience))
+                return True
+        return False
 
-    def _crawls(self, slowest: Running) -> bool:
+    def _pieces(self, giver: Running, room: int, policy: SplitPolicy) -> int:
+        """How many it is worth cutting into. One of which nothing has come yet is let be: its pieces would wait, too."""
+        pieces = min(room + 1, giver.left // max(policy.min_size, 1))
+        if giver.speed == 0:
+            return 1
+        return pieces if policy.most else int(min(pieces, giver.seconds_left / WORTH))
+
+    def _crawls(self, giver: Running, now: float) -> bool:
         """Whether another connection would do much better: those of this file did, or do."""
-        others = sorted([*self.speeds[-16:], *(item.speed for item in self.running.values() if item is not slowest)])
-        if not others or not slowest.speed or slowest.left <= 0:
+        running = [item.speed for item in self.running.values() if item is not giver and item.speed is not None]
+        others = sorted([*self.speeds[-16:], *running])
+        if not others or giver.speed is None or now - giver.began < giver.patience:
             return False
-        return slowest.speed < others[len(others) // 2] / 4 and slowest.seconds_left > 2 * WORTH
+        return giver.speed < others[len(others) // 2] / 4 and giver.seconds_left > 2 * WORTH
 
     def _cut(self, key: int, giver: Running, pieces: int) -> list[Segment]:
         """Keep the first piece and give the others away; with one piece, keep nothing."""
@@ -146,27 +172,23 @@ class Layout:
         marks = [giver.at + each * number for number in range(1, pieces)] or [giver.at]
         given = [Segment(start, end) for start, end in zip(marks, [*marks[1:], giver.stop], strict=True)]
         giver.stop = marks[0]
-        self.cuts.append((key, giver.stop))
+        self.cuts.append((key, giver.stop or ABORT))
         return given
 
     def start(self, key: int, url: str, item: Open, now: float) -> None:
         """An Attempt at a Segment is under way."""
         start, stop = item.segment
-        self.running[key] = Running(start, self.total if stop is None else stop, start, now, url, item.tries)
+        stop = self.total if stop is None else stop
+        self.running[key] = Running(start, stop, start, now, url, item.tries, item.patience)
 
-    def settle(self, outcome: Outcome) -> tuple[Running, Outcome | None]:
-        """An Attempt has ended: what it was at, and the Outcome of the whole Download where no other Attempt runs.
-
-        A failed Segment of several is not the end: the caller decides about another try (`again`), or gives all up.
-        """
-        ended = self.running.pop(outcome.key)
+    def ended(self, key: int) -> Running:
+        """An Attempt has ended: what it was at."""
+        ended = self.running.pop(key)
         if ended.speed:
             self.speeds.append(ended.speed)
-        if outcome.end not in (End.SEGMENT, End.FAILED, End.UNSTARTED, End.LOST, End.UNTOLD):
-            self.give_up(outcome)
-        return ended, None if self.running else self.over or outcome
+        return ended
 
     def again(self, ended: Running, due: float) -> None:
-        """Ask for this Segment once more, from then on."""
-        if ended.stop > ended.start:
-            self.open.append(Open(due, Segment(ended.start, ended.stop), ended.tries))
+        """Ask for this Segment once more, from then on, unless it was given away whole."""
+        if ended.stop > ended.start and self.over is None:
+            self.open.append(Open(due, Segment(ended.start, ended.stop), ended.tries, ended.patience))

@@ -1,12 +1,17 @@
 """The files of a run that are fetched in several Segments now: the scheduler's part in it, beside `segments`."""
 
+from msgspec.structs import replace
+
 from downloader.core.limits import Limits
 from downloader.core.model import End, Outcome, Segment
 from downloader.core.naming import host_of, public_url
 from downloader.core.queues import Entry
-from downloader.core.retry import RetryPolicy
+from downloader.core.retry import RetryPolicy, another_server_may_help
 from downloader.core.segments import Layout, Running, SplitPolicy
-from downloader.errors import WorkerError
+from downloader.errors import FileInUse, ProtocolError, WorkerError
+
+_GO_ON = (End.SEGMENT, End.UNSTARTED, End.UNTOLD, End.LOST, End.FAILED)
+"""Whatever else an Attempt at one of several Segments comes to is true of the whole file."""
 
 Begun = tuple[Entry, int, str, Segment, int]
 """Whose Segment it is, the key of the Attempt at it, the URL to ask, the Segment, the key of another Attempt at the file."""
@@ -37,6 +42,8 @@ class Splits:
         """An Attempt that may be split is at this byte of ``total``."""
         layout = self._layouts.get(entry.key)
         if layout is None:
+            if entry.one_piece:
+                return
             layout = self._layouts[entry.key] = Layout(entry.url, total)
             layout.running[key] = Running(0, total, at, now, entry.url, entry.tries)
             self._entries[entry.key] = entry
@@ -72,13 +79,15 @@ class Splits:
                     self._last_key -= 1
                     beside = next(iter(layout.running))
                     layout.start(self._last_key, url, item, now)
+                    entry.mixed |= url != layout.url
                     return entry, self._last_key, url, item.segment, beside
         return None
 
     def _free_url(self, entry: Entry) -> str:
         """One of the entry's URLs whose host has a slot, which is taken; mirrors take turns."""
-        for step in range(len(entry.urls)):
-            url = entry.urls[(entry.number + step) % len(entry.urls)]
+        urls = [self._layouts[entry.key].url] if entry.alone else entry.urls
+        for step in range(len(urls)):
+            url = urls[(entry.number + step) % len(urls)]
             if self._slots.acquire(host_of(url)):
                 return url
         return ""
@@ -90,22 +99,57 @@ class Splits:
     def settle(self, entry: Entry, outcome: Outcome, now: float, chance: float, stopped: bool) -> Outcome | None:
         """An Attempt at one of several Segments has ended. The Outcome of the Download, once all is decided and over."""
         layout = self._layouts[entry.key]
-        ended, decided = layout.settle(outcome)
-        if decided is not None:
-            del self._layouts[entry.key], self._entries[entry.key]
-            return decided
-        if outcome.end is End.SEGMENT or layout.over is not None or stopped:
+        ended = layout.ended(outcome.key)
+        if outcome.end is End.RESTART and ended.url != layout.url:
+            error = ProtocolError("this mirror has another version of the file", public_url(ended.url))
+            outcome = replace(outcome, end=End.FAILED, error=error)
+        tries = ended.tries
+        if outcome.end not in _GO_ON:
+            layout.give_up(outcome)
+        elif outcome.end is not End.SEGMENT and layout.over is None and not stopped:
+            outcome = self._retried(layout, entry, ended, outcome, now, chance)
+        if layout.running:
             return None
+        del self._layouts[entry.key], self._entries[entry.key]
+        decided = layout.over or outcome
+        if decided.end is End.RESTART:
+            entry.one_piece = True  # servers that disagree about its version would have it begin again for ever
+        elif decided.end is End.FAILED:
+            entry.tries = max(entry.tries, tries)
+        elif layout.open:
+            entry.tries = max(entry.tries, *(item.tries for item in layout.open))
+            entry.due = min(item.due for item in layout.open)
+        return decided
+
+    def _retried(
+        self, layout: Layout, entry: Entry, ended: Running, outcome: Outcome, now: float, chance: float
+    ) -> Outcome:
+        """Have a Segment that did not come asked for once more: what is left of the Outcome then.
+
+        Where no other try of it is of use, the other Segments go on; what is left is asked for when they are done, in
+        one piece. A server may refuse a second connection for ever, and serve the first.
+        """
         if outcome.end in (End.UNSTARTED, End.UNTOLD):
+            entry.number -= outcome.end is End.UNSTARTED
+            entry.repeated |= outcome.end is End.UNTOLD
             layout.again(ended, now)
-            return None
+            return replace(outcome, end=End.SEGMENT)
         error = outcome.error or WorkerError("the worker process died", public_url(ended.url))
-        if ended.url != layout.url and not error.retryable:
-            entry.urls = [url for url in entry.urls if url != ended.url]  # this mirror is of no use; the others go on
-            layout.again(ended, now)
-        elif self._retry.allows(error, ended.tries, 1):
+        entry.repeated |= isinstance(error, WorkerError)
+        tries = ended.tries if layout.running else max(entry.tries, ended.tries)
+        if self._retry.allows(error, tries, 2):
             ended.tries += 1
             layout.again(ended, now + self._retry.backoff(ended.tries - 1, chance, getattr(error, "retry_after", None)))
+        elif not another_server_may_help(error):
+            if isinstance(error, FileInUse | WorkerError):
+                layout.closed = True
+            else:
+                layout.give_up(outcome)
+        elif [url for url in entry.urls if url != ended.url]:
+            entry.urls = [url for url in entry.urls if url != ended.url]  # it is of no use; the others go on
+            ended.tries = 1
+            layout.again(ended, now)
+            return replace(outcome, end=End.SEGMENT, error=None)
         else:
-            layout.give_up(outcome)
-        return None
+            layout.closed = True
+        return outcome

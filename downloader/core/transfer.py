@@ -108,6 +108,11 @@ class Transfer:
             return (("If-Modified-Since", h.format_http_date(self.attempt.modified_since)),)
         return ()
 
+    def rely_on(self, held: Held) -> None:
+        """Go on with a file of which this is held: what was told of the whole stands."""
+        self.validator, self.total = held.validator, held.total
+        self._told_as(held.digests, held.validator.last_modified)
+
     def again(self, start: int, stop: int) -> None:
         """Ask for these bytes next. What was held or told before stands: all is bound to one validator."""
         self.start, self.stop = start, stop
@@ -205,7 +210,7 @@ class Transfer:
         held = self.held.size
         known = self.held.total == held or (bool(fields.etag) and fields.etag == self.held.validator.etag)
         agreed = known and not self._changed(h.validator(fields), fields)
-        if span is None or span.start is not None or span.total != held or not agreed:
+        if span is None or span.start is not None or span.total != held or not agreed or self.held.spans or self.shared:
             return self._decide(End.RESTART)
         self._describe(fields, whole=False)
         self.validator = self.held.validator
@@ -215,15 +220,16 @@ class Transfer:
 
     def _describe(self, fields: h.Fields, whole: bool) -> None:
         self.validator = h.validator(fields)
-        moment = fields.last_modified or ("" if whole else self.held.validator.last_modified)
-        self.last_modified = h.http_date(moment) if moment else None
-        self.told = () if whole else self.held.digests
+        told = () if whole else self.held.digests
         if fields.repr_digest or fields.content_digest or fields.digest:
-            self.told = h.digests(fields, whole) or self.told
-        self.digests = self.attempt.checksums
-        if self.told:
-            known = {checksum.algorithm for checksum in self.digests}
-            self.digests += tuple(item for item in self.told if item.algorithm not in known)
+            told = h.digests(fields, whole) or told
+        self._told_as(told, fields.last_modified or ("" if whole else self.held.validator.last_modified))
+
+    def _told_as(self, told: tuple[Checksum, ...], moment: str) -> None:
+        self.told = told
+        self.last_modified = h.http_date(moment) if moment else None
+        known = {checksum.algorithm for checksum in self.attempt.checksums}
+        self.digests = self.attempt.checksums + tuple(item for item in told if item.algorithm not in known)
 
     def _check_total(self) -> None:
         wanted = self.attempt.size

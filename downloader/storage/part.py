@@ -15,7 +15,7 @@ import errno
 import fcntl
 import os
 import stat
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from functools import cached_property
 
 from downloader.core.model import NOTHING_HELD, Held, Span
@@ -99,7 +99,10 @@ class PartFile:
         self._has_sidecar = True
         if spread is None:
             self._lock()
-            self._share(held, held.spans)
+            found = self.held()  # now that nobody else may change it
+            if found[1:3] != held[1:3]:  # another version
+                raise FileInUse("the part file was changed by someone else")
+            self._share(found, found.spans or ((0, found.size),)).record()
         elif spread.join():
             self._spread = spread
             if not os.path.samestat(os.fstat(self.descriptor), os.fstat(spread.locked)):
@@ -110,7 +113,7 @@ class PartFile:
     def share(self, told: Held) -> None:
         """Let other Attempts of this process write to this file too, wherever this one is not yet."""
         with self._folder.lock:
-            self._share(told, ((0, self.written),)).split = False
+            self._share(told, ((0, self.written),))
 
     def _share(self, told: Held, spans: tuple[Span, ...]) -> Spread:
         meta, source = self._meta, self._source
@@ -118,7 +121,7 @@ class PartFile:
         def save(folder: int, held: Held) -> None:
             sidecar.rewrite(folder, meta, source, held)
 
-        self._spread = Spread(self.descriptor, os.dup(self._parent), told, spans, save)
+        self._spread = Spread(self.descriptor, self._parent, told, spans, save)
         self._folder.spreads[self._path] = self._spread
         return self._spread
 
@@ -133,9 +136,13 @@ class PartFile:
         return self._spread.spans if self._spread is not None else ((0, self.written),)
 
     @property
-    def complete(self) -> bool:
-        """Whether every byte is there of a file that is shared."""
-        return self._spread is not None and self._spread.complete
+    def split(self) -> bool:
+        """Whether others have been writing, too."""
+        return self._spread is not None and self._spread.split
+
+    def claim(self) -> bool:
+        """Whether every byte is there of a file that is shared, and ending it falls to this Attempt, of all of them."""
+        return self._spread is not None and self._spread.claim()
 
     @property
     def over(self) -> bool:
@@ -143,8 +150,7 @@ class PartFile:
         return self._spread is not None and self._spread.over
 
     def seek(self, offset: int) -> None:
-        """Write there next."""
-        os.lseek(self.descriptor, offset, os.SEEK_SET)
+        """Write there next, to a file that is shared."""
         self.written = offset
 
     def _open(self, offset: int) -> None:
@@ -219,18 +225,15 @@ class PartFile:
         return block
 
     def write(self, block: bytes) -> None:
-        """Write a block after the others; nothing, where the file is `over`."""
-        spread = self._spread
-        with spread.lock if spread is not None else nullcontext():
-            if spread is not None and spread.over:
-                return
-            view = memoryview(block)
-            while view:
-                count = os.write(self.descriptor, view)
-                view = view[count:]
-                if spread is not None:
-                    spread.wrote(self.written, self.written + count)
-                self.written += count
+        """Write a block after the others; nothing, where the file is `over`. One that is shared has no position of its own."""
+        if self._spread is not None:
+            self.written += self._spread.write(self.descriptor, block, self.written)
+            return
+        view = memoryview(block)
+        while view:
+            count = os.write(self.descriptor, view)
+            view = view[count:]
+            self.written += count
 
     def vouch(self, told: Held) -> None:
         """Write the sidecar, once, if there is a validator at all: ``told`` is what the server said of the whole."""
@@ -243,12 +246,8 @@ class PartFile:
         """Give the file its final name, and its time (epoch seconds). The path it got: another, if asked to number it.
 
         Raises FileExistsError where the name was taken meanwhile and ``replace`` is false, OSError where what stands
-        under the part file's name is not what was written.
+        under the part file's name is not what was written. One that is shared is to be claimed first.
         """
-        spread = self._spread
-        if spread is not None:
-            with spread.lock:
-                spread.over = True  # from here on nobody writes to what is about to get the final name
         if not self._is_ours():
             raise FileInUse("the part file was changed by someone else")
         set_time(self.descriptor, modified)
@@ -275,8 +274,8 @@ class PartFile:
         with suppress(OSError, DownloadError):
             if self.buffered:
                 self.write(self.take())
-        if self._spread is not None:  # its sidecar is seen to
-            self.close()
+        if self._spread is not None:
+            self.close()  # which sees to the sidecar
             return
         with suppress(OSError):
             if self.written and (self._has_sidecar or told.validator.if_range):

@@ -5,7 +5,9 @@ import os
 
 import msgspec
 
+from downloader.core.headers import DIGEST_ALGORITHMS
 from downloader.core.model import NOTHING_HELD, Checksum, Held, Span, Validator
+from downloader.core.segments import joined
 
 _MOST = 1 << 18
 """Bytes; a longer one is none of ours."""
@@ -73,10 +75,12 @@ def load(folder: int, path: str, source: str, size: int) -> Held:
     if found.source != digest_of(source):
         return NOTHING_HELD
     digests = tuple(Checksum(algorithm, digest) for algorithm, digest in found.digests)
+    if any(item.algorithm not in DIGEST_ALGORITHMS.values() for item in digests):
+        return NOTHING_HELD
     validator = Validator(found.etag, found.last_modified)
     if found.spans is None:
         return Held(size, validator, found.total, digests)
-    ends = [0, *(mark for span in found.spans for mark in span), size]
-    if found.total is None or size > found.total or ends != sorted(ends):
+    marks = [0, *(mark for span in found.spans for mark in span), size]
+    if found.total is None or size > found.total or marks != sorted(marks) or not validator.if_range:
         return NOTHING_HELD
-    return Held(0, validator, found.total, digests, found.spans or ((0, 0),))
+    return Held(0, validator, found.total, digests, joined(found.spans) or ((0, 0),))

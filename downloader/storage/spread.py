@@ -19,7 +19,8 @@ SAVE_EVERY = 8 << 20
 class Spread:
     """The part file of one path, while it is written. Thread-safe, but for what says otherwise.
 
-    ``parent``: a descriptor of its folder, its own from now on. ``save``: writes the sidecar there, given what is held.
+    ``locked``, ``parent``: descriptors of the file and of its folder; it has duplicates of its own. ``save``: writes the
+    sidecar there, given what is held. ``split``: others have joined in, so that there may be gaps.
     """
 
     def __init__(
@@ -27,12 +28,16 @@ class Spread:
     ) -> None:
         self.lock = threading.Lock()
         self.locked = os.dup(locked)
-        self._parent = parent
+        try:
+            self._parent = os.dup(parent)
+        except OSError:
+            os.close(self.locked)
+            raise
         self.over = False
         self.users = 1
-        self.split = bool(spans)
+        self.split = False
         self._told = told
-        self._spans = spans
+        self._spans = joined(spans)
         self._save = save
         self._unsaved = 0
 
@@ -46,33 +51,47 @@ class Spread:
         """What an Attempt that joins in may rely on."""
         return self._told._replace(size=0, spans=self._spans or ((0, 0),))
 
-    @property
-    def complete(self) -> bool:
-        """Whether every byte of the file is there."""
-        return self._spans == ((0, self._told.total),)
+    def write(self, descriptor: int, block: bytes, at: int) -> int:
+        """Write a block there, with a descriptor of the caller's, unless the file is over; its bytes. Raises OSError."""
+        with self.lock:
+            view, stop = memoryview(block), at
+            while view and not self.over:
+                count = os.pwrite(descriptor, view, stop)
+                view, stop = view[count:], stop + count
+                self._spans = joined([*self._spans, (at, stop)])
+                self._unsaved += count
+            if self.split and self._unsaved >= SAVE_EVERY and not self.over:
+                self._record()
+            return stop - at
 
-    def wrote(self, start: int, stop: int) -> None:
-        """These bytes are in the file now; the caller holds the lock. Raises OSError."""
-        if stop > start:
-            self._spans = joined([*self._spans, (start, stop)])
-            self._unsaved += stop - start
-            if self.split and self._unsaved >= SAVE_EVERY:
-                self.save()
-
-    def save(self) -> None:
-        """Bring the sidecar up to date; the caller holds the lock. Raises OSError."""
-        self._unsaved = 0
+    def _record(self) -> None:
         self._save(self._parent, self.held)
+        self._unsaved = 0
+
+    def record(self) -> None:
+        """From now on the file has gaps, and the sidecar says which. Raises OSError."""
+        with self.lock:
+            if not self.split:
+                self._record()
+                self.split = True
 
     def join(self) -> bool:
-        """One more writes; from now on the file has gaps, and the sidecar says which. False where all is over."""
+        """One more writes. False where all is over. Raises OSError."""
+        if self.over or self.users == 0:
+            return False
+        self.record()
         with self.lock:
-            if self.over or self.users == 0:
+            self.users += not self.over
+            return not self.over
+
+    def claim(self) -> bool:
+        """Whether every byte is there, and nobody has claimed the file before; then nobody writes any more. Raises OSError."""
+        with self.lock:
+            if self.over or self._spans != ((0, self._told.total),):
                 return False
-            self.users += 1
-            if not self.split:
-                self.split = True
-                self.save()
+            if self.split:
+                self._record()  # for whoever claims it dies before it has its name
+            self.over = True
             return True
 
     def leave(self) -> bool:
@@ -80,7 +99,7 @@ class Spread:
         with self.lock:
             if self.split and not self.over:
                 with suppress(OSError):  # what is not recorded is fetched again
-                    self.save()
+                    self._record()
             self.users -= 1
             if self.users == 0:
                 os.close(self.locked)

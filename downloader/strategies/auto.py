@@ -19,7 +19,8 @@ import threading
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from downloader.core.model import Attempt, Outcome
+from downloader.core.model import Attempt, End, Outcome
+from downloader.errors import UsageError
 from downloader.progress.counters import Lane
 from downloader.strategies.base import Capabilities
 from downloader.strategies.run import Run
@@ -79,6 +80,8 @@ class _Team:
         self._threads: list[threading.Thread] = []
         self._errors: list[BaseException] = []
         self._cores = cores()
+        self.others: list[Attempt] = []  # at Segments of files that the first loop has open
+        self._hopeless = False
 
     def drive(self) -> None:
         """Run until the run is finished."""
@@ -125,7 +128,7 @@ class _Team:
     def change(self) -> None:
         """The first loop is busy: is there something that would go faster? Called by it, with the lock held."""
         run = self.run
-        if self._cores < 2 or self.sharded is not None or len(self.shares) > 1 or run.stopping.is_set():
+        if self._cores < 2 or self._hopeless or self.sharded is not None or len(self.shares) > 1 or run.stopping.is_set():
             return
         counters = run.counters
         done = max(1, counters.done)
@@ -138,20 +141,38 @@ class _Team:
             from downloader.strategies.hybrid import sharded
 
             LOG.info("auto: busy, %.0f files a second, %s left: processes (hybrid)", speed, "many" if left is None else left)
-            self.sharded = sharded(run, self._cores - 1)
-            self.sharded.start()
-            self.shares[0].loop.multi.listen(self.sharded.fileno(), self._turn)
+            workers = sharded(run, self._cores - 1)
+            try:
+                workers.start()
+            except UsageError as error:
+                self._do_without(error)
+                return
+            self.sharded = workers
+            self.shares[0].loop.multi.listen(workers.fileno(), self._turn)
+
+    def _do_without(self, error: UsageError) -> None:
+        """There will be no processes; the loop that runs goes on."""
+        LOG.warning("auto: no processes: %s", error.reason)
+        self._hopeless = True
 
     def deal(self) -> bool:
         """Give each process its share of the slots; whether the loop here has not had its own yet."""
         at_once = self.run.scheduler.at_once
         share = max(1, at_once // self._cores)
-        self.sharded.deal(at_once - share)
-        return self.shares[0].flying < share
+        self.sharded.deal(at_once - share, self.others)
+        return bool(self.others) or self.shares[0].flying < share
 
     def _turn(self) -> None:
         with self.lock:
-            self.sharded.turn(0)
+            try:
+                self.sharded.turn(0)
+            except UsageError as error:
+                if self.sharded.busy:
+                    raise
+                self.shares[0].loop.multi.unlisten(self.sharded.fileno())
+                self.sharded.close()
+                self.sharded = None
+                self._do_without(error)
 
 
 class _Share:
@@ -201,8 +222,14 @@ class _Share:
                     return []
             if len(team.shares) > 1 and self.flying > min(share.flying for share in team.shares):
                 return []
-            batch = self._run.take(most)
+            batch = [team.others.pop()] if team.others else self._run.take(most)
+            if batch and team.sharded is not None and team.sharded.runs(batch[0].beside):
+                team.sharded.hand(batch)
+                return []
             self.flying += len(batch)
+            if self.stopping.is_set() and batch:
+                self.settle([Outcome(attempt.key, End.UNSTARTED) for attempt in batch])
+                return []
             return batch
 
     def settle(self, outcomes: Iterable[Outcome]) -> None:

@@ -90,6 +90,7 @@ class Loop:
     def _end_all(self) -> None:
         """The grace time is over: also for those that wait for no socket, but for a name server or for a thread."""
         self._ended = True
+        gevent.sleep(0)  # so that all have begun: one that is killed before would end without a word
         for greenlet in self._flying:
             greenlet.kill(Interrupted("stopped"), block=False)
 

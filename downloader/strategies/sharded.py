@@ -178,8 +178,11 @@ class Sharded:
         wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if worker.channel.pending else 0)
         self._selector.modify(worker.channel, wanted, worker)
 
-    def deal(self, most: int | None = None) -> None:
-        """Hand out what may start now, to ``most`` lanes at most, or tell the workers that nothing more is to."""
+    def deal(self, most: int | None = None, others: list[Attempt] | None = None) -> None:
+        """Hand out what may start now, to ``most`` lanes at most, or tell the workers that nothing more is to.
+
+        ``others``, where the run has Attempts in this process too: takes those that belong beside one of them.
+        """
         run, busy = self._run, sum(len(worker.batches) for worker in self._workers)
         if run.stopping.is_set():
             self._shared[0] = EXPIRED if run.expired else STOPPING
@@ -189,18 +192,40 @@ class Sharded:
             batch = run.take(batch_size(self._seconds_each, run.scheduler.waiting, lanes))
             if not batch:
                 break
-            busy += 1
-            beside = self._at.get(batch[0].beside) if batch[0].beside is not None else None
-            worker = beside or max(self._workers, key=_Worker.room)
-            if not worker.free:
-                run.settle([Outcome(attempt.key, End.UNSTARTED) for attempt in batch])
+            if others is not None and batch[0].beside is not None and not self.runs(batch[0].beside):
+                others += batch
+            elif self._place(batch, shards):
+                busy += 1
+            else:
                 break
-            lane = worker.free.pop()
-            worker.batches[lane] = batch
-            for attempt in batch:
-                self._at[attempt.key] = worker
-                self._paths[attempt.key] = attempt.path
-            shards.setdefault(worker, []).append((lane, batch))
+        self._send(shards)
+
+    def runs(self, key: int | None) -> bool:
+        """Whether a worker has this Attempt in hand."""
+        return key in self._at
+
+    def hand(self, batch: list[Attempt]) -> None:
+        """Hand out these."""
+        shards: dict[_Worker, list[Shard]] = {}
+        self._place(batch, shards)
+        self._send(shards)
+
+    def _place(self, batch: list[Attempt], shards: "dict[_Worker, list[Shard]]") -> bool:
+        """Choose a worker; where it has no lane free, they are unstarted."""
+        beside = self._at.get(batch[0].beside) if batch[0].beside is not None else None
+        worker = beside or max(self._workers, key=_Worker.room)
+        if not worker.free:
+            self._run.settle([Outcome(attempt.key, End.UNSTARTED) for attempt in batch])
+            return False
+        lane = worker.free.pop()
+        worker.batches[lane] = batch
+        for attempt in batch:
+            self._at[attempt.key] = worker
+            self._paths[attempt.key] = attempt.path
+        shards.setdefault(worker, []).append((lane, batch))
+        return True
+
+    def _send(self, shards: "dict[_Worker, list[Shard]]") -> None:
         for worker, dealt in shards.items():
             with suppress(OSError):  # that it has gone is told by `turn`, after all that it said before
                 worker.channel.send(dealt)
@@ -253,8 +278,8 @@ class Sharded:
             silent = SharedLane(self._shared, worker.number * run.jobs + lane)
             silent.since = silent.heard = silent.splittable = 0
             silent.begun = -1
-        self._begin(worker)
         run.settle(outcomes)
+        self._begin(worker)
 
 
 class _Worker:

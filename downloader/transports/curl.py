@@ -9,6 +9,7 @@ and further tries are not libcurl's business here: those are decisions.
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Protocol
 
 import pycurl
@@ -134,22 +135,24 @@ class Wire:
         self._pieces.clear()
         return data
 
-    def _tell_head(self) -> None:
-        """Tell the head that has come: libcurl itself only hands over lines, and calls when there is a body."""
-        self._told = True
-        text = b"".join(self._lines).decode("latin-1")
+    def _tell_head(self, failed: bool = False) -> None:
+        """Tell the head that has come, if it is whole: libcurl itself only hands over lines, and calls when there is a body."""
+        text = b"".join(self._lines).decode("latin-1").replace("\r\n", "\n")
         if len(text) > MAX_HEAD_BYTES:
             raise ProtocolError(f"more than {MAX_HEAD_BYTES} bytes of header")
-        start = text.rfind("\nHTTP/") + 1  # what came before were interim answers
-        status, *lines = text[start:].split("\r\n")
-        self._wanted = self._listener.on_head(Head(int(status.split(" ", 2)[1]), wanted_lines(lines)))
+        stop = text.rfind("\n\n")  # what comes after are trailers
+        start = text.rfind("\n\n", 0, stop) + 2 if stop > 0 else 0  # what came before were interim answers
+        status, *lines = text[start if start > 1 else 0 : stop].split("\n")
+        number = int(status.split(" ", 2)[1])
+        if stop > 0 and not (failed and number < 200):
+            self._told = True
+            self._wanted = self._listener.on_head(Head(number, wanted_lines(lines)))
 
     def over(self, error: DownloadError | None) -> None:
         """The answer is over, and the handle free: tell what was not told yet."""
-        if self._broken is None and not self._told and self._lines and not self._lines[-1].strip():
+        if self._broken is None and not self._told and self._lines:
             try:
-                if error is None or self._lines[0].split(b" ", 2)[1][:1] != b"1":
-                    self._tell_head()
+                self._tell_head(error is not None)
             except Exception as failure:  # noqa: BLE001 - as above
                 self._broken = failure
         if self._pieces and self._wanted and self._broken is None:
@@ -168,7 +171,8 @@ class Wire:
         self._held = False
         if self._stuck:
             self._stuck = False
-            self.easy.pause(pycurl.PAUSE_CONT)
+            with suppress(pycurl.error):  # a listener that wants no more of it: that is told when the transfer is over
+                self.easy.pause(pycurl.PAUSE_CONT)
 
 
 class Multi:
