@@ -196,6 +196,8 @@ def convert(
             one = msgspec.convert({key: _lenient(value, item) if text_layer else value}, Settings, strict=not text_layer)
         except msgspec.ValidationError as error:
             what = str(error).partition(" - at ")[0].replace("`", "")
+            if isinstance(value, str) and (item.auto or item.size):
+                what = f"expected {'a number, or auto' if item.auto else 'bytes, as 500k or 10M'}, got {value!r}"
             flag = f"--{key}" if origin == "flag" else key
             raise UsageError(f"{flag}{f' ({origin})' if origin else ''}: {what}", hint=_choices(item)) from None
         checked[item.name] = getattr(one, item.name)
@@ -219,7 +221,7 @@ def _number(value: Any, item: Field) -> Any:
     """``auto`` and ``10M`` as the numbers they stand for; anything else as it is."""
     if item.auto and value == "auto":
         return 0
-    if item.auto and isinstance(value, str) and value.isascii() and value.isdigit():
+    if item.auto and isinstance(value, str) and value.isascii() and value.removeprefix("-").isdigit():
         return int(value)
     match = _SIZE.fullmatch(value) if item.size and isinstance(value, str) else None
     if match is None:

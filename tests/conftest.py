@@ -15,11 +15,17 @@ from downloader.testserver.launch import TestServer
 from tests.scripted import ScriptedServer
 
 
+QUICK = ("serial", "async", "multiplex")
+"""One strategy for each transport: the long tables are quick under these, and of the slow part under the others."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long tables under `processes` are of the slow part: each case starts an interpreter, for the transport of `serial`."""
+    """The long tables under strategies whose transport is another's are of the slow part."""
     for item in items:
-        if "[processes" in item.name and item.path.name in ("test_answers.py", "test_files.py"):
-            item.add_marker(pytest.mark.slow)
+        if item.path.name in ("test_answers.py", "test_files.py") and isinstance(item, pytest.Function):
+            strategy = item.callspec.params.get("strategy") if hasattr(item, "callspec") else None
+            if strategy is not None and strategy not in QUICK:
+                item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True)

@@ -121,9 +121,7 @@ class Splits:
             entry.due = min(item.due for item in layout.open)
         return decided
 
-    def _retried(
-        self, layout: Layout, entry: Entry, ended: Running, outcome: Outcome, now: float, chance: float
-    ) -> Outcome:
+    def _retried(self, layout: Layout, entry: Entry, ended: Running, outcome: Outcome, now: float, chance: float) -> Outcome:
         """Have a Segment that did not come asked for once more: what is left of the Outcome then.
 
         Where no other try of it is of use, the other Segments go on; what is left is asked for when they are done, in

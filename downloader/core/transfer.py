@@ -118,6 +118,7 @@ class Transfer:
         self.start, self.stop = start, stop
         self.resuming = True
         self.expected = None
+        self.decided = End.FAILED  # until it is over, too
 
     def on_head(self, head: Head) -> Move:
         """What this answer means. Raises DownloadError where it means that the Attempt has failed."""
@@ -228,8 +229,10 @@ class Transfer:
     def _told_as(self, told: tuple[Checksum, ...], moment: str) -> None:
         self.told = told
         self.last_modified = h.http_date(moment) if moment else None
-        known = {checksum.algorithm for checksum in self.attempt.checksums}
-        self.digests = self.attempt.checksums + tuple(item for item in told if item.algorithm not in known)
+        self.digests = self.attempt.checksums
+        if told:
+            known = {checksum.algorithm for checksum in self.digests}
+            self.digests += tuple(item for item in told if item.algorithm not in known)
 
     def _check_total(self) -> None:
         wanted = self.attempt.size

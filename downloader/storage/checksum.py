@@ -43,6 +43,11 @@ class Verifier:
         finally:
             os.close(descriptor)
 
+    @property
+    def holds(self) -> bool:
+        """Whether every digest is the one wanted."""
+        return all(self._hashes[item.algorithm].hexdigest() == item.digest for item in self._checksums)
+
     def verify(self, url: str) -> None:
         """Raises IntegrityError where a digest differs. ``url`` is for the message."""
         for item in self._checksums:

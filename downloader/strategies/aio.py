@@ -47,6 +47,7 @@ class _Loop:
         self._changed = asyncio.Event()
         self._lanes: dict[asyncio.Task[None], Lane] = {}
         self._performing: set[asyncio.Task[None]] = set()
+        self._listening: set[asyncio.Task[None]] = set()  # for what a server says
         self._spare: list[Lane] = []
         self._broken = False
 
@@ -69,7 +70,8 @@ class _Loop:
         expired, long_ago = run.expired, run.clock() - run.job.client.read_timeout - 0.5
         for task in self._performing:
             lane = self._lanes[task]
-            if expired or 0 < lane.heard < long_ago or (lane.stop and lane.heard and lane.done >= lane.stop):
+            unwanted = lane.stop and task in self._listening and lane.done >= lane.stop
+            if expired or 0 < lane.heard < long_ago or unwanted:
                 task.cancel()
 
     async def _wait(self, seconds: float) -> None:
@@ -118,11 +120,14 @@ class _Loop:
             while True:
                 try:
                     if command is READ and response is not None:
+                        self._listening.add(task)
                         answer = await response.read()
                     elif isinstance(command, Request):
+                        self._listening.add(task)
                         response = await self._client.send(command)
                         answer = response.head
                     else:
+                        self._listening.discard(task)
                         answer = None
                         await _obey(command, response)
                 except (DownloadError, OSError) as error:
@@ -136,6 +141,7 @@ class _Loop:
             return outcome
         finally:
             self._performing.discard(task)
+            self._listening.discard(task)
             if response is not None:
                 await response.drop()
 

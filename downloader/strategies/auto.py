@@ -243,8 +243,8 @@ class _Share:
         """See `Run`."""
         with self._team.lock:
             longest = self._run.wait()
-            uneven = len({share.flying for share in self._team.shares}) > 1
-        return min(longest, 0.005) if uneven else longest
+            left_to_others = self._run.scheduler.waiting and self.flying > min(share.flying for share in self._team.shares)
+        return min(longest, 0.005) if left_to_others else longest
 
     def _look(self) -> None:
         """Has this loop had anything to wait for lately?"""

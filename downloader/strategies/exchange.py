@@ -106,9 +106,10 @@ def exchange(
     part = PartFile(folder, attempt.path, attempt.source)
     held = NOTHING_HELD if folder.empty and attempt.number == 1 else part.held()
     transfer = Transfer(attempt, job.policy, held, started, wall())
-    lane.done = lane.size = lane.stop = 0
+    lane.done = lane.size = 0
     lane.splittable = False
-    lane.key = attempt.key
+    lane.stop = attempt.segment.stop or 0
+    lane.key = attempt.key  # from here on it may be told of another stop
     lane.since = started
     file = _File(part, folder, lane, clock, job, meter)
     path = ""
@@ -121,6 +122,7 @@ def exchange(
                 yield from _gaps(transfer, file)
             elif (yield from _ask(transfer, file)):
                 yield from _body(transfer, file)
+                _come_to(transfer, part)
             elif transfer.decided is End.COMPLETE:
                 part.open(transfer.size)
             if transfer.decided is End.COMPLETE:
@@ -134,7 +136,9 @@ def exchange(
             raise storage_error(failure, attempt.path, transfer.public) from failure
     except DownloadError as failure:
         error = _bare(failure, transfer.public)
-        if isinstance(failure, IntegrityError | ProtocolError):
+        if part.split and transfer.decided is not End.COMPLETE and isinstance(failure, ProtocolError):
+            part.take()  # the other Segments are none the worse
+        elif isinstance(failure, IntegrityError | ProtocolError):
             part.discard()
     finally:
         if part.is_open or part.buffered:
@@ -149,11 +153,7 @@ def _is_good(attempt: Attempt, folder: Folder) -> Generator[Command, Answer, boo
     """Whether the file that is there has the checksum that is known for it."""
     verifier = Verifier(attempt.checksums)
     yield Work(lambda: verifier.take_in(folder, attempt.path), long=True)
-    try:
-        verifier.verify("")
-    except IntegrityError:
-        return False
-    return True
+    return verifier.holds
 
 
 def _ask(transfer: Transfer, file: _File) -> Generator[Command, Answer, bool]:
@@ -177,30 +177,39 @@ def _ask(transfer: Transfer, file: _File) -> Generator[Command, Answer, bool]:
 
 def _gaps(transfer: Transfer, file: _File) -> _Substeps:
     """Fetch what is missing of a Segment, one gap after the other; other Attempts may be at other Segments."""
-    part, lane, held = file.part, file.lane, transfer.held
-    if held.total is None:
+    part, lane, held, segment = file.part, file.lane, transfer.held, transfer.attempt.segment
+    if held.total is None or not held.validator.if_range:
         transfer.decided = End.SEGMENT  # what it was a Segment of has gone: it got its name, or begins again
         return
-    segment = transfer.attempt.segment
-    stop = held.total if segment.stop is None else segment.stop
-    lane.done, lane.stop, lane.size = segment.start, stop, held.total
+    lane.done, lane.size = segment.start, held.total
     part.join(held)
-    transfer.validator, transfer.total, transfer.told = held.validator, held.total, held.digests
-    transfer.digests = transfer.attempt.checksums or held.digests
-    transfer.decided = End.SEGMENT
-    while not part.over and (gap := missing(part.spans, segment.start, int(lane.stop))) is not None:
+    lane.splittable = segment != WHOLE
+    transfer.rely_on(held)
+    while not part.over and (gap := missing(part.spans, segment.start, int(lane.stop) or held.total)) is not None:
         transfer.again(*gap)
-        if not (yield from _ask(transfer, file)):
+        try:
+            asked = yield from _ask(transfer, file)
+        except NetworkError:
+            if not lane.stop or gap[0] < lane.stop:
+                raise
+            break  # nobody waits for it any more
+        if not asked:
             return
-        if transfer.offset != gap[0]:  # all of it, for it has changed
+        if not transfer.resuming:  # all of it, for it has changed
             part.close()
-            lane.stop = 0
             yield from _body(transfer, file)
-            return
+            break
         part.seek(gap[0])
+        lane.splittable = file.job.segments != 1
         yield from _body(transfer, file)
-    transfer.decided = End.COMPLETE if part.complete and not part.over else End.SEGMENT
-    transfer.size = held.total
+    _come_to(transfer, part)
+
+
+def _come_to(transfer: Transfer, part: PartFile) -> None:
+    """Others may have been writing, too: exactly one ends the file."""
+    if part.shared:
+        transfer.decided = End.COMPLETE if part.claim() else End.SEGMENT
+        transfer.size = transfer.total or 0
 
 
 def _begin(transfer: Transfer, file: _File) -> _Substeps:
@@ -209,9 +218,8 @@ def _begin(transfer: Transfer, file: _File) -> _Substeps:
     if not part.is_open and (transfer.offset or part.may_exist):
         part.open(transfer.offset)
     if transfer.digests and not part.shared:
-        file.verifier = Verifier(transfer.digests)
+        file.verifier = verifier = Verifier(transfer.digests)
         if transfer.offset:
-            verifier = file.verifier
             yield Work(lambda: verifier.prime(part.descriptor, transfer.offset), long=True)
     lane.heard = file.flushed = file.clock()
     transfer.begin_body(file.flushed)
@@ -259,9 +267,6 @@ def _body(transfer: Transfer, file: _File) -> _Substeps:
             if file.verifier is not None:
                 file.verifier.update(block)
             part.write(block)
-    if part.shared:
-        transfer.decided = End.COMPLETE if part.complete and not part.over else End.SEGMENT
-        transfer.size = transfer.total or 0
 
 
 def _flush(transfer: Transfer, file: _File) -> _Substeps:
@@ -269,9 +274,8 @@ def _flush(transfer: Transfer, file: _File) -> _Substeps:
     if not part.is_open:
         part.open(0)
     part.vouch(transfer.promised)
-    block = part.take()
-    if file.verifier is not None:
-        verifier = file.verifier
+    block, verifier = part.take(), file.verifier
+    if verifier is not None:
         yield Work(lambda: verifier.update(block))
     if file.lane.stop == ABORT or part.over:
         return
@@ -290,7 +294,7 @@ def _finish(transfer: Transfer, file: _File) -> Generator[Command, Answer, str]:
         if not part.is_open:
             verifier = verifier or Verifier(transfer.digests)
             verifier.update(block)
-        elif verifier is None or verifier.count != transfer.size:  # it came in pieces, or was there already
+        elif verifier is None or verifier.count != transfer.size or part.split:  # it came in pieces, or was there already
             verifier = again = Verifier(transfer.digests)
             yield Work(lambda: again.prime(part.descriptor, transfer.size), long=True)
         verifier.verify(transfer.public)

@@ -108,9 +108,13 @@ class _Place:
         """Run one Attempt; other greenlets go on wherever it waits."""
         run, limit = self._run, self._run.job.policy.timeout
         self._lane.name = attempt.path
-        self._client.begin(time.monotonic() + limit if limit else 0.0)
+        self._client.begin(time.monotonic() + limit if limit else 0.0, self._unwanted)
         steps = exchange(attempt, run.job, run.folder, self._lane, time.monotonic, time.time, run.meter)
         return perform(_Aside(steps, threads), self._client)
+
+    def _unwanted(self) -> bool:
+        """Whether the rest is another Attempt's now."""
+        return bool(self._lane.stop) and self._lane.done >= self._lane.stop
 
 
 class _Aside(Generator[Command, Answer, Outcome]):

@@ -7,8 +7,8 @@ from gevent import monkey
 
 monkey.patch_all()
 
-from downloader.strategies.gevent_loop import Loop  # noqa: E402
-from downloader.strategies.run import Run  # noqa: E402 - see above
+from downloader.strategies.gevent_loop import Loop  # noqa: E402 - see above
+from downloader.strategies.run import Run  # noqa: E402
 
 
 class GeventWorker:

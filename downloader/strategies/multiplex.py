@@ -279,7 +279,7 @@ class _Flight:
         elif self._state is READ and lane.stop and lane.done >= lane.stop:
             error = NetworkError("another attempt goes on with it")
         elif (self._state is READ and 0 < lane.heard < now - options.read_timeout - 0.5) or (
-            isinstance(self._state, Request) and now - self._asked > options.head_timeout
+            isinstance(self._state, Request) and now - self._asked - self._wire.connected_after > options.read_timeout + 0.5
         ):
             error = NetworkError(f"nothing came for {options.read_timeout:g} s", hint="see --low-speed-time")
         elif self._state is DROP and self._dropping and now - self._dropping > DRAIN_TIME:

@@ -73,6 +73,10 @@ def run_batch(
     """Run Attempts one after the other; those not begun when it is time to come back are returned unstarted."""
     outcomes: list[Outcome] = []
     started = time.monotonic()
+
+    def unwanted() -> bool:
+        return bool(lane.stop) and lane.done >= lane.stop
+
     for index, attempt in enumerate(batch):
         now = time.monotonic()
         if stopped() or (index and now - started > YIELD_AFTER):
@@ -80,7 +84,7 @@ def run_batch(
             break
         if begun is not None:
             begun(index)
-        client.begin(now + job.policy.timeout if job.policy.timeout else 0.0)
+        client.begin(now + job.policy.timeout if job.policy.timeout else 0.0, unwanted)
         outcomes.append(perform(exchange(attempt, job, folder, lane, time.monotonic, time.time, meter), client))
     return outcomes
 

@@ -48,14 +48,16 @@ class ProcessesStrategy:
         shared = numbers(context, run.jobs)
         watch = _Stopper(run, shared)
         watch.start()
-        with terminal_signals_blocked(), shared_file(bool(run.job.limit_rate or run.job.limit_rate_per_host)) as rates:
+        with shared_file(bool(run.job.limit_rate or run.job.limit_rate_per_host)) as rates:
+            # Before the signals are blocked: the first of them starts multiprocessing's tracker, which unblocks them.
             lanes = [_ProcessLane(run, context, shared, number, rates) for number in range(run.jobs)]
-            try:
-                drive(run, lanes, batches=True)
-            finally:
-                for lane in lanes:
-                    lane.close()
-                watch.stop()
+            with terminal_signals_blocked():
+                try:
+                    drive(run, lanes, batches=True)
+                finally:
+                    for lane in lanes:
+                        lane.close()
+                    watch.stop()
 
 
 class _Stopper(Watchdog):

@@ -49,6 +49,7 @@ class Run:
     _hurry: bool = False
     _looked: float = 0.0
     _split: bool = False
+    _cuts: dict[int, int] = field(default_factory=dict)
 
     def lane(self) -> Lane:
         """A new Lane, for one more place in a strategy's loop."""
@@ -87,7 +88,8 @@ class Run:
             if now - self._looked >= LOOK_EVERY:
                 self._look(now)
             batch = self.scheduler.take(now, most)
-            if self._split:
+            if self._split and (cuts := self.scheduler.cuts()):
+                self._cuts.update(cuts)
                 self._cut()
             if self.scheduler.stopped:
                 self.stop()
@@ -107,6 +109,7 @@ class Run:
             if outcome.error is not None and LOG.isEnabledFor(logging.INFO):
                 LOG.info("attempt failed: %s", printable(str(outcome.error)))
             self.scheduler.settle(outcome, now, self.chance() if outcome.error is not None else 0.0)
+            self._cuts.pop(outcome.key, None)
         if self.scheduler.stopped:
             self.stop()
         self._tell()
@@ -125,16 +128,19 @@ class Run:
         self.scheduler.sample(now, self.counters.received)
         self._split = False
         for lane in self.counters.lanes if self.splits else ():
-            if lane.splittable:
+            key, at, size = int(lane.key), int(lane.done), int(lane.size)
+            if lane.splittable and lane.key == key:  # still: a lane may go on to another file at any moment
                 self._split = True
-                self.scheduler.progress(int(lane.key), int(lane.done), int(lane.size), now)
+                self.scheduler.progress(key, at, size, now)
+        if self._cuts:
+            self._cut()
 
     def _cut(self) -> None:
-        """Tell running Attempts where they end now."""
-        cuts = dict(self.scheduler.cuts())
-        for lane in self.counters.lanes if cuts else ():
-            if lane.since and lane.key in cuts:
-                lane.stop = cuts[lane.key]
+        """Tell running Attempts where they end now; again at each look, for one may just be beginning."""
+        for lane in self.counters.lanes:
+            stop = self._cuts.get(int(lane.key)) if lane.since else None
+            if stop is not None and lane.stop != stop:
+                lane.stop = stop
 
     def _admit(self, attempt: Attempt) -> Attempt | None:
         """The Attempt, if its file is still wanted; else it is settled here. Rule 3: a final name is a complete file."""
@@ -146,6 +152,7 @@ class Run:
         if isinstance(admitted, Attempt):
             return admitted
         self.scheduler.settle(admitted, self.clock(), 0.0)
+        self._cuts.pop(attempt.key, None)
         return None
 
     def _tell(self) -> None:

@@ -42,6 +42,7 @@ class BlockingClient:
         self._cut: DownloadError | None = None
         self._url = ""
         self._deadline = 0.0
+        self._unwanted: Callable[[], object] = bool
         self._patience = 0.0  # until when one wait may last: for a head, for a piece of body, for the rest of one to drop
         self.target = ""
         self.connect_timeout = options.connect_timeout
@@ -53,11 +54,12 @@ class BlockingClient:
         if self._cut is not None:
             raise self._cut
 
-    def begin(self, deadline: float) -> None:
-        """A new Attempt, to be cut at ``deadline`` (monotonic seconds; 0: never)."""
+    def begin(self, deadline: float, unwanted: Callable[[], object] = bool) -> None:
+        """A new Attempt, to be cut at ``deadline`` (monotonic seconds; 0: never), or where it waits for what is ``unwanted``."""
         with self._lock:
             self._cut = None
             self._deadline = deadline
+            self._unwanted = unwanted
             self._patience = 0.0
 
     def send(self, request: Request) -> Head:
@@ -147,6 +149,8 @@ class BlockingClient:
                 self._shut(NetworkError("the time for one attempt is over", hint="see --timeout"))
             elif self._patience and now >= self._patience:
                 self._shut(NetworkError("nothing came for too long", hint="see --low-speed-time"))
+            elif self._patience and self._unwanted():
+                self._shut(NetworkError("another attempt goes on with it"))
 
     def _shut(self, reason: DownloadError) -> None:
         self._cut = reason

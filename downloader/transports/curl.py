@@ -140,11 +140,13 @@ class Wire:
         text = b"".join(self._lines).decode("latin-1").replace("\r\n", "\n")
         if len(text) > MAX_HEAD_BYTES:
             raise ProtocolError(f"more than {MAX_HEAD_BYTES} bytes of header")
-        stop = text.rfind("\n\n")  # what comes after are trailers
-        start = text.rfind("\n\n", 0, stop) + 2 if stop > 0 else 0  # what came before were interim answers
-        status, *lines = text[start if start > 1 else 0 : stop].split("\n")
+        stop = text.rfind("\n\n")
+        if stop < 0 or text.startswith("HTTP/", stop + 2):
+            return  # half a head; anything else that comes after one are trailers
+        start = text.rfind("\n\n", 0, stop)  # what came before were interim answers
+        status, *lines = text[start + 2 if start > 0 else 0 : stop].split("\n")
         number = int(status.split(" ", 2)[1])
-        if stop > 0 and not (failed and number < 200):
+        if number >= 200 or not failed:
             self._told = True
             self._wanted = self._listener.on_head(Head(number, wanted_lines(lines)))
 
@@ -161,6 +163,11 @@ class Wire:
             except Exception as failure:  # noqa: BLE001 - as above
                 self._broken = failure
         self._listener.on_done(error, self._broken)
+
+    @property
+    def connected_after(self) -> float:
+        """Seconds from `begin` to when the request could be sent; without end while it could not."""
+        return self.easy.getinfo(pycurl.PRETRANSFER_TIME) or float("inf")
 
     def hold(self) -> None:
         """Take nothing more for a while. May be called from within a callback."""

@@ -23,6 +23,7 @@ _PLAIN = {
     96: "the stream was reset",  # QUIC
 }
 _MALFORMED_TEXTS = ("hexadecimal", "chunk", "too large response headers", "header", "invalid", "malformed", "nul")
+_CUT_TEXTS = ("eof", "syscall", "reset", "recv failure", "send failure")
 
 
 def client_options(options: ClientOptions) -> Iterator[tuple[int, Any]]:
@@ -67,6 +68,8 @@ def _mapped(code: int, text: str, easy: Any, url: str, options: ClientOptions) -
         return refuse_url(url)
     if code in (pycurl.E_COULDNT_RESOLVE_HOST, pycurl.E_COULDNT_RESOLVE_PROXY, 97):
         return _unresolved(code, lower, url)
+    if "connect tunnel failed" in lower:
+        return NetworkError(f"the proxy cannot be used: HTTP {lower.rpartition(' ')[2]}", url, "see --proxy")
     if code == pycurl.E_OPERATION_TIMEDOUT:
         return NetworkError(f"no connection within {options.connect_timeout:g} s", url, "see --connect-timeout")
     if code in _TLS:
@@ -95,6 +98,6 @@ def _tls(code: int, text: str, url: str) -> DownloadError:
             f"the certificate does not verify: {what or 'verification failed'}", url, "give the authority with --cacert"
         )
     lower = text.lower()
-    if code == pycurl.E_SSL_CONNECT_ERROR and ("eof" in lower or "syscall" in lower or "reset" in lower):
+    if code == pycurl.E_SSL_CONNECT_ERROR and any(word in lower for word in _CUT_TEXTS):
         return NetworkError("connection reset", url)
     return TLSError(f"TLS: {what.lower() or 'the handshake failed'}", url)
