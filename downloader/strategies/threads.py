@@ -20,7 +20,7 @@ class ThreadsStrategy:
     name: ClassVar[str] = "threads"
     about: ClassVar[str] = "a thread for each file in flight"
     library: ClassVar[str] = "requests, concurrent.futures.ThreadPoolExecutor"
-    capabilities: ClassVar[Capabilities] = Capabilities(default_jobs=32, most_jobs=128, segments=True, limit_rate=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(default_jobs=32, most_jobs=64, segments=True, limit_rate=True)
 
     def drive(self, run: Run) -> None:
         """See `Strategy`."""

@@ -596,7 +596,7 @@ def test_a_segment_that_cannot_join_in_is_left_to_the_others(error: DownloadErro
     assert rest.segment == WHOLE
 
 
-def test_an_end_that_is_true_of_the_file_is_the_downloads(subtests: None = None) -> None:
+def test_an_end_that_is_true_of_the_file_is_the_downloads() -> None:
     run, attempts = split()
     settle(run, attempts[2], End.EXISTS)
     for attempt in (attempts[0], attempts[1], attempts[3]):
@@ -802,7 +802,7 @@ class World:
 
     def step(self) -> None:
         """One event."""
-        what, which, pause = next(self.choices, (0, 0, 3))
+        what, which, pause = next(self.choices, (20, 0, 3))
         self.now += pause / 10
         for attempt in taken(self.run, self.now):
             assert attempt.key not in self.flying

@@ -1,0 +1,143 @@
+"""Limits to the rate: kept by every strategy, in all and for each host, and in nobody's way when the run must end."""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from pytest_httpserver import HTTPServer
+
+from downloader import Downloader, Interrupted, NetworkError
+from downloader.core.limits import BURST
+from downloader.settings import convert
+from downloader.strategies.meter import WORTH_IT
+from downloader.strategies.registry import find
+from downloader.testserver import content
+from downloader.testserver.launch import TestServer
+from tests.conftest import Fetch
+from tests.scripted import Asked, Connection, ScriptedServer, reply
+
+Make = Callable[..., ScriptedServer]
+RATE = 2_000_000
+CHUNK = RATE // 200
+"""What is read at a time at this rate."""
+
+
+def test_run_is_no_faster_than_the_limit(strategy: str, tmp_path: Path, server: TestServer) -> None:
+    """At its end, and at no moment before: what is ahead is a burst, and a piece for each that reads."""
+    jobs, count, size = 3, 4, 300_000
+    urls = [server.file(number, size) for number in range(count)]
+    session = Downloader(tmp_path, strategy=strategy, jobs=jobs, limit_rate=RATE).session(urls)
+    started = time.monotonic()
+    session.start()
+    over = False
+    while not over:
+        over = session.wait(0.005)
+        received = session.counters.received
+        passed = time.monotonic() - started
+        assert received <= RATE * (passed + BURST + WORTH_IT) + jobs * CHUNK
+    assert session.join().done == count
+    assert time.monotonic() - started >= 0.95 * count * size / RATE
+    for number in range(count):
+        assert (tmp_path / f"{number}.bin").read_bytes() == content.body(number, 0, size)
+
+
+@pytest.fixture
+def two_hosts() -> Iterator[list[str]]:
+    """URLs at two addresses of loopback."""
+    try:
+        servers = [HTTPServer(host, 0) for host in ("127.0.0.1", "127.0.0.2")]
+        for server in servers:
+            server.start()
+    except OSError:
+        pytest.skip("there is one address of loopback here")
+    for server in servers:
+        server.expect_request("/a").respond_with_data(b"a" * 400_000)
+    yield [server.url_for("/a") for server in servers]
+    for server in servers:
+        server.stop()  # type: ignore[no-untyped-call]
+
+
+def test_limit_for_each_host_holds_at_each(strategy: str, tmp_path: Path, two_hosts: list[str]) -> None:
+    started = time.monotonic()
+    urls = [f"{url}?{number}" for number in range(2) for url in two_hosts]
+    report = Downloader(tmp_path, strategy=strategy, jobs=4, limit_rate_per_host=RATE).run(urls)
+    assert report.done == 4
+    assert time.monotonic() - started >= 0.95 * 800_000 / RATE
+
+
+def test_segments_keep_to_the_limit_together(strategy: str, tmp_path: Path, server: TestServer) -> None:
+    if not find(strategy).capabilities.segments:
+        pytest.skip("does not split files")
+    rate, size = 8_000_000, 4_000_000
+    settings = {"segments": 4, "min_segment_size": 200_000, "limit_rate": rate}
+    started = time.monotonic()
+    report = Downloader(tmp_path, strategy=strategy, **settings).run([server.file(1, size)])
+    assert time.monotonic() - started >= 0.95 * size / rate
+    assert report.done == 1
+    assert hashlib.sha256((tmp_path / "1.bin").read_bytes()).hexdigest() == content.sha256(1, size)
+
+
+CRAWL = 20
+"""Bytes a second: one piece is followed by a pause of a minute and more."""
+
+
+def test_stop_ends_a_pause(strategy: str, tmp_path: Path, scripted: Make) -> None:
+    server = scripted(reply("200 OK", b"x" * 100_000, ETag='"v1"'))
+    session = Downloader(tmp_path, strategy=strategy, jobs=2, grace=0.1, limit_rate=CRAWL).session([f"{server.url}/a"]).start()
+    deadline = time.monotonic() + 20
+    while not session.counters.received:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    session.stop()
+    assert session.wait(10)
+    report = session.join()
+    assert [type(result.error) for result in report.results] == [Interrupted]
+    assert report.interrupted
+
+
+@pytest.mark.slow
+def test_time_for_an_attempt_ends_a_pause(fetch: Fetch, scripted: Make) -> None:
+    server = scripted(reply("200 OK", b"x" * 100_000))
+    report = fetch([f"{server.url}/a"], retries=0, timeout=0.5, limit_rate=CRAWL)
+    assert isinstance(report.failed[0].error, NetworkError)
+    assert "time for one attempt" in report.failed[0].error.reason
+
+
+@pytest.mark.slow
+def test_pauses_of_ours_are_no_silence_of_the_servers(fetch: Fetch, scripted: Make) -> None:
+    """Each pause is longer than the server may be silent."""
+    server = scripted(reply("200 OK", b"x" * 4096))
+    assert fetch([f"{server.url}/a"], retries=0, low_speed_time=0.2, limit_rate=2048).done == 1
+
+
+@pytest.mark.slow
+def test_pauses_of_ours_are_no_low_speed_of_the_servers(fetch: Fetch, scripted: Make) -> None:
+    server = scripted(reply("200 OK", b"x" * 40_000))
+    settings = {"low_speed_time": 0.3, "low_speed_limit": 100_000, "limit_rate": 40_000}
+    assert fetch([f"{server.url}/a"], retries=0, **settings).done == 1
+
+
+@pytest.mark.slow
+def test_silence_of_the_servers_is_still_noticed(fetch: Fetch, scripted: Make) -> None:
+    def stall(connection: Connection, asked: Asked) -> None:
+        connection.send(reply("200 OK", b"x" * 5000, length=9000))
+        connection.hang()
+
+    server = scripted(stall)
+    report = fetch([f"{server.url}/a"], retries=0, low_speed_time=0.3, limit_rate=50_000)
+    assert isinstance(report.failed[0].error, NetworkError)
+
+
+@pytest.mark.slow
+def test_small_files_count_too(strategy: str, tmp_path: Path, server: TestServer) -> None:
+    urls = [server.file(number, 5000) for number in range(300)]
+    started = time.monotonic()
+    report = Downloader(tmp_path, strategy=strategy, limit_rate=1_000_000).run(urls)
+    assert report.done == 300
+    assert time.monotonic() - started >= 0.95 * 300 * 5000 / 1_000_000
+
+
+def test_sizes_may_have_a_unit() -> None:
+    assert convert({"limit-rate": "2M", "limit-rate-per-host": "1.5Ki"}).limit_rate == 2_000_000
