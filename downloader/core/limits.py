@@ -107,6 +107,10 @@ class SpeedGate:
         self._since, self._bytes = now, 0
         return slow and self._window > 0
 
+    def excuse(self, seconds: float) -> None:
+        """So long nothing was asked for: a pause of ours, to keep to a rate, is no fault of the server's."""
+        self._since += seconds
+
 
 BURST = 0.02
 """Seconds for which more than the rate may pass, where less has passed before."""

@@ -24,7 +24,7 @@ from downloader.progress.counters import PlainLane
 from downloader.strategies.channel import Channel, Ended, Shard
 from downloader.strategies.meter import shared_file
 from downloader.strategies.run import Run
-from downloader.strategies.shared import EXPIRED, STOPPING, SharedLane, mapped, terminal_signals_blocked
+from downloader.strategies.shared import EXPIRED, STOPPING, NamedLane, SharedLane, mapped, terminal_signals_blocked
 
 _PROGRAM = """
 import sys
@@ -64,9 +64,6 @@ class Sharded:
         self._rates_path = self._rates.__enter__()
         if self._run.meter is not None:
             self._run.meter.share(self._rates_path)  # `auto` goes on here, too
-        for worker in self._workers:
-            for lane in range(self._run.jobs):
-                self._run.counters.lanes.append(_NamedLane(self._shared, worker.number * self._run.jobs + lane, self._paths))
         try:
             for worker in self._workers:
                 self._begin(worker)
@@ -144,7 +141,7 @@ class Sharded:
     def _let_go(self) -> None:
         """Give the memory back. What was counted in it is kept."""
         lanes = self._run.counters.lanes
-        lanes[:] = [PlainLane(received=lane.received) if isinstance(lane, _NamedLane) else lane for lane in lanes]
+        lanes[:] = [PlainLane(received=lane.received) if isinstance(lane, NamedLane) else lane for lane in lanes]
         memory = self._shared.obj
         self._shared.release()
         memory.close()
@@ -212,12 +209,16 @@ class Sharded:
 
     def _place(self, batch: list[Attempt], shards: "dict[_Worker, list[Shard]]") -> bool:
         """Choose a worker; where it has no lane free, they are unstarted."""
+        run = self._run
         beside = self._at.get(batch[0].beside) if batch[0].beside is not None else None
         worker = beside or max(self._workers, key=_Worker.room)
         if not worker.free:
-            self._run.settle([Outcome(attempt.key, End.UNSTARTED) for attempt in batch])
+            run.settle([Outcome(attempt.key, End.UNSTARTED) for attempt in batch])
             return False
         lane = worker.free.pop()
+        if worker.shown < run.jobs - len(worker.free):  # it fills its lanes from the first; looking at them all takes time
+            run.counters.lanes.append(NamedLane(self._shared, worker.number * run.jobs + worker.shown, self._paths))
+            worker.shown += 1
         worker.batches[lane] = batch
         for attempt in batch:
             self._at[attempt.key] = worker
@@ -293,27 +294,9 @@ class _Worker:
         self.free: list[int] = []
         self.batches: dict[int, list[Attempt]] = {}
         self.ready = False
+        self.shown = 0
         self.began = 0.0
 
     def room(self) -> int:
         """Lanes that are free."""
         return len(self.free)
-
-
-class _NamedLane(SharedLane):
-    """A worker's lane as its parent sees it: named by the Attempt that it says it runs."""
-
-    __slots__ = ("_paths",)
-
-    def __init__(self, shared: object, number: int, paths: dict[int, str]) -> None:
-        super().__init__(shared, number)
-        self._paths = paths
-
-    @property
-    def name(self) -> str:
-        """The path of what is on its way there."""
-        return self._paths.get(int(self.key), "")
-
-    @name.setter
-    def name(self, value: str) -> None:
-        """It goes by the key."""

@@ -71,6 +71,25 @@ class SharedLane:
     begun = _slot(_BEGUN)
 
 
+class NamedLane(SharedLane):
+    """A worker's lane as its parent sees it: named by the Attempt that it says it runs."""
+
+    __slots__ = ("_paths",)
+
+    def __init__(self, shared: object, number: int, paths: dict[int, str]) -> None:
+        super().__init__(shared, number)
+        self._paths = paths
+
+    @property
+    def name(self) -> str:
+        """The path of what is on its way there."""
+        return self._paths.get(int(self.key), "")
+
+    @name.setter
+    def name(self, value: str) -> None:
+        """It goes by the key."""
+
+
 class MirroredLane(PlainLane):
     """A Lane of a worker's own, brought to shared memory now and then: writing there costs five times as much."""
 

@@ -55,7 +55,7 @@ class BlockingClient:
             raise self._cut
 
     def begin(self, deadline: float, unwanted: Callable[[], object] = bool) -> None:
-        """A new Attempt, to be cut at ``deadline`` (monotonic seconds; 0: never), or where it waits for what is ``unwanted``."""
+        """A new Attempt, to be cut at ``deadline`` (monotonic seconds; 0: never), or waiting for what is ``unwanted``."""
         with self._lock:
             self._cut = None
             self._deadline = deadline
