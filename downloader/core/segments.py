@@ -181,11 +181,14 @@ class Layout:
         stop = self.total if stop is None else stop
         self.running[key] = Running(start, stop, start, now, url, item.tries, item.patience)
 
-    def ended(self, key: int) -> Running:
+    def ended(self, outcome: Outcome) -> Running:
         """An Attempt has ended: what it was at."""
-        ended = self.running.pop(key)
-        if ended.speed:
-            self.speeds.append(ended.speed)
+        ended = self.running.pop(outcome.key)
+        speed = ended.speed
+        if speed is None and outcome.end is End.SEGMENT and outcome.elapsed:  # it was too soon over to be looked at
+            speed = outcome.received / outcome.elapsed
+        if speed:
+            self.speeds.append(speed)
         return ended
 
     def again(self, ended: Running, due: float) -> None:

@@ -99,11 +99,10 @@ class Splits:
     def settle(self, entry: Entry, outcome: Outcome, now: float, chance: float, stopped: bool) -> Outcome | None:
         """An Attempt at one of several Segments has ended. The Outcome of the Download, once all is decided and over."""
         layout = self._layouts[entry.key]
-        ended = layout.ended(outcome.key)
+        ended = layout.ended(outcome)
         if outcome.end is End.RESTART and ended.url != layout.url:
             error = ProtocolError("this mirror has another version of the file", public_url(ended.url))
             outcome = replace(outcome, end=End.FAILED, error=error)
-        tries = ended.tries
         if outcome.end not in _GO_ON:
             layout.give_up(outcome)
         elif outcome.end is not End.SEGMENT and layout.over is None and not stopped:
@@ -114,9 +113,7 @@ class Splits:
         decided = layout.over or outcome
         if decided.end is End.RESTART:
             entry.one_piece = True  # servers that disagree about its version would have it begin again for ever
-        elif decided.end is End.FAILED:
-            entry.tries = max(entry.tries, tries)
-        elif layout.open:
+        elif decided.end is End.SEGMENT and layout.open:
             entry.tries = max(entry.tries, *(item.tries for item in layout.open))
             entry.due = min(item.due for item in layout.open)
         return decided
@@ -138,16 +135,15 @@ class Splits:
         if self._retry.allows(error, tries, 2):
             ended.tries += 1
             layout.again(ended, now + self._retry.backoff(ended.tries - 1, chance, getattr(error, "retry_after", None)))
-        elif not another_server_may_help(error):
-            if isinstance(error, FileInUse | WorkerError):
-                layout.closed = True
-            else:
-                layout.give_up(outcome)
-        elif [url for url in entry.urls if url != ended.url]:
+        elif not (another_server_may_help(error) or isinstance(error, FileInUse | WorkerError)):
+            layout.give_up(outcome)
+        elif another_server_may_help(error) and [url for url in entry.urls if url != ended.url]:
             entry.urls = [url for url in entry.urls if url != ended.url]  # it is of no use; the others go on
             ended.tries = 1
             layout.again(ended, now)
             return replace(outcome, end=End.SEGMENT, error=None)
         else:
-            layout.closed = True
+            layout.closed = entry.one_piece = True
+            if outcome.key != entry.key:
+                return replace(outcome, end=End.SEGMENT, error=None)
         return outcome

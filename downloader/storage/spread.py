@@ -6,6 +6,7 @@ on the file (flock) is held by a duplicate of the first one's descriptor, for as
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -13,7 +14,10 @@ from downloader.core.model import Held, Span
 from downloader.core.segments import joined
 
 SAVE_EVERY = 8 << 20
-"""Bytes written until the sidecar is brought up to date: what a kill may cost."""
+"""Bytes written until the sidecar is brought up to date, or …"""
+
+SAVE_AFTER = 1.0
+"""… seconds: what a kill may cost."""
 
 
 class Spread:
@@ -40,6 +44,7 @@ class Spread:
         self._spans = joined(spans)
         self._save = save
         self._unsaved = 0
+        self._saved = 0.0
 
     @property
     def spans(self) -> tuple[Span, ...]:
@@ -60,13 +65,15 @@ class Spread:
                 view, stop = view[count:], stop + count
                 self._spans = joined([*self._spans, (at, stop)])
                 self._unsaved += count
-            if self.split and self._unsaved >= SAVE_EVERY and not self.over:
+            late = self._unsaved >= SAVE_EVERY or time.monotonic() - self._saved >= SAVE_AFTER
+            if self.split and self._unsaved and late:
                 self._record()
             return stop - at
 
     def _record(self) -> None:
         self._save(self._parent, self.held)
         self._unsaved = 0
+        self._saved = time.monotonic()
 
     def record(self) -> None:
         """From now on the file has gaps, and the sidecar says which. Raises OSError."""

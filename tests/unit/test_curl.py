@@ -87,9 +87,7 @@ class Client:
 
 
 @pytest.fixture(params=["epoll", "selectors"])
-def client(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, scripted: Make
-) -> Iterator[Callable[..., Client]]:
+def client(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, scripted: Make) -> Iterator[Callable[..., Client]]:
     """Makes clients, over either way to wait; closed before the servers are."""
     if request.param == "epoll" and not hasattr(select, "epoll"):
         pytest.skip("there is no epoll here")
@@ -177,7 +175,6 @@ def test_interim_answer_is_never_told_as_the_head(scripted: Make, raw: bytes) ->
     ear = one.get(scripted(answer(raw)).url + "/a")
     one.multi.close()
     assert (ear.told, ear.broken) == (["done"], None)  # no head: whoever waits for one knows that this is too early
-
 
 
 def test_too_large_a_head_is_refused(client: Callable[..., Client], scripted: Make) -> None:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from downloader.core.limits import BURST, pay
+from downloader.core.limits import BURST, SpeedGate, pay
 from downloader.strategies import meter
 from downloader.strategies.meter import WORTH_IT, Meter, SharedMeter, shared_file
 
@@ -90,9 +90,8 @@ def test_meter_limits_all_and_each_host() -> None:
 
 
 def test_short_waits_are_not_made_but_stay_owed() -> None:
-    small, now, waits = Meter(1_000_000, 0), 10.0, []
-    for _ in range(30):
-        waits.append(small.pay("http://a/", 1000, now))
+    small = Meter(1_000_000, 0)
+    waits = [small.pay("http://a/", 1000, 10.0) for _ in range(30)]
     assert all(wait == 0 or wait >= WORTH_IT for wait in waits)
     assert waits[-1] == pytest.approx(0.030 - BURST)
 
@@ -294,3 +293,11 @@ def test_killing_those_who_pay_stops_nobody(tmp_path: Path) -> None:
             process.communicate()
             assert one.pay("http://a/", 1000, time.monotonic()) == 0.0
         one.close()
+
+
+def test_pause_of_ours_is_no_stall() -> None:
+    gate = SpeedGate(limit=1000, window=1.0, now=10.0)
+    assert not gate.stalled(500, 10.1)
+    gate.excuse(5.0)
+    assert not gate.stalled(700, 16.1)  # 1.1 s of the server's own
+    assert gate.stalled(0, 17.2)

@@ -332,17 +332,20 @@ def test_what_crawls(others: list[float | None], speeds: list[float], speed: flo
 
 def test_a_segment_that_failed_waits_to_be_asked_for_again() -> None:
     found = layout(100, at_speed(0, 50, 0, 7.0), at_speed(50, 100, 60, None))
-    ended = found.ended(0)
+    ended = found.ended(Outcome(0, End.FAILED))
     found.again(ended, 12.5)
     assert (found.open, found.speeds) == ([Open(12.5, Segment(0, 50), 1)], [7.0])
-    found.ended(1)
+    found.ended(Outcome(1, End.FAILED))
     assert found.speeds == [7.0]  # the other's was not known
+    found.start(2, URL, Open(0.0, Segment(50, 100), 1), 0.0)
+    found.ended(Outcome(2, End.SEGMENT, received=50, elapsed=0.1))
+    assert found.speeds == [7.0, 500.0]  # over before it was looked at
 
 
 def test_one_that_was_given_away_whole_is_not_asked_for_again() -> None:
     found = layout(100)
     found.running[0].stop = 0
-    found.again(found.ended(0), 0.0)
+    found.again(found.ended(Outcome(0, End.FAILED)), 0.0)
     assert found.open == []
 
 
@@ -354,7 +357,7 @@ def test_giving_up_ends_all_that_runs_and_all_that_waits() -> None:
     assert (found.over, found.open, found.cuts) == (first, [], [(0, ABORT), (1, ABORT)])
     found.give_up(second)
     assert found.over is first
-    found.again(found.ended(0), 0.0)
+    found.again(found.ended(Outcome(0, End.FAILED)), 0.0)
     assert found.open == []
 
 
@@ -623,12 +626,19 @@ def test_the_last_failure_is_tried_again_by_an_attempt_at_all_that_is_left() -> 
     assert [result.status for result in run.results()] == [Status.FAILED]
 
 
-def test_tries_of_a_segment_count_for_what_is_left_when_it_was_the_last() -> None:
+def test_a_segment_refused_for_good_as_the_last_is_left_to_one_attempt_at_all_that_is_left() -> None:
     run, (first, second) = split(most=2, retries=1)
     fail(run, second, NetworkError("reset"))
     (second,) = taken(run, 1000.0)
     settle(run, first, now=1000.0)
     fail(run, second, NetworkError("reset"), now=1000.0)
+    for _ in range(2):
+        assert run.results() == []
+        (rest,) = taken(run, 1e6)
+        assert rest.segment == WHOLE
+        run.progress(rest.key, 10, 100, 1e6)
+        assert taken(run, 1e6) == []
+        fail(run, rest, NetworkError("reset"))
     assert [result.status for result in run.results()] == [Status.FAILED]
 
 
@@ -687,7 +697,7 @@ def test_interrupted_segments_are_one_interrupted_download() -> None:
 
 
 def test_mirrors_serve_different_segments() -> None:
-    run, attempts = split(MIRROR, OTHER)
+    _, attempts = split(MIRROR, OTHER)
     assert {item.url for item in attempts} == {URL, MIRROR, OTHER}
     assert all(item.mirror is (item.url != URL) for item in attempts)
     assert all(item.source == URL for item in attempts)

@@ -1,0 +1,685 @@
+"""Several exchanges at one file, driven step by step in any order, by servers that are only values."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from downloader.core.headers import format_http_date
+from downloader.core.messages import Head, Request, TransferPolicy
+from downloader.core.model import NOTHING_HELD, WHOLE, Attempt, Checksum, End, Held, Outcome, Segment, Validator
+from downloader.core.segments import ABORT, held
+from downloader.errors import (
+    DownloadError,
+    FileInUse,
+    HTTPStatusError,
+    IntegrityError,
+    Interrupted,
+    NetworkError,
+    ProtocolError,
+)
+from downloader.progress.counters import PlainLane
+from downloader.storage.folder import Folder
+from downloader.storage.part import PartFile
+from downloader.strategies import exchange as module
+from downloader.strategies.base import Job
+from downloader.strategies.exchange import READ, Command, Steps, Work, Write, exchange
+from downloader.transports.base import ClientOptions
+from tests.unit.test_exchange import BODY, CHANGED_AT, NOW, SUM, Server
+
+URL = "https://example.org/file.bin"
+MIRROR = "https://mirror.example/file.bin"
+TOTAL = len(BODY)
+BLOCK = 250
+OTHER_BODY = bytes(255 - byte for byte in BODY)
+RANGES = (("Accept-Ranges", "bytes"),)
+WRONG = Checksum("sha256", "0" * 64)
+
+
+@pytest.fixture(autouse=True)
+def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(module, "LARGE", BLOCK)
+    before = set(os.listdir("/proc/self/fd"))
+    yield
+    assert set(os.listdir("/proc/self/fd")) == before
+
+
+def origin(**values: Any) -> Server:
+    """A server that can be asked for parts."""
+    return Server(**{"pieces": (130,), "more": RANGES, **values})
+
+
+@dataclass
+class Flight:
+    """One exchange under way. ``thrown``: at the next step, instead of what would come."""
+
+    steps: Steps
+    server: Server
+    lane: PlainLane
+    key: int
+    command: Command | None = None
+    pieces: Iterator[bytes] = field(default_factory=lambda: iter(()))
+    outcome: Outcome | None = None
+    thrown: BaseException | None = None
+
+    def step(self) -> bool:
+        """Do what it wants, and hear what it wants next; whether it still runs."""
+        if self.outcome is not None:
+            return False
+        answer: Head | bytes | None = None
+        error, self.thrown = self.thrown, None
+        command = self.command
+        if error is None:
+            try:
+                if isinstance(command, Request):
+                    answer, self.pieces = self.server.answer(command)
+                elif command is READ:
+                    answer = next(self.pieces, b"")
+                elif isinstance(command, Write):
+                    command.part.write(command.block)
+                elif isinstance(command, Work):
+                    command.call()
+            except (DownloadError, OSError) as failure:
+                error = failure
+        try:
+            self.command = self.steps.throw(error) if error is not None else self.steps.send(answer)
+        except StopIteration as end:
+            self.outcome = end.value
+        return self.outcome is None
+
+    def finish(self) -> Outcome:
+        """To its end."""
+        while self.step():
+            pass
+        assert self.outcome is not None
+        return self.outcome
+
+    @property
+    def end(self) -> End:
+        """How it ended."""
+        assert self.outcome is not None
+        return self.outcome.end
+
+
+@dataclass
+class Bench:
+    """A folder, and the exchanges in it."""
+
+    root: Path
+    job: dict[str, Any] = field(default_factory=dict)
+    flights: list[Flight] = field(default_factory=list)
+    number: int = 0
+
+    def __post_init__(self) -> None:
+        self.folder = Folder(str(self.root))
+
+    def start(self, server: Server, segment: Segment = WHOLE, url: str = URL, **values: Any) -> Flight:
+        """One more Attempt; it has not taken a step."""
+        self.number += 1
+        attempt = Attempt(self.number, self.number, url, URL, "file.bin", segment, **values)
+        lane = PlainLane()
+        job = Job(str(self.root), TransferPolicy(), ClientOptions(), segments=0, **self.job)
+        steps = exchange(attempt, job, self.folder, lane, lambda: 0.0, lambda: NOW)
+        self.flights.append(Flight(steps, server, lane, self.number))
+        return self.flights[-1]
+
+    def shared(self, server: Server, **values: Any) -> Flight:
+        """One that has got so far that others may join in."""
+        flight = self.start(server, **values)
+        while not flight.lane.splittable:
+            assert flight.step()
+        return flight
+
+    def files(self) -> dict[str, bytes]:
+        """All files in the folder."""
+        return {path.name: path.read_bytes() for path in self.root.iterdir()}
+
+    def check(self, body: bytes = BODY) -> None:
+        """What the next run would believe, were this one killed now, is true."""
+        other = Folder(str(self.root))
+        found = PartFile(other, "file.bin", URL).held()
+        other.close()
+        if found != NOTHING_HELD:
+            on_disk = (self.root / "file.bin.part").read_bytes()
+            for start, stop in found.spans or ((0, found.size),):
+                assert on_disk[start:stop] == body[start:stop]
+
+    def complete(self, body: bytes = BODY) -> None:
+        """Exactly one has ended the file, and nothing else is left of it."""
+        assert [flight.end for flight in self.flights].count(End.COMPLETE) == 1
+        assert self.files() == {"file.bin": body}
+        assert self.folder.spreads == {}
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        assert self.folder.spreads == {}
+        self.folder.close()
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    """A Bench in a folder of its own."""
+    found = Bench(tmp_path / "run")
+    yield found
+    found.close()
+
+
+def asked(flight: Flight) -> list[str | None]:
+    """The Ranges that it asked for."""
+    return [dict(request.headers).get("Range") for request in flight.server.requests]
+
+
+# --- two at one file
+
+
+@pytest.mark.parametrize("cut", [1, BLOCK - 1, BLOCK, BLOCK + 1, 700, 1300, TOTAL - 1])
+@pytest.mark.parametrize("later", [0, 1, 2, 5, 9])
+@pytest.mark.parametrize("sums", [(), (SUM,)], ids=["", "checked"])
+def test_cut_at_any_place_in_any_order_of_steps(tmp_path: Path, cut: int, later: int, sums: tuple[Checksum, ...]) -> None:
+    for turn in range(40):
+        bench = Bench(tmp_path / str(turn))
+        first = bench.shared(origin(), checksums=sums)
+        for _ in range(later):
+            first.step()
+        first.lane.stop = cut
+        second = bench.start(origin(), Segment(cut, TOTAL), checksums=sums)
+        order = [first, second] if turn % 2 else [second, first]
+        for flight, steps in zip(order, (turn // 2, 6), strict=True):
+            for _ in range(steps):
+                flight.step()
+                bench.check()
+        order[0].finish()
+        bench.check()
+        order[1].finish()
+        bench.complete()
+        assert (bench.root / "file.bin").stat().st_mtime == CHANGED_AT
+        done = next(flight.outcome for flight in bench.flights if flight.end is End.COMPLETE)
+        assert done is not None
+        assert (done.size, done.etag, done.verified) == (TOTAL, '"v1"', bool(sums))
+        bench.close()
+
+
+@given(
+    cuts=st.lists(st.integers(1, TOTAL - 1), min_size=1, max_size=4, unique=True).map(sorted),
+    order=st.lists(st.integers(0, 9), max_size=120),
+    pieces=st.lists(st.integers(1, 600), min_size=1, max_size=3).map(tuple),
+    checked=st.booleans(),
+)
+def test_many_at_one_file_in_any_order_of_steps(
+    cuts: list[int], order: list[int], pieces: tuple[int, ...], checked: bool
+) -> None:
+    sums = (SUM,) if checked else ()
+    with tempfile.TemporaryDirectory() as root:
+        bench = Bench(Path(root))
+        first = bench.shared(origin(pieces=pieces), checksums=sums)
+        first.lane.stop = cuts[0]
+        for start, stop in zip(cuts, [*cuts[1:], TOTAL], strict=True):
+            bench.start(origin(pieces=pieces), Segment(start, stop), checksums=sums)
+        for number in order:
+            bench.flights[number % len(bench.flights)].step()
+            bench.check()
+        for flight in bench.flights:
+            flight.finish()
+        bench.complete()
+        bench.close()
+
+
+def test_nothing_is_asked_for_that_another_has_written(bench: Bench) -> None:
+    first = bench.shared(origin(pieces=(BLOCK,)))
+    for _ in range(8):
+        first.step()
+    first.lane.stop = 300
+    second = bench.start(origin(), Segment(300, TOTAL))
+    first.finish()
+    ((_, written),) = stored(bench)
+    assert 2 * BLOCK < written < TOTAL
+    second.finish()
+    assert asked(second) == [f"bytes={written}-{TOTAL - 1}"]
+    assert dict(second.server.requests[0].headers)["If-Range"] == '"v1"'
+    bench.complete()
+
+
+def test_the_end_is_moved_again_while_a_segment_runs(bench: Bench) -> None:
+    first = bench.shared(origin())
+    first.lane.stop = 800
+    second = bench.start(origin(), Segment(800, TOTAL))
+    for _ in range(4):
+        second.step()
+    second.lane.stop = 1500
+    third = bench.start(origin(), Segment(1500, TOTAL))
+    for flight in (second, third, first):
+        flight.finish()
+    bench.complete()
+    assert second.outcome is not None
+    assert second.outcome.received < 1500 - 800 + 2 * 130
+
+
+def test_a_stop_that_is_told_before_the_first_step_counts(bench: Bench) -> None:
+    """The lane says whose it is before anything is asked; whoever cuts it then must be heard."""
+    first = bench.shared(origin())
+    first.lane.stop = 600
+    second = bench.start(origin(), Segment(600, TOTAL))
+    second.step()
+    assert second.lane.key == second.key
+    assert second.lane.stop == TOTAL
+    second.lane.stop = 600  # taken over, whole, before its server has said anything
+    third = bench.start(origin(), Segment(600, TOTAL))
+    for flight in (second, third, first):
+        flight.finish()
+    assert second.outcome is not None
+    assert second.outcome.end is End.SEGMENT
+    bench.complete()
+
+
+def test_one_that_waits_for_a_head_nobody_wants_ends_without_a_failure(bench: Bench) -> None:
+    first = bench.shared(origin())
+    first.lane.stop = 600
+    second = bench.start(origin(), Segment(600, TOTAL))
+    second.step()
+    assert isinstance(second.command, Request)
+    second.lane.stop = 600
+    second.thrown = NetworkError("another attempt goes on with it")
+    assert second.finish().end is End.SEGMENT
+    bench.start(origin(), Segment(600, TOTAL)).finish()
+    first.finish()
+    bench.complete()
+
+
+@pytest.mark.parametrize("steps", range(1, 12))
+def test_giving_up_ends_it_at_the_next_piece(bench: Bench, steps: int) -> None:
+    first = bench.shared(origin())
+    first.lane.stop = 400
+    second = bench.start(origin(), Segment(400, TOTAL))
+    for _ in range(steps):
+        second.step()
+    before = second.lane.received
+    second.lane.stop = ABORT
+    assert second.finish().end is End.SEGMENT
+    assert second.lane.received - before <= 130
+    assert all(wanted is None or "--" not in wanted for wanted in asked(second))
+    first.finish()
+    bench.check()
+    assert set(bench.files()) == {"file.bin.part", "file.bin.part.meta"}
+
+
+def test_a_lane_says_where_a_segment_is_and_that_it_may_be_split(bench: Bench) -> None:
+    first = bench.shared(origin())
+    first.lane.stop = 400
+    second = bench.start(origin(), Segment(400, TOTAL))
+    second.step()
+    assert (second.lane.splittable, second.lane.done, second.lane.size) == (True, 400, TOTAL)
+    second.step()
+    second.step()
+    second.step()
+    assert (second.lane.splittable, second.lane.done, second.lane.received) == (True, 660, 260)
+    second.finish()
+    assert not second.lane.splittable
+    first.finish()
+
+
+# --- a server that does not do as the first one did
+
+
+class Short(Server):
+    """Gives at most so many bytes of a range."""
+
+    def answer(self, request: Request) -> tuple[Head, Iterator[bytes]]:
+        """See `Server`."""
+        start, stop = dict(request.headers)["Range"].removeprefix("bytes=").split("-")
+        stop = str(min(int(stop), int(start) + 299))
+        answer = super().answer(Request(request.url, (*request.headers, ("Range", f"bytes={start}-{stop}"))))
+        self.requests[-1] = request
+        return answer
+
+
+def test_a_range_answered_in_part_is_asked_for_on(bench: Bench) -> None:
+    first = bench.shared(origin())
+    first.lane.stop = 1000
+    second = bench.start(Short(more=RANGES), Segment(1000, TOTAL))
+    second.finish()
+    first.finish()
+    assert asked(second) == ["bytes=1000-1999", "bytes=1300-1999", "bytes=1600-1999", "bytes=1900-1999"]
+    bench.complete()
+
+
+class Beyond(Server):
+    """Sends more bytes than it announced, of something else, and all in one piece."""
+
+    def answer(self, request: Request) -> tuple[Head, Iterator[bytes]]:
+        """See `Server`."""
+        head, pieces = super().answer(request)
+        return head, iter([b"".join(pieces) + b"x" * 100])
+
+
+@pytest.mark.parametrize(
+    ("server", "end", "error"),
+    [
+        (origin(etag='"v2"', body=OTHER_BODY), End.RESTART, None),
+        (origin(etag='"v2"', body=BODY[:900]), End.RESTART, None),
+        (origin(etag='"v2"', body=BODY * 2), End.RESTART, None),
+        (origin(ranges=False), End.RESTART, None),
+        (origin(body=BODY[:900]), End.RESTART, None),  # 416
+        (origin(body=b""), End.RESTART, None),  # 416 */0
+        (origin(body=BODY + b"x"), End.RESTART, None),  # another total
+        (origin(status=503), End.FAILED, HTTPStatusError),
+        (origin(status=404), End.FAILED, HTTPStatusError),
+        (origin(cut=0), End.FAILED, NetworkError),
+        (origin(cut=700), End.FAILED, NetworkError),
+        (Beyond(more=RANGES), End.FAILED, ProtocolError),
+    ],
+    ids=[
+        *("changed", "shorter", "longer", "no ranges", "416", "416 of nothing", "total", "503", "404"),
+        *("reset at once", "reset", "too much"),
+    ],
+)
+@pytest.mark.parametrize("before", [0, 3, 99])
+def test_one_segment_that_fails_leaves_the_others_as_they_are(
+    tmp_path: Path, server: Server, end: End, error: type[DownloadError] | None, before: int
+) -> None:
+    bench = Bench(tmp_path / "run")
+    first = bench.shared(origin())
+    first.lane.stop = 900
+    second = bench.start(replace(server, requests=[]), Segment(900, 1800))
+    third = bench.start(origin(), Segment(1800, TOTAL))
+    for _ in range(before):
+        first.step()
+    outcome = second.finish()
+    assert (outcome.end, type(outcome.error) if outcome.error else None) == (end, error)
+    bench.check()
+    assert first.finish().end is End.SEGMENT
+    assert third.finish().end is End.SEGMENT
+    bench.check()
+    assert bench.files()["file.bin.part"][1800:] == BODY[1800:]
+    again = bench.start(origin())
+    assert again.finish().end is End.COMPLETE
+    assert again.outcome is not None
+    assert again.outcome.received <= 900
+    bench.complete()
+    bench.close()
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        origin(etag='"v2"', body=OTHER_BODY),
+        origin(etag='"v2"', body=OTHER_BODY[:900]),
+        origin(etag='"v2"', body=OTHER_BODY[:1]),
+        origin(etag='"v2"', body=b""),
+        origin(etag='"v2"', body=OTHER_BODY * 2),
+        origin(etag="", changed=None, body=OTHER_BODY),
+        origin(etag='"v2"', body=OTHER_BODY, ranges=False, more=()),
+    ],
+    ids=["same size", "shorter", "one byte", "empty", "longer", "no validator", "no ranges"],
+)
+@pytest.mark.parametrize("spans", [[(500, 600)], [(0, 100), (500, 600)]], ids=["gap at zero", "gap later"])
+@pytest.mark.parametrize("cut", [None, 300])
+def test_a_file_with_gaps_that_has_changed_is_never_mixed(
+    bench: Bench, server: Server, spans: list[tuple[int, int]], cut: int | None
+) -> None:
+    leave(bench, *spans)
+    if cut is not None:
+        broken = bench.start(replace(server, cut=min(cut, len(server.body)), requests=[]))
+        assert broken.finish().end is End.FAILED
+        bench.check(server.body)
+    again = bench.start(replace(server, requests=[]))
+    assert again.finish().end is End.COMPLETE
+    bench.complete(server.body)
+
+
+def leave(bench: Bench, *spans: tuple[int, int]) -> None:
+    """What an earlier run has left: these bytes."""
+    other = Folder(str(bench.root))
+    told = Held(0, Validator('"v1"', format_http_date(CHANGED_AT)), TOTAL)
+    part, beside = PartFile(other, "file.bin", URL), PartFile(other, "file.bin", URL)
+    part.open(0)
+    part.vouch(told)
+    part.share(told)
+    beside.join(beside.held())
+    for start, stop in spans:
+        beside.seek(start)
+        beside.write(BODY[start:stop])
+    beside.close()
+    part.keep(told)
+    other.close()
+    assert stored(bench) == spans
+    bench.folder.empty = False  # another run than the one that left it
+
+
+def test_gaps_are_fetched_one_after_the_other(bench: Bench) -> None:
+    leave(bench, (500, 600), (1500, 1600))
+    again = bench.start(origin())
+    again.finish()
+    assert asked(again) == ["bytes=0-499", "bytes=600-1499", "bytes=1600-1999"]
+    assert {dict(request.headers)["If-Range"] for request in again.server.requests} == {'"v1"'}
+    bench.complete()
+
+
+def test_a_file_with_gaps_may_be_shared_as_soon_as_its_version_is_known(bench: Bench) -> None:
+    leave(bench, (500, 600), (1500, 1600))
+    again = bench.start(origin())
+    again.step()
+    assert not again.lane.splittable  # if it has changed, it begins again, in this very Attempt
+    again.step()
+    assert again.lane.splittable
+    assert again.lane.size == TOTAL
+    again.lane.stop = 1000
+    beside = bench.start(origin(), Segment(1000, TOTAL))
+    beside.finish()
+    again.finish()
+    assert asked(beside) == ["bytes=1000-1499", "bytes=1600-1999"]
+    bench.complete()
+
+
+def test_what_is_complete_needs_no_request_and_gets_its_time(bench: Bench) -> None:
+    leave(bench, (0, TOTAL))
+    again = bench.start(origin())
+    assert again.finish().end is End.COMPLETE
+    assert asked(again) == []
+    bench.complete()
+    assert (bench.root / "file.bin").stat().st_mtime == CHANGED_AT
+
+
+def test_a_version_that_changes_between_two_gaps_begins_again(bench: Bench) -> None:
+    leave(bench, (500, 600))
+    again = bench.start(origin())
+    while len(again.server.requests) < 2:
+        assert again.step()
+        if len(again.server.requests) == 1:
+            again.server.etag, again.server.body = '"v2"', OTHER_BODY[: again.lane.size]
+            again.server.pieces = (130,)
+    assert again.finish().end is End.RESTART
+    new = bench.start(origin(etag='"v2"', body=OTHER_BODY), fresh=True)
+    assert new.finish().end is End.COMPLETE
+    bench.complete(OTHER_BODY)
+
+
+# --- mirrors
+
+
+def test_a_mirror_is_bound_to_the_first_ones_version_where_no_checksum_is_known(bench: Bench) -> None:
+    first = bench.shared(origin())
+    first.lane.stop = 900
+    mirror = bench.start(origin(etag='"m"', body=OTHER_BODY), Segment(900, TOTAL), MIRROR, mirror=True)
+    assert mirror.finish().end is End.RESTART
+    first.finish()
+    bench.check()
+
+
+@pytest.mark.parametrize("body", [BODY, OTHER_BODY], ids=["the same", "another"])
+def test_a_mirror_is_bound_by_the_checksum_of_the_whole(bench: Bench, body: bytes) -> None:
+    first = bench.shared(origin(), checksums=(SUM,))
+    first.lane.stop = 900
+    values = {"mirror": True, "checksums": (SUM,)}
+    mirror = bench.start(origin(etag='"m"', changed=None, body=body), Segment(900, TOTAL), MIRROR, **values)
+    ended = [mirror.finish(), first.finish()]
+    assert "If-Range" not in dict(mirror.server.requests[0].headers)
+    if body is BODY:
+        bench.complete()
+    else:
+        assert [type(item.error) for item in ended] == [type(None), IntegrityError]
+        assert bench.files() == {}
+
+
+# --- checksums
+
+
+@pytest.mark.parametrize("last", [0, 1])
+def test_a_wrong_checksum_is_told_by_one_and_nothing_is_left(bench: Bench, last: int) -> None:
+    first = bench.shared(origin(), checksums=(WRONG,))
+    first.lane.stop = 900
+    second = bench.start(origin(), Segment(900, TOTAL), checksums=(WRONG,))
+    flights = [second, first] if last == 0 else [first, second]
+    assert flights[0].finish().end is End.SEGMENT
+    outcome = flights[1].finish()
+    assert isinstance(outcome.error, IntegrityError)
+    assert bench.files() == {}
+
+
+def test_while_one_verifies_nobody_writes(bench: Bench) -> None:
+    first = bench.shared(origin(), checksums=(SUM,))
+    late = bench.start(origin(body=OTHER_BODY), Segment(1000, TOTAL), checksums=(SUM,))
+    for _ in range(3):
+        late.step()  # it has read something that it has not written
+    assert late.lane.received
+    while not (isinstance(first.command, Work) and first.command.long):
+        assert first.step()
+    assert late.finish().end is End.SEGMENT
+    assert first.finish().end is End.COMPLETE
+    bench.complete()
+
+
+def test_bytes_that_others_wrote_are_verified_too_where_one_has_read_all_itself(bench: Bench) -> None:
+    first = bench.shared(origin(), checksums=(SUM,))
+    bad = bench.start(origin(body=OTHER_BODY), Segment(1000, TOTAL), checksums=(SUM,))
+    while not bad.lane.received:
+        assert bad.step()
+    while first.lane.done < 1800:
+        assert first.step()
+    while not isinstance(bad.command, Write):
+        assert bad.step()
+    bad.step()
+    bad.lane.stop = ABORT
+    bad.finish()
+    assert isinstance(first.finish().error, IntegrityError)
+    assert bench.files() == {}
+
+
+# --- ends
+
+
+@pytest.mark.parametrize("victim", [0, 1])
+@pytest.mark.parametrize("error", [Interrupted("stopped"), NetworkError("reset"), ProtocolError("nonsense")], ids=str)
+def test_what_is_thrown_at_any_step_costs_no_more_than_what_was_not_written(
+    tmp_path: Path, victim: int, error: DownloadError
+) -> None:
+    for steps in range(26):
+        bench = Bench(tmp_path / str(steps))
+        first = bench.shared(origin())
+        first.lane.stop = 900
+        second = bench.start(origin(), Segment(900, TOTAL))
+        second.step()
+        pair = (first, second)
+        for number in range(steps):
+            pair[number % 2].step()
+        hit = pair[victim].outcome is None
+        pair[victim].thrown = type(error)(error.reason)
+        for flight in pair:
+            flight.finish()
+        bench.check()
+        ends = [flight.end for flight in pair]
+        if End.COMPLETE in ends:
+            bench.complete()
+        else:
+            assert hit
+            before = held(stored(bench))
+            again = bench.start(origin())
+            assert again.finish().end is End.COMPLETE
+            assert again.outcome is not None
+            assert again.outcome.received == TOTAL - before
+            assert before >= 900
+            bench.complete()
+        bench.close()
+
+
+def stored(bench: Bench) -> tuple[tuple[int, int], ...]:
+    """What the sidecar says is complete."""
+    other = Folder(str(bench.root))
+    found = PartFile(other, "file.bin", URL).held()
+    other.close()
+    return found.spans or ((0, found.size),)
+
+
+def test_one_begun_after_the_first_has_failed_does_not_make_gaps_that_nobody_knows_of(bench: Bench) -> None:
+    first = bench.shared(origin())
+    first.thrown = NetworkError("reset")
+    assert first.finish().end is End.FAILED
+    second = bench.start(origin(), Segment(1200, TOTAL))
+    while second.step():
+        bench.check()
+    bench.check()
+    assert bench.start(origin()).finish().end is End.COMPLETE
+    bench.complete()
+
+
+def test_one_begun_after_the_file_has_its_name_does_nothing(bench: Bench) -> None:
+    bench.start(origin()).finish()
+    late = bench.start(origin(), Segment(900, TOTAL))
+    assert late.finish().end is End.SEGMENT
+    assert asked(late) == []
+    bench.complete()
+
+
+def test_one_begun_while_another_run_has_the_file_is_told_so(bench: Bench) -> None:
+    leave(bench, (500, 600))
+    other = Folder(str(bench.root))
+    part = PartFile(other, "file.bin", URL)
+    part.join(part.held())
+    assert isinstance(bench.start(origin()).finish().error, FileInUse)
+    part.close()
+    other.close()
+    bench.flights.clear()
+    bench.start(origin()).finish()
+    bench.complete()
+
+
+def test_a_file_that_has_appeared_meanwhile_is_kept(bench: Bench) -> None:
+    first = bench.shared(origin())
+    first.lane.stop = 900
+    second = bench.start(origin(), Segment(900, TOTAL))
+    (bench.root / "file.bin").write_bytes(b"precious")
+    assert first.finish().end is End.SEGMENT
+    assert second.finish().end is End.EXISTS
+    assert bench.files() == {"file.bin": b"precious"}
+
+
+def test_with_one_segment_at_a_time_nothing_is_shared(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "run")
+    job = Job(str(bench.root), TransferPolicy(), ClientOptions(), segments=1)
+    lane = PlainLane()
+    attempt = Attempt(1, 1, URL, URL, "file.bin")
+    flight = Flight(exchange(attempt, job, bench.folder, lane, lambda: 0.0, lambda: NOW), origin(), lane, 1)
+    while flight.step():
+        assert not lane.splittable
+        assert bench.folder.spreads == {}
+    assert hashlib.sha256(bench.files()["file.bin"]).hexdigest() == SUM.digest
+    bench.close()
+
+
+@pytest.mark.parametrize(
+    "server",
+    [origin(more=()), origin(etag="", changed=None), origin(etag='W/"x"', changed=None), origin(length=False)],
+    ids=["no ranges", "no validator", "weak", "no length"],
+)
+def test_what_cannot_be_split_is_not_offered(bench: Bench, server: Server) -> None:
+    flight = bench.start(server)
+    while flight.step():
+        assert not flight.lane.splittable
+    assert flight.end is End.COMPLETE
+    assert bench.folder.spreads == {}

@@ -1,0 +1,618 @@
+"""Part files with gaps: what their sidecar says, and several Attempts that write one file at once."""
+
+import contextlib
+import errno
+import fcntl
+import math
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from downloader.core.model import NOTHING_HELD, Checksum, Held, Span, Validator
+from downloader.core.segments import joined, missing
+from downloader.errors import FileInUse
+from downloader.storage import sidecar, spread
+from downloader.storage.folder import Folder
+from downloader.storage.part import PartFile
+from downloader.storage.spread import Spread
+
+URL = "https://example.org/file"
+VALIDATOR = Validator('"e"', "Sun, 06 Nov 1994 08:49:37 GMT")
+DIGEST = Checksum("sha256", "1" * 64)
+BODY = bytes(number * 7 % 251 for number in range(1000))
+TOLD = Held(0, VALIDATOR, len(BODY), (DIGEST,))
+
+
+@pytest.fixture(autouse=True)
+def _time_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spread, "SAVE_AFTER", math.inf)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """The folder of the run."""
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def folder(root: Path) -> Iterator[Folder]:
+    """The same, held open; nothing may be left of what the test opened."""
+    before = set(os.listdir("/proc/self/fd"))
+    held = Folder(str(root))
+    yield held
+    held.close()
+    assert held.spreads == {}
+    assert set(os.listdir("/proc/self/fd")) == before
+
+
+def first(folder: Folder, count: int, path: str = "file") -> PartFile:
+    """The Attempt that began, with so many bytes from the start; the file is shared."""
+    part = PartFile(folder, path, URL)
+    part.open(0)
+    part.vouch(TOLD)
+    part.write(BODY[:count])
+    part.share(TOLD)
+    return part
+
+
+def beside(folder: Folder, start: int = 0, path: str = "file") -> PartFile:
+    """One that joins in, and writes there next."""
+    part = PartFile(folder, path, URL)
+    part.join(part.held())
+    part.seek(start)
+    return part
+
+
+def put(part: PartFile, start: int, stop: int) -> None:
+    """Write these bytes of the body."""
+    part.seek(start)
+    part.write(BODY[start:stop])
+
+
+def told(folder: Folder, path: str = "file") -> Held:
+    """What the next run would hold."""
+    other = Folder(folder.root)
+    try:
+        return PartFile(other, path, URL).held()
+    finally:
+        other.close()
+
+
+def leave(folder: Folder, *spans: Span) -> None:
+    """A part file with these bytes in it, and a sidecar that says so."""
+    part = first(folder, 0)
+    other = beside(folder)
+    for start, stop in spans:
+        put(other, start, stop)
+    other.close()
+    part.keep(TOLD)
+
+
+def edit(root: Path, **values: object) -> None:
+    """Change what a sidecar says."""
+    meta = root / "file.part.meta"
+    meta.write_bytes(msgspec.json.encode({**msgspec.json.decode(meta.read_bytes()), **values}))
+
+
+# --- what is held
+
+
+def test_what_is_complete_is_held_with_all_that_was_told(folder: Folder) -> None:
+    leave(folder, (0, 100), (300, 400))
+    assert told(folder) == Held(0, VALIDATOR, 1000, (DIGEST,), ((0, 100), (300, 400)))
+
+
+def test_where_nothing_is_complete_that_is_said_too(folder: Folder, root: Path) -> None:
+    leave(folder, (500, 600))
+    edit(root, spans=[])
+    assert told(folder).spans == ((0, 0),)
+
+
+@pytest.mark.parametrize(
+    ("spans", "expected"),
+    [
+        ([[0, 100], [100, 200]], ((0, 200),)),  # else it would never be found complete
+        ([[0, 100], [100, 100], [300, 400]], ((0, 100), (300, 400))),
+        ([[0, 600]], ((0, 600),)),
+    ],
+)
+def test_spans_are_held_joined(folder: Folder, root: Path, spans: list[list[int]], expected: tuple[Span, ...]) -> None:
+    leave(folder, (500, 600))
+    edit(root, spans=spans)
+    assert told(folder).spans == expected
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"spans": [[300, 400], [0, 100]]},
+        {"spans": [[0, 100], [99, 200]]},
+        {"spans": [[100, 0]]},
+        {"spans": [[-5, 10]]},
+        {"spans": [[0, 601]]},  # the file is shorter
+        {"spans": [[0, 10], [700, 800]]},
+        {"spans": [[0, 1000]]},
+        {"spans": [[0, 10**30]]},
+        {"spans": [[0]]},
+        {"spans": [[0, 10, 20]]},
+        {"spans": [["0", "10"]]},
+        {"spans": [[0.5, 10]]},
+        {"spans": 7},
+        {"spans": [[0, 10]], "total": None},
+        {"spans": [[0, 10]], "total": 599},  # the file is longer than it may be
+        {"spans": [[0, 10]], "etag": "", "last_modified": ""},  # nothing to bind the rest to
+        {"digests": [["md4", "00"]]},
+        {"digests": [["shake_128", "00"]]},
+    ],
+    ids=str,
+)
+def test_a_sidecar_that_cannot_be_true_vouches_for_nothing(folder: Folder, root: Path, damage: dict[str, object]) -> None:
+    leave(folder, (500, 600))
+    assert told(folder).spans
+    edit(root, **damage)
+    assert told(folder) == NOTHING_HELD
+
+
+@given(st.lists(st.tuples(st.integers(-5, 700), st.integers(-5, 700)), max_size=5), st.integers(0, 700))
+def test_whatever_spans_are_said_none_is_beyond_the_file(
+    tmp_path_factory: pytest.TempPathFactory, spans: list[Span], size: int
+) -> None:
+    root = tmp_path_factory.mktemp("run")
+    (root / "file.part").write_bytes(BODY[:size])
+    found = sidecar.Sidecar(sidecar.digest_of(URL), '"e"', total=700, spans=tuple(spans))
+    (root / "file.part.meta").write_bytes(msgspec.json.encode(found))
+    folder = Folder(str(root))
+    held = PartFile(folder, "file", URL).held()
+    folder.close()
+    if held != NOTHING_HELD:
+        assert held.spans == (joined(spans) or ((0, 0),))
+        assert all(0 <= start <= stop <= size for start, stop in held.spans)
+
+
+def test_a_file_cut_short_by_hand_is_worth_nothing(folder: Folder, root: Path) -> None:
+    leave(folder, (0, 100), (500, 600))
+    os.truncate(root / "file.part", 550)
+    assert told(folder) == NOTHING_HELD
+
+
+def test_a_sidecar_that_gets_shorter_is_still_read(folder: Folder, root: Path) -> None:
+    leave(folder, *((100 * number, 100 * number + 50) for number in range(9)))
+    before = (root / "file.part.meta").stat().st_size
+    part = beside(folder)
+    for number in range(9):
+        put(part, 100 * number + 50, 100 * number + 100)
+    part.close()
+    assert (root / "file.part.meta").stat().st_size == before
+    assert told(folder).spans == ((0, 900),)
+
+
+# --- sharing
+
+
+def test_while_one_alone_writes_the_sidecar_says_nothing_of_gaps(folder: Folder) -> None:
+    part = first(folder, 100)
+    assert (part.shared, part.split, part.spans, part.over) == (True, False, ((0, 100),), False)
+    assert told(folder) == Held(100, VALIDATOR, 1000, (DIGEST,))
+    part.close()
+    assert told(folder) == Held(100, VALIDATOR, 1000, (DIGEST,))
+
+
+def test_from_the_first_that_joins_in_the_sidecar_tells_of_gaps(folder: Folder) -> None:
+    part = first(folder, 100)
+    other = beside(folder)
+    assert told(folder).spans == ((0, 100),)
+    put(other, 500, 600)
+    assert told(folder).spans == ((0, 100),)  # as it stands on the disk: a kill costs no more than it says
+    other.close()
+    assert told(folder).spans == ((0, 100), (500, 600))
+    put(part, 100, 150)
+    part.keep(TOLD)
+    assert told(folder).spans == ((0, 150), (500, 600))
+
+
+def test_whoever_joins_in_sees_what_the_others_have_written(folder: Folder) -> None:
+    part = first(folder, 100)
+    other = beside(folder)
+    put(part, 100, 200)
+    put(other, 400, 500)
+    third = beside(folder)
+    assert part.spans == other.spans == third.spans == ((0, 200), (400, 500))
+    for item in (part, other, third):
+        item.close()
+
+
+def test_the_sidecar_is_brought_up_to_date_now_and_then(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spread, "SAVE_EVERY", 100)
+    part = first(folder, 100)
+    other = beside(folder)
+    put(other, 500, 599)
+    assert told(folder).spans == ((0, 100),)
+    put(part, 100, 101)
+    assert told(folder).spans == ((0, 101), (500, 599))
+    part.close()
+    other.close()
+
+
+def test_the_sidecar_is_brought_up_to_date_after_a_while(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    part = first(folder, 100)
+    other = beside(folder)
+    put(other, 500, 510)
+    assert told(folder).spans == ((0, 100),)
+    monkeypatch.setattr(spread, "SAVE_AFTER", 0.0)
+    put(other, 510, 520)
+    assert told(folder).spans == ((0, 100), (500, 520))
+    part.close()
+    other.close()
+
+
+def test_a_file_joined_after_the_one_that_began_has_failed_gets_gaps_all_the_same(folder: Folder) -> None:
+    """It was shared but never split: its sidecar vouches for all up to its size, which must not be believed from then on."""
+    first(folder, 100).keep(TOLD)
+    other = beside(folder, 500)
+    assert other.spans == ((0, 100),)
+    other.write(BODY[500:600])
+    assert told(folder).spans == ((0, 100),)
+    other.close()
+    assert told(folder).spans == ((0, 100), (500, 600))
+
+
+def test_a_part_file_in_one_piece_can_be_joined(folder: Folder) -> None:
+    part = PartFile(folder, "file", URL)
+    part.open(0)
+    part.collect(BODY[:100])
+    part.keep(TOLD)
+    held = told(folder)
+    assert (held.size, held.spans) == (100, ())
+    other = beside(folder)
+    assert other.spans == ((0, 100),)
+    other.close()
+
+
+def test_what_was_written_since_it_was_looked_at_is_known(folder: Folder) -> None:
+    leave(folder, (0, 100), (500, 600))
+    late = PartFile(folder, "file", URL)
+    held = late.held()
+    other = beside(folder)
+    put(other, 100, 200)
+    other.close()
+    late.join(held)
+    assert late.spans == ((0, 200), (500, 600))
+    late.close()
+
+
+def test_another_version_since_it_was_looked_at_is_not_mixed_with_it(folder: Folder) -> None:
+    leave(folder, (0, 100), (500, 600))
+    late = PartFile(folder, "file", URL)
+    held = late.held()
+    part = PartFile(folder, "file", URL)
+    part.open(0)
+    part.collect(b"x" * 700)
+    part.keep(Held(0, Validator('"other"'), 1000))
+    with pytest.raises(FileInUse):
+        late.join(held)
+    assert told(folder).validator == Validator('"other"')
+
+
+def test_one_that_was_given_its_name_meanwhile_cannot_be_joined(folder: Folder) -> None:
+    part = first(folder, 1000)
+    late = PartFile(folder, "file", URL)
+    held = late.held()
+    assert part.claim()
+    assert part.commit(None, False) == "file"
+    with pytest.raises(FileInUse):
+        late.join(held)
+
+
+def test_one_that_is_claimed_cannot_be_joined(folder: Folder) -> None:
+    part = first(folder, 1000)
+    late = PartFile(folder, "file", URL)
+    held = late.held()
+    assert part.claim()
+    with pytest.raises(FileInUse):
+        late.join(held)
+    part.close()
+
+
+def test_one_that_was_replaced_cannot_be_joined(folder: Folder, root: Path) -> None:
+    part = first(folder, 100)
+    (root / "file.part").unlink()
+    (root / "file.part").write_bytes(BODY)
+    with pytest.raises(FileInUse):
+        beside(folder)
+    part.close()
+
+
+def test_a_link_is_not_written_through(folder: Folder, root: Path) -> None:
+    leave(folder, (0, 100))
+    os.link(root / "file.part", root / "precious")
+    with pytest.raises(FileInUse):
+        beside(folder)
+    assert (root / "precious").read_bytes() == BODY[:100]
+
+
+def test_in_a_folder_below(folder: Folder, root: Path) -> None:
+    part = first(folder, 100, "d/e/file")
+    other = beside(folder, 100, "d/e/file")
+    other.write(BODY[100:])
+    part.close()
+    assert other.claim()
+    assert other.commit(7.0, False) == "d/e/file"
+    assert (root / "d/e/file").read_bytes() == BODY
+    assert (root / "d/e/file").stat().st_mtime == 7.0
+    assert os.listdir(root / "d/e") == ["file"]
+
+
+# --- ending it
+
+
+def test_exactly_one_ends_it(folder: Folder, root: Path) -> None:
+    part = first(folder, 500)
+    other, third = beside(folder), beside(folder)
+    assert not any(item.claim() for item in (part, other, third))
+    put(other, 500, 1000)
+    assert [item.claim() for item in (third, other, part, third)] == [True, False, False, False]
+    assert all(item.over for item in (part, other, third))
+    put(part, 0, 10)
+    part.seek(10)
+    part.write(b"x" * 50)  # it would be written after it was verified
+    assert part.written == 10
+    part.keep(TOLD)
+    other.close()
+    assert third.commit(None, False) == "file"
+    assert (root / "file").read_bytes() == BODY
+    assert os.listdir(root) == ["file"]
+
+
+def test_a_part_file_that_is_not_shared_is_not_to_be_claimed(folder: Folder) -> None:
+    part = PartFile(folder, "file", URL)
+    part.open(0)
+    assert not part.claim()
+    assert (part.shared, part.split, part.over) == (False, False, False)
+    part.discard()
+
+
+def test_one_claimed_by_a_run_that_ends_there_is_complete_in_the_next(folder: Folder, root: Path) -> None:
+    part = first(folder, 500)
+    other = beside(folder, 500)
+    other.write(BODY[500:])
+    assert other.claim()
+    other.keep(TOLD)
+    part.keep(TOLD)
+    assert told(folder).spans == ((0, 1000),)
+    again = beside(folder)
+    assert missing(again.spans, 0, 1000) is None
+    assert again.claim()
+    again.commit(None, False)
+    assert os.listdir(root) == ["file"]
+
+
+def test_none_writes_a_sidecar_once_it_is_claimed(folder: Folder, root: Path) -> None:
+    part = first(folder, 500)
+    other = beside(folder, 500)
+    other.write(BODY[500:])
+    assert other.claim()
+    other.commit(None, False)
+    part.close()
+    assert os.listdir(root) == ["file"]
+
+
+def test_discarding_it_ends_it_for_all(folder: Folder, root: Path) -> None:
+    part = first(folder, 500)
+    other = beside(folder, 600)
+    part.discard()
+    assert other.over
+    other.write(BODY[600:])
+    other.keep(TOLD)
+    assert os.listdir(root) == []
+
+
+def test_a_name_that_was_taken_meanwhile_is_not_taken_from_it(folder: Folder, root: Path) -> None:
+    part = first(folder, 500)
+    other = beside(folder, 500)
+    other.write(BODY[500:])
+    (root / "file").write_bytes(b"precious")
+    assert other.claim()
+    with pytest.raises(FileExistsError):
+        other.commit(None, False, replace=False)
+    other.discard()
+    part.close()
+    assert os.listdir(root) == ["file"]
+    assert (root / "file").read_bytes() == b"precious"
+
+
+# --- locks and descriptors
+
+
+def test_the_lock_is_held_until_the_last_has_left(folder: Folder) -> None:
+    part = first(folder, 100)
+    other = beside(folder, 500)
+    part.close()
+    elsewhere = Folder(folder.root)
+    late = PartFile(elsewhere, "file", URL)
+    with pytest.raises(FileInUse):
+        late.join(late.held())
+    with pytest.raises(FileInUse):
+        late.open(0)
+    other.close()
+    late.join(late.held())
+    late.close()
+    elsewhere.close()
+
+
+def test_two_runs_cannot_write_one_file(folder: Folder) -> None:
+    leave(folder, (0, 100), (500, 600))
+    elsewhere = Folder(folder.root)
+    part, late = beside(folder), PartFile(elsewhere, "file", URL)
+    with pytest.raises(FileInUse):
+        late.join(late.held())
+    part.close()
+    elsewhere.close()
+
+
+def test_leaving_twice_is_leaving_once(folder: Folder) -> None:
+    part = first(folder, 100)
+    other = beside(folder)
+    other.close()
+    other.close()
+    assert not part.over
+    third = beside(folder)
+    third.close()
+    part.close()
+
+
+@pytest.mark.parametrize("good", range(4))
+def test_without_descriptors_left_none_is_leaked(folder: Folder, monkeypatch: pytest.MonkeyPatch, good: int) -> None:
+    dup, count = os.dup, iter(range(100))
+
+    def failing(descriptor: int) -> int:
+        if next(count) >= good:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return dup(descriptor)
+
+    part = PartFile(folder, "file", URL)
+    part.open(0)
+    part.vouch(TOLD)
+    part.write(BODY[:10])
+    monkeypatch.setattr(os, "dup", failing)
+    with contextlib.nullcontext() if good >= 2 else pytest.raises(OSError, match="open files"):
+        part.share(TOLD)
+    assert part.shared is (good >= 2)
+    part.keep(TOLD)
+    monkeypatch.undo()
+    assert told(folder).size == 10
+
+
+def test_a_sidecar_that_cannot_be_written_keeps_others_out_and_leaks_nothing(folder: Folder, root: Path) -> None:
+    part = first(folder, 100)
+    (root / "file.part.meta").unlink()
+    with pytest.raises(FileNotFoundError):
+        beside(folder)
+    assert not part.split
+    put(part, 100, 200)
+    part.close()
+
+
+def test_a_disk_that_is_full_in_the_middle_of_a_block(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    part = first(folder, 100)
+    other = beside(folder, 500)
+    pwrite, count = os.pwrite, iter(range(100))
+
+    def failing(descriptor: int, data: memoryview, at: int) -> int:
+        if next(count) == 1:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return pwrite(descriptor, data[:30], at)
+
+    monkeypatch.setattr(os, "pwrite", failing)
+    with pytest.raises(OSError, match="space"):
+        other.write(BODY[500:600])
+    monkeypatch.undo()
+    other.keep(TOLD)
+    part.keep(TOLD)
+    assert told(folder).spans == ((0, 100), (500, 530))
+
+
+def test_a_sidecar_that_cannot_be_saved_at_the_end_costs_what_it_did_not_say(folder: Folder, root: Path) -> None:
+    part = first(folder, 100)
+    other = beside(folder, 500)
+    other.write(BODY[500:600])
+    (root / "file.part.meta").unlink()
+    other.close()
+    part.close()
+    assert told(folder) == NOTHING_HELD
+
+
+def test_the_lock_of_a_spread_is_the_files(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    parent = os.open(tmp_path, os.O_RDONLY)
+    shared = Spread(descriptor, parent, TOLD, (), lambda folder, held: None)
+    os.close(descriptor)
+    os.close(parent)
+    with path.open("rb") as other:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        assert shared.held.spans == ((0, 0),)
+        assert shared.join()
+        assert not shared.leave()
+        assert shared.leave()
+        assert not shared.join()
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+# --- all at once
+
+
+@pytest.mark.parametrize("turn", range(5))
+def test_threads_write_one_file_and_one_of_them_ends_it(folder: Folder, root: Path, turn: int) -> None:
+    count, size = 8, 40_000
+    body = os.urandom(count * size)
+    part = PartFile(folder, "file", URL)
+    part.open(0)
+    about = Held(0, VALIDATOR, len(body))
+    part.vouch(about)
+    part.write(body[:1])
+    part.share(about)
+    ended: list[int] = []
+    errors: list[BaseException] = []
+    together = threading.Barrier(count)
+
+    def work(number: int) -> None:
+        try:
+            mine = part if number == 0 else PartFile(folder, "file", URL)
+            if number:
+                mine.join(mine.held())
+            together.wait()
+            start, stop = number * size, (number + 1) * size
+            while (gap := missing(mine.spans, start, stop)) is not None:
+                mine.seek(gap[0])
+                mine.write(body[gap[0] : min(gap[1], gap[0] + 777)])
+            if mine.claim():
+                ended.append(number)
+                mine.commit(None, False)
+            mine.keep(about)
+        except BaseException as error:  # noqa: BLE001 - it is looked at below
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert len(ended) == 1
+    assert (root / "file").read_bytes() == body
+    assert os.listdir(root) == ["file"]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 999), st.integers(1, 400)), max_size=20),
+    st.sampled_from([1, 50, 10_000]),
+)
+def test_after_a_kill_at_any_moment_the_sidecar_never_says_too_much(
+    tmp_path_factory: pytest.TempPathFactory, writes: list[tuple[int, int, int]], save_every: int
+) -> None:
+    root = tmp_path_factory.mktemp("run")
+    folder = Folder(str(root))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spread, "SAVE_EVERY", save_every)
+        part = first(folder, 10)
+        users = [part, beside(folder), beside(folder)]
+        for user, start, count in writes:
+            put(users[user], start, start + count)
+            held = told(folder)
+            on_disk = (root / "file.part").read_bytes()
+            assert held.validator == VALIDATOR
+            assert all(on_disk[begin:end] == BODY[begin:end] for begin, end in held.spans)
+            if save_every == 1:
+                assert held.spans == part.spans
+        for item in users:
+            item.keep(TOLD)
+    assert told(folder).spans == part.held().spans
+    folder.close()
