@@ -14,7 +14,6 @@ from downloader.strategies.registry import BUILT_IN
 from downloader.testserver.launch import TestServer
 from tests.scripted import ScriptedServer
 
-
 QUICK = ("serial", "async", "multiplex")
 """One strategy for each transport: the long tables are quick under these, and of the slow part under the others."""
 
