@@ -7,7 +7,7 @@ from downloader.core.model import Checksum, Download
 from downloader.core.names import Names
 from downloader.core.naming import public_url, wished_path
 from downloader.core.queues import Entry, default_path, path_by_server
-from downloader.errors import DownloadError
+from downloader.errors import DownloadError, UsageError
 
 POLL = 0.05
 """Seconds until a Source that had nothing is asked again."""
@@ -57,6 +57,9 @@ class Intake:
     def _admit(self, download: Download) -> Admitted:
         key, self._read = self._read, self._read + 1
         try:
+            for name, value in download.headers:
+                if any("\ud800" <= char <= "\udfff" for char in name + value):
+                    raise UsageError("a header that is no text")
             wished = wished_path(download.dir, download.out) if download.out else ""
             named = bool(wished) or not self._probe
             path = wished or default_path(download)

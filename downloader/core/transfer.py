@@ -268,6 +268,10 @@ class Transfer:
         if self._gate.stalled(count, now):
             raise NetworkError("too slow", self.public, "see --low-speed-limit and --low-speed-time")
 
+    def excuse(self, seconds: float) -> None:
+        """So long nothing was read, for a reason of ours: it is no stall."""
+        self._gate.excuse(seconds)
+
     def on_end(self) -> None:
         """The body is over. Raises NetworkError where that was too early, IntegrityError for another size than was known."""
         missing = self.expected is not None and self._taken < self.expected

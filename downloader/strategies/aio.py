@@ -18,8 +18,9 @@ from downloader.core.model import Attempt, Outcome
 from downloader.errors import DownloadError, Interrupted, NetworkError
 from downloader.progress.counters import Lane
 from downloader.strategies.base import Capabilities
-from downloader.strategies.exchange import DROP, READ, Answer, Command, Pause, Steps, Work, Write, exchange
+from downloader.strategies.exchange import exchange
 from downloader.strategies.run import Run
+from downloader.strategies.steps import DROP, READ, Answer, Command, Pause, Steps, Work, Write
 from downloader.transports.aio import Answer as Response
 from downloader.transports.aio import AsyncClient
 

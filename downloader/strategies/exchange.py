@@ -4,25 +4,15 @@
 `Transfer`) and the file (through `PartFile`); the driver does the waiting: on a socket, on a disk, in a thread, in an
 event loop. So the sequence is written once, for blocking and for asynchronous strategies alike.
 
-| yields | the driver | and sends back |
-| --- | --- | --- |
-| a `Request` | sends it and waits for the head | a `Head` |
-| `READ` | waits for a piece of the body | the bytes; none at the end |
-| `DROP` | is done with this answer | None |
-| a `Write` | writes a large block to the part file | None |
-| a `Work` | runs a call that takes long (``long``: that may take seconds) | None |
-| a `Pause` | takes nothing more for so many seconds | None |
-
-What goes wrong is thrown into the generator as a DownloadError (or OSError, for Write and Work). It returns the Outcome.
+What it yields, and what is to be done about it, stands in `downloader.strategies.steps`. What goes wrong is thrown into
+the generator as a DownloadError (or OSError, for Write and Work). It returns the Outcome.
 """
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from enum import Enum
-from typing import NamedTuple
 
-from downloader.core.messages import Head, Move, Request
-from downloader.core.model import NOTHING_HELD, WHOLE, Attempt, End, Outcome
+from downloader.core.messages import Head, Move
+from downloader.core.model import NOTHING_HELD, WHOLE, Attempt, End
 from downloader.core.naming import public_url
 from downloader.core.segments import ABORT, missing
 from downloader.core.transfer import Transfer
@@ -34,47 +24,15 @@ from downloader.storage.part import PartFile
 from downloader.storage.place import place
 from downloader.strategies.base import Job
 from downloader.strategies.meter import Meter
+from downloader.strategies.steps import DROP, READ, Answer, Command, Pause, Steps, Work, Write
 
 FLUSH_AFTER = 1.0
 """Seconds after which collected bytes are written even if they are few: what is on disk survives a kill."""
 
 
-class Step(Enum):
-    """Steps without a value."""
-
-    READ = "read"
-    DROP = "drop"
-
-
 LARGE = 1 << 20
 """Bytes collected before they are written in one go. Fewer at the end of a file are written at once, in line."""
 
-READ, DROP = Step.READ, Step.DROP
-
-
-class Write(NamedTuple):
-    """A large block for the part file."""
-
-    part: PartFile
-    block: bytes
-
-
-class Work(NamedTuple):
-    """A call that keeps a processor or a disk busy."""
-
-    call: Callable[[], object]
-    long: bool = False
-
-
-class Pause(NamedTuple):
-    """So many seconds in which nothing is to be read: there is a limit to the rate."""
-
-    seconds: float
-
-
-Command = Request | Step | Write | Work | Pause
-Answer = Head | bytes | None
-Steps = Generator[Command, Answer, Outcome]
 _Substeps = Generator[Command, Answer, None]
 
 
@@ -250,6 +208,7 @@ def _body(transfer: Transfer, file: _File) -> _Substeps:
         if file.meter is not None and (wait := file.meter.pay(transfer.url, count, now)):
             lane.heard = 0.0
             yield Pause(wait)
+            transfer.excuse(wait)
             lane.heard = now = clock()
         if lane.stop and transfer.size >= lane.stop:
             break

@@ -12,9 +12,10 @@ from gevent.threadpool import ThreadPool
 from downloader.core.model import Attempt, End, Outcome
 from downloader.core.naming import public_url
 from downloader.errors import Interrupted, WorkerError
-from downloader.strategies.exchange import Answer, Command, Steps, Work, exchange
+from downloader.strategies.exchange import exchange
 from downloader.strategies.pool import perform
 from downloader.strategies.run import Run
+from downloader.strategies.steps import Answer, Command, Steps, Work
 from downloader.transports.blocking import BlockingClient, Watchdog
 
 _READ = 1

@@ -17,7 +17,8 @@ from downloader.core.naming import public_url
 from downloader.errors import DownloadError, Interrupted, NetworkError, WorkerError
 from downloader.progress.counters import Lane
 from downloader.strategies.base import Capabilities
-from downloader.strategies.exchange import DROP, READ, Answer, Command, Pause, Steps, Work, Write, exchange
+from downloader.strategies.exchange import exchange
+from downloader.strategies.steps import DROP, READ, Answer, Command, Pause, Steps, Work, Write
 from downloader.transports.base import DRAIN_TIME
 from downloader.transports.curl import Multi, Wire
 

@@ -18,9 +18,10 @@ from downloader.errors import DownloadError
 from downloader.progress.counters import Lane
 from downloader.storage.folder import Folder
 from downloader.strategies.base import YIELD_AFTER, Job
-from downloader.strategies.exchange import READ, Answer, Command, Pause, Steps, Work, Write, exchange
+from downloader.strategies.exchange import exchange
 from downloader.strategies.meter import Meter
 from downloader.strategies.run import Run
+from downloader.strategies.steps import READ, Answer, Command, Pause, Steps, Work, Write
 from downloader.transports.blocking import BlockingClient
 
 Batch = Sequence[Attempt]

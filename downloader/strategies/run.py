@@ -104,6 +104,8 @@ class Run:
 
     def settle(self, outcomes: Iterable[Outcome]) -> None:
         """Feed back what became of Attempts."""
+        if self.stopping.is_set():
+            self.scheduler.stop()
         now = self.clock()
         for outcome in outcomes:
             if outcome.error is not None and LOG.isEnabledFor(logging.INFO):

@@ -114,7 +114,6 @@ def test_pauses_of_ours_are_no_silence_of_the_servers(fetch: Fetch, scripted: Ma
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(strict=True, reason="the exchange must tell the Transfer of its pauses: SpeedGate.excuse")
 def test_pauses_of_ours_are_no_low_speed_of_the_servers(fetch: Fetch, scripted: Make) -> None:
     server = scripted(reply("200 OK", b"x" * 40_000))
     settings = {"low_speed_time": 0.3, "low_speed_limit": 100_000, "limit_rate": 40_000}

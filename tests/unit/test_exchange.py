@@ -32,7 +32,8 @@ from downloader.errors import (
 from downloader.progress.counters import PlainLane
 from downloader.storage.folder import Folder
 from downloader.strategies.base import Job
-from downloader.strategies.exchange import DROP, FLUSH_AFTER, LARGE, READ, Command, Work, Write, exchange
+from downloader.strategies.exchange import FLUSH_AFTER, LARGE, exchange
+from downloader.strategies.steps import DROP, READ, Command, Work, Write
 from downloader.transports.base import ClientOptions
 
 URL = "https://example.org/file.bin"

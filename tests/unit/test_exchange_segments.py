@@ -30,7 +30,8 @@ from downloader.storage.folder import Folder
 from downloader.storage.part import PartFile
 from downloader.strategies import exchange as module
 from downloader.strategies.base import Job
-from downloader.strategies.exchange import READ, Command, Steps, Work, Write, exchange
+from downloader.strategies.exchange import exchange
+from downloader.strategies.steps import READ, Command, Steps, Work, Write
 from downloader.transports.base import ClientOptions
 from tests.unit.test_exchange import BODY, CHANGED_AT, NOW, SUM, Server
 
