@@ -277,7 +277,7 @@ class _Flight:
             error = Interrupted("stopped")
         elif limit and now - self._started > limit:
             error = NetworkError("the time for one attempt is over", hint="see --timeout")
-        elif self._state is READ and lane.stop and lane.done >= lane.stop:
+        elif self._state is not DROP and lane.stop and lane.done >= lane.stop:
             error = NetworkError("another attempt goes on with it")
         elif (self._state is READ and 0 < lane.heard < now - options.read_timeout - 0.5) or (
             isinstance(self._state, Request) and now - self._asked - self._wire.connected_after > options.read_timeout + 0.5
