@@ -9,9 +9,10 @@ import pytest
 
 from downloader.compare import runner
 from downloader.compare.scenarios import SCENARIOS, Scenario
+from downloader.strategies.registry import BUILT_IN
 from downloader.testserver.launch import TestServer
 
-NAMES = ["serial", "threads", "processes", "async"]
+NAMES = list(BUILT_IN)
 
 
 def dl(*words: str, cwd: Path) -> "subprocess.CompletedProcess[str]":

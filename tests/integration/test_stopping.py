@@ -19,7 +19,7 @@ from tests.scripted import Asked, Connection, ScriptedServer, reply
 
 Make = Callable[..., ScriptedServer]
 BODY = content.body(1, 0, 4_000_000)
-ROUNDS = 20
+ROUNDS = 10
 
 
 def start(urls: list[str], folder: Path, strategy: str, *flags: str) -> "subprocess.Popen[str]":
