@@ -24,7 +24,7 @@ from downloader.transports.polling import READ, poller
 BUFFER = 512 * 1024
 """Bytes that libcurl reads at a time at most; one buffer serves all transfers."""
 
-PIECES = 16
+PIECES = 64
 """Pieces of a large body that are told as one: libcurl brings 16 KiB at a time."""
 
 LINGER = 0.05
