@@ -15,6 +15,7 @@ chosen, and why.
 
 import importlib.util
 import logging
+import os
 import threading
 from collections.abc import Iterable
 from typing import Any, ClassVar
@@ -100,6 +101,8 @@ class _Team:
                 thread.join()
             if self.sharded is not None:
                 self.sharded.close()
+            for share in self.shares:
+                share.close()
             LOG.info("auto: %s", self.run.scheduler.explain())
         if self._errors:
             raise self._errors[0]
@@ -155,6 +158,12 @@ class _Team:
         LOG.warning("auto: no processes: %s", error.reason)
         self._hopeless = True
 
+    def fair_share(self) -> int:
+        """How many each loop may have in flight: as many as it takes to have all under way, or all slots taken."""
+        scheduler = self.run.scheduler
+        there = scheduler.waiting + sum(share.flying for share in self.shares)
+        return max(1, -(-min(there, scheduler.at_once) // len(self.shares)))
+
     def deal(self) -> bool:
         """Give each process its share of the slots; whether the loop here has not had its own yet."""
         at_once = self.run.scheduler.at_once
@@ -186,7 +195,7 @@ class _Share:
         self._run = run
         self.job, self.folder, self.jobs, self.meter, self.clock = run.job, run.folder, run.jobs, run.meter, run.clock
         self.stopping = run.stopping
-        self.waker: int | None = None
+        self.waker, self._bell = os.pipe()
         self.flying = 0
         self._busy = 0
         self.began = self._looked = run.clock()
@@ -211,16 +220,26 @@ class _Share:
 
     def wake(self) -> None:
         """See `Run`."""
+        os.read(self.waker, 4096)
+
+    def ring(self) -> None:
+        """Wake this loop: there may be something to take, or nothing any more."""
+        os.write(self._bell, b"x")
+
+    def close(self) -> None:
+        """Its loop has ended."""
+        for descriptor in (self.waker, self._bell):
+            os.close(descriptor)
 
     def take(self, most: int = 1) -> list[Attempt]:
-        """See `Run`. A loop that has more than the others leaves what there is to them."""
+        """See `Run`. A loop that has its fair share leaves what there is to the others."""
         team = self._team
         with team.lock:
             if self is team.shares[0]:
                 self._look()
                 if team.sharded is not None and team.sharded.ready and not team.deal():
                     return []
-            if len(team.shares) > 1 and self.flying > min(share.flying for share in team.shares):
+            if len(team.shares) > 1 and self.flying >= team.fair_share():
                 return []
             batch = [team.others.pop()] if team.others else self._run.take(most)
             if batch and team.sharded is not None and team.sharded.runs(batch[0].beside):
@@ -238,13 +257,15 @@ class _Share:
             ended = list(outcomes)
             self.flying -= len(ended)
             self._run.settle(ended)
+            if len(self._team.shares) > 1 and (self._run.finished or self._run.scheduler.waiting):
+                for share in self._team.shares:
+                    if share is not self:
+                        share.ring()
 
     def wait(self) -> float:
         """See `Run`."""
         with self._team.lock:
-            longest = self._run.wait()
-            left_to_others = self._run.scheduler.waiting and self.flying > min(share.flying for share in self._team.shares)
-        return min(longest, 0.005) if left_to_others else longest
+            return self._run.wait()
 
     def _look(self) -> None:
         """Has this loop had anything to wait for lately?"""
