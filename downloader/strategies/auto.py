@@ -159,10 +159,11 @@ class _Team:
         self._hopeless = True
 
     def fair_share(self) -> int:
-        """How many each loop may have in flight: as many as it takes to have all under way, or all slots taken."""
-        scheduler = self.run.scheduler
-        there = scheduler.waiting + sum(share.flying for share in self.shares)
-        return max(1, -(-min(there, scheduler.at_once) // len(self.shares)))
+        """How many each loop may have in flight: its part of all that is there, or of the slots, for files may be split."""
+        scheduler, there = self.run.scheduler, self.run.scheduler.at_once
+        if scheduler.waiting:
+            there = min(there, scheduler.waiting + sum(share.flying for share in self.shares))
+        return max(1, -(-there // len(self.shares)))
 
     def deal(self) -> bool:
         """Give each process its share of the slots; whether the loop here has not had its own yet."""
