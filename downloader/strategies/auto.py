@@ -140,7 +140,7 @@ class _Team:
             return
         left = None if counters.total is None else counters.total - counters.ended
         speed = counters.ended / max(run.clock() - self.shares[0].began, 0.001)
-        if left is None or left > WORTH * speed:
+        if left is None or left > max(FEW, WORTH * speed):
             from downloader.strategies.hybrid import sharded
 
             LOG.info("auto: busy, %.0f files a second, %s left: processes (hybrid)", speed, "many" if left is None else left)

@@ -269,6 +269,12 @@ class _Flight:
 
     def check(self, now: float, expired: bool) -> None:
         """End it, if it outlasts a time, or if nobody wants it any more."""
+        if self._state is READ:
+            self._wire.tell_rest(now)
+            if self._outcome is not None:
+                self._loop.multi.abandon(self._wire)
+                self._loop.ended(self, self._outcome)
+                return
         lane, options, limit = self.lane, self._run.job.client, self._run.job.policy.timeout
         error: DownloadError
         if self._busy and not isinstance(self._state, Pause):

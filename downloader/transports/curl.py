@@ -130,6 +130,11 @@ class Wire:
         self._dropped += len(data)
         return None if self._dropped <= DRAIN else STOP
 
+    def tell_rest(self, now: float) -> None:
+        """Tell what was kept back, where no more has come since: to be called now and then, outside of libcurl."""
+        if self._pieces and self._wanted and not self._held and now > self._told_at + LINGER:
+            self._wanted = self._listener.on_data(self._gathered())
+
     def _gathered(self) -> bytes:
         data = b"".join(self._pieces)
         self._pieces.clear()
