@@ -29,6 +29,14 @@ main(sys.argv[1:])
 """
 
 
+def said_by(pid: object) -> bytes:
+    """The command line of a process; nothing, where it has just gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
 def start(urls: list[str], folder: Path, strategy: str, *flags: str, before: str = EAGER) -> "subprocess.Popen[str]":
     """`dl` in a session of its own, with three in flight; ``before``: what is run before it."""
     listing = folder.with_name("urls.txt")
@@ -55,7 +63,7 @@ def workers(process: "subprocess.Popen[str]") -> list[int]:
     found = []
     for pid in members(process.pid):
         with contextlib.suppress(OSError):
-            if b"downloader.strategies.worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            if b"downloader.strategies.worker" in said_by(pid):
                 links = [os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir()]
                 if any(link.endswith(".part") for link in links):
                     found.append(pid)
@@ -108,7 +116,7 @@ def test_many_small_files_and_workers_that_are_killed_all_the_time(server: TestS
         up = [
             pid
             for pid in members(process.pid)
-            if b"downloader.strategies.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+            if b"downloader.strategies.worker" in said_by(pid)
             and any(os.readlink(path).startswith("socket") for path in Path(f"/proc/{pid}/fd").iterdir())
         ]
         time.sleep(0.35)  # long enough for one to be up
