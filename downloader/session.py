@@ -80,9 +80,7 @@ class Session:
             emit=self._emit,
             grace=settings.grace,
             splits=able.segments and settings.segments != 1,
-            meter=Meter(settings.limit_rate, settings.limit_rate_per_host)
-            if job.limit_rate or job.limit_rate_per_host
-            else None,
+            meter=Meter(settings.limit_rate, settings.limit_rate_per_host) if job.is_limited else None,
         )
         self._at_end: list[Callable[[], object]] = []
         self._ended = False

@@ -47,6 +47,11 @@ class Job:
     limit_rate: int = 0
     limit_rate_per_host: int = 0
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is a limit to the rate."""
+        return bool(self.limit_rate or self.limit_rate_per_host)
+
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:

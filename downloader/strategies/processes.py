@@ -48,7 +48,7 @@ class ProcessesStrategy:
         shared = numbers(context, run.jobs)
         watch = _Stopper(run, shared)
         watch.start()
-        with shared_file(bool(run.job.limit_rate or run.job.limit_rate_per_host)) as rates:
+        with shared_file(run.job.is_limited) as rates:
             # Before the signals are blocked: the first of them starts multiprocessing's tracker, which unblocks them.
             lanes = [_ProcessLane(run, context, shared, number, rates) for number in range(run.jobs)]
             with terminal_signals_blocked():

@@ -56,7 +56,7 @@ class Sharded:
         self._seconds_each = 1.0  # until it is known better: one at a time
         self._at: dict[int, _Worker] = {}
         self._paths: dict[int, str] = {}
-        self._rates = shared_file(bool(run.job.limit_rate or run.job.limit_rate_per_host))
+        self._rates = shared_file(run.job.is_limited)
         self._deaths = 0
 
     def start(self) -> None:
