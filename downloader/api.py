@@ -11,13 +11,14 @@ from downloader.errors import UsageError
 from downloader.session import Session
 from downloader.settings import convert, fields
 from downloader.sources.lists import Feed, Lists, from_values
+from downloader.strategies.processing import name_of
 
 if TYPE_CHECKING:
     import asyncio
 
 Urls = str | Path | Download | Iterable[str | Download]
 LOG = logging.getLogger("downloader")
-COMMAND_ONLY = frozenset({"report", "failed", "progress", "quiet", "verbose", "log_file"})
+COMMAND_ONLY = frozenset({"report", "failed", "trace", "progress", "quiet", "verbose", "log_file"})
 
 
 def source_of(urls: Urls, skip_bad: bool = False) -> tuple[Iterator[Download | None], int | None]:
@@ -40,12 +41,15 @@ class Downloader:
     """A folder and settings, for any number of runs.
 
     Keyword arguments are the fields of `downloader.settings.Settings`: ``strategy``, ``jobs``, ``retries``, ….
-    Raises UsageError for one that is unknown or wrong.
+    ``process`` may also be the function itself, if it can be found by its name. Raises UsageError for one that is unknown or
+    wrong.
     """
 
     def __init__(self, dir: str | Path = ".", **settings: Any) -> None:
         for name in sorted(set(settings) & COMMAND_ONLY):
             raise UsageError(f"{name} is a setting of the command alone", hint="the Results and the Report are yours to write")
+        if settings.get("process"):
+            settings["process"] = name_of(settings["process"])
         known = {item.name: item.key for item in fields()}
         self.settings = convert({known.get(name, name): value for name, value in {"dir": str(dir), **settings}.items()})
         self._sessions: set[Session] = set()

@@ -13,6 +13,7 @@
     ├── HTTPStatusError       8   other status >= 400                                    (some retryable)
     ├── IntegrityError        9   checksum or size mismatch
     ├── PolicyError          10   refused by a rule: path, address, scheme, size
+    ├── ProcessError         11   a --process function raised
     ├── WorkerError           1   a worker process died while it held the download     (retryable)
     └── Interrupted         130   the run was stopped before this download ended
 
@@ -137,6 +138,12 @@ class PolicyError(DownloadError):
     """Refused by a rule of ours: a path outside the folder, a scheme, a downgrade from https."""
 
     exit_code = 10
+
+
+class ProcessError(DownloadError):
+    """The function that was to process the finished file raised an exception. The file is kept as a part file."""
+
+    exit_code = 11
 
 
 class WorkerError(DownloadError):

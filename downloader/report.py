@@ -8,7 +8,7 @@ from typing import IO, Self
 
 import msgspec
 
-from downloader.core.model import Report, Result, Status
+from downloader.core.model import Outcome, Report, Result, Status
 from downloader.core.naming import printable
 from downloader.errors import StorageError
 from downloader.sources.text import format_download
@@ -31,11 +31,22 @@ def line(result: Result) -> bytes:
                 "elapsed": round(result.elapsed, 6),
                 "final_url": result.final_url or None,
                 "etag": result.etag or None,
+                "value": _plain(result.value),
                 "error": None if error is None else {"class": type(error).__name__, "message": str(error)},
             }
         )
         + b"\n"
     )
+
+
+def _plain(value: object) -> object:
+    """What post-processing returned as something that JSON has; where it has not, as Python shows it."""
+    if value is None:
+        return None
+    try:
+        return msgspec.Raw(_encode(value))
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return repr(value)
 
 
 class _Sink:
@@ -58,10 +69,6 @@ class _Sink:
                         os.fchmod(descriptor, self.mode)  # also where the file was there before
             except OSError as error:
                 raise StorageError(f"cannot write {path}: {error.strerror}") from None
-
-    def add(self, result: Result) -> None:
-        """Take note of one Result."""
-        raise NotImplementedError
 
     def _write(self, data: bytes) -> None:
         try:
@@ -93,6 +100,29 @@ class JsonLines(_Sink):
     def add(self, result: Result) -> None:
         """Write its line."""
         self._write(line(result))
+
+
+class Traces(_Sink):
+    """``--trace``: one JSON object a line, for each Attempt as it ends. Times in seconds of the machine's monotonic clock."""
+
+    def add(self, outcome: Outcome) -> None:
+        """Write its line; none for an Attempt that never ran."""
+        trace = outcome.trace
+        if trace is not None:
+            about = {
+                "path": outcome.path,
+                "attempt": trace.number,
+                "segment": trace.segment,
+                "process": trace.process,
+                "thread": trace.thread,
+                "task": trace.task,
+                "started": trace.started,
+                "head": trace.head,
+                "ended": trace.ended,
+                "end": outcome.end.value,
+                "received": outcome.received,
+            }
+            self._write(_encode(about) + b"\n")
 
 
 class FailedList(_Sink):

@@ -16,7 +16,7 @@ from downloader._version import __version__
 from downloader.core.adaptive import AdaptiveSlots
 from downloader.core.limits import Limits, Slots
 from downloader.core.messages import TransferPolicy
-from downloader.core.model import Download, Report, Result
+from downloader.core.model import Download, Outcome, Report, Result
 from downloader.core.retry import RetryPolicy
 from downloader.core.scheduler import Scheduler
 from downloader.core.segments import SplitPolicy
@@ -26,6 +26,7 @@ from downloader.settings import Settings
 from downloader.sources import credentials
 from downloader.sources.lists import Feed, read_sums
 from downloader.storage.folder import Folder
+from downloader.strategies import processing
 from downloader.strategies.base import Capabilities, Job
 from downloader.strategies.meter import Meter
 from downloader.strategies.registry import find
@@ -49,7 +50,9 @@ class Session:
         on_result: Callable[[Result], None] | None = None,
         report: Report | None = None,
         make_folder: bool = True,
+        on_attempt: Callable[[Outcome], None] | None = None,
     ) -> None:
+        """``on_attempt``: called with the Outcome of each Attempt, which is traced then."""
         self._strategy = find(settings.strategy)()
         self._source = source
         self._on_result = on_result
@@ -60,7 +63,7 @@ class Session:
         self.report = report if report is not None else Report()
         self.report.strategy = settings.strategy
         self.error: BaseException | None = None
-        job = job_for(settings, self.jobs)
+        job = job_for(settings, self.jobs, on_attempt is not None)
         self._folder = Folder(os.path.expanduser(settings.dir), make_folder)
         retry = RetryPolicy(settings.retries, settings.retry_wait, max_retry_after=settings.max_retry_after)
         self.run = Run(
@@ -80,6 +83,7 @@ class Session:
             emit=self._emit,
             grace=settings.grace,
             splits=able.segments and settings.segments != 1,
+            on_attempt=on_attempt,
             meter=Meter(settings.limit_rate, settings.limit_rate_per_host) if job.is_limited else None,
         )
         self._at_end: list[Callable[[], object]] = []
@@ -175,6 +179,10 @@ def check_able(settings: Settings, able: Capabilities) -> None:
         raise UsageError(f"{settings.strategy} does not speak HTTP/{wanted}", hint="--strategy multiplex does")
     if settings.segments > 1 and not able.segments:
         raise UsageError(f"{settings.strategy} fetches each file in one piece", hint="--strategy multiplex splits them")
+    if settings.process:
+        processing.find(settings.process)
+        if able.fresh_main and settings.process.startswith("__main__:"):
+            raise UsageError(f"{settings.strategy} runs in processes of its own", hint="put the function into a module")
 
 
 def limits_for(settings: Settings, capabilities: Capabilities, jobs: int) -> Limits:
@@ -184,7 +192,7 @@ def limits_for(settings: Settings, capabilities: Capabilities, jobs: int) -> Lim
     return AdaptiveSlots(ceiling=jobs, host_ceiling=min(settings.per_host, jobs), start=capabilities.default_jobs)
 
 
-def job_for(settings: Settings, jobs: int) -> Job:
+def job_for(settings: Settings, jobs: int, traced: bool = False) -> Job:
     """What workers are told, from what the user set. Raises UsageError for files and values that cannot be used."""
     netrc = settings.netrc_file or (credentials.default_netrc() if settings.netrc else "")
     client = ClientOptions(
@@ -222,6 +230,8 @@ def job_for(settings: Settings, jobs: int) -> Job:
         segments=settings.segments,
         limit_rate=settings.limit_rate,
         limit_rate_per_host=settings.limit_rate_per_host,
+        process=settings.process,
+        traced=traced,
     )
 
 

@@ -73,8 +73,10 @@ class Settings(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_field
     insecure: Annotated[bool, _about("do not verify certificates")] = False
     allow_downgrade: Annotated[bool, _about("follow redirects from https to http")] = False
     max_redirects: Annotated[int, _about("redirects to follow for one file", "", "N", ge=0)] = 10
+    process: Annotated[str, _about("call this with each finished file, before it gets its name", "", "MODULE:FUNCTION")] = ""
     checksums: Annotated[str, _about("verify against this file: lines of `digest  name`", "", "FILE")] = ""
     report: Annotated[str, _about("write one JSON line for each URL, as it ends; -: standard output", "", "FILE")] = ""
+    trace: Annotated[str, _about("write one JSON line for each attempt: when and where it ran", "", "FILE")] = ""
     failed: Annotated[str, _about("write the entries that failed, ready to be fed back", "", "FILE")] = ""
     progress: Annotated[Progress, _about("how progress is shown")] = "auto"
     quiet: Annotated[bool, _about("say nothing but errors", "-q")] = False

@@ -13,7 +13,7 @@ from downloader.core.model import End, Outcome, Report, Result, Status
 from downloader.core.naming import numbered, printable, public_url
 from downloader.errors import UsageError
 from downloader.progress.lines import Display, JsonProgress, PlainLines
-from downloader.report import FailedList, JsonLines, summary
+from downloader.report import FailedList, JsonLines, Traces, summary
 from downloader.session import Session
 from downloader.settings import Settings
 from downloader.sources.lists import STDIN, Lists, is_url
@@ -35,6 +35,8 @@ def fetch(request: Request) -> int:
     """Do it. The exit code. Raises DownloadError for what is wrong before anything starts."""
     settings = request.settings
     _keep_apart(request)
+    if settings.process and os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # where the user's own module is, as likely as not
     lists = Lists(list(request.lists), settings.skip_bad_lines)
     total = _checked(lists, settings)
     if total == 0:
@@ -44,17 +46,14 @@ def fetch(request: Request) -> int:
     if request.dry_run:
         return _dry_run(Session(settings, lists.source(), total, _print_unfetched, report, make_folder=False))
     with ExitStack() as stack:
-        sinks: list[JsonLines | FailedList] = []
-        if settings.report:
-            sinks.append(stack.enter_context(JsonLines(settings.report)))
-        if settings.failed:
-            sinks.append(stack.enter_context(FailedList(settings.failed)))
+        sinks, traces = _sinks(settings, stack)
 
         def on_result(result: Result) -> None:
             for sink in sinks:
                 sink.add(result)
 
-        session = Session(settings, lists.source(), total, on_result, report)
+        on_attempt = traces[0].add if traces else None
+        session = Session(settings, lists.source(), total, on_result, report, on_attempt=on_attempt)
         display = _display(settings, total)
         stack.callback(display.close)
         stack.enter_context(_logging(settings, display))
@@ -66,7 +65,7 @@ def fetch(request: Request) -> int:
             display.say(f"dl: stopping: running files get up to {settings.grace:g} s to end; once more ends at once")
 
         def flush() -> None:
-            for sink in sinks:
+            for sink in (*sinks, *traces):
                 sink.flush()
 
         def abort() -> None:
@@ -83,17 +82,32 @@ def fetch(request: Request) -> int:
         return _conclude(session, settings, lists, signals.exit_code)
 
 
+def _sinks(settings: Settings, stack: ExitStack) -> tuple[list[JsonLines | FailedList], list[Traces]]:
+    """The files that are to be written, open: what takes Results, and what takes Outcomes."""
+    sinks: list[JsonLines | FailedList] = []
+    if settings.report:
+        sinks.append(stack.enter_context(JsonLines(settings.report)))
+    if settings.failed:
+        sinks.append(stack.enter_context(FailedList(settings.failed)))
+    return sinks, [stack.enter_context(Traces(settings.trace))] if settings.trace else []
+
+
 def _keep_apart(request: Request) -> None:
     """Raises UsageError where what is to be written would destroy what is to be read, or two outputs would be one file."""
     settings = request.settings
     files = [("the list", name) for name in request.lists if name != STDIN and not is_url(name)]
     files += [("--checksums", settings.checksums), ("--netrc-file", settings.netrc_file), ("--cookies", settings.cookies)]
     seen = {os.path.realpath(name): what for what, name in files if name}
-    for what, name in (("--report", settings.report), ("--failed", settings.failed), ("--log-file", settings.log_file)):
+    for what, name in _outputs(settings):
         if name and name != STDIN:
             other = seen.setdefault(os.path.realpath(name), what)
             if other != what:
                 raise UsageError(f"{other} and {what} are the same file: {name}", hint="give another name")
+
+
+def _outputs(settings: Settings) -> list[tuple[str, str]]:
+    names = ("report", "failed", "trace", "log_file")
+    return [(f"--{name.replace('_', '-')}", getattr(settings, name)) for name in names]
 
 
 def _conclude(session: Session, settings: Settings, lists: Lists, interrupted: int | None) -> int:

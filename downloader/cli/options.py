@@ -12,7 +12,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("strategy", "jobs", "per_host", "segments", "min_segment_size"),
         *("limit_rate", "limit_rate_per_host", "fail_fast"),
     ),
-    "Files": ("dir", "on_exists", "content_disposition", "mtime", "checksums"),
+    "Files": ("dir", "on_exists", "content_disposition", "mtime", "checksums", "process"),
     "Trying again": (
         *("retries", "retry_wait", "max_retry_after", "connect_timeout"),
         *("timeout", "low_speed_limit", "low_speed_time", "grace"),
@@ -21,7 +21,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("header", "user_agent", "netrc", "netrc_file", "cookies", "proxy", "http_version"),
         *("cacert", "cert", "key", "insecure", "allow_downgrade", "max_redirects"),
     ),
-    "What is told": ("progress", "quiet", "verbose", "log_file", "report", "failed"),
+    "What is told": ("progress", "quiet", "verbose", "log_file", "report", "failed", "trace"),
     "Lists": ("skip_bad_lines",),
 }
 _SAID_AS_NO = {"mtime": "keep the local time"}

@@ -142,10 +142,39 @@ class End(Enum):
     INTERRUPTED = "interrupted"
 
 
+class Returned:
+    """What post-processing returned, whatever that is: a value of the user's, which only pickle knows how to carry."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        return f"Returned({self.value!r})"
+
+
+class Trace(Struct, frozen=True, array_like=True):
+    """When and where an Attempt ran: monotonic seconds, which all processes of a machine share; ``head``: 0 where none came.
+
+    ``process`` and ``thread`` are the system's and Python's names; ``task`` tells the places of one event loop apart.
+    """
+
+    number: int
+    segment: int
+    process: int
+    thread: str
+    task: int
+    started: float
+    head: float
+    ended: float
+
+
 class Outcome(Struct, frozen=True, array_like=True, omit_defaults=True):
     """How one Attempt ended. ``received`` counts the body bytes that came over the network, ``size`` the file's bytes.
 
-    ``waited``: seconds from the last request to its answer's head; 0 where there was none.
+    ``waited``: seconds from the last request to its answer's head; 0 where there was none. ``returned``: by post-processing.
+    ``trace``: only of a run that is traced.
     """
 
     key: int
@@ -161,6 +190,8 @@ class Outcome(Struct, frozen=True, array_like=True, omit_defaults=True):
     verified: bool = False
     error: DownloadError | None = None
     waited: float = 0.0
+    returned: Returned | None = None
+    trace: Trace | None = None
 
 
 class Status(StrEnum):
@@ -175,8 +206,8 @@ class Result(Struct, frozen=True):
     """How one Download ended: exactly one for each.
 
     ``bytes`` is the size of the file, ``received`` what came over the network for it in this run, ``elapsed`` the
-    seconds its Attempts took (waiting not counted), ``verified`` whether a checksum was known, and held. URLs are free
-    of credentials, except in ``download``.
+    seconds its Attempts took (waiting not counted), ``verified`` whether a checksum was known, and held, ``value`` what
+    post-processing returned. URLs are free of credentials, except in ``download``.
     """
 
     url: str
@@ -193,6 +224,7 @@ class Result(Struct, frozen=True):
     verified: bool = False
     error: DownloadError | None = None
     download: Download | None = None
+    value: object = None
 
     def __repr__(self) -> str:
         shown = (name for name in self.__struct_fields__ if name != "download")  # which may hold credentials

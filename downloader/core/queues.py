@@ -109,6 +109,7 @@ class Entry(Struct, eq=False):
             verified=outcome.verified,
             error=error,
             download=self.to_repeat() if status is Status.FAILED else None,
+            value=None if outcome.returned is None else outcome.returned.value,
         )
 
     def to_repeat(self) -> Download:

@@ -33,7 +33,19 @@ from downloader.core import headers as h
 from downloader.core.credentials import kept_at_redirect, without_userinfo
 from downloader.core.limits import SpeedGate
 from downloader.core.messages import Head, Move, Request, TransferPolicy, by_name
-from downloader.core.model import NOTHING_HELD, WHOLE, Attempt, Checksum, End, Headers, Held, Outcome, Validator
+from downloader.core.model import (
+    NOTHING_HELD,
+    WHOLE,
+    Attempt,
+    Checksum,
+    End,
+    Headers,
+    Held,
+    Outcome,
+    Returned,
+    Trace,
+    Validator,
+)
 from downloader.core.naming import KEPT, clean_url, public_url
 from downloader.errors import (
     AuthError,
@@ -62,13 +74,16 @@ class Transfer:
     received = 0
     redirects = 0
     retry_after: float | None = None
+    returned: Returned | None = None
     size = 0
     splittable = False
     status = 0
     told: tuple[Checksum, ...] = ()  # by the server
     total: int | None = None
+    trace: Trace | None = None
     validator = Validator()
     waited = 0.0
+    answered = 0.0  # when the first head came
     _taken = 0  # of the present answer
     _gate: SpeedGate
 
@@ -300,4 +315,6 @@ class Transfer:
             waited=self.waited,
             verified=bool(self.digests) and end in (End.COMPLETE, End.EXISTS),
             error=error,
+            returned=self.returned,
+            trace=self.trace,
         )

@@ -9,7 +9,7 @@ class Lane(Protocol):
     ``done`` of ``size`` bytes (0: unknown) since ``since`` (monotonic seconds; 0: idle), last ``heard`` of in its body then.
 
     ``key``: of its Attempt. ``splittable``: others may take a part of it over. ``stop``, written by whoever decides so:
-    the byte where it is to end (0: the end; negative: at once).
+    the byte where it is to end (0: the end; negative: at once). ``task``: which place of an event loop it is; 0: of none.
     """
 
     received: int
@@ -21,6 +21,7 @@ class Lane(Protocol):
     since: float
     heard: float
     name: str
+    task: int
 
 
 @dataclass(slots=True)
@@ -36,6 +37,7 @@ class PlainLane:
     since: float = 0.0
     heard: float = 0.0
     name: str = ""
+    task: int = 0
 
 
 class Moving(NamedTuple):

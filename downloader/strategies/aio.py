@@ -84,6 +84,7 @@ class _Loop:
     def _start(self, group: asyncio.TaskGroup, attempt: Attempt) -> None:
         if not self._spare:
             self._spare.append(self._run.lane())
+            self._spare[-1].task = len(self._lanes) + 1
         lane = self._spare.pop()
         task = group.create_task(self._lane(attempt, lane))
         self._lanes[task] = lane

@@ -7,6 +7,7 @@
 | anything else | one event loop over libcurl |
 | … and it is busy all the time, with large files | more such loops, in threads: libcurl moves bytes without the interpreter |
 | … and it is busy all the time, with small files, and many are left | processes, each with such a loop: `hybrid` |
+| … and its files wait to be processed (`--process`), and many are left | the same: that may want the interpreter |
 
 Threads start at once but share the interpreter, which small files need for most of their time; processes have one each,
 but take 0.2 s to start. The first loop goes on beside them: it stands for one of the processors. `-v` says what was
@@ -133,9 +134,11 @@ class _Team:
         run = self.run
         if self._cores < 2 or self._hopeless or self.sharded is not None or len(self.shares) > 1 or run.stopping.is_set():
             return
+        if run.job.process.startswith("__main__:"):
+            return  # another process would not find it
         counters = run.counters
         done = max(1, counters.done)
-        if counters.received / done >= LARGE:
+        if counters.received / done >= LARGE and not run.job.process:
             self._add_threads(f"busy, {counters.received // done // 1000} kB a file")
             return
         left = None if counters.total is None else counters.total - counters.ended
@@ -269,13 +272,14 @@ class _Share:
             return self._run.wait()
 
     def _look(self) -> None:
-        """Has this loop had anything to wait for lately?"""
+        """Has this loop had anything to wait for lately? What waits for a thread to process it is not that."""
         now = self._run.clock()
         passed = now - self._looked
         if passed < LOOK_EVERY:
             return
         idle = self.loop.multi.idle
-        self._busy = self._busy + 1 if idle - self._idle < (1 - BUSY) * passed else 0
+        behind = bool(self.job.process) and self.loop.working > 2 * cores()
+        self._busy = self._busy + 1 if behind or idle - self._idle < (1 - BUSY) * passed else 0
         self._looked, self._idle = now, idle
         if self._busy >= 2:
             self._busy = 0

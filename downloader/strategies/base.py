@@ -35,7 +35,8 @@ YIELD_AFTER = 0.5
 class Job:
     """What a worker needs for any Attempt of a run, wherever it is. Picklable.
 
-    ``root``: the folder's path. ``segments``: of one file at a time; 0: as many as help.
+    ``root``: the folder's path. ``segments``: of one file at a time; 0: as many as help. ``process``: what each finished
+    file is given to, as ``module:function``. ``traced``: whether Outcomes tell when and where they came to be.
     """
 
     root: str
@@ -46,6 +47,8 @@ class Job:
     segments: int = 1
     limit_rate: int = 0
     limit_rate_per_host: int = 0
+    process: str = ""
+    traced: bool = False
 
     @property
     def is_limited(self) -> bool:
@@ -58,7 +61,8 @@ class Capabilities:
     """What a strategy supports.
 
     ``default_jobs``: how many in flight, where nothing was said; with ``most_jobs`` only at first: it is found out how many
-    help, up to so many. ``max_jobs``: more than that it cannot do.
+    help, up to so many. ``max_jobs``: more than that it cannot do. ``fresh_main``: its workers are new interpreters, which
+    do not know the functions of the caller's script.
     """
 
     default_jobs: int
@@ -69,6 +73,7 @@ class Capabilities:
     limit_rate: bool = False
     http_versions: tuple[str, ...] = ("1.1",)
     cluster: bool = False
+    fresh_main: bool = False
 
 
 class Strategy(Protocol):

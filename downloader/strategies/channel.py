@@ -1,7 +1,7 @@
 """Messages between a run and its worker processes: shards one way, Outcomes the other, over a socket pair.
 
-Each is MessagePack with its length before it, which takes a fifth of a pickle's time; errors, which are rare, go as
-pickles in it. Empty: nothing more will come.
+Each is MessagePack with its length before it, which takes a fifth of a pickle's time; errors, which are rare, and what
+the user's post-processing returned go as pickles in it. Empty: nothing more will come.
 
 The parent never waits to send: what the socket does not take stays here, so that two sides that both send cannot lock
 each other out. Only values of ours go across (rule 9), between processes of one user, one the child of the other.
@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from downloader.core.model import Attempt, Outcome
+from downloader.core.model import Attempt, Outcome, Returned
 from downloader.errors import DownloadError
 
 _LENGTH = struct.Struct("<I")
@@ -34,7 +34,7 @@ Incoming = TypeVar("Incoming")
 
 
 def _out(value: Any) -> Any:
-    if isinstance(value, DownloadError):
+    if isinstance(value, DownloadError | Returned):
         return pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
     raise NotImplementedError(type(value))
 

@@ -8,11 +8,12 @@ What it yields, and what is to be done about it, stands in `downloader.strategie
 the generator as a DownloadError (or OSError, for Write and Work). It returns the Outcome.
 """
 
+import os
+import threading
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 
 from downloader.core.messages import Head, Move
-from downloader.core.model import NOTHING_HELD, WHOLE, Attempt, End
+from downloader.core.model import NOTHING_HELD, WHOLE, Attempt, End, Trace
 from downloader.core.naming import public_url
 from downloader.core.segments import ABORT, missing
 from downloader.core.transfer import Transfer
@@ -21,10 +22,10 @@ from downloader.progress.counters import Lane
 from downloader.storage.checksum import Verifier
 from downloader.storage.folder import Folder, storage_error
 from downloader.storage.part import PartFile
-from downloader.storage.place import place
 from downloader.strategies.base import Job
+from downloader.strategies.finishing import File, finish
 from downloader.strategies.meter import Meter
-from downloader.strategies.steps import DROP, READ, Answer, Command, Pause, Steps, Work, Write
+from downloader.strategies.steps import DROP, READ, Answer, Command, Pause, Steps, Substeps, Work, Write
 
 FLUSH_AFTER = 1.0
 """Seconds after which collected bytes are written even if they are few: what is on disk survives a kill."""
@@ -32,22 +33,6 @@ FLUSH_AFTER = 1.0
 
 LARGE = 1 << 20
 """Bytes collected before they are written in one go. Fewer at the end of a file are written at once, in line."""
-
-_Substeps = Generator[Command, Answer, None]
-
-
-@dataclass(slots=True)
-class _File:
-    """The part file of an Attempt, with what is known of its bytes, and where it is told how far it is."""
-
-    part: PartFile
-    folder: Folder
-    lane: Lane
-    clock: Callable[[], float]
-    job: Job
-    meter: Meter | None
-    verifier: Verifier | None = None
-    flushed: float = 0.0
 
 
 def exchange(
@@ -69,7 +54,7 @@ def exchange(
     lane.stop = attempt.segment.stop or 0
     lane.key = attempt.key  # from here on it may be told of another stop
     lane.since = started
-    file = _File(part, folder, lane, clock, job, meter)
+    file = File(part, folder, lane, clock, job, meter)
     path = ""
     error: DownloadError | None = None
     try:
@@ -84,7 +69,7 @@ def exchange(
             elif transfer.decided is End.COMPLETE:
                 part.open(transfer.size)
             if transfer.decided is End.COMPLETE:
-                path = yield from _finish(transfer, file)
+                path = yield from finish(transfer, file)
         except FileExistsError as failure:
             if job.on_exists == "fail":
                 raise StorageError("the file has appeared meanwhile", transfer.public, "see --on-exists") from failure
@@ -104,7 +89,16 @@ def exchange(
             part.close()
         lane.since = lane.heard = 0.0
         lane.splittable = False
-    return transfer.outcome(clock() - started, path, error)
+    ended = clock()
+    if job.traced:
+        transfer.trace = _trace(transfer, lane, started, ended)
+    return transfer.outcome(ended - started, path, error)
+
+
+def _trace(transfer: Transfer, lane: Lane, started: float, ended: float) -> Trace:
+    attempt, thread = transfer.attempt, threading.current_thread().name
+    at = attempt.segment.start
+    return Trace(attempt.number, at, os.getpid(), thread, lane.task, started, transfer.answered, ended)
 
 
 def _is_good(attempt: Attempt, folder: Folder) -> Generator[Command, Answer, bool]:
@@ -114,13 +108,15 @@ def _is_good(attempt: Attempt, folder: Folder) -> Generator[Command, Answer, boo
     return verifier.holds
 
 
-def _ask(transfer: Transfer, file: _File) -> Generator[Command, Answer, bool]:
+def _ask(transfer: Transfer, file: File) -> Generator[Command, Answer, bool]:
     """Ask, as often as redirects want it. Whether there is a body to take."""
     while True:
         asked = file.clock()
         head = yield transfer.request()
         assert isinstance(head, Head)  # noqa: S101 - what a Request is answered with
-        transfer.waited = file.clock() - asked
+        now = file.clock()
+        transfer.waited = now - asked
+        transfer.answered = transfer.answered or now
         try:
             move = transfer.on_head(head)
         except DownloadError:
@@ -133,7 +129,7 @@ def _ask(transfer: Transfer, file: _File) -> Generator[Command, Answer, bool]:
             return False
 
 
-def _gaps(transfer: Transfer, file: _File) -> _Substeps:
+def _gaps(transfer: Transfer, file: File) -> Substeps:
     """Fetch what is missing of a Segment, one gap after the other; other Attempts may be at other Segments."""
     part, lane, held, segment = file.part, file.lane, transfer.held, transfer.attempt.segment
     if held.total is None or not held.validator.if_range:
@@ -170,7 +166,7 @@ def _come_to(transfer: Transfer, part: PartFile) -> None:
         transfer.size = transfer.total or 0
 
 
-def _begin(transfer: Transfer, file: _File) -> _Substeps:
+def _begin(transfer: Transfer, file: File) -> Substeps:
     """Open the part file where there is one, or will be for certain; a small file gets none at all."""
     part, lane = file.part, file.lane
     if not part.is_open and (transfer.offset or part.may_exist):
@@ -185,7 +181,7 @@ def _begin(transfer: Transfer, file: _File) -> _Substeps:
     lane.size = transfer.total or 0
 
 
-def _body(transfer: Transfer, file: _File) -> _Substeps:
+def _body(transfer: Transfer, file: File) -> Substeps:
     part, lane, clock = file.part, file.lane, file.clock
     yield from _begin(transfer, file)
     while True:
@@ -228,7 +224,7 @@ def _body(transfer: Transfer, file: _File) -> _Substeps:
             part.write(block)
 
 
-def _flush(transfer: Transfer, file: _File) -> _Substeps:
+def _flush(transfer: Transfer, file: File) -> Substeps:
     part = file.part
     if not part.is_open:
         part.open(0)
@@ -242,31 +238,6 @@ def _flush(transfer: Transfer, file: _File) -> _Substeps:
     if transfer.splittable and not part.shared and file.job.segments != 1:
         part.share(transfer.promised)
         file.lane.splittable = True
-
-
-def _finish(transfer: Transfer, file: _File) -> Generator[Command, Answer, str]:
-    """Verify, and give the file its name; the path it got."""
-    part, job = file.part, file.job
-    block = b"" if part.is_open else part.take()
-    if transfer.digests:
-        verifier = file.verifier
-        if not part.is_open:
-            verifier = verifier or Verifier(transfer.digests)
-            verifier.update(block)
-        elif verifier is None or verifier.count != transfer.size or part.split:  # it came in pieces, or was there already
-            verifier = again = Verifier(transfer.digests)
-            yield Work(lambda: again.prime(part.descriptor, transfer.size), long=True)
-        verifier.verify(transfer.public)
-    modified = transfer.last_modified if job.mtime else None
-    replace = transfer.attempt.check or job.on_exists not in ("skip", "fail")
-    number = job.on_exists == "rename"
-    if not part.is_open:
-        path = place(file.folder, transfer.attempt.path, block, modified, number) if number or not replace else None
-        if path is not None:
-            return path
-        part.open(0)
-        part.write(block)
-    return part.commit(modified, number, replace)
 
 
 def _bare(error: DownloadError, url: str) -> DownloadError:

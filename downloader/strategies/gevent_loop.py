@@ -102,6 +102,7 @@ class _Place:
     def __init__(self, run: Run, watchdog: Watchdog) -> None:
         self._run = run
         self._lane = run.lane()
+        self._lane.task = len(watchdog.clients) + 1
         self._client = BlockingClient(run.job.client)
         watchdog.watch(self._client)
 

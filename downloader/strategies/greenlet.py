@@ -22,7 +22,9 @@ class GeventStrategy:
     name: ClassVar[str] = "gevent"
     about: ClassVar[str] = "a greenlet for each file in flight, in a process of their own"
     library: ClassVar[str] = "requests, gevent"
-    capabilities: ClassVar[Capabilities] = Capabilities(default_jobs=40, most_jobs=256, segments=True, limit_rate=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        default_jobs=40, most_jobs=256, segments=True, limit_rate=True, fresh_main=True
+    )
 
     def drive(self, run: Run) -> None:
         """See `Strategy`. Raises UsageError where the worker cannot be started."""

@@ -18,6 +18,7 @@ from downloader.errors import DownloadError, Interrupted, NetworkError, WorkerEr
 from downloader.progress.counters import Lane
 from downloader.strategies.base import Capabilities
 from downloader.strategies.exchange import exchange
+from downloader.strategies.shared import cores
 from downloader.strategies.steps import DROP, READ, Answer, Command, Pause, Steps, Work, Write
 from downloader.transports.base import DRAIN_TIME
 from downloader.transports.curl import Multi, Wire
@@ -55,10 +56,12 @@ class Loop:
         self._spare: list[_Flight] = []
         self._later: list[tuple[float, int, _Flight, int]] = []
         self._count = itertools.count()
+        self._places = itertools.count(1)
         self._threads: ThreadPoolExecutor | None = None
         self._woken: list[tuple[_Flight, int, BaseException | None]] = []
         self._pipe: tuple[int, int] | None = None
         self._looked = 0.0
+        self.working = 0  # long calls that threads have in hand, or will have
 
     def main(self) -> None:
         """Start what may start, wait, settle what has ended, until all has."""
@@ -100,6 +103,10 @@ class Loop:
         self.flying.add(flight)
         flight.begin(attempt)
 
+    def new_place(self) -> int:
+        """A number for one more place in the loop."""
+        return next(self._places)
+
     def ended(self, flight: "_Flight", outcome: Outcome) -> None:
         """A flight is over."""
         self.outcomes.append(outcome)
@@ -114,10 +121,11 @@ class Loop:
         """Do something long elsewhere, and let the flight go on then."""
         if self._pipe is None:
             self._pipe = os.pipe()
-            self._threads = ThreadPoolExecutor(2, "dl-work")
+            self._threads = ThreadPoolExecutor(max(2, cores()), "dl-work")
             self.multi.listen(self._pipe[0], self._tell_woken)
         assert self._threads is not None  # noqa: S101 - made with the pipe
         end = self._pipe[1]
+        self.working += 1
 
         def done(future: "Future[object]") -> None:
             self._woken.append((flight, ticket, future.exception()))
@@ -128,6 +136,7 @@ class Loop:
     def _tell_woken(self) -> None:
         assert self._pipe is not None  # noqa: S101 - it is what was read
         os.read(self._pipe[0], 1)
+        self.working -= 1
         flight, ticket, error = self._woken.pop(0)
         flight.go_on(ticket, error)
 
@@ -156,6 +165,7 @@ class _Flight:
         self._error: DownloadError | None = None
         self._ticket = 0
         self.lane: Lane = loop.run.lane()
+        self.lane.task = loop.new_place()
 
     def begin(self, attempt: Attempt) -> None:
         """Start an Attempt here."""

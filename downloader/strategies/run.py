@@ -29,7 +29,7 @@ LOOK_AHEAD = 256
 class Run:
     """One run under way: the scheduler with a clock, a folder and somebody to tell. Used by one thread, but for `stop`.
 
-    ``jobs``: in flight at most. ``splits``: files may be fetched in several Segments.
+    ``jobs``: in flight at most. ``splits``: files may be fetched in several Segments. ``on_attempt``: called with each Outcome.
     """
 
     scheduler: Scheduler
@@ -45,6 +45,7 @@ class Run:
     splits: bool = False
     meter: Meter | None = None
     waker: int | None = None
+    on_attempt: Callable[[Outcome], None] | None = None
     _stop_at: float = 0.0
     _hurry: bool = False
     _looked: float = 0.0
@@ -110,6 +111,8 @@ class Run:
         for outcome in outcomes:
             if outcome.error is not None and LOG.isEnabledFor(logging.INFO):
                 LOG.info("attempt failed: %s", printable(str(outcome.error)))
+            if self.on_attempt is not None:
+                self.on_attempt(outcome)
             self.scheduler.settle(outcome, now, self.chance() if outcome.error is not None else 0.0)
             self._cuts.pop(outcome.key, None)
         if self.scheduler.stopped:

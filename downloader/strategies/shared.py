@@ -52,12 +52,13 @@ def _slot(index: int) -> Any:
 class SharedLane:
     """A Lane whose numbers are in shared memory: one process writes them, another samples them."""
 
-    __slots__ = ("_at", "_shared", "name")
+    __slots__ = ("_at", "_shared", "name", "task")
 
     def __init__(self, shared: Any, number: int) -> None:
         self._shared = shared
         self._at = 1 + WIDTH * number
         self.name = ""
+        self.task = 0
 
     received = _slot(_RECEIVED)
     done = _slot(_DONE)

@@ -52,3 +52,4 @@ class Pause(NamedTuple):
 Command = Request | Step | Write | Work | Pause
 Answer = Head | bytes | None
 Steps = Generator[Command, Answer, Outcome]
+Substeps = Generator[Command, Answer, None]

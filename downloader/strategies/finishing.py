@@ -1,0 +1,73 @@
+"""The end of an exchange: a file that is complete is verified, processed where that was asked for, and gets its name."""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+from downloader.core.naming import part_names
+from downloader.core.transfer import Transfer
+from downloader.progress.counters import Lane
+from downloader.storage.checksum import Verifier
+from downloader.storage.folder import Folder
+from downloader.storage.part import PartFile
+from downloader.storage.place import place
+from downloader.strategies.base import Job
+from downloader.strategies.meter import Meter
+from downloader.strategies.processing import process
+from downloader.strategies.steps import Answer, Command, Substeps, Work
+
+
+@dataclass(slots=True)
+class File:
+    """The part file of an Attempt, with what is known of its bytes, and where it is told how far it is."""
+
+    part: PartFile
+    folder: Folder
+    lane: Lane
+    clock: Callable[[], float]
+    job: Job
+    meter: Meter | None
+    verifier: Verifier | None = None
+    flushed: float = 0.0
+
+
+def finish(transfer: Transfer, file: File) -> Generator[Command, Answer, str]:
+    """Verify, and give the file its name; the path it got."""
+    part, job = file.part, file.job
+    block = b"" if part.is_open else part.take()
+    if transfer.digests:
+        verifier = file.verifier
+        if not part.is_open:
+            verifier = verifier or Verifier(transfer.digests)
+            verifier.update(block)
+        elif verifier is None or verifier.count != transfer.size or part.split:  # it came in pieces, or was there already
+            verifier = again = Verifier(transfer.digests)
+            yield Work(lambda: again.prime(part.descriptor, transfer.size), long=True)
+        verifier.verify(transfer.public)
+    if job.process:
+        yield from _process(transfer, file, block)
+    modified = transfer.last_modified if job.mtime else None
+    replace = transfer.attempt.check or job.on_exists not in ("skip", "fail")
+    number = job.on_exists == "rename"
+    if not part.is_open:
+        path = place(file.folder, transfer.attempt.path, block, modified, number) if number or not replace else None
+        if path is not None:
+            return path
+        part.open(0)
+        part.write(block)
+    return part.commit(modified, number, replace)
+
+
+def _process(transfer: Transfer, file: File, block: bytes) -> Substeps:
+    """Give the finished part to the user's function. Where that raises, the part is kept: it is complete."""
+    part, function = file.part, file.job.process
+    if not part.is_open:
+        part.open(0)
+        part.write(block)
+    prefix, slash, name = transfer.attempt.path.rpartition("/")
+    where = Path(file.job.root, f"{prefix}{slash}{part_names(name)[0]}")
+
+    def call() -> None:
+        transfer.returned = process(function, where, transfer.public)
+
+    yield Work(call, long=True)

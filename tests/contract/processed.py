@@ -1,0 +1,55 @@
+"""Functions that process finished files, for worker processes to import by name."""
+
+import hashlib
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+
+def digest(part: Path) -> str:
+    """The SHA-256 of the bytes."""
+    return hashlib.sha256(part.read_bytes()).hexdigest()
+
+
+def state(part: Path) -> dict[str, Any]:
+    """What is there while the function runs, and where it runs."""
+    names = sorted(os.listdir(part.parent))
+    return {"names": names, "part": str(part), "process": os.getpid(), "thread": threading.current_thread().name}
+
+
+def picky(part: Path) -> int:
+    """Refuses ``1.bin``."""
+    if part.name.startswith("1.bin"):
+        raise ValueError("not this one")
+    return part.stat().st_size
+
+
+def leaves_word(part: Path) -> None:
+    """Leaves a file beside the folder that says it was called."""
+    (part.parent.parent / f"called-{part.name}").touch()
+
+
+def unpicklable(part: Path) -> Any:
+    """Returns what cannot cross to another process."""
+    return lambda: part
+
+
+def exits(part: Path) -> None:
+    """Wants to end the program."""
+    raise SystemExit(3)
+
+
+def grows(part: Path) -> None:
+    """Changes the file in place."""
+    with part.open("ab") as stream:
+        stream.write(b"more")
+
+
+class Namespace:
+    """A function may also be an attribute of something."""
+
+    @staticmethod
+    def size(part: Path) -> int:
+        """Bytes."""
+        return part.stat().st_size
