@@ -96,7 +96,7 @@ def exchange(
 
 
 def _trace(transfer: Transfer, lane: Lane, started: float, ended: float) -> Trace:
-    attempt, thread = transfer.attempt, threading.current_thread().name
+    attempt, thread = transfer.attempt, threading.get_native_id()  # gevent's greenlets each have a name of their own
     at = attempt.segment.start
     return Trace(attempt.number, at, os.getpid(), thread, lane.task, started, transfer.answered, ended)
 

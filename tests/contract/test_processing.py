@@ -114,7 +114,7 @@ def test_trace_tells_when_and_where_each_attempt_ran(server: TestServer, strateg
         assert line["end"] == ("failed" if line["path"] == "missing" else "complete")
         assert line["received"] == (SMALL if line["end"] == "complete" else 0)
         assert line["attempt"] == 1
-    places: dict[tuple[int, str, int], list[tuple[float, float]]] = {}
+    places: dict[tuple[int, int, int], list[tuple[float, float]]] = {}
     for line in lines:
         places.setdefault((line["process"], line["thread"], line["task"]), []).append((line["started"], line["ended"]))
     if strategy not in ("auto", "hybrid"):  # which have places for two in each of their loops
