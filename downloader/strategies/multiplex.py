@@ -18,7 +18,6 @@ from downloader.errors import DownloadError, Interrupted, NetworkError, WorkerEr
 from downloader.progress.counters import Lane
 from downloader.strategies.base import Capabilities
 from downloader.strategies.exchange import exchange
-from downloader.strategies.shared import cores
 from downloader.strategies.steps import DROP, READ, Answer, Command, Pause, Steps, Work, Write
 from downloader.transports.base import DRAIN_TIME
 from downloader.transports.curl import Multi, Wire
@@ -120,6 +119,8 @@ class Loop:
     def in_thread(self, work: Work, flight: "_Flight", ticket: int) -> None:
         """Do something long elsewhere, and let the flight go on then."""
         if self._pipe is None:
+            from downloader.strategies.shared import cores  # here: few runs need it
+
             self._pipe = os.pipe()
             self._threads = ThreadPoolExecutor(max(2, cores()), "dl-work")
             self.multi.listen(self._pipe[0], self._tell_woken)

@@ -5,7 +5,6 @@ what it raises fails that file, whose part file stays: the next run processes it
 """
 
 import importlib
-import pickle
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -53,6 +52,8 @@ def find(name: str) -> Function:
 
 def process(name: str, part: Path, url: str) -> Returned:
     """Call it. Raises ProcessError for whatever it raises, and for a value that could not cross to another process."""
+    import pickle  # here: 8 ms at the start, that only those need to pay who use it
+
     try:
         value = find(name)(part)
     except (Exception, SystemExit) as error:
