@@ -219,17 +219,23 @@ def _lenient(value: Any, item: Field) -> Any:
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kKMGT]?)(i?)[bB]?")
 
 
+def parse_size(text: str) -> int | None:
+    """``10M``, ``64Ki``, ``500``: bytes. None for what is none of these."""
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        return None
+    power = " KMGT".index(match[2].upper() or " ")
+    return int(float(match[1]) * (1024 if match[3] else 1000) ** power)
+
+
 def _number(value: Any, item: Field) -> Any:
     """``auto`` and ``10M`` as the numbers they stand for; anything else as it is."""
     if item.auto and value == "auto":
         return 0
     if item.auto and isinstance(value, str) and value.isascii() and value.removeprefix("-").isdigit():
         return int(value)
-    match = _SIZE.fullmatch(value) if item.size and isinstance(value, str) else None
-    if match is None:
-        return value
-    power = " KMGT".index(match[2].upper() or " ")
-    return int(float(match[1]) * (1024 if match[3] else 1000) ** power)
+    size = parse_size(value) if item.size and isinstance(value, str) else None
+    return value if size is None else size
 
 
 def _unknown(what: str, name: str, known: list[str]) -> UsageError:

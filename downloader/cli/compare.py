@@ -1,72 +1,154 @@
-"""`dl compare`: see `downloader.compare`."""
+"""`dl compare`: from what was asked for to a study, and from the study to the terminal and to files."""
 
 import os
-import platform
 import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
 import click
 
-from downloader._version import __version__
-from downloader.compare import runner, scenarios, table
-from downloader.errors import StorageError, UsageError
+from downloader.cli.compare_options import options
+from downloader.cli.options import GroupedCommand
+from downloader.compare import peers, scenarios, study
+from downloader.compare.machine import machine
+from downloader.compare.outputs import Outputs
+from downloader.compare.results import Comparison, Row, Study, Sweep
+from downloader.compare.runner import Plan, Work, warm_up, work_for
+from downloader.compare.servers import Servers
+from downloader.core.model import Download
+from downloader.errors import UsageError
 from downloader.session import jobs_for
 from downloader.settings import Settings
 from downloader.sources.lists import Lists
 from downloader.sources.text import format_download
 from downloader.storage.folder import Folder
 from downloader.strategies.registry import BUILT_IN, find, listing
-from downloader.testserver.launch import TestServer
+
+ROOM = 1 << 30
+"""Bytes that must be free in memory for files to be put there."""
 
 
-@click.command("compare", context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("lists", metavar="[LIST]...", nargs=-1)
-@click.option("--scenario", "chosen", metavar="NAME", multiple=True, help="small, latency, large; may be repeated  [all]")
-@click.option("-s", "--strategy", "names", metavar="NAME", multiple=True, help="only this strategy; may be repeated")
-@click.option("-j", "--jobs", metavar="N", type=click.IntRange(1), help="in flight at most, for all  [each strategy's own]")
-@click.option("--repeat", metavar="N", type=click.IntRange(1), default=3, help="runs of each strategy, interleaved  [3]")
-@click.option("--json", "json_file", metavar="FILE", help="write every single run to this file; -: standard output")
-@click.option("-d", "--dir", "where", metavar="DIR", help="put the files below this folder  [memory, else temporary]")
-def command(
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked for, checked. ``at_once``: each strategy, and how many it may have in flight; 0: it finds out.
+    ``jobs``: the number that was given for all, or 0. ``peers``: versions by name."""
+
+    at_once: dict[str, int]
+    jobs: int
+    scenarios: tuple[scenarios.Scenario, ...]
+    own: Work | None
+    sweeps: tuple[tuple[str, tuple[int, ...]], ...]
+    peers: dict[str, str]
+    plan: Plan
+    where: str | None
+
+
+def command() -> click.Command:
+    """`dl compare [OPTIONS] [LIST]...`."""
+    return GroupedCommand(
+        "compare",
+        callback=_compare,
+        params=[click.Argument(["lists"], metavar="[LIST]...", nargs=-1), *options()],
+        help="Run the same list under each strategy; print what each one cost, and why. Without a LIST, the lists are of the "
+        "local test server, one for each scenario, and every byte is verified. With LISTs, your own URLs are fetched, in each "
+        "round once for each strategy; the strategies must agree on every byte.",
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    )
+
+
+def _compare(
     lists: tuple[str, ...],
-    chosen: tuple[str, ...],
     names: tuple[str, ...],
+    chosen: tuple[str, ...],
+    files: int | None,
+    size: int | None,
+    latency: float | None,
+    rate: int | None,
+    fail: tuple[str, float] | None,
+    peers: bool,
+    sweeps: tuple[tuple[str, tuple[int, ...]], ...],
     jobs: int | None,
-    repeat: int,
-    json_file: str | None,
+    repeat: int | None,
+    budget: float,
+    server: str,
     where: str | None,
+    timeline: bool,
+    html: str | None,
+    png: str | None,
+    json: str | None,
+    csv: str | None,
 ) -> int:
-    """Run the same list under each strategy and print what each one cost.
-
-    Without a LIST, the lists are of the local test server, one for each scenario, and every byte is verified. With LISTs,
-    your own URLs are fetched, once for each strategy and repeat; the strategies must agree on every byte.
-    """
-    if lists and chosen:
-        raise UsageError("a LIST and --scenario cannot go together")
-    if json_file not in (None, "-") and not Path(json_file or "").absolute().parent.is_dir():
-        raise StorageError(f"cannot write {json_file}: its folder is not there")
+    kinds, share = fail or (None, None)
+    wishes = {"files": files, "size": size, "delay": latency, "rate": rate, "fail": kinds, "share": share}
+    if lists and (chosen or any(value is not None for value in wishes.values())):
+        raise UsageError("a LIST and a scenario cannot go together")
+    outputs = Outputs(json or "", csv or "", html or "", png or "")
+    outputs.check()
     if where is not None:
         Folder(where).close()  # made if missing
-    where = where or _memory()
-    strategies = tuple(names) or tuple(item.name for item in listing() if item.name in BUILT_IN and not item.problem)
-    at_once = {name: _at_once(name, jobs) for name in strategies}
-    with _terminated_like_interrupted():
-        if lists:
-            works = [_own_work(lists)]
-            comparisons = _run(works, at_once, repeat, where)
-        else:
-            wanted = scenarios.choose(chosen)
-            with TestServer() as server:
-                runner.warm_up(strategies, server.file(0, 1024), where)
-                comparisons = _run([runner.work_for(item, server) for item in wanted], at_once, repeat, where)
-    _print(comparisons, json_file, where, verified=not lists)
-    return 1 if any(row.failures for comparison in comparisons for row in comparison.rows) else 0
+    picked = scenarios.choose(chosen) if chosen or all(value is None for value in wishes.values()) else ()
+    asked = Asked(
+        at_once={name: _at_once(name, jobs) for name in names or _runnable()},
+        jobs=jobs or 0,
+        scenarios=() if lists else scenarios.wished(picked, **wishes),
+        own=_own_work(lists, plain=peers) if lists else None,
+        sweeps=sweeps,
+        peers=_peers() if peers else {},
+        plan=Plan(repeat, budget),
+        where=where or _memory(),
+    )
+    printer = _Printer(timeline, silent=outputs.takes_stdout)
+    with _terminated_like_interrupted(), Servers(server) as servers:
+        found = _study(asked, servers, printer)
+    printer.conclude(found)
+    outputs.write(found)
+    return 1 if any(row.failures for comparison in found.comparisons for row in comparison.rows if not row.peer) else 0
+
+
+def _study(asked: Asked, servers: Servers, printer: "_Printer") -> Study:
+    from tqdm import tqdm  # here: only a comparison that runs draws
+
+    tasks = [_task(asked, servers, item) for item in asked.scenarios] if asked.own is None else [_own_task(asked, asked.own)]
+    about = machine(servers.kind if asked.own is None else "", asked.where or tempfile.gettempdir(), asked.peers)
+    sweeps = [study.Sweeping(over, values, task) for over, values in asked.sweeps for task in tasks]
+    with tqdm(file=sys.stderr, disable=not sys.stderr.isatty(), leave=False, bar_format="{desc} [{elapsed}]") as bar:
+        if tasks[0].server is not None:
+            warm_up(tuple(asked.at_once), tasks[0].work.listing.split()[0], asked.where)
+        return study.run(tasks, sweeps, asked.plan, about, asked.where, bar.set_description, printer.above(bar.clear))
+
+
+def _task(asked: Asked, servers: Servers, scenario: scenarios.Scenario) -> study.Task:
+    server = servers.of(scenario)
+    rows = _rows(asked)
+    rows += peers.rows(scenario, asked.jobs, list(asked.peers)) if asked.peers else []
+    return study.Task(work_for(scenario, server), rows, server)
+
+
+def _own_task(asked: Asked, work: Work) -> study.Task:
+    rows = _rows(asked)
+    rows += peers.rows(work.scenario, asked.jobs, list(asked.peers)) if asked.peers else []
+    return study.Task(work, rows)
+
+
+def _rows(asked: Asked) -> list[Row]:
+    return [Row(name, jobs) for name, jobs in asked.at_once.items()]
+
+
+def _runnable() -> tuple[str, ...]:
+    return tuple(item.name for item in listing() if item.name in BUILT_IN and not item.problem)
+
+
+def _peers() -> dict[str, str]:
+    found = peers.installed()
+    if not found:
+        raise UsageError("no peer is installed", hint=f"one of {', '.join(peers.PEERS)}")
+    return found
 
 
 def _at_once(name: str, jobs: int | None) -> int:
@@ -80,12 +162,13 @@ def _at_once(name: str, jobs: int | None) -> int:
 def _memory() -> str | None:
     """A folder in memory with room for any scenario, where the system has one: what is compared is not the disk."""
     memory = Path("/dev/shm")  # noqa: S108 - files go into a new folder of our own below it
-    if memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 1 << 30:
+    if memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > ROOM:
         return str(memory)
     return None
 
 
-def _own_work(lists: tuple[str, ...]) -> runner.Work:
+def _own_work(lists: tuple[str, ...], plain: bool) -> Work:
+    """The user's lists as one. ``plain``: peers take part, who know nothing but URLs. Raises UsageError."""
     source = Lists(list(lists))
     source.check()
     if source.bad_lines:
@@ -93,56 +176,51 @@ def _own_work(lists: tuple[str, ...]) -> runner.Work:
     downloads = [download for download in source.source() if download is not None]
     if not downloads:
         raise UsageError("nothing to compare: the list is empty")
+    if plain and any(item != Download(item.url, origin=item.origin) for item in downloads):
+        raise UsageError("peers cannot be told of names, headers, checksums or mirrors", hint="give a list of URLs alone")
     text = "".join(format_download(download) for download in downloads)
-    return runner.Work("your list", ", ".join(lists), len(downloads), text, None)
+    scenario = scenarios.Scenario("your list", ", ".join(lists), "", len(downloads), 0)
+    return Work(scenario, text, None, own=True)
 
 
-def _run(works: list[runner.Work], at_once: dict[str, int], repeat: int, where: str | None) -> list[runner.Comparison]:
-    from tqdm import tqdm  # here: only a comparison that runs draws
+class _Printer:
+    """Prints what was found, as it is found."""
 
-    total = len(works) * repeat * len(at_once)
-    comparisons = []
-    with tqdm(total=total, unit="run", file=sys.stderr, disable=not sys.stderr.isatty(), leave=False) as bar:
+    def __init__(self, timeline: bool, silent: bool) -> None:
+        from rich.console import Console
 
-        def tick() -> None:
-            bar.update()
+        console = Console(file=sys.stderr if silent else None)
+        self._console = console if console.is_terminal else Console(file=console.file, width=100)
+        self._timeline = timeline
 
-        for work in works:
-            bar.set_description(work.name)
-            rows = [runner.Row(name, jobs) for name, jobs in at_once.items()]
-            comparisons.append(runner.compare(work, rows, repeat, where, tick))
-    return comparisons
+    def above(self, clear: Callable[[], object]) -> Callable[[Comparison | Sweep], None]:
+        """What prints one thing, after ``clear`` has taken the progress line away."""
 
+        def show(found: Comparison | Sweep) -> None:
+            from downloader.compare import table, timeline
 
-def _print(comparisons: list[runner.Comparison], json_file: str | None, where: str | None, verified: bool) -> None:
-    from rich.console import Console
+            clear()
+            if isinstance(found, Sweep):
+                table.show_sweep(found, self._console)
+                return
+            table.show(found, self._console)
+            if self._timeline:
+                timeline.show(found, self._console)
 
-    if json_file != "-":
-        console = Console()
-        table.show(comparisons, console if console.is_terminal else Console(width=100))
-        against = "against the server's digests" if verified else "against each other"
-        console.print(
-            f"elapsed: the whole command, from its start to its exit; CPU: with its workers. Files in "
-            f"{where or tempfile.gettempdir()}, compared byte for byte {against}"
+        return show
+
+    def conclude(self, found: Study) -> None:
+        """What holds for all of it."""
+        from downloader.compare import table
+
+        table.show_advice(found, self._console)
+        against = "against each other" if any(item.own for item in found.comparisons) else "against the server's digests"
+        self._console.print(
+            f"elapsed: the whole command, from its start to its exit; CPU: with its workers. Files in {found.machine.files}, "
+            f"compared byte for byte {against}.",
+            markup=False,
+            highlight=False,
         )
-        if any(row.failures for comparison in comparisons for row in comparison.rows):
-            console.print("Files failed: elapsed times hold pauses and tries that are no strategy's cost.", style="red")
-    if json_file is None:
-        return
-    machine = {
-        "version": __version__,
-        "python": platform.python_version(),
-        "system": platform.platform(),
-        "cores": os.cpu_count(),
-    }
-    data = runner.as_json(comparisons, machine)
-    if json_file == "-":
-        sys.stdout.buffer.write(data)
-        return
-    try:
-        Path(json_file).write_bytes(data)
-    except OSError as error:
-        raise StorageError(f"cannot write {json_file}: {error.strerror}") from None
 
 
 @contextmanager

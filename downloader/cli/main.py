@@ -13,8 +13,11 @@ from downloader._version import __version__
 from downloader.cli.options import GroupedCommand, settings_options
 from downloader.errors import DownloadError
 
-COMMANDS = ("compare", "strategies")
-EPILOG = "Further commands: `dl compare` measures the strategies side by side, `dl strategies` lists them."
+COMMANDS = ("compare", "serve", "strategies")
+EPILOG = (
+    "Further commands: `dl compare` measures the strategies side by side, `dl strategies` lists them, `dl serve` starts the "
+    "test server that they are measured with."
+)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -38,7 +41,11 @@ def _run(words: list[str]) -> int:
         if name == "compare":
             from downloader.cli.compare import command as compare_command
 
-            return _invoke(compare_command, "dl compare", words[1:])
+            return _invoke(compare_command(), "dl compare", words[1:])
+        if name == "serve":
+            from downloader.cli.serve import command as serve_command
+
+            return _invoke(serve_command, "dl serve", words[1:])
         if name == "strategies":
             return _invoke(strategies, "dl strategies", words[1:])
         return _invoke(fetch_command(), "dl", words)

@@ -1,150 +1,154 @@
-"""Run a list under each strategy: fresh processes, interleaved, every byte verified afterwards.
+"""Run a list under each strategy and each peer: fresh processes, interleaved rounds, every byte verified afterwards.
 
-What is measured is the command as it would be typed, from its start to its exit: elapsed time from outside, CPU seconds
-of the process and all it waited for (wait4), and the peak of memory, sampled, summed over the process and its children
-(each counted in full, shared pages and all).
+What is measured is the command as it would be typed; `downloader.compare.measure` says how. What is verified, and when
+there were enough rounds, is decided in `verify` and `rounds`. One more run of each strategy writes a trace; it counts for
+no figure.
 """
 
 import contextlib
-import hashlib
+import itertools
 import os
 import shutil
-import statistics
-import subprocess
 import sys
 import tempfile
-import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
-import msgspec
-
+from downloader.compare import peers, rounds, trace
+from downloader.compare.bound import lower_bound
+from downloader.compare.caveats import caveats
+from downloader.compare.measure import Usage, run_measured
+from downloader.compare.results import Comparison, Measure, Row
 from downloader.compare.scenarios import Scenario
-from downloader.errors import DownloadError
-from downloader.testserver.launch import TestServer
+from downloader.compare.verify import Verdict, Verifier
+from downloader.strategies.shared import cores
 
-SAMPLE_EVERY = 0.05
 PREFIX = "dl-compare-"
+PATIENCE = 30.0
+"""Seconds that a peer has at least."""
+TIMES = 10
+"""A peer is given up where it takes so many times as long as the slowest strategy."""
+
+Tick = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """One run. Seconds and bytes; ``failures`` counts files that failed, are missing, or hold a wrong byte."""
+class Server(Protocol):
+    """What serves the lists. ``cores``: how many processors it can use at most. ``cacert``: its authority; empty for http."""
 
-    elapsed: float
-    cpu: float
-    peak: int
-    files: int
-    bytes: int
-    failures: int
-    errors: tuple[str, ...] = ()
-
-
-@dataclass(slots=True)
-class Row:
-    """All runs of one strategy in one scenario. ``jobs``: in flight at most; 0: it found out itself."""
-
-    strategy: str
-    jobs: int
-    runs: list[Measure] = field(default_factory=list)
+    cacert: str
 
     @property
-    def elapsed(self) -> float:
-        """Median, seconds."""
-        return statistics.median(run.elapsed for run in self.runs)
+    def cores(self) -> float: ...
 
-    @property
-    def fastest(self) -> float:
-        """Seconds."""
-        return min(run.elapsed for run in self.runs)
+    def reset(self) -> None:
+        """Forget which requests have met their fault: every run meets the same ones."""
 
-    @property
-    def slowest(self) -> float:
-        """Seconds."""
-        return max(run.elapsed for run in self.runs)
+    def cpu_seconds(self) -> float:
+        """So far, of all its processes."""
 
-    @property
-    def cpu(self) -> float:
-        """Median, seconds."""
-        return statistics.median(run.cpu for run in self.runs)
+    def listing(self, query: str) -> str:
+        """The list of a scenario, one URL a line."""
 
-    @property
-    def peak(self) -> int:
-        """Bytes, the highest."""
-        return max(run.peak for run in self.runs)
-
-    @property
-    def files_per_second(self) -> float:
-        """Of the median run."""
-        return statistics.median(run.files / run.elapsed for run in self.runs)
-
-    @property
-    def bytes_per_second(self) -> float:
-        """Of the median run."""
-        return statistics.median(run.bytes / run.elapsed for run in self.runs)
-
-    @property
-    def failures(self) -> int:
-        """In all runs."""
-        return sum(run.failures for run in self.runs)
-
-
-@dataclass(slots=True)
-class Comparison:
-    """One scenario (or the user's list), measured."""
-
-    name: str
-    isolates: str
-    files: int
-    rows: list[Row]
+    def sums(self, query: str) -> Mapping[str, str]:
+        """The SHA-256 digests of its files, by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is run: the text of a list, and the digests by file name (None: unknown, the strategies must agree)."""
+    """What is run: the text of a list, and the digests by file name (None: unknown, the strategies must agree).
 
-    name: str
-    isolates: str
-    files: int
+    ``own``: the user's own list, of which ``scenario`` knows no more than its name and the number of files.
+    """
+
+    scenario: Scenario
     listing: str
     sums: Mapping[str, str] | None
+    own: bool = False
 
 
-def work_for(scenario: Scenario, server: TestServer) -> Work:
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How often. ``repeat``: so many rounds; None: until the medians are known, see `downloader.compare.rounds`, or until
+    ``budget`` seconds are spent, at least 3 rounds. ``traced``: whether each strategy then runs once more with a trace.
+    """
+
+    repeat: int | None
+    budget: float
+    traced: bool = True
+
+
+def work_for(scenario: Scenario, server: Server) -> Work:
     """A scenario's list on this server, with the server's own digests."""
-    urls = [server.file(number, scenario.size, scenario.delay) for number in range(scenario.files)]
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(f"{server.url}/sums/{scenario.size}/0/{scenario.files}", timeout=60) as answer:
-        lines = answer.read().decode().splitlines()
-    sums = {name: digest for digest, name in (line.split("  ") for line in lines)}
-    return Work(scenario.name, scenario.isolates, scenario.files, "\n".join(urls) + "\n", sums)
+    return Work(scenario, server.listing(scenario.query), server.sums(scenario.query))
 
 
-def compare(work: Work, rows: Sequence[Row], repeat: int, where: str | None, tick: Callable[[], None]) -> Comparison:
-    """Run the work under each row's strategy, ``repeat`` times, interleaved. ``tick`` is called after each run."""
-    agreed: dict[str, str] = dict(work.sums or {})
+def compare(
+    work: Work, rows: Sequence[Row], plan: Plan, where: str | None, server: Server | None, tick: Tick, cacert: str = ""
+) -> Comparison:
+    """Run the work under each row's strategy or peer, as `run_rows` does; what else is to be known of it: bound and warnings.
+
+    Raises DownloadError for a row that cannot be run at all.
+    """
+    result = Comparison(work.scenario, list(rows), work.own, server_cores=server.cores if server else 0.0)
+    if server is not None and not work.own and not work.scenario.fail:  # what a fault costs depends on one's patience
+        result.bound = lower_bound(work.scenario, work.listing, cores())
+    known = run_rows(work, rows, plan, where, server, tick, cacert)
+    result.warnings = caveats(result, cores(), known)
+    return result
+
+
+def run_rows(
+    work: Work, rows: Sequence[Row], plan: Plan, where: str | None, server: Server | None, tick: Tick, cacert: str = ""
+) -> bool:
+    """Put the runs into the rows. Whether the medians are as well known as was asked for.
+
+    ``where``: the folder below which the files go, for a while. ``tick`` is told what is run next. ``cacert``: the file
+    with the server's authority, for a scenario with TLS.
+    """
     with _scratch(where) as folder:
-        listing = Path(folder, "urls.txt")
-        listing.write_text(work.listing, encoding="utf-8")
-        listing.chmod(0o600)
-        for _ in range(repeat):
-            for row in rows:
-                target = Path(folder, "files")
-                row.runs.append(_measure(listing, row, target, agreed, work.sums is None))
-                shutil.rmtree(target, ignore_errors=True)
-                tick()
-    return Comparison(work.name, work.isolates, work.files, list(rows))
+        bench = _Bench(work, Path(folder), server, cacert)
+        known = _rounds(bench, rows, plan, tick)
+        for row in rows if plan.traced else ():
+            if not row.peer:
+                tick(f"{work.scenario.name}: {row.name}, traced")
+                bench.trace(row)
+    for row in rows:
+        row.low, row.high, row.confidence = rounds.interval([run.elapsed for run in row.runs])
+    return known
 
 
-def warm_up(strategies: Sequence[str], url: str, where: str | None) -> None:
+def _rounds(bench: "_Bench", rows: Sequence[Row], plan: Plan, tick: Tick) -> bool:
+    """Run them all, as often as planned. Whether the medians are as well known as was asked for."""
+    begun = time.monotonic()
+    for number in itertools.count(1):
+        playing = [row for row in rows if row.name not in bench.given_up]
+        turns = [playing[index] for index in rounds.order(number - 1, len(playing))]
+        if number == 1:
+            turns.sort(key=lambda row: row.peer)  # what a strategy took says how long a peer may take
+        for row in turns:
+            tick(f"{bench.work.scenario.name}: {row.name}, round {number}")
+            bench.measure(row, rows)
+        if plan.repeat is not None:
+            if number >= plan.repeat:
+                return True
+        elif number >= rounds.LEAST:
+            if all(rounds.is_narrow([run.elapsed for run in row.runs]) for row in playing if not row.failures):
+                return True
+            spent = time.monotonic() - begun
+            if spent + spent / number > plan.budget:
+                return False
+    raise AssertionError
+
+
+def warm_up(strategies: Sequence[str], url: str, where: str | None, cacert: str = "") -> None:
     """One file under each strategy, not counted, so that the first that is counted does not pay for cold caches."""
+    trust = ["--cacert", cacert] if cacert else []
     with _scratch(where) as folder:
         for name in strategies:
-            run_measured(_command(url, name, 1, Path(folder, name), Path(folder, "report")))
+            run_measured(_command(url, Row(name, 1), Path(folder, name), Path(folder, "report"), *trust), errors=True)
 
 
 @contextlib.contextmanager
@@ -158,109 +162,94 @@ def _scratch(where: str | None) -> Iterator[str]:
         yield folder
 
 
-def _command(what: str, strategy: str, jobs: int, target: Path, report: Path) -> list[str]:
-    flags = ["--strategy", strategy, "--dir", str(target)]
-    flags += ["--jobs", str(jobs), "--per-host", str(jobs)] if jobs else []
+def _command(what: str, row: Row, target: Path, report: Path, *more: str) -> list[str]:
+    flags = ["--strategy", row.strategy, "--dir", str(target)]
+    flags += ["--jobs", str(row.jobs), "--per-host", str(row.jobs)] if row.jobs else []
     quiet = ["--progress", "none", "--quiet", "--report", str(report), "--config", os.devnull]
-    return [sys.executable, "-P", "-m", "downloader.cli.child", what, *flags, *quiet]
+    return [sys.executable, "-P", "-m", "downloader.cli.child", what, *flags, *quiet, *more]
 
 
-def _measure(listing: Path, row: Row, target: Path, agreed: dict[str, str], learn: bool) -> Measure:
-    report = listing.with_name("report.jsonl")
-    elapsed, cpu, peak = run_measured(_command(str(listing), row.strategy, row.jobs, target, report), quiet=True)
-    results = [msgspec.json.decode(line) for line in report.read_bytes().splitlines()] if report.exists() else []
-    report.unlink(missing_ok=True)
-    errors = [str(item["error"]["message"]) for item in results if item["error"] is not None]
-    if not results:
-        errors.append("the run ended before it began: `dl` with this list and strategy says why")
-    done = [item["path"] for item in results if item["status"] == "done"]
-    found = {path: _sha256(target / path) for path in done}
-    if learn:
-        for path, digest in found.items():
-            agreed.setdefault(path, digest)
-    wrong = [path for path, digest in found.items() if agreed.get(path) != digest]
-    errors += [f"{path}: the bytes differ" for path in wrong]
-    missing = len(agreed) - len(found) if not learn else len(errors) - len(wrong)
-    moved = sum(item["bytes"] for item in results)
-    return Measure(elapsed, cpu, peak, len(done), moved, max(0, missing) + len(wrong), tuple(errors[:5]))
+class _Bench:
+    """Where the runs of one comparison take place: the list, a folder for the files, and what is known of them."""
+
+    def __init__(self, work: Work, folder: Path, server: Server | None, cacert: str) -> None:
+        self.work = work
+        self.given_up: set[str] = set()
+        self._target = folder / "files"
+        self._report = folder / "report.jsonl"
+        self._trace = folder / "trace.jsonl"
+        self._server = server
+        self._cacert = cacert
+        self._verifier = Verifier(work.sums)
+        self._listing = folder / "urls.txt"
+        self._listing.write_text(work.listing, encoding="utf-8")
+        self._listing.chmod(0o600)  # own lists may hold secrets
+
+    def measure(self, row: Row, rows: Sequence[Row]) -> None:
+        """One run that counts, verified."""
+        usage, verdict = self._run_peer(row, rows) if row.peer else self._run(row)
+        row.runs.append(_measure_of(usage, verdict))
+        shutil.rmtree(self._target, ignore_errors=True)
+        self._report.unlink(missing_ok=True)
+
+    def trace(self, row: Row) -> None:
+        """One run that does not count, with a trace."""
+        usage = self._spawn(self._strategy(row, "--trace", str(self._trace)))
+        row.traced = usage.elapsed
+        row.stretches = trace.read(self._trace, usage.started)
+        shutil.rmtree(self._target, ignore_errors=True)
+        self._report.unlink(missing_ok=True)
+        self._trace.unlink(missing_ok=True)
+
+    def _run(self, row: Row) -> tuple[Usage, Verdict]:
+        usage = self._spawn(self._strategy(row))
+        return usage, self._verifier.of_strategy(self._report, self._target)
+
+    def _run_peer(self, row: Row, rows: Sequence[Row]) -> tuple[Usage, Verdict]:
+        self._target.mkdir()
+        command = peers.command(row, self.work.scenario, self._listing, self._target, self._cacert)
+        limit = max(PATIENCE, TIMES * max((other.elapsed for other in rows if not other.peer), default=0.0))
+        usage = self._spawn(command, folder=str(self._target), limit=limit)
+        verdict = self._verifier.of_peer(self._target, usage.code)
+        if usage.expired:
+            self.given_up.add(row.name)
+            errors = (f"given up after {limit:.0f} s", *verdict.errors)
+            verdict = verdict._replace(failures=max(1, verdict.failures), errors=errors)
+        return usage, verdict
+
+    def _strategy(self, row: Row, *more: str) -> list[str]:
+        scenario = self.work.scenario
+        flags = ["--process", scenario.process] if scenario.process else []
+        flags += ["--low-speed-time", str(peers.PATIENCE)] if scenario.fail else []  # as for peers: stalls end by giving up
+        flags += ["--cacert", self._cacert] if self._cacert else []
+        return _command(str(self._listing), row, self._target, self._report, *flags, *more)
+
+    def _spawn(self, command: list[str], folder: str | None = None, limit: float | None = None) -> Usage:
+        server = self._server
+        if server is not None:
+            server.reset()
+        tell = server.cpu_seconds if server is not None else None
+        return run_measured(command, folder=folder, server=tell, limit=limit, group=limit is not None)
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def run_measured(command: list[str], quiet: bool = False) -> tuple[float, float, int]:
-    """Elapsed seconds, CPU seconds and peak memory in bytes of one process and its children."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("DL_")}
-    errors = subprocess.DEVNULL if quiet else None  # they are in the report
-    started = time.perf_counter()
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=errors, env=environment, start_new_session=True)  # noqa: S603
-    sampler = _Sampler(process.pid)
-    sampler.start()
-    try:
-        _, status, usage = os.wait4(process.pid, 0)
-    except BaseException:
-        process.kill()
-        process.wait()
-        _wait_for_group(process.pid)
-        raise
-    finally:
-        sampler.stop()
-        if process.stdin is not None:
-            process.stdin.close()
-    elapsed = time.perf_counter() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode < 0:
-        raise DownloadError(f"a measured run was ended by signal {-process.returncode}")
-    return elapsed, usage.ru_utime + usage.ru_stime, max(sampler.peak, usage.ru_maxrss * 1024)
-
-
-def _wait_for_group(group: int, seconds: float = 5.0) -> None:
-    """Wait for the last of a killed run's processes: workers that notice it, and who removes their semaphores."""
-    deadline = time.monotonic() + seconds
-    with contextlib.suppress(ProcessLookupError):
-        while time.monotonic() < deadline:
-            os.killpg(group, 0)
-            time.sleep(0.01)
-
-
-class _Sampler(threading.Thread):
-    """Samples the memory of a process and its children (Linux: VmHWM, the peak of each; elsewhere nothing)."""
-
-    def __init__(self, process: int) -> None:
-        super().__init__(name="memory", daemon=True)
-        self._process = process
-        self._over = threading.Event()
-        self.peak = 0
-
-    def run(self) -> None:
-        """Until `stop`."""
-        while not self._over.wait(SAMPLE_EVERY):
-            self.peak = max(self.peak, sum(_peak_of(process) for process in _tree(self._process)))
-
-    def stop(self) -> None:
-        """End the thread."""
-        self._over.set()
-        self.join()
-
-
-def _tree(process: int) -> list[int]:
-    found = [process]
-    for parent in found:
-        with contextlib.suppress(OSError):
-            for children in Path(f"/proc/{parent}/task").glob("*/children"):
-                found += [int(child) for child in children.read_text().split()]
-    return found
-
-
-def _peak_of(process: int) -> int:
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        text = Path(f"/proc/{process}/status").read_text()
-        return int(text.partition("VmHWM:")[2].split()[0]) * 1024
-    return 0
-
-
-def as_json(comparisons: Sequence[Comparison], machine: Mapping[str, Any]) -> bytes:
-    """Everything that was measured, each single run included."""
-    return msgspec.json.format(msgspec.json.encode({"machine": machine, "comparisons": comparisons}), indent=2) + b"\n"
+def _measure_of(usage: Usage, verdict: Verdict) -> Measure:
+    errors = verdict.errors
+    if usage.code < 0 and not usage.expired:
+        errors = (f"ended by signal {-usage.code}", *errors)
+    return Measure(
+        elapsed=usage.elapsed,
+        user=usage.user,
+        system=usage.system,
+        peak=usage.peak,
+        files=verdict.files,
+        bytes=verdict.bytes,
+        failures=verdict.failures,
+        voluntary=usage.voluntary,
+        involuntary=usage.involuntary,
+        threads=usage.threads,
+        processes=usage.processes,
+        reads=usage.reads,
+        writes=usage.writes,
+        server=usage.server,
+        errors=errors,
+    )

@@ -1,61 +1,258 @@
-"""What was measured, as tables on the terminal."""
+"""What was measured, on the terminal: tables as wide as it is, then why, then what to beware of. Nothing is computed but
+what a cell shows; the sentences are `downloader.compare.reasons`'.
 
-from collections.abc import Sequence
+Nothing is told by colour alone, and all of it can be told in ASCII.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from downloader.compare.runner import Comparison, Row
-from downloader.core.naming import printable
+from downloader.compare.figures import count, decimal, number, ratio, seconds, share, significant, size
+from downloader.compare.peers import DEFAULTS
+from downloader.compare.results import Comparison, Row, Spread, Study, Sweep
+from downloader.compare.scenarios import Scenario
+from downloader.compare.screen import bar, head, is_ascii, safe, say
 
 REFERENCE = "serial"
+FASTEST, PEER = ">", "+"
+BAR = "elapsed time"
+LEAST_BAR, MOST_BAR = 8, 40
+LIMITS = {
+    "latency": "by the way to the first byte",
+    "bytes": "by the speed of a bare socket",
+    "answers": "by the answers that bare sockets get from the server",
+    "cap": "by the cap on each connection",
+    "work": "by the work on each file, on all cores",
+}
 
 
-def show(comparisons: Sequence[Comparison], console: Console) -> None:
-    """Print a table for each comparison, and what went wrong in it."""
-    for comparison in comparisons:
-        console.print(_table(comparison))
-        for row in comparison.rows:
-            for error in dict.fromkeys(text for run in row.runs for text in run.errors):
-                console.print(f"  {row.strategy}: {printable(error)}", markup=False, style="red")
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """What the rows of a comparison are seen against. Seconds; 0: there is none."""
+
+    serial: float
+    slowest: float
+    bound: float
+
+
+Cell = Callable[[Row, _Scale], str]
+
+
+def show(comparison: Comparison, console: Console) -> None:
+    """Print a comparison: one table where it fits, else the times first and the costs below; errors; why; warnings."""
+    head(console, comparison.scenario.name, comparison.scenario.isolates)
+    say(console, _facts(comparison), style="dim")
+    if any(row.runs for row in comparison.rows):
+        for table in _tables(comparison, console):
+            console.print(table)
+            console.print()
+        _bound(comparison, console)
+        say(console, _legend(comparison), style="dim")
+    for row in comparison.rows:
+        for error in dict.fromkeys(text for run in row.runs for text in run.errors):
+            say(console, f"{row.name}: {error}", style="red")
+    for sentence in comparison.why:
+        say(console, sentence, "- ")
+    for warning in comparison.warnings:
+        say(console, f"warning: {warning}", "! ", style="yellow")
+    console.print()
+
+
+def show_sweep(sweep: Sweep, console: Console) -> None:
+    """Print how elapsed time changes with one number: a line for each strategy, and the best value of each marked."""
+    names = list(dict.fromkeys(row.name for point in sweep.points for row in point.rows))
+    cells = {name: _swept(sweep, name) for name in names}
+    width = max((len(cell) for line in cells.values() for cell in line), default=0) + 1
+    each = max(1, (console.width - max(map(len, names), default=0)) // (width + 1))
+    head(console, sweep.scenario.name, f"elapsed seconds by the number of {sweep.over}")
+    for first in range(0, len(sweep.points), each):
+        table = _table()
+        table.add_column(sweep.over, no_wrap=True)
+        for point in sweep.points[first : first + each]:
+            table.add_column(str(point.value), justify="right", no_wrap=True, min_width=width)
+        for name in names:
+            table.add_row(Text(safe(console, name)), *cells[name][first : first + each])
+        console.print(table)
+    say(console, f"{FASTEST} the fastest of its line", style="dim")
+    console.print()
+
+
+def show_advice(study: Study, console: Console) -> None:
+    """Print what to use on this machine."""
+    if study.advice:
+        console.print(Text("On this machine", style="bold"))
+        for sentence in study.advice:
+            say(console, sentence, "- ")
         console.print()
 
 
-def _table(comparison: Comparison) -> Table:
-    runs = len(comparison.rows[0].runs) if comparison.rows else 0
-    table = Table(
-        title=f"[bold]{comparison.name}[/]: {comparison.isolates}",
-        caption=f"{_count(comparison.files, 'file')}; total elapsed time: median of {_count(runs, 'run')} and their range",
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        title_justify="left",
-        caption_justify="left",
-        padding=0,  # the box leaves a space between columns: all of it fits 80
-    )
-    for name in ("strategy", "jobs", "elapsed", "min-max", "speed-up", "files/s", "MB/s", "CPU s", "peak MB", "failed"):
-        table.add_column(name, justify="left" if name == "strategy" else "right", no_wrap=True)
-    reference = next((row.elapsed for row in comparison.rows if row.strategy == REFERENCE), None)
-    best = min((row.elapsed for row in comparison.rows if not row.failures), default=0.0)
-    for row in comparison.rows:
-        table.add_row(*_cells(row, reference), style="bold green" if row.elapsed == best else None)
+def _facts(comparison: Comparison) -> str:
+    said = [count(comparison.scenario.files, "file") + ("" if comparison.own else _made_of(comparison.scenario))]
+    runs = {len(row.runs) for row in comparison.rows if row.runs}
+    if runs:
+        few, most = min(runs), max(runs)
+        said.append(f"median of {few} to {most} runs" if few < most else f"median of {count(most, 'run')}")
+    sure = [row.confidence for row in comparison.rows if row.confidence]
+    if sure:
+        said.append(f"its interval at {share(min(sure))}")
+    return " · ".join(said)
+
+
+def _made_of(scenario: Scenario) -> str:
+    about = "around " if scenario.spread else ""
+    said = f" of {about}{size(scenario.size)}"
+    said += f", first byte after {about}{seconds(scenario.delay)}" if scenario.delay else ""
+    said += f", {size(scenario.rate)}/s for each connection" if scenario.rate else ""
+    said += f", {share(scenario.share)} of requests meet {scenario.fail.replace(',', ', ')}" if scenario.fail else ""
+    return said + (", https" if scenario.tls else "")
+
+
+def _elapsed(row: Row, scale: _Scale) -> str:
+    return f"{decimal(row.elapsed)} s"
+
+
+def _interval(row: Row, scale: _Scale) -> str:
+    return f"{decimal(row.low)}-{decimal(row.high)}" if row.high and len(row.runs) > 1 else ""
+
+
+def _speed_up(row: Row, scale: _Scale) -> str:
+    return f"{ratio(scale.serial / row.elapsed)}x" if scale.serial and row.elapsed else ""
+
+
+def _of_ideal(row: Row, scale: _Scale) -> str:
+    return share(scale.bound / row.elapsed) if scale.bound and row.elapsed else ""
+
+
+def _files_rate(row: Row, scale: _Scale) -> str:
+    return number(row.median("files") / row.elapsed) if row.elapsed else ""
+
+
+def _bytes_rate(row: Row, scale: _Scale) -> str:
+    return decimal(row.median("bytes") / row.elapsed / 1e6) if row.elapsed else ""
+
+
+def _switches(row: Row, scale: _Scale) -> str:
+    switches = row.median("voluntary") + row.median("involuntary")
+    return number(switches) if switches else ""
+
+
+def _threads(row: Row, scale: _Scale) -> str:
+    processes = row.median("processes")
+    return f"{row.median('threads'):.0f}/{processes:.0f}" if processes else ""
+
+
+def _milliseconds(spread: Spread, *parts: str) -> str:
+    return "/".join(significant(getattr(spread, part) * 1000, 2) for part in parts)
+
+
+def _first_byte(row: Row, scale: _Scale) -> str:
+    return _milliseconds(row.first_byte, "p50", "p95") if row.stretches else ""
+
+
+def _queued(row: Row, scale: _Scale) -> str:
+    return _milliseconds(row.queued, "p50") if row.stretches else ""
+
+
+TIMES: dict[str, Cell] = {
+    "jobs": lambda row, scale: str(row.jobs or "auto"),
+    "elapsed": _elapsed,
+    "interval": _interval,
+    BAR: lambda row, scale: "",  # drawn when its width is known
+    "speed-up": _speed_up,
+    "of ideal": _of_ideal,
+}
+COSTS: dict[str, Cell] = {
+    "files/s": _files_rate,
+    "MB/s": _bytes_rate,
+    "CPU s": lambda row, scale: decimal(row.median("cpu")),
+    "peak MB": lambda row, scale: significant(row.peak / 1e6, 2),
+    "switches": _switches,
+    "thr/proc": _threads,
+    "1st byte": _first_byte,
+    "queued": _queued,
+}
+FAILED: dict[str, Cell] = {"failed": lambda row, scale: str(row.failures)}
+
+
+def _tables(comparison: Comparison, console: Console) -> list[Table]:
+    rows = [row for row in comparison.rows if row.runs]
+    serial = next((row.elapsed for row in rows if row.strategy == REFERENCE and not row.peer), 0.0)
+    bound = comparison.bound.seconds if comparison.bound else 0.0
+    scale = _Scale(serial, max(row.elapsed for row in rows), bound)
+    labels = [safe(console, _label(row, comparison.winner)) for row in rows]
+
+    def made(cells: dict[str, Cell]) -> dict[str, list[str]]:
+        columns = {"  strategy": labels} | {name: [cell(row, scale) for row in rows] for name, cell in cells.items()}
+        return {name: column for name, column in columns.items() if name == BAR or any(column)}
+
+    whole = made(TIMES | COSTS | FAILED)
+    parts = [whole] if _width(whole) + 2 * LEAST_BAR <= console.width else [made(TIMES | FAILED), made(COSTS)]
+    return [_drawn(part, rows, scale, comparison, console) for part in parts]
+
+
+def _label(row: Row, winner: Row | None) -> str:
+    name = row.strategy if not row.peer or row.how == DEFAULTS else f"{row.strategy} {row.jobs}"
+    return f"{FASTEST if row is winner else PEER if row.peer else ' '} {name}"
+
+
+def _width(columns: dict[str, list[str]]) -> int:
+    """Without a bar. Columns are a space apart."""
+    widths = [max(map(len, [name, *column])) for name, column in columns.items() if name != BAR]
+    return sum(widths) + len(columns) - 1
+
+
+def _drawn(columns: dict[str, list[str]], rows: list[Row], scale: _Scale, comparison: Comparison, console: Console) -> Table:
+    room = min(MOST_BAR, console.width - _width(columns))
+    if BAR in columns and room < LEAST_BAR:
+        del columns[BAR]
+    elif BAR in columns and scale.slowest:
+        columns[BAR] = [bar(row.elapsed / scale.slowest, room, is_ascii(console)) for row in rows]
+    table = _table()
+    for name in columns:
+        left = name.endswith(("strategy", BAR))
+        table.add_column(name, justify="left" if left else "right", no_wrap=True, min_width=room if name == BAR else None)
+    for index, row in enumerate(rows):
+        if index and row.peer and not rows[index - 1].peer:
+            table.add_section()
+        style = "red" if row.failures else "bold green" if row is comparison.winner else "cyan" if row.peer else None
+        table.add_row(*(Text(column[index]) for column in columns.values()), style=style)
     return table
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+def _table() -> Table:
+    return Table(box=box.SIMPLE_HEAD, show_edge=False, padding=0)  # the box leaves a space between columns
 
 
-def _cells(row: Row, reference: float | None) -> list[str]:
-    return [
-        row.strategy,
-        str(row.jobs or "auto"),
-        f"{row.elapsed:.2f} s",
-        f"{row.fastest:.2f}-{row.slowest:.2f}",
-        "" if reference is None else f"{reference / row.elapsed:.1f}x",
-        f"{row.files_per_second:.0f}",
-        f"{row.bytes_per_second / 1e6:.1f}",
-        f"{row.cpu:.2f}",
-        f"{row.peak / 1e6:.0f}",
-        str(row.failures),
-    ]
+def _bound(comparison: Comparison, console: Console) -> None:
+    bound = comparison.bound
+    if bound is not None and bound.seconds:
+        say(console, f"an ideal client: {seconds(bound.seconds)}, limited {LIMITS[bound.limit]}")
+
+
+def _legend(comparison: Comparison) -> str:
+    said = [f"{FASTEST} fastest strategy"] if comparison.winner else []
+    given = sorted({row.jobs for row in comparison.rows if row.peer and row.how != DEFAULTS})
+    if any(row.peer for row in comparison.rows):
+        said.append(f"{PEER} another program, as it comes" + (f" and with {given[0]} connections" if given else ""))
+    if any(row.stretches for row in comparison.rows):
+        said.append("1st byte p50/p95, queued p50: ms, in one traced run")
+    if any(_switches(row, _Scale(0, 0, 0)) for row in comparison.rows if row.runs):
+        said.append("switches: of context")
+    return " · ".join(said)
+
+
+def _swept(sweep: Sweep, name: str) -> list[str]:
+    """The cells of a strategy's line, a point each."""
+    found = [next((row for row in point.rows if row.name == name and row.runs), None) for point in sweep.points]
+    sound = [row.elapsed for row in found if row is not None and not row.failures]
+    cells = []
+    for row in found:
+        text = "-" if row is None else "failed" if row.failures else decimal(row.elapsed)
+        best = row is not None and not row.failures and len(sound) > 1 and row.elapsed == min(sound)
+        cells.append(f"{FASTEST}{text}" if best else text)
+    return cells

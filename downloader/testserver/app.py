@@ -1,142 +1,151 @@
-"""The test server's answers, as a granian RSGI application.
-
-==========================  ==========================================================================================
-``/file/SIZE/NUMBER.bin``   a file; ``?delay=SECONDS`` before its first byte, ``?rate=BYTES`` a second at most
-``/sums/SIZE/FIRST/COUNT``  ``digest  NUMBER.bin`` lines for so many files, in sha256sum's format
-``/ready``                  204, at once
-==========================  ==========================================================================================
-
-Files have a strong ETag and a Last-Modified date; GET and HEAD; one byte range (RFC 9110 section 14), If-Range,
-If-None-Match, If-Modified-Since.
-"""
+"""The test server's answers, as a granian RSGI application. `HELP` says what can be asked."""
 
 import asyncio
 import re
-from email.utils import parsedate_to_datetime
-from typing import Any, NamedTuple
-from urllib.parse import parse_qs
+from collections.abc import Mapping
+from typing import Any
 
-from downloader.testserver import content
+from downloader.testserver import connection, content, lists, sending
+from downloader.testserver.answers import reply, repr_digest, wants_digest
+from downloader.testserver.errors import WrongQuery
+from downloader.testserver.faults import BODY_KINDS, Faults
 
-MODIFIED = "Wed, 21 Oct 2015 07:28:00 GMT"
-_MODIFIED_AT = parsedate_to_datetime(MODIFIED)
-_FILE = re.compile(r"/file/(\d{1,13})/(\d{1,9})\.bin")
-_SUMS = re.compile(r"/sums/(\d{1,13})/(\d{1,9})/(\d{1,6})")
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
-_TICK = 0.02
-_IN_ONE_PIECE = 256 * 1024
+HELP = """\
+The test server of `dl`: files whose bytes follow from their number and seed.
 
-Pairs = list[tuple[str, str]]
-
-
-class Reply(NamedTuple):
-    """What to answer: a status, header fields, and which bytes of the file (none: no body)."""
-
-    status: int
-    headers: Pairs
-    start: int = 0
-    stop: int = 0
-
-
-def reply(number: int, size: int, request: Any) -> Reply:
-    """What a request for a file is answered with. ``request``: header fields, by lower-case name, with ``get``."""
-    tag = content.etag(number, size)
-    headers = [("etag", tag), ("last-modified", MODIFIED), ("accept-ranges", "bytes")]
-    if _not_modified(request, tag):
-        return Reply(304, headers)
-    headers.append(("content-type", "application/octet-stream"))
-    span = _span(request.get("range"), size) if request.get("if-range") in (None, tag, MODIFIED) else None
-    if span is None:
-        return Reply(200, [*headers, ("content-length", str(size))], 0, size)
-    start, stop = span
-    if start >= stop:
-        return Reply(416, [*headers, ("content-range", f"bytes */{size}"), ("content-length", "0")])
-    where = ("content-range", f"bytes {start}-{stop - 1}/{size}")
-    return Reply(206, [*headers, where, ("content-length", str(stop - start))], start, stop)
-
-
-def _not_modified(request: Any, tag: str) -> bool:
-    asked = request.get("if-none-match")
-    if asked is not None:
-        return asked == "*" or tag in (item.strip().removeprefix("W/") for item in asked.split(","))
-    since = request.get("if-modified-since")
-    if since is None or request.get("range") is not None:
-        return False
-    try:
-        return parsedate_to_datetime(since) >= _MODIFIED_AT
-    except (ValueError, TypeError):
-        return False
-
-
-def _span(value: str | None, size: int) -> tuple[int, int] | None:
-    """The range asked for, empty where it cannot be satisfied; None for none, or for one that is to be ignored."""
-    match = _RANGE.fullmatch(value) if value else None
-    if match is None or match.groups() == ("", ""):
-        return None
-    first, last = match.groups()
-    if first == "":
-        return max(0, size - int(last)), size
-    if last and int(last) < int(first):
-        return None
-    return int(first), min(size, int(last) + 1 if last else size)
+/file/SIZE/NUMBER.bin   a file of SIZE bytes; GET and HEAD, ranges, conditions. With ? and & between:
+    delay=SECONDS       before the first byte, 60 at most
+    rate=BYTES          a second, for each request
+    fail=KINDS          faults, with commas between: a status (400-599), drop, cut, stall, reset, corrupt
+    share=P             the probability that a request meets one (1); three in a row at most for a URL
+    seed=N              other bytes, other faults (1)
+    digest=1            answer with Repr-Digest (RFC 9530); so does a Want-Repr-Digest of sha-256
+/list?files=N&size=S    the URLs of such a list, one a line; also delay, rate, fail, share, seed, and
+    spread=SIGMA        sizes and delays log-normal around these medians
+/list/NAME, /list       a named list; their names
+/sums?QUERY, /sums/NAME the digests of the same files, as sha256sum writes them
+/sums/SIZE/FIRST/COUNT  the same of so many files of a size
+/reset                  the counts that faults depend on begin anew
+/ready                  204
+"""
+SUMS_AT_MOST = 999_999
+_FILE = re.compile(r"/file/(\d{1,13})/(\d{1,9})\.bin", re.ASCII)
+_SUMS = re.compile(r"/sums/(\d{1,13})/(\d{1,9})/(\d{1,6})", re.ASCII)
+_TEXT = [("content-type", "text/plain; charset=utf-8")]
+_LONG = 1024 * 1024
+"""Bytes that are hashed within the loop; more in a thread, because hashing lets go of the lock of the interpreter."""
 
 
 class Application:
-    """RSGI: https://github.com/emmett-framework/granian/blob/master/docs/spec/RSGI.md, version 1."""
+    """RSGI: https://github.com/emmett-framework/granian/blob/master/docs/spec/RSGI.md, version 1.
+
+    ``named``: the queries of the named lists.
+    """
+
+    def __init__(self, named: Mapping[str, str]) -> None:
+        self._named = named
+        self._faults = Faults()
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         """Answer one request."""
-        path = scope.path
-        match = _FILE.fullmatch(path)
-        if scope.method not in ("GET", "HEAD"):
-            protocol.response_empty(405, [("allow", "GET, HEAD"), ("content-length", "0")])
-        elif match is not None:
-            await self._file(scope, protocol, int(match[2]), int(match[1]))
-        elif (match := _SUMS.fullmatch(path)) is not None:
-            size, first, count = (int(item) for item in match.groups())
-            lines = [f"{content.sha256(number, size)}  {number}.bin\n" for number in range(first, first + count)]
-            protocol.response_str(200, [("content-type", "text/plain")], "".join(lines))
-        elif path == "/ready":
-            protocol.response_empty(204, [])
+        method = scope.method
+        if method in ("GET", "HEAD"):
+            match = _FILE.fullmatch(scope.path)
+            try:
+                if match is not None:
+                    await self._file(scope, protocol, int(match[2]), int(match[1]))
+                else:
+                    await self._other(scope, protocol)
+            except WrongQuery as error:
+                protocol.response_str(400, _TEXT, f"{error}\n")
+        elif method == "POST" and scope.path == "/reset":
+            await self._other(scope, protocol)
         else:
-            protocol.response_str(404, [("content-type", "text/plain")], "not found\n")
+            protocol.response_empty(405, [("allow", "GET, HEAD"), ("content-length", "0")])
 
     async def _file(self, scope: Any, protocol: Any, number: int, size: int) -> None:
-        rate = 0.0
-        if scope.query_string:
-            delay, rate = _wishes(scope.query_string)
-            if delay > 0:
-                await asyncio.sleep(delay)
-        status, headers, start, stop = reply(number, size, scope.headers)
+        query = scope.query_string
+        asked = lists.wishes(query)
+        fault = ""
+        if asked.fail:
+            fault = self._faults.next(f"{scope.path}?{query}", number, asked.fail, asked.share, asked.seed)
+        if asked.delay:
+            await asyncio.sleep(asked.delay)
+        if fault and fault not in BODY_KINDS:
+            _refuse(scope, protocol, fault)
+            return
+        request = scope.headers
+        status, headers, start, stop = reply(number, size, asked.seed, request)
+        if asked.digest or wants_digest(request):
+            headers.append(repr_digest(await _digest(number, size, asked.seed)))
         if scope.method == "HEAD" or status in (304, 416):
             protocol.response_empty(status, headers)
-        elif rate > 0:
-            await _slowly(protocol.response_stream(status, headers), number, start, stop, rate)
-        elif stop - start <= _IN_ONE_PIECE:
-            protocol.response_bytes(status, headers, content.body(number, start, stop))
+        elif fault or asked.rate or stop - start > sending.IN_ONE_PIECE:
+            body = sending.Body(number, start, stop, asked.seed, asked.rate, fault)
+            await sending.send(protocol, scope.client, status, headers, body)
         else:
-            transfer = protocol.response_stream(status, headers)
-            for piece in content.pieces(number, start, stop):
-                await transfer.send_bytes(piece)
+            protocol.response_bytes(status, headers, content.body(number, start, stop, asked.seed))
+
+    async def _other(self, scope: Any, protocol: Any) -> None:
+        """Whatever is no file. Raises WrongQuery."""
+        path: str = scope.path
+        if path == "/ready":
+            protocol.response_empty(204, [])
+        elif path == "/reset":
+            self._faults.reset()
+            protocol.response_empty(204, [])
+        elif path == "/":
+            protocol.response_str(200, _TEXT, HELP)
+        elif path == "/list" and not scope.query_string:
+            protocol.response_str(200, _TEXT, "".join(f"{name}  {query}\n" for name, query in self._named.items()))
+        elif (query := self._query(scope, path, "/list")) is not None:
+            urls = lists.lines(_base(scope), query)
+            if scope.method == "HEAD":
+                protocol.response_empty(200, _TEXT)
+            else:
+                await sending.send_text(protocol, urls)
+        elif (query := self._query(scope, path, "/sums")) is not None:
+            protocol.response_str(200, _TEXT, await asyncio.to_thread(_sums, query))
+        elif (match := _SUMS.fullmatch(path)) is not None:
+            size, first, count = (int(item) for item in match.groups())
+            protocol.response_str(200, _TEXT, await asyncio.to_thread(_sums_of, size, first, count))
+        else:
+            protocol.response_str(404, _TEXT, "not found; / says what can be asked\n")
+
+    def _query(self, scope: Any, path: str, what: str) -> str | None:
+        """The query of the list that is asked for: the URL's own, or a named one; None where it is neither."""
+        if path == what:
+            return str(scope.query_string)
+        return self._named.get(path.removeprefix(f"{what}/")) if path.startswith(f"{what}/") else None
 
 
-def _wishes(query: str) -> tuple[float, float]:
-    """``delay`` in seconds, a minute at most, and ``rate`` in bytes a second; 0 for what is not there or no number."""
-    values = parse_qs(query)
-    found = []
-    for name in ("delay", "rate"):
-        try:
-            found.append(float(values.get(name, ["0"])[0]))
-        except ValueError:
-            found.append(0.0)
-    return min(found[0], 60.0), found[1]
+def _refuse(scope: Any, protocol: Any, fault: str) -> None:
+    if fault == "drop" and connection.end(scope.client, reset=False):
+        return
+    status = int(fault) if fault.isdigit() else 500
+    headers = [("retry-after", "0"), *_TEXT]
+    if scope.method == "HEAD":
+        protocol.response_empty(status, headers)
+    else:
+        protocol.response_str(status, headers, "as asked for by fail=\n")
 
 
-async def _slowly(transfer: Any, number: int, start: int, stop: int, rate: float) -> None:
-    count = max(1, int(rate * _TICK))
-    for at in range(start, stop, count):
-        await transfer.send_bytes(content.body(number, at, min(at + count, stop)))
-        await asyncio.sleep(_TICK)
+async def _digest(number: int, size: int, seed: int) -> str:
+    if size <= _LONG:
+        return content.sha256(number, size, seed)
+    return await asyncio.to_thread(content.sha256, number, size, seed)
 
 
-application = Application()
+def _base(scope: Any) -> str:
+    """Scheme, host and port, as the client knows them."""
+    return f"{scope.scheme}://{scope.headers.get('host') or scope.authority or scope.server}"
+
+
+def _sums(query: str) -> str:
+    if lists.listed(query).files > SUMS_AT_MOST:
+        raise WrongQuery(f"digests of {SUMS_AT_MOST:,} files at most are told at once")
+    return "".join(f"{digest}  {name}\n" for name, digest in lists.sums(query))
+
+
+def _sums_of(size: int, first: int, count: int) -> str:
+    return "".join(f"{content.sha256(number, size)}  {number}.bin\n" for number in range(first, first + count))

@@ -1,7 +1,7 @@
-"""What the test server serves: bytes that depend on their position, on the file's number, and on nothing else.
+"""What the test server serves: bytes that depend on their position, on the file's number, on the seed, and on nothing else.
 
-One page of pseudo-random bytes is repeated. Its length is a prime, so that no shift by a block of any usual size goes
-unseen: a byte that lands in the wrong place is a wrong byte.
+One page of pseudo-random bytes for each seed is repeated. Its length is a prime, so that no shift by a block of any
+usual size goes unseen: a byte that lands in the wrong place is a wrong byte.
 """
 
 import hashlib
@@ -9,35 +9,43 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 PERIOD = 1_048_573  # the largest prime below 2**20
+SEED = 1
+"""The seed where none is given."""
 _STRIDE = 7919
-_PAGE = hashlib.shake_256(b"downloader test server").digest(PERIOD)
-_TWICE = _PAGE + _PAGE
 
 
-def pieces(number: int, start: int, stop: int) -> Iterator[bytes]:
+@lru_cache(maxsize=16)
+def _twice(seed: int) -> bytes:
+    """The page of a seed, two times over, so that any piece of it is one slice."""
+    name = b"downloader test server" + (b"" if seed == SEED else b" %d" % seed)
+    return hashlib.shake_256(name).digest(PERIOD) * 2
+
+
+def pieces(number: int, start: int, stop: int, seed: int = SEED) -> Iterator[bytes]:
     """Bytes ``start`` to ``stop`` (exclusive) of file ``number``, in pieces of at most `PERIOD` bytes."""
+    page = _twice(seed)
     shift = number * _STRIDE
     while start < stop:
         at = (start + shift) % PERIOD
         count = min(stop - start, PERIOD)
-        yield _TWICE[at : at + count]
+        yield page[at : at + count]
         start += count
 
 
-def body(number: int, start: int, stop: int) -> bytes:
+def body(number: int, start: int, stop: int, seed: int = SEED) -> bytes:
     """The same in one piece."""
-    return b"".join(pieces(number, start, stop))
+    return b"".join(pieces(number, start, stop, seed))
 
 
-def etag(number: int, size: int) -> str:
+def etag(number: int, size: int, seed: int = SEED) -> str:
     """A strong ETag for a file."""
-    return f'"{number:x}-{size:x}"'
+    return f'"{number:x}-{size:x}"' if seed == SEED else f'"{number:x}-{size:x}-{seed:x}"'
 
 
 @lru_cache(maxsize=4096)
-def sha256(number: int, size: int) -> str:
+def sha256(number: int, size: int, seed: int = SEED) -> str:
     """The hex digest of a whole file."""
     state = hashlib.sha256()
-    for piece in pieces(number, 0, size):
+    for piece in pieces(number, 0, size, seed):
         state.update(piece)
     return state.hexdigest()

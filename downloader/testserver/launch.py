@@ -1,17 +1,26 @@
-"""Run the test server: in this process (`serve`), or in one of its own that ends with its owner (`TestServer`)."""
+"""Run the test server in a process of its own that ends with its owner."""
 
 import os
+import selectors
+import shutil
 import socket
+import ssl
 import subprocess
 import sys
-import threading
 import time
-import urllib.error
 import urllib.request
-from types import TracebackType
-from typing import Self
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, cast
 
-LOOPBACK = "127.0.0.1"
+from downloader.testserver.errors import CannotStart
+from downloader.testserver.lists import named
+from downloader.testserver.served import Served, available_cores
+from downloader.testserver.serving import AUTHORITY_AT, LOOPBACK, Place, reserve, resolve
+
+CORES = 1.1
+"""What it used while it answered all it could (`benchmarks/server.py`): three threads that mostly wait for each other."""
+_PATIENCE = 20.0
 
 
 def free_port() -> int:
@@ -22,75 +31,75 @@ def free_port() -> int:
         return port
 
 
-async def serve(port: int) -> None:
-    """Serve on loopback until standard input ends, and the process with it: so the server never outlives its owner."""
-    from granian.constants import HTTPModes
-    from granian.server.embed import Server  # here: only the server's own process pays for it
+class TestServer(Served):
+    """The built-in server: see `downloader.testserver.app`. Ready to answer once it is there.
 
-    from downloader.testserver.app import application
+    ``tls``: https only, with a certificate made at start. ``lists``: queries by name, for ``/list/NAME``. ``port`` 0: any
+    that is free. Raises CannotStart, and WrongQuery for a list that cannot be.
+    """
 
-    server = Server(
-        application, address=LOOPBACK, port=port, http=HTTPModes.http1, websockets=False, backlog=4096, log_enabled=False
-    )
-
-    def wait_for_owner() -> None:
-        while sys.stdin.buffer.read(4096):
-            pass
-        os._exit(0)  # there is nothing to tidy up, and granian's threads do not take an orderly end well
-
-    threading.Thread(target=wait_for_owner, name="owner", daemon=True).start()
-    await server.serve()
-
-
-class TestServer:
-    """The server in a process of its own, ready to answer. A context manager; ``url`` has no slash at its end."""
-
-    __test__ = False  # not a test, whatever pytest makes of its name
-
-    def __init__(self) -> None:
-        for _ in range(5):
-            self.port = free_port()
-            self.process = subprocess.Popen(  # noqa: S603 - our own interpreter
-                [sys.executable, "-m", "downloader.testserver", str(self.port)], stdin=subprocess.PIPE, start_new_session=True
-            )
-            if self._ready():
-                return
+    def __init__(
+        self, *, tls: bool = False, lists: Mapping[str, str] | None = None, host: str = LOOPBACK, port: int = 0
+    ) -> None:
+        self.named = named(lists or {})
+        self.cacert = ""
+        place = resolve(Place(host, port))
+        if port:
+            reserve(place).close()  # so that it is an error here that says what is wrong
+        command = [sys.executable, "-m", "downloader.testserver", "--until-eof", f"--host={place.host}", f"--port={port}"]
+        command += [f"--list={name}={query}" for name, query in self.named.items()]
+        self.process = subprocess.Popen(  # noqa: S603 - our own interpreter
+            [*command, *(["--tls"] if tls else [])],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        try:
+            self.url, *more = self._greeting(1 + tls)
+        except BaseException:
             self.close()
-        raise RuntimeError("the test server does not start")
+            raise
+        self.port = int(self.url.rpartition(":")[2])
+        if more:
+            self.cacert = more[0].removeprefix(AUTHORITY_AT)
+
+    def _greeting(self, lines: int) -> list[str]:
+        """What it prints once it listens."""
+        stream = cast(IO[bytes], self.process.stdout)
+        said = b""
+        deadline = time.monotonic() + _PATIENCE
+        with selectors.DefaultSelector() as selector:
+            selector.register(stream, selectors.EVENT_READ)
+            while said.count(b"\n") < lines:
+                readable = selector.select(max(0.0, deadline - time.monotonic()))
+                more = os.read(stream.fileno(), 4096) if readable else b""
+                if not more:
+                    raise CannotStart("the test server does not start")
+                said += more
+        return said.decode().splitlines()
 
     @property
-    def url(self) -> str:
-        """Where it listens."""
-        return f"http://{LOOPBACK}:{self.port}"
+    def cores(self) -> float:
+        """The most cores that it can keep busy, on this machine."""
+        return min(CORES, available_cores())
 
-    def file(self, number: int, size: int, delay: float = 0.0, rate: float = 0.0) -> str:
-        """The URL of a file; ``delay`` in seconds, ``rate`` in bytes a second (0: as fast as it goes)."""
-        wishes = [f"{name}={value:f}".rstrip("0").rstrip(".") for name, value in (("delay", delay), ("rate", rate)) if value]
-        return f"{self.url}/file/{size}/{number}.bin" + (f"?{'&'.join(wishes)}" if wishes else "")
-
-    def _ready(self, patience: float = 20.0) -> bool:
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        deadline = time.monotonic() + patience
-        while time.monotonic() < deadline and self.process.poll() is None:
-            try:
-                with opener.open(f"{self.url}/ready", timeout=1) as answer:
-                    return bool(answer.status == 204)
-            except (urllib.error.URLError, OSError):
-                time.sleep(0.02)
-        return False
+    def reset(self) -> None:
+        """Begin anew with the counts that faults depend on."""
+        handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
+        if self.cacert:
+            handlers.append(urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=self.cacert)))
+        with urllib.request.build_opener(*handlers).open(f"{self.url}/reset", timeout=_PATIENCE):
+            pass
 
     def close(self) -> None:
         """End the process."""
-        if self.process.stdin is not None:
-            self.process.stdin.close()
+        for stream in (self.process.stdin, self.process.stdout):
+            if stream is not None:
+                stream.close()
         try:
             self.process.wait(5)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
+        if self.cacert:  # it does so itself, unless it was killed
+            shutil.rmtree(Path(self.cacert).parent, ignore_errors=True)

@@ -78,7 +78,7 @@ def test_report_has_one_line_for_each_url(dl: Shell, server: TestServer) -> None
     lines = [json.loads(line) for line in (dl.folder / "report.jsonl").read_text().splitlines()]
     by_status = {line["status"]: line for line in lines}
     assert len(lines) == 3
-    keys = ["url", "path", "status", "bytes", "http_status", "attempts", "elapsed", "final_url", "etag", "error"]
+    keys = ["url", "path", "status", "bytes", "http_status", "attempts", "elapsed", "final_url", "etag", "value", "error"]
     assert all(list(line) == keys for line in lines)
     assert by_status["done"]["path"] == "1.bin"
     assert by_status["done"]["error"] is None

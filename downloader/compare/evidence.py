@@ -1,0 +1,94 @@
+"""What the runs of a row show, one figure each: what sentences and charts are derived from. Arithmetic only."""
+
+from collections.abc import Sequence
+
+from downloader.compare.caveats import SLOWED
+from downloader.compare.results import Row, Stretch
+
+REFERENCE = "serial"
+IN_VAIN = frozenset({"failed", "lost", "untold", "interrupted"})
+"""How an Attempt ends that has to be made again, or was the last."""
+
+
+def sound(rows: Sequence[Row], peers: bool = False) -> list[Row]:
+    """The strategies (or the peers) that ran and failed nowhere, fastest first."""
+    found = (row for row in rows if row.peer == peers and row.runs and not row.failures and row.elapsed > 0)
+    return sorted(found, key=lambda row: row.elapsed)
+
+
+def named(rows: Sequence[Row], name: str) -> Row | None:
+    """The row of a strategy."""
+    return next((row for row in rows if row.strategy == name and not row.peer), None)
+
+
+def told_apart(fast: Row, slow: Row) -> bool:
+    """Whether the first is known to be faster: the intervals of the medians lie apart. Of a single run, nothing is known."""
+    return len(fast.runs) > 1 and len(slow.runs) > 1 and fast.high < slow.low
+
+
+def level(one: Row, other: Row) -> bool:
+    """Whether neither is known to be faster, though there are intervals."""
+    return len(one.runs) > 1 and len(other.runs) > 1 and not told_apart(one, other) and not told_apart(other, one)
+
+
+def is_usual(row: Row) -> bool:
+    """Whether there is a traced run, and it went as those that count: what it shows of time is then true of them."""
+    return bool(row.stretches) and row.traced <= SLOWED * row.elapsed and last_end(row) <= SLOWED * row.elapsed
+
+
+def first_request(row: Row) -> float:
+    """Seconds from the start of the command to its first request, in the traced run; 0 without one."""
+    return min((item.started for item in row.stretches), default=0.0)
+
+
+def last_end(row: Row) -> float:
+    """Seconds from the start of the command to the end of its last Attempt, in the traced run; 0 without one."""
+    return max((item.ended for item in row.stretches), default=0.0)
+
+
+def busy(stretches: Sequence[Stretch]) -> float:
+    """Seconds, summed over Attempts."""
+    return sum(item.ended - item.started for item in stretches)
+
+
+def in_flight(row: Row) -> float:
+    """How many Attempts ran at once on average, from the first request to the last end; 0 without a traced run."""
+    span = last_end(row) - first_request(row)
+    return busy(row.stretches) / span if span > 0 else 0.0
+
+
+def waiting(row: Row) -> float:
+    """The share of the Attempts' time that was before the first byte of the answer; 0 without a traced run."""
+    total = busy(row.stretches)
+    return sum((item.head or item.ended) - item.started for item in row.stretches) / total if total > 0 else 0.0
+
+
+def idle(row: Row) -> float:
+    """Seconds with nothing in flight, between the first request and the last end."""
+    gaps, until = 0.0, first_request(row)
+    for item in sorted(row.stretches, key=lambda item: item.started):
+        gaps += max(0.0, item.started - until)
+        until = max(until, item.ended)
+    return gaps
+
+
+def in_vain(row: Row) -> list[Stretch]:
+    """The Attempts that failed."""
+    return [item for item in row.stretches if item.end in IN_VAIN]
+
+
+def cores(row: Row) -> float:
+    """How many cores were kept busy, on average over the run."""
+    return row.median("cpu") / row.elapsed if row.elapsed > 0 else 0.0
+
+
+def cpu_each(row: Row) -> float:
+    """CPU seconds for each file, the start included; 0 of no files."""
+    files = row.median("files")
+    return row.median("cpu") / files if files else 0.0
+
+
+def switches_each(row: Row) -> float:
+    """Context switches for each file, of both kinds; 0 of no files."""
+    files = row.median("files")
+    return (row.median("voluntary") + row.median("involuntary")) / files if files else 0.0

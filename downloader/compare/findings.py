@@ -1,0 +1,206 @@
+"""What the figures of a comparison show, a sentence each, or nothing: what `downloader.compare.reasons` chooses from. Pure.
+
+Each sentence has a threshold below which it is left out, and what an interval does not tell apart is not told apart in words.
+"""
+
+from downloader.compare import evidence
+from downloader.compare.evidence import REFERENCE
+from downloader.compare.figures import count, joined, number, ratio, seconds, share, significant
+from downloader.compare.results import Comparison, Row
+from downloader.compare.scenarios import NATIVE, PURE
+
+FASTER = 1.2
+"""A ratio of elapsed times that is worth a word."""
+DEARER = 2.0
+"""A ratio of costs that is."""
+LATE = 0.1
+"""Seconds by which a first request must be later, and …"""
+LATE_SHARE = 0.2
+"""… the part of the row's elapsed time that this must be."""
+MUCH = 0.5
+"""The part of a time from which on something is most of it."""
+LOST = 0.2
+"""The part of a time from which on its loss is worth a word."""
+NEAR = 0.8
+"""The part of the lower bound from which on it is reached, nearly."""
+ONE_CORE, SEVERAL_CORES = 1.15, 1.3
+"""Cores busy: at most so many are one, at least so many are several."""
+MANY = 100
+"""Files from which on a figure for each is not that of the start."""
+SWITCHES = 2.0
+"""Context switches for each file that are worth a word."""
+
+
+class Found:
+    """A comparison, and its rows that can be compared, fastest first."""
+
+    def __init__(self, comparison: Comparison) -> None:
+        self.comparison = comparison
+        self.scenario = comparison.scenario
+        self.rows = evidence.sound(comparison.rows)
+        self.traced = [row for row in self.rows if evidence.is_usual(row)]
+        self.serial = evidence.named(self.rows, REFERENCE)
+
+    @property
+    def winner(self) -> Row:
+        return self.rows[0]
+
+
+def fastest(found: Found) -> str:
+    """Which was, or which cannot be told from it; and by how much it beat serial."""
+    winner, serial = found.winner, found.serial
+    level = [row for row in found.rows[1:] if evidence.level(winner, row)]
+    if len(level) == len(found.rows) - 1:
+        return f"No strategy can be told from the fastest ({_took(winner)}): all intervals overlap with its own."
+    said = f"{winner.strategy} was fastest: {seconds(winner.elapsed)}"
+    if serial is not None and serial is not winner and serial not in level and serial.elapsed >= FASTER * winner.elapsed:
+        said += f", {ratio(serial.elapsed / winner.elapsed)} times as fast as {REFERENCE} ({seconds(serial.elapsed)})"
+    if level:
+        said += f"; {joined([row.strategy for row in level])} cannot be told from it, as intervals overlap"
+    return f"{said}."
+
+
+def at_once(found: Found) -> str:
+    """Waiting is what can be done many times at once."""
+    if len(found.traced) < 2 or found.winner not in found.traced:
+        return ""
+    few = min(found.traced, key=evidence.in_flight)
+    there = evidence.in_flight(found.winner)
+    here, waited = evidence.in_flight(few), evidence.waiting(few)
+    if there < DEARER * here or waited < MUCH or few.elapsed < FASTER * found.winner.elapsed:
+        return ""
+    return (
+        f"{few.strategy} spent {share(waited)} of its requests' time waiting for first bytes, with {_few(here)} in flight on "
+        f"average; {found.winner.strategy} had {_few(there)}."
+    )
+
+
+def start(found: Found) -> str:
+    """What was spent before the first request."""
+    if len(found.traced) < 2:
+        return ""
+    early, *_, late = sorted(found.traced, key=evidence.first_request)
+    begun, earliest = evidence.first_request(late), evidence.first_request(early)
+    whole = max(late.traced, evidence.last_end(late))
+    if begun - earliest < max(LATE, LATE_SHARE * whole):
+        return ""
+    return (
+        f"{late.strategy} sent its first request after {seconds(begun)}, {early.strategy} after {seconds(earliest)}: "
+        f"the difference is {share((begun - earliest) / whole)} of what {late.strategy} took."
+    )
+
+
+def cost(found: Found) -> str:
+    """CPU time for each file."""
+    cheap, *_, dear = sorted(found.rows, key=evidence.cpu_each)
+    low, high = evidence.cpu_each(cheap), evidence.cpu_each(dear)
+    if found.scenario.files < MANY or not low or high < DEARER * low:
+        return ""
+    return f"{cheap.strategy} used {seconds(low)} of CPU for each file, start included, and {dear.strategy} {seconds(high)}."
+
+
+def price(found: Found) -> str:
+    """CPU time for one file: what is spent before any is fetched."""
+    cheap, *_, dear = sorted(found.rows, key=lambda row: row.median("cpu"))
+    low, high = cheap.median("cpu"), dear.median("cpu")
+    if found.scenario.files != 1 or not low or high < max(DEARER * low, low + LATE):
+        return ""
+    return f"{dear.strategy} used {seconds(high)} of CPU on one file, {cheap.strategy} {seconds(low)}: the price of its start."
+
+
+def cores(found: Found) -> str:
+    """How many cores were used at once."""
+    most = max(found.rows, key=evidence.cores)
+    one = [row for row in found.rows if evidence.cores(row) <= ONE_CORE and row.strategy != REFERENCE]
+    if evidence.cores(most) < SEVERAL_CORES or not one:
+        return ""
+    return (
+        f"{most.strategy} kept {_cores_of(most)} cores busy, {one[0].strategy} {_cores_of(one[0])}; the first took "
+        f"{seconds(most.elapsed)}, the second {seconds(one[0].elapsed)}."
+    )
+
+
+def work(found: Found) -> str:
+    """What the post-processing let the threads of one process do."""
+    threads, several = evidence.named(found.rows, "threads"), max(found.rows, key=evidence.cores)
+    if threads is None:
+        return cores(found)
+    own = evidence.cores(threads)
+    if found.scenario.process == PURE and own <= ONE_CORE and evidence.cores(several) >= SEVERAL_CORES:
+        return (
+            f"threads kept {_cores_of(threads)} cores busy and {several.strategy} {_cores_of(several)}: "
+            "pure Python holds the GIL, which each process has for itself."
+        )
+    if found.scenario.process == NATIVE and own >= SEVERAL_CORES:
+        return f"threads kept {_cores_of(threads)} cores busy in one process: C that releases the GIL runs side by side."
+    return cores(found)
+
+
+def faults(found: Found) -> str:
+    """What failed attempts cost those that do one thing at a time, and the fastest."""
+    if len(found.traced) < 2 or found.winner not in found.traced:
+        return ""
+    few = min(found.traced, key=evidence.in_flight)
+    failed = evidence.in_vain(few)
+    if few is found.winner or not failed:
+        return ""
+    lost = evidence.busy(failed) + evidence.idle(few)
+    if lost < LOST * evidence.last_end(few):
+        return f"{len(failed)} of {count(len(few.stretches), 'attempt')} failed under {few.strategy}, and cost it little."
+    return (
+        f"{len(failed)} of {count(len(few.stretches), 'attempt')} failed under {few.strategy}, which spent {seconds(lost)} in "
+        f"these or with nothing in flight; {found.winner.strategy} had {_few(evidence.in_flight(found.winner))} on average."
+    )
+
+
+def split(found: Found) -> str:
+    """Several connections for a file, where each is capped."""
+    files, winner = found.scenario.files, found.winner
+    if winner not in found.traced:
+        return ""
+    pieces = len({(item.file, item.segment) for item in winner.stretches})
+    whole = [row for row in found.traced if len({(item.file, item.segment) for item in row.stretches}) <= files]
+    if pieces <= files or not whole:
+        return ""
+    return (
+        f"{winner.strategy} fetched {count(files, 'file')} in {pieces} pieces, {_few(evidence.in_flight(winner))} at once on "
+        f"average, each on a capped connection; {joined([row.strategy for row in whole])} left each file to one."
+    )
+
+
+def ideal(found: Found) -> str:
+    """What is between the fastest and an ideal client."""
+    bound, winner = found.comparison.bound, found.winner
+    if bound is None or bound.seconds <= 0 or bound.seconds >= winner.elapsed:
+        return ""
+    begun = evidence.first_request(winner) if winner in found.traced else 0.0
+    over = winner.elapsed - bound.seconds
+    lead = f"{winner.strategy} took {seconds(winner.elapsed)} and an ideal client takes {seconds(bound.seconds)}"
+    if bound.seconds >= NEAR * winner.elapsed:
+        return f"{lead}: there is little left to gain."
+    if over > begun >= MUCH * over:
+        return f"{lead}: {seconds(begun)} went by before the first request."
+    return ""
+
+
+def switches(found: Found) -> str:
+    """Context switches for each file."""
+    calm, *_, restless = sorted(found.rows, key=evidence.switches_each)
+    low, high = evidence.switches_each(calm), evidence.switches_each(restless)
+    if found.scenario.files < MANY or high < max(SWITCHES, DEARER * low):
+        return ""
+    return (
+        f"{restless.strategy} was switched in or out {number(high)} times for each file, {calm.strategy} {significant(low, 2)}."
+    )
+
+
+def _took(row: Row) -> str:
+    return f"{row.strategy}, {seconds(row.elapsed)}"
+
+
+def _few(value: float) -> str:
+    return significant(value, 2)
+
+
+def _cores_of(row: Row) -> str:
+    return f"{evidence.cores(row):.1f}"

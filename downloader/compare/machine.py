@@ -1,0 +1,61 @@
+"""Where a comparison was measured: processor, memory, system, and the versions of what took part."""
+
+import datetime
+import importlib.metadata
+import os
+import platform
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from downloader._version import __version__
+from downloader.compare.results import Machine
+from downloader.strategies.shared import cores
+
+LIBRARIES = ("requests", "urllib3", "httpx", "httpx-aiohttp", "aiohttp", "pycurl", "gevent", "granian")
+
+
+def machine(server: str, files: str, peers: Mapping[str, str]) -> Machine:
+    """This machine, now. ``server`` and ``files``: what served, and where the files went; ``peers``: versions by name."""
+    return Machine(
+        when=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        version=__version__,
+        python=f"{platform.python_implementation()} {platform.python_version()}",
+        system=platform.platform(),
+        processor=_processor(),
+        cores=cores(),
+        memory=_memory(),
+        server=server,
+        files=files,
+        libraries=_libraries(),
+        peers=dict(peers),
+    )
+
+
+def _processor() -> str:
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() in ("model name", "Model"):
+                return value.strip()
+    return platform.processor() or platform.machine()
+
+
+def _memory() -> int:
+    """Bytes; 0 where the system does not tell."""
+    with suppress(ValueError, OSError):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return 0
+
+
+def _libraries() -> dict[str, str]:
+    found = {}
+    for name in LIBRARIES:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    with suppress(ImportError):
+        import pycurl  # here: it is the only one that knows which libcurl it brings
+
+        parts = (part.partition("/") for part in pycurl.version.split())
+        found |= {name: version for name, _, version in parts if name == "libcurl"}
+    return found

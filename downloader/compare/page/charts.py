@@ -1,0 +1,219 @@
+"""The charts, as plotly's own plain values (``data`` and ``layout``): no object of plotly, no pixel, no theme.
+
+Each trace says in ``meta`` whose it is, so that the page can filter; colours are custom properties of the page (see
+`series`), which it resolves when it draws; ``layout.meta`` says how high a chart is for each bar. Text that plotly reads
+as its own markup is escaped here.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+from downloader.compare.figures import count, ratio, seconds
+from downloader.compare.page import words
+from downloader.compare.page.series import Series, label
+from downloader.compare.results import Comparison, Row, Spread, Sweep
+
+Figure = dict[str, Any]
+Looks = Mapping[str, Series]
+
+INK, GRID, MUTED = "var(--ink)", "var(--rule)", "var(--muted)"
+WIDE_RANGE = 20.0
+"""Where the largest is so many times the smallest, an axis of points is logarithmic. Bars always start at zero."""
+
+FAINT = 0.45
+"""Of bars that are not comparable: files failed."""
+PERCENTILE_MARKS = {"size": [12, 10, 14], "symbol": ["circle", "diamond", "line-ns-open"]}
+
+
+def elapsed(comparison: Comparison, looks: Looks) -> Figure | None:
+    """A bar for each strategy and peer with the interval of its median, fastest on top; the lower bound is a line."""
+    rows = words.measured(comparison.rows)
+    figure = _bars(rows, looks, lambda row: row.elapsed, seconds, "seconds")
+    for row, bar in zip(rows, figure["data"], strict=False):
+        over, under = max(0.0, row.high - row.elapsed), max(0.0, row.elapsed - row.low)
+        if row.high:
+            shape = {"color": INK, "thickness": 1.4, "width": 5}
+            bar["error_x"] = {"type": "data", "array": [over], "arrayminus": [under], **shape}
+        interval = f", {seconds(row.low)} to {seconds(row.high)}" if row.high else ""
+        bar["hovertext"] = f"{_name(row)}: {seconds(row.elapsed)}{interval}, {count(len(row.runs), 'run')}"
+        if row.failures:
+            bar["text"] = f"{bar['text']} · {row.failures:,} failed"
+            bar["opacity"] = FAINT
+    if comparison.bound is not None and comparison.bound.seconds:
+        text = f"lower bound {seconds(comparison.bound.seconds)}"
+        _mark(figure["layout"], comparison.bound.seconds, text, INK)
+    return figure if rows else None
+
+
+def speedup(comparison: Comparison, looks: Looks) -> Figure | None:
+    """Times as fast as serial; None where serial was not measured. Not of those under which files failed."""
+    serial = words.reference(comparison.rows)
+    rows = [row for row in words.measured(comparison.rows) if not row.failures]
+    if serial is None or len(rows) < 2:
+        return None
+    figure = _bars(rows, looks, lambda row: serial.elapsed / row.elapsed, lambda value: f"{ratio(value)}×", "times")  # noqa: RUF001
+    _mark(figure["layout"], 1.0, "serial = 1", MUTED)
+    return figure
+
+
+def cpu(comparison: Comparison, looks: Looks) -> Figure | None:
+    """CPU seconds: in user mode, and in the kernel on top of it."""
+    rows = sorted(words.measured(comparison.rows), key=lambda row: row.median("cpu"))
+    figure = _bars(rows, looks, lambda row: row.median("user"), lambda _: "", "CPU seconds")
+    for row in rows:
+        look, text = looks[label(row)], seconds(row.median("cpu"))
+        pattern = {"shape": "/", "fgcolor": look.colour, "bgcolor": "var(--surface)", "size": 4, "solidity": 0.4}
+        marker = {"color": look.colour, "pattern": pattern, "line": {"color": look.colour, "width": 1}}
+        trace = _bar(row, row.median("system"), text, marker)
+        trace["hovertext"] = f"{_name(row)}: {seconds(row.median('system'))} in the kernel"
+        figure["data"].append(trace)
+    for row, bar in zip(rows, figure["data"], strict=False):
+        bar["hovertext"] = f"{_name(row)}: {seconds(row.median('user'))} in user mode"
+    figure["layout"]["barmode"] = "stack"
+    return figure if rows else None
+
+
+def memory(comparison: Comparison, looks: Looks) -> Figure | None:
+    """Peak memory of the whole process tree."""
+    rows = sorted(words.measured(comparison.rows), key=lambda row: row.peak)
+    return _bars(rows, looks, lambda row: row.peak / 1e6, lambda value: f"{value:,.0f} MB", "MB") if rows else None
+
+
+def first_byte(comparison: Comparison, looks: Looks) -> Figure | None:
+    """Percentiles of the wait for the first byte; None without a traced run."""
+    return _percentiles(comparison.rows, looks, lambda row: row.first_byte)
+
+
+def queue(comparison: Comparison, looks: Looks) -> Figure | None:
+    """Percentiles of the wait in the queue; None without a traced run."""
+    return _percentiles(comparison.rows, looks, lambda row: row.queued)
+
+
+def speedup_against_jobs(sweep: Sweep, looks: Looks) -> Figure:
+    """How many times as fast each strategy is as with the first number of jobs, and the line of one that scales ideally."""
+    first = {label(row): row.elapsed for row in sweep.points[0].rows}
+    figure = _lines(
+        sweep, looks, lambda row, _: first[label(row)] / row.elapsed if first.get(label(row)) else None, "times as fast"
+    )
+    values = [point.value for point in sweep.points]
+    ideal = {"x": values, "y": [value / values[0] for value in values], "type": "scatter", "mode": "lines", "hoverinfo": "skip"}
+    figure["data"].append({**ideal, "name": "ideal", "line": {"color": MUTED, "dash": "dot", "width": 1.5}})
+    return figure
+
+
+def seconds_against_files(sweep: Sweep, looks: Looks) -> Figure:
+    """Elapsed time against the number of files."""
+    return _lines(sweep, looks, lambda row, _: row.elapsed, "seconds")
+
+
+def cost_of_a_file(sweep: Sweep, looks: Looks) -> Figure:
+    """Microseconds for each file against the number of files."""
+    return _lines(sweep, looks, lambda row, value: 1e6 * row.elapsed / value, "µs for each file")
+
+
+def _name(row: Row) -> str:
+    return escape(label(row), quote=False)
+
+
+def _bar(row: Row, value: float, text: str, marker: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "bar",
+        "orientation": "h",
+        "meta": label(row),
+        "name": _name(row),
+        "y": [_name(row)],
+        "x": [value],
+        "text": text,
+        "textposition": "none",  # the page writes it behind the interval
+        "hovertext": f"{_name(row)}: {text}",
+        "hoverinfo": "text",
+        "marker": marker,
+    }
+
+
+def _bars(rows: Sequence[Row], looks: Looks, value: Callable[[Row], float], said: Callable[[float], str], unit: str) -> Figure:
+    data = [_bar(row, value(row), said(value(row)), looks[label(row)].fill) for row in rows]
+    return {"data": data, "layout": _layout(unit, rows)}
+
+
+def _layout(unit: str, rows: Sequence[Row]) -> dict[str, Any]:
+    return {
+        "meta": {"kind": "bars", "each": 34, "frame": 64},
+        "bargap": 0.34,
+        "xaxis": {"title": {"text": unit}, "rangemode": "tozero"},
+        "yaxis": {"autorange": "reversed", "type": "category", "categoryarray": [_name(row) for row in rows]},
+        "shapes": [],
+        "annotations": [],
+    }
+
+
+def _mark(layout: dict[str, Any], at: float, text: str, colour: str) -> None:
+    """A dashed line across all bars, with a word above it."""
+    line = {"color": colour, "width": 1.5, "dash": "dash"}
+    layout["shapes"].append({"type": "line", "x0": at, "x1": at, "yref": "paper", "y0": 0, "y1": 1, "line": line})
+    place = {"x": at, "yref": "paper", "y": 1, "yanchor": "bottom", "xanchor": "left", "xshift": -4}
+    layout["annotations"].append({"text": text, "showarrow": False, "font": {"color": colour}, **place})
+    layout["meta"]["at_least"] = at
+
+
+def _percentiles(rows: Sequence[Row], looks: Looks, of: Callable[[Row], Spread]) -> Figure | None:
+    found = sorted((row for row in rows if row.stretches), key=lambda row: of(row).p50)
+    if not found:
+        return None
+    values = [value for row in found for value in of(row)]
+    unit, scale = ("seconds", 1.0) if max(values) > 0.5 else ("ms", 1e3)
+    layout = _layout(unit, found)
+    layout["meta"] |= {"kind": "points", "each": 30}
+    data = [_points(row, of(row), looks[label(row)], scale) for row in found]
+    if min(values) > 0 and max(values) > WIDE_RANGE * min(values):
+        layout["xaxis"]["type"] = "log"
+    return {"data": data, "layout": layout}
+
+
+def _points(row: Row, at: Spread, look: Series, scale: float) -> dict[str, Any]:
+    told = zip(("median", "95th percentile", "99th percentile"), at, strict=True)
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "meta": label(row),
+        "name": _name(row),
+        "x": [value * scale for value in at],
+        "y": [_name(row)] * 3,
+        "hovertext": [f"{_name(row)}: {which} {seconds(value)}" for which, value in told],
+        "hoverinfo": "text",
+        "line": {"color": look.colour, "width": 2},
+        "marker": {
+            "opacity": 1,
+            "color": look.colour,
+            **PERCENTILE_MARKS,
+            "line": {"width": [0, 0, 2.5], "color": look.colour},
+        },
+    }
+
+
+def _lines(sweep: Sweep, looks: Looks, of: Callable[[Row, int], float | None], unit: str) -> Figure:
+    names = list(dict.fromkeys(label(row) for point in sweep.points for row in point.rows))
+    data = [_line(name, sweep, looks[name], of, unit) for name in names]
+    values = [point.value for point in sweep.points]
+    scale = "log" if min(values) > 0 else "linear"
+    across = {"title": {"text": sweep.over}, "type": scale, "tickvals": values, "ticktext": [f"{value:,}" for value in values]}
+    layout = {"meta": {"kind": "lines"}, "xaxis": across, "yaxis": {"title": {"text": unit}, "type": "log"}}
+    return {"data": data, "layout": layout}
+
+
+def _line(name: str, sweep: Sweep, look: Series, of: Callable[[Row, int], float | None], unit: str) -> dict[str, Any]:
+    rows = [(point.value, row) for point in sweep.points for row in point.rows if label(row) == name and row.elapsed]
+    found = [(value, y) for value, row in rows if (y := of(row, value)) is not None]
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "meta": name,
+        "name": escape(name, quote=False),
+        "x": [value for value, _ in found],
+        "y": [y for _, y in found],
+        "hovertext": [f"{escape(name, quote=False)}, {value:,} {sweep.over}: {y:.3g} {unit}" for value, y in found],
+        "hoverinfo": "text",
+        "line": {"color": look.colour, "width": 2, "dash": "dash" if look.peer else "solid"},
+        "marker": {"color": look.colour, "size": 8, "symbol": look.symbol},
+    }

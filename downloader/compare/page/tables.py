@@ -1,0 +1,211 @@
+"""Every figure of the page as tables of plain cells: what is shown, and the exact value that is copied."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from downloader.compare.figures import size
+from downloader.compare.page import words
+from downloader.compare.page.series import label
+from downloader.compare.page.timelines import Timeline
+from downloader.compare.results import Comparison, Machine, Row, Study, Sweep
+
+Value = float | int | str | None
+
+
+class Cell(NamedTuple):
+    """``shown``: for people; ``value``: exact, what is copied; ``best``: the fastest in its column.
+
+    ``part``: of the largest in its column, drawn as a bar; 0: none is drawn. ``failures``: files, to be told beside it.
+    """
+
+    shown: str
+    value: str
+    best: bool = False
+    part: float = 0.0
+    failures: int = 0
+
+
+class Line(NamedTuple):
+    """A row of a table. ``name``: the strategy or peer that it is about, for the filter; empty where it is about none."""
+
+    name: str
+    head: str
+    cells: list[Cell]
+
+
+class Table(NamedTuple):
+    """``heads``: of all columns, the first included."""
+
+    caption: str
+    heads: list[str]
+    lines: list[Line]
+
+
+class Column(NamedTuple):
+    """A heading with its unit, the value of a row, and how many digits after the point are shown."""
+
+    head: str
+    value: Callable[[Row, Comparison], Value]
+    digits: int = 0
+
+
+def _median(what: str, scale: float = 1.0) -> Callable[[Row, Comparison], Value]:
+    return lambda row, _: row.median(what) / scale if row.runs else None
+
+
+def _rate(what: str, scale: float = 1.0) -> Callable[[Row, Comparison], Value]:
+    return lambda row, _: row.median(what) / row.elapsed / scale if row.elapsed else None
+
+
+def _speedup(row: Row, comparison: Comparison) -> Value:
+    serial = words.reference(comparison.rows)
+    return serial.elapsed / row.elapsed if serial is not None and row.elapsed else None
+
+
+def _of_bound(row: Row, comparison: Comparison) -> Value:
+    return 100 * comparison.bound.seconds / row.elapsed if comparison.bound is not None and row.elapsed else None
+
+
+def _percentile(what: str, which: str) -> Callable[[Row, Comparison], Value]:
+    return lambda row, _: 1e3 * float(getattr(getattr(row, what), which)) if row.stretches else None
+
+
+ELAPSED = (
+    Column("jobs", lambda row, _: row.jobs or "auto"),
+    Column("elapsed, s", _median("elapsed"), 3),
+    Column("low, s", lambda row, _: row.low or None, 3),
+    Column("high, s", lambda row, _: row.high or None, 3),
+    Column("confidence, %", lambda row, _: 100 * row.confidence or None, 1),
+    Column("runs", lambda row, _: len(row.runs)),
+    Column("speed-up", _speedup, 2),
+    Column("bound ÷ elapsed, %", _of_bound, 1),
+    Column("files/s", _rate("files"), 1),
+    Column("MB/s", _rate("bytes", 1e6), 2),
+    Column("failed", lambda row, _: row.failures),
+    Column("called with", lambda row, _: row.how or None),
+)
+COST = (
+    Column("CPU user, s", _median("user"), 3),
+    Column("CPU system, s", _median("system"), 3),
+    Column("peak memory, MB", lambda row, _: row.peak / 1e6 if row.runs else None, 1),
+    Column("threads", _median("threads")),
+    Column("processes", _median("processes")),
+    Column("voluntary switches", _median("voluntary")),
+    Column("involuntary switches", _median("involuntary")),
+    Column("read calls", _median("reads")),
+    Column("write calls", _median("writes")),
+    Column("server CPU, s", _median("server"), 3),
+)
+SPREAD = tuple(
+    Column(f"{title} {part}, ms", _percentile(what, part), 2)
+    for what, title in (("first_byte", "first byte"), ("queued", "queue"))
+    for part in ("p50", "p95", "p99")
+)
+
+
+def of_elapsed(comparison: Comparison) -> Table:
+    """How long, how sure, how much faster, how near to the bound."""
+    return _of_rows(f"{comparison.scenario.name}, elapsed time", ELAPSED, comparison, comparison.rows)
+
+
+def of_cost(comparison: Comparison) -> Table:
+    """CPU, memory, switches."""
+    caption = f"{comparison.scenario.name}, CPU (medians), peak memory (the highest) and switches"
+    return _of_rows(caption, COST, comparison, comparison.rows)
+
+
+def of_spread(comparison: Comparison) -> Table:
+    """Percentiles of the traced runs."""
+    caption = f"{comparison.scenario.name}, time to the first byte and in the queue (traced run)"
+    return _of_rows(caption, SPREAD, comparison, [row for row in comparison.rows if row.stretches])
+
+
+def _of_rows(caption: str, columns: Sequence[Column], comparison: Comparison, rows: Sequence[Row]) -> Table:
+    lines = [Line(label(row), label(row), [cell(of.value(row, comparison), of.digits) for of in columns]) for row in rows]
+    return Table(caption, ["strategy", *(column.head for column in columns)], lines)
+
+
+def cell(value: Value, digits: int = 0) -> Cell:
+    """A value as it is shown and as it is copied; a dash where there is none."""
+    if value is None:
+        return Cell("–", "")  # noqa: RUF001
+    if isinstance(value, str):
+        return Cell(value, value)
+    return Cell(f"{value:,.{digits}f}", f"{value:.9g}")
+
+
+def overview(study: Study) -> Table:
+    """Elapsed seconds: a line for each strategy and peer, a column for each scenario."""
+    names = list(dict.fromkeys(label(row) for item in study.comparisons for row in item.rows))
+    found: dict[str, list[Cell]] = {name: [] for name in names}
+    for item in study.comparisons:
+        rows = {label(row): row for row in item.rows if row.runs}
+        most = max((row.elapsed for row in rows.values()), default=0.0)
+        for name, cells in found.items():
+            row = rows.get(name)
+            cells.append(cell(None) if row is None else _compared(row, row is item.winner, most))
+    heads = [f"{item.scenario.name}, s" for item in study.comparisons]
+    lines = [Line(name, name, cells) for name, cells in found.items()]
+    return Table("Elapsed time of every strategy in every scenario", ["strategy", *heads], lines)
+
+
+def _compared(row: Row, best: bool, most: float) -> Cell:
+    return cell(row.elapsed, 3)._replace(best=best, part=row.elapsed / most if most else 0.0, failures=row.failures)
+
+
+def of_timelines(scenario: str, found: Sequence[Timeline]) -> Table:
+    """What the pictures of a scenario show, a line for each."""
+    heads = ["strategy", "attempts", "drawn", "workers", "at once", "first start, s", "last end, s", "not complete"]
+    lines = [
+        Line(
+            item.name,
+            item.name,
+            [
+                cell(item.total),
+                cell(len(item.shown)),
+                cell(len(item.workers)),
+                cell(item.most),
+                cell(item.begin, 3),
+                cell(item.end, 3),
+                cell(item.unlucky),
+            ],
+        )
+        for item in found
+    ]
+    return Table(f"{scenario}, traced runs", heads, lines)
+
+
+def of_sweep(sweep: Sweep) -> Table:
+    """A line for each value and strategy."""
+    heads = ["strategy", sweep.over, "elapsed, s", "low, s", "high, s", "runs", "speed-up", "for each file, µs"]
+    start = {label(row): row.elapsed for row in sweep.points[0].rows} if sweep.points else {}
+    lines = [_swept(row, point.value, sweep, start.get(label(row), 0.0)) for point in sweep.points for row in point.rows]
+    return Table(f"{sweep.scenario.name}, elapsed time against {sweep.over}", heads, lines)
+
+
+def _swept(row: Row, value: int, sweep: Sweep, start: float) -> Line:
+    files = value if sweep.over == "files" else sweep.scenario.files
+    known = bool(row.runs and row.elapsed)
+    faster = start / row.elapsed if known and start and sweep.over == "jobs" else None
+    cells = [cell(value), cell(row.elapsed if known else None, 3), cell(row.low or None, 3), cell(row.high or None, 3)]
+    cells += [cell(len(row.runs)), cell(faster, 2), cell(1e6 * row.elapsed / files if known else None, 1)]
+    return Line(label(row), label(row), cells)
+
+
+def of_machine(machine: Machine) -> Table:
+    """Where and with what it was measured."""
+    told = [
+        ("measured", machine.when),
+        ("downloader", machine.version),
+        ("Python", machine.python),
+        ("system", machine.system),
+        ("processor", machine.processor),
+        ("cores", str(machine.cores)),
+        ("memory", size(machine.memory)),
+        ("server", machine.server),
+        ("files", machine.files),
+        *machine.libraries.items(),
+        *((f"{name} (peer)", version) for name, version in machine.peers.items()),
+    ]
+    lines = [Line("", name, [cell(value)]) for name, value in told]
+    return Table("Machine and versions", ["what", "which"], lines)

@@ -1,0 +1,139 @@
+"""The lower bound of a scenario: each part from the list and from a probe of a real server."""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from downloader.compare import bound
+from downloader.compare.bound import Speed, Wanted, lower_bound
+from downloader.compare.scenarios import NATIVE, Scenario
+from downloader.errors import NetworkError
+from downloader.testserver.launch import TestServer
+
+MIB = 1 << 20
+URL = "http://127.0.0.1:1/file"
+PLAIN = Scenario("plain", "nothing", "nothing", files=4, size=1000)
+
+
+@pytest.fixture(autouse=True)
+def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bound, "SECONDS", 0.01)
+
+
+@pytest.fixture
+def probed(monkeypatch: pytest.MonkeyPatch) -> list[Wanted]:
+    """What was probed; large files come at 100 MiB a second, small ones at 1000 answers a second."""
+    asked: list[Wanted] = []
+
+    def probe(file: Wanted) -> Speed:
+        asked.append(file)
+        return Speed(100 * MIB, 1000)
+
+    monkeypatch.setattr(bound, "probe", probe)
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("lines", "limit", "seconds"),
+    [
+        (["1000/0.bin", "1000/1.bin?delay=0.5", "1000/2.bin?delay=0.25"], "latency", 0.5),
+        (["1000/0.bin", "1000/1.bin"], "answers", 0.002),
+        ([f"{50 * MIB}/0.bin", f"{150 * MIB}/1.bin?rate={200 * MIB}"], "bytes", 2.0),
+        ([f"{8 * MIB}/0.bin?rate={4 * MIB}"], "cap", 0.25),
+        (["1000/0.bin?rate=100", "1000/1.bin?rate=1000"], "cap", 10.0),
+    ],
+)
+def test_it_is_the_largest_part(probed: list[Wanted], lines: list[str], limit: str, seconds: float) -> None:
+    found = lower_bound(PLAIN, "".join(f"{URL}/{line}\n" for line in lines), 2)
+    assert (found.limit, found.seconds) == (limit, pytest.approx(seconds))
+
+
+def test_smallest_and_largest_file_are_probed_without_their_wishes(probed: list[Wanted]) -> None:
+    lines = [f"{URL}/{size}/{number}.bin?delay=3&rate=10&fail=503" for number, size in enumerate((5000, 200_000, 300))]
+    found = lower_bound(PLAIN, "\n".join(lines), 2)
+    assert [file.url for file in probed] == [f"{URL}/200000/1.bin", f"{URL}/300/2.bin"]
+    assert found.answers == pytest.approx(3 / 1000)
+    assert found.bytes == pytest.approx(205_300 / (100 * MIB))
+
+
+def test_work_is_spread_over_all_cores(probed: list[Wanted], monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+
+    def work(function: str, size: int) -> float:
+        sizes.append(size)
+        return 0.5
+
+    monkeypatch.setattr(bound, "_work", work)
+    scenario = Scenario("cpu", "work", "nothing", files=3, size=2000, process=NATIVE)
+    found = lower_bound(scenario, "".join(f"{URL}/2000/{number}.bin\n" for number in range(3)), 2)
+    assert (found.work, found.limit, sizes) == (0.75, "work", [2000])
+
+
+def test_work_is_that_of_the_function_itself() -> None:
+    assert 0 < bound._work(NATIVE, 100) < bound._work(NATIVE, 1 << 20)
+
+
+@pytest.mark.parametrize("size", [300, 100_000, 2 * MIB])
+def test_server_is_probed(server: TestServer, size: int) -> None:
+    found = bound.probe(Wanted(server.file(0, size), size, 0.0, 0.0))
+    assert found.answers > 0
+    assert size < found.bytes / found.answers < size + 1000  # a head, too
+
+
+def test_probe_speaks_tls() -> None:
+    with TestServer(tls=True) as server:
+        found = bound.probe(Wanted(server.file(0, 300), 300, 0.0, 0.0))
+    assert found.answers > 0
+
+
+BODY = b"x" * 100
+ANSWER = b"HTTP/1.1 200 OK\r\nServer: s\r\nContent-Length: 100\r\nDate: now\r\n\r\n" + BODY
+
+
+@pytest.fixture
+def serving() -> Iterator[Callable[..., tuple[str, list[int]]]]:
+    """Starts a server that gives this answer to so many requests of each connection, and then ends it."""
+    listeners: list[socket.socket] = []
+
+    def start(answer: bytes, most: int) -> tuple[str, list[int]]:
+        listener = socket.create_server(("127.0.0.1", 0), backlog=100)
+        listeners.append(listener)
+        ended: list[int] = []
+
+        def serve(connection: socket.socket) -> None:
+            left = most
+            with connection, contextlib.suppress(OSError):
+                while left and (data := connection.recv(65536)):
+                    count = min(left, data.count(b"\r\n\r\n"))
+                    connection.sendall(answer * count)
+                    left -= count
+                ended.append(left)
+
+        def accept() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+
+        threading.Thread(target=accept, daemon=True).start()
+        return f"http://127.0.0.1:{listener.getsockname()[1]}/file/100/0.bin", ended
+
+    yield start
+    for listener in listeners:
+        listener.close()
+
+
+def test_connections_that_end_are_made_anew(serving: Callable[..., tuple[str, list[int]]]) -> None:
+    url, ended = serving(ANSWER, 5)
+    found = bound.probe(Wanted(url, 100, 0.0, 0.0))
+    assert found.bytes == pytest.approx(found.answers * len(ANSWER))
+    assert ended.count(0) > bound.SMALL.connections
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", b""])
+def test_server_that_does_not_serve_it_is_told(serving: Callable[..., tuple[str, list[int]]], answer: bytes) -> None:
+    url, _ = serving(answer, 1)
+    with pytest.raises(NetworkError, match="cannot be probed"):
+        lower_bound(PLAIN, url, 2)

@@ -1,0 +1,55 @@
+"""The warnings beside a comparison: each where it belongs, and nowhere else."""
+
+import pytest
+
+from downloader.compare.caveats import caveats
+from downloader.compare.results import Comparison, Measure, Row
+from downloader.compare.scenarios import MIB, Scenario
+
+
+def row(name: str, cpu: float, server: float, failures: int = 0, traced: float = 0.0) -> Row:
+    """A row that took a second."""
+    return Row(name, 4, runs=[Measure(1.0, cpu, 0.0, 1, 1, 1, failures, server=server)], traced=traced)
+
+
+def said(*rows: Row, size: int = 10, server_cores: float = 1.0, known: bool = True) -> list[str]:
+    """The warnings on a machine with two cores."""
+    scenario = Scenario("tiny", "nothing", "nothing", files=3, size=size)
+    return caveats(Comparison(scenario, list(rows), server_cores=server_cores), 2, known)
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([row("a", 0.5, 0.9)], ["The server used 90 % of what it can while a ran"]),
+        ([row("a", 0.5, 0.8)], []),
+        ([row("a", 1.3, 0.7)], ["Server and a together used 100 % of all cores"]),
+        ([row("a", 1.0, 0.7)], []),
+        ([row("a", 0.5, 0.0, traced=1.3), row("b", 0.5, 0.0, traced=1.3)], ["The traced run of a and b took over 25 %"]),
+        ([row("a", 0.5, 0.0, traced=1.2)], []),
+        ([row("a", 0.5, 0.0, failures=1), row("b", 0.5, 0.0)], ["Files failed under a:"]),
+        ([row("a", 1.9, 0.9, failures=1)], ["Files failed under a:"]),
+    ],
+)
+def test_warnings(rows: list[Row], words: list[str]) -> None:
+    found = said(*rows)
+    assert len(found) == len(words)
+    assert all(text.startswith(start) for text, start in zip(found, words, strict=True))
+
+
+def test_fastest_strategy_is_what_the_server_is_measured_by() -> None:
+    slow = Row("b", 4, runs=[Measure(2.0, 0.1, 0.0, 1, 1, 1, 0, server=2.0)])
+    assert said(row("a", 0.5, 0.1), slow) == []
+
+
+def test_other_server_is_advised_for_large_bodies_only() -> None:
+    assert "nginx" in said(row("a", 0.5, 0.9), size=MIB)[0]
+    assert "nginx" not in said(row("a", 0.5, 0.9))[0]
+
+
+def test_nothing_is_known_of_servers_of_others() -> None:
+    assert said(row("a", 1.99, 0.0), server_cores=0.0) == []
+
+
+def test_unknown_median_is_told() -> None:
+    assert "budget was spent" in said(row("a", 0.5, 0.0), known=False)[0]

@@ -1,0 +1,128 @@
+"""What the page draws: bars, points, timelines and colours, as values."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from downloader.compare import page
+from downloader.compare.page import charts, series, timelines
+from downloader.compare.results import Row, Stretch, Study
+from tests.sample_study import MODELS, PEERS, sample_study
+
+STYLE = (Path(page.__file__).parent / "style.css").read_text()
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    return sample_study(("latency", "flaky"))
+
+
+def test_bars_are_sorted_with_interval_and_bound(study: Study) -> None:
+    comparison = study.comparisons[0]
+    figure = charts.elapsed(comparison, series.of_study(study))
+    assert figure is not None
+    rows = {series.label(row): row for row in comparison.rows}
+    drawn = [(bar["meta"], bar["x"][0], bar["error_x"]) for bar in figure["data"]]
+    assert [name for name, _, _ in drawn] == sorted(rows, key=lambda name: rows[name].elapsed)
+    for name, value, interval in drawn:
+        assert value == rows[name].elapsed
+        assert value + interval["array"][0] == pytest.approx(rows[name].high)
+        assert value - interval["arrayminus"][0] == pytest.approx(rows[name].low)
+    assert comparison.bound is not None
+    assert figure["layout"]["shapes"][0]["x0"] == comparison.bound.seconds
+
+
+def figures_of(study: Study) -> dict[str, Any]:
+    """All that a page draws, by name."""
+    text = page.render(study)
+    found = re.search(r'<script type="application/json" id="figures">(.*?)</script>', text, re.DOTALL)
+    assert found is not None
+    figures: dict[str, Any] = json.loads(found[1])["figures"]
+    return figures
+
+
+def test_each_strategy_looks_the_same_everywhere_and_peers_are_hatched(study: Study) -> None:
+    figures = figures_of(study)
+    theirs = {series.label(row) for row in study.comparisons[0].rows if row.peer}
+    assert theirs == {"aria2c", "aria2c 16", "curl", "wget2"}
+    seen: dict[str, set[str]] = {}
+    for name, figure in figures.items():
+        for trace in figure.get("data", []):
+            if trace.get("meta"):
+                seen.setdefault(trace["meta"], set()).add(trace["marker"]["color"])
+                if name.startswith("elapsed"):
+                    assert bool(trace["marker"].get("pattern")) == (trace["meta"] in theirs)
+    assert {name: len(colours) for name, colours in seen.items()} == dict.fromkeys(seen, 1)
+    ours = [min(colours) for name, colours in seen.items() if name not in theirs]
+    assert len(set(ours)) == len(ours) == len(MODELS)
+    assert len({row.hatch for row in series.of_study(study).values()}) == 1 + len({peer.name for peer in PEERS})
+
+
+@given(some.lists(some.sampled_from(["complete", "failed"]), min_size=1, max_size=60), some.integers(4, 30))
+def test_thinning_keeps_order_ends_and_mishaps(ends: list[str], most: int) -> None:
+    ordered = [Stretch(str(place), 1, "w", place, place, place + 1, end) for place, end in enumerate(ends)]
+    kept = timelines.thinned(ordered, most)
+    assert len(kept) == min(most, len(ordered))
+    assert [item for item in ordered if item in kept] == kept
+    bad = [item for item in ordered if item.end == "failed"]
+    assert len([item for item in kept if item.end == "failed"]) >= min(len(bad), most // 2)
+    if "failed" not in ends:
+        assert (kept[0], kept[-1]) == (ordered[0], ordered[-1])
+
+
+def test_a_retry_waits_since_the_attempt_before_it_ended() -> None:
+    tries = [
+        Stretch("a", 1, "w", 0.1, 0.2, 0.3, "failed"),
+        Stretch("b", 1, "w", 0.4, 0.5, 0.6),
+        Stretch("a", 2, "w", 0.7, 0.8, 0.9),
+    ]
+    data = timelines.timeline(Row("serial", 1, stretches=tries)).data
+    assert list(zip(data["file"], data["since"], data["mishap"], strict=True)) == [
+        ("a", 0.1, "failed"),
+        ("b", 0.1, ""),
+        ("a", 0.3, ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("spans", "most"),
+    [([(0, 1), (1, 2), (2, 3)], 1), ([(0, 3), (1, 2), (1.5, 4)], 3), ([(0, 1)], 1)],
+)
+def test_at_once_counts_what_overlaps(spans: list[tuple[float, float]], most: int) -> None:
+    assert timelines.at_once([Stretch("f", 1, "w", start, end, end) for start, end in spans]) == most
+
+
+def tokens(scheme: str) -> dict[str, str]:
+    """The colours of the style sheet in one scheme."""
+    light, dark = re.findall(r":root(?::not\(.print, .still\))? \{(.*?)\}", STYLE, re.DOTALL)
+    return dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", light + (dark if scheme == "dark" else "")))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_colours_stand_out(scheme: str) -> None:
+    found = tokens(scheme)
+    for background in ("surface", "band", "raised", "best"):
+        assert contrast(found["ink"], found[background]) >= 4.5, background
+    for name in ("muted", "accent", "peer"):
+        assert contrast(found[name], found["surface"]) >= 4.5, name
+    assert contrast(found["muted"], found["band"]) >= 4.5
+    assert contrast(found["note-ink"], found["note"]) >= 4.5
+    for number in range(1, len(series.KNOWN) + 1):
+        assert contrast(found[f"series-{number}"], found["surface"]) >= 3, number
+
+
+def contrast(one: str, other: str) -> float:
+    """WCAG 2.2, section 1.4.3."""
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
