@@ -1,14 +1,22 @@
-"""`dl compare`: what it measures, what it prints, and that it sees a wrong byte."""
+"""`dl compare`: what it measures, that it sees a wrong byte, and that it leaves nothing behind."""
 
+import contextlib
+import csv
 import json
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from downloader.compare import runner
-from downloader.compare.scenarios import SCENARIOS, Scenario
+from downloader.compare import peers, runner
+from downloader.compare.results import Row
+from downloader.compare.runner import Plan
+from downloader.compare.scenarios import NATIVE, PURE, Scenario
 from downloader.strategies.registry import BUILT_IN
 from downloader.testserver.launch import TestServer
 
@@ -22,27 +30,59 @@ def dl(*words: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
     )
 
 
+def quiet(text: str) -> None:
+    """No ticks."""
+
+
+def workers(row: dict[str, Any]) -> set[str]:
+    """What the workers of the traced run are called, without their numbers."""
+    return {"".join(char for char in item["worker"] if not char.isdigit()) for item in row["stretches"]}
+
+
 @pytest.mark.slow
-def test_each_strategy_is_measured_and_verified(tmp_path: Path) -> None:
-    done = dl("--scenario", "latency", "--repeat", "2", "--json", "out.json", cwd=tmp_path)
+def test_each_strategy_is_measured_traced_and_verified(tmp_path: Path) -> None:
+    words = ["--files", "10", "--size", "10Ki", "--latency", "0.05", "--repeat", "1", "--json", "out.json", "--csv", "out.csv"]
+    done = dl(*words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    (comparison,) = json.loads((tmp_path / "out.json").read_text())["comparisons"]
-    assert [row["strategy"] for row in comparison["rows"]] == NAMES
-    files = next(scenario.files for scenario in SCENARIOS if scenario.name == "latency")
-    for row in comparison["rows"]:
-        assert len(row["runs"]) == 2
-        for run in row["runs"]:
-            assert (run["failures"], run["files"], run["bytes"]) == (0, files, files * 10_240)
-            assert run["elapsed"] > 0
-            assert run["cpu"] > 0
-            assert run["peak"] > 10_000_000
-    for word in (*NAMES, "elapsed", "min-max", "speed-up", "files/s", "MB/s", "CPU s", "peak MB", "failed"):
-        assert word in done.stdout
     assert "Traceback" not in done.stderr
-    runs = {row["strategy"]: row["runs"] for row in comparison["rows"]}
-    serial, threads = runs["serial"], runs["threads"]
-    assert min(run["elapsed"] for run in serial) > files * 0.05  # one after the other, each waits
-    assert min(run["elapsed"] for run in threads) < min(run["elapsed"] for run in serial)
+    (comparison,) = json.loads((tmp_path / "out.json").read_text())["comparisons"]
+    rows = {row["strategy"]: row for row in comparison["rows"]}
+    assert list(rows) == NAMES
+    for row in rows.values():
+        (run,) = row["runs"]
+        assert (run["failures"], run["files"], run["bytes"]) == (0, 10, 102_400)
+        assert run["elapsed"] > comparison["bound"]["seconds"] >= 0.05
+        assert run["cpu"] > 0
+        assert run["peak"] > 10_000_000
+        assert min(run["threads"], run["processes"], run["reads"], run["writes"], run["voluntary"]) > 0
+        assert (len(row["stretches"]), row["traced"] > 0) == (10, True)
+        assert all(0 < item["started"] < item["head"] < item["ended"] < row["traced"] for item in row["stretches"])
+        assert row["first_byte"]["p50"] > 0.05
+    for name, kinds in (("serial", {"thread "}), ("threads", {"thread "}), ("processes", {"process "}), ("async", {"task "})):
+        assert workers(rows[name]) == kinds
+    assert rows["processes"]["runs"][0]["processes"] > 2
+    assert rows["serial"]["runs"][0]["elapsed"] > 10 * 0.05  # one after the other, each waits
+    assert rows["serial"]["queued"]["p99"] > 9 * 0.05
+    with (tmp_path / "out.csv").open() as stream:
+        assert [line["strategy"] for line in csv.DictReader(stream)] == NAMES
+
+
+def test_peers_and_sweeps(tmp_path: Path) -> None:
+    if not peers.installed():
+        pytest.skip("no peer is installed")
+    words = ["--files", "2", "--size", "100", "-s", "serial", "--peers", "--repeat", "1"]
+    done = dl(*words, "--sweep", "files=1,3", "--sweep", "jobs=1,2", "--json", "-", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    (comparison,) = found["comparisons"]
+    assert {row["strategy"] for row in comparison["rows"] if row["peer"]} == set(peers.installed())
+    assert all(run["files"] == 2 and not run["failures"] for row in comparison["rows"] for run in row["runs"])
+    over_files, over_jobs = found["sweeps"]
+    points = [
+        (point["value"], [run["files"] for row in point["rows"] for run in row["runs"]]) for point in over_files["points"]
+    ]
+    assert points == [(1, [1]), (3, [3])]
+    assert [(point["value"], len(point["rows"])) for point in over_jobs["points"]] == [(1, 1), (2, 0)]
 
 
 def test_own_list_is_compared(tmp_path: Path, server: TestServer) -> None:
@@ -50,21 +90,94 @@ def test_own_list_is_compared(tmp_path: Path, server: TestServer) -> None:
     done = dl("urls.txt", "--repeat", "1", "-s", "serial", "-s", "async", "--json", "-", cwd=tmp_path)
     assert done.returncode == 1  # one URL fails under each
     (comparison,) = json.loads(done.stdout)["comparisons"]
+    assert comparison["bound"] is None
     assert [row["strategy"] for row in comparison["rows"]] == ["serial", "async"]
     assert [(run["files"], run["failures"]) for row in comparison["rows"] for run in row["runs"]] == [(5, 1), (5, 1)]
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"process": PURE},
+        {"process": NATIVE},
+        {"fail": "503,cut", "share": 0.5, "seed": 3},
+        {"tls": True},
+        {"delay": 0.01, "rate": 100_000, "spread": 1.0},
+    ],
+    ids=["python", "native", "faults", "tls", "mixed"],
+)
+def test_each_kind_of_scenario(tmp_path: Path, more: dict[str, Any]) -> None:
+    scenario = Scenario("tiny", "nothing", "nothing", files=4, size=1000, **more)
+    with TestServer(tls=scenario.tls) as server:
+        work, rows = runner.work_for(scenario, server), [Row("serial", 1)]
+        found = runner.compare(work, rows, Plan(2, 0.0, traced=False), str(tmp_path), server, quiet, server.cacert)
+    first, second = rows[0].runs
+    assert (first.errors, first.failures, first.files) == ((), 0, 4)
+    assert first.bytes == second.bytes
+    assert (found.bound is None) is bool(scenario.fail)
+    if found.bound is not None:
+        assert 0 < found.bound.seconds < min(first.elapsed, second.elapsed)
+
+
 def test_wrong_byte_and_missing_file_are_seen(server: TestServer, tmp_path: Path) -> None:
-    work = runner.work_for(Scenario("tiny", "nothing", 3, 100), server)
+    work = runner.work_for(Scenario("tiny", "nothing", "nothing", 3, 100), server)
     assert work.sums is not None
     sums = {**work.sums, "1.bin": "0" * 64, "more.bin": "0" * 64}
-    spoiled = runner.Work(work.name, work.isolates, work.files, work.listing, sums)
-    ticks: list[int] = []
-    result = runner.compare(spoiled, [runner.Row("serial", 1)], 1, str(tmp_path), lambda: ticks.append(1))
+    spoiled = runner.Work(work.scenario, work.listing, sums)
+    ticks: list[str] = []
+    plan = Plan(1, 0.0, traced=False)
+    result = runner.compare(spoiled, [Row("serial", 1)], plan, str(tmp_path), None, ticks.append)
     (run,) = result.rows[0].runs
-    assert (run.files, run.failures, ticks) == (3, 2, [1])
+    assert (run.files, run.failures, ticks) == (3, 2, ["tiny: serial, round 1"])
     assert "1.bin: the bytes differ" in run.errors
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+def test_nothing_is_left_of_a_comparison_that_is_ended(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    words = ["compare", "--files", "3", "--latency", "30", "-s", "processes", "-d", str(tmp_path)]
+    run = subprocess.Popen([sys.executable, "-m", "downloader", *words], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+
+    def at_work() -> bool:
+        return any(tmp_path.glob("*/files/*.part"))
+
+    wait_for(at_work, lambda: run.poll() is None)
+    below = descendants(run.pid)
+    assert len(below) > 4  # the server, the measured command, its workers
+    run.send_signal(number)
+    assert run.wait(60) == code
+    wait_for(lambda: not any(alive(process) for process in below))
+    assert (list(tmp_path.iterdir()) == []) is (number != signal.SIGKILL)
+    if number == signal.SIGKILL:
+        with runner._scratch(str(tmp_path)):  # the next one removes it
+            assert len(list(tmp_path.iterdir())) == 1
+
+
+def descendants(process: int) -> list[int]:
+    """The processes below one."""
+    found = [process]
+    for parent in found:
+        for thread in Path(f"/proc/{parent}/task").glob("*"):
+            with contextlib.suppress(OSError):
+                found += [int(child) for child in (thread / "children").read_text().split()]
+    return found[1:]
+
+
+def alive(process: int) -> bool:
+    """Whether it is there, and no zombie."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_for(condition: Callable[[], bool], hopeful: Callable[[], bool] = lambda: True) -> None:
+    """Until it holds; a minute at most."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert hopeful()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 @pytest.mark.parametrize(
@@ -75,6 +188,7 @@ def test_wrong_byte_and_missing_file_are_seen(server: TestServer, tmp_path: Path
         (["--dir", "/proc/nowhere"], "cannot write"),
         (["--json", "nowhere/x.json"], "its folder is not there"),
         (["nowhere.txt"], "cannot read the list"),
+        (["nowhere.txt", "--files", "3"], "cannot go together"),
     ],
 )
 def test_mistakes_are_told(tmp_path: Path, words: list[str], said: str) -> None:

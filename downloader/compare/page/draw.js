@@ -58,11 +58,12 @@ function lineFigure(figure, width) {
   const data = figure.data.filter((trace) => isShown(trace.meta));
   const lines = Math.ceil((data.length * 130) / Math.max(200, width));
   layout.height = 320 + 24 * lines;
-  layout.margin = { l: 62, r: 14, t: 8, b: 60 + 24 * lines };
+  const ticks = logTicks(data.flatMap((trace) => trace.y));
+  layout.margin = { l: widest(ticks.ticktext, 12) + 36, r: 14, t: 8, b: 60 + 24 * lines };
   layout.showlegend = true;
   layout.legend = { orientation: "h", x: 0, y: -60 / 280, yanchor: "top", itemclick: false, itemdoubleclick: false };
   layout.xaxis = axis(layout.xaxis);
-  layout.yaxis = axis({ ...layout.yaxis, ...logTicks(data.flatMap((trace) => trace.y)) });
+  layout.yaxis = axis({ ...layout.yaxis, ...ticks });
   return { data: data.map((trace) => ({ ...trace, showlegend: true })), layout };
 }
 

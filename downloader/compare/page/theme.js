@@ -45,14 +45,15 @@ function axis(more) {
   };
 }
 
-// Ticks of a logarithmic axis: 1, 2, 5 of each decade, or fewer where it is long.
+// Ticks of a logarithmic axis: 1, 2, 5 of each decade, fewer where it is long, more where it is short.
 function logTicks(values) {
   const known = values.filter((value) => value > 0);
   const low = Math.floor(Math.log10(Math.min(...known)));
   const high = Math.ceil(Math.log10(Math.max(...known)));
-  const steps = high - low > 4 ? [1] : high - low > 2 ? [1, 3] : [1, 2, 5];
+  const short = Math.max(...known) < 10 * Math.min(...known);
+  const steps = short ? [1, 1.5, 2, 3, 4, 5, 7] : high - low > 4 ? [1] : high - low > 2 ? [1, 3] : [1, 2, 5];
   const ticks = [];
-  for (let decade = low; decade <= high; decade += 1) ticks.push(...steps.map((step) => Number((step * 10 ** decade).toPrecision(1))));
+  for (let decade = low; decade <= high; decade += 1) ticks.push(...steps.map((step) => Number((step * 10 ** decade).toPrecision(2))));
   return { tickvals: ticks, ticktext: ticks.map((tick) => tick.toLocaleString("en", { maximumSignificantDigits: 2 })) };
 }
 
