@@ -119,7 +119,7 @@ def _study(asked: Asked, servers: Servers, printer: "_Printer") -> Study:
     sweeps = [study.Sweeping(over, values, task) for over, values in asked.sweeps for task in tasks]
     with tqdm(file=sys.stderr, disable=not sys.stderr.isatty(), leave=False, bar_format="{desc} [{elapsed}]") as bar:
         if tasks[0].server is not None:
-            warm_up(tuple(asked.at_once), tasks[0].work.listing.split()[0], asked.where)
+            warm_up(tuple(asked.at_once), tasks[0].work.listing.split()[0], asked.where, tasks[0].cacert)
         return study.run(tasks, sweeps, asked.plan, about, asked.where, bar.set_description, printer.above(bar.clear))
 
 

@@ -24,8 +24,8 @@ from downloader.strategies.processing import find
 
 TRIES, SECONDS = 3, 0.1
 BUFFER = 1 << 20
-PIECE = MIB
-"""The smallest part of a file that a strategy splits off (``--min-segment-size``)."""
+CONNECTIONS = 256
+"""As many as `dl` opens to one host (``--per-host``): what is capped for each of them can be had so many times at once."""
 
 
 class Wanted(NamedTuple):
@@ -64,7 +64,7 @@ def lower_bound(scenario: Scenario, listing: str, cores: int) -> Bound:
             "latency": max(file.delay for file in files),
             "bytes": total / probe(largest).bytes if largest.size >= FEW_BYTES else 0.0,
             "answers": len(files) / probe(smallest).answers if smallest.size < FEW_BYTES else 0.0,
-            "cap": max((min(file.size, PIECE) / file.rate for file in files if file.rate), default=0.0),
+            "cap": sum(file.size / file.rate for file in files if file.rate) / CONNECTIONS,
             "work": _work(scenario.process, scenario.size) * total / max(1, scenario.size) / cores if scenario.process else 0.0,
         }
     except OSError as error:

@@ -73,7 +73,7 @@ def run_measured(
     raised here meanwhile (Ctrl-C) kills it and is passed on. ``group``: what is killed is its whole process group; else it
     is left to its children to see that it is gone, and to tidy up. Raises UsageError for what cannot be started.
     """
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("DL_")}
+    environment = _environment()
     before = server() if server else 0.0
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with _owner() as (reader, tie):
@@ -111,6 +111,13 @@ def run_measured(
         process.returncode,
         sampler.expired,
     )
+
+
+def _environment() -> dict[str, str]:
+    """Ours, without settings for `dl`, and without a proxy on the way to a server on this machine."""
+    found = {key: value for key, value in os.environ.items() if not key.startswith("DL_")}
+    direct = ",".join(filter(None, (found.get("no_proxy") or found.get("NO_PROXY"), "127.0.0.1", "localhost")))
+    return found | {"no_proxy": direct, "NO_PROXY": direct}
 
 
 def _start(command: Sequence[str], folder: str | None, environment: dict[str, str], stdin: int, errors: bool) -> _Started:

@@ -148,8 +148,8 @@ class Bound(Struct, frozen=True):
 
     ``seconds`` is the largest of the parts. ``latency``: the longest way to a first byte. ``bytes``: the bytes at the
     speed that a bare socket gets from this server. ``answers``: so many answers at the rate that bare sockets get.
-    ``cap``: the smallest piece that a file may be split into, at the cap on each connection. ``work``: the
-    post-processing of all files, spread over all cores.
+    ``cap``: the bytes over as many connections as may be open to one host, each at its cap. ``work``: the post-processing
+    of all files, spread over all cores.
     """
 
     seconds: float

@@ -144,7 +144,11 @@ def _rounds(bench: "_Bench", rows: Sequence[Row], plan: Plan, tick: Tick) -> boo
 
 
 def warm_up(strategies: Sequence[str], url: str, where: str | None, cacert: str = "") -> None:
-    """One file under each strategy, not counted, so that the first that is counted does not pay for cold caches."""
+    """One file under each strategy, not counted, so that the first that is counted does not pay for cold caches.
+
+    ``url``: of the test server; the delays and faults that its query asks for are left out.
+    """
+    url = url.partition("?")[0]
     trust = ["--cacert", cacert] if cacert else []
     with _scratch(where) as folder:
         for name in strategies:

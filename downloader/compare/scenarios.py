@@ -103,7 +103,7 @@ SCENARIOS = (
         "cpu",
         "work on each file, in pure Python",
         "the GIL lets one thread of a process compute at a time: processes win, threads are serial",
-        files=24,
+        files=32,
         size=128 * KIB,
         process=PURE,
     ),

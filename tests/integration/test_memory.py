@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from downloader.compare.runner import run_measured
+from downloader.compare.measure import run_measured
 from downloader.testserver.launch import TestServer
 
 LINES = int(os.environ.get("TEST_LINES", "50000"))
@@ -20,7 +20,7 @@ def peak(server: TestServer, folder: Path, strategy: str, lines: int) -> int:
     with listing.open("w") as stream:
         stream.writelines(f"{server.file(number, 10)}\n" for number in range(lines))
     command = [sys.executable, "-m", "downloader", str(listing), "-s", strategy, "-d", str(folder / "out"), "-q"]
-    _, _, memory = run_measured([*command, "--report", str(folder / "report.jsonl")])
+    memory = run_measured([*command, "--report", str(folder / "report.jsonl")], errors=True).peak
     with (folder / "report.jsonl").open() as stream:
         assert sum('"done"' in line for line in stream) == lines
     subprocess.run(["rm", "-rf", str(folder)], check=True)

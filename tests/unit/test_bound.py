@@ -42,8 +42,8 @@ def probed(monkeypatch: pytest.MonkeyPatch) -> list[Wanted]:
         (["1000/0.bin", "1000/1.bin?delay=0.5", "1000/2.bin?delay=0.25"], "latency", 0.5),
         (["1000/0.bin", "1000/1.bin"], "answers", 0.002),
         ([f"{50 * MIB}/0.bin", f"{150 * MIB}/1.bin?rate={200 * MIB}"], "bytes", 2.0),
-        ([f"{8 * MIB}/0.bin?rate={4 * MIB}"], "cap", 0.25),
-        (["1000/0.bin?rate=100", "1000/1.bin?rate=1000"], "cap", 10.0),
+        ([f"{256 * MIB}/0.bin?rate={MIB}"], "cap", 1.0),  # 256 connections at most
+        (["25600/0.bin?rate=100", "25600/1.bin?rate=100"], "cap", 2.0),
     ],
 )
 def test_it_is_the_largest_part(probed: list[Wanted], lines: list[str], limit: str, seconds: float) -> None:

@@ -277,6 +277,14 @@ def test_folder_is_removed_whatever_happens(stage: Stage, tmp_path: Path) -> Non
     assert all(folder.is_relative_to(tmp_path) for folder in stage.folders)
 
 
+def test_warm_up_is_one_plain_file_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[list[str]] = []
+    monkeypatch.setattr(runner, "run_measured", lambda command, errors: commands.append(command))
+    runner.warm_up(["a", "b"], "http://127.0.0.1:1/file/10/0.bin?delay=30", None, "ca.pem")
+    assert [command[4:7] for command in commands] == [["http://127.0.0.1:1/file/10/0.bin", "--strategy", name] for name in "ab"]
+    assert all(command[-2:] == ["--cacert", "ca.pem"] for command in commands)
+
+
 def test_work_is_as_the_server_says() -> None:
     work = runner.work_for(TINY, FakeServer())
     assert (work.scenario, work.listing, work.sums, work.own) == (TINY, LISTING, SUMS, False)
