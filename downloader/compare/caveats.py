@@ -19,7 +19,9 @@ def caveats(comparison: Comparison, cores: int, known: bool) -> list[str]:
     if failed:
         found.append(f"Files failed under {_listed(failed)}: their times hold pauses and tries, and are not comparable.")
     if not known:
-        found.append("The time budget was spent before each median was known to 5 %: small differences mean nothing.")
+        found.append(
+            "The time budget was spent before each median was known to 5 %, so small differences mean nothing; --budget raises it."
+        )
     return found
 
 
