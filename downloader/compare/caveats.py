@@ -20,7 +20,7 @@ def caveats(comparison: Comparison, cores: int, known: bool) -> list[str]:
         found.append(f"Files failed under {_listed(failed)}: their times hold pauses and tries, and are not comparable.")
     if not known:
         found.append(
-            "The time budget was spent before each median was known to 5 %, so small differences mean nothing; --budget raises it."
+            "The time budget was spent before each median was known to 5 %, so small differences mean nothing: raise --budget."
         )
     return found
 
