@@ -153,6 +153,11 @@ class Returned:
     def __repr__(self) -> str:
         return f"Returned({self.value!r})"
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Returned) and self.value == other.value
+
+    __hash__ = None  # type: ignore[assignment]  # its value may have none
+
 
 class Trace(Struct, frozen=True, array_like=True):
     """When and where an Attempt ran: monotonic seconds, which all processes of a machine share; ``head``: 0 where none came.

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from downloader import errors
-from downloader.core.model import WHOLE, Attempt, Checksum, End, Outcome, Segment
+from downloader.core.model import WHOLE, Attempt, Checksum, End, Outcome, Returned, Segment, Trace
 from downloader.strategies.channel import Channel, Ended, Shard
 
 ATTEMPT = Attempt(1, 1, "http://h/a", "http://h/a", "a")
@@ -198,6 +198,8 @@ BY_TYPE: dict[str, st.SearchStrategy[Any]] = {
     "waited": SECONDS,
     "status": NUMBERS,
     "error": st.none(),
+    "returned": st.none() | st.builds(Returned, st.lists(st.tuples(NUMBERS, TEXTS, st.binary(max_size=9)), max_size=3)),
+    "trace": st.none() | st.builds(Trace, NUMBERS, NUMBERS, NUMBERS, NUMBERS, NUMBERS, SECONDS, SECONDS, SECONDS),
 }
 
 
