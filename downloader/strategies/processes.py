@@ -103,7 +103,8 @@ class _ProcessLane:
         return future
 
     def _count_death(self, future: "Future[list[Outcome]]") -> None:
-        self._deaths = 0 if future.exception() is None else self._deaths + 1
+        if not future.cancelled():  # as it is where the run ends by an error
+            self._deaths = 0 if future.exception() is None else self._deaths + 1
 
     def lost(self, batch: Batch, error: BaseException) -> list[Outcome]:
         """The process died: the Attempt that it was at is lost, of those before it we were not told, the rest was not begun."""

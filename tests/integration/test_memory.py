@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from downloader.compare.measure import run_measured
+from downloader.strategies.shared import cores
 from downloader.testserver.launch import TestServer
 
 LINES = int(os.environ.get("TEST_LINES", "50000"))
@@ -32,4 +33,5 @@ def peak(server: TestServer, folder: Path, strategy: str, lines: int) -> int:
 def test_memory_is_flat(server: TestServer, tmp_path: Path, name: str) -> None:
     few, many = peak(server, tmp_path / "few", name, 1000), peak(server, tmp_path / "many", name, LINES)
     print(f"{name}: {few / 1e6:.1f} MB for 1,000 lines, {many / 1e6:.1f} MB for {LINES:,}")  # noqa: T201 - seen with -s
-    assert many - few < 30_000_000
+    more = 50_000_000 * (cores() - 1) if name == "auto" else 0  # for a long list it starts processes, and hybrid always does
+    assert many - few < 30_000_000 + more

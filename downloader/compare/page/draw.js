@@ -4,7 +4,9 @@ const { figures, colours } = JSON.parse(document.getElementById("figures").textC
 const hidden = new Set();
 const pending = new Set();
 const CONFIG = { displayModeBar: false, responsive: false, scrollZoom: false, showTips: false, doubleClick: "reset" };
+const schemeNow = () => (prefersDark.matches ? "dark" : "light");
 let scheduled = false;
+let scheme = schemeNow(); // in which all is drawn, once it is: root.dataset.drawn says so
 
 const isShown = (name) => !hidden.has(name);
 
@@ -97,7 +99,7 @@ function drawNext() {
   pending.delete(id);
   draw(id);
   if (pending.size) schedule();
-  else root.dataset.drawn = "all";
+  else root.dataset.drawn = scheme;
 }
 
 function schedule() {
@@ -109,11 +111,12 @@ function schedule() {
 function redraw(ids = Object.keys(figures)) {
   ids.forEach((id) => pending.add(id));
   delete root.dataset.drawn;
+  scheme = schemeNow();
   schedule();
 }
 
 function drawAllNow() {
   Object.keys(figures).forEach(draw);
   pending.clear();
-  root.dataset.drawn = "all";
+  root.dataset.drawn = schemeNow();
 }
