@@ -40,6 +40,9 @@ BUSY = 0.9
 LARGE = 256 * 1024
 """Bytes of a mean file from which on threads do better than processes."""
 
+HELD = 2
+"""Files for each processor that may wait to be processed."""
+
 WORTH = 1.0
 """Seconds that the rest of the list must take, as it goes now, for processes to be started."""
 
@@ -81,7 +84,7 @@ class _Team:
         self.sharded: Any = None
         self._threads: list[threading.Thread] = []
         self._errors: list[BaseException] = []
-        self._cores = cores()
+        self.cores = cores()
         self.others: list[Attempt] = []  # at Segments of files that the first loop has open
         self._hopeless = False
 
@@ -89,7 +92,7 @@ class _Team:
         """Run until the run is finished."""
         total = self.run.counters.total
         first = self._add()
-        if total is not None and 1 < total <= FEW and self._cores > 1 and self.run.jobs > 1:
+        if total is not None and 1 < total <= FEW and self.cores > 1 and self.run.jobs > 1 and not self.run.job.process:
             self._add_threads(f"{total} files")
         else:
             LOG.info("auto: one event loop over libcurl (multiplex)")
@@ -115,8 +118,8 @@ class _Team:
 
     def _add_threads(self, why: str) -> None:
         """A loop for each further processor."""
-        LOG.info("auto: %s: an event loop over libcurl in each of %d threads", why, self._cores)
-        added = [self._add() for _ in range(self._cores - 1)]
+        LOG.info("auto: %s: an event loop over libcurl in each of %d threads", why, self.cores)
+        added = [self._add() for _ in range(self.cores - 1)]
         for share in added:
             thread = threading.Thread(target=self._run_loop, args=(share,), name="dl-loop", daemon=True)
             self._threads.append(thread)
@@ -132,7 +135,7 @@ class _Team:
     def change(self) -> None:
         """The first loop is busy: is there something that would go faster? Called by it, with the lock held."""
         run = self.run
-        if self._cores < 2 or self._hopeless or self.sharded is not None or len(self.shares) > 1 or run.stopping.is_set():
+        if self.cores < 2 or self._hopeless or self.sharded is not None or len(self.shares) > 1 or run.stopping.is_set():
             return
         if run.job.process.startswith("__main__:"):
             return  # another process would not find it
@@ -143,11 +146,12 @@ class _Team:
             return
         left = None if counters.total is None else counters.total - counters.ended
         speed = counters.ended / max(run.clock() - self.shares[0].began, 0.001)
-        if left is None or left > max(FEW, WORTH * speed):
+        few = 0 if run.job.process else FEW
+        if left is None or left > max(few, WORTH * speed):
             from downloader.strategies.hybrid import sharded
 
             LOG.info("auto: busy, %.0f files a second, %s left: processes (hybrid)", speed, "many" if left is None else left)
-            workers = sharded(run, self._cores - 1)
+            workers = sharded(run, self.cores - 1)
             try:
                 workers.start()
             except UsageError as error:
@@ -171,8 +175,11 @@ class _Team:
     def deal(self) -> bool:
         """Give each process its share of the slots; whether the loop here has not had its own yet."""
         at_once = self.run.scheduler.at_once
-        share = max(1, at_once // self._cores)
-        self.sharded.deal(at_once - share, self.others)
+        share = max(1, at_once // self.cores)
+        most = at_once - share
+        if self.run.job.process:
+            most = min(most, HELD * (self.cores - 1))  # what one has fetched, no other can process
+        self.sharded.deal(most, self.others)
         return bool(self.others) or self.shares[0].flying < share
 
     def _turn(self) -> None:
@@ -204,6 +211,7 @@ class _Share:
         self._busy = 0
         self.began = self._looked = run.clock()
         self._idle = 0.0
+        self._slow = False  # what processes the files
         self.loop = Loop(self)
 
     def lane(self) -> Lane:
@@ -245,6 +253,8 @@ class _Share:
                     return []
             if len(team.shares) > 1 and self.flying >= team.fair_share():
                 return []
+            if self.job.process and self._is_full():
+                return []
             batch = [team.others.pop()] if team.others else self._run.take(most)
             if batch and team.sharded is not None and team.sharded.runs(batch[0].beside):
                 team.sharded.hand(batch)
@@ -254,6 +264,13 @@ class _Share:
                 self.settle([Outcome(attempt.key, End.UNSTARTED) for attempt in batch])
                 return []
             return batch
+
+    def _is_full(self) -> bool:
+        """Whether this loop has as many files as it should, where they wait to be processed, or nobody knows if they will."""
+        enough, waiting = HELD * self._team.cores, self.loop.working
+        if waiting == 0 or waiting >= self._team.cores:  # between these it stays as it was
+            self._slow = waiting > 0
+        return self.flying >= enough and (self._slow or self._run.counters.done < enough)
 
     def settle(self, outcomes: Iterable[Outcome]) -> None:
         """See `Run`."""
@@ -278,7 +295,7 @@ class _Share:
         if passed < LOOK_EVERY:
             return
         idle = self.loop.multi.idle
-        behind = bool(self.job.process) and self.loop.working > 2 * cores()
+        behind = bool(self.job.process) and self.loop.working >= self._team.cores and self._run.counters.done > 0
         self._busy = self._busy + 1 if behind or idle - self._idle < (1 - BUSY) * passed else 0
         self._looked, self._idle = now, idle
         if self._busy >= 2:
