@@ -1,16 +1,32 @@
-"""docs/concepts.md names places in the code: they are there."""
+"""docs/concepts.md names places in the code and commands: they are there."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
+from downloader.cli.compare import command
+from downloader.compare.scenarios import choose
+from downloader.strategies.registry import find
+
 ROOT = Path(__file__).parents[2]
-PLACES = sorted(set(re.findall(r"`(downloader/[\w/]+\.py):(\w+)`", (ROOT / "docs" / "concepts.md").read_text())))
+TEXT = (ROOT / "docs" / "concepts.md").read_text()
+PLACES = sorted(set(re.findall(r"`(downloader/[\w/]+\.py):(\w+)`", TEXT)))
+COMMANDS = re.findall(r"`dl compare ([^`]+)`", TEXT)
 
 
-def test_there_are_places() -> None:
+def test_there_are_places_and_commands_and_no_gap() -> None:
     assert len(PLACES) > 30
+    assert len(COMMANDS) >= 5
+    assert "@@" not in TEXT
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_command_is_one_that_can_be_given(words: str) -> None:
+    asked = command().make_context("compare", shlex.split(words)).params
+    assert all(find(name) for name in asked["names"])
+    assert choose(asked["chosen"])
 
 
 @pytest.mark.parametrize(("file", "name"), PLACES)
