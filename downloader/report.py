@@ -3,6 +3,7 @@
 import os
 import stat
 import sys
+from contextlib import suppress
 from types import TracebackType
 from typing import IO, Self
 
@@ -19,24 +20,20 @@ _encode = msgspec.json.Encoder().encode
 def line(result: Result) -> bytes:
     """One Result as a line of JSON. ``path`` is relative to the folder of the run, null where there is none."""
     error = result.error
-    return (
-        _encode(
-            {
-                "url": result.url,
-                "path": result.path or None,
-                "status": result.status.value,
-                "bytes": result.bytes,
-                "http_status": result.http_status or None,
-                "attempts": result.attempts,
-                "elapsed": round(result.elapsed, 6),
-                "final_url": result.final_url or None,
-                "etag": result.etag or None,
-                "value": _plain(result.value),
-                "error": None if error is None else {"class": type(error).__name__, "message": str(error)},
-            }
-        )
-        + b"\n"
-    )
+    about = {
+        "url": result.url,
+        "path": result.path or None,
+        "status": result.status.value,
+        "bytes": result.bytes,
+        "http_status": result.http_status or None,
+        "attempts": result.attempts,
+        "elapsed": round(result.elapsed, 6),
+        "final_url": result.final_url or None,
+        "etag": result.etag or None,
+        "value": _plain(result.value),
+        "error": None if error is None else {"class": type(error).__name__, "message": _text(str(error))},
+    }
+    return _encode(about) + b"\n"
 
 
 def _plain(value: object) -> object:
@@ -45,8 +42,15 @@ def _plain(value: object) -> object:
         return None
     try:
         return msgspec.Raw(_encode(value))
-    except (TypeError, ValueError, OverflowError, RecursionError):
-        return repr(value)
+    except Exception:  # noqa: BLE001 - it is a value of the user's
+        with suppress(Exception):
+            return _text(repr(value))
+        return f"<{type(value).__name__}>"
+
+
+def _text(value: str) -> str:
+    """Text that UTF-8 has; a name of a file need not be."""
+    return value.encode("utf-8", "backslashreplace").decode()
 
 
 class _Sink:

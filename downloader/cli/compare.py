@@ -29,6 +29,8 @@ from downloader.sources.lists import Lists
 from downloader.sources.text import format_download
 from downloader.storage.folder import Folder
 from downloader.strategies.registry import BUILT_IN, find, listing
+from downloader.testserver.errors import WrongQuery
+from downloader.testserver.lists import listed
 
 ROOM = 1 << 30
 """Bytes that must be free in memory for files to be put there."""
@@ -96,7 +98,7 @@ def _compare(
     asked = Asked(
         at_once={name: _at_once(name, jobs) for name in names or _runnable()},
         jobs=jobs or 0,
-        scenarios=() if lists else scenarios.wished(picked, **wishes),
+        scenarios=() if lists else _checked(scenarios.wished(picked, **wishes)),
         own=_own_work(lists, plain=peers) if lists else None,
         sweeps=sweeps,
         peers=_peers() if peers else {},
@@ -126,8 +128,20 @@ def _study(asked: Asked, servers: Servers, printer: "_Printer") -> Study:
 def _task(asked: Asked, servers: Servers, scenario: scenarios.Scenario) -> study.Task:
     server = servers.of(scenario)
     rows = _rows(asked)
-    rows += peers.rows(scenario, asked.jobs, list(asked.peers)) if asked.peers else []
-    return study.Task(work_for(scenario, server), rows, server)
+    others = peers.rows(scenario, asked.jobs, list(asked.peers)) if asked.peers else []
+    for name in asked.peers.keys() - {row.strategy for row in others}:
+        click.echo(f"dl: {scenario.name} is run without {name}, which cannot do it", err=True)
+    return study.Task(work_for(scenario, server), rows + others, server)
+
+
+def _checked(wanted: tuple[scenarios.Scenario, ...]) -> tuple[scenarios.Scenario, ...]:
+    """These, if the test server can have such lists at all. Raises UsageError."""
+    for scenario in wanted:
+        try:
+            listed(scenario.query)
+        except WrongQuery as error:
+            raise UsageError(f"{scenario.name}: {error}") from None
+    return wanted
 
 
 def _own_task(asked: Asked, work: Work) -> study.Task:
@@ -211,15 +225,14 @@ class _Printer:
 
     def conclude(self, found: Study) -> None:
         """What holds for all of it."""
-        from downloader.compare import table
+        from downloader.compare import screen, table
 
         table.show_advice(found, self._console)
         against = "against each other" if any(item.own for item in found.comparisons) else "against the server's digests"
-        self._console.print(
+        screen.say(
+            self._console,
             f"elapsed: the whole command, from its start to its exit; CPU: with its workers. Files in {found.machine.files}, "
             f"compared byte for byte {against}.",
-            markup=False,
-            highlight=False,
         )
 
 

@@ -1,5 +1,6 @@
 """The options of `dl compare`, and what their values are made of."""
 
+import math
 from typing import Any
 
 import click
@@ -27,6 +28,13 @@ def _size(context: click.Context, parameter: click.Parameter, value: str | None)
     if value is not None and size is None:
         raise click.BadParameter(f"expected bytes, as 64Ki or 10M, got {value!r}")
     return size
+
+
+def _finite(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
+    """A number, and not what is none or has no end."""
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"expected a number, got {value}")
+    return value
 
 
 def _faults(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, float] | None:
@@ -81,7 +89,14 @@ def options() -> list[click.Option]:
         ),
         _option(work, "--files", metavar="N", type=one, help="a scenario of your own: so many files"),
         _option(work, "--size", metavar="BYTES", callback=_size, help="… of this size"),
-        _option(work, "--latency", metavar="S", type=click.FloatRange(0, 60), help="… so long until the first byte of each"),
+        _option(
+            work,
+            "--latency",
+            metavar="S",
+            type=click.FloatRange(0, 60),
+            callback=_finite,
+            help="… so long until the first byte of each",
+        ),
         _option(work, "--rate", metavar="BYTES", callback=_size, help="… so many bytes a second for each connection"),
         _option(
             work,
@@ -107,6 +122,7 @@ def options() -> list[click.Option]:
             "--budget",
             metavar="S",
             type=click.FloatRange(0),
+            callback=_finite,
             default=BUDGET,
             help=f"seconds for each scenario's rounds, of which there are 3 at least  [{BUDGET:g}]",
         ),

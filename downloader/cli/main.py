@@ -25,7 +25,8 @@ def main(arguments: list[str] | None = None) -> None:
     words = sys.argv[1:] if arguments is None else arguments
     try:
         code = _run(words)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # as it is where it was closed
+            sys.stdout.flush()
     except KeyboardInterrupt:
         click.echo("dl: interrupted", err=True)
         code = 130
@@ -53,7 +54,7 @@ def _run(words: list[str]) -> int:
         error.show()
         return error.exit_code
     except click.Abort:
-        return 130
+        raise KeyboardInterrupt from None
     except DownloadError as error:
         from downloader.core.naming import printable
 

@@ -1,6 +1,6 @@
 """What the reader of a comparison must know before believing its figures: one short sentence each."""
 
-from downloader.compare.results import Comparison, Row
+from downloader.compare.results import Comparison, Row, least_failures
 from downloader.compare.scenarios import MIB
 
 LIMIT = 0.85
@@ -15,7 +15,10 @@ def caveats(comparison: Comparison, cores: int, known: bool) -> list[str]:
     slowed = [row.name for row in comparison.rows if row.traced > SLOWED * row.elapsed > 0]
     if slowed:
         found.append(f"The traced run of {_listed(slowed)} took over 25 % longer than usual: its timeline is stretched.")
-    failed = [row.name for row in comparison.rows if row.failures]
+    least = least_failures(comparison.rows)
+    if least:
+        found.append("Files failed under every strategy alike: what is compared holds their failures.")
+    failed = [row.name for row in comparison.rows if row.runs and row.failures > least * len(row.runs)]
     if failed:
         found.append(f"Files failed under {_listed(failed)}: their times hold pauses and tries, and are not comparable.")
     if not known:

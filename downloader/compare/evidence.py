@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from downloader.compare.caveats import SLOWED
-from downloader.compare.results import Row, Stretch
+from downloader.compare.results import Row, Stretch, least_failures
 
 REFERENCE = "serial"
 IN_VAIN = frozenset({"failed", "lost", "untold", "interrupted"})
@@ -11,8 +11,11 @@ IN_VAIN = frozenset({"failed", "lost", "untold", "interrupted"})
 
 
 def sound(rows: Sequence[Row], peers: bool = False) -> list[Row]:
-    """The strategies (or the peers) that ran and failed nowhere, fastest first."""
-    found = (row for row in rows if row.peer == peers and row.runs and not row.failures and row.elapsed > 0)
+    """The strategies (or the peers) that ran and failed nowhere, or in no more than any strategy did; fastest first."""
+    least = least_failures(rows)
+    found = (
+        row for row in rows if row.peer == peers and row.runs and row.failures <= least * len(row.runs) and row.elapsed > 0
+    )
     return sorted(found, key=lambda row: row.elapsed)
 
 

@@ -52,7 +52,8 @@ def fastest(found: Found) -> str:
     level = [row for row in found.rows[1:] if evidence.level(winner, row)]
     if len(level) == len(found.rows) - 1:
         return f"No strategy can be told from the fastest ({_took(winner)}): all intervals overlap with its own."
-    said = f"{winner.strategy} was fastest: {seconds(winner.elapsed)}"
+    best = "the fastest strategy" if any(row.peer for row in found.comparison.rows) else "fastest"
+    said = f"{winner.strategy} was {best}: {seconds(winner.elapsed)}"
     if serial is not None and serial is not winner and serial not in level and serial.elapsed >= FASTER * winner.elapsed:
         said += f", {ratio(serial.elapsed / winner.elapsed)} times as fast as {REFERENCE} ({seconds(serial.elapsed)})"
     if level:

@@ -76,11 +76,16 @@ def run_measured(
     environment = _environment()
     before = server() if server else 0.0
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    birth: Future[_Started] = Future()
+    sampler: _Sampler | None = None
     with _owner() as (reader, tie):
-        started, process = _start(command, folder, environment, reader, errors)
-        victim = -process.pid if group else process.pid
-        sampler = _Sampler(process.pid, victim, None if limit is None else started + limit)
         try:
+            # From a thread: an interrupt, which is raised in the main one, then cannot leave a process that nobody knows.
+            words = (birth, command, folder, environment, reader, errors)
+            threading.Thread(target=_start, args=words, name="starter").start()
+            started, process = birth.result()
+            victim = -process.pid if group else process.pid
+            sampler = _Sampler(process.pid, victim, None if limit is None else started + limit)
             tie(victim)
             sampler.start()
             _wait(process.pid)
@@ -92,8 +97,10 @@ def run_measured(
             if sampler.expired and group:
                 _wait_for_group(process.pid)
         except BaseException:
-            sampler.stop()
-            _kill(process, victim)
+            if sampler is not None:
+                sampler.stop()
+            if not birth.cancel() and birth.exception() is None:
+                _kill(birth.result()[1], group)
             raise
     return Usage(
         started,
@@ -120,41 +127,37 @@ def _environment() -> dict[str, str]:
     return found | {"no_proxy": direct, "NO_PROXY": direct}
 
 
-def _start(command: Sequence[str], folder: str | None, environment: dict[str, str], stdin: int, errors: bool) -> _Started:
-    """Start it from a thread: an interrupt, which is raised in the main one, then cannot leave a process that nobody knows."""
-    future: Future[_Started] = Future()
-
-    def start() -> None:
-        told = None if errors else subprocess.DEVNULL
-        started = time.monotonic()
-        try:
-            process = subprocess.Popen(  # noqa: S603 - our own commands, and those of peers that were asked for
-                command,
-                cwd=folder,
-                env=environment,
-                stdin=stdin,
-                stdout=subprocess.DEVNULL,
-                stderr=told,
-                start_new_session=True,
-            )
-        except OSError as error:
-            future.set_exception(UsageError(f"cannot run {command[0]}: {error.strerror}", hint="is it installed?"))
-        else:
-            future.set_result((started, process))
-
-    threading.Thread(target=start, name="starter").start()
+def _start(
+    birth: "Future[_Started]",
+    command: Sequence[str],
+    folder: str | None,
+    environment: dict[str, str],
+    stdin: int,
+    errors: bool,
+) -> None:
+    """Start it, unless that was cancelled meanwhile."""
+    if not birth.set_running_or_notify_cancel():
+        return
+    started = time.monotonic()
     try:
-        return future.result()
-    except BaseException:
-        if future.exception() is None:
-            _, process = future.result()
-            _kill(process, process.pid)
-        raise
+        process = subprocess.Popen(  # noqa: S603 - our own commands, and those of peers that were asked for
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=stdin,
+            stdout=subprocess.DEVNULL,
+            stderr=None if errors else subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except OSError as error:
+        birth.set_exception(UsageError(f"cannot run {command[0]}: {error.strerror}", hint="is it installed?"))
+    else:
+        birth.set_result((started, process))
 
 
-def _kill(process: "subprocess.Popen[bytes]", victim: int) -> None:
+def _kill(process: "subprocess.Popen[bytes]", group: bool) -> None:
     if process.returncode is None:
-        os.kill(victim, signal.SIGKILL)
+        os.kill(-process.pid if group else process.pid, signal.SIGKILL)
         process.wait()
     _wait_for_group(process.pid)
 

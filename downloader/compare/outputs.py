@@ -1,5 +1,6 @@
 """The files that a study is written to: what is asked for is checked before anything is measured."""
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,8 @@ class Outputs:
                 raise StorageError(f"cannot write {name}: its folder is not there")
             elif path.is_dir():
                 raise StorageError(f"cannot write {name}: it is a folder")
+            elif not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+                raise StorageError(f"cannot write {name}: permission denied")
         if self.html:
             from downloader.compare import page
 

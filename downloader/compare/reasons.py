@@ -124,9 +124,7 @@ def _jobs(sweep: Sweep) -> str:
     if len(line) < 2:
         return ""
     if enough == last:
-        return (
-            f"In {sweep.scenario.name}, {name} was faster still with {last} jobs, the most that were tried: {seconds(at_last)}."
-        )
+        return f"In {sweep.scenario.name}, more jobs helped {name} up to {last}, the most that were tried: {seconds(at_last)}."
     return (
         f"In {sweep.scenario.name}, {count(enough, 'job')} were enough for {name}: {seconds(there)}, and no less than "
         f"{seconds(least)} with up to {last}."

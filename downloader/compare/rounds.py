@@ -31,13 +31,13 @@ def interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
     count = len(ranked)
     if count < 2:
         return Interval(min(ranked, default=0.0), max(ranked, default=0.0), 0.0)
-    rank, reached = 1, 1 - 2 * 0.5**count
-    below = 0.5**count  # the probability that fewer than `rank` are below the median
+    rank, reached = 1, 1 - 2 / 2**count
+    below = 1  # of 2**count: in so many ways are fewer than `rank` below the median
     for more in range(2, count // 2 + 1):
-        below += math.comb(count, more - 1) * 0.5**count
-        if 1 - 2 * below < confidence:
+        below += math.comb(count, more - 1)
+        if 1 - 2 * below / 2**count < confidence:
             break
-        rank, reached = more, 1 - 2 * below
+        rank, reached = more, 1 - 2 * below / 2**count
     return Interval(ranked[rank - 1], ranked[-rank], reached)
 
 

@@ -24,6 +24,7 @@ from downloader.compare.measure import Usage, run_measured
 from downloader.compare.results import Comparison, Measure, Row
 from downloader.compare.scenarios import Scenario
 from downloader.compare.verify import Verdict, Verifier
+from downloader.errors import NetworkError
 from downloader.strategies.shared import cores
 
 PREFIX = "dl-compare-"
@@ -184,7 +185,7 @@ class _Bench:
         self._trace = folder / "trace.jsonl"
         self._server = server
         self._cacert = cacert
-        self._verifier = Verifier(work.sums)
+        self._verifier = Verifier(work.sums, work.scenario.files)
         self._listing = folder / "urls.txt"
         self._listing.write_text(work.listing, encoding="utf-8")
         self._listing.chmod(0o600)  # own lists may hold secrets
@@ -207,7 +208,10 @@ class _Bench:
 
     def _run(self, row: Row) -> tuple[Usage, Verdict]:
         usage = self._spawn(self._strategy(row))
-        return usage, self._verifier.of_strategy(self._report, self._target)
+        verdict = self._verifier.of_strategy(self._report, self._target)
+        if usage.code and not verdict.failures:
+            verdict = verdict._replace(failures=1, errors=(f"exit code {usage.code}", *verdict.errors))
+        return usage, verdict
 
     def _run_peer(self, row: Row, rows: Sequence[Row]) -> tuple[Usage, Verdict]:
         self._target.mkdir()
@@ -231,7 +235,10 @@ class _Bench:
     def _spawn(self, command: list[str], folder: str | None = None, limit: float | None = None) -> Usage:
         server = self._server
         if server is not None:
-            server.reset()
+            try:
+                server.reset()
+            except OSError as error:
+                raise NetworkError(f"the test server has gone: {error}", hint="start the comparison again") from error
         tell = server.cpu_seconds if server is not None else None
         return run_measured(command, folder=folder, server=tell, limit=limit, group=limit is not None)
 

@@ -39,7 +39,7 @@ class Scenario(Struct, frozen=True):
     def query(self) -> str:
         """What the test server's ``/list`` and ``/sums`` are asked for."""
         names = ("files", "size", "delay", "rate", "fail", "share", "spread", "seed")
-        return urlencode({name: getattr(self, name) for name in names if getattr(self, name)})
+        return urlencode({name: getattr(self, name) for name in names if name in ("files", "size") or getattr(self, name)})
 
 
 SCENARIOS = (

@@ -34,7 +34,11 @@ def show(comparison: Comparison, console: Console, strategies: Collection[str] |
     until = max(max(row.traced, evidence.last_end(row)) for row in rows)
     plain = is_ascii(console)
     files = max(len({item.file for item in row.stretches}) for row in rows)
-    head(console, comparison.scenario.name, f"when each of {count(files, 'file')} waited and arrived")
+    head(
+        console,
+        comparison.scenario.name,
+        "when the file waited and arrived" if files == 1 else f"when each of {files} files waited and arrived",
+    )
     for row in rows:
         head(console, row.name, _figures(row))
         for line in chart(row, width, HEIGHT, until):

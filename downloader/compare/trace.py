@@ -33,7 +33,8 @@ def read(trace: Path, started: float) -> list[Stretch]:
     """The Attempts in order of their start, in seconds since ``started``; none where there is no such file."""
     if not trace.exists():
         return []
-    lines = sorted(_decoder.decode_lines(trace.read_bytes()), key=lambda line: line.started)
+    whole = trace.read_bytes().rpartition(b"\n")[0]  # the last line may be cut off, where the disk was full
+    lines = sorted(_decoder.decode_lines(whole), key=lambda line: line.started)
     return [
         Stretch(
             file=line.path,

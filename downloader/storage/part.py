@@ -95,10 +95,10 @@ class PartFile:
 
     def _join(self, held: Held) -> None:
         spread = self._folder.spreads.get(self._path)
-        self._reopen()
+        self.reopen()
         self._has_sidecar = True
         if spread is None:
-            self._lock()
+            self.lock()
             found = self.held()  # now that nobody else may change it
             if found[1:3] != held[1:3]:  # another version
                 raise FileInUse("the part file was changed by someone else")
@@ -121,9 +121,8 @@ class PartFile:
         def save(folder: int, held: Held) -> None:
             sidecar.rewrite(folder, meta, source, held)
 
-        self._spread = Spread(self.descriptor, self._parent, told, spans, save)
-        self._folder.spreads[self._path] = self._spread
-        return self._spread
+        spread = self._spread = self._folder.spreads[self._path] = Spread(self.descriptor, self._parent, told, spans, save)
+        return spread
 
     @property
     def shared(self) -> bool:
@@ -158,18 +157,18 @@ class PartFile:
         try:
             self.descriptor = os.open(self._part, _OPEN | os.O_CREAT | os.O_EXCL, 0o666, dir_fd=self._parent)
         except FileExistsError:
-            self._reopen()
+            self.reopen()
             existed = True
-        self._lock()
+        self.lock()
         if existed:
             self._adopt(offset)
         elif offset:
             os.unlink(self._part, dir_fd=self._parent)
             raise FileInUse("another run has just ended this file")
         else:
-            self._drop_sidecar()  # one that was left behind must not vouch for these bytes
+            self.drop_sidecar()  # one that was left behind must not vouch for these bytes
 
-    def _reopen(self) -> None:
+    def reopen(self) -> None:
         """Open the part file that is there. It may vanish at any moment: by another run, which gives it its name."""
         try:
             if os.lstat(self._part, dir_fd=self._parent).st_nlink > 1:  # it has another name, which must not be written through
@@ -179,15 +178,16 @@ class PartFile:
         except FileNotFoundError:
             raise FileInUse("another run has just ended this file") from None
 
-    def _lock(self) -> None:
+    def lock(self) -> None:
+        """Keep other runs from it. Raises FileInUse."""
         try:
             fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise FileInUse("another run is writing this file", hint="wait for it, or choose another --dir") from None
-        if not self._is_ours():
+        if not self.is_ours():
             raise FileInUse("another run has just ended this file", hint="wait for it, or choose another --dir")
 
-    def _is_ours(self) -> bool:
+    def is_ours(self) -> bool:
         """Whether what is open still stands under the part file's name, and under no other: not renamed, not replaced."""
         found = os.fstat(self.descriptor)
         try:
@@ -201,7 +201,7 @@ class PartFile:
         if not stat.S_ISREG(found.st_mode):
             raise OSError(errno.ELOOP, "the part file is no plain file")
         if offset == 0:
-            self._drop_sidecar()
+            self.drop_sidecar()
             os.ftruncate(self.descriptor, 0)
         elif found.st_size != offset:
             raise FileInUse("the part file was changed by someone else")
@@ -248,11 +248,11 @@ class PartFile:
         Raises FileExistsError where the name was taken meanwhile and ``replace`` is false, OSError where what stands
         under the part file's name is not what was written. One that is shared is to be claimed first.
         """
-        if not self._is_ours():
+        if not self.is_ours():
             raise FileInUse("the part file was changed by someone else")
         set_time(self.descriptor, modified)
         if self._has_sidecar:
-            self._drop_sidecar()  # before the rename: one that is left over would vouch for another file's bytes
+            self.drop_sidecar()  # before the rename: one that is left over would vouch for another file's bytes
         name = self._name
         if number_if_taken:
             name = link_free_name(self.descriptor, self._parent, name, True, self._part)
@@ -286,8 +286,7 @@ class PartFile:
 
     def discard(self) -> None:
         """End the Attempt and remove what was written. Never raises."""
-        self._buffer.clear()
-        self.buffered = 0
+        self.take()
         if self.is_open:
             if self._spread is not None:
                 with self._spread.lock:
@@ -297,10 +296,11 @@ class PartFile:
             self.close()
 
     def _remove(self) -> None:
-        self._drop_sidecar()
+        self.drop_sidecar()
         os.unlink(self._part, dir_fd=self._parent)
 
-    def _drop_sidecar(self) -> None:
+    def drop_sidecar(self) -> None:
+        """Nothing vouches for the bytes from here on."""
         with suppress(FileNotFoundError):
             os.unlink(self._meta, dir_fd=self._parent)
         self._has_sidecar = False
@@ -315,6 +315,6 @@ class PartFile:
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1
-        if self._parent >= 0 and self._parent != self._folder.descriptor:
+        if self._parent >= 0 and self._prefix:  # else it is the folder's own
             os.close(self._parent)
         self._parent = -1

@@ -166,7 +166,7 @@ async def _obey(command: Command, response: Response | None) -> None:
     elif isinstance(command, Pause):
         await asyncio.sleep(command.seconds)
     elif isinstance(command, Work):
-        await _to_its_end(asyncio.to_thread(command.call))
+        await _to_its_end(asyncio.to_thread(command.call), pass_on=False)
 
 
 async def _write(command: Write) -> None:
@@ -181,8 +181,11 @@ async def _write(command: Write) -> None:
         view = view[count:]
 
 
-async def _to_its_end(work: Coroutine[Any, Any, object]) -> None:
-    """Wait for what a thread does with a file, even when cancelled: the file must not be closed under it."""
+async def _to_its_end(work: Coroutine[Any, Any, object], pass_on: bool = True) -> None:
+    """Wait for what a thread does with a file, even when cancelled: the file must not be closed under it.
+
+    ``pass_on``: be cancelled then; else what was done counts, and only what waits for the network after it can be late.
+    """
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
@@ -190,6 +193,6 @@ async def _to_its_end(work: Coroutine[Any, Any, object]) -> None:
             await asyncio.wait([task])
         except asyncio.CancelledError as error:
             cancelled = error
-    if cancelled is not None:
+    if cancelled is not None and pass_on:
         raise cancelled
     task.result()

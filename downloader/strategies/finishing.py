@@ -1,14 +1,17 @@
 """The end of an exchange: a file that is complete is verified, processed where that was asked for, and gets its name."""
 
+import os
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 
 from downloader.core.naming import part_names
 from downloader.core.transfer import Transfer
+from downloader.errors import DownloadError, ProcessError
 from downloader.progress.counters import Lane
 from downloader.storage.checksum import Verifier
 from downloader.storage.folder import Folder
+from downloader.storage.lent import Lent
 from downloader.storage.part import PartFile
 from downloader.storage.place import place
 from downloader.strategies.base import Job
@@ -59,15 +62,29 @@ def finish(transfer: Transfer, file: File) -> Generator[Command, Answer, str]:
 
 
 def _process(transfer: Transfer, file: File, block: bytes) -> Substeps:
-    """Give the finished part to the user's function. Where that raises, the part is kept: it is complete."""
+    """Lend the finished part to the user's function. Where that fails, and has changed nothing, the part is kept."""
     part, function = file.part, file.job.process
     if not part.is_open:
         part.open(0)
         part.write(block)
     prefix, slash, name = transfer.attempt.path.rpartition("/")
     where = Path(file.job.root, f"{prefix}{slash}{part_names(name)[0]}")
+    lent = Lent(part)
 
     def call() -> None:
         transfer.returned = process(function, where, transfer.public)
 
-    yield Work(call, long=True)
+    try:
+        yield Work(call, long=True)
+    except DownloadError as error:
+        if isinstance(error, ProcessError) and lent.untouched:
+            part.vouch(transfer.promised)
+        else:
+            part.discard()
+        raise
+    try:
+        lent.take_back()
+    except (DownloadError, OSError) as error:
+        part.close()
+        raise ProcessError(f"processing failed: {function} left no part file", transfer.public) from error
+    transfer.size = os.fstat(part.descriptor).st_size

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -140,7 +141,11 @@ class _Aside(Generator[Command, Answer, Outcome]):
         return command
 
     def _in_thread(self, call: Callable[[], object]) -> None:
-        error = self._threads.apply(_error_of, (call,))
+        done = self._threads.spawn(_error_of, call)
+        while not done.ready():
+            with suppress(Interrupted):  # the file must not be closed under it
+                done.wait()
+        error = done.get()
         if error is not None:
             raise error
 

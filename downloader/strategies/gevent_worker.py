@@ -5,7 +5,7 @@ requests, urllib3 and ssl derive from the classes that gevent replaces, or keep 
 
 from gevent import monkey
 
-monkey.patch_all()
+monkey.patch_all(os=False, subprocess=False, signal=False)  # a --process function has a thread, and these as they are there
 
 from downloader.strategies.gevent_loop import Loop  # noqa: E402 - see above
 from downloader.strategies.run import Run  # noqa: E402

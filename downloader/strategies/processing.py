@@ -1,7 +1,7 @@
 """Post-processing: a function of the user's that is called with each finished file, before the file gets its name.
 
 It is known by its name, ``module:function``, so that a worker process can import it. What it returns goes into the Result,
-what it raises fails that file, whose part file stays: the next run processes it without fetching it again.
+what it raises fails that file. Its part file stays, if the function left it as it was.
 """
 
 import importlib
@@ -37,8 +37,8 @@ def find(name: str) -> Function:
         raise UsageError(f"process: expected module:function, got {name!r}")
     try:
         found: Any = importlib.import_module(module)
-    except Exception as error:  # a module of the user's may raise anything
-        raise UsageError(f"process: cannot import {module}: {error}") from error
+    except (Exception, SystemExit) as error:  # a module of the user's may raise anything
+        raise UsageError(f"process: cannot import {module}: {_said(error)}") from error
     try:
         for part in path.split("."):
             found = getattr(found, part)
@@ -51,18 +51,29 @@ def find(name: str) -> Function:
 
 
 def process(name: str, part: Path, url: str) -> Returned:
-    """Call it. Raises ProcessError for whatever it raises, and for a value that could not cross to another process."""
+    """Call it. Raises ProcessError for whatever it raises, and for a value that could not cross to another process.
+
+    The value is a copy, under each strategy as if it had come from another process.
+    """
     import pickle  # here: 8 ms at the start, that only those need to pay who use it
 
     try:
         value = find(name)(part)
-    except (Exception, SystemExit) as error:
-        what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        hint = "the file was fetched; run again to process it"
-        raise ProcessError(f"processing failed: {name} raised {what}", url, hint) from error
+    except BaseException as error:  # also what is meant to end a thread or a program: it ends this file
+        hint = "run the same command again to process it"
+        raise ProcessError(f"processing failed: {name} raised {_said(error)}", url, hint) from error
     try:
-        pickle.loads(pickle.dumps(value))  # noqa: S301 - we have just written it
-    except Exception as error:  # whatever a class of the user's does here: the same under each strategy
+        return Returned(pickle.loads(pickle.dumps(value)))  # noqa: S301 - we have just written it
+    except BaseException as error:  # whatever a class of the user's does here
         what = f"{name} returned what cannot be pickled, a {type(value).__name__}"
         raise ProcessError(f"processing failed: {what}", url) from error
-    return Returned(value)
+
+
+def _said(error: BaseException) -> str:
+    """An exception of a user's, in text that can be written anywhere."""
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - it is a user's
+        text = ""
+    name = type(error).__name__
+    return f"{name}: {text}".encode("utf-8", "backslashreplace").decode() if text else name

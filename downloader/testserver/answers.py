@@ -15,7 +15,7 @@ MODIFIED = "Wed, 21 Oct 2015 07:28:00 GMT"
 _MODIFIED_AT = parsedate_to_datetime(MODIFIED)
 MODIFIED_AT = _MODIFIED_AT.timestamp()
 """Seconds since the epoch."""
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})")
 
 Pairs = list[tuple[str, str]]
 

@@ -28,7 +28,7 @@ def said(*rows: Row, size: int = 10, server_cores: float = 1.0, known: bool = Tr
         ([row("a", 0.5, 0.0, traced=1.3), row("b", 0.5, 0.0, traced=1.3)], ["The traced run of a and b took over 25 %"]),
         ([row("a", 0.5, 0.0, traced=1.2)], []),
         ([row("a", 0.5, 0.0, failures=1), row("b", 0.5, 0.0)], ["Files failed under a:"]),
-        ([row("a", 1.9, 0.9, failures=1)], ["Files failed under a:"]),
+        ([row("a", 1.0, 0.7, failures=1), row("b", 1.0, 0.7, failures=1)], ["Files failed under every strategy alike"]),
     ],
 )
 def test_warnings(rows: list[Row], words: list[str]) -> None:

@@ -282,7 +282,7 @@ class TestAdvice:
                 "In latency, 16 jobs were enough for async: 0.31 s, and no less than 0.30 s with up to 64.",
             ),
             ([1.0, 0.3, 0.5, 0.6], "In latency, 4 jobs were enough for async: 0.30 s, and no less than 0.30 s with up to 64."),
-            ([1.0, 0.5, 0.4, 0.3], "In latency, async was faster still with 64 jobs, the most that were tried: 0.30 s."),
+            ([1.0, 0.5, 0.4, 0.3], "In latency, more jobs helped async up to 64, the most that were tried: 0.30 s."),
         ],
     )
     def test_jobs(self, times: list[float], said: str) -> None:
