@@ -32,6 +32,10 @@ def test_readme_begins_with_the_command_to_run_and_the_command_to_test() -> None
     assert test in (ROOT / ".ci" / "run").read_text().splitlines()
 
 
+def test_readme_has_no_gap() -> None:
+    assert "@@" not in README
+
+
 def test_readme_names_every_flag_and_no_other() -> None:
     told = set(re.findall(r"(?<![\w-])--([a-z][a-z0-9.-]*[a-z0-9])", README))
     ours = {field.key for field in fields()} | {"config", "dry-run", "version", "help", "no-mtime", "http1.1", "http2", "http3"}
