@@ -14,6 +14,8 @@ from downloader.strategies.registry import BUILT_IN
 from downloader.testserver.launch import TestServer
 from tests.scripted import ScriptedServer
 
+LONG_TABLES = ("test_answers.py", "test_files.py", "test_processing.py", "test_segments.py", "test_rate.py")
+LONG_WAITS = ("test_hybrid.py", "test_sharded.py", "test_compare.py", "test_peers.py", "test_page_in_chromium.py")
 QUICK = ("serial", "async", "multiplex")
 """One strategy for each transport: the long tables are quick under these, and of the slow part under the others."""
 
@@ -21,7 +23,9 @@ QUICK = ("serial", "async", "multiplex")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The long tables under strategies whose transport is another's are of the slow part."""
     for item in items:
-        if item.path.name in ("test_answers.py", "test_files.py") and isinstance(item, pytest.Function):
+        if item.path.name in LONG_WAITS:
+            item.add_marker(pytest.mark.slow)
+        if item.path.name in LONG_TABLES and isinstance(item, pytest.Function):
             strategy = item.callspec.params.get("strategy") if hasattr(item, "callspec") else None
             if strategy is not None and strategy not in QUICK:
                 item.add_marker(pytest.mark.slow)
