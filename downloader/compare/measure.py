@@ -4,13 +4,14 @@
 - CPU and context switches: ``wait4``, of the process and of the children that it waited for. Read and write calls: the
   same sums in ``/proc/PID/io``, read when the process has ended and before it is reaped.
 - Memory, threads, processes: a thread here looks at ``/proc``, at first after 5 ms, then less and less often, every 50 ms in
-  the end; it takes a pause of fifty times what a look cost, so 2 % of one core at most. Memory is the high-water mark
+  the end; it takes a pause of fifty times the CPU that a look cost, so 2 % of one core at most. Memory is the high-water mark
   of each process, so that only what the last 50 ms add is missed.
 
-``ru_maxrss`` is believed only where it is more than this process has ever held: Linux passes the mark of whoever starts a
+``ru_maxrss`` is believed only where it is well more than this process has ever held: Linux passes the mark of whoever starts a
 command on to it. Systems without ``/proc`` have nothing but that, and no threads, processes and calls.
 """
 
+import _thread
 import contextlib
 import fcntl
 import os
@@ -21,7 +22,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
 from typing import NamedTuple
 
 from downloader.errors import UsageError
@@ -76,14 +76,16 @@ def run_measured(
     environment = _environment()
     before = server() if server else 0.0
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    birth: Future[_Started] = Future()
+    born: list[_Started | UsageError] = []
     sampler: _Sampler | None = None
+    begun = False
     with _owner() as (reader, tie):
         try:
             # From a thread: an interrupt, which is raised in the main one, then cannot leave a process that nobody knows.
-            words = (birth, command, folder, environment, reader, errors)
-            threading.Thread(target=_start, args=words, name="starter").start()
-            started, process = birth.result()
+            # And with nothing that has a lock inside: an interrupt there may leave it locked.
+            begun = True
+            _thread.start_new_thread(_start, (born, command, folder, environment, reader, errors))
+            started, process = _told(born)
             victim = -process.pid if group else process.pid
             sampler = _Sampler(process.pid, victim, None if limit is None else started + limit)
             tie(victim)
@@ -99,15 +101,16 @@ def run_measured(
         except BaseException:
             if sampler is not None:
                 sampler.stop()
-            if not birth.cancel() and birth.exception() is None:
-                _kill(birth.result()[1], group)
+            if begun:
+                with contextlib.suppress(UsageError):
+                    _kill(_told(born)[1], group)
             raise
     return Usage(
         started,
         elapsed,
         usage.ru_utime,
         usage.ru_stime,
-        max(sampler.peak, usage.ru_maxrss * _UNIT if usage.ru_maxrss > held or not sampler.peak else 0),
+        max(sampler.peak, usage.ru_maxrss * _UNIT if usage.ru_maxrss > 1.1 * held or not sampler.peak else 0),
         usage.ru_nvcsw,
         usage.ru_nivcsw,
         sampler.threads,
@@ -128,16 +131,14 @@ def _environment() -> dict[str, str]:
 
 
 def _start(
-    birth: "Future[_Started]",
+    born: "list[_Started | UsageError]",
     command: Sequence[str],
     folder: str | None,
     environment: dict[str, str],
     stdin: int,
     errors: bool,
 ) -> None:
-    """Start it, unless that was cancelled meanwhile."""
-    if not birth.set_running_or_notify_cancel():
-        return
+    """Start it, and say so, or why not."""
     started = time.monotonic()
     try:
         process = subprocess.Popen(  # noqa: S603 - our own commands, and those of peers that were asked for
@@ -150,9 +151,18 @@ def _start(
             start_new_session=True,
         )
     except OSError as error:
-        birth.set_exception(UsageError(f"cannot run {command[0]}: {error.strerror}", hint="is it installed?"))
+        born.append(UsageError(f"cannot run {command[0]}: {error.strerror}", hint="is it installed?"))
     else:
-        birth.set_result((started, process))
+        born.append((started, process))
+
+
+def _told(born: "list[_Started | UsageError]") -> _Started:
+    """What `_start` says, once it does. Raises UsageError."""
+    while not born:
+        time.sleep(0.0005)
+    if isinstance(born[0], UsageError):
+        raise born[0]
+    return born[0]
 
 
 def _kill(process: "subprocess.Popen[bytes]", group: bool) -> None:
@@ -228,12 +238,12 @@ class _Sampler(threading.Thread):
         """Until `stop`."""
         pause = FIRST_LOOK
         while not self._over.wait(pause):
-            begun = time.monotonic()
+            begun = time.thread_time()  # of this thread's own: on a busy machine, a look may last, and cost nothing
             self._look()
-            if self._deadline is not None and begun > self._deadline:
+            if self._deadline is not None and time.monotonic() > self._deadline:
                 self.expired = True
                 os.kill(self._victim, signal.SIGKILL)  # it is not reaped before `stop`: the number is still its own
-            pause = max(min(2 * pause, LAST_PAUSE), (time.monotonic() - begun) * _DUTY)
+            pause = max(min(2 * pause, LAST_PAUSE), (time.thread_time() - begun) * _DUTY)
 
     def _look(self) -> None:
         peak = threads = count = 0
@@ -250,7 +260,7 @@ class _Sampler(threading.Thread):
     def stop(self) -> None:
         """End the thread."""
         self._over.set()
-        if self.ident is not None:
+        with contextlib.suppress(RuntimeError):  # it was not started, or that was interrupted
             self.join()
 
 

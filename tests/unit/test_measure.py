@@ -151,11 +151,16 @@ def test_interrupt_kills_it_and_is_passed_on(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the command must look for the end of its input")
 def test_owner_that_is_killed_takes_it_along(tmp_path: Path) -> None:
     code = (
-        "from downloader.compare.measure import run_measured\n"
-        "run_measured(['sh', '-c', 'echo $$ >new; mv new started; exec sleep 1000'])"
+        "from downloader.compare import measure\n"
+        "wait = measure._wait\n"
+        "def waits(process):\n"
+        "    open('tied', 'w').close()\n"  # from here on the kernel knows what is to end with us
+        "    wait(process)\n"
+        "measure._wait = waits\n"
+        "measure.run_measured(['sh', '-c', 'echo $$ >new; mv new started; exec sleep 1000'])"
     )
     owner = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path)
-    wait_for(lambda: (tmp_path / "started").exists())
+    wait_for(lambda: (tmp_path / "started").exists() and (tmp_path / "tied").exists())
     owner.kill()
     owner.wait()
     group = int((tmp_path / "started").read_text())
