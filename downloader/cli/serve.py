@@ -7,6 +7,7 @@ from types import FrameType
 import click
 
 from downloader.compare.scenarios import SCENARIOS
+from downloader.compare.servers import BUILT_IN, KINDS
 from downloader.errors import NetworkError, UsageError
 from downloader.testserver.errors import CannotStart, ServerError
 from downloader.testserver.launch import TestServer
@@ -15,7 +16,6 @@ from downloader.testserver.served import Served
 from downloader.testserver.serving import LOOPBACK, Place, exposure, resolve
 
 PORT = 8080
-BUILT_IN, NGINX = "built-in", "nginx"
 _LOOK_EVERY = 0.5
 
 
@@ -26,7 +26,7 @@ _LOOK_EVERY = 0.5
 @click.option(
     "--server",
     "kind",
-    type=click.Choice((BUILT_IN, NGINX)),
+    type=click.Choice(KINDS),
     default=BUILT_IN,
     help="nginx, where it is installed, moves large files faster; it does not fail on demand  [built-in]",
 )

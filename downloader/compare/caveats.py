@@ -1,5 +1,6 @@
 """What the reader of a comparison must know before believing its figures: one short sentence each."""
 
+from downloader.compare.figures import joined
 from downloader.compare.results import Comparison, Row, least_failures
 from downloader.compare.scenarios import MIB
 
@@ -14,13 +15,13 @@ def caveats(comparison: Comparison, cores: int, known: bool) -> list[str]:
     found = _server_was_the_limit(comparison, cores)
     slowed = [row.name for row in comparison.rows if row.traced > SLOWED * row.elapsed > 0]
     if slowed:
-        found.append(f"The traced run of {_listed(slowed)} took over 25 % longer than usual: its timeline is stretched.")
+        found.append(f"The traced run of {joined(slowed)} took over 25 % longer than usual: its timeline is stretched.")
     least = least_failures(comparison.rows)
     if least:
         found.append("Files failed under every strategy alike: what is compared holds their failures.")
     failed = [row.name for row in comparison.rows if row.runs and row.failures > least * len(row.runs)]
     if failed:
-        found.append(f"Files failed under {_listed(failed)}: their times hold pauses and tries, and are not comparable.")
+        found.append(f"Files failed under {joined(failed)}: their times hold pauses and tries, and are not comparable.")
     if not known:
         found.append(
             "The time budget was spent before each median was known to 5 %, so small differences mean nothing: raise --budget."
@@ -46,7 +47,3 @@ def _server_was_the_limit(comparison: Comparison, cores: int) -> list[str]:
 
 def _share(row: Row, seconds: float, cores: float) -> float:
     return min(1.0, seconds / (row.elapsed * cores)) if row.elapsed else 0.0
-
-
-def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

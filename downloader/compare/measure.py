@@ -83,8 +83,7 @@ def run_measured(
         try:
             # From a thread: an interrupt, which is raised in the main one, then cannot leave a process that nobody knows.
             # And with nothing that has a lock inside: an interrupt there may leave it locked.
-            begun = True
-            _thread.start_new_thread(_start, (born, command, folder, environment, reader, errors))
+            begun = bool(_thread.start_new_thread(_start, (born, command, folder, environment, reader, errors)))
             started, process = _told(born)
             victim = -process.pid if group else process.pid
             sampler = _Sampler(process.pid, victim, None if limit is None else started + limit)

@@ -9,12 +9,12 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, cast
 
 from downloader.testserver.errors import CannotStart
-from downloader.testserver.lists import named
+from downloader.testserver.lists import Entry, Wishes, named
 from downloader.testserver.served import Served, available_cores
 from downloader.testserver.serving import AUTHORITY_AT, LOOPBACK, Place, reserve, resolve
 
@@ -90,6 +90,9 @@ class TestServer(Served):
             handlers.append(urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=self.cacert)))
         with urllib.request.build_opener(*handlers).open(f"{self.url}/reset", timeout=_PATIENCE):
             pass
+
+    def _provide(self, entries: Iterable[Entry], asked: Wishes) -> None:
+        """Nothing: files are made as they are asked for."""
 
     def close(self) -> None:
         """End the process."""

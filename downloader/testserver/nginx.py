@@ -107,22 +107,11 @@ class Nginx(Served):
         """The most cores that it can keep busy, on this machine."""
         return float(available_cores())
 
-    def file(
-        self,
-        number: int,
-        size: int,
-        delay: float = 0.0,
-        rate: float = 0.0,
-        *,
-        fail: str = "",
-        share: float = 1.0,
-        seed: int = content.SEED,
-    ) -> str:
-        """The URL of a file, which is there afterwards: see `Served.file`. Raises Unsupported."""
-        url = super().file(number, size, delay, rate, fail=fail, share=share, seed=seed)
-        _require(lists.wishes(url.partition("?")[2]))
-        self._write([lists.Entry(number, size, delay)], seed)
-        return url
+    def _provide(self, entries: Iterable[lists.Entry], asked: lists.Wishes) -> None:
+        """Write them, those that are not there yet. Raises Unsupported."""
+        if said := _objection(asked):
+            raise Unsupported(said)
+        self._write(entries, asked.seed)
 
     def listing(self, query: str) -> str:
         """The URLs of a list, whose files are there afterwards. Raises WrongQuery, Unsupported."""
@@ -131,9 +120,7 @@ class Nginx(Served):
 
     def prepare(self, query: str) -> None:
         """Write the files of a list, those that are not there yet. Raises WrongQuery; Unsupported, also for want of room."""
-        asked = lists.listed(query)
-        _require(asked.wishes)
-        self._write(lists.entries(query), asked.wishes.seed)
+        self._provide(lists.entries(query), lists.listed(query).wishes)
 
     def _write(self, entries: Iterable[lists.Entry], seed: int) -> None:
         """Those that are not there yet."""
@@ -183,11 +170,6 @@ def _objection(asked: lists.Wishes) -> str:
     if asked.rate % 1:
         return f"nginx's rates are whole numbers of bytes a second, which {asked.rate:g} is not"
     return ""
-
-
-def _require(asked: lists.Wishes) -> None:
-    if said := _objection(asked):
-        raise Unsupported(said)
 
 
 @lru_cache(maxsize=1)

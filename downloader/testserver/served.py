@@ -3,7 +3,7 @@
 import os
 import subprocess
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -37,6 +37,10 @@ class Served(ABC):
     def close(self) -> None:
         """End it. May be called twice."""
 
+    @abstractmethod
+    def _provide(self, entries: Iterable[lists.Entry], asked: lists.Wishes) -> None:
+        """See to it that these files can be asked for."""
+
     def file(
         self,
         number: int,
@@ -53,7 +57,9 @@ class Served(ABC):
         ``delay`` in seconds, ``rate`` in bytes a second (0: as fast as it goes), ``fail``: see `faults`, met by a ``share`` of
         the requests. Raises WrongQuery for unknown kinds.
         """
-        return self.url + lists.path(number, size, lists.Wishes(delay, rate, faults.kinds(fail), share, seed))
+        asked = lists.Wishes(delay, rate, faults.kinds(fail), share, seed)
+        self._provide([lists.Entry(number, size, delay)], asked)
+        return self.url + lists.path(number, size, asked)
 
     def listing(self, query: str) -> str:
         """The URLs of a list, one a line; what ``/list?query`` answers. Raises WrongQuery."""
