@@ -114,11 +114,12 @@ def _conclude(session: Session, settings: Settings, lists: Lists, interrupted: i
     report = session.report
     if settings.progress == "json":
         _print_json_summary(report)
-    elif not settings.quiet and (report.interrupted or report.done + report.skipped + report.failures):
+    elif (not settings.quiet and (report.interrupted or report.done + report.skipped + report.failures)) or (
+        settings.quiet and (report.failures or report.ended_by is not None)
+    ):
         print(summary(report, total=session.counters.total), file=sys.stderr)  # noqa: T201
-    elif settings.quiet and report.failures:
-        for result in report.failed:
-            print(f"dl: {printable(str(result.error))}", file=sys.stderr)  # noqa: T201
+    if session.error is not None and report.ended_by is session.error:  # an error of ours, which the summary tells
+        return 1
     if interrupted is not None:
         return interrupted
     if session.error is not None:
@@ -201,7 +202,7 @@ class _logging:  # noqa: N801 - used as a function: `with _logging(...)`
             self._handlers.append(_DisplayHandler(display))
         if settings.log_file:
             try:
-                self._handlers.append(logging.FileHandler(settings.log_file))
+                self._handlers.append(logging.FileHandler(settings.log_file, encoding="utf-8", errors="backslashreplace"))
             except OSError as error:
                 raise UsageError(f"cannot write --log-file {settings.log_file}: {error.strerror}") from None
 

@@ -12,9 +12,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("strategy", "jobs", "per_host", "segments", "min_segment_size"),
         *("limit_rate", "limit_rate_per_host", "fail_fast"),
     ),
-    "Files": ("dir", "on_exists", "content_disposition", "mtime", "checksums", "process"),
+    "Files": ("dir", "on_exists", "on_full", "content_disposition", "mtime", "checksums", "process"),
     "Trying again": (
-        *("retries", "retry_wait", "max_retry_after", "connect_timeout"),
+        *("retries", "host_failures", "retry_wait", "max_retry_after", "connect_timeout"),
         *("timeout", "low_speed_limit", "low_speed_time", "grace"),
     ),
     "Requests": (

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from downloader.errors import DownloadError, exit_code
+from downloader.errors import DownloadError, Interrupted, exit_code
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -240,7 +240,9 @@ class Result(Struct, frozen=True):
 class Report:
     """The Results of a run, counted.
 
-    ``failed`` holds the failed Results, the first ``keep_failed`` of them; ``results`` holds all where ``keep`` is set.
+    ``unwritten``: how many failed because the folder cannot be written. ``ended_by``: what ended the run before the list
+    was done, if something did: a full disk, an error within the program. ``failed`` holds the failed Results, the first
+    ``keep_failed`` of them; ``results`` holds all where ``keep`` is set.
     """
 
     strategy: str = ""
@@ -255,6 +257,8 @@ class Report:
     verified: int = 0
     interrupted: bool = False
     stopped_by_failure: bool = False
+    ended_by: BaseException | None = None
+    unwritten: int = 0
     results: list[Result] = field(default_factory=list, repr=False)
     failed: list[Result] = field(default_factory=list, repr=False)
     reasons: Counter[str] = field(default_factory=Counter)
@@ -274,6 +278,7 @@ class Report:
                 kind, _, _ = result.error.reason.partition(":")  # what follows the colon differs from file to file
                 self.reasons[f"{type(result.error).__name__}: {kind}"] += 1
                 self.error_classes.add(type(result.error))
+                self.unwritten += result.error.ends_run
             if self.keep_failed is None or len(self.failed) < self.keep_failed:
                 self.failed.append(result)
         self.received += result.received
@@ -289,7 +294,10 @@ class Report:
     @property
     def exit_code(self) -> int:
         """What the command exits with for this run; see `downloader.errors`. It does not depend on any order."""
-        return exit_code(self.error_classes)
+        classes = self.error_classes
+        if self.ended_by is not None or self.stopped_by_failure:
+            classes = classes - {Interrupted}  # they ended because of the other
+        return exit_code(classes)
 
     def raise_for_errors(self) -> None:
         """Raise what failed: the error itself where it is one, an ExceptionGroup where there are several."""
