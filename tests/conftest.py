@@ -16,6 +16,13 @@ from tests.scripted import ScriptedServer
 
 LONG_TABLES = (
     "test_answers.py",
+    "test_broken_runs.py",
+    "test_files.py",
+    "test_processing.py",
+    "test_rate.py",
+    "test_segments.py",
+)
+    "test_answers.py",
     "test_files.py",
     "test_processing.py",
     "test_segments.py",
