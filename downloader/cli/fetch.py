@@ -8,6 +8,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from downloader.cli.output import name_only
 from downloader.cli.signals import Signals
 from downloader.core.model import End, Outcome, Report, Result, Status
 from downloader.core.naming import numbered, printable, public_url
@@ -29,6 +30,7 @@ class Request:
     lists: tuple[str, ...]
     settings: Settings
     dry_run: bool = False
+    output: str | None = None
 
 
 def fetch(request: Request) -> int:
@@ -42,6 +44,8 @@ def fetch(request: Request) -> int:
     if total == 0:
         _say("nothing to do: the list is empty", settings)
         return 0
+    if request.output is not None:
+        name_only(lists, total, request.output)
     report = Report(keep=False, keep_failed=5)
     if request.dry_run:
         return _dry_run(Session(settings, lists.source(), total, _print_unfetched, report, make_folder=False))

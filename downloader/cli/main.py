@@ -3,6 +3,7 @@
 Exit codes: see `downloader.errors`; 130 and 143 for a run that a signal ended, 2 for wrong usage.
 """
 
+import difflib
 import os
 import sys
 from typing import Any
@@ -10,18 +11,28 @@ from typing import Any
 import click
 
 from downloader._version import __version__
+from downloader.cli.habits import answer
 from downloader.cli.options import GroupedCommand, settings_options
-from downloader.errors import DownloadError
+from downloader.cli.topics import TOPICS, overview, topic
+from downloader.errors import DownloadError, UsageError
 
-COMMANDS = ("compare", "serve", "strategies")
+COMMANDS = {
+    "compare": "measure the strategies side by side",
+    "serve": "start the test server of `dl compare`",
+    "strategies": "list the strategies, and whether each can run here",
+    "help": "explain a topic, or show the options of a command",
+}
 EPILOG = (
     "Further commands: `dl compare` measures the strategies side by side, `dl strategies` lists them, `dl serve` starts the "
-    "test server that they are measured with."
+    "test server that they are measured with, `dl help` explains " + ", ".join(TOPICS) + "."
 )
 
 
 def main(arguments: list[str] | None = None) -> None:
     """The entry point of the command. Does not return."""
+    if sys.platform == "win32":
+        print("dl: Windows is not supported: use Linux, macOS or the Windows Subsystem for Linux", file=sys.stderr)  # noqa: T201
+        sys.exit(2)
     words = sys.argv[1:] if arguments is None else arguments
     try:
         code = _run(words)
@@ -39,16 +50,10 @@ def main(arguments: list[str] | None = None) -> None:
 def _run(words: list[str]) -> int:
     name = words[0] if words and words[0] in COMMANDS else ""
     try:
-        if name == "compare":
-            from downloader.cli.compare import command as compare_command
-
-            return _invoke(compare_command(), "dl compare", words[1:])
-        if name == "serve":
-            from downloader.cli.serve import command as serve_command
-
-            return _invoke(serve_command, "dl serve", words[1:])
-        if name == "strategies":
-            return _invoke(strategies, "dl strategies", words[1:])
+        if name:
+            return _invoke(command_of(name), f"dl {name}", words[1:])
+        if words:
+            _check_first(words[0])
         return _invoke(fetch_command(), "dl", words)
     except click.ClickException as error:
         error.show()
@@ -62,20 +67,58 @@ def _run(words: list[str]) -> int:
         return error.exit_code
 
 
+def command_of(name: str) -> click.Command:
+    """One of COMMANDS; what only that one needs is imported here."""
+    if name == "compare":
+        from downloader.cli.compare import command as compare_command
+
+        return compare_command()
+    if name == "serve":
+        from downloader.cli.serve import command as serve_command
+
+        return serve_command
+    return help_command if name == "help" else strategies
+
+
+def _check_first(word: str) -> None:
+    """Raises UsageError where a LIST is no file, but close to the name of a command."""
+    if word.startswith("-") or "/" in word or os.path.lexists(word):
+        return
+    near = difflib.get_close_matches(word, COMMANDS, n=1, cutoff=0.7)
+    if near:
+        raise UsageError(f"there is no file {word!r}", hint=f"did you mean `dl {near[0]}`?")
+
+
 def _invoke(command: click.Command, name: str, words: list[str]) -> int:
     result = command.main(words, prog_name=name, standalone_mode=False)
     return result if isinstance(result, int) else 0
 
 
+class FetchCommand(GroupedCommand):
+    """The default command: what curl, wget and aria2 call otherwise is answered with its name here."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Raises click's UsageError."""
+        words = list(args)  # parsing takes them away
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            found = answer(error.option_name, words)
+            if found is None:
+                raise
+            raise click.UsageError(f"dl has no {found[0]}: {found[1]}.", ctx) from None
+
+
 def fetch_command() -> click.Command:
     """`dl [OPTIONS] LIST...`."""
-    return GroupedCommand(
+    return FetchCommand(
         "dl",
         callback=_fetch,
         params=[
             click.Argument(["lists"], metavar="LIST...", nargs=-1),
             *settings_options(),
             click.Option(["--config"], metavar="FILE", help="settings; else ./downloader.toml, else the user's own"),
+            click.Option(["-o", "--output"], metavar="NAME", help="name the file of a single URL; a path below --dir"),
             click.Option(["--dry-run"], is_flag=True, help="print what would be fetched and where to"),
             click.Option(
                 ["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_version, help="print the version"
@@ -89,13 +132,13 @@ def fetch_command() -> click.Command:
 
 
 def _version(context: click.Context, parameter: click.Parameter, value: bool) -> None:
-    if value:
+    if value and not context.resilient_parsing:
         click.echo(f"dl {__version__}")
         context.exit()
 
 
 @click.pass_context
-def _fetch(context: click.Context, lists: tuple[str, ...], config: str | None, dry_run: bool) -> int:
+def _fetch(context: click.Context, lists: tuple[str, ...], config: str | None, output: str | None, dry_run: bool) -> int:
     # A run that is ended at once leaves semaphores, which multiprocessing's tracker removes, and needs no word about.
     quiet = "ignore:resource_tracker:UserWarning"
     os.environ["PYTHONWARNINGS"] = ",".join(filter(None, (os.environ.get("PYTHONWARNINGS"), quiet)))
@@ -106,7 +149,7 @@ def _fetch(context: click.Context, lists: tuple[str, ...], config: str | None, d
 
     given: dict[str, Any] = context.ensure_object(dict)
     layers = load(given, os.environ, find_file(config, os.environ))
-    return fetch(Request(lists, layers.settings, dry_run))
+    return fetch(Request(lists, layers.settings, dry_run, output))
 
 
 @click.command("strategies", context_settings={"help_option_names": ["-h", "--help"]})
@@ -120,3 +163,26 @@ def strategies() -> int:
         state = f"cannot run here: {item.problem}" if item.problem else usual
         click.echo(f"{item.name:<10} {item.about} ({state})\n{'':<10} {item.library}")
     return 0
+
+
+@click.command("help", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("name", metavar="[TOPIC|COMMAND]", default="", shell_complete=lambda context, parameter, text: _helped(text))
+def help_command(name: str) -> int:
+    """Explain a topic, or show the options of a command."""
+    if name in TOPICS:
+        click.echo(topic(name), nl=False)
+    elif name in COMMANDS:
+        return _invoke(command_of(name), f"dl {name}", ["--help"])
+    elif name in ("dl", "options"):
+        return _invoke(fetch_command(), "dl", ["--help"])
+    elif name:
+        near = difflib.get_close_matches(name, (*TOPICS, *COMMANDS), n=1)
+        hint = f"did you mean {near[0]}?" if near else f"one of {', '.join((*TOPICS, *COMMANDS))}"
+        raise UsageError(f"no topic is called {name!r}", hint=hint)
+    else:
+        click.echo(overview({key: about for key, about in COMMANDS.items() if key != "help"}), nl=False)
+    return 0
+
+
+def _helped(text: str) -> list[str]:
+    return [name for name in (*TOPICS, *COMMANDS) if name.startswith(text)]
