@@ -179,6 +179,8 @@ def check_able(settings: Settings, able: Capabilities) -> None:
         raise UsageError(f"{settings.strategy} does not speak HTTP/{wanted}", hint="--strategy multiplex does")
     if settings.segments > 1 and not able.segments:
         raise UsageError(f"{settings.strategy} fetches each file in one piece", hint="--strategy multiplex splits them")
+    if (settings.limit_rate or settings.limit_rate_per_host) and not able.limit_rate:
+        raise UsageError(f"{settings.strategy} cannot limit the rate", hint="--strategy multiplex can")
     if settings.process:
         processing.find(settings.process)
         if able.fresh_main and settings.process.startswith("__main__:"):

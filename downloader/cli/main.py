@@ -6,7 +6,7 @@ Exit codes: see `downloader.errors`; 130 and 143 for a run that a signal ended, 
 import difflib
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,9 @@ from downloader.cli.habits import answer
 from downloader.cli.options import GroupedCommand, settings_options
 from downloader.cli.topics import TOPICS, overview, topic
 from downloader.errors import DownloadError, UsageError
+
+if TYPE_CHECKING:
+    from downloader.strategies.registry import Listed
 
 COMMANDS = {
     "compare": "measure the strategies side by side",
@@ -158,11 +161,25 @@ def strategies() -> int:
     from downloader.strategies.registry import listing
 
     for item in listing():
-        most = f", up to {item.most_jobs} where that helps" if item.most_jobs else ""
-        usual = f"runs here, {item.default_jobs} at once by default{most}"
-        state = f"cannot run here: {item.problem}" if item.problem else usual
-        click.echo(f"{item.name:<10} {item.about} ({state})\n{'':<10} {item.library}")
+        click.echo(_strategy(item))
     return 0
+
+
+def _strategy(item: "Listed") -> str:
+    """A paragraph about one strategy, 79 columns wide at most."""
+    import textwrap
+
+    indent = " " * 12
+    most = f", up to {item.most_jobs} where that helps" if item.most_jobs else ""
+    elsewhere = "; its workers may be on other machines" if item.cluster else ""
+    usual = f"runs here, {item.default_jobs} at once by default{most}{elsewhere}"
+    state = f"cannot run here: {item.problem}" if item.problem else usual
+    told = [f"{item.name:<11} {item.about}", *([f"{indent}library: {item.library}"] if item.library else []), indent + state]
+    wrapped = (
+        textwrap.wrap(text, 79, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False, drop_whitespace=True)
+        for text in told
+    )
+    return "\n".join(line for lines in wrapped for line in lines)
 
 
 @click.command("help", context_settings={"help_option_names": ["-h", "--help"]})
