@@ -147,12 +147,21 @@ def _fetch(context: click.Context, lists: tuple[str, ...], config: str | None, o
     os.environ["PYTHONWARNINGS"] = ",".join(filter(None, (os.environ.get("PYTHONWARNINGS"), quiet)))
     if not lists:
         raise click.UsageError("give a LIST: a file, - for standard input, or a URL", context)
+    from msgspec.structs import replace
+
     from downloader.cli.fetch import Request, fetch
     from downloader.settings import find_file, load
 
     given: dict[str, Any] = context.ensure_object(dict)
     layers = load(given, os.environ, find_file(config, os.environ))
-    return fetch(Request(lists, layers.settings, dry_run, output))
+    settings = layers.settings
+    if settings.user and not dry_run:
+        from downloader.cli.password import with_password
+
+        settings = with_password(settings)
+    elif dry_run:  # which sends nothing
+        settings = replace(settings, user="", bearer_env="")
+    return fetch(Request(lists, settings, dry_run, output))
 
 
 @click.command("strategies", context_settings={"help_option_names": ["-h", "--help"]})

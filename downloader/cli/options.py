@@ -18,7 +18,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("timeout", "low_speed_limit", "low_speed_time", "grace"),
     ),
     "Requests": (
-        *("header", "user_agent", "netrc", "netrc_file", "cookies", "proxy", "http_version"),
+        *("header", "user_agent", "user", "bearer_env", "netrc", "netrc_file", "cookies", "proxy", "http_version"),
         *("cacert", "cert", "key", "insecure", "allow_downgrade", "max_redirects"),
     ),
     "What is told": ("progress", "quiet", "verbose", "log_file", "report", "failed", "trace"),

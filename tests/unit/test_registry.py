@@ -19,7 +19,7 @@ from downloader.strategies.registry import BUILT_IN, find, listing
 GOOD = """
 from downloader.strategies.base import Capabilities
 class Strategy:
-    name, about, library = "plugged", "one of another package, with words enough that its line is longer than a terminal", "none"
+    name, about, library = "plugged", "one of another package, with enough words for a line longer than a terminal", "none"
     capabilities = Capabilities(default_jobs=3, cluster=True)
     def drive(self, run):
         pass
