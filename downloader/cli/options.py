@@ -110,12 +110,15 @@ class GroupedCommand(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write them."""
-        rows: dict[str, list[tuple[str, str]]] = {}
-        options = [parameter for parameter in self.get_params(ctx) if isinstance(parameter, click.Option)]
-        for option in options:
-            record = option.get_help_record(ctx)
-            if record is not None:
-                rows.setdefault(getattr(option, "heading", ""), []).append(record)
-        for heading, records in sorted(rows.items(), key=lambda row: row[0] == ""):  # stable: what has no heading goes last
-            with formatter.section(heading or "Also"):
-                formatter.write_dl(records)
+        for heading, options in self.grouped(ctx):
+            with formatter.section(heading):
+                formatter.write_dl([record for option in options if (record := option.get_help_record(ctx))])
+
+    def grouped(self, ctx: click.Context) -> list[tuple[str, list[click.Option]]]:
+        """The options that are shown, by heading; what has no heading goes last."""
+        rows: dict[str, list[click.Option]] = {}
+        for option in self.get_params(ctx):
+            if isinstance(option, click.Option) and not option.hidden:
+                rows.setdefault(getattr(option, "heading", ""), []).append(option)
+        ordered = sorted(rows.items(), key=lambda row: row[0] == "")  # stable
+        return [(heading or "Also", options) for heading, options in ordered]
