@@ -12,7 +12,7 @@ import click
 
 from downloader._version import __version__
 from downloader.cli.habits import answer
-from downloader.cli.options import GroupedCommand, settings_options
+from downloader.cli.options import GroupedCommand, GroupedOption, list_argument, settings_options
 from downloader.cli.topics import TOPICS, overview, topic
 from downloader.errors import DownloadError, UsageError
 
@@ -25,6 +25,7 @@ COMMANDS = {
     "strategies": "list the strategies, and whether each can run here",
     "help": "explain a topic, or show the options of a command",
 }
+SHELLS = ("bash", "zsh", "fish")
 EPILOG = (
     "Further commands: `dl compare` measures the strategies side by side, `dl strategies` lists them, `dl serve` starts the "
     "test server that they are measured with, `dl help` explains " + ", ".join(TOPICS) + "."
@@ -52,7 +53,12 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _run(words: list[str]) -> int:
     name = words[0] if words and words[0] in COMMANDS else ""
+    asked = os.environ.get("_DL_COMPLETE")
     try:
+        if asked:
+            from downloader.cli.completion import complete
+
+            return complete(asked)
         if name:
             return _invoke(command_of(name), f"dl {name}", words[1:])
         if words:
@@ -118,11 +124,13 @@ def fetch_command() -> click.Command:
         "dl",
         callback=_fetch,
         params=[
-            click.Argument(["lists"], metavar="LIST...", nargs=-1),
+            list_argument("LIST..."),
             *settings_options(),
-            click.Option(["--config"], metavar="FILE", help="settings; else ./downloader.toml, else the user's own"),
+            GroupedOption(["--config"], metavar="FILE", help="settings; else ./downloader.toml, else the user's own"),
             click.Option(["-o", "--output"], metavar="NAME", help="name the file of a single URL; a path below --dir"),
             click.Option(["--dry-run"], is_flag=True, help="print what would be fetched and where to"),
+            _shell_option("--install-completion", "make the shell complete what is typed; SHELL: bash, zsh or fish  [$SHELL]"),
+            _shell_option("--show-completion", "print the script for that"),
             click.Option(
                 ["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_version, help="print the version"
             ),
@@ -132,6 +140,31 @@ def fetch_command() -> click.Command:
         epilog=EPILOG,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     )
+
+
+def _shell_option(name: str, about: str) -> click.Option:
+    return click.Option(
+        [name],
+        metavar="[SHELL]",
+        is_flag=False,
+        flag_value="auto",
+        is_eager=True,
+        expose_value=False,
+        callback=_completion,
+        shell_complete=lambda context, parameter, text: [name for name in SHELLS if name.startswith(text)],
+        help=about,
+    )
+
+
+def _completion(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    if value is None or context.resilient_parsing:
+        return
+    from downloader.cli import completion
+
+    shell = completion.shell_of("" if value == "auto" else value)
+    shown = parameter.name == "show_completion"
+    click.echo(completion.script(shell) if shown else completion.install(shell), nl=not shown)
+    context.exit()
 
 
 def _version(context: click.Context, parameter: click.Parameter, value: bool) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from downloader.settings import Field, fields
 
@@ -56,9 +57,29 @@ def _versions(item: Field, heading: str) -> list["GroupedOption"]:
 
 
 class GroupedOption(click.Option):
-    """An option that knows below which heading it stands."""
+    """An option that knows below which heading it stands, and what its values may be."""
 
     heading = ""
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """What a shell may complete the value to."""
+        kind = {"FILE": "file", "DIR": "dir"}.get(self.metavar or "")
+        if kind is not None:
+            return [CompletionItem(incomplete, type=kind)]
+        if "--strategy" in self.opts:
+            from downloader.strategies.registry import names  # here: only a shell needs them
+
+            return [CompletionItem(name) for name in names() if name.startswith(incomplete)]
+        return super().shell_complete(ctx, incomplete)
+
+
+def list_argument(metavar: str) -> click.Argument:
+    """The LISTs, of which a shell completes files."""
+
+    def files(context: click.Context, parameter: click.Parameter, text: str) -> list[CompletionItem[str]]:
+        return [CompletionItem(text, type="file")]
+
+    return click.Argument(["lists"], metavar=metavar, nargs=-1, shell_complete=files)
 
 
 def _options(item: Field, heading: str) -> list[click.Option]:
