@@ -60,7 +60,9 @@ def check() -> None:
     """Raises UsageError where what the page is made with is not installed. Cheap: to be called before anything is measured."""
     for name in NEEDED:
         if importlib.util.find_spec(name) is None:
-            raise UsageError(f"a page needs {name}", hint=hint_for(name))
+            raise UsageError(
+                f"a page needs {name}", hint=hint_for(name) or "pip install '.[report]' in the folder of dl's source"
+            )
 
 
 def write(study: Study, path: str | Path) -> None:
