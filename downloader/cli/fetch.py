@@ -102,7 +102,8 @@ def _keep_apart(request: Request) -> None:
     files = [("the list", name) for name in request.lists if name != STDIN and not is_url(name)]
     files += [("--checksums", settings.checksums), ("--netrc-file", settings.netrc_file), ("--cookies", settings.cookies)]
     seen = {os.path.realpath(name): what for what, name in files if name}
-    for what, name in _outputs(settings):
+    named = [("-o", os.path.join(os.path.expanduser(settings.dir), request.output))] if request.output else []
+    for what, name in (*named, *_outputs(settings)):
         if name and name != STDIN:
             other = seen.setdefault(os.path.realpath(name), what)
             if other != what:

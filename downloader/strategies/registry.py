@@ -66,6 +66,7 @@ def find(name: str) -> type[Strategy]:
     if target is None:
         near = difflib.get_close_matches(name, names(), n=1)
         hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(names())}"
+        hint = "--segments N splits a file" if name.isdecimal() else hint  # aria2's -s
         raise UsageError(f"unknown strategy: {name!r}", hint=hint)
     try:
         found = load(target)

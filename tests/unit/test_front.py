@@ -139,6 +139,19 @@ def test_name_for_several_urls_is_told(capsys: pytest.CaptureFixture[str], tmp_p
     )
 
 
+def test_name_of_the_file_is_no_other_file_of_the_run(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "urls.txt").write_text(f"{SERVER}/x\n")
+    assert (
+        run(capsys, "urls.txt", "-o", "urls.txt")[2]
+        == "dl: the list and -o are the same file: ./urls.txt (give another name)\n"
+    )
+    assert run(capsys, "urls.txt", "-o", "r", "--report", "r")[2].startswith("dl: -o and --report are the same file")
+    assert (tmp_path / "urls.txt").read_text() == f"{SERVER}/x\n"
+
+
 # --- systems
 
 

@@ -109,3 +109,8 @@ def test_limit_to_the_rate_is_refused_where_the_strategy_has_none(name: str) -> 
     with pytest.raises(UsageError, match="plugged cannot limit the rate"):
         check_able(settings, Capabilities(default_jobs=1))
     check_able(settings, Capabilities(default_jobs=1, limit_rate=True))
+
+
+def test_number_is_no_strategy_but_what_aria2_means_by_it() -> None:
+    with pytest.raises(UsageError, match=r"unknown strategy: '16' \(--segments N splits a file\)"):
+        find("16")
