@@ -91,7 +91,7 @@ def command_of(name: str) -> click.Command:
 
 def _check_first(word: str) -> None:
     """Raises UsageError where a LIST is no file, but close to the name of a command."""
-    if word.startswith("-") or "/" in word or os.path.lexists(word):
+    if word.startswith("-") or "/" in word or "." in word or os.path.lexists(word):
         return
     near = difflib.get_close_matches(word, COMMANDS, n=1, cutoff=0.7)
     if near:
