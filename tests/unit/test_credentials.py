@@ -266,3 +266,12 @@ def test_authorization_is_bound_to_the_first_origin_behind_what_names_the_host(u
     held = Credentials((("named.example", "n", "m"), ("", "d", "e")), (), "Bearer t")
     assert dict(held.headers(url, NOW, first)).get("Authorization") == sent
     assert "Bearer" not in repr(held)
+
+
+def test_user_without_a_password_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="no password for the user me"):
+        files.load("", "", "me")
+    monkeypatch.setenv("DL_PASSWORD", "")
+    assert files.load("", "", "me").headers(URL, NOW) == (basic("me", ""),)
+    assert files.load("", "", "me:").headers(URL, NOW) == (basic("me", ""),)
+    assert files.load("", "", "mé:p:ü").headers(URL, NOW) == (basic("mé", "p:ü"),)
