@@ -190,6 +190,8 @@ def check_able(settings: Settings, able: Capabilities) -> None:
         raise UsageError(f"{settings.strategy} does not speak HTTP/{wanted}", hint="--strategy multiplex does")
     if settings.segments > 1 and not able.segments:
         raise UsageError(f"{settings.strategy} fetches each file in one piece", hint="--strategy multiplex splits them")
+    if (settings.limit_rate or settings.limit_rate_per_host) and not able.limit_rate:
+        raise UsageError(f"{settings.strategy} cannot limit the rate", hint="--strategy multiplex can")
     if settings.process:
         processing.find(settings.process)
         if able.fresh_main and settings.process.startswith("__main__:"):
@@ -228,7 +230,7 @@ def job_for(settings: Settings, jobs: int, traced: bool = False) -> Job:
         root=str(Path(settings.dir).expanduser().absolute()),
         policy=TransferPolicy(
             headers=(("User-Agent", agent), *settings.header_pairs),
-            credentials=credentials.load(netrc, settings.cookies),
+            credentials=credentials.load(netrc, settings.cookies, settings.user, settings.bearer_env),
             max_redirects=settings.max_redirects,
             allow_downgrade=settings.allow_downgrade,
             timeout=settings.timeout,

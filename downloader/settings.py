@@ -19,6 +19,10 @@ from msgspec import Meta
 from downloader.errors import UsageError
 
 PREFIX = "DL_"
+PASSWORD = f"{PREFIX}PASSWORD"
+NO_SETTINGS = frozenset({f"{PREFIX}CONFIG", PASSWORD})
+"""Variables of ours that are no settings."""
+
 FILE_NAME = "downloader.toml"
 HttpVersion = Literal["auto", "1.1", "2", "3"]
 OnExists = Literal["skip", "overwrite", "rename", "fail", "refresh"]
@@ -65,6 +69,8 @@ class Settings(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_field
     mtime: Annotated[bool, _about("give files the server's time")] = True
     header: Annotated[tuple[str, ...], _about("send this header too; may be repeated", "-H", "'K: V'")] = ()
     user_agent: Annotated[str, _about("how to introduce ourselves; empty: downloader/VERSION", "", "S")] = ""
+    user: Annotated[str, _about("send this user; DL_PASSWORD is the password, else it is asked for", "", "NAME")] = ""
+    bearer_env: Annotated[str, _about("send the token that is in this environment variable", "", "VARIABLE")] = ""
     netrc: Annotated[bool, _about("take users and passwords from ~/.netrc")] = False
     netrc_file: Annotated[str, _about("… from this file", "", "FILE")] = ""
     cookies: Annotated[str, _about("send cookies from this file (Netscape format)", "", "FILE")] = ""
@@ -165,7 +171,7 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | 
             values[key] = value
             origins[key.replace("-", "_")] = str(file)
     for variable, text in environment.items():
-        if not variable.startswith(PREFIX) or variable == f"{PREFIX}CONFIG":
+        if not variable.startswith(PREFIX) or variable in NO_SETTINGS:
             continue
         item = by_name.get(variable.removeprefix(PREFIX).lower())
         if item is None:

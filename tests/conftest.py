@@ -17,17 +17,11 @@ from tests.scripted import ScriptedServer
 LONG_TABLES = (
     "test_answers.py",
     "test_broken_runs.py",
+    "test_credentials.py",
     "test_files.py",
     "test_processing.py",
     "test_rate.py",
     "test_segments.py",
-)
-    "test_answers.py",
-    "test_files.py",
-    "test_processing.py",
-    "test_segments.py",
-    "test_rate.py",
-    "test_broken_runs.py",
 )
 LONG_WAITS = ("test_hybrid.py", "test_sharded.py", "test_compare.py", "test_peers.py", "test_page_in_chromium.py")
 QUICK = ("serial", "async", "multiplex")

@@ -14,7 +14,7 @@ from types import FrameType
 import click
 
 from downloader.cli.compare_options import options
-from downloader.cli.options import GroupedCommand
+from downloader.cli.options import GroupedCommand, list_argument
 from downloader.compare import peers, scenarios, study
 from downloader.compare.machine import machine
 from downloader.compare.outputs import Outputs
@@ -56,7 +56,7 @@ def command() -> click.Command:
     return GroupedCommand(
         "compare",
         callback=_compare,
-        params=[click.Argument(["lists"], metavar="[LIST]...", nargs=-1), *options()],
+        params=[list_argument("[LIST]..."), *options()],
         help="Run the same list under each strategy; print what each one cost, and why. Without a LIST, the lists are of the "
         "local test server, one for each scenario, and every byte is verified. With LISTs, your own URLs are fetched, in each "
         "round once for each strategy; the strategies must agree on every byte.",

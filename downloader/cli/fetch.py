@@ -8,6 +8,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from downloader.cli.output import name_only
 from downloader.cli.signals import Signals
 from downloader.core.model import End, Outcome, Report, Result, Status
 from downloader.core.naming import numbered, printable, public_url
@@ -29,6 +30,7 @@ class Request:
     lists: tuple[str, ...]
     settings: Settings
     dry_run: bool = False
+    output: str | None = None
 
 
 def fetch(request: Request) -> int:
@@ -42,6 +44,8 @@ def fetch(request: Request) -> int:
     if total == 0:
         _say("nothing to do: the list is empty", settings)
         return 0
+    if request.output is not None:
+        name_only(lists, total, request.output)
     report = Report(keep=False, keep_failed=5)
     if request.dry_run:
         return _dry_run(Session(settings, lists.source(), total, _print_unfetched, report, make_folder=False))
@@ -102,7 +106,8 @@ def _keep_apart(request: Request) -> None:
     files = [("the list", name) for name in request.lists if name != STDIN and not is_url(name)]
     files += [("--checksums", settings.checksums), ("--netrc-file", settings.netrc_file), ("--cookies", settings.cookies)]
     seen = {os.path.realpath(name): what for what, name in files if name}
-    for what, name in _outputs(settings):
+    named = [("-o", os.path.join(os.path.expanduser(settings.dir), request.output))] if request.output else []
+    for what, name in (*named, *_outputs(settings)):
         if name and name != STDIN:
             other = seen.setdefault(os.path.realpath(name), what)
             if other != what:

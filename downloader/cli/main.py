@@ -6,23 +6,37 @@ Exit codes: see `downloader.errors`; 130 and 143 for a run that a signal ended, 
 import io
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from downloader._version import __version__
-from downloader.cli.options import GroupedCommand, settings_options
-from downloader.errors import DownloadError
+from downloader.cli.habits import answer
+from downloader.cli.options import GroupedCommand, GroupedOption, list_argument, settings_options
+from downloader.cli.topics import TOPICS, overview, topic
+from downloader.errors import DownloadError, UsageError
 
-COMMANDS = ("compare", "serve", "strategies")
+if TYPE_CHECKING:
+    from downloader.strategies.registry import Listed
+
+COMMANDS = {
+    "compare": "measure the strategies side by side",
+    "serve": "start the test server of `dl compare`",
+    "strategies": "list the strategies, and whether each can run here",
+    "help": "explain a topic, or show the options of a command",
+}
+SHELLS = ("bash", "zsh", "fish")
 EPILOG = (
     "Further commands: `dl compare` measures the strategies side by side, `dl strategies` lists them, `dl serve` starts the "
-    "test server that they are measured with."
+    "test server that they are measured with, `dl help` explains " + ", ".join(TOPICS) + "."
 )
 
 
 def main(arguments: list[str] | None = None) -> None:
     """The entry point of the command. Does not return."""
+    if sys.platform == "win32":
+        print("dl: Windows is not supported: use Linux, macOS or the Windows Subsystem for Linux", file=sys.stderr)  # noqa: T201
+        sys.exit(2)
     words = sys.argv[1:] if arguments is None else arguments
     _open_streams()
     try:
@@ -57,17 +71,16 @@ def _open_streams() -> None:
 
 def _run(words: list[str]) -> int:
     name = words[0] if words and words[0] in COMMANDS else ""
+    asked = os.environ.get("_DL_COMPLETE")
     try:
-        if name == "compare":
-            from downloader.cli.compare import command as compare_command
+        if asked:
+            from downloader.cli.completion import complete
 
-            return _invoke(compare_command(), "dl compare", words[1:])
-        if name == "serve":
-            from downloader.cli.serve import command as serve_command
-
-            return _invoke(serve_command, "dl serve", words[1:])
-        if name == "strategies":
-            return _invoke(strategies, "dl strategies", words[1:])
+            return complete(asked)
+        if name:
+            return _invoke(command_of(name), f"dl {name}", words[1:])
+        if words:
+            _check_first(words[0])
         return _invoke(fetch_command(), "dl", words)
     except click.ClickException as error:
         error.show()
@@ -95,21 +108,63 @@ def _internal(error: Exception) -> int:
     return 1
 
 
+def command_of(name: str) -> click.Command:
+    """One of COMMANDS; what only that one needs is imported here."""
+    if name == "compare":
+        from downloader.cli.compare import command as compare_command
+
+        return compare_command()
+    if name == "serve":
+        from downloader.cli.serve import command as serve_command
+
+        return serve_command
+    return help_command if name == "help" else strategies
+
+
+def _check_first(word: str) -> None:
+    """Raises UsageError where a LIST is no file, but close to the name of a command."""
+    if word.startswith("-") or "/" in word or "." in word or os.path.lexists(word):
+        return
+    import difflib  # here: few runs need it
+
+    near = difflib.get_close_matches(word, COMMANDS, n=1, cutoff=0.7)
+    if near:
+        raise UsageError(f"there is no file {word!r}", hint=f"did you mean `dl {near[0]}`?")
+
+
 def _invoke(command: click.Command, name: str, words: list[str]) -> int:
     result = command.main(words, prog_name=name, standalone_mode=False)
     return result if isinstance(result, int) else 0
 
 
+class FetchCommand(GroupedCommand):
+    """The default command: what curl, wget and aria2 call otherwise is answered with its name here."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Raises click's UsageError."""
+        words = list(args)  # parsing takes them away
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            found = answer(error.option_name, words)
+            if found is None:
+                raise
+            raise click.UsageError(f"dl has no {found[0]}: {found[1]}.", ctx) from None
+
+
 def fetch_command() -> click.Command:
     """`dl [OPTIONS] LIST...`."""
-    return GroupedCommand(
+    return FetchCommand(
         "dl",
         callback=_fetch,
         params=[
-            click.Argument(["lists"], metavar="LIST...", nargs=-1),
+            list_argument("LIST..."),
             *settings_options(),
-            click.Option(["--config"], metavar="FILE", help="settings; else ./downloader.toml, else the user's own"),
+            GroupedOption(["--config"], metavar="FILE", help="settings; else ./downloader.toml, else the user's own"),
+            click.Option(["-o", "--output"], metavar="NAME", help="name the file of a single URL; a path below --dir"),
             click.Option(["--dry-run"], is_flag=True, help="print what would be fetched and where to"),
+            _shell_option("--install-completion", "make the shell complete what is typed; SHELL: bash, zsh or fish  [$SHELL]"),
+            _shell_option("--show-completion", "print the script for that"),
             click.Option(
                 ["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_version, help="print the version"
             ),
@@ -121,25 +176,59 @@ def fetch_command() -> click.Command:
     )
 
 
+def _shell_option(name: str, about: str) -> click.Option:
+    return click.Option(
+        [name],
+        metavar="[SHELL]",
+        is_flag=False,
+        flag_value="auto",
+        is_eager=True,
+        expose_value=False,
+        callback=_completion,
+        shell_complete=lambda context, parameter, text: [name for name in SHELLS if name.startswith(text)],
+        help=about,
+    )
+
+
+def _completion(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    if value is None or context.resilient_parsing:
+        return
+    from downloader.cli import completion
+
+    shell = completion.shell_of("" if value == "auto" else value)
+    shown = parameter.name == "show_completion"
+    click.echo(completion.script(shell) if shown else completion.install(shell), nl=not shown)
+    context.exit()
+
+
 def _version(context: click.Context, parameter: click.Parameter, value: bool) -> None:
-    if value:
+    if value and not context.resilient_parsing:
         click.echo(f"dl {__version__}")
         context.exit()
 
 
 @click.pass_context
-def _fetch(context: click.Context, lists: tuple[str, ...], config: str | None, dry_run: bool) -> int:
+def _fetch(context: click.Context, lists: tuple[str, ...], config: str | None, output: str | None, dry_run: bool) -> int:
     # A run that is ended at once leaves semaphores, which multiprocessing's tracker removes, and needs no word about.
     quiet = "ignore:resource_tracker:UserWarning"
     os.environ["PYTHONWARNINGS"] = ",".join(filter(None, (os.environ.get("PYTHONWARNINGS"), quiet)))
     if not lists:
         raise click.UsageError("give a LIST: a file, - for standard input, or a URL", context)
+    from msgspec.structs import replace
+
     from downloader.cli.fetch import Request, fetch
     from downloader.settings import find_file, load
 
     given: dict[str, Any] = context.ensure_object(dict)
     layers = load(given, os.environ, find_file(config, os.environ))
-    return fetch(Request(lists, layers.settings, dry_run))
+    settings = layers.settings
+    if settings.user and not dry_run:
+        from downloader.cli.password import with_password
+
+        settings = with_password(settings)
+    elif dry_run:  # which sends nothing
+        settings = replace(settings, user="", bearer_env="")
+    return fetch(Request(lists, settings, dry_run, output))
 
 
 @click.command("strategies", context_settings={"help_option_names": ["-h", "--help"]})
@@ -148,8 +237,45 @@ def strategies() -> int:
     from downloader.strategies.registry import listing
 
     for item in listing():
-        most = f", up to {item.most_jobs} where that helps" if item.most_jobs else ""
-        usual = f"runs here, {item.default_jobs} at once by default{most}"
-        state = f"cannot run here: {item.problem}" if item.problem else usual
-        click.echo(f"{item.name:<10} {item.about} ({state})\n{'':<10} {item.library}")
+        click.echo(_strategy(item))
     return 0
+
+
+def _strategy(item: "Listed") -> str:
+    """A paragraph about one strategy, 79 columns wide at most."""
+    import textwrap
+
+    indent = " " * 12
+    most = f", up to {item.most_jobs} where that helps" if item.most_jobs else ""
+    elsewhere = "; its workers may be on other machines" if item.cluster else ""
+    usual = f"runs here, {item.default_jobs} at once by default{most}{elsewhere}"
+    state = f"cannot run here: {item.problem}" if item.problem else usual
+    told = [f"{item.name:<11} {item.about}", *([f"{indent}library: {item.library}"] if item.library else []), indent + state]
+    wrapped = (
+        textwrap.wrap(text, 79, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False, drop_whitespace=True)
+        for text in told
+    )
+    return "\n".join(line for lines in wrapped for line in lines)
+
+
+@click.command("help", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("name", metavar="[TOPIC|COMMAND]", default="", shell_complete=lambda context, parameter, text: _helped(text))
+def help_command(name: str) -> int:
+    """Explain a topic, or show the options of a command."""
+    if name in TOPICS:
+        click.echo(topic(name), nl=False)
+    elif name in COMMANDS:
+        return _invoke(command_of(name), f"dl {name}", ["--help"])
+    elif name in ("dl", "options"):
+        return _invoke(fetch_command(), "dl", ["--help"])
+    elif name:
+        near = difflib.get_close_matches(name, (*TOPICS, *COMMANDS), n=1)
+        hint = f"did you mean {near[0]}?" if near else f"one of {', '.join((*TOPICS, *COMMANDS))}"
+        raise UsageError(f"no topic is called {name!r}", hint=hint)
+    else:
+        click.echo(overview({key: about for key, about in COMMANDS.items() if key != "help"}), nl=False)
+    return 0
+
+
+def _helped(text: str) -> list[str]:
+    return [name for name in (*TOPICS, *COMMANDS) if name.startswith(text)]

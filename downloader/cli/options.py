@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from downloader.settings import Field, fields
 
@@ -18,7 +19,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("timeout", "low_speed_limit", "low_speed_time", "grace"),
     ),
     "Requests": (
-        *("header", "user_agent", "netrc", "netrc_file", "cookies", "proxy", "http_version"),
+        *("header", "user_agent", "user", "bearer_env", "netrc", "netrc_file", "cookies", "proxy", "http_version"),
         *("cacert", "cert", "key", "insecure", "allow_downgrade", "max_redirects"),
     ),
     "What is told": ("progress", "quiet", "verbose", "log_file", "report", "failed", "trace"),
@@ -56,9 +57,29 @@ def _versions(item: Field, heading: str) -> list["GroupedOption"]:
 
 
 class GroupedOption(click.Option):
-    """An option that knows below which heading it stands."""
+    """An option that knows below which heading it stands, and what its values may be."""
 
     heading = ""
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """What a shell may complete the value to."""
+        kind = {"FILE": "file", "DIR": "dir"}.get(self.metavar or "")
+        if kind is not None:
+            return [CompletionItem(incomplete, type=kind)]
+        if "--strategy" in self.opts:
+            from downloader.strategies.registry import names  # here: only a shell needs them
+
+            return [CompletionItem(name) for name in names() if name.startswith(incomplete)]
+        return super().shell_complete(ctx, incomplete)
+
+
+def list_argument(metavar: str) -> click.Argument:
+    """The LISTs, of which a shell completes files."""
+
+    def files(context: click.Context, parameter: click.Parameter, text: str) -> list[CompletionItem[str]]:
+        return [CompletionItem(text, type="file")]
+
+    return click.Argument(["lists"], metavar=metavar, nargs=-1, shell_complete=files)
 
 
 def _options(item: Field, heading: str) -> list[click.Option]:
@@ -110,12 +131,15 @@ class GroupedCommand(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write them."""
-        rows: dict[str, list[tuple[str, str]]] = {}
-        options = [parameter for parameter in self.get_params(ctx) if isinstance(parameter, click.Option)]
-        for option in options:
-            record = option.get_help_record(ctx)
-            if record is not None:
-                rows.setdefault(getattr(option, "heading", ""), []).append(record)
-        for heading, records in sorted(rows.items(), key=lambda row: row[0] == ""):  # stable: what has no heading goes last
-            with formatter.section(heading or "Also"):
-                formatter.write_dl(records)
+        for heading, options in self.grouped(ctx):
+            with formatter.section(heading):
+                formatter.write_dl([record for option in options if (record := option.get_help_record(ctx))])
+
+    def grouped(self, ctx: click.Context) -> list[tuple[str, list[click.Option]]]:
+        """The options that are shown, by heading; what has no heading goes last."""
+        rows: dict[str, list[click.Option]] = {}
+        for option in self.get_params(ctx):
+            if isinstance(option, click.Option) and not option.hidden:
+                rows.setdefault(getattr(option, "heading", ""), []).append(option)
+        ordered = sorted(rows.items(), key=lambda row: row[0] == "")  # stable
+        return [(heading or "Also", options) for heading, options in ordered]

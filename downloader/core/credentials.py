@@ -50,13 +50,18 @@ def _is_address(host: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Everything secret that a run was given, apart from its URLs. ``netrc``: host, user, password; host ``""`` is default."""
+    """Everything secret that a run was given, apart from its URLs. ``netrc``: host, user, password; host ``""`` is default.
+
+    ``authorization``: the value of a header for the hosts of the list's own URLs, where neither the URL nor netrc names a user.
+    """
 
     netrc: tuple[tuple[str, str, str], ...] = ()
     cookies: tuple[Cookie, ...] = ()
+    authorization: str = ""
 
     def __repr__(self) -> str:
-        return f"Credentials({len(self.netrc)} netrc entries, {len(self.cookies)} cookies)"
+        more = ", an authorization" if self.authorization else ""
+        return f"Credentials({len(self.netrc)} netrc entries, {len(self.cookies)} cookies{more})"
 
     def headers(self, url: str, now: float, first: str = "") -> Headers:
         """Authorization and Cookie for this URL. ``now``: seconds since the epoch; ``first``: where redirects began."""
@@ -65,8 +70,9 @@ class Credentials:
         if user is None and self.netrc:
             user = self._netrc_entry(url, first or url)
         if user is not None:
-            token = base64.b64encode(f"{user[0]}:{user[1]}".encode()).decode()
-            found.append(("Authorization", f"Basic {token}"))
+            found.append(("Authorization", basic(*user)))
+        elif self.authorization and origin_of(url) == origin_of(first or url):
+            found.append(("Authorization", self.authorization))
         if self.cookies:
             parts = urlsplit(url)
             host, path = parts.hostname or "", parts.path or "/"
@@ -80,12 +86,17 @@ class Credentials:
         by_host = {name: (user, password) for name, user, password in self.netrc}
         (scheme, host, _), (old_scheme, old_host, _) = origin_of(url), origin_of(first)
         if origin_of(url) == origin_of(first):
-            return by_host.get(host) or by_host.get("")
+            return by_host.get(host) or (None if self.authorization else by_host.get(""))
         safe = host != old_host and scheme in ("https", old_scheme)
         return by_host.get(host) if safe else None
 
 
 NO_CREDENTIALS = Credentials()
+
+
+def basic(user: str, password: str) -> str:
+    """The value of Authorization for a user and password; RFC 7617."""
+    return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
 
 
 def _user_of(url: str) -> tuple[str, str] | None:

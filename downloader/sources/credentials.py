@@ -1,17 +1,46 @@
-"""Credentials from files: netrc, and cookies in Netscape's format. Messages never show what is secret in them."""
+"""Credentials from files (netrc, cookies in Netscape's format) and from the environment.
+
+Messages never show what is secret in them.
+"""
 
 import netrc as netrc_format
+import os
 from pathlib import Path
 
-from downloader.core.credentials import Cookie, Credentials
+from downloader.core.credentials import Cookie, Credentials, basic
 from downloader.errors import UsageError
+from downloader.settings import PASSWORD
 
 HTTP_ONLY = "#HttpOnly_"
 
 
-def load(netrc: str, cookies: str) -> Credentials:
-    """From these files; an empty path stands for none. Raises UsageError."""
-    return Credentials(_netrc(netrc) if netrc else (), _cookies(cookies) if cookies else ())
+def load(netrc: str, cookies: str, user: str = "", bearer_env: str = "") -> Credentials:
+    """From these files, for this user, and from this environment variable; an empty text stands for none. Raises UsageError."""
+    if user and bearer_env:
+        raise UsageError("a user and a bearer token exclude each other", hint="give one of --user and --bearer-env")
+    authorization = _basic(user) if user else _bearer(bearer_env) if bearer_env else ""
+    return Credentials(_netrc(netrc) if netrc else (), _cookies(cookies) if cookies else (), authorization)
+
+
+def _basic(user: str) -> str:
+    """For ``name:password``, or a name whose password is in the environment."""
+    name, colon, password = user.partition(":")
+    if not colon:
+        found = os.environ.get(PASSWORD)
+        if found is None:
+            raise UsageError(f"there is no password for the user {name}", hint=f"set the environment variable {PASSWORD}")
+        password = found
+    return basic(name, password)
+
+
+def _bearer(variable: str) -> str:
+    """RFC 6750 section 2.1."""
+    token = os.environ.get(variable, "").strip()
+    if not token:
+        raise UsageError(f"the environment variable {variable} holds no token", hint=f"export {variable}=TOKEN")
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise UsageError(f"the environment variable {variable} holds what is no token")
+    return f"Bearer {token}"
 
 
 def default_netrc() -> str:

@@ -4,12 +4,16 @@ Threads, each with a multi handle of its own, were tried: they share the interpr
 moves bytes. See docs/strategies.md for the figures.
 """
 
+from importlib.util import find_spec
 from typing import ClassVar
 
 from downloader.strategies.base import Capabilities
 from downloader.strategies.run import Run
 from downloader.strategies.sharded import Sharded
 from downloader.strategies.shared import cores
+
+if find_spec("pycurl") is None:  # told in the caller's process, before a worker dies of it
+    raise ModuleNotFoundError("No module named 'pycurl'", name="pycurl")
 
 
 class HybridStrategy:

@@ -6,9 +6,11 @@ Other packages may add their own under the entry point group ``downloader.strate
 import difflib
 import importlib
 from dataclasses import dataclass
+from pathlib import Path
 
 from downloader.errors import UsageError
-from downloader.strategies.base import Strategy
+from downloader.strategies.base import Capabilities, Strategy
+from downloader.strategies.extras import hint_for
 
 GROUP = "downloader.strategies"
 BUILT_IN = {
@@ -25,13 +27,17 @@ BUILT_IN = {
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One strategy as `dl strategies` shows it. ``problem``: why it cannot run here; empty where it can."""
+    """One strategy as `dl strategies` shows it.
+
+    ``cluster``: whether its workers may be on other machines. ``problem``: why it cannot run here; empty where it can.
+    """
 
     name: str
     about: str = ""
     library: str = ""
     default_jobs: int = 0
     most_jobs: int | None = None
+    cluster: bool = False
     problem: str = ""
 
 
@@ -48,16 +54,27 @@ def _plugins() -> dict[str, str]:
 
 
 def find(name: str) -> type[Strategy]:
-    """The class of a strategy. Raises UsageError for an unknown name, or where what it needs is not installed."""
-    target = BUILT_IN.get(name) or _plugins().get(name)
+    """The class of a strategy. Raises UsageError for an unknown name, and for one that cannot be used here."""
+    if name in BUILT_IN:
+        try:
+            return load(BUILT_IN[name])
+        except ImportError as error:
+            if error.name is None:
+                raise UsageError(f"the strategy {name} cannot be loaded: {error}") from None
+            raise UsageError(f"the strategy {name} needs {error.name}", hint=hint_for(error.name)) from None
+    target = _plugins().get(name)
     if target is None:
         near = difflib.get_close_matches(name, names(), n=1)
         hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(names())}"
+        hint = "--segments N splits a file" if name.isdecimal() else hint  # aria2's -s
         raise UsageError(f"unknown strategy: {name!r}", hint=hint)
     try:
         found = load(target)
-    except ImportError as error:
-        raise UsageError(f"the strategy {name} needs {error.name}", hint=f"pip install 'downloader[{name}]'") from None
+        wrong = _objection(found)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever another package does when it is imported
+        wrong = f"{type(error).__name__}: {error}"
+    if wrong:
+        raise UsageError(f"the strategy {name} of another package cannot be used: {wrong}", hint=f"it is {target}")
     return found
 
 
@@ -68,6 +85,18 @@ def load(target: str) -> type[Strategy]:
     return found
 
 
+def _objection(found: object) -> str:
+    """Why this is no strategy; empty where nothing speaks against it."""
+    if not isinstance(found, type):
+        return "it is no class"
+    if not isinstance(getattr(found, "capabilities", None), Capabilities):
+        return "it has no capabilities"
+    if not callable(getattr(found, "drive", None)):
+        return "it has no method drive"
+    lacking = [name for name in ("name", "about", "library") if not isinstance(getattr(found, name, None), str)]
+    return f"it has no {lacking[0]}" if lacking else ""
+
+
 def listing() -> list[Listed]:
     """All strategies, and whether each can run here."""
     found = []
@@ -75,7 +104,24 @@ def listing() -> list[Listed]:
         try:
             cls = find(name)
         except UsageError as error:
-            found.append(Listed(name, problem=str(error)))
+            found.append(Listed(name, *_described(BUILT_IN.get(name, "")), problem=str(error)))
         else:
-            found.append(Listed(name, cls.about, cls.library, cls.capabilities.default_jobs, cls.capabilities.most_jobs))
+            able = cls.capabilities
+            found.append(Listed(name, cls.about, cls.library, able.default_jobs, able.most_jobs, able.cluster))
     return found
+
+
+def _described(target: str) -> tuple[str, str]:
+    """``about`` and ``library`` of a class of ours that cannot be imported, as its source has them."""
+    if not target:
+        return "of another package", ""
+    import ast
+
+    module = target.partition(":")[0].rpartition(".")[2]
+    tree = ast.parse(Path(__file__).with_name(f"{module}.py").read_text(encoding="utf-8"))
+    said = {
+        node.target.id: node.value.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and isinstance(node.value, ast.Constant)
+    }
+    return str(said.get("about", "")), str(said.get("library", ""))

@@ -67,7 +67,7 @@ def test_without_gevent_it_is_said_how_to_get_it(tmp_path: Path) -> None:
         except downloader.UsageError as error:
             print(error)
     """
-    assert "pip install 'downloader[gevent]'" in run(code)
+    assert "pip install '.[gevent]'" in run(code)
 
 
 SLOW_NAME = """

@@ -245,3 +245,33 @@ def test_a_malformed_cookie_is_named_by_its_line_without_its_text(tmp_path: Path
         files.load("", str(file))
     assert f"{file}:2" in str(caught.value)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "first", "sent"),
+    [
+        (URL, "", "Bearer t"),
+        ("https://example.org:443/other", URL, "Bearer t"),
+        ("https://other.example/", "", "Bearer t"),  # each URL of the list is its own first
+        ("https://other.example/", URL, None),
+        ("http://example.org/", URL, None),
+        ("https://example.org:8443/", URL, None),
+        ("https://www.example.org/", URL, None),
+        ("https://me:pw@example.org/", "", basic("me", "pw")[1]),
+        ("https://named.example/", "", basic("n", "m")[1]),
+        ("https://named.example/", URL, basic("n", "m")[1]),
+    ],
+)
+def test_authorization_is_bound_to_the_first_origin_behind_what_names_the_host(url: str, first: str, sent: str | None) -> None:
+    held = Credentials((("named.example", "n", "m"), ("", "d", "e")), (), "Bearer t")
+    assert dict(held.headers(url, NOW, first)).get("Authorization") == sent
+    assert "Bearer" not in repr(held)
+
+
+def test_user_without_a_password_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="no password for the user me"):
+        files.load("", "", "me")
+    monkeypatch.setenv("DL_PASSWORD", "")
+    assert files.load("", "", "me").headers(URL, NOW) == (basic("me", ""),)
+    assert files.load("", "", "me:").headers(URL, NOW) == (basic("me", ""),)
+    assert files.load("", "", "mé:p:ü").headers(URL, NOW) == (basic("mé", "p:ü"),)

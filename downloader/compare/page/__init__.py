@@ -18,6 +18,7 @@ from downloader.compare.page import charts, tables, timelines, words
 from downloader.compare.page.series import of_study
 from downloader.compare.results import Comparison, Row, Study, Sweep
 from downloader.errors import StorageError, UsageError
+from downloader.strategies.extras import hint_for
 
 NEEDED = ("jinja2", "plotly")
 SCRIPTS = ("theme.js", "timelines.js", "draw.js", "controls.js")
@@ -59,7 +60,9 @@ def check() -> None:
     """Raises UsageError where what the page is made with is not installed. Cheap: to be called before anything is measured."""
     for name in NEEDED:
         if importlib.util.find_spec(name) is None:
-            raise UsageError(f"a page needs {name}", hint="pip install 'downloader[report]'")
+            raise UsageError(
+                f"a page needs {name}", hint=hint_for(name) or "pip install '.[report]' in the folder of dl's source"
+            )
 
 
 def write(study: Study, path: str | Path) -> None:

@@ -1,0 +1,98 @@
+"""A password and a token on the command line's side: where they come from, and that nothing that is written shows them."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.scripted import ScriptedServer, reply
+
+Make = Callable[..., ScriptedServer]
+BASIC = "Basic bWU6czNjcmV0"  # me:s3cret
+COMMAND = [sys.executable, "-m", "downloader"]
+
+
+def dl(folder: Path, *words: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    """`dl` in this folder, without a terminal."""
+    return subprocess.run(
+        [*COMMAND, *words],
+        cwd=folder,
+        env={**os.environ, **variables},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        start_new_session=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "variables", "sent"),
+    [
+        (["--user", "me:s3cret"], {}, BASIC),
+        (["--user", "me"], {"DL_PASSWORD": "s3cret"}, BASIC),
+        ([], {"DL_USER": "me", "DL_PASSWORD": "s3cret"}, BASIC),
+        (["--bearer-env", "MY_TOKEN"], {"MY_TOKEN": "s3cret"}, "Bearer s3cret"),
+    ],
+    ids=["user and password", "user", "environment", "token"],
+)
+def test_secret_is_sent_and_shown_nowhere(
+    scripted: Make, tmp_path: Path, words: list[str], variables: dict[str, str], sent: str
+) -> None:
+    server = scripted(reply("403 Forbidden"))
+    outputs = ("--report", "report", "--failed", "failed", "--trace", "trace", "--log-file", "log", "-v")
+    done = dl(tmp_path, f"{server.url}/a", *words, *outputs, **variables)
+    assert done.returncode == 6
+    assert [asked.headers.get("authorization") for asked in server.asked] == [sent]
+    written = [path.read_text() for path in tmp_path.iterdir()]
+    assert len(written) == 4
+    for text in (done.stdout, done.stderr, *written):
+        assert "s3cret" not in text
+        assert sent.partition(" ")[2] not in text
+
+
+@pytest.mark.parametrize(
+    ("words", "variables", "said"),
+    [
+        (
+            ["--user", "me"],
+            {},
+            "no password for the user me, and no terminal to ask at (set the environment variable DL_PASSWORD)",
+        ),
+        (["--bearer-env", "MY_TOKEN"], {}, "the environment variable MY_TOKEN holds no token"),
+        (["--bearer-env", "MY_TOKEN"], {"MY_TOKEN": "a s3cret"}, "the environment variable MY_TOKEN holds what is no token"),
+        (["--bearer-env", "MY_TOKEN", "--user", "me:s3cret"], {"MY_TOKEN": "b"}, "exclude each other"),
+    ],
+)
+def test_missing_or_wrong_secret_is_told_before_anything_starts(
+    tmp_path: Path, words: list[str], variables: dict[str, str], said: str
+) -> None:
+    done = dl(tmp_path, "http://127.0.0.1:9/a", *words, **variables)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "s3cret" not in done.stderr
+    assert dl(tmp_path, "http://127.0.0.1:9/a", *words, "--dry-run", **variables).returncode == 0
+
+
+def test_password_is_asked_for_at_the_terminal_and_not_echoed(scripted: Make, tmp_path: Path) -> None:
+    server = scripted(reply("200 OK", b"there"))
+    command = [*COMMAND, f"{server.url}/a", "--user", "me", "-q"]
+    spawn = f"import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn({command})))"
+    with subprocess.Popen(
+        [sys.executable, "-c", spawn], cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+    ) as terminal:
+        assert terminal.stdin is not None
+        assert terminal.stdout is not None
+        shown = b""
+        while b"password of me: " not in shown:
+            data = terminal.stdout.read(1024)
+            assert data, shown
+            shown += data
+        terminal.stdin.write(b"s3cret\n")
+        shown += terminal.stdout.read()
+    assert terminal.returncode == 0
+    assert b"s3cret" not in shown
+    assert [asked.headers.get("authorization") for asked in server.asked] == [BASIC]
