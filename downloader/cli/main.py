@@ -269,6 +269,8 @@ def help_command(name: str) -> int:
     elif name in ("dl", "options"):
         return _invoke(fetch_command(), "dl", ["--help"])
     elif name:
+        import difflib  # as above
+
         near = difflib.get_close_matches(name, (*TOPICS, *COMMANDS), n=1)
         hint = f"did you mean {near[0]}?" if near else f"one of {', '.join((*TOPICS, *COMMANDS))}"
         raise UsageError(f"no topic is called {name!r}", hint=hint)
