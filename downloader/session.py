@@ -174,7 +174,11 @@ def jobs_for(settings: Settings, capabilities: Capabilities) -> tuple[int, str]:
     """How many may be in flight in all, and a word about it where it is less than was asked for."""
     wanted = settings.jobs or capabilities.most_jobs or capabilities.default_jobs
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    files = max(1, (soft - _SPARE_FILES) // capabilities.files_per_job) if soft != resource.RLIM_INFINITY else wanted
+    files = (
+        max(1, (soft - min(_SPARE_FILES, soft // 2)) // capabilities.files_per_job)
+        if soft != resource.RLIM_INFINITY
+        else wanted
+    )
     jobs = min(wanted, files, capabilities.max_jobs or wanted)
     if jobs == files < wanted:
         return jobs, f"--jobs {wanted} lowered to {jobs}: the limit of open files is {soft} (ulimit -n)"

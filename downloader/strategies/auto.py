@@ -123,8 +123,15 @@ class _Team:
         added = [self._add() for _ in range(self.cores - 1)]
         for share in added:
             thread = threading.Thread(target=self._run_loop, args=(share,), name="dl-loop", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError as error:
+                LOG.warning("auto: no further thread: %s", error)
+                self.shares.remove(share)
+                share.loop.multi.close()
+                share.close()
+            else:
+                self._threads.append(thread)
 
     def _run_loop(self, share: "_Share") -> None:
         try:

@@ -94,7 +94,9 @@ def run_batch(
 
 
 class PoolLane(Protocol):
-    """One worker's place in the loop."""
+    """One worker's place in the loop. ``usable``: whether it may get further batches."""
+
+    usable: bool
 
     def submit(self, batch: Batch) -> "Future[list[Outcome]]":
         """Start a batch."""
@@ -139,5 +141,6 @@ def _drive(run: Run, lanes: Sequence[PoolLane], batches: bool) -> None:
         for outcome in outcomes:
             if outcome.elapsed:
                 seconds_each += 0.2 * (outcome.elapsed - seconds_each)
-        idle.append(lane)
+        if lane.usable:
+            idle.append(lane)
         run.settle(outcomes)

@@ -75,6 +75,8 @@ class _Stopper(Watchdog):
 class _ProcessLane:
     """An executor of one process, made anew when that process dies."""
 
+    usable = True
+
     def __init__(self, run: Run, context: Any, shared: Any, number: int, rates: str) -> None:
         self._run = run
         self._rates = rates

@@ -32,6 +32,8 @@ class SerialStrategy:
 
 
 class _Inline:
+    usable = True
+
     def __init__(self, run: Run, client: BlockingClient) -> None:
         self._run = run
         self._client = client

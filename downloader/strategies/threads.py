@@ -1,13 +1,14 @@
-"""A ThreadPoolExecutor: one thread, one `requests.Session` and one file at a time for each job.
+"""A ThreadPoolExecutor of one thread for each job: one `requests.Session` and one file at a time in each.
 
-Threads wait side by side, because waiting releases the GIL; but what they do for each request, they do in turn.
+Threads wait side by side, because waiting releases the GIL; but what they do for each request, they do in turn. Where the
+system gives no further thread, those that there are go on.
 """
 
-import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ClassVar
 
-from downloader.core.model import Outcome
+from downloader.core.model import End, Outcome
+from downloader.errors import UsageError
 from downloader.strategies.base import Capabilities
 from downloader.strategies.pool import Batch, drive, run_batch
 from downloader.strategies.run import Run
@@ -23,41 +24,55 @@ class ThreadsStrategy:
     capabilities: ClassVar[Capabilities] = Capabilities(default_jobs=32, most_jobs=64, segments=True, limit_rate=True)
 
     def drive(self, run: Run) -> None:
-        """See `Strategy`."""
+        """See `Strategy`. Raises UsageError where not one thread can be started."""
         watchdog = Watchdog(lambda: run.expired)
-        local = threading.local()
-
-        def connect() -> None:
-            local.client = BlockingClient(run.job.client)
-            watchdog.watch(local.client)
-
         watchdog.start()
-        executor = ThreadPoolExecutor(run.jobs, "dl", connect)
+        lanes = [_ThreadLane(run, watchdog, first=number == 0) for number in range(run.jobs)]
         try:
-            drive(run, [_ThreadLane(run, executor, local) for _ in range(run.jobs)])
+            drive(run, lanes)
         finally:
-            executor.shutdown()
+            for lane in lanes:
+                lane.close()
             watchdog.stop()
-            for client in watchdog.clients:
-                client.close()
 
 
 class _ThreadLane:
-    def __init__(self, run: Run, executor: ThreadPoolExecutor, local: threading.local) -> None:
+    usable = True
+
+    def __init__(self, run: Run, watchdog: Watchdog, first: bool) -> None:
         self._run = run
-        self._executor = executor
-        self._local = local
+        self._watchdog = watchdog
+        self._first = first
+        self._executor = ThreadPoolExecutor(1, "dl")
+        self._client: BlockingClient | None = None
         self._lane = run.lane()
 
     def submit(self, batch: Batch) -> "Future[list[Outcome]]":
-        """Start a batch in whichever thread is free."""
+        """Start a batch in the thread."""
+        if self._client is None:
+            self._client = BlockingClient(self._run.job.client)
+            self._watchdog.watch(self._client)
         self._lane.name = batch[0].path
-        return self._executor.submit(self._work, batch)
+        try:
+            return self._executor.submit(self._work, batch, self._client)
+        except RuntimeError:  # can't start new thread
+            self.usable = False
+            if self._first:
+                raise UsageError("cannot start a thread", hint="free some memory, or try --strategy serial") from None
+            failed: Future[list[Outcome]] = Future()
+            failed.set_result([Outcome(attempt.key, End.UNSTARTED) for attempt in batch])
+            return failed
 
-    def _work(self, batch: Batch) -> list[Outcome]:
+    def _work(self, batch: Batch, client: BlockingClient) -> list[Outcome]:
         run = self._run
-        return run_batch(batch, run.job, run.folder, self._local.client, self._lane, run.stopping.is_set, meter=run.meter)
+        return run_batch(batch, run.job, run.folder, client, self._lane, run.stopping.is_set, meter=run.meter)
 
     def lost(self, batch: Batch, error: BaseException) -> list[Outcome]:
         """Threads do not die one by one: what was raised is a defect of ours."""
         raise error
+
+    def close(self) -> None:
+        """Wait for the thread, and close its connections."""
+        self._executor.shutdown()
+        if self._client is not None:
+            self._client.close()
