@@ -225,9 +225,11 @@ class _Printer:
 
     def conclude(self, found: Study) -> None:
         """What holds for all of it."""
-        from downloader.compare import screen, table
+        from downloader.compare import certainty, screen, table
 
         table.show_advice(found, self._console)
+        if not certainty.is_told(found):
+            screen.say(self._console, "This system does not tell how much of the machine other programs used meanwhile.")
         against = "against each other" if any(item.own for item in found.comparisons) else "against the server's digests"
         screen.say(
             self._console,

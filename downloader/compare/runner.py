@@ -96,33 +96,32 @@ def compare(
     result = Comparison(work.scenario, list(rows), work.own, server_cores=server.cores if server else 0.0)
     if server is not None and not work.own and not work.scenario.fail:  # what a fault costs depends on one's patience
         result.bound = lower_bound(work.scenario, work.listing, cores())
-    known = run_rows(work, rows, plan, where, server, tick, cacert)
-    result.warnings = caveats(result, cores(), known)
+    run_rows(work, rows, plan, where, server, tick, cacert)
+    result.warnings = caveats(result, cores())
     return result
 
 
 def run_rows(
     work: Work, rows: Sequence[Row], plan: Plan, where: str | None, server: Server | None, tick: Tick, cacert: str = ""
-) -> bool:
-    """Put the runs into the rows. Whether the medians are as well known as was asked for.
+) -> None:
+    """Put the runs into the rows.
 
     ``where``: the folder below which the files go, for a while. ``tick`` is told what is run next. ``cacert``: the file
     with the server's authority, for a scenario with TLS.
     """
     with _scratch(where) as folder:
         bench = _Bench(work, Path(folder), server, cacert)
-        known = _rounds(bench, rows, plan, tick)
+        _rounds(bench, rows, plan, tick)
         for row in rows if plan.traced else ():
             if not row.peer:
                 tick(f"{work.scenario.name}: {row.name}, traced")
                 bench.trace(row)
     for row in rows:
         row.low, row.high, row.confidence = rounds.interval([run.elapsed for run in row.runs])
-    return known
 
 
-def _rounds(bench: "_Bench", rows: Sequence[Row], plan: Plan, tick: Tick) -> bool:
-    """Run them all, as often as planned. Whether the medians are as well known as was asked for."""
+def _rounds(bench: "_Bench", rows: Sequence[Row], plan: Plan, tick: Tick) -> None:
+    """Run them all, as often as planned."""
     begun = time.monotonic()
     for number in itertools.count(1):
         playing = [row for row in rows if row.name not in bench.given_up]
@@ -134,14 +133,13 @@ def _rounds(bench: "_Bench", rows: Sequence[Row], plan: Plan, tick: Tick) -> boo
             bench.measure(row, rows)
         if plan.repeat is not None:
             if number >= plan.repeat:
-                return True
+                return
         elif number >= rounds.LEAST:
             if all(rounds.is_narrow([run.elapsed for run in row.runs]) for row in playing if not row.failures):
-                return True
+                return
             spent = time.monotonic() - begun
             if spent + spent / number > plan.budget:
-                return False
-    raise AssertionError
+                return
 
 
 def warm_up(strategies: Sequence[str], url: str, where: str | None, cacert: str = "") -> None:
@@ -262,5 +260,6 @@ def _measure_of(usage: Usage, verdict: Verdict) -> Measure:
         reads=usage.reads,
         writes=usage.writes,
         server=usage.server,
+        others=usage.others,
         errors=errors,
     )

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from downloader.compare import certainty
 from downloader.compare.figures import count, ratio, seconds
 from downloader.compare.page import words
 from downloader.compare.page.series import Series, label
@@ -22,7 +23,7 @@ WIDE_RANGE = 20.0
 """Where the largest is so many times the smallest, an axis of points is logarithmic. Bars always start at zero."""
 
 FAINT = 0.45
-"""Of bars that are not comparable: files failed."""
+"""Of bars that are not comparable: files failed, or nobody can be told from another."""
 PERCENTILE_MARKS = {"size": [12, 10, 14], "symbol": ["circle", "diamond", "line-ns-open"]}
 
 
@@ -30,6 +31,7 @@ def elapsed(comparison: Comparison, looks: Looks) -> Figure | None:
     """A bar for each strategy and peer with the interval of its median, fastest on top; the lower bound is a line."""
     rows = words.measured(comparison.rows)
     figure = _bars(rows, looks, lambda row: row.elapsed, seconds, "seconds")
+    doubt = certainty.doubt(comparison.rows)
     for row, bar in zip(rows, figure["data"], strict=False):
         over, under = max(0.0, row.high - row.elapsed), max(0.0, row.elapsed - row.low)
         if row.high:
@@ -39,6 +41,7 @@ def elapsed(comparison: Comparison, looks: Looks) -> Figure | None:
         bar["hovertext"] = f"{_name(row)}: {seconds(row.elapsed)}{interval}, {count(len(row.runs), 'run')}"
         if row.failures:
             bar["text"] = f"{bar['text']} · {row.failures:,} failed"
+        if row.failures or doubt:
             bar["opacity"] = FAINT
     if comparison.bound is not None and comparison.bound.seconds:
         text = f"lower bound {seconds(comparison.bound.seconds)}"
@@ -47,10 +50,10 @@ def elapsed(comparison: Comparison, looks: Looks) -> Figure | None:
 
 
 def speedup(comparison: Comparison, looks: Looks) -> Figure | None:
-    """Times as fast as serial; None where serial was not measured. Not of those under which files failed."""
+    """Times as fast as serial, of those without failures; None without serial, or where nothing may be compared."""
     serial = words.reference(comparison.rows)
     rows = [row for row in words.measured(comparison.rows) if not row.failures]
-    if serial is None or len(rows) < 2:
+    if serial is None or len(rows) < 2 or certainty.doubt(comparison.rows):
         return None
     figure = _bars(rows, looks, lambda row: serial.elapsed / row.elapsed, lambda value: f"{ratio(value)}×", "times")  # noqa: RUF001
     _mark(figure["layout"], 1.0, "serial = 1", MUTED)
