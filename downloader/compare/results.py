@@ -145,13 +145,17 @@ class Row(Struct):
         return spread([started - begun for started in first.values()])
 
 
+PARTS = ("latency", "bytes", "answers", "cap", "work")
+"""Of a `Bound`."""
+
+
 class Bound(Struct, frozen=True):
     """What an ideal client would take: all in flight at once, no work of its own. Seconds.
 
-    ``seconds`` is the largest of the parts. ``latency``: the longest way to a first byte. ``bytes``: the bytes at the
-    speed that a bare socket gets from this server. ``answers``: so many answers at the rate that bare sockets get.
-    ``cap``: the bytes over as many connections as may be open to one host, each at its cap. ``work``: the post-processing
-    of all files, spread over all cores.
+    ``seconds`` is the largest of the parts, and no more than the best run that was seen. ``latency``: the longest way to a
+    first byte. ``bytes``: the bytes at the speed that a bare socket gets from this server. ``answers``: so many answers at the
+    rate that bare sockets get. ``cap``: the bytes over as many connections as may be open to one host, each at its cap.
+    ``work``: the CPU time of the post-processing of all files, spread over all cores.
     """
 
     seconds: float
@@ -164,8 +168,7 @@ class Bound(Struct, frozen=True):
     @property
     def limit(self) -> str:
         """The name of the part that it is."""
-        parts = ("latency", "bytes", "answers", "cap", "work")
-        return max(parts, key=lambda name: float(getattr(self, name)))
+        return max(PARTS, key=lambda name: float(getattr(self, name)))
 
 
 class Comparison(Struct):

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from downloader.compare import peers, rounds, trace
-from downloader.compare.bound import lower_bound
+from downloader.compare.bound import lower_bound, tightened
 from downloader.compare.caveats import caveats
 from downloader.compare.measure import Usage, run_measured
 from downloader.compare.results import Comparison, Measure, Row
@@ -94,9 +94,12 @@ def compare(
     Raises DownloadError for a row that cannot be run at all.
     """
     result = Comparison(work.scenario, list(rows), work.own, server_cores=server.cores if server else 0.0)
-    if server is not None and not work.own and not work.scenario.fail:  # what a fault costs depends on one's patience
-        result.bound = lower_bound(work.scenario, work.listing, cores())
+    bounded = server is not None and not work.own and not work.scenario.fail  # what a fault costs depends on one's patience
+    before = lower_bound(work.scenario, work.listing, cores()) if bounded else None
     run_rows(work, rows, plan, where, server, tick, cacert)
+    if before is not None:
+        best = min((run.elapsed for row in rows for run in row.runs if not run.failures), default=0.0)
+        result.bound = tightened(before, lower_bound(work.scenario, work.listing, cores()), best)
     result.warnings = caveats(result, cores())
     return result
 

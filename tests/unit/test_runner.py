@@ -171,6 +171,23 @@ def test_each_run_is_measured_from_a_fresh_server(stage: Stage) -> None:
     assert (found.server_cores, found.bound) == (2.0, Bound(1.0, latency=1.0))
 
 
+def test_bound_is_looked_for_before_and_after_the_rounds(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[int] = []
+
+    def lower_bound(scenario: Scenario, listing: str, cores: int) -> Bound:
+        looks.append(len(stage.commands))
+        return Bound(9.0 / len(looks), latency=9.0 / len(looks))
+
+    monkeypatch.setattr(runner, "lower_bound", lower_bound)
+    stage.seconds = {"a": iter([5.0] * 9), "b": iter([6.0] * 9)}
+    found = compare(WORK, rows("a", "b"), Plan(2, 0.0, traced=False), None, FakeServer(), quiet)
+    assert looks == [0, 4]
+    assert found.bound == Bound(4.5, latency=4.5)
+    stage.seconds = {"a": iter([2.0] * 9), "b": iter([6.0] * 9)}
+    found = compare(WORK, rows("a", "b"), Plan(2, 0.0, traced=False), None, FakeServer(), quiet)
+    assert found.bound == Bound(2.0, latency=2.25)
+
+
 def test_strategies_are_traced_after_all_rounds_and_not_counted(stage: Stage) -> None:
     stage.seconds = {"a": iter([1.0, 1.5])}
     found = compare(WORK, rows("a", "!p"), Plan(1, 0.0), None, None, quiet)
