@@ -21,6 +21,7 @@ from downloader.compare import peers, rounds, trace
 from downloader.compare.bound import lower_bound, tightened
 from downloader.compare.caveats import caveats
 from downloader.compare.measure import Usage, run_measured
+from downloader.compare.pace import Step, foreseen
 from downloader.compare.results import Comparison, Measure, Row
 from downloader.compare.scenarios import Scenario
 from downloader.compare.verify import Verdict, Verifier
@@ -33,7 +34,7 @@ PATIENCE = 30.0
 TIMES = 10
 """A peer is given up where it takes so many times as long as the slowest strategy."""
 
-Tick = Callable[[str], None]
+Tick = Callable[[Step], None]
 
 
 class Server(Protocol):
@@ -115,34 +116,44 @@ def run_rows(
     with _scratch(where) as folder:
         bench = _Bench(work, Path(folder), server, cacert)
         _rounds(bench, rows, plan, tick)
-        for row in rows if plan.traced else ():
-            if not row.peer:
-                tick(f"{work.scenario.name}: {row.name}, traced")
-                bench.trace(row)
+        traced = [row for row in rows if not row.peer] if plan.traced else []
+        for place, row in enumerate(traced):
+            runs = sum(len(item.runs) for item in rows)
+            tick(Step(work.scenario.name, _short(row), 0, 0, True, (runs + place) / (runs + len(traced))))
+            bench.trace(row)
     for row in rows:
         row.low, row.high, row.confidence = rounds.interval([run.elapsed for run in row.runs])
 
 
 def _rounds(bench: "_Bench", rows: Sequence[Row], plan: Plan, tick: Tick) -> None:
     """Run them all, as often as planned."""
-    begun = time.monotonic()
+    begun, after = time.monotonic(), sum(plan.traced and not row.peer for row in rows)
+    name, least, whole = bench.work.scenario.name, plan.repeat or rounds.LEAST, plan.repeat or rounds.LEAST
     for number in itertools.count(1):
         playing = [row for row in rows if row.name not in bench.given_up]
         turns = [playing[index] for index in rounds.order(number - 1, len(playing))]
         if number == 1:
             turns.sort(key=lambda row: row.peer)  # what a strategy took says how long a peer may take
-        for row in turns:
-            tick(f"{bench.work.scenario.name}: {row.name}, round {number}")
+        for place, row in enumerate(turns):
+            done = ((number - 1) * len(turns) + place) / (whole * len(turns) + after)
+            tick(Step(name, _short(row), number, least, plan.repeat is not None, min(1.0, done)))
             bench.measure(row, rows)
         if plan.repeat is not None:
             if number >= plan.repeat:
                 return
-        elif number >= rounds.LEAST:
+            continue
+        spent = time.monotonic() - begun
+        whole = foreseen(number, spent, plan.budget, max(least, number + 1))
+        if number >= rounds.LEAST:
             if all(rounds.is_narrow([run.elapsed for run in row.runs]) for row in playing if not row.failures):
                 return
-            spent = time.monotonic() - begun
             if spent + spent / number > plan.budget:
                 return
+
+
+def _short(row: Row) -> str:
+    """What a row is called where there is little room."""
+    return row.strategy if not row.peer or row.how == peers.DEFAULTS else f"{row.strategy} {row.jobs}"
 
 
 def warm_up(strategies: Sequence[str], url: str, where: str | None, cacert: str = "") -> None:

@@ -95,6 +95,13 @@ def test_each_strategy_looks_the_same_everywhere_and_peers_are_hatched(study: St
     assert len({row.hatch for row in series.of_study(study).values()}) == 1 + len({peer.name for peer in PEERS})
 
 
+@pytest.mark.parametrize("plugins", [1, 4, 5])
+def test_no_plug_in_looks_like_a_built_in_strategy(plugins: int) -> None:
+    rows = [Row(name, 1) for name in (*(model.name for model in MODELS), *(f"plug-in {n}" for n in range(plugins)))]
+    looks = series.of_rows(rows).values()
+    assert len({look.colour for look in looks}) == len({look.symbol for look in looks}) == len(rows)
+
+
 @given(some.lists(some.sampled_from(["complete", "failed"]), min_size=1, max_size=60), some.integers(4, 30))
 def test_thinning_keeps_order_ends_and_mishaps(ends: list[str], most: int) -> None:
     ordered = [Stretch(str(place), 1, "w", place, place, place + 1, end) for place, end in enumerate(ends)]
@@ -144,7 +151,7 @@ def test_colours_stand_out(scheme: str) -> None:
         assert contrast(found[name], found["surface"]) >= 4.5, name
     assert contrast(found["muted"], found["band"]) >= 4.5
     assert contrast(found["note-ink"], found["note"]) >= 4.5
-    for number in range(1, len(series.KNOWN) + 1):
+    for number in range(1, len(series.SYMBOLS) + 1):
         assert contrast(found[f"series-{number}"], found["surface"]) >= 3, number
 
 

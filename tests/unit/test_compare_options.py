@@ -1,0 +1,50 @@
+"""What `dl compare` was asked for: which strategies take part, and which are left out and why."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+import pytest
+
+from downloader.cli import compare
+from downloader.strategies.registry import Listed
+
+
+def parsed(*words: str) -> dict[str, Any]:
+    """The values of the options."""
+    return compare.command().make_context("dl compare", list(words)).params
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        ([], ()),
+        (["-s", "serial,threads"], ("serial", "threads")),
+        (["-s", "serial, threads", "--strategy", "async", "-s", "serial"], ("serial", "threads", "async")),
+    ],
+)
+def test_strategies_are_given_with_commas_or_one_by_one(words: list[str], names: tuple[str, ...]) -> None:
+    assert parsed(*words)["names"] == names
+
+
+def test_scenarios_are_given_alike() -> None:
+    assert parsed("--scenario", "small,latency", "--scenario", "tls")["chosen"] == ("small", "latency", "tls")
+
+
+def test_name_that_is_none_is_told() -> None:
+    with pytest.raises(click.BadParameter, match="comma"):
+        parsed("-s", "serial,")
+
+
+def test_plug_ins_take_part_and_what_cannot_run_here_is_left_out_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    def listing() -> Sequence[Listed]:
+        return [Listed("serial"), Listed("gevent", problem="the strategy gevent needs gevent"), Listed("plug-in")]
+
+    monkeypatch.setattr(compare, "listing", listing)
+    assert compare._runnable() == (("serial", "plug-in"), ("the strategy gevent needs gevent",))
+
+
+def test_help_says_how_long_it_takes() -> None:
+    with click.Context(compare.command()) as context:
+        said = " ".join(compare.command().get_help(context).split())
+    assert "one to three minutes without options" in said
