@@ -48,7 +48,7 @@ def interrupted(process: "subprocess.Popen[str]", at_work: Callable[[], bool]) -
 
 
 def test_fetching_is_interrupted(tmp_path: Path, server: TestServer) -> None:
-    process = start(server.file(0, 100, delay=30), "-s", "multiplex", "-d", "files", cwd=tmp_path)
+    process = start(server.file(0, 100, delay=30), "-s", "multiplex", "--grace", "0", "-d", "files", cwd=tmp_path)
     code, said = interrupted(process, lambda: True)
     assert code == 130
     assert "Traceback" not in said
