@@ -17,7 +17,7 @@ SLOWED = 1.25
 
 def caveats(comparison: Comparison, cores: int) -> list[str]:
     """The warnings for this comparison. ``cores``: of the machine."""
-    found = [*_no_winner(comparison), *_server_was_the_limit(comparison, cores)]
+    found = [*uncertain(comparison.rows), *_server_was_the_limit(comparison, cores)]
     slowed = [row.name for row in comparison.rows if row.traced > SLOWED * row.elapsed > 0]
     if slowed:
         found.append(f"The traced run of {joined(slowed)} took over 25 % longer than usual: its timeline is stretched.")
@@ -30,12 +30,12 @@ def caveats(comparison: Comparison, cores: int) -> list[str]:
     return found
 
 
-def _no_winner(comparison: Comparison) -> list[str]:
+def uncertain(rows: Sequence[Row]) -> list[str]:
     """Why no strategy can be told from another, or by how much they must differ for that."""
-    doubt = certainty.doubt(comparison.rows)
+    doubt = certainty.doubt(rows)
     found = [f"{doubt[0].upper()}{doubt[1:]}: no winner is named, and nothing is advised."] if doubt else []
-    if noise := certainty.noise(comparison.rows):
-        said = f"{said_of_noise(comparison.rows)}: smaller differences mean nothing."
+    if noise := certainty.noise(rows):
+        said = f"{said_of_noise(rows)}: smaller differences mean nothing."
         found += [said] if noise > LOUD else []
     return found
 

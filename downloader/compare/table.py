@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from downloader.compare import certainty
-from downloader.compare.caveats import said_of_noise
+from downloader.compare.caveats import uncertain
 from downloader.compare.figures import count, decimal, number, ratio, seconds, share, significant, size
 from downloader.compare.peers import DEFAULTS
 from downloader.compare.results import Comparison, Row, Spread, Study, Sweep
@@ -83,11 +83,8 @@ def show_sweep(sweep: Sweep, console: Console) -> None:
         console.print(table)
     say(console, f"{FASTEST} the fastest of its line, where it can be told from the others of it", style="dim")
     rows = [row for point in sweep.points for row in point.rows]
-    if doubt := certainty.doubt(rows):
-        say(console, f"warning: {doubt}: no fastest is marked.", "! ", style="yellow")
-    else:
-        for said in (*neighbours_in_words(rows), *_noise_in_words(rows)):
-            say(console, said, style="dim")
+    for warning in uncertain(rows):
+        say(console, f"warning: {warning}", "! ", style="yellow")
     console.print()
 
 
@@ -201,6 +198,7 @@ FAILED: dict[str, Cell] = {"failed": lambda row, scale: str(row.failures)}
 def _tables(comparison: Comparison, console: Console) -> list[Table]:
     rows = [row for row in comparison.rows if row.runs]
     serial = next((row.elapsed for row in rows if row.strategy == REFERENCE and not row.peer), 0.0)
+    serial = 0.0 if certainty.doubt(rows) else serial
     bound = comparison.bound.seconds if comparison.bound else 0.0
     scale = _Scale(serial, max(row.elapsed for row in rows), bound)
     labels = [safe(console, _label(row, comparison)) for row in rows]
@@ -286,7 +284,3 @@ def _swept(sweep: Sweep, name: str) -> list[str]:
         text = "-" if row is None else "failed" if row.failures else decimal(row.elapsed)
         cells.append(f"{FASTEST}{text}" if known and row is first else text)
     return cells
-
-
-def _noise_in_words(rows: Sequence[Row]) -> list[str]:
-    return [f"{said_of_noise(rows)}: smaller differences mean nothing"] if certainty.noise(rows) else []

@@ -119,6 +119,7 @@ def test_no_row_is_marked_where_nothing_can_be_told(others: float | None, repeat
     assert lines[1].endswith(f" · {facts}")
     said = [line.partition("warning: ")[2] for line in lines if "warning" in line]
     assert bool(said) is (marks[0] == " ")
+    assert ("speed-up" in " ".join(lines)) is False  # without serial
     assert not said or said[0].endswith("no winner is named, and nothing is advised.")
 
 
@@ -222,6 +223,17 @@ def test_sweep_has_a_line_for_each_strategy_and_marks_its_best() -> None:
     assert lines[1] == ["jobs", "1", "2", "4"]
     assert lines[3] == ["threads", "2.00", ">1.00", "failed"]
     assert lines[4] == ["async", "1.00", "1.00", "-"]  # alike: none is the fastest
+
+
+def test_sweep_beside_other_programs_marks_none_and_says_why() -> None:
+    console = Console(file=io.StringIO(), width=200)
+    points = [Point(jobs, [measured(0.62, *[4.0 / jobs] * 3)]) for jobs in (1, 4)]
+    for point in points:
+        point.rows[0].strategy = "threads"
+    table.show_sweep(Sweep("jobs", BY_NAME["latency"], points), console)
+    lines = [line.split() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
+    assert lines[3] == ["threads", "4.00", "1.00"]
+    assert "used 62 % of the machine meanwhile: no winner is named" in " ".join(lines[5])
 
 
 def test_sweep_that_is_wider_than_the_screen_goes_on_below() -> None:

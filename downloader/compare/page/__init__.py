@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from downloader.compare import certainty
+from downloader.compare.caveats import uncertain
 from downloader.compare.figures import size
 from downloader.compare.page import charts, tables, timelines, words
 from downloader.compare.page.series import of_study
@@ -209,4 +210,5 @@ def _sweep(name: str, item: Sweep, looks: charts.Looks) -> Part:
         ]
     facts = words.facts(item.scenario)
     facts = facts if item.over == "jobs" else [f"files of {size(item.scenario.size)}", *facts[1:]]
-    return Part(name, f"{item.scenario.name}, against {item.over}", facts, [(told, tables.of_sweep(item))])
+    warnings = uncertain([row for point in item.points for row in point.rows])
+    return Part(name, f"{item.scenario.name}, against {item.over}", facts, [(told, tables.of_sweep(item))], warnings=warnings)

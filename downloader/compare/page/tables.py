@@ -59,7 +59,7 @@ def _rate(what: str, scale: float = 1.0) -> Callable[[Row, Comparison], Value]:
 
 
 def _speedup(row: Row, comparison: Comparison) -> Value:
-    serial = words.reference(comparison.rows)
+    serial = words.reference(comparison.rows) if not certainty.doubt(comparison.rows) else None
     return serial.elapsed / row.elapsed if serial is not None and row.elapsed else None
 
 
