@@ -159,11 +159,9 @@ def elapsed(comparison: Comparison) -> str:
     slow = max((row for row in rows if not row.failures), key=lambda row: row.elapsed, default=None)
     if first and slow is not None and all(certainty.told_apart(row, slow, comparison.rows) for row in first):
         said.append(f"slowest was {label(slow)} with {seconds(slow.elapsed)}")
-    sound = [row for row in rows if not row.failures]
+    sound = [row.elapsed for row in rows if not row.failures]
     if not first and sound:
-        said.append(
-            f"From {label(sound[0])} with {seconds(sound[0].elapsed)} to {label(sound[-1])} with {seconds(sound[-1].elapsed)}"
-        )
+        said.append(f"Medians of {span(min(sound), max(sound))}")
     text = "; ".join(said) + "." if said else "Files failed under each."
     bound = comparison.bound
     if bound is not None and bound.seconds:
