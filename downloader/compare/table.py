@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from downloader.compare import certainty
-from downloader.compare.caveats import uncertain
+from downloader.compare.caveats import LOUD, said_of_noise, uncertain
 from downloader.compare.figures import count, decimal, number, ratio, seconds, share, significant, size
 from downloader.compare.peers import DEFAULTS
 from downloader.compare.results import Comparison, Row, Spread, Study, Sweep
@@ -110,6 +110,8 @@ def _facts(comparison: Comparison) -> str:
         said[-1] = said[-1].replace("median", "median and range", 1)
     if not certainty.doubt(comparison.rows):
         said += neighbours_in_words(comparison.rows)
+    if 0 < certainty.noise(comparison.rows) <= LOUD:  # more than that is a warning
+        said.append(said_of_noise(comparison.rows).lower())
     return " · ".join(said)
 
 

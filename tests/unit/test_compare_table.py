@@ -123,6 +123,13 @@ def test_no_row_is_marked_where_nothing_can_be_told(others: float | None, repeat
     assert not said or said[0].endswith("no winner is named, and nothing is advised.")
 
 
+def test_noise_is_a_figure_where_it_is_no_warning() -> None:
+    made = Comparison(BY_NAME["latency"], [measured(0.0, 1.0, 1.02, 1.04), measured(0.0, 2.0, 2.0, 2.0)])
+    assert printed(made, 200)[1].endswith(
+        " · other programs used 0 % of the machine · runs of one strategy differ by up to 4 %"
+    )
+
+
 def test_strategies_that_cannot_be_told_apart_are_marked_alike() -> None:
     made = Comparison(BY_NAME["latency"], [measured(0.0, 1.0, 1.1, 1.2), measured(0.0, 1.05, 1.1, 1.3), measured(0.0, 3, 3, 3)])
     lines = printed(made, 100)
