@@ -5,6 +5,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,20 +16,21 @@ import click
 
 from downloader.cli.compare_options import options
 from downloader.cli.options import GroupedCommand, list_argument
-from downloader.compare import peers, scenarios, study
+from downloader.compare import pace, peers, scenarios, study
 from downloader.compare.machine import machine
 from downloader.compare.outputs import Outputs
 from downloader.compare.results import Comparison, Row, Study, Sweep
 from downloader.compare.runner import Plan, Work, warm_up, work_for
 from downloader.compare.servers import Servers
 from downloader.core.model import Download
+from downloader.core.naming import printable
 from downloader.errors import UsageError
 from downloader.session import jobs_for
 from downloader.settings import Settings
 from downloader.sources.lists import Lists
 from downloader.sources.text import format_download
 from downloader.storage.folder import Folder
-from downloader.strategies.registry import BUILT_IN, find, listing
+from downloader.strategies.registry import find, listing
 from downloader.testserver.errors import WrongQuery
 from downloader.testserver.lists import listed
 
@@ -59,7 +61,9 @@ def command() -> click.Command:
         params=[list_argument("[LIST]..."), *options()],
         help="Run the same list under each strategy; print what each one cost, and why. Without a LIST, the lists are of the "
         "local test server, one for each scenario, and every byte is verified. With LISTs, your own URLs are fetched, in each "
-        "round once for each strategy; the strategies must agree on every byte.",
+        "round once for each strategy; the strategies must agree on every byte. A scenario takes about half a minute: one to "
+        "three minutes without options, five to twelve for all of them; longer on a slow machine or with --sweep. Close other "
+        "programs first: where they use more than a tenth of the machine, no winner is named.",
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     )
 
@@ -94,9 +98,10 @@ def _compare(
     outputs.check()
     if where is not None:
         Folder(where).close()  # made if missing
+    runnable, missing = _runnable() if not names else ((), ())
     picked = scenarios.choose(chosen) if chosen or all(value is None for value in wishes.values()) else ()
     asked = Asked(
-        at_once={name: _at_once(name, jobs) for name in names or _runnable()},
+        at_once={name: _at_once(name, jobs) for name in names or runnable},
         jobs=jobs or 0,
         scenarios=() if lists else _checked(scenarios.wished(picked, **wishes)),
         own=_own_work(lists, plain=peers) if lists else None,
@@ -106,7 +111,9 @@ def _compare(
         where=where or _memory(),
     )
     printer = _Printer(timeline, silent=outputs.takes_stdout)
-    with _terminated_like_interrupted(), Servers(server) as servers:
+    for why in missing:
+        click.echo(f"dl: left out: {printable(why)}", err=True)
+    with _ended_in_good_order(), Servers(server) as servers:
         found = _study(asked, servers, printer)
     printer.conclude(found)
     outputs.write(found)
@@ -119,10 +126,17 @@ def _study(asked: Asked, servers: Servers, printer: "_Printer") -> Study:
     tasks = [_task(asked, servers, item) for item in asked.scenarios] if asked.own is None else [_own_task(asked, asked.own)]
     about = machine(servers.kind if asked.own is None else "", asked.where or tempfile.gettempdir(), asked.peers)
     sweeps = [study.Sweeping(over, values, task) for over, values in asked.sweeps for task in tasks]
-    with tqdm(file=sys.stderr, disable=not sys.stderr.isatty(), leave=False, bar_format="{desc} [{elapsed}]") as bar:
+    with tqdm(file=sys.stderr, disable=not sys.stderr.isatty(), leave=False, bar_format="{desc}") as bar:
         if tasks[0].server is not None:
+            bar.set_description_str("one file under each strategy first, to warm up")
             warm_up(tuple(asked.at_once), tasks[0].work.listing.split()[0], asked.where, tasks[0].cacert)
-        return study.run(tasks, sweeps, asked.plan, about, asked.where, bar.set_description, printer.above(bar.clear))
+        begun = time.monotonic()
+
+        def tick(step: pace.Step) -> None:
+            width = shutil.get_terminal_size().columns - 1
+            bar.set_description_str(pace.line(step, time.monotonic() - begun, width))
+
+        return study.run(tasks, sweeps, asked.plan, about, asked.where, tick, printer.above(bar.clear))
 
 
 def _task(asked: Asked, servers: Servers, scenario: scenarios.Scenario) -> study.Task:
@@ -154,8 +168,10 @@ def _rows(asked: Asked) -> list[Row]:
     return [Row(name, jobs) for name, jobs in asked.at_once.items()]
 
 
-def _runnable() -> tuple[str, ...]:
-    return tuple(item.name for item in listing() if item.name in BUILT_IN and not item.problem)
+def _runnable() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The strategies that can run here, those of plug-ins too; and of the others, why not."""
+    found = listing()
+    return tuple(item.name for item in found if not item.problem), tuple(item.problem for item in found if item.problem)
 
 
 def _peers() -> dict[str, str]:
@@ -225,9 +241,11 @@ class _Printer:
 
     def conclude(self, found: Study) -> None:
         """What holds for all of it."""
-        from downloader.compare import screen, table
+        from downloader.compare import certainty, screen, table
 
         table.show_advice(found, self._console)
+        if not certainty.is_told(found):
+            screen.say(self._console, "This system does not tell how much of the machine other programs used meanwhile.")
         against = "against each other" if any(item.own for item in found.comparisons) else "against the server's digests"
         screen.say(
             self._console,
@@ -237,14 +255,17 @@ class _Printer:
 
 
 @contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """SIGTERM ends the comparison as Ctrl-C does: servers stopped, folders removed."""
+def _ended_in_good_order() -> Iterator[None]:
+    """SIGINT and SIGTERM end the comparison: servers stopped, folders removed. Also where SIGINT was inherited as ignored,
+    as from a script's background: `dl` and `dl serve` take it there too."""
 
     def end(number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    before = signal.signal(signal.SIGTERM, end)
+    before = {signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler)}
+    before[signal.SIGTERM] = signal.signal(signal.SIGTERM, end)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

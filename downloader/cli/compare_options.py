@@ -72,18 +72,36 @@ def _sweeps(context: click.Context, parameter: click.Parameter, value: tuple[str
     return tuple(found)
 
 
+def _names(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    """``a,b``: names, each once, in the order in which they were given."""
+    found = [name.strip() for text in value for name in text.split(",")]
+    if not all(found):
+        raise click.BadParameter("expected names with a comma between two, as serial,threads")
+    return tuple(dict.fromkeys(found))
+
+
 def options() -> list[click.Option]:
     """All of them, below their headings."""
     one = click.IntRange(1)
     known = ", ".join(scenario.name for scenario in SCENARIOS)
     work, how, told = "What is compared", "How it is measured", "What is told"
     return [
-        _option(work, "names", "-s", "--strategy", metavar="NAME", multiple=True, help="only this strategy; may be repeated"),
+        _option(
+            work,
+            "names",
+            "-s",
+            "--strategy",
+            metavar="NAME,…",
+            callback=_names,
+            multiple=True,
+            help="only these strategies; may be repeated",
+        ),
         _option(
             work,
             "chosen",
             "--scenario",
-            metavar="NAME",
+            metavar="NAME,…",
+            callback=_names,
             multiple=True,
             help=f"{known}, or all; may be repeated  [{', '.join(USUAL)}]",
         ),

@@ -3,7 +3,8 @@
 The probes are bare sockets that ask for the scenario's own files, without their delays and caps, several requests ahead,
 and drop what comes: no file is written, no header parsed but the first. What they reach in a fraction of a second is no
 more than a strategy could reach; how close one comes is its share. They need the server's processors and ours, as any
-client on this machine does.
+client on this machine does: so a busy moment makes them slow, and the best of several looks is kept. The work on each file is
+told in CPU time, which other programs do not change.
 """
 
 import os
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
-from downloader.compare.results import Bound
+from downloader.compare.results import PARTS, Bound
 from downloader.compare.scenarios import KIB, MIB, Scenario
 from downloader.errors import NetworkError
 from downloader.strategies.processing import find
@@ -72,6 +73,13 @@ def lower_bound(scenario: Scenario, listing: str, cores: int) -> Bound:
     return Bound(max(parts.values()), **parts)
 
 
+def tightened(before: Bound, after: Bound, best_run: float) -> Bound:
+    """What two looks say together: the best of each part, and no more than the best run took. Seconds; 0: nothing ran."""
+    parts = {name: min(getattr(before, name), getattr(after, name)) for name in PARTS}
+    seconds = max(parts.values())
+    return Bound(min(seconds, best_run) if best_run > 0 else seconds, **parts)
+
+
 def _wanted(url: str) -> Wanted:
     parts = urlsplit(url)
     wishes = {name: float(values[0]) for name, values in parse_qs(parts.query).items() if name in ("delay", "rate")}
@@ -80,16 +88,16 @@ def _wanted(url: str) -> Wanted:
 
 
 def _work(function: str, size: int) -> float:
-    """Seconds that it takes for one file of that size, in this process: the best of three."""
+    """CPU seconds that it takes for one file of that size, in this thread: the best of three."""
     call = find(function)
     with tempfile.TemporaryDirectory() as folder:
         part = Path(folder, "0.bin")
         part.write_bytes(os.urandom(size))
         taken = []
         for _ in range(TRIES):
-            started = time.perf_counter()
+            started = time.thread_time()
             call(part)
-            taken.append(time.perf_counter() - started)
+            taken.append(time.thread_time() - started)
     return min(taken)
 
 

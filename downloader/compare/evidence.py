@@ -1,22 +1,13 @@
 """What the runs of a row show, one figure each: what sentences and charts are derived from. Arithmetic only."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from downloader.compare.caveats import SLOWED
-from downloader.compare.results import Row, Stretch, least_failures
+from downloader.compare.results import Row, Stretch
 
 REFERENCE = "serial"
 IN_VAIN = frozenset({"failed", "lost", "untold", "interrupted"})
 """How an Attempt ends that has to be made again, or was the last."""
-
-
-def sound(rows: Sequence[Row], peers: bool = False) -> list[Row]:
-    """The strategies (or the peers) that ran and failed nowhere, or in no more than any strategy did; fastest first."""
-    least = least_failures(rows)
-    found = (
-        row for row in rows if row.peer == peers and row.runs and row.failures <= least * len(row.runs) and row.elapsed > 0
-    )
-    return sorted(found, key=lambda row: row.elapsed)
 
 
 def named(rows: Sequence[Row], name: str) -> Row | None:
@@ -24,14 +15,14 @@ def named(rows: Sequence[Row], name: str) -> Row | None:
     return next((row for row in rows if row.strategy == name and not row.peer), None)
 
 
-def told_apart(fast: Row, slow: Row) -> bool:
-    """Whether the first is known to be faster: the intervals of the medians lie apart. Of a single run, nothing is known."""
-    return len(fast.runs) > 1 and len(slow.runs) > 1 and fast.high < slow.low
+def differs(what: Callable[[Row], float], low: Row, high: Row) -> bool:
+    """Whether a figure of the second row was larger than the first one's in each run: ``what`` of a Row of any single run."""
+    return max(map(what, singles(low)), default=0.0) < min(map(what, singles(high)), default=0.0)
 
 
-def level(one: Row, other: Row) -> bool:
-    """Whether neither is known to be faster, though there are intervals."""
-    return len(one.runs) > 1 and len(other.runs) > 1 and not told_apart(one, other) and not told_apart(other, one)
+def singles(row: Row) -> list[Row]:
+    """A row for each run alone."""
+    return [Row(row.strategy, row.jobs, runs=[run]) for run in row.runs]
 
 
 def is_usual(row: Row) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from downloader.compare import certainty
 from downloader.compare.results import Bound, Comparison, Measure, Row, Study
 
 _MEASURED = tuple(item.name for item in msgspec.structs.fields(Measure) if item.name != "errors")
@@ -31,8 +32,17 @@ def as_json(study: Study) -> bytes:
 
 
 def _of_comparison(comparison: Comparison) -> dict[str, Any]:
-    winner = comparison.winner
-    return {"winner": winner.name if winner else None, "limit": comparison.bound.limit if comparison.bound else None}
+    """``winner``: None unless one is known; ``level``: who shares the first place then; ``doubt``: why nobody is named."""
+    rows = comparison.rows
+    winner = certainty.winner(comparison)
+    return {
+        "winner": winner.name if winner else None,
+        "level": [row.name for row in certainty.level(comparison)],
+        "doubt": certainty.doubt(rows) or None,
+        "others": certainty.others(rows),
+        "noise": certainty.noise(rows),
+        "limit": comparison.bound.limit if comparison.bound else None,
+    }
 
 
 def _add(row: Row, values: dict[str, Any], bound: Bound | None) -> None:

@@ -12,6 +12,15 @@ def seconds(value: float) -> str:
     return f"{significant(value * 1e6, 2)} µs"
 
 
+def span(least: float, most: float) -> str:
+    """From one time to another: ``0.25 to 0.31 s``; one of both where they are written alike."""
+    low, high = seconds(least), seconds(most)
+    if low == high:
+        return high
+    same_unit = low.partition(" ")[2] == high.partition(" ")[2]
+    return f"{low.partition(' ')[0] if same_unit else low} to {high}"
+
+
 def significant(value: float, digits: int = 3) -> str:
     """A number with so many digits, or all of those before its point: ``0.0312``, ``3.12``, ``312``, ``3120``."""
     if not value:

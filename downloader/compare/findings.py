@@ -1,11 +1,13 @@
 """What the figures of a comparison show, a sentence each, or nothing: what `downloader.compare.reasons` chooses from. Pure.
 
-Each sentence has a threshold below which it is left out, and what an interval does not tell apart is not told apart in words.
+Each sentence has a threshold below which it is left out, and no two strategies are told apart that `certainty` does not.
 """
 
-from downloader.compare import evidence
+from collections.abc import Sequence
+
+from downloader.compare import certainty, evidence
 from downloader.compare.evidence import REFERENCE
-from downloader.compare.figures import count, joined, number, ratio, seconds, share, significant
+from downloader.compare.figures import count, joined, number, ratio, seconds, share, significant, span
 from downloader.compare.results import Comparison, Row
 from downloader.compare.scenarios import NATIVE, PURE
 
@@ -37,42 +39,58 @@ class Found:
     def __init__(self, comparison: Comparison) -> None:
         self.comparison = comparison
         self.scenario = comparison.scenario
-        self.rows = evidence.sound(comparison.rows)
+        self.rows = certainty.sound(comparison.rows)
         self.traced = [row for row in self.rows if evidence.is_usual(row)]
         self.serial = evidence.named(self.rows, REFERENCE)
 
+        self.leaders = certainty.leaders(comparison.rows)
+
     @property
-    def winner(self) -> Row:
+    def first(self) -> Row:
+        """The least median; whether it is known to be the fastest, `tells` says."""
         return self.rows[0]
+
+    def tells(self, fast: Row, slow: Row) -> bool:
+        """Whether one is known to be faster than the other."""
+        return certainty.told_apart(fast, slow, self.comparison.rows)
+
+    def tell_all(self, rows: Sequence[Row], slow: Row) -> bool:
+        """Whether each of some is known to be faster than the other."""
+        return all(self.tells(row, slow) for row in rows)
 
 
 def fastest(found: Found) -> str:
-    """Which was, or which cannot be told from it; and by how much it beat serial."""
-    winner, serial = found.winner, found.serial
-    level = [row for row in found.rows[1:] if evidence.level(winner, row)]
-    if len(level) == len(found.rows) - 1:
-        return f"No strategy can be told from the fastest ({_took(winner)}): all intervals overlap with its own."
-    best = "the fastest strategy" if any(row.peer for row in found.comparison.rows) else "fastest"
-    said = f"{winner.strategy} was {best}: {seconds(winner.elapsed)}"
-    if serial is not None and serial is not winner and serial not in level and serial.elapsed >= FASTER * winner.elapsed:
-        said += f", {ratio(serial.elapsed / winner.elapsed)} times as fast as {REFERENCE} ({seconds(serial.elapsed)})"
-    if level:
-        said += f"; {joined([row.strategy for row in level])} cannot be told from it, as intervals overlap"
+    """Which was, or which share the first place; and by how much it, or the last of these, beat serial."""
+    first, serial = found.leaders, found.serial
+    names = joined([row.strategy for row in first])
+    if len(first) == len(found.rows):
+        return f"Level: {names}. No strategy can be told from the fastest."
+    if len(first) > 1:
+        said = f"Level: {names}, {span(first[0].elapsed, max(row.elapsed for row in first))}"
+    else:
+        best = "the fastest strategy" if any(row.peer for row in found.comparison.rows) else "fastest"
+        said = f"{names} was {best}: {seconds(first[0].elapsed)}"
+    last = max(row.elapsed for row in first)
+    if serial is not None and found.tell_all(first, serial) and serial.elapsed >= FASTER * last:
+        least = "at least " if len(first) > 1 else ""
+        said += f", {least}{ratio(serial.elapsed / last)} times as fast as {REFERENCE} ({seconds(serial.elapsed)})"
     return f"{said}."
 
 
 def at_once(found: Found) -> str:
     """Waiting is what can be done many times at once."""
-    if len(found.traced) < 2 or found.winner not in found.traced:
+    if len(found.traced) < 2 or found.first not in found.traced:
         return ""
     few = min(found.traced, key=evidence.in_flight)
-    there = evidence.in_flight(found.winner)
+    there = evidence.in_flight(found.first)
     here, waited = evidence.in_flight(few), evidence.waiting(few)
-    if there < DEARER * here or waited < MUCH or few.elapsed < FASTER * found.winner.elapsed:
+    if not found.tells(found.first, few):
+        return ""
+    if there < DEARER * here or waited < MUCH or few.elapsed < FASTER * found.first.elapsed:
         return ""
     return (
         f"{few.strategy} spent {share(waited)} of its requests' time waiting for first bytes, with {_few(here)} in flight on "
-        f"average; {found.winner.strategy} had {_few(there)}."
+        f"average; {found.first.strategy} had {_few(there)}."
     )
 
 
@@ -83,7 +101,8 @@ def start(found: Found) -> str:
     early, *_, late = sorted(found.traced, key=evidence.first_request)
     begun, earliest = evidence.first_request(late), evidence.first_request(early)
     whole = max(late.traced, evidence.last_end(late))
-    if begun - earliest < max(LATE, LATE_SHARE * whole):
+    usual = begun - earliest - max(0.0, whole - late.elapsed)  # what the traced run took longer may have been its start
+    if not found.tells(early, late) or usual < max(LATE, LATE_SHARE * whole):
         return ""
     return (
         f"{late.strategy} sent its first request after {seconds(begun)}, {early.strategy} after {seconds(earliest)}: "
@@ -95,7 +114,7 @@ def cost(found: Found) -> str:
     """CPU time for each file."""
     cheap, *_, dear = sorted(found.rows, key=evidence.cpu_each)
     low, high = evidence.cpu_each(cheap), evidence.cpu_each(dear)
-    if found.scenario.files < MANY or not low or high < DEARER * low:
+    if found.scenario.files < MANY or not low or high < DEARER * low or not evidence.differs(evidence.cpu_each, cheap, dear):
         return ""
     return f"{cheap.strategy} used {seconds(low)} of CPU for each file, start included, and {dear.strategy} {seconds(high)}."
 
@@ -106,13 +125,17 @@ def price(found: Found) -> str:
     low, high = cheap.median("cpu"), dear.median("cpu")
     if found.scenario.files != 1 or not low or high < max(DEARER * low, low + LATE):
         return ""
+    if not evidence.differs(evidence.cpu_each, cheap, dear):
+        return ""
     return f"{dear.strategy} used {seconds(high)} of CPU on one file, {cheap.strategy} {seconds(low)}: the price of its start."
 
 
 def cores(found: Found) -> str:
     """How many cores were used at once."""
     most = max(found.rows, key=evidence.cores)
-    one = [row for row in found.rows if evidence.cores(row) <= ONE_CORE and row.strategy != REFERENCE]
+    one = [
+        row for row in found.rows if evidence.cores(row) <= ONE_CORE and row.strategy != REFERENCE and _apart(found, most, row)
+    ]
     if evidence.cores(most) < SEVERAL_CORES or not one:
         return ""
     return (
@@ -126,8 +149,8 @@ def work(found: Found) -> str:
     threads, several = evidence.named(found.rows, "threads"), max(found.rows, key=evidence.cores)
     if threads is None:
         return cores(found)
-    own = evidence.cores(threads)
-    if found.scenario.process == PURE and own <= ONE_CORE and evidence.cores(several) >= SEVERAL_CORES:
+    own, more = evidence.cores(threads), evidence.differs(evidence.cores, threads, several)
+    if found.scenario.process == PURE and own <= ONE_CORE and evidence.cores(several) >= SEVERAL_CORES and more:
         return (
             f"threads kept {_cores_of(threads)} cores busy and {several.strategy} {_cores_of(several)}: "
             "pure Python holds the GIL, which each process has for itself."
@@ -139,28 +162,29 @@ def work(found: Found) -> str:
 
 def faults(found: Found) -> str:
     """What failed attempts cost those that do one thing at a time, and the fastest."""
-    if len(found.traced) < 2 or found.winner not in found.traced:
+    if len(found.traced) < 2 or found.first not in found.traced:
         return ""
     few = min(found.traced, key=evidence.in_flight)
     failed = evidence.in_vain(few)
-    if few is found.winner or not failed:
+    if few is found.first or not failed or not found.tells(found.first, few):
         return ""
     lost = evidence.busy(failed) + evidence.idle(few)
     if lost < LOST * evidence.last_end(few):
         return f"{len(failed)} of {count(len(few.stretches), 'attempt')} failed under {few.strategy}, and cost it little."
     return (
         f"{len(failed)} of {count(len(few.stretches), 'attempt')} failed under {few.strategy}, which spent {seconds(lost)} in "
-        f"these or with nothing in flight; {found.winner.strategy} had {_few(evidence.in_flight(found.winner))} on average."
+        f"these or with nothing in flight; {found.first.strategy} had {_few(evidence.in_flight(found.first))} on average."
     )
 
 
 def split(found: Found) -> str:
     """Several connections for a file, where each is capped."""
-    files, winner = found.scenario.files, found.winner
+    files, winner = found.scenario.files, found.first
     if winner not in found.traced:
         return ""
     pieces = len({(item.file, item.segment) for item in winner.stretches})
     whole = [row for row in found.traced if len({(item.file, item.segment) for item in row.stretches}) <= files]
+    whole = [row for row in whole if found.tells(winner, row)]
     if pieces <= files or not whole:
         return ""
     return (
@@ -171,7 +195,7 @@ def split(found: Found) -> str:
 
 def ideal(found: Found) -> str:
     """What is between the fastest and an ideal client."""
-    bound, winner = found.comparison.bound, found.winner
+    bound, winner = found.comparison.bound, found.first
     if bound is None or bound.seconds <= 0 or bound.seconds >= winner.elapsed:
         return ""
     begun = evidence.first_request(winner) if winner in found.traced else 0.0
@@ -190,13 +214,16 @@ def switches(found: Found) -> str:
     low, high = evidence.switches_each(calm), evidence.switches_each(restless)
     if found.scenario.files < MANY or high < max(SWITCHES, DEARER * low):
         return ""
+    if not evidence.differs(evidence.switches_each, calm, restless):
+        return ""
     return (
         f"{restless.strategy} was switched in or out {number(high)} times for each file, {calm.strategy} {significant(low, 2)}."
     )
 
 
-def _took(row: Row) -> str:
-    return f"{row.strategy}, {seconds(row.elapsed)}"
+def _apart(found: Found, most: Row, one: Row) -> bool:
+    """Whether these differ both in the cores that they kept busy and in the time that they took."""
+    return evidence.differs(evidence.cores, one, most) and (found.tells(most, one) or found.tells(one, most))
 
 
 def _few(value: float) -> str:

@@ -24,6 +24,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+from downloader.compare import neighbours
 from downloader.errors import UsageError
 
 FIRST_LOOK, LAST_PAUSE = 0.005, 0.05
@@ -38,7 +39,7 @@ class Usage(NamedTuple):
     """What a command took. Seconds and bytes; see `downloader.compare.results.Measure` for the fields.
 
     ``started``: of the monotonic clock. ``code``: its exit code, negative for the signal that ended it. ``expired``: it
-    was ended because it took too long.
+    was ended because it took too long. ``others``: see `downloader.compare.neighbours.share`.
     """
 
     started: float
@@ -55,6 +56,7 @@ class Usage(NamedTuple):
     server: float
     code: int
     expired: bool = False
+    others: float | None = None
 
 
 def run_measured(
@@ -74,7 +76,7 @@ def run_measured(
     is left to its children to see that it is gone, and to tidy up. Raises UsageError for what cannot be started.
     """
     environment = _environment()
-    before = server() if server else 0.0
+    before, seen = server() if server else 0.0, neighbours.look()
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     born: list[_Started | UsageError] = []
     sampler: _Sampler | None = None
@@ -90,7 +92,7 @@ def run_measured(
             tie(victim)
             sampler.start()
             _wait(process.pid)
-            elapsed = time.monotonic() - started
+            elapsed, seen_last = time.monotonic() - started, neighbours.look()
             reads, writes = _calls(process.pid)
             sampler.stop()
             _, status, usage = os.wait4(process.pid, 0)
@@ -104,6 +106,7 @@ def run_measured(
                 with contextlib.suppress(UsageError):
                     _kill(_told(born)[1], group)
             raise
+    served = (server() if server else 0.0) - before
     return Usage(
         started,
         elapsed,
@@ -116,9 +119,10 @@ def run_measured(
         sampler.processes,
         reads,
         writes,
-        (server() if server else 0.0) - before,
+        served,
         process.returncode,
         sampler.expired,
+        neighbours.share(seen, seen_last, elapsed, usage.ru_utime + usage.ru_stime + served),
     )
 
 

@@ -27,7 +27,8 @@ class Measure(Struct, frozen=True):
     in each). ``voluntary`` and ``involuntary``: context switches. ``threads`` and ``processes``: the most that were
     there at once, as sampled. ``reads`` and ``writes``: system calls of that kind (Linux ``/proc/PID/io``: files and pipes;
     ``recv`` and ``send`` are not in it); 0 where the system does not tell. ``server``: CPU seconds of the test server
-    meanwhile. ``failures``: files that failed, are missing, or hold a wrong byte.
+    meanwhile. ``others``: the part of the machine (all cores: 1) that other programs used meanwhile; None where the system does
+    not tell. ``failures``: files that failed, are missing, or hold a wrong byte.
     """
 
     elapsed: float
@@ -44,6 +45,7 @@ class Measure(Struct, frozen=True):
     reads: int = 0
     writes: int = 0
     server: float = 0.0
+    others: float | None = None
     errors: tuple[str, ...] = ()
 
     @property
@@ -143,13 +145,17 @@ class Row(Struct):
         return spread([started - begun for started in first.values()])
 
 
+PARTS = ("latency", "bytes", "answers", "cap", "work")
+"""Of a `Bound`."""
+
+
 class Bound(Struct, frozen=True):
     """What an ideal client would take: all in flight at once, no work of its own. Seconds.
 
-    ``seconds`` is the largest of the parts. ``latency``: the longest way to a first byte. ``bytes``: the bytes at the
-    speed that a bare socket gets from this server. ``answers``: so many answers at the rate that bare sockets get.
-    ``cap``: the bytes over as many connections as may be open to one host, each at its cap. ``work``: the post-processing
-    of all files, spread over all cores.
+    ``seconds`` is the largest of the parts, and no more than the best run that was seen. ``latency``: the longest way to a
+    first byte. ``bytes``: the bytes at the speed that a bare socket gets from this server. ``answers``: so many answers at the
+    rate that bare sockets get. ``cap``: the bytes over as many connections as may be open to one host, each at its cap.
+    ``work``: the CPU time of the post-processing of all files, spread over all cores.
     """
 
     seconds: float
@@ -162,8 +168,7 @@ class Bound(Struct, frozen=True):
     @property
     def limit(self) -> str:
         """The name of the part that it is."""
-        parts = ("latency", "bytes", "answers", "cap", "work")
-        return max(parts, key=lambda name: float(getattr(self, name)))
+        return max(PARTS, key=lambda name: float(getattr(self, name)))
 
 
 class Comparison(Struct):
@@ -181,8 +186,11 @@ class Comparison(Struct):
     warnings: list[str] = field(default_factory=list)
 
     @property
-    def winner(self) -> Row | None:
-        """The fastest strategy that failed in no more files than any; peers do not count."""
+    def quickest(self) -> Row | None:
+        """The strategy with the least median that failed in no more files than any; peers do not count.
+
+        It may be so by chance: see `downloader.compare.certainty` for what may be said of it.
+        """
         least = least_failures(self.rows)
         rows = (row for row in self.rows if not row.peer and row.runs and row.failures <= least * len(row.runs))
         return min(rows, key=_elapsed, default=None)

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Protocol
 
 from downloader.compare import peers, rounds, trace
-from downloader.compare.bound import lower_bound
+from downloader.compare.bound import lower_bound, tightened
 from downloader.compare.caveats import caveats
 from downloader.compare.measure import Usage, run_measured
+from downloader.compare.pace import Step, foreseen
 from downloader.compare.results import Comparison, Measure, Row
 from downloader.compare.scenarios import Scenario
 from downloader.compare.verify import Verdict, Verifier
@@ -33,7 +34,7 @@ PATIENCE = 30.0
 TIMES = 10
 """A peer is given up where it takes so many times as long as the slowest strategy."""
 
-Tick = Callable[[str], None]
+Tick = Callable[[Step], None]
 
 
 class Server(Protocol):
@@ -94,54 +95,65 @@ def compare(
     Raises DownloadError for a row that cannot be run at all.
     """
     result = Comparison(work.scenario, list(rows), work.own, server_cores=server.cores if server else 0.0)
-    if server is not None and not work.own and not work.scenario.fail:  # what a fault costs depends on one's patience
-        result.bound = lower_bound(work.scenario, work.listing, cores())
-    known = run_rows(work, rows, plan, where, server, tick, cacert)
-    result.warnings = caveats(result, cores(), known)
+    bounded = server is not None and not work.own and not work.scenario.fail  # what a fault costs depends on one's patience
+    before = lower_bound(work.scenario, work.listing, cores()) if bounded else None
+    run_rows(work, rows, plan, where, server, tick, cacert)
+    if before is not None:
+        best = min((run.elapsed for row in rows for run in row.runs if not run.failures), default=0.0)
+        result.bound = tightened(before, lower_bound(work.scenario, work.listing, cores()), best)
+    result.warnings = caveats(result, cores())
     return result
 
 
 def run_rows(
     work: Work, rows: Sequence[Row], plan: Plan, where: str | None, server: Server | None, tick: Tick, cacert: str = ""
-) -> bool:
-    """Put the runs into the rows. Whether the medians are as well known as was asked for.
+) -> None:
+    """Put the runs into the rows.
 
     ``where``: the folder below which the files go, for a while. ``tick`` is told what is run next. ``cacert``: the file
     with the server's authority, for a scenario with TLS.
     """
     with _scratch(where) as folder:
         bench = _Bench(work, Path(folder), server, cacert)
-        known = _rounds(bench, rows, plan, tick)
-        for row in rows if plan.traced else ():
-            if not row.peer:
-                tick(f"{work.scenario.name}: {row.name}, traced")
-                bench.trace(row)
+        _rounds(bench, rows, plan, tick)
+        traced = [row for row in rows if not row.peer] if plan.traced else []
+        for place, row in enumerate(traced):
+            runs = sum(len(item.runs) for item in rows)
+            tick(Step(work.scenario.name, _short(row), 0, 0, True, (runs + place) / (runs + len(traced))))
+            bench.trace(row)
     for row in rows:
         row.low, row.high, row.confidence = rounds.interval([run.elapsed for run in row.runs])
-    return known
 
 
-def _rounds(bench: "_Bench", rows: Sequence[Row], plan: Plan, tick: Tick) -> bool:
-    """Run them all, as often as planned. Whether the medians are as well known as was asked for."""
-    begun = time.monotonic()
+def _rounds(bench: "_Bench", rows: Sequence[Row], plan: Plan, tick: Tick) -> None:
+    """Run them all, as often as planned."""
+    begun, after = time.monotonic(), sum(plan.traced and not row.peer for row in rows)
+    name, least, whole = bench.work.scenario.name, plan.repeat or rounds.LEAST, plan.repeat or rounds.LEAST
     for number in itertools.count(1):
         playing = [row for row in rows if row.name not in bench.given_up]
         turns = [playing[index] for index in rounds.order(number - 1, len(playing))]
         if number == 1:
             turns.sort(key=lambda row: row.peer)  # what a strategy took says how long a peer may take
-        for row in turns:
-            tick(f"{bench.work.scenario.name}: {row.name}, round {number}")
+        for place, row in enumerate(turns):
+            done = ((number - 1) * len(turns) + place) / (whole * len(turns) + after)
+            tick(Step(name, _short(row), number, least, plan.repeat is not None, min(1.0, done)))
             bench.measure(row, rows)
         if plan.repeat is not None:
             if number >= plan.repeat:
-                return True
-        elif number >= rounds.LEAST:
+                return
+            continue
+        spent = time.monotonic() - begun
+        whole = foreseen(number, spent, plan.budget, max(least, number + 1))
+        if number >= rounds.LEAST:
             if all(rounds.is_narrow([run.elapsed for run in row.runs]) for row in playing if not row.failures):
-                return True
-            spent = time.monotonic() - begun
+                return
             if spent + spent / number > plan.budget:
-                return False
-    raise AssertionError
+                return
+
+
+def _short(row: Row) -> str:
+    """What a row is called where there is little room."""
+    return row.strategy if not row.peer or row.how == peers.DEFAULTS else f"{row.strategy} {row.jobs}"
 
 
 def warm_up(strategies: Sequence[str], url: str, where: str | None, cacert: str = "") -> None:
@@ -262,5 +274,6 @@ def _measure_of(usage: Usage, verdict: Verdict) -> Measure:
         reads=usage.reads,
         writes=usage.writes,
         server=usage.server,
+        others=usage.others,
         errors=errors,
     )

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import msgspec
 
 from downloader.compare import reasons
+from downloader.compare.pace import Step
 from downloader.compare.results import Comparison, Machine, Point, Row, Study, Sweep
 from downloader.compare.rounds import LEAST
 from downloader.compare.runner import Plan, Server, Tick, Work, compare, run_rows, work_for
@@ -55,11 +56,24 @@ def run(
     for sweep in sweeps:
         _check(sweep)
     study = Study(machine, [])
-    for task in tasks:
-        study.comparisons.append(_explained(compare(task.work, task.rows, plan, where, task.server, tick, task.cacert)))
+    points = sum(len(sweep.values) for sweep in sweeps)
+    parts = len(tasks) + points
+
+    for place, task in enumerate(tasks, 1):
+
+        def step(what: Step, place: int = place) -> None:
+            tick(what._replace(place=place, places=len(tasks), whole=(place - 1 + what.done) / parts))
+
+        study.comparisons.append(_explained(compare(task.work, task.rows, plan, where, task.server, step, task.cacert)))
         told(study.comparisons[-1])
-    for sweep in sweeps:
-        study.sweeps.append(_sweep(sweep, plan, where, tick))
+    for number, sweep in enumerate(sweeps):
+        before = sum(len(earlier.values) for earlier in sweeps[:number])
+
+        def point(what: Step, before: int = before) -> None:
+            behind = len(tasks) + before + what.place - 1 + what.done
+            tick(what._replace(place=before + what.place, places=points, whole=behind / parts))
+
+        study.sweeps.append(_sweep(sweep, plan, where, point))
         told(study.sweeps[-1])
     study.advice = reasons.advise(study)
     return study
@@ -81,11 +95,11 @@ def _sweep(sweep: Sweeping, plan: Plan, where: str | None, tick: Tick) -> Sweep:
     """Each value a point, measured in rounds of its own, few and without a trace. Peers do not take part."""
     few = Plan(min(plan.repeat or LEAST, LEAST), plan.budget, traced=False)
     found = Sweep(sweep.over, sweep.task.work.scenario, [])
-    for value in sweep.values:
+    for place, value in enumerate(sweep.values, 1):
         work, rows = _point(sweep, value)
 
-        def told(text: str, at: str = f"{sweep.over} {value}") -> None:
-            tick(f"{text}, {at}")
+        def told(step: Step, place: int = place, at: str = f"{sweep.over} {value}") -> None:
+            tick(step._replace(place=place, point=at))
 
         run_rows(work, rows, few, where, sweep.task.server, told, sweep.task.cacert)
         found.points.append(Point(value, rows))

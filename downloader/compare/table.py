@@ -4,7 +4,7 @@ what a cell shows; the sentences are `downloader.compare.reasons`'.
 Nothing is told by colour alone, and all of it can be told in ASCII.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rich import box
@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from downloader.compare import certainty
+from downloader.compare.caveats import LOUD, said_of_noise, uncertain
 from downloader.compare.figures import count, decimal, number, ratio, seconds, share, significant, size
 from downloader.compare.peers import DEFAULTS
 from downloader.compare.results import Comparison, Row, Spread, Study, Sweep
@@ -19,7 +21,8 @@ from downloader.compare.scenarios import Scenario
 from downloader.compare.screen import bar, head, is_ascii, safe, say
 
 REFERENCE = "serial"
-FASTEST, PEER = ">", "+"
+FASTEST, LEVEL, PEER = ">", "=", "+"
+INTERVAL, RANGE = "interval", "range"
 BAR = "elapsed time"
 LEAST_BAR, MOST_BAR = 8, 40
 LIMITS = {
@@ -78,7 +81,10 @@ def show_sweep(sweep: Sweep, console: Console) -> None:
         for name in names:
             table.add_row(Text(safe(console, name)), *cells[name][first : first + each])
         console.print(table)
-    say(console, f"{FASTEST} the fastest of its line", style="dim")
+    say(console, f"{FASTEST} the fastest of its line, where it can be told from the others of it", style="dim")
+    rows = [row for point in sweep.points for row in point.rows]
+    for warning in uncertain(rows):
+        say(console, f"warning: {warning}", "! ", style="yellow")
     console.print()
 
 
@@ -98,9 +104,21 @@ def _facts(comparison: Comparison) -> str:
         few, most = min(runs), max(runs)
         said.append(f"median of {few} to {most} runs" if few < most else f"median of {count(most, 'run')}")
     sure = [row.confidence for row in comparison.rows if row.confidence]
-    if sure:
+    if sure and not certainty.is_range(comparison.rows):
         said.append(f"its interval at {share(min(sure))}")
+    elif sure:
+        said[-1] = said[-1].replace("median", "median and range", 1)
+    if not certainty.doubt(comparison.rows):
+        said += neighbours_in_words(comparison.rows)
+    if 0 < certainty.noise(comparison.rows) <= LOUD:  # more than that is a warning
+        said.append(said_of_noise(comparison.rows).lower())
     return " · ".join(said)
+
+
+def neighbours_in_words(rows: Sequence[Row]) -> list[str]:
+    """How much of the machine other programs used, where that is known."""
+    used = certainty.others(rows)
+    return [] if used is None else [f"other programs used {share(used)} of the machine"]
 
 
 def _made_of(scenario: Scenario) -> str:
@@ -161,7 +179,7 @@ def _queued(row: Row, scale: _Scale) -> str:
 TIMES: dict[str, Cell] = {
     "jobs": lambda row, scale: str(row.jobs or "auto"),
     "elapsed": _elapsed,
-    "interval": _interval,
+    INTERVAL: _interval,
     BAR: lambda row, scale: "",  # drawn when its width is known
     "speed-up": _speed_up,
     "of ideal": _of_ideal,
@@ -182,12 +200,15 @@ FAILED: dict[str, Cell] = {"failed": lambda row, scale: str(row.failures)}
 def _tables(comparison: Comparison, console: Console) -> list[Table]:
     rows = [row for row in comparison.rows if row.runs]
     serial = next((row.elapsed for row in rows if row.strategy == REFERENCE and not row.peer), 0.0)
+    serial = 0.0 if certainty.doubt(rows) else serial
     bound = comparison.bound.seconds if comparison.bound else 0.0
     scale = _Scale(serial, max(row.elapsed for row in rows), bound)
-    labels = [safe(console, _label(row, comparison.winner)) for row in rows]
+    labels = [safe(console, _label(row, comparison)) for row in rows]
+    heads = {INTERVAL: RANGE} if certainty.is_range(rows) else {}
 
     def made(cells: dict[str, Cell]) -> dict[str, list[str]]:
-        columns = {"  strategy": labels} | {name: [cell(row, scale) for row in rows] for name, cell in cells.items()}
+        columns = {heads.get(name, name): [cell(row, scale) for row in rows] for name, cell in cells.items()}
+        columns = {"  strategy": labels} | columns
         return {name: column for name, column in columns.items() if name == BAR or any(column)}
 
     whole = made(TIMES | COSTS | FAILED)
@@ -195,9 +216,14 @@ def _tables(comparison: Comparison, console: Console) -> list[Table]:
     return [_drawn(part, rows, scale, comparison, console) for part in parts]
 
 
-def _label(row: Row, winner: Row | None) -> str:
+def _label(row: Row, comparison: Comparison) -> str:
     name = row.strategy if not row.peer or row.how == DEFAULTS else f"{row.strategy} {row.jobs}"
-    return f"{FASTEST if row is winner else PEER if row.peer else ' '} {name}"
+    first = FASTEST if row is certainty.winner(comparison) else LEVEL if _is_level(row, comparison) else ""
+    return f"{first or (PEER if row.peer else ' ')} {name}"
+
+
+def _is_level(row: Row, comparison: Comparison) -> bool:
+    return any(row is item for item in certainty.level(comparison))
 
 
 def _width(columns: dict[str, list[str]]) -> int:
@@ -219,7 +245,7 @@ def _drawn(columns: dict[str, list[str]], rows: list[Row], scale: _Scale, compar
     for index, row in enumerate(rows):
         if index and row.peer and not rows[index - 1].peer:
             table.add_section()
-        style = "red" if row.failures else "bold green" if row is comparison.winner else "cyan" if row.peer else None
+        style = "red" if row.failures else "bold green" if row is certainty.winner(comparison) else "cyan" if row.peer else None
         table.add_row(*(Text(column[index]) for column in columns.values()), style=style)
     return table
 
@@ -235,7 +261,9 @@ def _bound(comparison: Comparison, console: Console) -> None:
 
 
 def _legend(comparison: Comparison) -> str:
-    said = [f"{FASTEST} fastest strategy"] if comparison.winner else []
+    said = [f"{FASTEST} fastest strategy"] if certainty.winner(comparison) else []
+    if certainty.level(comparison):
+        said.append(f"{LEVEL} level: cannot be told from the fastest")
     given = sorted({row.jobs for row in comparison.rows if row.peer and row.how != DEFAULTS})
     if any(row.peer for row in comparison.rows):
         said.append(f"{PEER} another program, as it comes" + (f" and with {given[0]} connections" if given else ""))
@@ -249,10 +277,12 @@ def _legend(comparison: Comparison) -> str:
 def _swept(sweep: Sweep, name: str) -> list[str]:
     """The cells of a strategy's line, a point each."""
     found = [next((row for row in point.rows if row.name == name and row.runs), None) for point in sweep.points]
-    sound = [row.elapsed for row in found if row is not None and not row.failures]
+    sound = [row for row in found if row is not None and not row.failures]
+    first = min(sound, key=lambda row: row.elapsed, default=None)
+    others = [row for row in sound if row is not first]
+    known = first is not None and bool(others) and all(certainty.told_apart(first, row, sound) for row in others)
     cells = []
     for row in found:
         text = "-" if row is None else "failed" if row.failures else decimal(row.elapsed)
-        best = row is not None and not row.failures and len(sound) > 1 and row.elapsed == min(sound)
-        cells.append(f"{FASTEST}{text}" if best else text)
+        cells.append(f"{FASTEST}{text}" if known and row is first else text)
     return cells

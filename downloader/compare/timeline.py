@@ -53,7 +53,7 @@ def chart(row: Row, width: int, height: int, until: float) -> list[str]:
     """A row's traced run, from 0 to ``until`` seconds, as lines of ``width`` characters; ``height`` of them at most.
 
     A line stands for as many files as are needed. A character shows what most of its time went to: the way to the first byte,
-    or bytes arriving, where on average half a file or more was at it (and where a line's files were at it most); else
+    or what follows it, where on average half a file or more was at it (and where a line's files were at it most); else
     whether most of its files had still to wait, or were done. A try that failed shows where it ended, whatever else is there.
     """
     files: dict[str, list[Stretch]] = {}
@@ -143,6 +143,6 @@ def _painted(line: str, plain: bool) -> Text:
 def _key(files: int, width: int, until: float) -> list[str]:
     each = math.ceil(files / min(HEIGHT, files))
     return [
-        f"{WAITS} waits  {ASKED} asked, no byte yet  {BODY} bytes arrive  {LOST} a try failed  blank: done",
+        f"{WAITS} waits  {ASKED} asked, no byte yet  {BODY} first byte to end  {LOST} failed  blank: done",
         f"a line: {count(each, 'file')}, by start; a character: {seconds(until / width)}, the same for all",
     ]

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from downloader.compare import peers, runner
+from downloader.compare.pace import Step
 from downloader.compare.results import Row
 from downloader.compare.runner import Plan
 from downloader.compare.scenarios import NATIVE, PURE, Scenario
@@ -30,7 +31,7 @@ def dl(*words: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def quiet(text: str) -> None:
+def quiet(step: Step) -> None:
     """No ticks."""
 
 
@@ -87,12 +88,15 @@ def test_peers_and_sweeps(tmp_path: Path) -> None:
 
 def test_own_list_is_compared(tmp_path: Path, server: TestServer) -> None:
     (tmp_path / "urls.txt").write_text("\n".join(server.file(number, 100) for number in range(5)) + f"\n{server.url}/missing\n")
-    done = dl("urls.txt", "--repeat", "1", "-s", "serial", "-s", "async", "--json", "-", cwd=tmp_path)
+    done = dl("urls.txt", "--repeat", "1", "-s", "serial,async", "-s", "async", "--json", "-", cwd=tmp_path)
     assert done.returncode == 1  # one URL fails under each
     (comparison,) = json.loads(done.stdout)["comparisons"]
     assert comparison["bound"] is None
     assert [row["strategy"] for row in comparison["rows"]] == ["serial", "async"]
     assert [(run["files"], run["failures"]) for row in comparison["rows"] for run in row["runs"]] == [(5, 1), (5, 1)]
+    said = " ".join(done.stderr.split()).lower()
+    assert "one run of each strategy proves nothing: no winner is named" in said
+    assert "On this machine" not in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -124,11 +128,11 @@ def test_wrong_byte_and_missing_file_are_seen(server: TestServer, tmp_path: Path
     assert work.sums is not None
     sums = {**work.sums, "1.bin": "0" * 64, "more.bin": "0" * 64}
     spoiled = runner.Work(work.scenario, work.listing, sums)
-    ticks: list[str] = []
+    ticks: list[Step] = []
     plan = Plan(1, 0.0, traced=False)
     result = runner.compare(spoiled, [Row("serial", 1)], plan, str(tmp_path), None, ticks.append)
     (run,) = result.rows[0].runs
-    assert (run.files, run.failures, ticks) == (3, 2, ["tiny: serial, round 1"])
+    assert (run.files, run.failures, list(map(str, ticks))) == (3, 2, ["scenario 1 of 1, tiny: serial, round 1 of 1"])
     assert "1.bin: the bytes differ" in run.errors
     assert list(tmp_path.iterdir()) == []
 

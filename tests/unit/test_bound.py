@@ -3,12 +3,14 @@
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from downloader.compare import bound
 from downloader.compare.bound import Speed, Wanted, lower_bound
+from downloader.compare.results import Bound
 from downloader.compare.scenarios import NATIVE, Scenario
 from downloader.errors import NetworkError
 from downloader.testserver.launch import TestServer
@@ -81,6 +83,29 @@ def test_server_is_probed(server: TestServer, size: int) -> None:
     found = bound.probe(Wanted(server.file(0, size), size, 0.0, 0.0))
     assert found.answers > 0
     assert size < found.bytes / found.answers < size + 1000  # a head, too
+
+
+def test_work_is_told_in_cpu_time_so_that_other_programs_do_not_change_it(
+    probed: list[Wanted], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def find(function: str) -> Callable[[object], None]:
+        return lambda part: time.sleep(0.02)  # as where others have the processor
+
+    monkeypatch.setattr(bound, "find", find)
+    scenario = Scenario("cpu", "nothing", "nothing", files=1, size=1000, process="m:f")
+    assert lower_bound(scenario, f"{URL}/1000/0.bin\n", 1).work < 0.02
+
+
+@pytest.mark.parametrize(
+    ("best_run", "seconds", "limit"),
+    [(5.0, 1.0, "work"), (0.8, 0.8, "work"), (0.0, 1.0, "work")],
+    ids=["above", "below", "none"],
+)
+def test_best_of_two_looks_is_kept_and_is_no_more_than_the_best_run(best_run: float, seconds: float, limit: str) -> None:
+    busy, calm = Bound(3.0, latency=0.5, bytes=0.1, work=3.0), Bound(1.0, latency=0.5, bytes=0.2, work=1.0)
+    for pair in ((busy, calm), (calm, busy)):
+        found = bound.tightened(*pair, best_run)
+        assert (found.seconds, found.latency, found.bytes, found.work, found.limit) == (seconds, 0.5, 0.1, 1.0, limit)
 
 
 def test_probe_speaks_tls() -> None:

@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console
 
 from downloader.compare import figures, screen, table
+from downloader.compare.caveats import caveats
 from downloader.compare.results import Bound, Comparison, Machine, Measure, Point, Row, Stretch, Study, Sweep
 from downloader.compare.scenarios import SCENARIOS, Scenario
 
@@ -13,7 +14,7 @@ BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
 
 
 def row(name: str, elapsed: float, failures: int = 0, errors: tuple[str, ...] = (), peer: bool = False, how: str = "") -> Row:
-    """Five runs that differ a little, and, of a strategy, a traced one."""
+    """Six runs that differ a little, and, of a strategy, a traced one."""
     runs = [
         Measure(
             elapsed * (0.98 + 0.01 * number),
@@ -29,7 +30,7 @@ def row(name: str, elapsed: float, failures: int = 0, errors: tuple[str, ...] = 
             processes=5,
             errors=errors,
         )
-        for number in range(5)
+        for number in (0, 1, 2, 2, 3, 4)
     ]
     traced = [Stretch(f"{number}.bin", 1, "task", 0.2, 0.2512, 0.252) for number in range(40)]
     jobs = 40 if peer else 1 if name == "serial" else 0
@@ -95,9 +96,52 @@ def test_winner_and_peers_are_marked_by_a_character() -> None:
     assert "  > fastest strategy · + another program, as it comes and with 40 connections ·" in lines
 
 
+def measured(others: float | None, *times: float) -> Row:
+    """Runs of a strategy that took these seconds beside other programs."""
+    runs = [Measure(time, 0.3, 0.05, 1_000_000, 40, 409_600, 0, others=others) for time in times]
+    return Row(f"takes {times[0]:g}", 1, runs=runs, low=min(times), high=max(times), confidence=0.75 if len(times) > 2 else 0.0)
+
+
+@pytest.mark.parametrize(
+    ("others", "repeat", "marks", "facts"),
+    [
+        (0.03, 3, [">", " "], "median and range of 3 runs · other programs used 3 % of the machine"),
+        (0.62, 3, [" ", " "], "median and range of 3 runs"),
+        (None, 3, [">", " "], "median and range of 3 runs"),
+        (0.0, 1, [" ", " "], "median of 1 run"),
+    ],
+)
+def test_no_row_is_marked_where_nothing_can_be_told(others: float | None, repeat: int, marks: list[str], facts: str) -> None:
+    made = Comparison(BY_NAME["latency"], [measured(others, *[seconds] * repeat) for seconds in (1.0, 2.0)])
+    made.warnings = caveats(made, 2)
+    lines = printed(made, 120)
+    assert [line[0] for line in lines if "takes" in line] == marks
+    assert lines[1].endswith(f" · {facts}")
+    said = [line.partition("warning: ")[2] for line in lines if "warning" in line]
+    assert bool(said) is (marks[0] == " ")
+    assert ("speed-up" in " ".join(lines)) is False  # without serial
+    assert not said or said[0].endswith("no winner is named, and nothing is advised.")
+
+
+def test_noise_is_a_figure_where_it_is_no_warning() -> None:
+    made = Comparison(BY_NAME["latency"], [measured(0.0, 1.0, 1.02, 1.04), measured(0.0, 2.0, 2.0, 2.0)])
+    assert printed(made, 200)[1].endswith(
+        " · other programs used 0 % of the machine · runs of one strategy differ by up to 4 %"
+    )
+
+
+def test_strategies_that_cannot_be_told_apart_are_marked_alike() -> None:
+    made = Comparison(BY_NAME["latency"], [measured(0.0, 1.0, 1.1, 1.2), measured(0.0, 1.05, 1.1, 1.3), measured(0.0, 3, 3, 3)])
+    lines = printed(made, 100)
+    assert [line[0] for line in lines if "takes" in line] == ["=", "=", " "]
+    assert any("= level: cannot be told from the fastest" in line for line in lines)
+    assert " range " in "\n".join(lines)
+    assert "interval" not in "\n".join(lines)
+
+
 def test_strategy_that_failed_does_not_win() -> None:
     lines = printed(latency(row("broken", 0.1, failures=2)), 80)
-    (line,) = (line for line in lines if line.startswith("  broken") and line.endswith(" 10"))
+    (line,) = (line for line in lines if line.startswith("  broken") and line.endswith(" 12"))
     assert not line.startswith(">")
 
 
@@ -185,7 +229,18 @@ def test_sweep_has_a_line_for_each_strategy_and_marks_its_best() -> None:
     lines = [line.split() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
     assert lines[1] == ["jobs", "1", "2", "4"]
     assert lines[3] == ["threads", "2.00", ">1.00", "failed"]
-    assert lines[4] == ["async", ">1.00", ">1.00", "-"]
+    assert lines[4] == ["async", "1.00", "1.00", "-"]  # alike: none is the fastest
+
+
+def test_sweep_beside_other_programs_marks_none_and_says_why() -> None:
+    console = Console(file=io.StringIO(), width=200)
+    points = [Point(jobs, [measured(0.62, *[4.0 / jobs] * 3)]) for jobs in (1, 4)]
+    for point in points:
+        point.rows[0].strategy = "threads"
+    table.show_sweep(Sweep("jobs", BY_NAME["latency"], points), console)
+    lines = [line.split() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
+    assert lines[3] == ["threads", "4.00", "1.00"]
+    assert "used 62 % of the machine meanwhile: no winner is named" in " ".join(lines[5])
 
 
 def test_sweep_that_is_wider_than_the_screen_goes_on_below() -> None:

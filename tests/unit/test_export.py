@@ -32,7 +32,9 @@ def test_json_holds_what_was_measured_and_can_be_read_back() -> None:
 def test_json_holds_what_is_computed() -> None:
     found = json.loads(as_json(study()))
     (comparison,) = found["comparisons"]
-    assert (comparison["winner"], comparison["limit"]) == ("a", "latency")
+    assert (comparison["winner"], comparison["level"], comparison["limit"]) == (None, [], "latency")
+    assert (comparison["doubt"], comparison["others"]) == ("2 runs of each strategy prove nothing", None)
+    assert comparison["noise"] == pytest.approx(2 / 3)
     row, peer = comparison["rows"]
     assert (row["elapsed"], row["low"], row["high"], row["cpu"], row["peak"], row["failures"]) == (3.0, 2.0, 4.0, 0.75, 1000, 0)
     assert row["first_byte"] == {"p50": 0.25, "p95": 0.5, "p99": 0.5}
@@ -59,3 +61,21 @@ def test_csv_has_a_line_for_each_run() -> None:
     assert [line["peer"] for line in found] == ["0", "0", "1", "0"]
     assert found[0]["errors"] == "one, two; three"
     assert found[0]["threads"] == "2"
+
+
+def test_neighbours_are_in_both_and_no_winner_is() -> None:
+    def row(name: str, elapsed: float) -> Row:
+        runs = [msgspec.structs.replace(RUN, elapsed=elapsed, others=0.62)] * 3
+        return Row(name, 4, runs=runs, low=elapsed, high=elapsed)
+
+    made = Study(MACHINE, [Comparison(TINY, [row("a", 1.0), row("b", 9.0)])])
+    (comparison,) = json.loads(as_json(made))["comparisons"]
+    assert (comparison["winner"], comparison["others"]) == (None, pytest.approx(0.62))
+    assert comparison["doubt"] == "other programs used 62 % of the machine meanwhile"
+    assert [run["others"] for row in comparison["rows"] for run in row["runs"]] == [0.62] * 6
+    lines = list(csv.DictReader(io.StringIO(as_csv(made))))
+    assert [line["others"] for line in lines] == ["0.62"] * 6
+    for item in made.comparisons[0].rows:
+        item.runs = [msgspec.structs.replace(run, others=None) for run in item.runs]
+    (comparison,) = json.loads(as_json(made))["comparisons"]
+    assert (comparison["winner"], comparison["others"], comparison["doubt"]) == ("a", None, None)

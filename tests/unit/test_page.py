@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from downloader.compare import page, picture
+from downloader.compare import certainty, page, picture
 from downloader.compare.figures import seconds
 from downloader.compare.page import series, words
 from downloader.compare.results import Comparison, Measure, Row, Stretch, Study
@@ -173,9 +173,12 @@ def test_markup_is_sound(read: Reader) -> None:
 
 def test_what_was_found_is_said_in_words(study: Study, read: Reader) -> None:
     for comparison in study.comparisons:
-        winner = comparison.winner
-        assert winner is not None
-        assert f"{winner.name} was the fastest strategy with {seconds(winner.elapsed)}" in read.said
+        winner = certainty.winner(comparison)
+        level = certainty.level(comparison)
+        assert (winner is None) is bool(level)
+        if winner is not None:
+            assert f"{winner.name} was the fastest strategy with {seconds(winner.elapsed)}" in read.said
+        assert not level or f"Level: {', '.join(row.name for row in level)}, " in read.said
         assert comparison.scenario.isolates in read.said
         assert comparison.scenario.expect in read.said
         for sentence in (*comparison.why, *comparison.warnings):
@@ -185,9 +188,39 @@ def test_what_was_found_is_said_in_words(study: Study, read: Reader) -> None:
     assert study.machine.processor in read.said
 
 
+def with_others(study: Study, share: float | None) -> Study:
+    """The same beside other programs that used this part of the machine."""
+    comparisons = [
+        replace(item, rows=[replace(row, runs=[replace(run, others=share) for run in row.runs]) for row in item.rows])
+        for item in study.comparisons
+    ]
+    return replace(study, comparisons=comparisons, advice=[])
+
+
+def test_no_winner_is_named_where_other_programs_used_the_machine(study: Study) -> None:
+    calm, busy = with_others(study, 0.02), with_others(study, 0.62)
+    assert "Fastest: " in words.summary(calm) or "Level: " in words.summary(calm)
+    assert "No winner" not in words.summary(calm)
+    for text in (page.render(busy), page.render_still(busy)):
+        said = Reader(text).said
+        assert "No winner in latency and flaky: other programs used 62 % of the machine meanwhile." in said
+        assert not [name for name in ("fastest strategy with", "Fastest:", "Level:", "times as fast as serial") if name in said]
+        bars = [trace for trace in embedded(text)["figures"]["elapsed-scenario-1"]["data"] if trace["type"] == "bar"]
+        assert all(bar["opacity"] < 1 for bar in bars)
+    assert "No winner: other programs used 62 % of the machine meanwhile." in Reader(page.render_still(busy)).said
+    assert "speedup-scenario-1" not in embedded(page.render(busy))["figures"]
+    assert 'class="best"' not in page.render(busy)
+
+
+def test_what_the_system_does_not_tell_is_said_once(study: Study) -> None:
+    for text in (page.render(study), page.render_still(study)):
+        assert Reader(text).said.count("This system does not tell how much of the machine other programs used") == 1
+    assert "does not tell" not in page.render(with_others(study, 0.02))
+
+
 def test_a_faster_peer_is_told(study: Study) -> None:
     slow = study.comparisons[0]
-    fast = Row("curl", 8, peer=True, how="quick", runs=[Measure(0.001, 0.1, 0.1, 1, 1, 1, 0)])
+    fast = Row("curl", 8, peer=True, how="quick", runs=[Measure(0.001, 0.1, 0.1, 1, 1, 1, 0)] * 3, low=0.001, high=0.001)
     told = words.summary(replace(study, comparisons=[replace(slow, rows=[*slow.rows, fast])]))
     assert "Faster still, among the other programs: curl 8 in latency (1.0 ms)" in told
 

@@ -27,7 +27,7 @@ def test_bars_are_sorted_with_interval_and_bound(study: Study) -> None:
     figure = charts.elapsed(comparison, series.of_study(study))
     assert figure is not None
     rows = {series.label(row): row for row in comparison.rows}
-    drawn = [(bar["meta"], bar["x"][0], bar["error_x"]) for bar in figure["data"]]
+    drawn = [(bar["meta"], bar["x"][0], bar["error_x"]) for bar in figure["data"] if bar["type"] == "bar"]
     assert [name for name, _, _ in drawn] == sorted(rows, key=lambda name: rows[name].elapsed)
     for name, value, interval in drawn:
         assert value == rows[name].elapsed
@@ -35,6 +35,38 @@ def test_bars_are_sorted_with_interval_and_bound(study: Study) -> None:
         assert value - interval["arrayminus"][0] == pytest.approx(rows[name].low)
     assert comparison.bound is not None
     assert figure["layout"]["shapes"][0]["x0"] == comparison.bound.seconds
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_intervals_and_bound_stand_out_from_every_bar(study: Study, scheme: str) -> None:
+    found = tokens(scheme)
+    comparison, looks = study.comparisons[0], series.of_study(study)
+    figure = charts.elapsed(comparison, looks)
+    faster = charts.speedup(comparison, looks)
+    assert figure is not None
+    assert faster is not None
+
+    def colour(value: str) -> str:
+        return found[value.removeprefix("var(--").removesuffix(")")]
+
+    bars = {bar["meta"]: bar for bar in figure["data"] if bar["type"] == "bar"}
+    behind = {colour(bar["marker"]["color"]) for bar in bars.values()} | {found["surface"]}
+    assert len(behind) == len(MODELS) + 2
+    strokes = [trace for trace in figure["data"] if trace["type"] == "scatter"]
+    assert [trace["meta"] for trace in strokes] == [name for name in bars for _ in range(2)]
+    lines = [shape["line"] for chart in (figure, faster) for shape in chart["layout"]["shapes"]]
+    pairs = [(halo["error_x"], stroke["error_x"]) for halo, stroke in zip(strokes[::2], strokes[1::2], strict=True)]
+    pairs = [(halo["color"], halo["thickness"], stroke["color"], stroke["thickness"]) for halo, stroke in pairs]
+    pairs += [
+        (halo["color"], halo["width"], line["color"], line["width"]) for halo, line in zip(lines[::2], lines[1::2], strict=True)
+    ]
+    assert len(pairs) == len(bars) + 2
+    for halo, outer, stroke, inner in pairs:
+        assert outer >= inner + 3  # a pixel and a half at least on each side
+        assert contrast(colour(stroke), colour(halo)) >= 3
+        assert contrast(colour(stroke), found["surface"]) >= 3
+        for bar in behind - {found["surface"]}:
+            assert contrast(colour(halo), bar) >= 3, bar
 
 
 def figures_of(study: Study) -> dict[str, Any]:
@@ -53,7 +85,7 @@ def test_each_strategy_looks_the_same_everywhere_and_peers_are_hatched(study: St
     seen: dict[str, set[str]] = {}
     for name, figure in figures.items():
         for trace in figure.get("data", []):
-            if trace.get("meta"):
+            if trace.get("meta") and "color" in trace["marker"]:
                 seen.setdefault(trace["meta"], set()).add(trace["marker"]["color"])
                 if name.startswith("elapsed"):
                     assert bool(trace["marker"].get("pattern")) == (trace["meta"] in theirs)
@@ -61,6 +93,13 @@ def test_each_strategy_looks_the_same_everywhere_and_peers_are_hatched(study: St
     ours = [min(colours) for name, colours in seen.items() if name not in theirs]
     assert len(set(ours)) == len(ours) == len(MODELS)
     assert len({row.hatch for row in series.of_study(study).values()}) == 1 + len({peer.name for peer in PEERS})
+
+
+@pytest.mark.parametrize("plugins", [1, 4, 5])
+def test_no_plug_in_looks_like_a_built_in_strategy(plugins: int) -> None:
+    rows = [Row(name, 1) for name in (*(model.name for model in MODELS), *(f"plug-in {n}" for n in range(plugins)))]
+    looks = series.of_rows(rows).values()
+    assert len({look.colour for look in looks}) == len({look.symbol for look in looks}) == len(rows)
 
 
 @given(some.lists(some.sampled_from(["complete", "failed"]), min_size=1, max_size=60), some.integers(4, 30))
@@ -112,7 +151,7 @@ def test_colours_stand_out(scheme: str) -> None:
         assert contrast(found[name], found["surface"]) >= 4.5, name
     assert contrast(found["muted"], found["band"]) >= 4.5
     assert contrast(found["note-ink"], found["note"]) >= 4.5
-    for number in range(1, len(series.KNOWN) + 1):
+    for number in range(1, len(series.SYMBOLS) + 1):
         assert contrast(found[f"series-{number}"], found["surface"]) >= 3, number
 
 

@@ -18,6 +18,14 @@ def row(name: str, elapsed: float, **about: object) -> Row:
     return Row(name, 0, runs=runs, low=elapsed * 0.99, high=elapsed * 1.01, confidence=0.75)
 
 
+def wide(item: Row, width: float) -> Row:
+    """The same with runs that differ by this part of the median."""
+    times = [item.elapsed * (1 + part) for part in (-width / 2, 0, width / 2)]
+    item.runs = [replace(run, elapsed=time) for run, time in zip(item.runs, times, strict=True)]
+    item.low, item.high = times[0], times[-1]
+    return item
+
+
 def peer(name: str, elapsed: float, how: str = "defaults", **about: object) -> Row:
     """Three runs of another program."""
     found = row(name, elapsed, **about)
@@ -55,26 +63,52 @@ class TestWho:
         said = reasons.explain(comparison("latency", row("serial", 2.0), row("async", 0.4), row("multiplex", 0.25)))
         assert said[0] == "multiplex was fastest: 0.25 s, 8.0 times as fast as serial (2.00 s)."
 
-    def test_intervals_that_overlap_are_not_told_apart(self) -> None:
+    def test_those_that_cannot_be_told_from_the_fastest_are_level_and_none_is_named(self) -> None:
         rows = row("serial", 2.0), row("auto", 0.252), row("multiplex", 0.25), row("async", 0.3)
         assert reasons.explain(comparison("latency", *rows))[0] == (
-            "multiplex was fastest: 0.25 s, 8.0 times as fast as serial (2.00 s); "
-            "auto cannot be told from it, as intervals overlap."
+            "Level: multiplex and auto, 0.25 s, at least 7.9 times as fast as serial (2.00 s)."
         )
 
     def test_all_alike(self) -> None:
         said = reasons.explain(comparison("large", row("serial", 1.0), row("async", 1.01)))
-        assert said == ["No strategy can be told from the fastest (serial, 1.00 s): all intervals overlap with its own."]
+        assert said == ["Level: serial and async. No strategy can be told from the fastest."]
 
     def test_serial_may_win(self) -> None:
         assert reasons.explain(comparison("startup", row("serial", 0.2), row("async", 0.3))) == ["serial was fastest: 0.20 s."]
 
-    def test_order_of_single_runs_is_told_without_intervals(self) -> None:
-        rows = row("serial", 2.0), row("async", 1.9)
+    @pytest.mark.parametrize("runs", [1, 2])
+    def test_few_runs_prove_nothing(self, runs: int) -> None:
+        rows = row("serial", 2.0), row("threads", 1.0), row("auto", 0.5)
         for item in rows:
-            item.runs[1:] = []
-            item.low = item.high = item.elapsed
-        assert reasons.explain(comparison("latency", *rows))[0] == "async was fastest: 1.88 s."
+            item.runs[runs:] = []
+            item.low, item.high = item.runs[0].elapsed, item.runs[-1].elapsed
+        assert reasons.explain(comparison("latency", *rows)) == []
+        assert advice(comparison("latency", *rows)) == []
+
+    def test_what_other_programs_did_is_not_told_of_a_strategy(self) -> None:
+        rows = row("serial", 4.99, others=0.62), row("threads", 3.0, others=0.62), row("processes", 8.17, others=0.62)
+        assert reasons.explain(comparison("cpu", *rows)) == []
+        assert advice(comparison("cpu", *rows)) == []
+        calm = row("serial", 4.99, others=0.02), row("threads", 3.0, others=0.02), row("processes", 8.17, others=0.3)
+        assert reasons.explain(comparison("cpu", *calm)) == []  # of all runs together it is too much
+        calm = row("serial", 4.99, others=0.02), row("threads", 3.0, others=0.02), row("processes", 8.17, others=0.05)
+        assert reasons.explain(comparison("cpu", *calm)) == [
+            "threads was fastest: 3.00 s, 1.7 times as fast as serial (4.99 s)."
+        ]
+
+    def test_no_difference_is_told_that_is_smaller_than_what_the_runs_of_one_strategy_differ_by(self) -> None:
+        noisy = wide(row("serial", 2.0), 0.35)
+        rows = noisy, row("threads", 1.6), row("async", 1.3)
+        assert reasons.explain(comparison("latency", *rows)) == [
+            "Level: async and threads, 1.30 to 1.60 s."  # apart from each other by 23 %
+        ]
+        assert advice(comparison("latency", *rows)) == ["Use --strategy async: nothing was known to be faster in latency."]
+        noisy = wide(row("serial", 2.0), 0.6)
+        rows = noisy, row("threads", 1.6), row("async", 1.3)
+        assert reasons.explain(comparison("latency", *rows)) == [
+            "Level: async, threads and serial. No strategy can be told from the fastest."
+        ]
+        assert advice(comparison("latency", *rows)) == []
 
     @pytest.mark.parametrize(
         "rows",
@@ -231,9 +265,7 @@ class TestAdvice:
     def test_default_that_is_fastest_or_close_is_kept(self) -> None:
         first = comparison("latency", row("async", 0.3), row("auto", 0.2))
         second = comparison("small", row("async", 0.19), row("auto", 0.2))
-        assert advice(first, second) == [
-            "Keep the default: auto was the fastest, close to it or not to be told from it in latency and small."
-        ]
+        assert advice(first, second) == ["Keep the default: auto was the fastest, or close to it, in latency and small."]
 
     def test_exceptions_are_named(self) -> None:
         fine = [comparison(name, row("async", 0.3), row("auto", 0.2)) for name in ("latency", "small", "mixed", "tls")]
@@ -269,10 +301,10 @@ class TestAdvice:
             "Use --strategy threads: it took at most 1.2 times as long as the fastest in latency and small."
         ]
 
-    def test_level_is_no_exception(self) -> None:
-        wide = row("auto", 0.3)
-        wide.low = 0.2
-        assert advice(comparison("latency", row("async", 0.21), wide))[0].startswith("Keep the default: ")
+    def test_noise_is_no_reason_to_keep_the_default_nor_to_leave_it(self) -> None:
+        rows = row("async", 0.21), wide(row("auto", 0.3), 0.5)
+        assert advice(comparison("latency", *rows)) == []
+        assert advice(comparison("latency", *rows, row("serial", 2.0))) == []
 
     @pytest.mark.parametrize(
         ("times", "said"),
@@ -282,7 +314,7 @@ class TestAdvice:
                 "In latency, 16 jobs were enough for async: 0.31 s, and no less than 0.30 s with up to 64.",
             ),
             ([1.0, 0.3, 0.5, 0.6], "In latency, 4 jobs were enough for async: 0.30 s, and no less than 0.30 s with up to 64."),
-            ([1.0, 0.5, 0.4, 0.3], "In latency, more jobs helped async up to 64, the most that were tried: 0.30 s."),
+            ([1.0, 0.5, 0.4, 0.3], "In latency, more jobs helped async up to 40, as many as there are files: 0.30 s."),
         ],
     )
     def test_jobs(self, times: list[float], said: str) -> None:
@@ -291,6 +323,8 @@ class TestAdvice:
             for jobs, time in zip((1, 4, 16, 64), times, strict=True)
         ]
         assert advice(sweeps=(Sweep("jobs", BY_NAME["latency"], points),)) == [said]
+        noisy = [Point(point.value, [wide(item, 3.0) for item in point.rows]) for point in points[:2]]
+        assert advice(sweeps=(Sweep("jobs", BY_NAME["latency"], noisy),)) == []
         assert advice(sweeps=(Sweep("files", BY_NAME["latency"], points),)) == []
         assert advice(sweeps=(Sweep("jobs", BY_NAME["latency"], points[:1]),)) == []
         assert advice(sweeps=(Sweep("jobs", BY_NAME["latency"], []),)) == []
@@ -311,10 +345,10 @@ class TestAdvice:
         assert advice(comparison("latency", *rows))[1:] == ["In latency, aria2c (-j 40) took 90 ms; our fastest, auto, 0.25 s."]
 
     def test_peers_that_were_not_faster_are_told_too(self) -> None:
-        rows = row("auto", 0.25), row("async", 0.4), peer("curl", 0.249)
-        assert advice(comparison("latency", *rows))[1:] == [
-            "No other program was known to be faster than the fastest strategy in latency."
-        ]
+        rows = row("auto", 0.25), row("async", 0.4), peer("curl", 0.3)
+        assert advice(comparison("latency", *rows))[1:] == ["No other program was as fast as the fastest strategy in latency."]
+        level = row("auto", 0.25), row("async", 0.4), peer("curl", 0.249)
+        assert advice(comparison("latency", *level))[1:] == []
 
     def test_many_are_counted(self) -> None:
         names = ("small", "latency", "large", "mixed", "tls")

@@ -11,6 +11,7 @@ import pytest
 
 from downloader.compare import peers, runner
 from downloader.compare.measure import Usage
+from downloader.compare.pace import Step
 from downloader.compare.results import Bound, Row
 from downloader.compare.runner import Plan, Work, compare
 from downloader.compare.scenarios import Scenario
@@ -114,7 +115,7 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
     return played
 
 
-def quiet(text: str) -> None:
+def quiet(step: Step) -> None:
     """No ticks."""
 
 
@@ -124,13 +125,14 @@ def rows(*names: str) -> list[Row]:
 
 
 def test_rounds_are_interleaved_in_changing_order(stage: Stage, tmp_path: Path) -> None:
-    told: list[str] = []
+    told: list[Step] = []
     found = compare(WORK, rows("a", "b", "c", "d"), Plan(4, 0.0, traced=False), str(tmp_path), None, told.append)
     rounds = [tuple(stage.order[at : at + 4]) for at in range(0, 16, 4)]
     assert all(sorted(each) == ["a", "b", "c", "d"] for each in rounds)
     assert len(set(rounds)) == 4
     assert [len(row.runs) for row in found.rows] == [4, 4, 4, 4]
-    assert told[-1] == f"tiny: {stage.order[-1]}, round 4"
+    assert str(told[-1]) == f"scenario 1 of 1, tiny: {stage.order[-1]}, round 4 of 4"
+    assert [step.done for step in told] == [number / 16 for number in range(16)]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -149,7 +151,17 @@ def test_rounds_end_when_the_budget_is_spent(stage: Stage) -> None:
     found = compare(WORK, rows("a", "b"), Plan(None, 0.0, traced=False), None, None, quiet)
     row = found.rows[0]
     assert (len(row.runs), row.low, row.high, row.confidence) == (3, 1.0, 2.0, 0.75)
-    assert [text for text in found.warnings if "budget" in text]
+    assert found.warnings == ["Runs of one strategy differ by up to 67 %: smaller differences mean nothing."]
+
+
+def test_steps_say_how_many_rounds_there_are_at_least_and_never_go_back_behind_the_end(stage: Stage) -> None:
+    told: list[Step] = []
+    stage.seconds = {"a": iter([1.0, 1.5, 2.0] * 20)}
+    compare(WORK, rows("a", "!p"), Plan(None, 0.0), None, None, told.append)
+    said = [str(step).partition(": ")[2] for step in told]
+    assert said[:2] == ["a, round 1 of 3 or more", "p 4, round 1 of 3 or more"]
+    assert said[-1] == "a, once more for the timeline"
+    assert all(0 <= step.done < 1 for step in told)
 
 
 def test_row_that_fails_does_not_keep_the_others_waiting(stage: Stage) -> None:
@@ -169,6 +181,23 @@ def test_each_run_is_measured_from_a_fresh_server(stage: Stage) -> None:
     assert (first.reads, first.writes, first.server) == (7, 8, pytest.approx(0.05))
     assert (first.files, first.bytes, first.failures) == (3, 27, 0)
     assert (found.server_cores, found.bound) == (2.0, Bound(1.0, latency=1.0))
+
+
+def test_bound_is_looked_for_before_and_after_the_rounds(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[int] = []
+
+    def lower_bound(scenario: Scenario, listing: str, cores: int) -> Bound:
+        looks.append(len(stage.commands))
+        return Bound(9.0 / len(looks), latency=9.0 / len(looks))
+
+    monkeypatch.setattr(runner, "lower_bound", lower_bound)
+    stage.seconds = {"a": iter([5.0] * 9), "b": iter([6.0] * 9)}
+    found = compare(WORK, rows("a", "b"), Plan(2, 0.0, traced=False), None, FakeServer(), quiet)
+    assert looks == [0, 4]
+    assert found.bound == Bound(4.5, latency=4.5)
+    stage.seconds = {"a": iter([2.0] * 9), "b": iter([6.0] * 9)}
+    found = compare(WORK, rows("a", "b"), Plan(2, 0.0, traced=False), None, FakeServer(), quiet)
+    assert found.bound == Bound(2.0, latency=2.25)
 
 
 def test_strategies_are_traced_after_all_rounds_and_not_counted(stage: Stage) -> None:
@@ -195,7 +224,7 @@ def test_wrong_byte_and_missing_file_are_failures(stage: Stage) -> None:
         ("the run ended early: 2 of 3 results", "1.bin: the bytes differ"),
     )
     assert (good.files, good.failures, good.errors) == (3, 0, ())
-    assert found.winner is found.rows[1]
+    assert found.quickest is found.rows[1]
 
 
 def test_run_that_reports_nothing_is_a_failure(stage: Stage) -> None:
@@ -268,7 +297,7 @@ def test_command_says_what_the_scenario_needs(stage: Stage) -> None:
 
 
 def test_folder_is_removed_whatever_happens(stage: Stage, tmp_path: Path) -> None:
-    def interrupted(text: str) -> None:
+    def interrupted(step: Step) -> None:
         if stage.commands:
             raise KeyboardInterrupt
 

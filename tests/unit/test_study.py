@@ -6,6 +6,7 @@ import pytest
 
 from downloader.compare import reasons, study
 from downloader.compare.machine import machine
+from downloader.compare.pace import Step
 from downloader.compare.results import Comparison, Measure, Row, Study, Sweep
 from downloader.compare.runner import Plan, Server, Tick, Work
 from downloader.compare.scenarios import Scenario
@@ -41,12 +42,11 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[tuple[str, int]
 
     def run_rows(
         work: Work, rows: Sequence[Row], plan: Plan, where: str | None, server: Server | None, tick: Tick, cacert: str = ""
-    ) -> bool:
+    ) -> None:
         found.append((work.listing, [(row.name, row.jobs) for row in rows], plan, cacert))
-        tick("running")
+        tick(Step(work.scenario.name, "serial", 1, 3, False, 0.5))
         for row in rows:
             row.runs.append(Measure(1.0, 0.1, 0.1, 1, 3, 30, 0))
-        return True
 
     def compare(
         work: Work, rows: Sequence[Row], plan: Plan, where: str | None, server: Server | None, tick: Tick, cacert: str = ""
@@ -72,7 +72,7 @@ def task(server: FakeServer | None = None) -> Task:
 
 
 def test_comparisons_then_sweeps_then_advice(ran: list[tuple[str, list[tuple[str, int]], Plan, str]]) -> None:
-    told: list[str] = []
+    told: list[Step] = []
     made: list[Comparison | Sweep] = []
     sweep = Sweeping("jobs", (1, 4), task(FakeServer()))
     found = run([task(), task(FakeServer())], [sweep], Plan(None, 9.0), MACHINE, None, told.append, made.append)
@@ -89,7 +89,13 @@ def test_comparisons_then_sweeps_then_advice(ran: list[tuple[str, list[tuple[str
     assert [item[3] for item in ran] == ["", "ca.pem", "ca.pem", "ca.pem"]
     assert ran[0][2] == Plan(None, 9.0)
     assert ran[2][2] == Plan(3, 9.0, traced=False)
-    assert told == ["running", "running", "running, jobs 1", "running, jobs 4"]
+    assert [str(step) for step in told] == [
+        "scenario 1 of 2, tiny: serial, round 1 of 3 or more",
+        "scenario 2 of 2, tiny: serial, round 1 of 3 or more",
+        "point 1 of 2, tiny, jobs 1: serial, round 1 of 3 or more",
+        "point 2 of 2, tiny, jobs 4: serial, round 1 of 3 or more",
+    ]
+    assert [step.whole for step in told] == [0.125, 0.375, 0.625, 0.875]
     assert [(point.value, len(point.rows)) for point in found.sweeps[0].points] == [(1, 2), (4, 1)]
 
 

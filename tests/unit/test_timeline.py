@@ -132,7 +132,7 @@ def test_title_axis_and_legend() -> None:
     assert "serial: requests from 0 s to 8.00 s, 1.0 in flight on average" in text
     assert "async: requests from 0 s to 2.00 s, 4.0 in flight on average" in text
     assert "|0" in text
-    assert "░ waits  ▒ asked, no byte yet  █ bytes arrive  x a try failed  blank: done" in text
+    assert "░ waits  ▒ asked, no byte yet  █ first byte to end  x failed  blank: done" in text
     assert "a line: 1 file, by start; a character: 0.10 s, the same for all" in text
 
 
@@ -147,7 +147,7 @@ def test_it_fits(width: int) -> None:
 def test_without_block_characters_it_is_ascii() -> None:
     text = printed(both(), encoding="ascii")
     assert "  ----" in text
-    assert ". waits  - asked, no byte yet  # bytes arrive  x a try failed  blank: done" in text
+    assert ". waits  - asked, no byte yet  # first byte to end  x failed  blank: done" in text
 
 
 def test_only_those_that_were_asked_for() -> None:

@@ -13,6 +13,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from downloader.compare import certainty
+from downloader.compare.caveats import uncertain
 from downloader.compare.figures import size
 from downloader.compare.page import charts, tables, timelines, words
 from downloader.compare.page.series import of_study
@@ -38,6 +40,7 @@ class Part(NamedTuple):
     """What belongs to one scenario, or one sweep. ``groups``: charts that stand side by side, with the table below them.
 
     ``contrast``: how many times as long as the fastest strategy the slowest took; 0 where not every attempt can be drawn.
+    ``doubt``: why no winner is named, in words.
     """
 
     id: str
@@ -49,6 +52,7 @@ class Part(NamedTuple):
     why: Sequence[str] = ()
     warnings: Sequence[str] = ()
     contrast: float = 0.0
+    doubt: str = ""
 
     @property
     def charts(self) -> dict[str, Chart]:
@@ -173,18 +177,20 @@ def _scenario(name: str, item: Comparison, looks: charts.Looks) -> Part:
     return Part(
         id=name,
         title=item.scenario.name,
-        facts=words.facts(item.scenario),
+        facts=[*words.facts(item.scenario), *words.certain(item)],
         groups=[group for group in groups if group[0]],
         isolates=item.scenario.isolates,
         expect=item.scenario.expect,
         why=item.why,
         warnings=item.warnings,
         contrast=max(ours) / min(ours) if ours and not thinned else 0.0,
+        doubt=words.doubt(item),
     )
 
 
 def _legend(rows: Sequence[Row]) -> str:
-    said = "Bars: medians, with the interval of each." if any(row.high for row in rows) else "Bars: medians."
+    what = "range of the runs" if certainty.is_range(rows) else "interval"
+    said = f"Bars: medians, with the {what} of each." if any(row.high for row in rows) else "Bars: medians."
     if any(row.peer for row in rows):
         said += " Hatched: other programs, as they come or with so many connections."
     return said + (" Faint: files failed, so the time is not comparable." if any(row.failures for row in rows) else "")
@@ -207,4 +213,5 @@ def _sweep(name: str, item: Sweep, looks: charts.Looks) -> Part:
         ]
     facts = words.facts(item.scenario)
     facts = facts if item.over == "jobs" else [f"files of {size(item.scenario.size)}", *facts[1:]]
-    return Part(name, f"{item.scenario.name}, against {item.over}", facts, [(told, tables.of_sweep(item))])
+    warnings = uncertain([row for point in item.points for row in point.rows])
+    return Part(name, f"{item.scenario.name}, against {item.over}", facts, [(told, tables.of_sweep(item))], warnings=warnings)

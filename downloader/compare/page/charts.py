@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from downloader.compare import certainty
 from downloader.compare.figures import count, ratio, seconds
 from downloader.compare.page import words
 from downloader.compare.page.series import Series, label
@@ -17,12 +18,12 @@ from downloader.compare.results import Comparison, Row, Spread, Sweep
 Figure = dict[str, Any]
 Looks = Mapping[str, Series]
 
-INK, GRID, MUTED = "var(--ink)", "var(--rule)", "var(--muted)"
+INK, GRID, MUTED, SURFACE = "var(--ink)", "var(--rule)", "var(--muted)", "var(--surface)"
 WIDE_RANGE = 20.0
 """Where the largest is so many times the smallest, an axis of points is logarithmic. Bars always start at zero."""
 
 FAINT = 0.45
-"""Of bars that are not comparable: files failed."""
+"""Of bars that are not comparable: files failed, or nobody can be told from another."""
 PERCENTILE_MARKS = {"size": [12, 10, 14], "symbol": ["circle", "diamond", "line-ns-open"]}
 
 
@@ -30,15 +31,16 @@ def elapsed(comparison: Comparison, looks: Looks) -> Figure | None:
     """A bar for each strategy and peer with the interval of its median, fastest on top; the lower bound is a line."""
     rows = words.measured(comparison.rows)
     figure = _bars(rows, looks, lambda row: row.elapsed, seconds, "seconds")
-    for row, bar in zip(rows, figure["data"], strict=False):
-        over, under = max(0.0, row.high - row.elapsed), max(0.0, row.elapsed - row.low)
+    doubt = certainty.doubt(comparison.rows)
+    for row, bar in zip(rows, list(figure["data"]), strict=True):
         if row.high:
-            shape = {"color": INK, "thickness": 1.4, "width": 5}
-            bar["error_x"] = {"type": "data", "array": [over], "arrayminus": [under], **shape}
+            bar["error_x"] = _reach(row) | {"visible": False}  # how far it goes; `_whiskers` draw it
+            figure["data"] += _whiskers(row)
         interval = f", {seconds(row.low)} to {seconds(row.high)}" if row.high else ""
         bar["hovertext"] = f"{_name(row)}: {seconds(row.elapsed)}{interval}, {count(len(row.runs), 'run')}"
         if row.failures:
             bar["text"] = f"{bar['text']} · {row.failures:,} failed"
+        if row.failures or doubt:
             bar["opacity"] = FAINT
     if comparison.bound is not None and comparison.bound.seconds:
         text = f"lower bound {seconds(comparison.bound.seconds)}"
@@ -47,10 +49,10 @@ def elapsed(comparison: Comparison, looks: Looks) -> Figure | None:
 
 
 def speedup(comparison: Comparison, looks: Looks) -> Figure | None:
-    """Times as fast as serial; None where serial was not measured. Not of those under which files failed."""
+    """Times as fast as serial, of those without failures; None without serial, or where nothing may be compared."""
     serial = words.reference(comparison.rows)
     rows = [row for row in words.measured(comparison.rows) if not row.failures]
-    if serial is None or len(rows) < 2:
+    if serial is None or len(rows) < 2 or certainty.doubt(comparison.rows):
         return None
     figure = _bars(rows, looks, lambda row: serial.elapsed / row.elapsed, lambda value: f"{ratio(value)}×", "times")  # noqa: RUF001
     _mark(figure["layout"], 1.0, "serial = 1", MUTED)
@@ -132,6 +134,29 @@ def _bar(row: Row, value: float, text: str, marker: dict[str, Any]) -> dict[str,
     }
 
 
+def _reach(row: Row) -> dict[str, Any]:
+    """From the median to both ends of its interval."""
+    over, under = max(0.0, row.high - row.elapsed), max(0.0, row.elapsed - row.low)
+    return {"type": "data", "array": [over], "arrayminus": [under]}
+
+
+def _whiskers(row: Row) -> list[dict[str, Any]]:
+    """The interval of a row, to be seen on a bar of any colour: in ink, on a wider stroke in the colour of the surface."""
+    trace = {
+        "type": "scatter",
+        "mode": "markers",
+        "meta": label(row),
+        "x": [row.elapsed],
+        "y": [_name(row)],
+        "hoverinfo": "skip",
+        "marker": {"opacity": 0, "size": 1},
+    }
+    return [
+        {**trace, "error_x": _reach(row) | {"color": colour, "thickness": thickness, "width": width}}
+        for colour, thickness, width in ((SURFACE, 5.5, 8), (INK, 1.8, 6))
+    ]
+
+
 def _bars(rows: Sequence[Row], looks: Looks, value: Callable[[Row], float], said: Callable[[float], str], unit: str) -> Figure:
     data = [_bar(row, value(row), said(value(row)), looks[label(row)].fill) for row in rows]
     return {"data": data, "layout": _layout(unit, rows)}
@@ -149,9 +174,10 @@ def _layout(unit: str, rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def _mark(layout: dict[str, Any], at: float, text: str, colour: str) -> None:
-    """A dashed line across all bars, with a word above it."""
-    line = {"color": colour, "width": 1.5, "dash": "dash"}
-    layout["shapes"].append({"type": "line", "x0": at, "x1": at, "yref": "paper", "y0": 0, "y1": 1, "line": line})
+    """A dashed line across all bars, on a wider one in the colour of the surface, with a word above it."""
+    place: dict[str, Any] = {"type": "line", "x0": at, "x1": at, "yref": "paper", "y0": 0, "y1": 1}
+    layout["shapes"].append({**place, "line": {"color": SURFACE, "width": 5}})
+    layout["shapes"].append({**place, "line": {"color": colour, "width": 1.8, "dash": "dash"}})
     place = {"x": at, "yref": "paper", "y": 1, "yanchor": "bottom", "xanchor": "left", "xshift": -4}
     layout["annotations"].append({"text": text, "showarrow": False, "font": {"color": colour}, **place})
     layout["meta"]["at_least"] = at

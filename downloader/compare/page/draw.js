@@ -23,6 +23,7 @@ function barFigure(figure, width) {
   const ends = new Map();
   const labels = new Map();
   for (const trace of data) {
+    if (meta.kind === "bars" && trace.type !== "bar") continue; // a whisker: its bar has said how far it goes
     const name = trace.y[0];
     const reach = trace.x[trace.x.length - 1] + (trace.error_x ? trace.error_x.array[0] : 0);
     ends.set(name, (meta.kind === "bars" ? (ends.get(name) || 0) : 0) + reach);

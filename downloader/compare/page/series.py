@@ -12,7 +12,11 @@ from downloader.compare.peers import DEFAULTS
 from downloader.compare.results import Row, Study
 
 KNOWN = ("serial", "threads", "processes", "async", "multiplex", "hybrid", "gevent", "auto", "dask")
-SYMBOLS = ("circle", "square", "diamond", "triangle-up", "star", "cross", "triangle-down", "x", "hexagon")
+SYMBOLS = (
+    *("circle", "square", "diamond", "triangle-up", "star", "cross", "triangle-down", "x", "hexagon"),
+    *("pentagon", "hexagram", "bowtie", "hourglass"),
+)
+"""One for each colour: those of `KNOWN`, and some for plug-ins."""
 HATCHES = ("/", "x", "-", ".", "\\", "|", "+")
 PEER = "var(--peer)"
 
@@ -56,7 +60,10 @@ def of_rows(rows: Iterable[Row]) -> dict[str, Series]:
     found = {label(row): row for row in rows}
     others = [name for name, row in found.items() if not row.peer and name not in KNOWN]
     programs = list(dict.fromkeys(row.strategy for row in found.values() if row.peer))
-    places = {name: place % len(KNOWN) for place, name in enumerate((*KNOWN, *others))}
+    free = [place for place in range(len(SYMBOLS)) if place >= len(KNOWN) or KNOWN[place] not in found]
+    free = sorted(free, key=lambda place: place < len(KNOWN)) or [*range(len(SYMBOLS))]  # first what is never a built-in's
+    places = {name: place for place, name in enumerate(KNOWN)}
+    places |= {name: free[number % len(free)] for number, name in enumerate(others)}
     ours = {name: _ours(name, places[name]) for name, row in found.items() if not row.peer}
     theirs = {name: _peer(name, programs.index(row.strategy)) for name, row in found.items() if row.peer}
     return ours | theirs

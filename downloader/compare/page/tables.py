@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from downloader.compare import certainty
 from downloader.compare.figures import size
 from downloader.compare.page import words
 from downloader.compare.page.series import label
@@ -58,12 +59,17 @@ def _rate(what: str, scale: float = 1.0) -> Callable[[Row, Comparison], Value]:
 
 
 def _speedup(row: Row, comparison: Comparison) -> Value:
-    serial = words.reference(comparison.rows)
+    serial = words.reference(comparison.rows) if not certainty.doubt(comparison.rows) else None
     return serial.elapsed / row.elapsed if serial is not None and row.elapsed else None
 
 
 def _of_bound(row: Row, comparison: Comparison) -> Value:
     return 100 * comparison.bound.seconds / row.elapsed if comparison.bound is not None and row.elapsed else None
+
+
+def _of_others(row: Row, comparison: Comparison) -> Value:
+    used = certainty.others([row])
+    return None if used is None else 100 * used
 
 
 def _percentile(what: str, which: str) -> Callable[[Row, Comparison], Value]:
@@ -75,8 +81,9 @@ ELAPSED = (
     Column("elapsed, s", _median("elapsed"), 3),
     Column("low, s", lambda row, _: row.low or None, 3),
     Column("high, s", lambda row, _: row.high or None, 3),
-    Column("confidence, %", lambda row, _: 100 * row.confidence or None, 1),
+    Column("confidence, %", lambda row, _: 100 * row.confidence if len(row.runs) >= certainty.FEW else None, 1),
     Column("runs", lambda row, _: len(row.runs)),
+    Column("other programs, %", _of_others, 1),
     Column("speed-up", _speedup, 2),
     Column("bound ÷ elapsed, %", _of_bound, 1),
     Column("files/s", _rate("files"), 1),
@@ -143,7 +150,7 @@ def overview(study: Study) -> Table:
         most = max((row.elapsed for row in rows.values()), default=0.0)
         for name, cells in found.items():
             row = rows.get(name)
-            cells.append(cell(None) if row is None else _compared(row, row is item.winner, most))
+            cells.append(cell(None) if row is None else _compared(row, row is certainty.winner(item), most))
     heads = [f"{item.scenario.name}, s" for item in study.comparisons]
     lines = [Line(name, name, cells) for name, cells in found.items()]
     return Table("Elapsed time of every strategy in every scenario", ["strategy", *heads], lines)

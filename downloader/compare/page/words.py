@@ -6,13 +6,16 @@ The sentences only restate figures. Why they are as they are is the study's own 
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from downloader.compare.figures import count, joined, ratio, seconds, share, size
+from downloader.compare import certainty
+from downloader.compare.caveats import said_of_noise
+from downloader.compare.figures import count, joined, ratio, seconds, share, size, span
 from downloader.compare.page.series import label, rows_of
 from downloader.compare.page.timelines import Timeline
 from downloader.compare.results import Comparison, Row, Spread, Study, Sweep
 from downloader.compare.scenarios import Scenario
 
 REFERENCE = "serial"
+NOT_TOLD = "This system does not tell how much of the machine other programs used meanwhile."
 LIMITS = {
     "latency": "the wait for the first byte",
     "bytes": "the bytes, at the speed of a bare socket",
@@ -41,6 +44,16 @@ def facts(scenario: Scenario) -> list[str]:
     said += [f"{share(scenario.share)} of requests meet {scenario.fail.replace(',', ', ')}"] if scenario.fail else []
     said += ["https"] if scenario.tls else []
     said += [f"each file through {scenario.process}"] if scenario.process else []
+    return said
+
+
+def certain(comparison: Comparison) -> list[str]:
+    """How much of the machine others used, and how much the runs differ; nothing where that is a doubt."""
+    used = certainty.others(comparison.rows)
+    said = [] if used is None else [f"other programs used {share(used)} of the machine"]
+    if certainty.noise(comparison.rows):
+        noise = said_of_noise(comparison.rows)
+        said.append(noise[0].lower() + noise[1:])
     return said
 
 
@@ -73,9 +86,36 @@ def summary(study: Study) -> str:
     text += (
         _strategies(len(names)) + (f", beside {joined(peers)}" if peers else "") + f", on {count(study.machine.cores, 'core')}."
     )
-    winners = [(item, item.winner) for item in study.comparisons if item.winner is not None]
+    winners = [(item, row) for item in study.comparisons if (row := certainty.winner(item)) is not None]
     text += f" Fastest: {_where(winners)}." if winners else ""
-    return f"{text} {beaten(study)}".strip()
+    level = [(item, rows) for item in study.comparisons if (rows := certainty.level(item))]
+    text += f" Level: {'; '.join(_level_in(item, rows) for item, rows in level)}." if level else ""
+    return " ".join(filter(None, (text, beaten(study), doubts(study))))
+
+
+def _level_in(item: Comparison, rows: Sequence[Row]) -> str:
+    """``threads, serial and auto in cpu (3.0 to 3.3 s)``."""
+    times = span(rows[0].elapsed, max(row.elapsed for row in rows))
+    return f"{joined([label(row) for row in rows])} in {item.scenario.name} ({times})"
+
+
+def doubts(study: Study) -> str:
+    """In which scenarios nobody can be named, and why; how much noise there was; what the system does not tell."""
+    why: dict[str, list[str]] = {}
+    for item in study.comparisons:
+        if doubt := certainty.doubt(item.rows):
+            why.setdefault(doubt, []).append(item.scenario.name)
+    said = [f"No winner in {joined(names)}: {doubt}." for doubt, names in why.items()]
+    sure = [item.rows for item in study.comparisons if certainty.noise(item.rows)]
+    if sure:
+        said.append(f"{said_of_noise(max(sure, key=certainty.noise))}: smaller differences mean nothing.")
+    return " ".join(said + ([NOT_TOLD] if not certainty.is_told(study) else []))
+
+
+def doubt(comparison: Comparison) -> str:
+    """Why nobody is named here, in a few words; empty where somebody may be."""
+    found = certainty.doubt(comparison.rows)
+    return f"No winner: {found}." if found else ""
 
 
 def _where(fastest: Sequence[tuple[Comparison, Row]]) -> str:
@@ -95,28 +135,33 @@ def beaten(study: Study) -> str:
     faster = []
     for item in study.comparisons:
         peer = next((row for row in measured(item.rows) if row.peer and not row.failures), None)
-        if peer is not None and item.winner is not None and peer.elapsed < item.winner.elapsed:
+        if peer is not None and item.quickest is not None and certainty.told_apart(peer, item.quickest, item.rows):
             faster.append((item, peer))
     return f"Faster still, among the other programs: {_where(faster)}." if faster else ""
 
 
 def elapsed(comparison: Comparison) -> str:
     """What the bars of elapsed time show."""
-    rows, winner = measured(comparison.rows), comparison.winner
+    rows, winner, level = measured(comparison.rows), certainty.winner(comparison), certainty.level(comparison)
     if not rows:
         return "Nothing was measured."
     said = []
+    first = [winner] if winner is not None else level
     if winner is not None:
-        first = f"{label(winner)} was the fastest strategy with {seconds(winner.elapsed)}{_interval(winner)}"
-        serial = reference(rows)
-        if serial is not None and serial is not winner:
-            first += f", {ratio(serial.elapsed / winner.elapsed)} times as fast as {REFERENCE}"
-        said.append(first)
-        others = [row for row in rows if row is not winner and not row.failures]
-        near = [label(row) for row in others if 0 < row.low <= winner.high and row.high >= winner.low]
-        said += [f"the interval of {joined(near)} overlaps with its own"] if near else []
-    last = max((row for row in rows if not row.failures), key=lambda row: row.elapsed, default=None)
-    said += [f"slowest was {label(last)} with {seconds(last.elapsed)}"] if last is not None and last is not winner else []
+        said.append(f"{label(winner)} was the fastest strategy with {seconds(winner.elapsed)}{_interval(winner)}")
+    elif level:
+        times = span(level[0].elapsed, max(row.elapsed for row in level))
+        said.append(f"Level: {', '.join(label(row) for row in level)}, {times}")
+    serial = reference(rows)
+    if first and serial is not None and all(certainty.told_apart(row, serial, comparison.rows) for row in first):
+        last = max(row.elapsed for row in first)
+        said[-1] += f", {'at least ' if level else ''}{ratio(serial.elapsed / last)} times as fast as {REFERENCE}"
+    slow = max((row for row in rows if not row.failures), key=lambda row: row.elapsed, default=None)
+    if first and slow is not None and all(certainty.told_apart(row, slow, comparison.rows) for row in first):
+        said.append(f"slowest was {label(slow)} with {seconds(slow.elapsed)}")
+    sound = [row.elapsed for row in rows if not row.failures]
+    if not first and sound:
+        said.append(f"Medians of {span(min(sound), max(sound))}")
     text = "; ".join(said) + "." if said else "Files failed under each."
     bound = comparison.bound
     if bound is not None and bound.seconds:
@@ -130,10 +175,12 @@ def _interval(row: Row) -> str:
 
 
 def speedup(rows: Sequence[Row]) -> str:
-    """How many times as fast as serial."""
+    """How many times as fast as serial; why that means nothing, where it does not."""
     found, serial = [row for row in measured(rows) if not row.failures], reference(rows)
     if serial is None:
         return ""
+    if why := certainty.doubt(rows):
+        return f"How many times as fast as serial is not known: {why}."
     return "Times as fast as serial: " + joined([f"{label(row)} {ratio(serial.elapsed / row.elapsed)}" for row in found]) + "."
 
 

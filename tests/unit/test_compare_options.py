@@ -1,0 +1,64 @@
+"""What `dl compare` was asked for: which strategies take part, and which are left out and why."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+import pytest
+
+from downloader.cli import compare
+from downloader.compare.results import Comparison, Measure, Row, Study
+from downloader.compare.scenarios import SCENARIOS
+from downloader.strategies.registry import Listed
+from tests.sample_study import MACHINE
+
+
+def parsed(*words: str) -> dict[str, Any]:
+    """The values of the options."""
+    return compare.command().make_context("dl compare", list(words)).params
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        ([], ()),
+        (["-s", "serial,threads"], ("serial", "threads")),
+        (["-s", "serial, threads", "--strategy", "async", "-s", "serial"], ("serial", "threads", "async")),
+    ],
+)
+def test_strategies_are_given_with_commas_or_one_by_one(words: list[str], names: tuple[str, ...]) -> None:
+    assert parsed(*words)["names"] == names
+
+
+def test_scenarios_are_given_alike() -> None:
+    assert parsed("--scenario", "small,latency", "--scenario", "tls")["chosen"] == ("small", "latency", "tls")
+
+
+def test_name_that_is_none_is_told() -> None:
+    with pytest.raises(click.BadParameter, match="comma"):
+        parsed("-s", "serial,")
+
+
+def test_plug_ins_take_part_and_what_cannot_run_here_is_left_out_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    def listing() -> Sequence[Listed]:
+        return [Listed("serial"), Listed("gevent", problem="the strategy gevent needs gevent"), Listed("plug-in")]
+
+    monkeypatch.setattr(compare, "listing", listing)
+    assert compare._runnable() == (("serial", "plug-in"), ("the strategy gevent needs gevent",))
+
+
+def test_help_says_how_long_it_takes() -> None:
+    with click.Context(compare.command()) as context:
+        said = " ".join(compare.command().get_help(context).split())
+    assert "one to three minutes without options" in said
+
+
+@pytest.mark.parametrize(("others", "times"), [(None, 1), (0.02, 0)])
+def test_system_that_does_not_tell_of_other_programs_says_so_once(
+    others: float | None, times: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = [Measure(1.0, 0.1, 0.1, 1, 1, 1, 0, others=others)] * 3
+    comparisons = [Comparison(scenario, [Row("serial", 1, runs=runs)]) for scenario in SCENARIOS[:2]]
+    compare._Printer(timeline=False, silent=False).conclude(Study(MACHINE, comparisons))
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.count("This system does not tell how much of the machine other programs used") == times
