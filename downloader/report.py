@@ -158,23 +158,36 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02} min"
 
 
+def _counts(report: Report, total: int | None) -> str:
+    left = (total or 0) - report.done - report.skipped - report.failures
+    counts = f"{report.done} done, {report.skipped} skipped, {report.failures} failed"
+    return counts + (f", {left} not started" if left > 0 else "")
+
+
+def _failures(report: Report, most: int) -> list[str]:
+    lines = [f"  ✗ {printable(str(result.error or result.url))}" for result in report.failed[:most]]
+    if report.failures > most:
+        lines.append(f"  … and {report.failures - most} more; --failed FILE lists them all")
+    return lines
+
+
+def complaint(report: Report, most: int = 5, total: int | None = None) -> str:
+    """What is said of a run that was asked to say nothing but errors: what failed, as in `summary`, and the counts."""
+    return "\n".join([*_failures(report, most), _counts(report, total)])
+
+
 def summary(report: Report, most: int = 5, total: int | None = None) -> str:
     """What became of the run, in a few lines; at most ``most`` failed URLs, safe to print. ``total``: of the list."""
     speed = report.received / report.elapsed if report.elapsed else 0.0
-    left = (total or 0) - report.done - report.skipped - report.failures
     lines = [
-        f"{report.done} done, {report.skipped} skipped, {report.failures} failed"
-        + (f", {left} not started" if left > 0 else ""),
+        _counts(report, total),
         f"{size(report.received)} in {duration(report.elapsed)}: {size(speed)}/s, "
         f"{(report.done / report.elapsed if report.elapsed else 0):.0f} files/s · strategy {report.strategy}",
     ]
     if report.verified:
         lines.append(f"  {report.verified} verified by a checksum")
     lines += [f"  {count} {reason}" for reason, count in sorted(report.reasons.items(), key=lambda item: (-item[1], item[0]))]
-    for result in report.failed[:most]:
-        lines.append(f"  ✗ {printable(str(result.error or result.url))}")
-    if report.failures > most:
-        lines.append(f"  … and {report.failures - most} more; --failed FILE lists them all")
+    lines += _failures(report, most)
     if report.interrupted:
         why = "stopped at the first failure" if report.stopped_by_failure else "interrupted"
         lines.append(f"{why}: run the same command again to go on from here")

@@ -13,7 +13,7 @@ from downloader.core.model import End, Outcome, Report, Result, Status
 from downloader.core.naming import numbered, printable, public_url
 from downloader.errors import UsageError
 from downloader.progress.lines import Display, JsonProgress, PlainLines
-from downloader.report import FailedList, JsonLines, Traces, summary
+from downloader.report import FailedList, JsonLines, Traces, complaint, summary
 from downloader.session import Session
 from downloader.settings import Settings
 from downloader.sources.lists import STDIN, Lists, is_url
@@ -117,8 +117,7 @@ def _conclude(session: Session, settings: Settings, lists: Lists, interrupted: i
     elif not settings.quiet and (report.interrupted or report.done + report.skipped + report.failures):
         print(summary(report, total=session.counters.total), file=sys.stderr)  # noqa: T201
     elif settings.quiet and report.failures:
-        for result in report.failed:
-            print(f"dl: {printable(str(result.error))}", file=sys.stderr)  # noqa: T201
+        print(complaint(report, total=session.counters.total), file=sys.stderr)  # noqa: T201
     if interrupted is not None:
         return interrupted
     if session.error is not None:

@@ -65,7 +65,7 @@ class Intake:
             path = wished or default_path(download)
             claimed = self._names.claim(path, download.url) if named else path
         except DownloadError as error:
-            located = type(error)(error.reason, public_url(download.url), error.hint)
+            located = type(error)(error.reason, public_url(download.url), error.hint, error.kind)
             return Admitted(Entry(key, download, "", [download.url], True, ()), located)
         entry = Entry(key, download, claimed or path, [download.url, *download.mirrors], named, download.checksums)
         if claimed is None:

@@ -58,4 +58,4 @@ class Names:
                 return candidate
             if self._urls[at] == owner:
                 return None
-        raise PolicyError(f"no free name for {path!r}", public_url(url))
+        raise PolicyError(f"no free name for {path!r}", public_url(url), kind="no free name")

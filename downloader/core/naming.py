@@ -161,10 +161,12 @@ def wished_path(folder: str, name: str) -> str:
     """``dir=`` and ``out=`` as one safe relative path; empty where ``name`` is. Raises PolicyError if it would leave."""
     for text in (folder, name):
         if text.startswith(("/", "\\", "~")) or re.match(r"[A-Za-z]:[\\/]", text):
-            raise PolicyError(f"the path is absolute: {text!r}", hint="out= and dir= are relative to --dir")
+            hint = "out= and dir= are relative to --dir"
+            raise PolicyError(f"the path is absolute: {text!r}", hint=hint, kind="the path is absolute")
     parts = [part for part in re.split(r"[/\\]", f"{folder}/{name}" if folder else name) if part not in ("", ".")]
     if ".." in (part.strip(" ") for part in parts):
-        raise PolicyError(f"the path leaves the folder: {'/'.join(parts)!r}", hint="out= and dir= may not hold '..'")
+        reason, hint = "the path leaves the folder", "out= and dir= may not hold '..'"
+        raise PolicyError(f"{reason}: {'/'.join(parts)!r}", hint=hint, kind=reason)
     return "/".join(safe_component(part) for part in parts) if name else ""
 
 

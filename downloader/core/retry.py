@@ -11,6 +11,7 @@ from downloader.errors import (
     NetworkError,
     ProtocolError,
     TLSError,
+    Unwanted,
 )
 
 
@@ -18,13 +19,15 @@ from downloader.errors import (
 class RetryPolicy:
     """``retries``: tries after the first. ``wait``: the first backoff; ``longest_wait`` caps it; seconds.
 
-    ``max_retry_after`` caps what a server may ask for with Retry-After, seconds.
+    ``max_retry_after`` caps what a server may ask for with Retry-After, seconds. ``retry_on``: statuses that are tried again
+    besides those that are by themselves.
     """
 
     retries: int = 5
     wait: float = 0.5
     longest_wait: float = 60.0
     max_retry_after: float = 120.0
+    retry_on: frozenset[int] = frozenset()
 
     def backoff(self, tries: int, chance: float, retry_after: float | None = None) -> float:
         """Seconds until the next try, after ``tries`` of them: exponential with full jitter, or what the server asked for.
@@ -41,12 +44,12 @@ class RetryPolicy:
             return False
         if isinstance(error, IntegrityError):
             return mismatches <= 1
-        return error.retryable
+        return error.retryable or getattr(error, "status", 0) in self.retry_on
 
 
 def another_server_may_help(error: DownloadError) -> bool:
     """Whether a mirror may do better where this server failed for good; not with a full disk, or a refused path."""
-    return isinstance(error, NetworkError | TLSError | AuthError | ProtocolError | HTTPStatusError)
+    return isinstance(error, NetworkError | TLSError | AuthError | ProtocolError | HTTPStatusError | Unwanted)
 
 
 def is_refusal(outcome: Outcome) -> bool:

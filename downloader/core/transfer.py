@@ -170,7 +170,8 @@ class Transfer:
         try:
             target = clean_url(urljoin(self.url, quote(location.encode("latin-1", "replace"), safe=KEPT)))
         except UsageError as error:
-            raise PolicyError(f"redirected to what is no http(s) URL: {error.url}", self.public) from None
+            what = "redirected to what is no http(s) URL"
+            raise PolicyError(f"{what}: {error.url}", self.public, kind=what) from None
         except ValueError:
             raise ProtocolError("redirected to what is no URL", self.public) from None
         if self.url.startswith("https:") and target.startswith("http:") and not self._policy.allow_downgrade:
@@ -279,7 +280,7 @@ class Transfer:
         self._taken += count
         self.size += count
         if self.expected is not None and self._taken > self.expected:
-            raise ProtocolError(f"more than the announced bytes: {self.expected}", self.public)
+            raise ProtocolError(f"more than the announced bytes: {self.expected}", self.public, kind="more than the announced bytes")
         if self._gate.stalled(count, now):
             raise NetworkError("too slow", self.public, "see --low-speed-limit and --low-speed-time")
 
@@ -291,7 +292,8 @@ class Transfer:
         """The body is over. Raises NetworkError where that was too early, IntegrityError for another size than was known."""
         missing = self.expected is not None and self._taken < self.expected
         if missing or (self.stop is None and self.total is not None and self.size < self.total):
-            raise NetworkError(f"truncated: {self.size} of {self.total or self.expected} bytes", self.public)
+            what = f"truncated: {self.size} of {self.total or self.expected} bytes"
+            raise NetworkError(what, self.public, kind="truncated")
         if self.attempt.size is not None and self.stop is None and self.size != self.attempt.size:
             raise IntegrityError(f"the size is wrong: {self.size} bytes, not {self.attempt.size}", self.public)
         self.decided = End.COMPLETE

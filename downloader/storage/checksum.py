@@ -53,4 +53,5 @@ class Verifier:
         for item in self._checksums:
             found = self._hashes[item.algorithm].hexdigest()
             if found != item.digest:
-                raise IntegrityError(f"the {item.algorithm} checksum is wrong: got {found}, wanted {item.digest}", url)
+                kind = f"the {item.algorithm} checksum is wrong"
+                raise IntegrityError(f"{kind}: got {found}, wanted {item.digest}", url, kind=kind)

@@ -30,9 +30,8 @@ _HINTS = {
 
 def storage_error(error: OSError, path: str, url: str = "") -> StorageError:
     """An OSError as ours, with what to do about it."""
-    return StorageError(
-        f"{(error.strerror or 'I/O error').lower()}: cannot write {path}", url, _HINTS.get(error.errno or 0, "")
-    )
+    kind = (error.strerror or "I/O error").lower()
+    return StorageError(f"{kind}: cannot write {path}", url, _HINTS.get(error.errno or 0, ""), kind)
 
 
 @contextmanager
@@ -106,6 +105,7 @@ class Folder:
                     raise
                 target = os.path.realpath(f"{self.root}/{walked}")
                 if os.path.commonpath((self.root, target)) != self.root:
-                    raise PolicyError(f"a symbolic link leads out of the folder: {walked}") from None
+                    what = "a symbolic link leads out of the folder"
+                    raise PolicyError(f"{what}: {walked}", kind=what) from None
                 return os.open(target, _FOLDER)
         raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))

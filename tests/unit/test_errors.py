@@ -23,6 +23,7 @@ from downloader.errors import (
     ProtocolError,
     StorageError,
     TLSError,
+    Unwanted,
     UsageError,
     WorkerError,
     exit_code,
@@ -44,7 +45,7 @@ def example(cls: type[DownloadError]) -> DownloadError:
     """An instance with every constructor argument set."""
     if issubclass(cls, WITH_STATUS):
         return cls(503, URL, "do this", 7.5)
-    return cls("it went wrong", URL, "do this")
+    return cls("it went wrong: 5", URL, "do this", "it went wrong")
 
 
 def drawn(pattern: str) -> list[str]:
@@ -78,7 +79,7 @@ def test_every_class_survives_copying(cls: type[DownloadError]) -> None:
 
 
 def test_the_docstring_draws_every_class_directly_below_the_root() -> None:
-    assert set(drawn_codes()) == {cls.__name__ for cls in PUBLIC} - {"DownloadError", "NameNotFound", "FileInUse"}
+    assert set(drawn_codes()) == {cls.__name__ for cls in PUBLIC} - {"DownloadError", "NameNotFound", "FileInUse", "Unwanted"}
     assert set(drawn(r"\w+")) <= {cls.__name__ for cls in PUBLIC}
 
 
@@ -87,7 +88,7 @@ def test_each_class_has_the_exit_code_that_the_docstring_draws(name: str, code: 
     assert getattr(errors, name).exit_code == code
 
 
-@pytest.mark.parametrize(("cls", "case_of"), [(NameNotFound, NetworkError), (FileInUse, StorageError)])
+@pytest.mark.parametrize(("cls", "case_of"), [(NameNotFound, NetworkError), (FileInUse, StorageError), (Unwanted, PolicyError)])
 def test_a_class_that_is_a_case_of_another_has_its_exit_code(cls: type[DownloadError], case_of: type[DownloadError]) -> None:
     assert issubclass(cls, case_of)
     assert cls.exit_code == case_of.exit_code

@@ -468,7 +468,7 @@ def test_a_report_keeps_the_first_failures() -> None:
 def test_what_differs_from_file_to_file_does_not_make_another_reason() -> None:
     report = Report()
     for number in range(3):
-        report.add(Result(URL, "", Status.FAILED, error=NetworkError(f"truncated: {number} of 10 bytes")))
+        report.add(Result(URL, "", Status.FAILED, error=NetworkError(f"truncated: {number} of 10 bytes", kind="truncated")))
     assert report.reasons == Counter({"NetworkError: truncated": 3})
 
 
