@@ -280,7 +280,8 @@ class Transfer:
         self._taken += count
         self.size += count
         if self.expected is not None and self._taken > self.expected:
-            raise ProtocolError(f"more than the announced bytes: {self.expected}", self.public, kind="more than the announced bytes")
+            what = "more than the announced bytes"
+            raise ProtocolError(f"{what}: {self.expected}", self.public, kind=what)
         if self._gate.stalled(count, now):
             raise NetworkError("too slow", self.public, "see --low-speed-limit and --low-speed-time")
 

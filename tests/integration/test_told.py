@@ -25,13 +25,6 @@ def test_quiet_says_nothing_of_a_run_without_failures(dl: Shell, server: TestSer
     assert dl(server.file(1, 10), "-q", "-d", "a").stderr == ""
 
 
-def test_reason_is_told_whole(dl: Shell, scripted: Make) -> None:
-    server = scripted(reply("200 OK", b"x"))
-    done = dl(server.url.replace("http:", "https:") + "/a", "-d", "a", "-r", "0")
-    (line,) = (line for line in done.stderr.splitlines() if line.startswith("  1 TLSError: "))
-    assert len(line.partition("TLS: ")[2]) > 5
-
-
 @pytest.mark.parametrize("strategy", ["serial", "multiplex"])
 def test_failures_of_one_kind_are_one_line(dl: Shell, scripted: Make, strategy: str) -> None:
     server = scripted(*[reply("200 OK", b"x" * size, length=100) for size in range(1, 9)])

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from downloader import report as reports
 from downloader.core.model import Checksum, Download, Report, Result, Status
-from downloader.errors import HTTPStatusError, IntegrityError, NetworkError, StorageError
+from downloader.errors import HTTPStatusError, IntegrityError, NetworkError, StorageError, TLSError
 from downloader.progress.bars import MOST, Bars
 from downloader.progress.counters import Counters, Moving, PlainLane, Speed, seconds_left
 from downloader.progress.lines import Display, JsonProgress, PlainLines
@@ -470,6 +470,21 @@ def test_what_differs_from_file_to_file_does_not_make_another_reason() -> None:
     for number in range(3):
         report.add(Result(URL, "", Status.FAILED, error=NetworkError(f"truncated: {number} of 10 bytes", kind="truncated")))
     assert report.reasons == Counter({"NetworkError: truncated": 3})
+
+
+def test_reasons_are_counted_whole() -> None:
+    report = Report()
+    for error in (TLSError("TLS: wrong version number"), NetworkError("by way of the proxy: connection refused")):
+        report.add(Result(URL, "", Status.FAILED, error=error))
+    assert set(report.reasons) == {"TLSError: TLS: wrong version number", "NetworkError: by way of the proxy: connection refused"}
+
+
+def test_number_of_different_reasons_is_bounded() -> None:
+    report = Report()
+    for number in range(1000):
+        report.add(Result(URL, "", Status.FAILED, error=NetworkError(f"error {number}")))
+    assert len(report.reasons) <= 51
+    assert report.reasons.total() == 1000
 
 
 def test_a_report_raises_what_failed() -> None:
