@@ -31,6 +31,7 @@ def line(result: Result) -> bytes:
         "final_url": result.final_url or None,
         "etag": result.etag or None,
         "value": _plain(result.value),
+        "warning": result.warning,
         "error": None if error is None else {"class": type(error).__name__, "message": _text(str(error))},
     }
     return _encode(about) + b"\n"
@@ -158,6 +159,9 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02} min"
 
 
+LOOK = "look like web pages, not what their names say"
+
+
 def _counts(report: Report, total: int | None) -> str:
     left = (total or 0) - report.done - report.skipped - report.failures
     counts = f"{report.done} done, {report.skipped} skipped, {report.failures} failed"
@@ -168,6 +172,7 @@ def _failures(report: Report, most: int) -> list[str]:
     lines = [f"  ✗ {printable(str(result.error or result.url))}" for result in report.failed[:most]]
     if report.failures > most:
         lines.append(f"  … and {report.failures - most} more; --failed FILE lists them all")
+    lines += [f"  ✗ {printable(str(error))}" for error in report.errors]
     return lines
 
 
@@ -186,6 +191,14 @@ def summary(report: Report, most: int = 5, total: int | None = None) -> str:
     ]
     if report.verified:
         lines.append(f"  {report.verified} verified by a checksum")
+    if report.without_checksum:
+        also = f" ({report.ambiguous}: the name stands there with several digests)" if report.ambiguous else ""
+        lines.append(f"  {report.without_checksum} without a checksum{also}")
+    if report.warnings:
+        names = ", ".join(printable(result.path) for result in report.doubtful)
+        more = ", …" if report.warnings > len(report.doubtful) else ""
+        look = "looks like a web page, not what its name says" if report.warnings == 1 else LOOK
+        lines.append(f"  {report.warnings} {look}: {names}{more}")
     lines += [f"  {count} {reason}" for reason, count in sorted(report.reasons.items(), key=lambda item: (-item[1], item[0]))]
     lines += _failures(report, most)
     if report.interrupted:

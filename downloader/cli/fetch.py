@@ -43,8 +43,9 @@ def fetch(request: Request) -> int:
         _say("nothing to do: the list is empty", settings)
         return 0
     report = Report(keep=False, keep_failed=5)
+    again = lists.again if total is not None else None
     if request.dry_run:
-        return _dry_run(Session(settings, lists.source(), total, _print_unfetched, report, make_folder=False))
+        return _dry_run(Session(settings, lists.source(), total, _print_unfetched, report, False, again=again))
     with ExitStack() as stack:
         sinks, traces = _sinks(settings, stack)
 
@@ -53,7 +54,7 @@ def fetch(request: Request) -> int:
                 sink.add(result)
 
         on_attempt = traces[0].add if traces else None
-        session = Session(settings, lists.source(), total, on_result, report, on_attempt=on_attempt)
+        session = Session(settings, lists.source(), total, on_result, report, on_attempt=on_attempt, again=again)
         display = _display(settings, total)
         stack.callback(display.close)
         stack.enter_context(_logging(settings, display))
@@ -116,7 +117,7 @@ def _conclude(session: Session, settings: Settings, lists: Lists, interrupted: i
         _print_json_summary(report)
     elif not settings.quiet and (report.interrupted or report.done + report.skipped + report.failures):
         print(summary(report, total=session.counters.total), file=sys.stderr)  # noqa: T201
-    elif settings.quiet and report.failures:
+    elif settings.quiet and (report.failures or report.errors):
         print(complaint(report, total=session.counters.total), file=sys.stderr)  # noqa: T201
     if interrupted is not None:
         return interrupted

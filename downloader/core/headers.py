@@ -64,6 +64,7 @@ class Fields(Struct):
     repr_digest: str = ""
     content_digest: str = ""
     digest: str = ""
+    content_type: str = ""
 
 
 _ATTRIBUTE = {
@@ -78,6 +79,7 @@ _ATTRIBUTE = {
     "repr-digest": "repr_digest",
     "content-digest": "content_digest",
     "digest": "digest",
+    "content-type": "content_type",
     "content-length": "length",
     "transfer-encoding": "chunked",
     "accept-ranges": "ranges",

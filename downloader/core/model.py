@@ -21,7 +21,8 @@ Headers = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Checksum:
-    """What a file's bytes must hash to. ``algorithm`` is hashlib's name (``sha256``), ``digest`` lower-case hex."""
+    """What a file's bytes must hash to. ``algorithm`` is hashlib's name, or two of them where it may be either
+    (``sha512|blake2b``); ``digest`` lower-case hex."""
 
     algorithm: str
     digest: str
@@ -179,7 +180,7 @@ class Outcome(Struct, frozen=True, array_like=True, omit_defaults=True):
     """How one Attempt ended. ``received`` counts the body bytes that came over the network, ``size`` the file's bytes.
 
     ``waited``: seconds from the last request to its answer's head; 0 where there was none. ``returned``: by post-processing.
-    ``trace``: only of a run that is traced.
+    ``trace``: only of a run that is traced. ``warning``: what is doubtful about a file that was taken all the same.
     """
 
     key: int
@@ -197,6 +198,7 @@ class Outcome(Struct, frozen=True, array_like=True, omit_defaults=True):
     waited: float = 0.0
     returned: Returned | None = None
     trace: Trace | None = None
+    warning: str = ""
 
 
 class Status(StrEnum):
@@ -212,7 +214,7 @@ class Result(Struct, frozen=True):
 
     ``bytes`` is the size of the file, ``received`` what came over the network for it in this run, ``elapsed`` the
     seconds its Attempts took (waiting not counted), ``verified`` whether a checksum was known, and held, ``value`` what
-    post-processing returned. URLs are free of credentials, except in ``download``.
+    post-processing returned, ``warning`` what is doubtful about the file. URLs are free of credentials, except in ``download``.
     """
 
     url: str
@@ -230,14 +232,15 @@ class Result(Struct, frozen=True):
     error: DownloadError | None = None
     download: Download | None = None
     value: object = None
+    warning: str = ""
 
     def __repr__(self) -> str:
         shown = (name for name in self.__struct_fields__ if name != "download")  # which may hold credentials
         return f"Result({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
 
 
+MOST_DOUBTFUL = 3
 MOST_REASONS = 50
-"""More different reasons than this are not told apart in a Report."""
 
 
 @dataclass(slots=True)
@@ -245,6 +248,9 @@ class Report:
     """The Results of a run, counted.
 
     ``failed`` holds the failed Results, the first ``keep_failed`` of them; ``results`` holds all where ``keep`` is set.
+    ``warnings``: files that look like web pages under other names; ``doubtful`` holds the first of them.
+    ``without_checksum``: files without one, where checksums were given; ``ambiguous``: those of them whose bare name has
+    several digests there. ``errors``: what was wrong with the run as a whole.
     """
 
     strategy: str = ""
@@ -262,6 +268,11 @@ class Report:
     results: list[Result] = field(default_factory=list, repr=False)
     failed: list[Result] = field(default_factory=list, repr=False)
     reasons: Counter[str] = field(default_factory=Counter)
+    warnings: int = 0
+    doubtful: list[Result] = field(default_factory=list, repr=False)
+    without_checksum: int = 0
+    ambiguous: int = 0
+    errors: list[DownloadError] = field(default_factory=list)
     error_classes: set[type[DownloadError]] = field(default_factory=set)
 
     def add(self, result: Result) -> None:
@@ -269,6 +280,9 @@ class Report:
         if result.status is Status.DONE:
             self.done += 1
             self.bytes += result.bytes
+            if result.warning:
+                self.warnings += 1
+                self.doubtful += [result][: MOST_DOUBTFUL - len(self.doubtful)]
         elif result.status is Status.SKIPPED:
             self.skipped += 1
             self.reasons[f"skipped: {result.reason}"] += 1
@@ -285,8 +299,7 @@ class Report:
             self.results.append(result)
 
     def _reason(self, name: str, kind: str) -> str:
-        """What a failure is counted as. The number of different reasons is bounded, whatever servers write into them."""
-        reason = f"{name}: {kind}"
+        reason = f"{name}: {kind}"  # what servers write into these must not fill the memory
         return reason if reason in self.reasons or len(self.reasons) < MOST_REASONS else f"{name}: other reasons"
 
     def extend(self, results: Iterable[Result]) -> None:
@@ -297,11 +310,11 @@ class Report:
     @property
     def exit_code(self) -> int:
         """What the command exits with for this run; see `downloader.errors`. It does not depend on any order."""
-        return exit_code(self.error_classes)
+        return exit_code({*self.error_classes, *map(type, self.errors)})
 
     def raise_for_errors(self) -> None:
         """Raise what failed: the error itself where it is one, an ExceptionGroup where there are several."""
-        errors = [result.error for result in self.failed if result.error is not None]
+        errors = self.errors + [result.error for result in self.failed if result.error is not None]
         if len(errors) == 1:
             raise errors[0]
         if errors:

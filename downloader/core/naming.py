@@ -130,6 +130,15 @@ def name_from_url(url: str) -> str:
     return safe_component(decoded)
 
 
+def path_from_url(url: str, cut_dirs: int = 0) -> str:
+    """The host, the folders of the URL's path without the first ``cut_dirs``, and the name: ``host_8080/a/b/name``."""
+    host = host_of(url).replace("[", "").replace("]", "").replace(":", "_")
+    path = url.partition("://")[2].partition("?")[0].partition("#")[0].partition("/")[2]
+    folders = [folder for folder in path.split("/")[:-1] if folder][cut_dirs:]
+    name = name_from_url(url) if unquote(path.rpartition("/")[2]).strip(". ") else DEFAULT_NAME
+    return "/".join((*(safe_component(unquote(part, errors="replace")) for part in (host, *folders)), name))
+
+
 def safe_component(text: str) -> str:
     """One file name that no system misunderstands. Never empty, and the same again for its own result."""
     if _USUAL.fullmatch(text) and text.partition(".")[0].lower() not in _DEVICES:

@@ -1,5 +1,7 @@
 """Is this worth another try, and after how long."""
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from downloader.core.model import Outcome
@@ -12,6 +14,7 @@ from downloader.errors import (
     ProtocolError,
     TLSError,
     Unwanted,
+    UsageError,
 )
 
 
@@ -45,6 +48,15 @@ class RetryPolicy:
         if isinstance(error, IntegrityError):
             return mismatches <= 1
         return error.retryable or getattr(error, "status", 0) in self.retry_on
+
+
+def parse_statuses(texts: Iterable[str]) -> frozenset[int]:
+    """``404,403`` as numbers. Raises UsageError for what is no status from 400 to 599."""
+    words = [word.strip() for text in texts for word in text.split(",") if word.strip()]
+    for word in words:
+        if not re.fullmatch(r"[45][0-9]{2}", word):
+            raise UsageError(f"--retry-on: expected statuses from 400 to 599, got {word!r}", hint="as in 403,404")
+    return frozenset(map(int, words))
 
 
 def another_server_may_help(error: DownloadError) -> bool:

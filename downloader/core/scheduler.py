@@ -18,16 +18,17 @@ A Source may yield None: nothing to read at the moment, ask again.
 """
 
 import heapq
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from downloader.core.intake import Intake
 from downloader.core.limits import Limits
-from downloader.core.model import Attempt, Checksum, Download, End, Outcome, Result, Status
+from downloader.core.model import Attempt, Download, End, Outcome, Result, Status
 from downloader.core.naming import host_of, public_url
 from downloader.core.queues import Entry, HostQueues, Lease
 from downloader.core.retry import RetryPolicy, another_server_may_help, is_refusal
 from downloader.core.segments import SplitPolicy
 from downloader.core.splitting import Splits
+from downloader.core.sums import Sums
 from downloader.errors import (
     DownloadError,
     IntegrityError,
@@ -39,7 +40,7 @@ WHOLE_FILES = SplitPolicy()
 
 
 class Scheduler:
-    """See the module. ``sums``: checksums by path or by bare name. ``probe``: ask the server for each name first."""
+    """See the module. ``probe``: ask the server for each name first. ``cut_dirs``: see `default_path`."""
 
     def __init__(
         self,
@@ -48,12 +49,13 @@ class Scheduler:
         retry: RetryPolicy,
         *,
         split: SplitPolicy = WHOLE_FILES,
-        sums: Mapping[str, Checksum] | None = None,
+        sums: Sums | None = None,
         probe: bool = False,
+        cut_dirs: int | None = None,
         fail_fast: bool = False,
         window: int = 1024,
     ) -> None:
-        self._intake = Intake(source, sums or {}, probe)
+        self._intake = Intake(source, sums, probe, cut_dirs)
         self._slots = slots
         self._retry = retry
         self._fail_fast = fail_fast
@@ -256,10 +258,13 @@ class Scheduler:
 
     def _name(self, entry: Entry, outcome: Outcome) -> None:
         entry.tries -= 1
-        if not self._intake.rename(entry, outcome.name):
+        _, error, duplicate = self._intake.rename(entry, outcome.name)
+        if duplicate:
             self._end(entry, Status.SKIPPED, reason="duplicate")
-            return
-        self._again(entry)
+        elif error is not None:
+            self._end(entry, Status.FAILED, error=error)
+        else:
+            self._again(entry)
 
     def _failed(self, entry: Entry, outcome: Outcome, now: float, chance: float) -> None:
         error = outcome.error or WorkerError("the worker process died", public_url(entry.url))

@@ -17,7 +17,7 @@ from downloader.core.model import NOTHING_HELD, WHOLE, Attempt, End, Trace
 from downloader.core.naming import public_url
 from downloader.core.segments import ABORT, missing
 from downloader.core.transfer import Transfer
-from downloader.errors import DownloadError, IntegrityError, NetworkError, ProtocolError, StorageError
+from downloader.errors import DownloadError, IntegrityError, NetworkError, ProtocolError, StorageError, Unwanted
 from downloader.progress.counters import Lane
 from downloader.storage.checksum import Verifier
 from downloader.storage.folder import Folder, storage_error
@@ -59,7 +59,7 @@ def exchange(
     error: DownloadError | None = None
     try:
         try:
-            if attempt.check and (yield from _is_good(attempt, folder)):
+            if attempt.check and (yield from _is_good(transfer, folder)):
                 transfer.decided, transfer.digests = End.EXISTS, attempt.checksums
             elif transfer.held.spans or attempt.segment != WHOLE:
                 yield from _gaps(transfer, file)
@@ -81,7 +81,7 @@ def exchange(
         error = _bare(failure, transfer.public)
         if part.split and transfer.decided is not End.COMPLETE and isinstance(failure, ProtocolError):
             part.take()  # the other Segments are none the worse
-        elif isinstance(failure, IntegrityError | ProtocolError):
+        elif isinstance(failure, IntegrityError | ProtocolError | Unwanted):
             part.discard()
     finally:
         if part.is_open or part.buffered:
@@ -101,10 +101,11 @@ def _trace(transfer: Transfer, lane: Lane, started: float, ended: float) -> Trac
     return Trace(attempt.number, at, os.getpid(), thread, lane.task, started, transfer.answered, ended)
 
 
-def _is_good(attempt: Attempt, folder: Folder) -> Generator[Command, Answer, bool]:
+def _is_good(transfer: Transfer, folder: Folder) -> Generator[Command, Answer, bool]:
     """Whether the file that is there has the checksum that is known for it."""
-    verifier = Verifier(attempt.checksums)
-    yield Work(lambda: verifier.take_in(folder, attempt.path), long=True)
+    verifier = Verifier(transfer.attempt.checksums)
+    yield Work(lambda: verifier.take_in(folder, transfer.attempt.path), long=True)
+    transfer.size = verifier.count if verifier.holds else 0
     return verifier.holds
 
 

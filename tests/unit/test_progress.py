@@ -476,7 +476,10 @@ def test_reasons_are_counted_whole() -> None:
     report = Report()
     for error in (TLSError("TLS: wrong version number"), NetworkError("by way of the proxy: connection refused")):
         report.add(Result(URL, "", Status.FAILED, error=error))
-    assert set(report.reasons) == {"TLSError: TLS: wrong version number", "NetworkError: by way of the proxy: connection refused"}
+    assert set(report.reasons) == {
+        "TLSError: TLS: wrong version number",
+        "NetworkError: by way of the proxy: connection refused",
+    }
 
 
 def test_number_of_different_reasons_is_bounded() -> None:
