@@ -8,31 +8,42 @@ from types import TracebackType
 from typing import IO, Self
 
 import msgspec
+from msgspec.structs import replace
 
 from downloader.core.model import Outcome, Report, Result, Status
 from downloader.core.naming import printable
 from downloader.errors import StorageError
 from downloader.sources.text import format_download
+from downloader.storage.manifest import Manifest, Row
 
 _encode = msgspec.json.Encoder().encode
 
 
-def line(result: Result) -> bytes:
-    """One Result as a line of JSON. ``path`` is relative to the folder of the run, null where there is none."""
+def line(result: Result, processed: bool = False, function: str = "", known: Row | None = None) -> bytes:
+    """One Result as a line of JSON. ``path`` is relative to the folder of the run.
+
+    No key is ever null but ``value``: readers that learn the columns' types from the first lines know them all from the first.
+    ``processed``: by ``function``; ``known``: what an earlier report says of this file, which was skipped.
+    """
     error = result.error
     about = {
         "url": result.url,
-        "path": result.path or None,
+        "path": result.path,
         "status": result.status.value,
         "bytes": result.bytes,
-        "http_status": result.http_status or None,
+        "http_status": result.http_status,
         "attempts": result.attempts,
         "elapsed": round(result.elapsed, 6),
-        "final_url": result.final_url or None,
-        "etag": result.etag or None,
-        "value": _plain(result.value),
+        "final_url": result.final_url,
+        "etag": result.etag or (known.etag if known else None) or "",
+        "value": _plain(known.value if known else result.value),
+        "processed": processed,
+        "function": function,
         "warning": result.warning,
-        "error": None if error is None else {"class": type(error).__name__, "message": _text(str(error))},
+        "error": {
+            "class": type(error).__name__ if error else "",
+            "message": _text(str(error)) if error else "",
+        },
     }
     return _encode(about) + b"\n"
 
@@ -100,11 +111,44 @@ class _Sink:
 
 
 class JsonLines(_Sink):
-    """``--report``: one JSON object a line, for each Result as it comes."""
+    """``--report``: one JSON object a line, for each Result as it comes. ``root``: the folder of the run.
+
+    ``function``: what finished files are processed with. A file that is skipped keeps what an earlier report says of it.
+    """
+
+    def __init__(self, path: str, root: str = ".", function: str = "") -> None:
+        self._manifest = Manifest(path) if path != "-" else None
+        super().__init__(path)
+        self._root = os.path.abspath(os.path.expanduser(root))
+        self._function = function
+        self._begun = self.complete = False
+        self.unprocessed = 0
 
     def add(self, result: Result) -> None:
         """Write its line."""
-        self._write(line(result))
+        self._begun = True
+        if result.status is Status.SKIPPED and result.reason != "duplicate":
+            self._write(self._skipped(result))
+        else:
+            done = bool(self._function) and result.status is Status.DONE
+            self._write(line(result, done, self._function if done else ""))
+
+    def _skipped(self, result: Result) -> bytes:
+        if not result.bytes:
+            with suppress(OSError):
+                result = replace(result, bytes=os.stat(os.path.join(self._root, result.path)).st_size)
+        known = self._manifest.row(result, result.bytes) if self._manifest else None
+        function = (known.function or "") if known else ""
+        processed = known is not None and (known.processed or known.value is not None)
+        if self._function and function not in ("", self._function):
+            processed, function, known = False, "", replace(known, value=None) if known else None
+        self.unprocessed += bool(self._function) and not processed
+        return line(result, processed, function, known)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        super().__exit__(kind, error, trace)
+        if self._manifest is not None:
+            self._manifest.close(self._begun, self.complete and error is None)
 
 
 class Traces(_Sink):
@@ -181,8 +225,11 @@ def complaint(report: Report, most: int = 5, total: int | None = None) -> str:
     return "\n".join([*_failures(report, most), _counts(report, total)])
 
 
-def summary(report: Report, most: int = 5, total: int | None = None) -> str:
-    """What became of the run, in a few lines; at most ``most`` failed URLs, safe to print. ``total``: of the list."""
+def summary(report: Report, most: int = 5, total: int | None = None, unprocessed: int = 0) -> str:
+    """What became of the run, in a few lines; at most ``most`` failed URLs, safe to print.
+
+    ``total``: of the list; ``unprocessed``: files that were skipped and never processed.
+    """
     speed = report.received / report.elapsed if report.elapsed else 0.0
     lines = [
         _counts(report, total),
@@ -194,6 +241,8 @@ def summary(report: Report, most: int = 5, total: int | None = None) -> str:
     if report.without_checksum:
         also = f" ({report.ambiguous}: the name stands there with several digests)" if report.ambiguous else ""
         lines.append(f"  {report.without_checksum} without a checksum{also}")
+    if unprocessed:
+        lines.append(f"  {unprocessed} never processed: they were there already (--on-exists overwrite fetches them again)")
     if report.warnings:
         names = ", ".join(printable(result.path) for result in report.doubtful)
         more = ", …" if report.warnings > len(report.doubtful) else ""

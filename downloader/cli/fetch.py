@@ -80,14 +80,14 @@ def fetch(request: Request) -> int:
                 display.update(session.counters, time.monotonic())
                 flush()
         display.close()
-        return _conclude(session, settings, lists, signals.exit_code)
+        return _conclude(session, settings, lists, signals.exit_code, sinks)
 
 
 def _sinks(settings: Settings, stack: ExitStack) -> tuple[list[JsonLines | FailedList], list[Traces]]:
     """The files that are to be written, open: what takes Results, and what takes Outcomes."""
     sinks: list[JsonLines | FailedList] = []
     if settings.report:
-        sinks.append(stack.enter_context(JsonLines(settings.report)))
+        sinks.append(stack.enter_context(JsonLines(settings.report, settings.dir, settings.process)))
     if settings.failed:
         sinks.append(stack.enter_context(FailedList(settings.failed)))
     return sinks, [stack.enter_context(Traces(settings.trace))] if settings.trace else []
@@ -111,12 +111,19 @@ def _outputs(settings: Settings) -> list[tuple[str, str]]:
     return [(f"--{name.replace('_', '-')}", getattr(settings, name)) for name in names]
 
 
-def _conclude(session: Session, settings: Settings, lists: Lists, interrupted: int | None) -> int:
+def _conclude(
+    session: Session, settings: Settings, lists: Lists, interrupted: int | None, sinks: list[JsonLines | FailedList]
+) -> int:
     report = session.report
+    unprocessed = 0
+    for sink in sinks:
+        if isinstance(sink, JsonLines):
+            sink.complete = session.error is None and not report.interrupted
+            unprocessed = sink.unprocessed
     if settings.progress == "json":
         _print_json_summary(report)
     elif not settings.quiet and (report.interrupted or report.done + report.skipped + report.failures):
-        print(summary(report, total=session.counters.total), file=sys.stderr)  # noqa: T201
+        print(summary(report, total=session.counters.total, unprocessed=unprocessed), file=sys.stderr)  # noqa: T201
     elif settings.quiet and (report.failures or report.errors):
         print(complaint(report, total=session.counters.total), file=sys.stderr)  # noqa: T201
     if interrupted is not None:

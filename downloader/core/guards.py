@@ -14,9 +14,9 @@ _PATTERN = re.compile(r"[a-z0-9*?][a-z0-9*?!#$&^_.+-]*/[a-z0-9*?][a-z0-9*?!#$&^_
 _NO_PAGES = frozenset(
     """7z aac apk arrow avif avi bam bin bmp br bz2 cab csv db deb djvu dmg doc docx epub exe fa fasta fastq feather fits flac
     flv geojson geotiff gguf gif gz h5 hdf5 heic ico img iso jar jpeg jpg json jsonl jxl lz4 lzma m4a m4v mat mid mkv mobi mov
-    mp3 mp4 mpeg mpg msi nc ndjson npy npz odp ods odt ogg ogv onnx opus orc otf parquet pdf pickle pkl png pps ppt pptx ps psd pt
-    pth rar rpm rtf safetensors sav shp sqlite sqlite3 svg tar tbz tfrecord tgz tif tiff tsv ttf txz vcf wav webm webp whl wma
-    wmv woff woff2 xls xlsx xz z zip zst""".split()  # noqa: SIM905 - read as a list of words, one a line would fill a screen
+    mp3 mp4 mpeg mpg msi nc ndjson npy npz odp ods odt ogg ogv onnx opus orc otf parquet pdf pickle pkl png pps ppt pptx ps psd
+    pt pth rar rpm rtf safetensors sav shp sqlite sqlite3 svg tar tbz tfrecord tgz tif tiff tsv ttf txz vcf wav webm webp whl
+    wma wmv woff woff2 xls xlsx xz z zip zst""".split()  # noqa: SIM905 - read as a list of words, one a line would fill a screen
 )
 """Extensions of names that no web page has."""
 

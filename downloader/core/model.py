@@ -21,8 +21,7 @@ Headers = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Checksum:
-    """What a file's bytes must hash to. ``algorithm`` is hashlib's name, or two of them where it may be either
-    (``sha512|blake2b``); ``digest`` lower-case hex."""
+    """What a file's bytes must hash to. ``algorithm``: as hashlib names it, or ``sha512|blake2b``; ``digest``: in small hex."""
 
     algorithm: str
     digest: str

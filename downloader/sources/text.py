@@ -23,6 +23,7 @@ OPTIONS = ("out", "dir", "checksum", "header", "referer", "user-agent")
 _HEX = re.compile(r"[0-9a-f]+")
 _SUMS_LINE = re.compile(r"\\?([0-9A-Fa-f]{32,128}) [ *](.+)")
 _BSD_LINE = re.compile(r"([A-Z0-9b-]+) \((.+)\) = ([0-9A-Fa-f]{32,128})")
+_B2 = re.compile(r"(?<![a-z0-9])b2(?:sums?)?(?![a-z0-9])|blake2")
 _BY_LENGTH = {32: "md5", 40: "sha1", 56: "sha224", 64: "sha256", 96: "sha384", 128: "sha512|blake2b"}
 """By the number of hex digits, where nothing else tells. sha512sum and b2sum write the same lines: either will do then."""
 
@@ -136,7 +137,7 @@ def _digits(algorithm: str) -> int:
 def _by_length(digits: int, name: str) -> str:
     """The algorithm of an untagged line, by the length of its digest, and by what the file is called."""
     name = re.split(r"[/\\]", name)[-1].lower()
-    if "b2" in name or "blake2" in name:
+    if _B2.search(name):
         return "blake2b"
     found = _BY_LENGTH.get(digits, "")
     return "sha512" if found == "sha512|blake2b" and "512" in name else found

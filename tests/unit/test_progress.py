@@ -316,22 +316,28 @@ SKIPPED = Result(URL, "file", Status.SKIPPED, reason="exists", attempts=1)
                 "final_url": "https://other.example/",
                 "etag": '"e"',
                 "value": None,
-                "error": None,
+                "processed": False,
+                "function": "",
+                "warning": "",
+                "error": {"class": "", "message": ""},
             },
         ),
         (
             FAILED,
             {
                 "url": URL,
-                "path": None,
+                "path": "",
                 "status": "failed",
                 "bytes": 0,
                 "http_status": 404,
                 "attempts": 1,
                 "elapsed": 0.0,
-                "final_url": None,
-                "etag": None,
+                "final_url": "",
+                "etag": "",
                 "value": None,
+                "processed": False,
+                "function": "",
+                "warning": "",
                 "error": {"class": "HTTPStatusError", "message": f"{URL}: HTTP 404 Not Found"},
             },
         ),
@@ -342,13 +348,16 @@ SKIPPED = Result(URL, "file", Status.SKIPPED, reason="exists", attempts=1)
                 "path": "file",
                 "status": "skipped",
                 "bytes": 0,
-                "http_status": None,
+                "http_status": 0,
                 "attempts": 1,
                 "elapsed": 0.0,
-                "final_url": None,
-                "etag": None,
+                "final_url": "",
+                "etag": "",
                 "value": None,
-                "error": None,
+                "processed": False,
+                "function": "",
+                "warning": "",
+                "error": {"class": "", "message": ""},
             },
         ),
     ],
@@ -370,7 +379,10 @@ def test_a_report_file_has_a_line_for_each_result(tmp_path: Path) -> None:
         assert path.read_bytes() == b"".join(map(reports.line, (DONE, FAILED, SKIPPED)))
     with reports.JsonLines(str(path)):
         pass
-    assert path.read_bytes() == b""  # the next run begins a new one
+    assert path.read_bytes().count(b"\n") == 3  # a run that came to nothing leaves it
+    with reports.JsonLines(str(path)) as sink:
+        sink.add(DONE)
+    assert path.read_bytes() == reports.line(DONE)
 
 
 @pytest.mark.parametrize("there_before", [True, False])

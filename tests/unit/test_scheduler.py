@@ -951,7 +951,7 @@ def simulations(draw: st.DrawFn, listed: list[Download | None]) -> Simulation:
 LISTS = st.lists(ONE | st.none(), max_size=30)
 
 
-def taken(result: Result) -> int:
+def handed_out(result: Result) -> int:
     """How often it was handed out: to find that its file exists is no attempt."""
     return result.attempts + (result.reason == "exists")
 
@@ -968,9 +968,9 @@ def test_every_run_ends_within_its_limits_with_one_result_for_each_download(
     assert Counter(result.url for result in results) == Counter(public_url(download.url) for download in downloads)
     done = [result.path for result in results if result.status is Status.DONE]
     assert len(done) == len(set(done)), "two files under one name"
-    never_started = [result for result in results if taken(result) == 0]
+    never_started = [result for result in results if handed_out(result) == 0]
     assert all(result.reason in ("duplicate", "exists") or isinstance(result.error, PolicyError) for result in never_started)
-    assert sum(taken(result) for result in results) == simulation.numbers.total()
+    assert sum(handed_out(result) for result in results) == simulation.numbers.total()
     for result in results:
         assert (result.status is Status.FAILED) == (result.error is not None) == (result.download is not None)
         assert (result.status is Status.SKIPPED) == bool(result.reason)
@@ -983,9 +983,9 @@ def test_a_run_that_is_stopped_ends_with_at_most_one_result_for_each_download(
 ) -> None:
     simulation = data.draw(simulations(listed))
     simulation.drive(2000, stop_after)
-    begun = [result for result in simulation.results if taken(result)]
+    begun = [result for result in simulation.results if handed_out(result)]
     assert len(begun) == len(+simulation.numbers), "contract rule 1: one Result for each Download that was started"
-    assert sum(taken(result) for result in begun) == simulation.numbers.total()
+    assert sum(handed_out(result) for result in begun) == simulation.numbers.total()
     counted = Counter(result.url for result in simulation.results)
     assert counted <= Counter(public_url(download.url) for download in listed if download is not None)
 
