@@ -1,6 +1,7 @@
 """The paths given out in a run, and to which URL each: so that no two files get one name, and no file is fetched twice."""
 
 from array import array
+from collections.abc import Iterator
 
 from downloader.core.naming import public_url, with_digest
 from downloader.errors import PolicyError
@@ -57,6 +58,10 @@ class Table:
         key = key & _BITS or 1
         at = self._find(key)
         return self._numbers[at] if self._paths[at] else None
+
+    def values(self) -> Iterator[int]:
+        """All numbers, in no order."""
+        return (number for path, number in zip(self._paths, self._numbers, strict=True) if path)
 
 
 class Names(Table):

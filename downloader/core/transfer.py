@@ -81,6 +81,7 @@ class Transfer:
     validator = Validator()
     waited = 0.0
     warning = ""
+    bad_before = False  # a file with a wrong checksum stands under the name
     answered = 0.0  # when the first head came
     _taken = 0  # of the present answer
     _gate: SpeedGate

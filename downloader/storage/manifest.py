@@ -17,6 +17,8 @@ from downloader.core.names import Table
 from downloader.errors import StorageError
 
 SUFFIX = ".earlier"
+SPARE = 1000
+"""Lines that an earlier report may have beyond two for each file, before it is made shorter."""
 
 
 class Row(msgspec.Struct):
@@ -59,7 +61,9 @@ class Manifest:
             return
         except OSError as error:
             raise StorageError(f"cannot keep the earlier report as {self.earlier}: {error.strerror}") from None
-        self._index(self._stream)
+        lines = self._index(self._stream)
+        if lines > 2 * len(self._rows) + SPARE:
+            self._compact()
 
     def _set_aside(self) -> None:
         found = os.stat(self.path)
@@ -79,14 +83,34 @@ class Manifest:
             os.fsync(there.fileno())
         os.truncate(self.path, 0)
 
-    def _index(self, stream: IO[bytes]) -> None:
-        at = 0
+    def _index(self, stream: IO[bytes]) -> int:
+        """Note where the last row of each file begins; how many lines there are."""
+        at = count = 0
         for line in stream:
+            count += 1
             with suppress(msgspec.MsgspecError, ValueError):
                 row = _key.decode(line)
                 if row.path and (row.status == "done" or row.bytes or row.etag or row.processed):
                     self._rows.put(hash((row.url, row.path)), at)
             at += len(line)
+        return count
+
+    def _compact(self) -> None:
+        """Leave out rows that have a later one: many runs that were stopped have each added all that they knew."""
+        assert self._stream is not None  # noqa: S101 - it was indexed
+        shorter = self.earlier + ".new"
+        with suppress(OSError):
+            with open(shorter, "wb") as stream:
+                for at in sorted(self._rows.values()):
+                    self._stream.seek(at)
+                    stream.write(self._stream.readline())
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(shorter, self.earlier)
+            self._stream.close()
+            self._stream = open(self.earlier, "rb")  # noqa: SIM115 - closed by `close`
+            self._rows = Table()
+            self._index(self._stream)
 
     def row(self, result: Result, size: int) -> Row | None:
         """What was known of this file, if it is the same: same URL and path, same size, and no other ETag."""

@@ -11,13 +11,14 @@ the generator as a DownloadError (or OSError, for Write and Work). It returns th
 import os
 import threading
 from collections.abc import Callable, Generator
+from contextlib import suppress
 
 from downloader.core.messages import Head, Move
 from downloader.core.model import NOTHING_HELD, WHOLE, Attempt, End, Trace
 from downloader.core.naming import public_url
 from downloader.core.segments import ABORT, missing
 from downloader.core.transfer import Transfer
-from downloader.errors import DownloadError, IntegrityError, NetworkError, ProtocolError, StorageError, Unwanted
+from downloader.errors import DownloadError, IntegrityError, Interrupted, NetworkError, ProtocolError, StorageError, Unwanted
 from downloader.progress.counters import Lane
 from downloader.storage.checksum import Verifier
 from downloader.storage.folder import Folder, storage_error
@@ -78,11 +79,7 @@ def exchange(
         except OSError as failure:
             raise storage_error(failure, attempt.path, transfer.public) from failure
     except DownloadError as failure:
-        error = _bare(failure, transfer.public)
-        if part.split and transfer.decided is not End.COMPLETE and isinstance(failure, ProtocolError):
-            part.take()  # the other Segments are none the worse
-        elif isinstance(failure, IntegrityError | ProtocolError | Unwanted):
-            part.discard()
+        error = _failed(transfer, part, failure)
     finally:
         if part.is_open or part.buffered:
             part.keep(transfer.promised)
@@ -95,6 +92,21 @@ def exchange(
     return transfer.outcome(ended - started, path, error)
 
 
+def _failed(transfer: Transfer, part: PartFile, failure: DownloadError) -> DownloadError:
+    """The error as it is told; the part file goes where its bytes are of no use."""
+    error = _bare(failure, transfer.public)
+    if transfer.bad_before and not isinstance(error, Interrupted):
+        _advise(error, "the file that is there has a wrong checksum, too; it was left as it is")
+    if part.split and transfer.decided is not End.COMPLETE and isinstance(failure, ProtocolError):
+        part.take()  # the other Segments are none the worse
+    elif isinstance(failure, IntegrityError | ProtocolError | Unwanted):
+        if isinstance(failure, Unwanted) and not part.is_open and transfer.held.size:
+            with suppress(DownloadError, OSError):  # another run's is not ours to remove
+                part.open(transfer.held.size)
+        part.discard()
+    return error
+
+
 def _trace(transfer: Transfer, lane: Lane, started: float, ended: float) -> Trace:
     attempt, thread = transfer.attempt, threading.get_native_id()  # gevent's greenlets each have a name of their own
     at = attempt.segment.start
@@ -105,6 +117,7 @@ def _is_good(transfer: Transfer, folder: Folder) -> Generator[Command, Answer, b
     """Whether the file that is there has the checksum that is known for it."""
     verifier = Verifier(transfer.attempt.checksums)
     yield Work(lambda: verifier.take_in(folder, transfer.attempt.path), long=True)
+    transfer.bad_before = not verifier.holds
     transfer.size = verifier.count if verifier.holds else 0
     return verifier.holds
 
@@ -239,6 +252,12 @@ def _flush(transfer: Transfer, file: File) -> Substeps:
     if transfer.splittable and not part.shared and file.job.segments != 1:
         part.share(transfer.promised)
         file.lane.splittable = True
+
+
+def _advise(error: DownloadError, hint: str) -> None:
+    """Add to what the error says is to be done about it."""
+    error.hint = f"{error.hint}; {hint}" if error.hint else hint
+    error.args = tuple(error.hint if index == 2 else value for index, value in enumerate(error.args))
 
 
 def _bare(error: DownloadError, url: str) -> DownloadError:

@@ -12,6 +12,7 @@ from tests.contract.test_answers import error_of, leftovers
 from tests.scripted import ScriptedServer, answer, reply
 
 Make = Callable[..., ScriptedServer]
+REST = reply("206 Partial Content", b"x" * 3_000_000, ETag='"v"', Content_Range="bytes 3000000-5999999/6000000")
 PAGE = b"<!DOCTYPE html><title>Please log in</title>"
 HTML = {"Content_Type": "text/html; charset=utf-8"}
 
@@ -40,7 +41,7 @@ def test_file_of_untold_length_ends_when_it_is_too_large(fetch: Fetch, scripted:
 
 
 def test_part_of_a_file_that_is_refused_is_not_kept(fetch: Fetch, scripted: Make) -> None:
-    server = scripted(reply("200 OK", b"x" * 3_000_000, length=6_000_000, ETag='"v"'), answer(b"x" * 6_000_000, '"v"'))
+    server = scripted(answer(reply("200 OK", b"x" * 3_000_000, length=6_000_000, ETag='"v"')), REST)
     fetch([f"{server.url}/a"], retries=0)
     assert leftovers(fetch.folder) != []
     assert isinstance(error_of(fetch([f"{server.url}/a"], max_size=5_000_000)), Unwanted)
@@ -116,3 +117,14 @@ def test_file_without_a_checksum_can_be_refused(fetch: Fetch, scripted: Make) ->
 def test_wrong_rules_are_told_before_the_start(settings: dict[str, object], tmp_path: object) -> None:
     with pytest.raises(UsageError):
         downloader.download(["http://127.0.0.1:1/a"], str(tmp_path), **settings)
+
+
+def test_wrong_file_that_is_there_is_said_where_the_new_one_is_no_better(fetch: Fetch, scripted: Make) -> None:
+    server = scripted(reply("200 OK", b"wrong"))
+    fetch.folder.mkdir()
+    (fetch.folder / "a").write_bytes(b"wrong, too")
+    listed = Download(f"{server.url}/a", checksums=(downloader.Checksum("sha256", hashlib.sha256(b"x").hexdigest()),))
+    error = error_of(fetch([listed]))
+    assert isinstance(error, downloader.IntegrityError)
+    assert "the file that is there has a wrong checksum, too; it was left as it is" in str(error)
+    assert (fetch.folder / "a").read_bytes() == b"wrong, too"

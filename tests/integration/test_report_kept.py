@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from downloader.core.model import Result, Status
+from downloader.report import JsonLines
 from downloader.testserver.launch import TestServer
 from tests.integration.test_command import Shell, dl
 from tests.scripted import Asked, Connection, ScriptedServer, reply
@@ -120,3 +122,15 @@ def test_columns_have_one_type_from_the_first_row_to_the_last(dl: Shell, server:
     shapes = {tuple((key, type(value)) for key, value in row.items() if key != "value") for row in rows(dl.folder / "r.jsonl")}
     assert len(shapes) == 1
     assert type(None) not in {kind for _, kind in shapes.pop()}
+
+
+def test_earlier_report_does_not_grow_without_end(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    row = {"url": "http://h/{}", "path": "{}", "status": "done", "bytes": 5, "etag": "e", "value": "{}"}
+    for run in range(5):
+        lines = (json.dumps({**row, "url": f"http://h/{number}", "path": str(number), "value": run}) for number in range(1000))
+        path.write_text("".join(f"{line}\n" for line in lines))
+        with JsonLines(str(path)) as sink:
+            sink.add(Result("http://h/7", "7", Status.SKIPPED, 5, reason="exists"))
+    assert rows(path)[0]["value"] == 4
+    assert len((tmp_path / "r.jsonl.earlier").read_bytes().splitlines()) <= 3000
