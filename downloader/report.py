@@ -225,10 +225,10 @@ def complaint(report: Report, most: int = 5, total: int | None = None) -> str:
     return "\n".join([*_failures(report, most), _counts(report, total)])
 
 
-def summary(report: Report, most: int = 5, total: int | None = None, unprocessed: int = 0) -> str:
+def summary(report: Report, most: int = 5, total: int | None = None, unprocessed: str = "") -> str:
     """What became of the run, in a few lines; at most ``most`` failed URLs, safe to print.
 
-    ``total``: of the list; ``unprocessed``: files that were skipped and never processed.
+    ``total``: of the list; ``unprocessed``: a line about files that were skipped, and so not processed.
     """
     speed = report.received / report.elapsed if report.elapsed else 0.0
     lines = [
@@ -242,7 +242,7 @@ def summary(report: Report, most: int = 5, total: int | None = None, unprocessed
         also = f" ({report.ambiguous}: the name stands there with several digests)" if report.ambiguous else ""
         lines.append(f"  {report.without_checksum} without a checksum{also}")
     if unprocessed:
-        lines.append(f"  {unprocessed} never processed: they were there already (--on-exists overwrite fetches them again)")
+        lines.append(f"  {unprocessed}")
     if report.warnings:
         names = ", ".join(printable(result.path) for result in report.doubtful)
         more = ", …" if report.warnings > len(report.doubtful) else ""

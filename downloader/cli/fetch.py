@@ -115,15 +115,13 @@ def _conclude(
     session: Session, settings: Settings, lists: Lists, interrupted: int | None, sinks: list[JsonLines | FailedList]
 ) -> int:
     report = session.report
-    unprocessed = 0
     for sink in sinks:
         if isinstance(sink, JsonLines):
             sink.complete = session.error is None and not report.interrupted
-            unprocessed = sink.unprocessed
     if settings.progress == "json":
         _print_json_summary(report)
     elif not settings.quiet and (report.interrupted or report.done + report.skipped + report.failures):
-        print(summary(report, total=session.counters.total, unprocessed=unprocessed), file=sys.stderr)  # noqa: T201
+        print(summary(report, total=session.counters.total, unprocessed=_unprocessed(report, settings, sinks)), file=sys.stderr)  # noqa: T201
     elif settings.quiet and (report.failures or report.errors):
         print(complaint(report, total=session.counters.total), file=sys.stderr)  # noqa: T201
     if interrupted is not None:
@@ -135,6 +133,19 @@ def _conclude(
     if lists.bad_count:
         _say(f"{lists.bad_count} bad lines were passed over", settings)
     return report.exit_code
+
+
+def _unprocessed(report: Report, settings: Settings, sinks: list[JsonLines | FailedList]) -> str:
+    """What is said of files that were there already, and so were not processed; with a report, of those that never were."""
+    if not settings.process:
+        return ""
+    known = [sink.unprocessed for sink in sinks if isinstance(sink, JsonLines)]
+    count = known[0] if known else report.reasons["skipped: exists"] + report.reasons["skipped: not modified"]
+    if not count:
+        return ""
+    if known:
+        return f"{count} never processed: they were there already (--on-exists overwrite fetches them again)"
+    return f"{count} not processed by this run: they were there already (--report keeps what is known of them)"
 
 
 def _checked(lists: Lists, settings: Settings) -> int | None:
@@ -164,6 +175,10 @@ def _print_json_summary(report: Report) -> None:
         "bytes": report.received,
         "elapsed": round(report.elapsed, 6),
         "reasons": dict(report.reasons),
+        "verified": report.verified,
+        "without_checksum": report.without_checksum,
+        "warnings": report.warnings,
+        "errors": [str(error) for error in report.errors],
         "interrupted": report.interrupted,
     }
     print(json.dumps(about), file=sys.stderr)  # noqa: T201

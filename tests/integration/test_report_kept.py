@@ -56,6 +56,7 @@ def test_files_that_were_never_processed_are_said(dl: Shell, server: TestServer)
     done = dl("urls.txt", "-d", "out", "--process", "own:sha", "--report", "r.jsonl")
     assert "  1 never processed" in done.stderr
     assert {row["path"]: row["processed"] for row in rows(dl.folder / "r.jsonl")} == {"1.bin": False, "2.bin": True}
+    assert "  2 not processed by this run" in dl("urls.txt", "-d", "out", "--process", "own:sha").stderr
     other = dl("urls.txt", "-d", "out", "--process", "own:size", "--report", "r.jsonl")
     assert "  2 never processed" in other.stderr  # by this function
     assert [row["value"] for row in rows(dl.folder / "r.jsonl")] == [None, None]
