@@ -5,8 +5,12 @@
     DownloadError
     ├── UsageError            2   a bad flag, config value or list line: nothing was started
     ├── StorageError          3   disk full, permission, name too long, target is a directory
-    │   └── FileInUse             another run is writing it                              (retryable)
+    │   ├── FileInUse             another run is writing it                              (retryable)
+    │   └── FolderError           the folder cannot be written at all: it ends the run
+    │       └── FolderFull            … because it is full
     ├── NetworkError          4   DNS, refused, reset, time-out, stall, truncated      (retryable)
+    │   ├── NameNotFound          the name does not exist
+    │   └── NoAnswer              a whole time-out passed without a word of the host     (retryable)
     ├── TLSError              5   certificate does not verify, handshake
     ├── AuthError             6   401, 403, 407
     ├── ProtocolError         7   malformed answer, redirect loop, bad range
@@ -38,6 +42,7 @@ class DownloadError(Exception):
     """
 
     exit_code: ClassVar[int] = 1
+    ends_run: ClassVar[bool] = False
     retryable: bool = False
 
     def __init__(self, reason: str, url: str = "", hint: str = "", kind: str = "") -> None:
@@ -71,6 +76,21 @@ class FileInUse(StorageError):
     retryable = True
 
 
+class FolderError(StorageError):
+    """The folder of the run cannot be written to at all: read-only, not ours, removed. No other file would do better."""
+
+    ends_run = True
+
+
+class FolderFull(FolderError):
+    """No space is left, or not enough for a file whose length was told. ``needed``: bytes that were still to be written."""
+
+    def __init__(self, reason: str, url: str = "", hint: str = "", needed: int = 0) -> None:
+        super().__init__(reason, url, hint)
+        self.args = (reason, url, hint, needed)
+        self.needed = needed
+
+
 class NetworkError(DownloadError):
     """The connection failed: DNS, refused, reset, time-out, stall, or the body ended too early."""
 
@@ -82,6 +102,10 @@ class NameNotFound(NetworkError):
     """The host name does not exist (as opposed to a name server that did not answer)."""
 
     retryable = False
+
+
+class NoAnswer(NetworkError):
+    """A whole time-out passed without a connection, or without a word of an answer: the host may be dead."""
 
 
 class TLSError(DownloadError):

@@ -10,9 +10,10 @@ from typing import IO, Self
 import msgspec
 from msgspec.structs import replace
 
+from downloader.core.amounts import duration, size
 from downloader.core.model import Outcome, Report, Result, Status
 from downloader.core.naming import printable
-from downloader.errors import StorageError
+from downloader.errors import DownloadError, StorageError
 from downloader.sources.text import format_download
 from downloader.storage.manifest import Manifest, Row
 
@@ -185,22 +186,11 @@ class FailedList(_Sink):
             self._write(format_download(result.download).encode())
 
 
-def size(count: float) -> str:
-    """Bytes for people: decimal units, as disks and networks are sold."""
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if count < 1000 or unit == "TB":
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    raise AssertionError
-
-
-def duration(seconds: float) -> str:
-    """Seconds for people."""
-    if seconds < 60:
-        return f"{seconds:.2f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02} min"
+def _reason_of(error: BaseException) -> str:
+    """What ended a run, in one line: an error of ours as it is, any other as a mistake in the program."""
+    if isinstance(error, DownloadError):
+        return str(error)
+    return f"internal error: {type(error).__name__}: {error} (please report it)"
 
 
 LOOK = "look like web pages, not what their names say"
@@ -213,16 +203,18 @@ def _counts(report: Report, total: int | None) -> str:
 
 
 def _failures(report: Report, most: int) -> list[str]:
-    lines = [f"  ✗ {printable(str(result.error or result.url))}" for result in report.failed[:most]]
-    if report.failures > most:
-        lines.append(f"  … and {report.failures - most} more; --failed FILE lists them all")
+    told = [result for result in report.failed if result.error is None or not result.error.ends_run]
+    lines = [f"  ✗ {printable(str(result.error or result.url))}" for result in told[:most]]
+    if (more := report.failures - report.unwritten - most) > 0:
+        lines.append(f"  … and {more} more; --failed FILE lists them all")
     lines += [f"  ✗ {printable(str(error))}" for error in report.errors]
     return lines
 
 
 def complaint(report: Report, most: int = 5, total: int | None = None) -> str:
     """What is said of a run that was asked to say nothing but errors: what failed, as in `summary`, and the counts."""
-    return "\n".join([*_failures(report, most), _counts(report, total)])
+    ended = [] if report.ended_by is None else [f"stopped: {printable(_reason_of(report.ended_by))}"]
+    return "\n".join([*_failures(report, most), *ended, _counts(report, total)])
 
 
 def summary(report: Report, most: int = 5, total: int | None = None, unprocessed: str = "") -> str:
@@ -250,7 +242,9 @@ def summary(report: Report, most: int = 5, total: int | None = None, unprocessed
         lines.append(f"  {report.warnings} {look}: {names}{more}")
     lines += [f"  {count} {reason}" for reason, count in sorted(report.reasons.items(), key=lambda item: (-item[1], item[0]))]
     lines += _failures(report, most)
-    if report.interrupted:
+    if report.ended_by is not None:
+        lines.append(f"stopped: {printable(_reason_of(report.ended_by))}")
+    elif report.interrupted:
         why = "stopped at the first failure" if report.stopped_by_failure else "interrupted"
         lines.append(f"{why}: run the same command again to go on from here")
     return "\n".join(lines)

@@ -4,6 +4,7 @@ It is driven by a thread of its own, whatever the strategy. So the caller's thre
 running its own event loop (a notebook's, say), and any number of runs can go on in one process.
 """
 
+import logging
 import os
 import resource
 import threading
@@ -23,7 +24,7 @@ from downloader.core.retry import RetryPolicy, parse_statuses
 from downloader.core.scheduler import Scheduler
 from downloader.core.segments import SplitPolicy
 from downloader.core.sums import Sums
-from downloader.errors import UsageError
+from downloader.errors import DownloadError, UsageError
 from downloader.progress.counters import Counters
 from downloader.settings import Settings
 from downloader.sources import credentials
@@ -36,6 +37,7 @@ from downloader.strategies.registry import find
 from downloader.strategies.run import Run
 from downloader.transports.base import CHUNK, ClientOptions, check_proxy, environment_proxies
 
+LOG = logging.getLogger("downloader")
 _SPARE_FILES = 64
 
 
@@ -88,6 +90,8 @@ class Session:
                 cut_dirs=cut_dirs,
                 probe=settings.content_disposition,
                 fail_fast=settings.fail_fast,
+                host_failures=settings.host_failures,
+                wait_for_space=settings.on_full == "wait",
             ),
             job=job,
             folder=self._folder,
@@ -121,17 +125,19 @@ class Session:
         started = time.perf_counter()
         try:
             self._strategy.drive(self.run)
-        except BaseException as error:  # noqa: BLE001 - it is raised again in the thread that joins
+        except BaseException as error:  # it is raised again in the thread that joins
             self.error = error
+            LOG.info("the run is broken", exc_info=True)
         finally:
             self.report.elapsed = time.perf_counter() - started
-            self.report.interrupted = not self.run.scheduler.complete
-            self._tell_sums()
-            self.report.stopped_by_failure = self.run.scheduler.failed_fast
-            self._folder.close()
             if isinstance(self._source, Feed):
                 self._source.close()
                 self.error = self.error or self.source_error
+            self.report.interrupted = not self.run.scheduler.complete
+            self.report.stopped_by_failure = self.run.scheduler.failed_fast
+            self.report.ended_by = self._ended_by()
+            self._tell_sums()
+            self._folder.close()
             with self._lock:
                 self._ended = True
             for call in self._at_end:
@@ -143,6 +149,11 @@ class Session:
             report.without_checksum, report.ambiguous = sums.without, sums.ambiguous
             if sums.complaint is not None and not report.interrupted:
                 report.errors.append(sums.complaint)
+
+    def _ended_by(self) -> BaseException | None:
+        """What the summary tells of as the end of the run; a DownloadError that broke it is raised, and told so."""
+        broke_it = None if isinstance(self.error, DownloadError) else self.error
+        return broke_it or self.run.scheduler.ended_by
 
     @property
     def source_error(self) -> Exception | None:

@@ -22,6 +22,7 @@ PREFIX = "DL_"
 FILE_NAME = "downloader.toml"
 HttpVersion = Literal["auto", "1.1", "2", "3"]
 OnExists = Literal["skip", "overwrite", "rename", "fail", "refresh"]
+OnFull = Literal["stop", "wait"]
 Progress = Literal["auto", "bar", "plain", "json", "none"]
 
 
@@ -52,6 +53,7 @@ class Settings(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_field
     limit_rate_per_host: Annotated[int, _size("bytes a second at most from one host; 0: no limit", ge=0)] = 0
     retries: Annotated[int, _about("tries after the first", "-r", "N", ge=0)] = 5
     retry_on: Annotated[tuple[str, ...], _about("try again after these statuses, too, as 403,404", "", "STATUS")] = ()
+    host_failures: Annotated[int, _about("time-outs until a host that never answered is given up; 0: never", "", "N", ge=0)] = 3
     retry_wait: Annotated[float, _about("the first backoff; it doubles from try to try", "", "S", ge=0)] = 0.5
     max_retry_after: Annotated[float, _about("the longest wait that a server may ask for", "", "S", ge=0)] = 120.0
     connect_timeout: Annotated[float, _about("for a connection to be made", "", "S", gt=0)] = 15.0
@@ -59,6 +61,7 @@ class Settings(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_field
     low_speed_limit: Annotated[int, _about("slower than this is a stall, bytes a second", "", "BYTES", ge=0)] = 1
     low_speed_time: Annotated[float, _about("for this long", "", "S", gt=0)] = 30.0
     on_exists: Annotated[OnExists, _about("what to do where the file is there already")] = "skip"
+    on_full: Annotated[OnFull, _about("what to do when the disk is full: end the run, or wait for space")] = "stop"
     content_disposition: Annotated[bool, _about("let the server name the file (asks it once more)")] = False
     mtime: Annotated[bool, _about("give files the server's time")] = True
     header: Annotated[tuple[str, ...], _about("send this header too; may be repeated", "-H", "'K: V'")] = ()

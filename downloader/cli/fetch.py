@@ -121,9 +121,12 @@ def _conclude(
     if settings.progress == "json":
         _print_json_summary(report)
     elif not settings.quiet and (report.interrupted or report.done + report.skipped + report.failures):
-        print(summary(report, total=session.counters.total, unprocessed=_unprocessed(report, settings, sinks)), file=sys.stderr)  # noqa: T201
-    elif settings.quiet and (report.failures or report.errors):
+        text = summary(report, total=session.counters.total, unprocessed=_unprocessed(report, settings, sinks))
+        print(text, file=sys.stderr)  # noqa: T201
+    elif settings.quiet and (report.failures or report.errors or report.ended_by is not None):
         print(complaint(report, total=session.counters.total), file=sys.stderr)  # noqa: T201
+    if session.error is not None and report.ended_by is session.error:  # an error of ours, which the summary tells
+        return 1
     if interrupted is not None:
         return interrupted
     if session.error is not None:
@@ -223,7 +226,7 @@ class _logging:  # noqa: N801 - used as a function: `with _logging(...)`
             self._handlers.append(_DisplayHandler(display))
         if settings.log_file:
             try:
-                self._handlers.append(logging.FileHandler(settings.log_file))
+                self._handlers.append(logging.FileHandler(settings.log_file, encoding="utf-8", errors="backslashreplace"))
             except OSError as error:
                 raise UsageError(f"cannot write --log-file {settings.log_file}: {error.strerror}") from None
 

@@ -3,6 +3,7 @@
 Exit codes: see `downloader.errors`; 130 and 143 for a run that a signal ended, 2 for wrong usage.
 """
 
+import io
 import os
 import sys
 from typing import Any
@@ -23,6 +24,7 @@ EPILOG = (
 def main(arguments: list[str] | None = None) -> None:
     """The entry point of the command. Does not return."""
     words = sys.argv[1:] if arguments is None else arguments
+    _open_streams()
     try:
         code = _run(words)
         if sys.stdout is not None:  # as it is where it was closed
@@ -34,6 +36,23 @@ def main(arguments: list[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # so that the interpreter's own flush does not complain
         code = 141
     sys.exit(code)
+
+
+def _open_streams() -> None:
+    """Have something open as standard input, output and error, where a daemon's caller has closed them.
+
+    Else the first files that are opened get their numbers, and what is said to standard error is written into one of them.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for as long as the program runs
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a locale need not have every character that a URL has
 
 
 def _run(words: list[str]) -> int:
@@ -55,11 +74,25 @@ def _run(words: list[str]) -> int:
         return error.exit_code
     except click.Abort:
         raise KeyboardInterrupt from None
+    except (KeyboardInterrupt, BrokenPipeError):
+        raise
     except DownloadError as error:
         from downloader.core.naming import printable
 
         print(f"dl: {printable(str(error))}", file=sys.stderr)  # noqa: T201
         return error.exit_code
+    except Exception as error:  # noqa: BLE001 - a mistake of ours: told in one line, without a traceback
+        return _internal(error)
+
+
+def _internal(error: Exception) -> int:
+    """A mistake in the program: what, where, and not a screen full of it."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f" at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else ""
+    print(f"dl: internal error{where}: {type(error).__name__}: {error} (please report it)", file=sys.stderr)  # noqa: T201
+    return 1
 
 
 def _invoke(command: click.Command, name: str, words: list[str]) -> int:

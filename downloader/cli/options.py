@@ -13,11 +13,11 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("limit_rate", "limit_rate_per_host", "fail_fast"),
     ),
     "Files": (
-        *("dir", "keep_paths", "cut_dirs", "on_exists", "content_disposition", "mtime"),
+        *("dir", "keep_paths", "cut_dirs", "on_exists", "on_full", "content_disposition", "mtime"),
         *("max_size", "min_size", "expect_type", "checksums", "require_checksums", "process"),
     ),
     "Trying again": (
-        *("retries", "retry_on", "retry_wait", "max_retry_after", "connect_timeout"),
+        *("retries", "retry_on", "host_failures", "retry_wait", "max_retry_after", "connect_timeout"),
         *("timeout", "low_speed_limit", "low_speed_time", "grace"),
     ),
     "Requests": (

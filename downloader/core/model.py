@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from downloader.errors import DownloadError, exit_code
+from downloader.core.trace import Trace
+from downloader.errors import DownloadError, Interrupted, exit_code
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -159,22 +160,6 @@ class Returned:
     __hash__ = None  # type: ignore[assignment]  # its value may have none
 
 
-class Trace(Struct, frozen=True, array_like=True):
-    """When and where an Attempt ran: monotonic seconds, which all processes of a machine share; ``head``: 0 where none came.
-
-    ``process`` and ``thread`` are the system's numbers; ``task`` tells the places of one event loop apart.
-    """
-
-    number: int
-    segment: int
-    process: int
-    thread: int
-    task: int
-    started: float
-    head: float
-    ended: float
-
-
 class Outcome(Struct, frozen=True, array_like=True, omit_defaults=True):
     """How one Attempt ended. ``received`` counts the body bytes that came over the network, ``size`` the file's bytes.
 
@@ -238,7 +223,6 @@ class Result(Struct, frozen=True):
         return f"Result({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
 
 
-MOST_DOUBTFUL = 3
 MOST_REASONS = 50
 
 
@@ -246,10 +230,10 @@ MOST_REASONS = 50
 class Report:
     """The Results of a run, counted.
 
-    ``failed`` holds the failed Results, the first ``keep_failed`` of them; ``results`` holds all where ``keep`` is set.
-    ``warnings``: files that look like web pages under other names; ``doubtful`` holds the first of them.
-    ``without_checksum``: files without one, where checksums were given; ``ambiguous``: those of them whose bare name has
-    several digests there. ``errors``: what was wrong with the run as a whole.
+    ``unwritten`` failed because the folder cannot be written; ``ended_by``: what ended the run before the list was done, as a
+    full disk; ``errors``: what was wrong with it as a whole. ``failed``: the first ``keep_failed`` Results that failed;
+    ``results``: all, where ``keep`` is set. ``warnings``: files that look like web pages under other names, ``doubtful`` the
+    first of them. ``without_checksum``: files that checksums were given without; ``ambiguous``: for a name with several.
     """
 
     strategy: str = ""
@@ -264,6 +248,8 @@ class Report:
     verified: int = 0
     interrupted: bool = False
     stopped_by_failure: bool = False
+    ended_by: BaseException | None = None
+    unwritten: int = 0
     results: list[Result] = field(default_factory=list, repr=False)
     failed: list[Result] = field(default_factory=list, repr=False)
     reasons: Counter[str] = field(default_factory=Counter)
@@ -281,25 +267,26 @@ class Report:
             self.bytes += result.bytes
             if result.warning:
                 self.warnings += 1
-                self.doubtful += [result][: MOST_DOUBTFUL - len(self.doubtful)]
+                self.doubtful += [result][: 3 - len(self.doubtful)]
         elif result.status is Status.SKIPPED:
             self.skipped += 1
             self.reasons[f"skipped: {result.reason}"] += 1
         else:
             self.failures += 1
             if result.error is not None:
-                self.reasons[self._reason(type(result.error).__name__, result.error.kind)] += 1
+                reason = f"{type(result.error).__name__}: {result.error.kind}"
+                known = (
+                    reason in self.reasons or len(self.reasons) < MOST_REASONS
+                )  # what servers write must not fill the memory
+                self.reasons[reason if known else f"{type(result.error).__name__}: other reasons"] += 1
                 self.error_classes.add(type(result.error))
+                self.unwritten += result.error.ends_run
             if self.keep_failed is None or len(self.failed) < self.keep_failed:
                 self.failed.append(result)
         self.received += result.received
         self.verified += result.verified
         if self.keep:
             self.results.append(result)
-
-    def _reason(self, name: str, kind: str) -> str:
-        reason = f"{name}: {kind}"  # what servers write into these must not fill the memory
-        return reason if reason in self.reasons or len(self.reasons) < MOST_REASONS else f"{name}: other reasons"
 
     def extend(self, results: Iterable[Result]) -> None:
         """Count several."""
@@ -309,7 +296,10 @@ class Report:
     @property
     def exit_code(self) -> int:
         """What the command exits with for this run; see `downloader.errors`. It does not depend on any order."""
-        return exit_code({*self.error_classes, *map(type, self.errors)})
+        classes = self.error_classes
+        if self.ended_by is not None or self.stopped_by_failure:
+            classes = classes - {Interrupted}  # they ended because of the other
+        return exit_code({*classes, *map(type, self.errors)})
 
     def raise_for_errors(self) -> None:
         """Raise what failed: the error itself where it is one, an ExceptionGroup where there are several."""

@@ -1,6 +1,7 @@
 """What the scheduler keeps: Downloads under way, those that are ready by host in fair turns, and the names taken."""
 
 import heapq
+import itertools
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from msgspec.structs import replace
 
 from downloader.core.model import WHOLE, Attempt, Checksum, Download, End, Outcome, Result, Segment, Status
 from downloader.core.naming import name_from_url, path_from_url, public_url, safe_component, wished_path
-from downloader.errors import DownloadError
+from downloader.errors import DownloadError, IntegrityError, WorkerError
 
 _NONE = Outcome(-1, End.FAILED)
 
@@ -60,6 +61,17 @@ class Entry(Struct, eq=False):
     def order(self) -> tuple[int, int]:
         """Higher priority first, then as it was listed."""
         return -self.download.priority, self.key
+
+    def failed(self, error: DownloadError) -> None:
+        """Note what an Attempt failed of, for those that follow."""
+        if isinstance(error, WorkerError):
+            self.repeated = True
+            self.losses += 1
+        self.fresh = False
+        if isinstance(error, IntegrityError):
+            self.mismatches += not self.mixed  # of several servers' bytes nobody knows whose are wrong: each gets its turn
+            self.alone |= self.mixed
+            self.mixed, self.fresh = False, True
 
     def attempt(self, key: int, url: str, segment: Segment = WHOLE, beside: int | None = None, mirror: bool = False) -> Attempt:
         """An Attempt at it, or at one Segment of it."""
@@ -148,9 +160,13 @@ Item = TypeVar("Item", bound=Ordered)
 class HostQueues(Generic[Item]):
     """A priority queue for each host, and whose turn it is: hosts take turns, so that none waits behind another's list."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_proven: Callable[[str], bool] | None = None) -> None:
+        """``is_proven``: whether a host has answered before; without it, all are alike."""
         self._queues: dict[str, list[tuple[int, int, Item]]] = {}
-        self._turns: deque[str] = deque()  # hosts that have something ready and are not known to be full; each once
+        self._turns: deque[tuple[int, str]] = deque()  # hosts that have something ready and are not known to be full; each once
+        self._unproven: deque[tuple[int, str]] = deque()
+        self._is_proven = is_proven
+        self._tickets = itertools.count()
         self._in_turn: set[str] = set()
         self._count = 0
 
@@ -170,16 +186,44 @@ class HostQueues(Generic[Item]):
         """This host may take something again: it gets its turn, if it has anything."""
         if host in self._queues and host not in self._in_turn:
             self._in_turn.add(host)
-            self._turns.append(host)
+            proven = self._is_proven is None or self._is_proven(host)
+            (self._turns if proven else self._unproven).append((next(self._tickets), host))
 
-    def next_host(self, acquire: Callable[[str], bool]) -> str | None:
+    def next_host(self, acquire: Callable[[str], bool], proven_first: bool = False) -> str | None:
         """The first host, in turn, that ``acquire`` grants a slot; those refused wait until they are `free`."""
-        while self._turns:
-            host = self._turns.popleft()
+        while (turns := self._next_turns(proven_first)) is not None:
+            host = turns.popleft()[1]
             self._in_turn.discard(host)
             if acquire(host):
                 return host
         return None
+
+    def _next_turns(self, proven_first: bool) -> deque[tuple[int, str]] | None:
+        turns, unproven = self._turns, self._unproven
+        if turns and (proven_first or not unproven or turns[0] < unproven[0]):
+            return turns
+        return unproven or None
+
+    def proven(self, host: str) -> None:
+        """This host has answered for the first time."""
+        for turn in self._unproven:
+            if turn[1] == host:
+                self._unproven.remove(turn)
+                self._turns.append(turn)
+                return
+
+    def drop(self, host: str) -> list[Item]:
+        """Empty the queue of one host; all that was in it."""
+        items = [item for _, _, item in self._queues.pop(host, ())]
+        self._count -= len(items)
+        if host in self._in_turn:
+            self._in_turn.discard(host)
+            for turns in (self._turns, self._unproven):
+                for turn in turns:
+                    if turn[1] == host:
+                        turns.remove(turn)
+                        break
+        return items
 
     def pop(self, host: str, most: int) -> list[Item]:
         """The first items of a host, ``most`` at most; what it has left goes to the end of the turns."""
@@ -194,6 +238,4 @@ class HostQueues(Generic[Item]):
 
     def clear(self) -> list[Item]:
         """Empty it; all that was in it."""
-        items = [item for queue in self._queues.values() for _, _, item in queue]
-        self.__init__()  # type: ignore[misc]
-        return items
+        return [item for host in list(self._queues) for item in self.drop(host)]

@@ -15,6 +15,7 @@ from downloader.errors import (
     TLSError,
     Unwanted,
     UsageError,
+    WorkerError,
 )
 
 
@@ -41,8 +42,19 @@ class RetryPolicy:
             return min(retry_after, self.max_retry_after)
         return chance * min(self.longest_wait, self.wait * 2.0 ** min(tries - 1, 30))
 
-    def allows(self, error: DownloadError, tries: int, mismatches: int) -> bool:
-        """May there be another try? ``mismatches``: how often the finished file had the wrong checksum; once is forgiven."""
+    def wait_for(self, error: DownloadError, tries: int, chance: float) -> float:
+        """Seconds until the next try after this error; none where bytes were wrong, or a worker of ours died."""
+        if isinstance(error, IntegrityError | WorkerError):
+            return 0.0
+        return self.backoff(tries, chance, getattr(error, "retry_after", None))
+
+    def allows(self, error: DownloadError, tries: int, mismatches: int, losses: int = 0) -> bool:
+        """May there be another try? ``mismatches``: how often the finished file had the wrong checksum; once is forgiven.
+
+        ``losses``: how often a worker died with it. The first is forgiven: the file may be complete, and only be unreported.
+        """
+        if losses and isinstance(error, WorkerError):
+            return losses <= max(1, self.retries)
         if tries > self.retries:
             return False
         if isinstance(error, IntegrityError):

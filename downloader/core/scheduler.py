@@ -12,35 +12,32 @@ Pure: `now` and `chance` come in, values go out. A driver calls, from one thread
     wake_at                              when a waiting retry falls due
     progress(key, at, total, now)        how far an Attempt is that may be split; then `take` may split it, and
     cuts() -> list[(key, stop)]          says which running Attempts end elsewhere than they were told
-    finished                             nothing is left, and nothing is under way
+    finished                             nothing is left, and nothing is under way; `space`: does it wait for a full folder?
 
-A Source may yield None: nothing to read at the moment, ask again.
+A Source may yield None: ask again later.
 """
 
-import heapq
 from collections.abc import Iterator
 
-from downloader.core.intake import Intake
+from downloader.core.intake import Admitted, Intake
 from downloader.core.limits import Limits
 from downloader.core.model import Attempt, Download, End, Outcome, Result, Status
 from downloader.core.naming import host_of, public_url
-from downloader.core.queues import Entry, HostQueues, Lease
-from downloader.core.retry import RetryPolicy, another_server_may_help, is_refusal
+from downloader.core.queues import Entry
+from downloader.core.retry import RetryPolicy, another_server_may_help
 from downloader.core.segments import SplitPolicy
 from downloader.core.splitting import Splits
 from downloader.core.sums import Sums
-from downloader.errors import (
-    DownloadError,
-    IntegrityError,
-    Interrupted,
-    WorkerError,
-)
+from downloader.core.turns import Turns
+from downloader.core.waiting import FULL_AGAIN, RetryQueue, SpaceWait, Waiting
+from downloader.errors import DownloadError, Interrupted, NoAnswer, WorkerError
 
 WHOLE_FILES = SplitPolicy()
 
 
 class Scheduler:
-    """See the module. ``probe``: ask the server for each name first. ``cut_dirs``: see `default_path`."""
+    """``probe``: ask the server for each name first. ``cut_dirs``: see `default_path`. ``host_failures``: see `Reachability`.
+    ``wait_for_space``: a full folder does not end the run."""
 
     def __init__(
         self,
@@ -53,21 +50,24 @@ class Scheduler:
         probe: bool = False,
         cut_dirs: int | None = None,
         fail_fast: bool = False,
+        host_failures: int = 0,
+        wait_for_space: bool = False,
         window: int = 1024,
     ) -> None:
         self._intake = Intake(source, sums, probe, cut_dirs)
-        self._slots = slots
         self._retry = retry
         self._fail_fast = fail_fast
         self._window = max(window, 2 * slots.in_all)
-        self._ready: HostQueues[Entry] = HostQueues()
-        self._waiting: list[tuple[float, int, Entry]] = []
+        self._ready = Turns(slots, host_failures)
+        self._waiting = RetryQueue()
+        self.space = SpaceWait(wait_for_space)
         self._running: dict[int, Entry] = {}
-        self._leases: dict[int, Lease] = {}
-        self._splits = Splits(split, slots, retry)
+        self._splits = Splits(split, self._ready, retry)
         self._results: list[Result] = []
         self._cut_short = False
         self.stopped = self.failed_fast = False
+        self.waits = 0.0  # until the Download that was settled last is tried again
+        self.ended_by: DownloadError | None = None  # what ended the run before the list was done
 
     @property
     def in_flight(self) -> int:
@@ -77,11 +77,11 @@ class Scheduler:
     @property
     def at_once(self) -> int:
         """How many may be in flight now."""
-        return self._slots.in_all
+        return self._ready.slots.in_all
 
     def explain(self) -> str:
         """A line about how many may be in flight, and why."""
-        return self._slots.explain()
+        return self._ready.slots.explain()
 
     @property
     def waiting(self) -> int:
@@ -103,8 +103,11 @@ class Scheduler:
     @property
     def wake_at(self) -> float | None:
         """When something may be startable that is not now: the next retry, or a Source that had nothing."""
-        times = [self._waiting[0][0]] if self._waiting else []
-        times += self._splits.times()
+        if self.space.waits:
+            return self.space.due
+        times = self._splits.times()
+        if (soonest := self._waiting.soonest) is not None:
+            times.append(soonest)
         if self._intake.ask_again is not None:
             times.append(self._intake.ask_again)
         return min(times, default=None)
@@ -116,9 +119,8 @@ class Scheduler:
         self.stopped = True
         queued = self._ready.clear()
         self._cut_short = not self._intake.exhausted or bool(queued or self._waiting)
-        for entry in sorted(queued + [entry for _, _, entry in self._waiting], key=lambda entry: entry.order):
+        for entry in sorted(queued + self._waiting.clear(), key=lambda entry: entry.order):
             self._interrupt(entry)
-        self._waiting.clear()
         self._splits.stop()
 
     def _interrupt(self, entry: Entry) -> None:
@@ -127,6 +129,10 @@ class Scheduler:
             error = Interrupted("stopped before another try", public_url(entry.url), "run the same command again")
             self._end(entry, Status.FAILED, error=error)
 
+    def retrying(self) -> Waiting | None:
+        """What waits for another try; None where nothing does."""
+        return self._waiting.summary()
+
     def results(self) -> list[Result]:
         """The Results since the last call, in order of completion."""
         results, self._results = self._results, []
@@ -134,40 +140,43 @@ class Scheduler:
 
     def take(self, now: float, most: int = 1) -> list[Attempt]:
         """Up to ``most`` Attempts for one host, to be run in turn in one slot. Empty: none may start now."""
-        if self.stopped:
+        if self.stopped or self.space.waits:
             return []
-        while self._waiting and self._waiting[0][0] <= now:
-            self._enqueue(heapq.heappop(self._waiting)[2])
+        for entry in self._waiting.due(now) if self._waiting else ():
+            self._enqueue(entry)
         if self._splits and (segment := self._segment(now)):
             return segment
         if not self._intake.exhausted and len(self._ready) <= self._window // 2:
             self._refill(now)
-        if self._slots.free <= 0:
+        if self._ready.slots.free <= 0:
             return []
-        while (host := self._ready.next_host(self._slots.acquire)) is None:
+        while (host := self._ready.next_host()) is None:
             if not self._refill(now):  # only busy hosts so far: read on, another may come
                 return self._segment(now) if self._splits and self._splits.split(now) else []
-        entries = self._ready.pop(host, most)
-        lease = Lease(host, len(entries))
-        return [self._start(entry, lease) for entry in entries]
+        return [self._start(entry) for entry in self._ready.begin(host, most)]
 
-    def _start(self, entry: Entry, lease: Lease) -> Attempt:
+    def _start(self, entry: Entry) -> Attempt:
         entry.number += 1
         entry.tries += 1
         self._running[entry.key] = entry
-        self._leases[entry.key] = lease
         return entry.attempt(entry.key, entry.url)
 
-    def progress(self, key: int, at: int, total: int, now: float) -> None:
-        """A running Attempt that may be split is at this byte of ``total``."""
+    def progress(self, key: int, at: int, total: int, now: float, paused: float = 0.0, beyond: int = 0) -> None:
+        """A running Attempt that may be split is at this byte of ``total``.
+
+        ``paused``: see `Running.reached`; ``beyond``: bytes that were there before, behind that byte.
+        """
         entry = self._running.get(key)
         if entry is not None and not self.stopped:
-            self._splits.progress(entry, key, at, total, now)
+            self._splits.progress(entry, key, at, total, now, paused, beyond)
 
     def sample(self, now: float, received: int) -> None:
         """So many body bytes have come in by now: what the limits learn from."""
-        for host in self._slots.sample(now, received):
-            self._ready.free(host)
+        self._ready.sample(now, received)
+
+    def done_in_segments(self) -> dict[str, int]:
+        """Of each file that is fetched in Segments now: how many bytes are there, by its path."""
+        return self._splits.done() if self._splits else {}
 
     def cuts(self) -> list[tuple[int, int]]:
         """Running Attempts that end elsewhere than they were told: their keys, and where (negative: at once)."""
@@ -181,11 +190,19 @@ class Scheduler:
         entry, key, url, segment, beside = begun
         entry.number += 1
         self._running[key] = entry
-        self._leases[key] = Lease(host_of(url), 1)
+        self._ready.begin_segment(key, host_of(url))
         return [entry.attempt(key, url, segment, beside, self._splits.is_mirror(entry, url))]
 
     def _enqueue(self, entry: Entry) -> None:
-        self._ready.push(host_of(entry.url), entry)
+        if not self._ready.push(host_of(entry.url), entry):
+            self._give_up(entry)
+
+    def _give_up(self, entry: Entry, outcome: Outcome | None = None) -> None:
+        """No further try at this host: the Download goes on at a mirror elsewhere, or ends."""
+        if self._ready.without(entry):
+            self._again(entry)
+        else:
+            self._end(entry, Status.FAILED, outcome, error=self._ready.reach.error(host_of(entry.url), public_url(entry.url)))
 
     def _refill(self, now: float) -> bool:
         """Read some more of the list; whether there was any."""
@@ -197,29 +214,19 @@ class Scheduler:
                 intake.ask_again = now  # duplicates by the thousand: let them be told first
             return False
         some = False
-        for entry, error, duplicate in intake.read(now, room):
+        for admitted in intake.read(now, room):
             some = True
-            if error is not None:
-                self._end(entry, Status.FAILED, error=error)
-            elif duplicate:
-                self._end(entry, Status.SKIPPED, reason="duplicate")
-            else:
-                self._enqueue(entry)
+            self._place(admitted)
             if self.stopped:
                 break
         return some
 
     def settle(self, outcome: Outcome, now: float, chance: float) -> None:
-        """What an Outcome leads to: a Result, a further Attempt at once, or one after a wait. ``chance`` in [0, 1)."""
+        """What an Outcome leads to: a Result, a further Attempt at once, or one after `waits` seconds. ``chance`` in [0, 1)."""
+        self.waits = 0.0
         entry = self._running.pop(outcome.key)
-        lease = self._leases.pop(outcome.key)
-        refused = outcome.error is not None and is_refusal(outcome)
-        if refused or outcome.waited:
-            self._slots.settled(lease.host, now, outcome.waited, refused)
-        lease.left -= 1
-        if lease.left == 0:
-            self._slots.release(lease.host)
-            self._ready.free(lease.host)
+        for other in self._ready.settled(outcome, now):
+            self._give_up(other)
         entry.received += outcome.received
         entry.elapsed += outcome.elapsed
         if self._splits and entry.key in self._splits:
@@ -233,7 +240,8 @@ class Scheduler:
             case End.EXISTS | End.NOT_MODIFIED:
                 self._end(entry, Status.SKIPPED, outcome, reason=outcome.end.value)
             case End.NAMED:
-                self._name(entry, outcome)
+                entry.tries -= 1
+                self._place(self._intake.rename(entry, outcome.name))
             case End.UNTOLD:
                 entry.repeated = True
                 entry.tries -= 1
@@ -256,34 +264,30 @@ class Scheduler:
             case End.LOST | End.FAILED:
                 self._failed(entry, outcome, now, chance)
 
-    def _name(self, entry: Entry, outcome: Outcome) -> None:
-        entry.tries -= 1
-        _, error, duplicate = self._intake.rename(entry, outcome.name)
-        if duplicate:
-            self._end(entry, Status.SKIPPED, reason="duplicate")
-        elif error is not None:
-            self._end(entry, Status.FAILED, error=error)
-        else:
+    def _place(self, admitted: Admitted) -> None:
+        entry, error, duplicate = admitted
+        if error is None and not duplicate:
             self._again(entry)
+        else:
+            self._end(entry, Status.FAILED if error else Status.SKIPPED, reason="" if error else "duplicate", error=error)
 
     def _failed(self, entry: Entry, outcome: Outcome, now: float, chance: float) -> None:
         error = outcome.error or WorkerError("the worker process died", public_url(entry.url))
-        if isinstance(error, WorkerError):
-            entry.repeated = True
-            entry.losses += 1
-        entry.fresh = False
-        if isinstance(error, IntegrityError):
-            entry.mismatches += not entry.mixed  # of several servers' bytes nobody knows whose are wrong: each gets its turn
-            entry.alone |= entry.mixed
-            entry.mixed, entry.fresh = False, True
+        entry.failed(error)
         if self.stopped:
             self._end(entry, Status.FAILED, outcome, error=error)
-        elif self._allows(error, entry):
-            wait = 0.0
-            if not isinstance(error, IntegrityError | WorkerError):
-                wait = self._retry.backoff(entry.tries, chance, getattr(error, "retry_after", None))
+        elif error.ends_run and self.space.takes(error, now):
+            entry.tries -= 1
+            self._again(entry, now, FULL_AGAIN, error)
+        elif error.ends_run:
+            self.ended_by = error
+            self._end(entry, Status.FAILED, outcome, error=error)
+            self.stop()
+        elif isinstance(error, NoAnswer) and self._ready.reach.is_given_up(host_of(entry.url)):
+            self._give_up(entry, outcome)
+        elif self._retry.allows(error, entry.tries, entry.mismatches, entry.losses):
             entry.turn += 1
-            self._again(entry, now, wait)
+            self._again(entry, now, self._retry.wait_for(error, entry.tries, chance), error)
         elif len(entry.urls) > 1 and another_server_may_help(error):
             entry.urls.remove(entry.url)  # this mirror is of no use; the others get their tries
             entry.tries = 0
@@ -291,16 +295,12 @@ class Scheduler:
         else:
             self._end(entry, Status.FAILED, outcome, error=error)
 
-    def _allows(self, error: DownloadError, entry: Entry) -> bool:
-        if isinstance(error, WorkerError):  # the first loss is on the house: the file may be complete, and only be unreported
-            return entry.losses <= max(1, self._retry.retries)
-        return self._retry.allows(error, entry.tries, entry.mismatches)
-
-    def _again(self, entry: Entry, now: float = 0.0, wait: float = 0.0) -> None:
+    def _again(self, entry: Entry, now: float = 0.0, wait: float = 0.0, error: DownloadError | None = None) -> None:
         if self.stopped:
             self._interrupt(entry)
         elif wait > 0:
-            heapq.heappush(self._waiting, (now + wait, entry.key, entry))
+            self.waits = wait
+            self._waiting.push(entry, now + wait, error)
         else:
             self._enqueue(entry)
 

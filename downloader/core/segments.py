@@ -24,6 +24,9 @@ WORTH = 1.0
 PATIENCE = 2.0
 """Seconds that a Segment has until it may be called too slow; twice as many each time that it is taken over."""
 
+OURS = 0.1
+"""Of the time, how much of it pauses of ours may take for the rest to tell how fast the server is."""
+
 ABORT = -1
 """The end of a Segment that is to be given up."""
 
@@ -54,6 +57,11 @@ def held(spans: tuple[Span, ...]) -> int:
     return sum(stop - start for start, stop in spans)
 
 
+def held_after(spans: tuple[Span, ...], at: int) -> int:
+    """How many of these bytes lie behind one."""
+    return sum(stop - max(start, at) for start, stop in spans if stop > at)
+
+
 @dataclass(frozen=True, slots=True)
 class SplitPolicy:
     """``most`` Segments of one file at a time; 0: as many as help. None shorter than ``min_size`` bytes."""
@@ -74,19 +82,28 @@ class Running:
     tries: int = 1
     patience: float = PATIENCE
     speed: float | None = None
+    paused: float = 0.0
+    beyond: int = 0
     began: float = field(init=False)
 
     def __post_init__(self) -> None:
         self.began = self.since
 
-    def reached(self, at: int, now: float) -> None:
-        """It is at this byte now. Until the first has come nothing is known, unless that takes too long."""
+    def reached(self, at: int, now: float, paused: float = 0.0) -> None:
+        """It is at this byte now. Until the first has come nothing is known, unless that takes too long.
+
+        ``paused``: seconds in all that we took nothing, to keep to a rate: what is slow by that is not the server.
+        """
         passed, gained = now - self.since, max(0, at - self.at)
+        if passed >= MEASURED and paused - self.paused > OURS * passed:
+            self.speed = None
+            self.at, self.since, self.paused = max(self.at, at), now, paused
+            return
         if passed < MEASURED or (self.speed is None and not gained and passed < self.patience):
             return
         current = gained / passed
         self.speed = current if self.speed is None else (self.speed + current) / 2
-        self.at, self.since = max(self.at, at), now
+        self.at, self.since, self.paused = max(self.at, at), now, paused
 
     @property
     def left(self) -> int:
@@ -126,6 +143,20 @@ class Layout:
     over: Outcome | None = None
     closed: bool = False
     cuts: list[tuple[int, int]] = field(default_factory=list)
+
+    @property
+    def is_split(self) -> bool:
+        """Whether it was ever cut."""
+        return bool(self.open) or any(item.start or item.stop < self.total for item in self.running.values())
+
+    @property
+    def done(self) -> int:
+        """Bytes that are there, as far as is known."""
+        left = sum(max(0, item.left - item.beyond) for item in self.running.values())
+        for item in self.open:
+            start, stop = item.segment
+            left += (self.total if stop is None else stop) - start
+        return max(0, self.total - left)
 
     def give_up(self, outcome: Outcome) -> None:
         """The Download ends like this, once every Attempt at it has ended."""

@@ -2,12 +2,12 @@
 
 from msgspec.structs import replace
 
-from downloader.core.limits import Limits
 from downloader.core.model import End, Outcome, Segment
 from downloader.core.naming import host_of, public_url
 from downloader.core.queues import Entry
 from downloader.core.retry import RetryPolicy, another_server_may_help
 from downloader.core.segments import Layout, Running, SplitPolicy
+from downloader.core.turns import Turns
 from downloader.errors import FileInUse, ProtocolError, WorkerError
 
 _GO_ON = (End.SEGMENT, End.UNSTARTED, End.UNTOLD, End.LOST, End.FAILED)
@@ -20,9 +20,9 @@ Begun = tuple[Entry, int, str, Segment, int]
 class Splits:
     """Layouts by the key of their Download."""
 
-    def __init__(self, policy: SplitPolicy, slots: Limits, retry: RetryPolicy) -> None:
+    def __init__(self, policy: SplitPolicy, turns: Turns, retry: RetryPolicy) -> None:
         self._policy = policy
-        self._slots = slots
+        self._turns = turns
         self._retry = retry
         self._layouts: dict[int, Layout] = {}
         self._entries: dict[int, Entry] = {}
@@ -38,17 +38,18 @@ class Splits:
         """Whether this is another URL than the one whose validator the file is bound to."""
         return url != self._layouts[entry.key].url
 
-    def progress(self, entry: Entry, key: int, at: int, total: int, now: float) -> None:
-        """An Attempt that may be split is at this byte of ``total``."""
+    def progress(self, entry: Entry, key: int, at: int, total: int, now: float, paused: float, beyond: int) -> None:
+        """See `Scheduler.progress`."""
         layout = self._layouts.get(entry.key)
         if layout is None:
             if entry.one_piece:
                 return
             layout = self._layouts[entry.key] = Layout(entry.url, total)
-            layout.running[key] = Running(0, total, at, now, entry.url, entry.tries)
+            layout.running[key] = Running(0, total, at, now, entry.url, entry.tries, paused=paused, beyond=beyond)
             self._entries[entry.key] = entry
         elif (running := layout.running.get(key)) is not None:
-            running.reached(at, now)
+            running.reached(at, now, paused)
+            running.beyond = beyond
 
     def cuts(self) -> list[tuple[int, int]]:
         """Running Attempts that end elsewhere than they were told, since the last call."""
@@ -58,6 +59,10 @@ class Splits:
                 found += layout.cuts
                 layout.cuts.clear()
         return found
+
+    def done(self) -> dict[str, int]:
+        """Of each file that is fetched in Segments now: how many bytes are there, by its path."""
+        return {self._entries[key].path: layout.done for key, layout in self._layouts.items() if layout.is_split}
 
     def times(self) -> list[float]:
         """When Segments that wait may be asked for."""
@@ -71,7 +76,7 @@ class Splits:
     def begin(self, now: float) -> Begun | None:
         """The next Segment that waits, with a slot for it; it is under way from here on."""
         for key, layout in self._layouts.items():
-            for item in layout.open if self._slots.free > 0 else ():
+            for item in layout.open if self._turns.slots.free > 0 else ():
                 entry = self._entries[key]
                 url = self._free_url(entry) if item.due <= now else ""
                 if url:
@@ -88,13 +93,13 @@ class Splits:
         urls = [self._layouts[entry.key].url] if entry.alone else entry.urls
         for step in range(len(urls)):
             url = urls[(entry.number + step) % len(urls)]
-            if self._slots.acquire(host_of(url)):
+            if self._turns.acquire(host_of(url)):
                 return url
         return ""
 
     def split(self, now: float) -> bool:
         """Nothing else may start: if slots are free and it helps, split a file. Whether a Segment waits now."""
-        return any(layout.split(now, self._slots.free, self._policy) for layout in self._layouts.values())
+        return any(layout.split(now, self._turns.slots.free, self._policy) for layout in self._layouts.values())
 
     def settle(self, entry: Entry, outcome: Outcome, now: float, chance: float, stopped: bool) -> Outcome | None:
         """An Attempt at one of several Segments has ended. The Outcome of the Download, once all is decided and over."""

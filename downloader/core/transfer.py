@@ -42,11 +42,11 @@ from downloader.core.model import (
     Held,
     Outcome,
     Returned,
-    Trace,
     Validator,
 )
 from downloader.core.naming import public_url
 from downloader.core.redirects import redirected
+from downloader.core.trace import Trace
 from downloader.errors import (
     AuthError,
     DownloadError,

@@ -1,15 +1,19 @@
-"""Progress on a terminal, with tqdm: one bar for all, and up to six, used again and again, for what takes longer."""
+"""Progress on a terminal, with tqdm: one bar for all, a line for what waits, and up to six bars for files that take longer."""
 
 from typing import IO, Any
 
 from tqdm import tqdm
 
+from downloader.core.amounts import clock, size
 from downloader.core.naming import printable
-from downloader.progress.counters import Counters, Moving, Speed, seconds_left, time_left
-from downloader.progress.lines import Display
+from downloader.progress.counters import Counters, Moving
+from downloader.progress.estimate import SETTLED, Estimate, Speed
+from downloader.progress.lines import Display, amount, waiting
 
 MOST = 6
 NAME_WIDTH = 28
+KNOWN = "{percentage:3.0f}%|{bar}| {desc}"
+UNKNOWN = "{desc}"
 
 
 class _Bar(tqdm):  # type: ignore[type-arg]
@@ -23,57 +27,97 @@ class Bars(Display):
 
     def __init__(self, stream: IO[str], total: int | None) -> None:
         self._stream = stream
-        self._speed = Speed()
-        self._started = 0.0
-        shape = "{l_bar}{bar}| {n_fmt}/{total_fmt} files [{elapsed}{postfix}]"
-        unknown = "{n_fmt} files [{elapsed}{postfix}]"
-        self._all = self._bar(total=total, position=0, bar_format=shape if total else unknown, miniters=1)
-        self._slots: list[tuple[int, Any] | None] = [None] * MOST
+        self._estimate = Estimate()
+        self._began: float | None = None
+        self._all = self._bar(0)
+        self._note: Any = None
+        self._files: list[_FileBar | None] = [None] * MOST
 
-    def _bar(self, **options: Any) -> Any:
-        return _Bar(file=self._stream, dynamic_ncols=True, mininterval=0, leave=False, **options)
+    def _bar(self, position: int) -> Any:
+        return _Bar(file=self._stream, dynamic_ncols=True, mininterval=0, leave=False, position=position, bar_format=UNKNOWN)
 
     def update(self, counters: Counters, now: float) -> None:
-        speed = self._speed.sample(counters.received, now)
-        self._started = self._started or now
-        left = seconds_left(counters, counters.ended / max(now - self._started, 1e-3))
-        rest = "" if left is None else f", {time_left(left)} left"
-        failed = f", {counters.failed} failed" if counters.failed else ""
-        self._all.n = counters.ended
-        self._all.set_postfix_str(f"{counters.received / 1e6:.1f} MB, {speed / 1e6:.1f} MB/s{rest}{failed}", refresh=False)
-        self._all.refresh()
-        self._show(counters.moving(now))
+        progress = self._estimate.sample(counters, now)
+        self._began = now if self._began is None else self._began
+        total = progress.bytes_total
+        files = f"{counters.ended}" + ("" if counters.total is None else f"/{counters.total}") + " files"
+        parts = [f"{files} [{clock(now - self._began)}", amount(counters, progress), f"{size(progress.speed)}/s"]
+        parts += [] if progress.seconds_left is None else [f"{clock(progress.seconds_left)} left"]
+        parts += [f"{counters.failed} failed"] if counters.failed else []
+        text = ", ".join(parts) + "]"
+        if total is not None:
+            _draw(self._all, text, min(progress.bytes_done, total), total)
+        else:
+            _draw(self._all, text, counters.ended, counters.total)
+        self._show_waiting(waiting(counters, now))
+        self._show_files(counters.moving(now), now)
 
-    def _show(self, moving: list[Moving]) -> None:
-        by_lane = {item.lane: item for item in moving}
-        for at, slot in enumerate(self._slots):
-            if slot is not None and slot[0] not in by_lane:
-                slot[1].close()
-                self._slots[at] = None
-        shown = {slot[0] for slot in self._slots if slot is not None}
+    def _show_waiting(self, text: str) -> None:
+        if text and self._note is None:
+            self._note = self._bar(1)
+        if text:
+            _draw(self._note, f"  {text}", 0, None)
+        elif self._note is not None:
+            self._note.close()
+            self._note = None
+
+    def _show_files(self, moving: list[Moving], now: float) -> None:
+        by_name = {item.name: item for item in moving}
+        for at, bar in enumerate(self._files):
+            if bar is not None and bar.name not in by_name:
+                bar.close()
+                self._files[at] = None
+        shown = {bar.name for bar in self._files if bar is not None}
         for item in moving:
-            if item.lane not in shown and None in self._slots:
-                at = self._slots.index(None)
-                self._slots[at] = (item.lane, self._bar(position=at + 1, unit="B", unit_scale=True))
-        for slot in self._slots:
-            if slot is not None:
-                self._draw(slot[1], by_lane[slot[0]])
-
-    @staticmethod
-    def _draw(bar: Any, item: Moving) -> None:
-        name = printable(item.name)
-        short = name if len(name) <= NAME_WIDTH else f"…{name[1 - NAME_WIDTH :]}"
-        if bar.total != (item.size or None):
-            bar.total = item.size or None
-        bar.set_description_str(f"  {short:<{NAME_WIDTH}}", refresh=False)
-        bar.n = item.done
-        bar.refresh()
+            if item.name not in shown and None in self._files:
+                at = self._files.index(None)
+                self._files[at] = _FileBar(item.name, self._bar(at + 2))
+        for bar in self._files:
+            if bar is not None:
+                bar.update(by_name[bar.name], now)
 
     def say(self, text: str) -> None:
         _Bar.write(text, file=self._stream)
 
     def close(self) -> None:
-        for slot in self._slots:
-            if slot is not None:
-                slot[1].close()
-        self._all.close()
+        for bar in (*self._files, self._note, self._all):
+            if bar is not None:
+                bar.close()
+
+
+class _FileBar:
+    """The bar of one file. Its speed is of what has come since the bar is there, and not of what was there before."""
+
+    def __init__(self, name: str, bar: Any) -> None:
+        self.name = name
+        self._bar = bar
+        self._speed = Speed()
+        self._began: float | None = None
+
+    def update(self, item: Moving, now: float) -> None:
+        """Draw it."""
+        self._began = now if self._began is None else self._began
+        speed = self._speed.sample(item.done, now)
+        name = printable(item.name)
+        short = name if len(name) <= NAME_WIDTH else f"…{name[1 - NAME_WIDTH :]}"
+        parts = [size(item.done) + (f" of {size(item.size)}" if item.size else "")]
+        if now - self._began >= SETTLED:
+            parts.append(f"{size(max(0.0, speed))}/s")
+            if item.size and speed > 0:
+                parts.append(f"{clock(max(0, item.size - item.done) / speed)} left")
+        text = f"{short:<{NAME_WIDTH}} {', '.join(parts)}"
+        if item.size:
+            _draw(self._bar, text, min(item.done, item.size), item.size, "  {percentage:3.0f}%|{bar:10}| {desc}")
+        else:
+            _draw(self._bar, f"  {text}", 0, None)
+
+    def close(self) -> None:
+        """Show it no more."""
+        self._bar.close()
+
+
+def _draw(bar: Any, text: str, done: int, total: int | None, known: str = KNOWN) -> None:
+    bar.bar_format = UNKNOWN if total is None else known
+    bar.total, bar.n = total, done
+    bar.set_description_str(text, refresh=False)
+    bar.refresh()

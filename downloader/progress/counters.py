@@ -3,13 +3,17 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from downloader.core.waiting import Waiting
+
 
 class Lane(Protocol):
     """What one worker is doing now. ``received`` counts all body bytes it ever took in; the rest is of its present file:
-    ``done`` of ``size`` bytes (0: unknown) since ``since`` (monotonic seconds; 0: idle), last ``heard`` of in its body then.
+    at byte ``done`` of ``size`` (0: unknown) since ``since`` (monotonic seconds; 0: idle), last ``heard`` of in its body then.
 
     ``key``: of its Attempt. ``splittable``: others may take a part of it over. ``stop``, written by whoever decides so:
     the byte where it is to end (0: the end; negative: at once). ``task``: which place of an event loop it is; 0: of none.
+    ``paused``: seconds that it took nothing, to keep to a rate, in its present file. ``beyond``: bytes of the file that
+    were there before and lie behind the byte that it is at.
     """
 
     received: int
@@ -20,6 +24,8 @@ class Lane(Protocol):
     splittable: bool
     since: float
     heard: float
+    paused: float
+    beyond: int
     name: str
     task: int
 
@@ -36,14 +42,15 @@ class PlainLane:
     splittable: bool = False
     since: float = 0.0
     heard: float = 0.0
+    paused: float = 0.0
+    beyond: int = 0
     name: str = ""
     task: int = 0
 
 
 class Moving(NamedTuple):
-    """One file on its way, as sampled."""
+    """One file on its way, as sampled: ``done`` of ``size`` bytes are there (0: unknown)."""
 
-    lane: int
     name: str
     done: int
     size: int
@@ -52,13 +59,21 @@ class Moving(NamedTuple):
 
 @dataclass(slots=True)
 class Counters:
-    """The numbers of one run. ``total`` is None while the length of the list is unknown."""
+    """The numbers of one run. ``total`` is None while the length of the list is unknown.
+
+    ``done_bytes``: of the files that are done. ``in_segments``: bytes that are there of files that come in Segments, by path.
+    ``waiting``: what waits for another try. ``full``: the run waits for space.
+    """
 
     total: int | None = None
     done: int = 0
     skipped: int = 0
     failed: int = 0
+    done_bytes: int = 0
     lanes: list[Lane] = field(default_factory=list)
+    in_segments: dict[str, int] = field(default_factory=dict)
+    waiting: Waiting | None = None
+    full: bool = False
 
     @property
     def ended(self) -> int:
@@ -70,52 +85,22 @@ class Counters:
         """Body bytes taken in so far."""
         return sum(lane.received for lane in self.lanes)
 
+    def files(self) -> list[Moving]:
+        """The files that are on their way, each once, however many Attempts are at it; the oldest first."""
+        found: dict[str, Moving] = {}
+        in_segments = self.in_segments
+        for lane in self.lanes:
+            since, name = lane.since, lane.name
+            if not since:
+                continue
+            there = in_segments.get(name)
+            item = Moving(name, int(lane.done + lane.beyond) if there is None else there, int(lane.size), since)
+            other = found.get(name)
+            if other is not None:
+                item = Moving(name, max(item.done, other.done), max(item.size, other.size), min(since, other.since))
+            found[name] = item
+        return sorted(found.values(), key=lambda item: item.since)
+
     def moving(self, now: float, longer_than: float = 1.0) -> list[Moving]:
-        """The files that have been on their way for longer than so many seconds, the oldest first."""
-        found = [
-            Moving(number, lane.name, lane.done, lane.size, lane.since)
-            for number, lane in enumerate(self.lanes)
-            if lane.since and now - lane.since > longer_than
-        ]
-        return sorted(found, key=lambda item: item.since)
-
-
-class Speed:
-    """A number's growth a second, smoothed over some seconds. Times come in as arguments."""
-
-    def __init__(self, over: float = 5.0) -> None:
-        self._over = over
-        self._at: float | None = None
-        self._last = 0.0
-        self.value = 0.0
-
-    def sample(self, number: float, now: float) -> float:
-        """The speed, now that the number is this."""
-        if self._at is None or now <= self._at:
-            self._at, self._last = now, number
-            return self.value
-        passed = now - self._at
-        current = (number - self._last) / passed
-        weight = min(1.0, passed / self._over) if self.value else 1.0
-        self.value += weight * (current - self.value)
-        self._at, self._last = now, number
-        return self.value
-
-
-ENOUGH = 10
-"""Files that must have ended before the time for the rest is guessed."""
-
-
-def seconds_left(counters: Counters, files_a_second: float) -> float | None:
-    """How long the rest of the list takes at this speed; None while that cannot be said, as it cannot from a few files."""
-    if counters.total is None or files_a_second <= 0:
-        return None
-    rest = max(0, counters.total - counters.ended)
-    return rest / files_a_second if counters.ended >= ENOUGH or not rest else None
-
-
-def time_left(seconds: float) -> str:
-    """``1:05``, ``2:03:04``."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+        """Of `files`, those that have been on their way for longer than so many seconds."""
+        return [item for item in self.files() if now - item.since > longer_than]

@@ -3,8 +3,10 @@
 import json
 from typing import IO
 
+from downloader.core.amounts import clock, size
 from downloader.core.naming import printable
-from downloader.progress.counters import Counters, Speed, seconds_left, time_left
+from downloader.progress.counters import Counters
+from downloader.progress.estimate import Estimate, Progress
 
 
 class Display:
@@ -22,26 +24,38 @@ class Display:
         """Show no more."""
 
 
+def waiting(counters: Counters, now: float) -> str:
+    """What a run waits for, in words; empty where it waits for nothing."""
+    if counters.full:
+        return "the disk is full: waiting for space"
+    found = counters.waiting
+    if found is None:
+        return ""
+    seconds = max(1, round(found.due - now))
+    again = f"again in {seconds} s" if seconds < 60 else f"again in {clock(seconds)} min"
+    who = "1 file waits" if found.files == 1 else f"{found.files} files wait"
+    first = "" if found.files == 1 else "the first "
+    return f"{who}: {printable(found.reason)}, {first}{again}"
+
+
 class _Lines(Display):
     every = 5.0
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream: IO[str] | None = stream
         self._next: float | None = None
-        self._bytes = Speed()
-        self._started = 0.0
+        self._estimate = Estimate()
 
     def update(self, counters: Counters, now: float) -> None:
-        speed = self._bytes.sample(counters.received, now)
+        progress = self._estimate.sample(counters, now)
         if self._next is None:
-            self._next, self._started = now + self.every, now
-        left = seconds_left(counters, counters.ended / max(now - self._started, 1e-3))
+            self._next = now + self.every
         if now < self._next:
             return
         self._next = now + self.every
-        self._write(self.text(counters, speed, left, now))
+        self._write(self.text(counters, progress, now))
 
-    def text(self, counters: Counters, speed: float, left: float | None, now: float) -> str:
+    def text(self, counters: Counters, progress: Progress, now: float) -> str:
         """The line."""
         raise NotImplementedError
 
@@ -58,22 +72,37 @@ class _Lines(Display):
             self._stream = None  # nobody reads it any more; the downloads go on
 
 
+def amount(counters: Counters, progress: Progress) -> str:
+    """``12.3 of 45.0 MB``, or what has come where the total is not known."""
+    if progress.bytes_total is None:
+        return size(counters.received)
+    done, total = size(min(progress.bytes_done, progress.bytes_total)), size(progress.bytes_total)
+    return f"{done.removesuffix(total[-3:])} of {total}"
+
+
 class PlainLines(_Lines):
     """``120 of 1000 files, 12.3 MB, 4.1 MB/s, 0:32 left, 2 failed``."""
 
-    def text(self, counters: Counters, speed: float, left: float | None, now: float) -> str:
+    def text(self, counters: Counters, progress: Progress, now: float) -> str:
         total = "" if counters.total is None else f" of {counters.total}"
-        rest = "" if left is None else f", {time_left(left)} left"
-        failed = f", {counters.failed} failed" if counters.failed else ""
-        return f"{counters.ended}{total} files, {counters.received / 1e6:.1f} MB, {speed / 1e6:.1f} MB/s{rest}{failed}"
+        parts = [f"{counters.ended}{total} files", amount(counters, progress), f"{size(progress.speed)}/s"]
+        parts += [] if progress.seconds_left is None else [f"{clock(progress.seconds_left)} left"]
+        parts += [f"{counters.failed} failed"] if counters.failed else []
+        parts += [text] if (text := waiting(counters, now)) else []
+        return ", ".join(parts)
 
 
 class JsonProgress(_Lines):
-    """One object a line; sizes in bytes, times in seconds."""
+    """One object a line; sizes in bytes, times in seconds.
+
+    ``bytes``: what has come over the network in this run; ``bytes_done`` of ``bytes_total`` (null: unknown): what is there of
+    the files that are done or on their way.
+    """
 
     every = 1.0
 
-    def text(self, counters: Counters, speed: float, left: float | None, now: float) -> str:
+    def text(self, counters: Counters, progress: Progress, now: float) -> str:
+        left, found = progress.seconds_left, counters.waiting
         return json.dumps(
             {
                 "event": "progress",
@@ -82,8 +111,14 @@ class JsonProgress(_Lines):
                 "skipped": counters.skipped,
                 "failed": counters.failed,
                 "bytes": counters.received,
-                "bytes_per_second": round(speed),
+                "bytes_done": progress.bytes_done,
+                "bytes_total": progress.bytes_total,
+                "bytes_per_second": round(progress.speed),
                 "seconds_left": None if left is None else round(left, 1),
+                "waiting": None
+                if found is None
+                else {"files": found.files, "reason": printable(found.reason), "seconds": round(max(0.0, found.due - now), 1)},
+                "disk_full": counters.full,
                 "moving": [
                     {"path": printable(item.name), "bytes": item.done, "size": item.size} for item in counters.moving(now)
                 ],

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from downloader.core.model import Existing
-from downloader.errors import PolicyError, StorageError
+from downloader.errors import FolderError, FolderFull, PolicyError, StorageError
 from downloader.storage.spread import Spread
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -28,10 +28,15 @@ _HINTS = {
 }
 
 
-def storage_error(error: OSError, path: str, url: str = "") -> StorageError:
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def storage_error(error: OSError, path: str, url: str = "", kind: type[StorageError] = StorageError) -> StorageError:
     """An OSError as ours, with what to do about it."""
-    kind = (error.strerror or "I/O error").lower()
-    return StorageError(f"{kind}: cannot write {path}", url, _HINTS.get(error.errno or 0, ""), kind)
+    what = (error.strerror or "I/O error").lower()
+    found = kind(f"{what}: cannot write {path}", url, _HINTS.get(error.errno or 0, ""))
+    found.kind = what
+    return found
 
 
 @contextmanager
@@ -51,6 +56,7 @@ class Folder:
     def __init__(self, root: str, make: bool = True) -> None:
         self.root = os.path.realpath(root)
         self.descriptor = -1
+        self._made = make
         self.lock = threading.Lock()  # for `spreads`: who begins, joins and leaves one
         self.spreads: dict[str, Spread] = {}
         self.empty = False  # whether nothing stood in it when the run began
@@ -62,6 +68,56 @@ class Folder:
                 self.descriptor = os.open(self.root, _FOLDER)
                 with os.scandir(self.descriptor) as found:
                     self.empty = next(found, None) is None
+
+    def error(self, error: OSError, path: str, url: str = "", needed: int = 0) -> StorageError:
+        """What an OSError at this path means: for that file alone, or, as a FolderError, for all. ``needed``: bytes to come."""
+        if error.errno in _FULL:
+            found = storage_error(error, path, url)
+            full = FolderFull(found.reason, found.url, found.hint, needed)
+            full.kind = found.kind
+            return full
+        denied = error.errno in (errno.EACCES, errno.EPERM) and not self._is_writable()
+        gone = error.errno in (errno.ENOENT, errno.ESTALE) and self._is_gone()
+        if gone:
+            what = "the folder was removed"
+            return FolderError(f"{what}: cannot write {path}", url, "make it again, or choose another --dir", what)
+        return storage_error(error, path, url, FolderError if denied or error.errno == errno.EROFS else StorageError)
+
+    def objection(self) -> FolderError | None:
+        """Why no file can be written here, as far as that can be known before; None where nothing is known against it."""
+        if self.descriptor < 0 or not self._made:
+            return None
+        if self._is_gone():
+            return FolderError(f"the folder was removed: {self.root}", hint="make it again, or choose another --dir")
+        if not self._is_writable():
+            number = errno.EROFS if os.fstatvfs(self.descriptor).f_flag & os.ST_RDONLY else errno.EACCES
+            return FolderError(f"{os.strerror(number).lower()}: cannot write to {self.root}", hint=_HINTS[number])
+        if self.room() == 0:
+            number = errno.ENOSPC
+            return FolderFull(f"{os.strerror(number).lower()}: cannot write to {self.root}", hint=_HINTS[number])
+        return None
+
+    def room(self) -> int | None:
+        """Bytes that are free for us; 0 also where no further file can be made. None where the file system does not tell."""
+        try:
+            found = os.fstatvfs(self.descriptor)
+        except OSError:
+            return None
+        if found.f_blocks == 0:
+            return None
+        return 0 if found.f_files and not found.f_favail else found.f_bavail * found.f_frsize
+
+    def _is_writable(self) -> bool:
+        by_descriptor = os.access in os.supports_dir_fd
+        effective = os.access in os.supports_effective_ids
+        at = self.descriptor if by_descriptor else None
+        return os.access("." if by_descriptor else self.root, os.W_OK | os.X_OK, dir_fd=at, effective_ids=effective)
+
+    def _is_gone(self) -> bool:
+        try:
+            return os.fstat(self.descriptor).st_nlink == 0
+        except OSError:
+            return True
 
     def close(self) -> None:
         """Let go of the folder."""

@@ -50,7 +50,6 @@ class _Loop:
         self._performing: set[asyncio.Task[None]] = set()
         self._listening: set[asyncio.Task[None]] = set()  # for what a server says
         self._spare: list[Lane] = []
-        self._broken = False
 
     async def main(self) -> None:
         """Start a lane for each Attempt that no running lane has taken; see to the end of all."""
@@ -62,6 +61,9 @@ class _Loop:
                         self._start(group, batch[0])
                     self._end_late_ones()
                     await self._wait(run.wait())
+        except BaseException as error:
+            run.fail(error)
+            raise
         finally:
             await self._client.close()
 
@@ -99,15 +101,15 @@ class _Loop:
         run, job = self._run, self._run.job
         batch = [attempt]
         try:
-            while batch and not self._broken:
+            while batch and run.broken is None:
                 lane.name = batch[0].path
                 steps = exchange(batch[0], job, run.folder, lane, time.monotonic, time.time, run.meter)
                 async with asyncio.timeout(job.policy.timeout or None):
                     outcome = await self._perform(steps, lane)
                 run.settle((outcome,))
                 batch = run.take()
-        except BaseException:
-            self._broken = True  # the group ends the other lanes
+        except BaseException as error:
+            self._run.fail(error)  # the group ends the other lanes
             raise
 
     async def _perform(self, steps: Steps, lane: Lane) -> Outcome:
@@ -148,7 +150,7 @@ class _Loop:
                 await response.drop()
 
     def _why_cancelled(self, lane: Lane) -> DownloadError:
-        if self._run.expired or self._broken:
+        if self._run.expired:
             return Interrupted("stopped")
         silent = self._run.clock() - lane.heard > self._run.job.client.read_timeout
         if lane.stop and lane.done >= lane.stop:

@@ -98,9 +98,10 @@ class _Team:
             LOG.info("auto: one event loop over libcurl (multiplex)")
         try:
             first.loop.main()
+        except BaseException as error:
+            self.run.fail(error)
+            raise
         finally:
-            if self._errors or not self.run.finished:
-                self.run.stop()
             for thread in self._threads:
                 thread.join()
             if self.sharded is not None:
@@ -130,7 +131,7 @@ class _Team:
             share.loop.main()
         except BaseException as error:  # noqa: BLE001 - it is raised again in the run's thread
             self._errors.append(error)
-            self.run.stop()
+            self.run.fail(error)
 
     def change(self) -> None:
         """The first loop is busy: is there something that would go faster? Called by it, with the lock held."""

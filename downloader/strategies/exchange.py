@@ -14,14 +14,24 @@ from collections.abc import Callable, Generator
 from contextlib import suppress
 
 from downloader.core.messages import Head, Move
-from downloader.core.model import NOTHING_HELD, WHOLE, Attempt, End, Trace
+from downloader.core.model import NOTHING_HELD, WHOLE, Attempt, End
 from downloader.core.naming import public_url
-from downloader.core.segments import ABORT, missing
+from downloader.core.segments import ABORT, held_after, missing
+from downloader.core.trace import Trace
 from downloader.core.transfer import Transfer
-from downloader.errors import DownloadError, IntegrityError, Interrupted, NetworkError, ProtocolError, StorageError, Unwanted
+from downloader.errors import (
+    DownloadError,
+    FolderFull,
+    IntegrityError,
+    Interrupted,
+    NetworkError,
+    ProtocolError,
+    StorageError,
+    Unwanted,
+)
 from downloader.progress.counters import Lane
 from downloader.storage.checksum import Verifier
-from downloader.storage.folder import Folder, storage_error
+from downloader.storage.folder import Folder
 from downloader.storage.part import PartFile
 from downloader.strategies.base import Job
 from downloader.strategies.finishing import File, finish
@@ -50,7 +60,8 @@ def exchange(
     part = PartFile(folder, attempt.path, attempt.source)
     held = NOTHING_HELD if folder.empty and attempt.number == 1 else part.held()
     transfer = Transfer(attempt, job.policy, held, started, wall())
-    lane.done = lane.size = 0
+    lane.done = lane.size = lane.beyond = 0
+    lane.paused = 0.0
     lane.splittable = False
     lane.stop = attempt.segment.stop or 0
     lane.key = attempt.key  # from here on it may be told of another stop
@@ -77,7 +88,8 @@ def exchange(
             transfer.decided = End.EXISTS
             part.discard()
         except OSError as failure:
-            raise storage_error(failure, attempt.path, transfer.public) from failure
+            left = max(part.buffered, (transfer.total or 0) - transfer.size)
+            raise folder.error(failure, attempt.path, transfer.public, left) from failure
     except DownloadError as failure:
         error = _failed(transfer, part, failure)
     finally:
@@ -168,6 +180,7 @@ def _gaps(transfer: Transfer, file: File) -> Substeps:
             yield from _body(transfer, file)
             break
         part.seek(gap[0])
+        lane.beyond = held_after(part.spans, gap[0])
         lane.splittable = file.job.segments != 1
         yield from _body(transfer, file)
     _come_to(transfer, part)
@@ -183,6 +196,8 @@ def _come_to(transfer: Transfer, part: PartFile) -> None:
 def _begin(transfer: Transfer, file: File) -> Substeps:
     """Open the part file where there is one, or will be for certain; a small file gets none at all."""
     part, lane = file.part, file.lane
+    if transfer.expected is not None and transfer.expected >= LARGE:
+        _check_room(transfer.expected, file.folder, transfer.public)
     if not part.is_open and (transfer.offset or part.may_exist):
         part.open(transfer.offset)
     if transfer.digests and not part.shared:
@@ -193,6 +208,14 @@ def _begin(transfer: Transfer, file: File) -> Substeps:
     transfer.begin_body(file.flushed)
     lane.done = transfer.offset
     lane.size = transfer.total or 0
+
+
+def _check_room(needed: int, folder: Folder, url: str) -> None:
+    """Raises FolderFull where so many bytes are not free: better now than after they have come."""
+    room = folder.room()
+    if room is not None and needed > room:
+        hint = "free some space and run the same command again: what is there is kept"
+        raise FolderFull(f"not enough space: {needed} bytes are to come, {room} are free", url, hint, needed)
 
 
 def _body(transfer: Transfer, file: File) -> Substeps:
@@ -217,6 +240,7 @@ def _body(transfer: Transfer, file: File) -> Substeps:
         transfer.on_data(count, now)
         if file.meter is not None and (wait := file.meter.pay(transfer.url, count, now)):
             lane.heard = 0.0
+            lane.paused += wait
             yield Pause(wait)
             transfer.excuse(wait)
             lane.heard = now = clock()

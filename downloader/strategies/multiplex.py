@@ -9,6 +9,7 @@ import itertools
 import os
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from downloader.core.messages import Head, Request
@@ -88,6 +89,8 @@ class Loop:
             multi.close()
             if self._threads is not None:
                 self._threads.shutdown()
+            for flight in self.flying:  # none, unless the run was broken
+                flight.break_off()
             for descriptor in self._pipe or ():
                 os.close(descriptor)
 
@@ -180,6 +183,11 @@ class _Flight:
         self._started = time.monotonic()
         self._steps = exchange(attempt, run.job, run.folder, self.lane, time.monotonic, time.time, run.meter)
         self._advance(None)
+
+    def break_off(self) -> None:
+        """End the exchange without an Outcome: nobody takes one any more. What can be resumed is kept."""
+        with suppress(Exception):
+            self._steps.close()
 
     def _advance(self, answer: Answer, error: BaseException | None = None) -> None:
         """Take steps until one must wait. Ends the flight where the exchange ends. Never within a callback of libcurl."""
@@ -282,10 +290,10 @@ class _Flight:
         """End it, if it outlasts a time, or if nobody wants it any more."""
         if self._state is READ:
             self._wire.tell_rest(now)
-            if self._outcome is not None:
-                self._loop.multi.abandon(self._wire)
-                self._loop.ended(self, self._outcome)
-                return
+        if self._outcome is not None:  # by what has come meanwhile, of which libcurl has not told the end yet
+            self._loop.multi.abandon(self._wire)
+            self._loop.ended(self, self._outcome)
+            return
         lane, options, limit = self.lane, self._run.job.client, self._run.job.policy.timeout
         error: DownloadError
         if self._busy and not isinstance(self._state, Pause):

@@ -87,6 +87,9 @@ def run_batch(
             begun(index)
         client.begin(now + job.policy.timeout if job.policy.timeout else 0.0, unwanted)
         outcomes.append(perform(exchange(attempt, job, folder, lane, time.monotonic, time.time, meter), client))
+        error = outcomes[-1].error
+        if error is not None and error.ends_run:
+            return outcomes + [Outcome(left.key, End.UNSTARTED) for left in batch[index + 1 :]]
     return outcomes
 
 
@@ -105,6 +108,14 @@ class PoolLane(Protocol):
 
 def drive(run: Run, lanes: Sequence[PoolLane], batches: bool = False) -> None:
     """Keep the lanes busy until the run is finished. ``batches``: hand out many small Attempts at a time."""
+    try:
+        _drive(run, lanes, batches)
+    except BaseException as error:
+        run.fail(error)  # so that what is under way elsewhere ends, too, and can be waited for
+        raise
+
+
+def _drive(run: Run, lanes: Sequence[PoolLane], batches: bool) -> None:
     done: queue.SimpleQueue[tuple[PoolLane, Batch, Future[list[Outcome]]]] = queue.SimpleQueue()
     idle = deque(lanes)
     seconds_each = 1.0  # until it is known better: one at a time

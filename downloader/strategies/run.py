@@ -1,16 +1,19 @@
 """A strategy's whole interface to the rest: what it takes Attempts from, and settles Outcomes with."""
 
 import logging
+import os
 import random
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from downloader.core.existing import admit
-from downloader.core.model import Attempt, Outcome, Result, Status
-from downloader.core.naming import printable
+from downloader.core.model import Attempt, End, Outcome, Result, Status
+from downloader.core.naming import printable, public_url
 from downloader.core.scheduler import Scheduler
+from downloader.errors import StorageError
 from downloader.progress.counters import Counters, Lane, PlainLane
 from downloader.storage.folder import Folder
 from downloader.strategies.base import POLL, Job
@@ -20,6 +23,9 @@ LOG = logging.getLogger("downloader")
 
 LOOK_EVERY = 0.02
 """Seconds from one look at the counters, for what the scheduler learns from them, to the next."""
+
+ANY_NAME = sys.getfilesystemencoding() == "utf-8"
+"""Whether names of files may hold any character; in other locales they may not."""
 
 LOOK_AHEAD = 256
 """Files found to be there already that are settled in one go, before a strategy's own loop is let on."""
@@ -46,6 +52,8 @@ class Run:
     meter: Meter | None = None
     waker: int | None = None
     on_attempt: Callable[[Outcome], None] | None = None
+    broken: BaseException | None = None
+    _checked: bool = False
     _stop_at: float = 0.0
     _hurry: bool = False
     _looked: float = 0.0
@@ -66,17 +74,22 @@ class Run:
             self._stop_at = self.clock() + self.grace
             self.stopping.set()
 
+    def fail(self, error: BaseException) -> None:
+        """From any thread: the run is broken, for nobody knows what became of the Attempts that were in hand. It ends now."""
+        self.broken = self.broken or error
+        self.stop()
+
     @property
     def expired(self) -> bool:
         """The grace time after a stop is over: what still runs is to be ended."""
-        return self.stopping.is_set() and self.clock() >= self._stop_at
+        return self.stopping.is_set() and (self.broken is not None or self.clock() >= self._stop_at)
 
     @property
     def finished(self) -> bool:
-        """Nothing is left to do."""
+        """Nothing is left to do, or nothing can be done any more."""
         if self.stopping.is_set():
             self.scheduler.stop()
-        return self.scheduler.finished
+        return self.broken is not None or self.scheduler.finished
 
     def take(self, most: int = 1) -> list[Attempt]:
         """Attempts to run now, one after the other in one slot (`most` at most); empty where none may start."""
@@ -97,6 +110,8 @@ class Run:
             self._tell()
             if not batch:
                 return []
+            if not self._checked and self._refused(batch):
+                return []
             attempts = [ready for attempt in batch if (ready := self._admit(attempt)) is not None]
             if attempts:
                 return attempts
@@ -109,14 +124,17 @@ class Run:
             self.scheduler.stop()
         now = self.clock()
         for outcome in outcomes:
-            if outcome.error is not None and LOG.isEnabledFor(logging.INFO):
-                LOG.info("attempt failed: %s", printable(str(outcome.error)))
             if self.on_attempt is not None:
                 self.on_attempt(outcome)
             self.scheduler.settle(outcome, now, self.chance() if outcome.error is not None else 0.0)
+            if outcome.error is not None and LOG.isEnabledFor(logging.INFO):
+                again = f"; again in {self.scheduler.waits:.1f} s" if self.scheduler.waits else ""
+                LOG.info("attempt failed: %s%s", printable(str(outcome.error)), again)
             self._cuts.pop(outcome.key, None)
         if self.scheduler.stopped:
             self.stop()
+        if now - self._looked >= LOOK_EVERY:
+            self._look(now)
         self._tell()
 
     def wait(self) -> float:
@@ -130,13 +148,18 @@ class Run:
     def _look(self, now: float) -> None:
         """Tell the scheduler how much has come in, and how far those are that may be split."""
         self._looked = now
-        self.scheduler.sample(now, self.counters.received)
+        scheduler, counters = self.scheduler, self.counters
+        scheduler.sample(now, counters.received)
+        if scheduler.space.is_due(now):
+            scheduler.space.look(self.folder.room(), now)
+        counters.full, counters.waiting = scheduler.space.waits, scheduler.retrying()
+        counters.in_segments = scheduler.done_in_segments()
         self._split = False
-        for lane in self.counters.lanes if self.splits else ():
-            key, at, size = int(lane.key), int(lane.done), int(lane.size)
+        for lane in counters.lanes if self.splits else ():
+            key, at, size, paused, beyond = int(lane.key), int(lane.done), int(lane.size), lane.paused, int(lane.beyond)
             if lane.splittable and lane.key == key:  # still: a lane may go on to another file at any moment
                 self._split = True
-                self.scheduler.progress(key, at, size, now)
+                scheduler.progress(key, at, size, now, paused, beyond)
         if self._cuts:
             self._cut()
 
@@ -149,6 +172,9 @@ class Run:
 
     def _admit(self, attempt: Attempt) -> Attempt | None:
         """The Attempt, if its file is still wanted; else it is settled here. Rule 3: a final name is a complete file."""
+        if not ANY_NAME and (refusal := _unwritable(attempt)) is not None:
+            self.scheduler.settle(refusal, self.clock(), 0.0)
+            return None
         first = self.folder.empty and attempt.number == 1  # what comes in meanwhile is seen when the file gets its name
         if first or attempt.probe:
             return attempt
@@ -160,11 +186,21 @@ class Run:
         self._cuts.pop(attempt.key, None)
         return None
 
+    def _refused(self, batch: list[Attempt]) -> bool:
+        """Before the first request: whether no file can be written at all; the batch is settled then."""
+        self._checked = True
+        error = self.folder.objection()
+        if error is None:
+            return False
+        self.settle(Outcome(attempt.key, End.FAILED, path=attempt.path, error=error) for attempt in batch)
+        return True
+
     def _tell(self) -> None:
         told = LOG.isEnabledFor(logging.INFO)
         for result in self.scheduler.results():
             if result.status is Status.DONE:
                 self.counters.done += 1
+                self.counters.done_bytes += result.bytes
             elif result.status is Status.SKIPPED:
                 self.counters.skipped += 1
             else:
@@ -173,3 +209,14 @@ class Run:
                 what = result.error or result.reason or f"{result.bytes} bytes"
                 LOG.info("%s %s: %s", result.status.value, printable(result.path or result.url), printable(str(what)))
             self.emit(result)
+
+
+def _unwritable(attempt: Attempt) -> Outcome | None:
+    """The Outcome of an Attempt whose file's name the locale has no bytes for; None where it has."""
+    try:
+        os.fsencode(attempt.path)
+    except UnicodeEncodeError as error:
+        what = f"the locale ({error.encoding}) has no such file name: {attempt.path!a}"
+        failure = StorageError(what, public_url(attempt.url), "use a UTF-8 locale (LC_ALL=C.UTF-8), or give a name with out=")
+        return Outcome(attempt.key, End.FAILED, error=failure)
+    return None

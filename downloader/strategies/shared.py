@@ -12,8 +12,8 @@ from typing import Any
 
 from downloader.progress.counters import PlainLane
 
-WIDTH = 10
-_RECEIVED, _DONE, _SIZE, _STOP, _TOLD, _KEY, _SPLITTABLE, _SINCE, _HEARD, _BEGUN = range(WIDTH)
+WIDTH = 12
+_RECEIVED, _DONE, _SIZE, _STOP, _TOLD, _KEY, _SPLITTABLE, _SINCE, _HEARD, _PAUSED, _BEYOND, _BEGUN = range(WIDTH)
 STOPPING, EXPIRED = 1.0, 2.0
 
 
@@ -41,7 +41,7 @@ def _slot(index: int) -> Any:
             value: float = self._shared[self._at + index]
         except ValueError:  # the run is over, and its memory given back
             return 0
-        return value if index in (_SINCE, _HEARD) else int(value)
+        return value if index in (_SINCE, _HEARD, _PAUSED) else int(value)
 
     def write(self: Any, value: float) -> None:
         self._shared[self._at + index] = value
@@ -69,6 +69,8 @@ class SharedLane:
     splittable = _slot(_SPLITTABLE)
     since = _slot(_SINCE)
     heard = _slot(_HEARD)
+    paused = _slot(_PAUSED)
+    beyond = _slot(_BEYOND)
     begun = _slot(_BEGUN)
 
 
@@ -111,6 +113,7 @@ class MirroredLane(PlainLane):
             seen.key = self.key
         seen.stop = seen.told = self.stop
         seen.splittable, seen.since = self.splittable, self.since
+        seen.paused, seen.beyond = self.paused, self.beyond
 
 
 @contextmanager

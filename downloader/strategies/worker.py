@@ -109,6 +109,8 @@ class WorkerRun:
         for outcome in outcomes:
             lane = self._running.pop(outcome.key)
             self._done[lane].append(outcome)
+            if outcome.error is not None and outcome.error.ends_run:
+                self._return_unbegun(lane)
             if self._shards[lane]:
                 self._ready.append(lane)
             else:
@@ -138,6 +140,14 @@ class WorkerRun:
             ended.append(self._end(lane))
         if ended:
             self._tell(ended)
+
+    def _return_unbegun(self, lane: int) -> None:
+        """No file can be written, as was seen in a lane: what was not begun goes back, here and in the others."""
+        self._done[lane] += [Outcome(left.key, End.UNSTARTED) for left in self._shards[lane]]
+        self._shards[lane].clear()
+        self._give_back(list(self._ready))
+        self._ready.clear()
+        self._shorten(float("inf"))
 
     def wait(self) -> float:
         """Seconds until there is something to look after, `POLL` at most."""

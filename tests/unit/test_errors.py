@@ -14,11 +14,14 @@ from downloader.errors import (
     AuthError,
     DownloadError,
     FileInUse,
+    FolderError,
+    FolderFull,
     HTTPStatusError,
     IntegrityError,
     Interrupted,
     NameNotFound,
     NetworkError,
+    NoAnswer,
     PolicyError,
     ProtocolError,
     StorageError,
@@ -45,6 +48,8 @@ def example(cls: type[DownloadError]) -> DownloadError:
     """An instance with every constructor argument set."""
     if issubclass(cls, WITH_STATUS):
         return cls(503, URL, "do this", 7.5)
+    if cls is FolderFull:
+        return FolderFull("it went wrong", URL, "do this", 5000)
     return cls("it went wrong: 5", URL, "do this", "it went wrong")
 
 
@@ -79,7 +84,7 @@ def test_every_class_survives_copying(cls: type[DownloadError]) -> None:
 
 
 def test_the_docstring_draws_every_class_directly_below_the_root() -> None:
-    assert set(drawn_codes()) == {cls.__name__ for cls in PUBLIC} - {"DownloadError", "NameNotFound", "FileInUse", "Unwanted"}
+    assert set(drawn_codes()) == {cls.__name__ for cls in PUBLIC} - {"DownloadError"} - {cls.__name__ for cls, _ in CASES}
     assert set(drawn(r"\w+")) <= {cls.__name__ for cls in PUBLIC}
 
 
@@ -88,7 +93,17 @@ def test_each_class_has_the_exit_code_that_the_docstring_draws(name: str, code: 
     assert getattr(errors, name).exit_code == code
 
 
-@pytest.mark.parametrize(("cls", "case_of"), [(NameNotFound, NetworkError), (FileInUse, StorageError), (Unwanted, PolicyError)])
+CASES = [
+    (NameNotFound, NetworkError),
+    (NoAnswer, NetworkError),
+    (FileInUse, StorageError),
+    (FolderError, StorageError),
+    (FolderFull, FolderError),
+    (Unwanted, PolicyError),
+]
+
+
+@pytest.mark.parametrize(("cls", "case_of"), CASES)
 def test_a_class_that_is_a_case_of_another_has_its_exit_code(cls: type[DownloadError], case_of: type[DownloadError]) -> None:
     assert issubclass(cls, case_of)
     assert cls.exit_code == case_of.exit_code
@@ -128,7 +143,7 @@ def test_the_exit_code_of_a_report_does_not_depend_on_the_order_of_its_results()
     assert codes == {1}
 
 
-RETRYABLE = {NetworkError, WorkerError, FileInUse}
+RETRYABLE = {NetworkError, NoAnswer, WorkerError, FileInUse}
 
 
 @pytest.mark.parametrize("cls", [cls for cls in PUBLIC if cls is not HTTPStatusError])

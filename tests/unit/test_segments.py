@@ -908,6 +908,7 @@ def worlds(draw: st.DrawFn, quiet: bool) -> World:
         RetryPolicy(draw(st.integers(0, 2)), wait=1.0),
         split=SplitPolicy(most, draw(st.sampled_from([1, 100, 5000]))),
         fail_fast=not quiet and draw(st.booleans()),
+        host_failures=draw(st.integers(0, 2)),
     )
     world = World(run, in_all, per_host, most, iter(choices), quiet)
     world.slots, world.downloads = slots, downloads  # type: ignore[attr-defined]
@@ -917,7 +918,7 @@ def worlds(draw: st.DrawFn, quiet: bool) -> World:
 def released(world: World) -> bool:
     """Whether every slot was given back, and nothing is kept of any file."""
     slots: Slots = world.slots  # type: ignore[attr-defined]
-    return slots.in_flight == 0 and not slots.at_host and not world.run._splits and not world.run._leases
+    return slots.in_flight == 0 and not slots.at_host and not world.run._splits and not world.run._ready._leases
 
 
 @settings(max_examples=300)

@@ -248,6 +248,7 @@ def test_the_choices_are_those_of_the_types() -> None:
     assert choices == {
         "http_version": get_args(settings.HttpVersion),
         "on_exists": get_args(settings.OnExists),
+        "on_full": get_args(settings.OnFull),
         "progress": get_args(settings.Progress),
     }
 
