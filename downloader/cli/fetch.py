@@ -76,7 +76,11 @@ def fetch(request: Request) -> int:
 
         with Signals(stop, abort) as signals:
             session.start()
+            full = False
             while not session.wait(display.period):
+                if session.counters.full and not full:
+                    display.say("dl: the disk is full: waiting for space; Ctrl-C ends the run")
+                full = session.counters.full
                 display.update(session.counters, time.monotonic())
                 flush()
         display.close()

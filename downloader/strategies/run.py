@@ -110,11 +110,9 @@ class Run:
             self._tell()
             if not batch:
                 return []
-            if not self._checked and self._refused(batch):
-                return []
             attempts = [ready for attempt in batch if (ready := self._admit(attempt)) is not None]
             if attempts:
-                return attempts
+                return [] if not self._checked and self._refused(attempts) else attempts
         self._hurry = True
         return []
 
@@ -188,6 +186,8 @@ class Run:
 
     def _refused(self, batch: list[Attempt]) -> bool:
         """Before the first request: whether no file can be written at all; the batch is settled then."""
+        if any(attempt.check for attempt in batch):  # of files that are there: perhaps nothing is to be written
+            return False
         self._checked = True
         error = self.folder.objection()
         if error is None:

@@ -142,3 +142,24 @@ def test_small_files_count_too(strategy: str, tmp_path: Path, server: TestServer
 
 def test_sizes_may_have_a_unit() -> None:
     assert convert({"limit-rate": "2M", "limit-rate-per-host": "1.5Ki"}).limit_rate == 2_000_000
+
+
+def test_our_own_limit_is_no_slow_server(fetch: Fetch, scripted: Make) -> None:
+    """A file is not split because of it: each byte is asked for once."""
+    body = bytes(range(256)) * 24_000
+
+    def whole(connection: Connection, asked: Asked) -> None:
+        ranges = asked.headers.get("range", "bytes=0-").partition("=")[2].partition("-")
+        start, stop = int(ranges[0]), int(ranges[2] or len(body) - 1) + 1
+        status, fields = "200 OK", {"ETag": '"v"', "Accept-Ranges": "bytes"}
+        if "range" in asked.headers:
+            status, fields["Content-Range"] = "206 Partial Content", f"bytes {start}-{stop - 1}/{len(body)}"
+        connection.send(reply(status, body[start:stop], **{name.replace("-", "_"): value for name, value in fields.items()}))
+
+    server = scripted(whole)
+    segments = {"segments": 0} if find(fetch.strategy).capabilities.segments else {}  # type: ignore[attr-defined]
+    report = fetch([f"{server.url}/big.bin"], limit_rate=RATE, min_segment_size=65536, jobs=8, **segments)
+    assert report.done == 1
+    assert len(server.asked) == 1
+    assert report.received == len(body)
+    assert (fetch.folder / "big.bin").read_bytes() == body

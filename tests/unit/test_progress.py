@@ -501,6 +501,18 @@ def test_the_summary_says_what_became_of_the_run() -> None:
     ]
 
 
+def test_the_summary_counts_what_is_doubtful() -> None:
+    report = Report(strategy="serial", without_checksum=12)
+    for number in range(5):
+        report.add(Result(URL, f"{number}.zip", Status.DONE, 1, warning="the server sent text/html"))
+    lines = reports.summary(report, unprocessed="7 never processed").splitlines()
+    assert lines[2:] == [
+        "  12 without a checksum",
+        "  7 never processed",
+        "  5 look like web pages, not what their names say: 0.zip, 1.zip, 2.zip, …",
+    ]
+
+
 def test_the_summary_of_nothing_divides_by_nothing() -> None:
     assert reports.summary(Report(strategy="async")).splitlines() == [
         "0 done, 0 skipped, 0 failed",

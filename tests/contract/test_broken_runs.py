@@ -1,0 +1,90 @@
+"""A mistake in the program itself ends the run with the truth: no strategy hangs, and nothing is left behind."""
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from downloader import Downloader
+from downloader.core.model import Attempt, Status
+from downloader.core.scheduler import Scheduler
+from downloader.storage.folder import Folder
+from downloader.strategies import run as runs
+from downloader.testserver.launch import TestServer
+
+ENOUGH = 30.0
+"""Seconds in which any run of these tests must have ended; none takes a tenth of it."""
+
+
+@pytest.fixture
+def nothing_left() -> Iterator[None]:
+    """No thread of a run outlives it."""
+    before = set(threading.enumerate())
+    yield
+    assert [thread.name for thread in threading.enumerate() if thread not in before and thread.name.startswith("dl-")] == []
+
+
+@pytest.mark.usefixtures("nothing_left")
+@pytest.mark.parametrize("nth", [1, 7])
+def test_what_is_raised_when_attempts_are_taken_ends_the_run(
+    strategy: str, nth: int, tmp_path: Path, server: TestServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken, take = [], Scheduler.take
+
+    def broken(self: Scheduler, now: float, most: int = 1) -> list[Attempt]:
+        batch = take(self, now, most)
+        taken.append(len(batch))
+        if sum(map(bool, taken)) >= nth:
+            raise RuntimeError("a mistake of ours")
+        return batch
+
+    monkeypatch.setattr(Scheduler, "take", broken)
+    session = Downloader(tmp_path, strategy=strategy, jobs=2).session([server.file(n, 3000) for n in range(300)])
+    session.start()
+    assert session.wait(ENOUGH), "the run hangs"
+    with pytest.raises(RuntimeError, match="a mistake of ours"):
+        session.join()
+    assert session.report.interrupted
+    assert session.report.ended_by is session.error
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_what_a_callers_function_raises_ends_the_run(strategy: str, tmp_path: Path, server: TestServer) -> None:
+    def broken(result: object) -> None:
+        raise RuntimeError("a mistake of the caller's")
+
+    session = Downloader(tmp_path, strategy=strategy, jobs=2).session([server.file(n, 3000) for n in range(300)], broken)
+    session.start()
+    assert session.wait(ENOUGH), "the run hangs"
+    with pytest.raises(RuntimeError, match="of the caller's"):
+        session.join()
+
+
+def test_a_name_that_the_locale_does_not_have_fails_that_file_alone(
+    strategy: str, tmp_path: Path, server: TestServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ascii_only(path: str) -> bytes:
+        return path.encode("ascii")
+
+    monkeypatch.setattr(runs, "ANY_NAME", False)
+    monkeypatch.setattr(runs.os, "fsencode", ascii_only)
+    urls = [server.file(1, 10), f"{server.url}/f/caf%C3%A9.bin", server.file(2, 10)]
+    report = Downloader(tmp_path, strategy=strategy, jobs=2).run(urls)
+    monkeypatch.undo()
+    assert sorted(os.listdir(tmp_path)) == ["1.bin", "2.bin"]
+    (failed,) = report.failed
+    assert failed.status is Status.FAILED
+    assert "the locale (ascii) has no such file name" in str(failed.error)
+    assert report.exit_code == 3
+
+
+def test_a_folder_that_says_no_is_asked_once_and_nothing_is_fetched(
+    strategy: str, tmp_path: Path, server: TestServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Folder, "room", lambda self: 0)
+    report = Downloader(tmp_path, strategy=strategy, jobs=2).run([server.file(n, 10) for n in range(50)])
+    assert (report.done, report.failures, report.received) == (0, 1, 0)
+    assert report.ended_by is not None
+    assert report.exit_code == 3

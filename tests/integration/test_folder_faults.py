@@ -1,0 +1,158 @@
+"""A folder that cannot be written ends the run at once, with one message: full, read-only, not ours, removed."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.scripted import Asked, Connection, ScriptedServer, reply
+
+Make = Callable[..., ScriptedServer]
+BODY = b"x" * 30_000
+QUICK = "multiplex"
+STRATEGIES = [
+    QUICK,
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("auto", "serial", "threads", "processes", "async", "hybrid")),
+]
+
+
+def can_mount() -> bool:
+    """Whether this user may mount file systems of its own."""
+    try:
+        probe = ["unshare", "-m", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
+        return subprocess.run(probe, capture_output=True, timeout=20, check=False).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+pytestmark = pytest.mark.skipif(not can_mount(), reason="this user may not mount a tmpfs")
+
+
+class Mounted:
+    """Runs shell lines and then `dl` where ``disk``, a folder, is a small file system of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.disk = folder / "disk"
+        self.disk.mkdir()
+        self.folder = folder
+
+    def __call__(self, before: str, *words: str, after: str = "", wrap: str = "") -> "subprocess.CompletedProcess[str]":
+        """``before``, ``after``: shell lines; ``wrap``: what `dl` is started by."""
+        command = f'{wrap} "$PYTHON" -m downloader "$@"'
+        script = f"set -e; mount -t tmpfs -o size=1m,mode=755 tmpfs disk; {before}\n"
+        script += f"{command} & child=$!; {after}\nwait $child" if after else f"exec {command}"
+        environment = {**os.environ, "PYTHON": sys.executable}
+        return subprocess.run(
+            ["unshare", "-m", "bash", "-c", script, "dl", *words],
+            cwd=self.folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+
+@pytest.fixture
+def mounted(tmp_path: Path) -> Mounted:
+    """See `Mounted`."""
+    return Mounted(tmp_path)
+
+
+def listed(folder: Path, server: ScriptedServer, count: int) -> str:
+    """A list of so many files there."""
+    (folder / "urls.txt").write_text("".join(f"{server.url}/{number}.bin\n" for number in range(count)))
+    return "urls.txt"
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_full_disk_ends_the_run_after_what_is_in_flight(strategy: str, mounted: Mounted, scripted: Make) -> None:
+    server = scripted(reply("200 OK", BODY))
+    urls = listed(mounted.folder, server, 300)
+    done = mounted("", urls, "-d", "disk", "-s", strategy, "-j", "4")
+    assert done.returncode == 3, done.stderr
+    assert done.stderr.count("stopped: ") == 1
+    assert done.stderr.count("no space left on device: cannot write") == 1
+    assert "not started" in done.stderr
+    assert "✗" not in done.stderr
+    fits = (1 << 20) // (8 * 4096)  # files of 8 pages each
+    assert fits - 2 <= int(done.stderr.split(" done")[0].split()[-1]) <= fits
+    assert len(server.asked) <= fits + 4
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_read_only_disk_is_known_before_anything_is_asked_for(strategy: str, mounted: Mounted, scripted: Make) -> None:
+    server = scripted(reply("200 OK", BODY))
+    done = mounted("mount -o remount,ro disk", listed(mounted.folder, server, 50), "-d", "disk", "-s", strategy)
+    assert done.returncode == 3, done.stderr
+    assert server.asked == []
+    assert "stopped: read-only file system: cannot write to" in done.stderr
+    assert "49 not started" in done.stderr
+
+
+def test_a_folder_of_someone_else_is_known_before_anything_is_asked_for(mounted: Mounted, scripted: Make) -> None:
+    server = scripted(reply("200 OK", BODY))
+    urls = listed(mounted.folder, server, 50)
+    done = mounted("chown 65534 disk", urls, "-d", "disk", wrap="setpriv --bounding-set=-all --inh-caps=-all")
+    assert done.returncode == 3, done.stderr
+    assert server.asked == []
+    assert "stopped: permission denied: cannot write to" in done.stderr
+
+
+def test_what_is_there_already_needs_no_folder_that_can_be_written(mounted: Mounted, scripted: Make) -> None:
+    server = scripted(reply("200 OK", BODY))
+    urls = listed(mounted.folder, server, 3)
+    done = mounted("touch disk/0.bin disk/1.bin disk/2.bin; mount -o remount,ro disk", urls, "-d", "disk")
+    assert done.returncode == 0, done.stderr
+    assert "0 done, 3 skipped, 0 failed" in done.stderr
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_file_that_does_not_fit_is_not_begun(strategy: str, mounted: Mounted, scripted: Make) -> None:
+    taken = []
+
+    def large(connection: Connection, asked: Asked) -> None:
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 500000000\r\n\r\n")
+        while connection.send(b"x" * 65536):
+            taken.append(65536)
+
+    server = scripted(large)
+    done = mounted("", f"{server.url}/large.bin", "-d", "disk", "-s", strategy)
+    assert done.returncode == 3, done.stderr
+    assert "not enough space: 500000000 bytes are to come, 1048576 are free" in done.stderr
+    assert sum(taken) < 50_000_000  # what the connection held, and not the file
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_run_that_waits_for_space_goes_on_when_there_is_some(strategy: str, mounted: Mounted, scripted: Make) -> None:
+    server = scripted(reply("200 OK", BODY))
+    urls = listed(mounted.folder, server, 20)
+    waits = "until grep -q 'waiting for space' said; do sleep 0.05; done; rm disk/filler"
+    before = "head -c 900000 /dev/zero > disk/filler"
+    wrap = "2> >(tee said >&2)"
+    done = mounted(before, urls, "-d", "disk", "-s", strategy, "-j", "2", "--on-full", "wait", after=waits, wrap=wrap)
+    assert done.returncode == 0, done.stderr
+    assert "20 done, 0 skipped, 0 failed" in done.stderr
+    assert len(server.asked) <= 20 + 2
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_folder_that_is_removed_ends_the_run(strategy: str, tmp_path: Path, scripted: Make) -> None:
+    folder = tmp_path / "out"
+
+    def remove(connection: Connection, asked: Asked) -> None:
+        for file in folder.iterdir() if folder.exists() else ():
+            file.unlink(missing_ok=True)
+        if folder.exists():
+            folder.rmdir()
+        connection.send(reply("200 OK", BODY))
+
+    server = scripted(*[reply("200 OK", BODY)] * 3, remove)
+    listed(tmp_path, server, 300)
+    command = [sys.executable, "-m", "downloader", "urls.txt", "-d", "out", "-s", strategy, "-j", "2"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 3, done.stderr
+    assert done.stderr.count("the folder was removed") == 2  # the reason, and the end
+    assert "not started" in done.stderr
