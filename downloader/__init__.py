@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         ProtocolError,
         StorageError,
         TLSError,
+        Unwanted,
         UsageError,
         WorkerError,
     )
@@ -51,6 +52,7 @@ __all__ = [
     "Status",
     "StorageError",
     "TLSError",
+    "Unwanted",
     "UsageError",
     "WorkerError",
     "__version__",

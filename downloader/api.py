@@ -57,7 +57,9 @@ class Downloader:
     def session(self, urls: Urls, on_result: Callable[[Result], None] | None = None, report: Report | None = None) -> Session:
         """A run that has not started. Raises UsageError or StorageError for what can be known to be wrong before."""
         source, total = source_of(urls, self.settings.skip_bad_lines)
-        session = Session(self.settings, source, total, on_result, report)
+        twice = total is not None and self.settings.checksums
+        again = (lambda: source_of(urls, self.settings.skip_bad_lines)[0]) if twice else None
+        session = Session(self.settings, source, total, on_result, report, again=again)
         if session.notice:
             LOG.info("%s", session.notice)
         return session

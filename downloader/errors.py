@@ -16,7 +16,8 @@
     ├── ProtocolError         7   malformed answer, redirect loop, bad range
     ├── HTTPStatusError       8   other status >= 400                                    (some retryable)
     ├── IntegrityError        9   checksum or size mismatch
-    ├── PolicyError          10   refused by a rule: path, address, scheme, size
+    ├── PolicyError          10   refused by a rule: path, address, scheme, no checksum
+    │   └── Unwanted              the server's file is too large, too small, or of another type
     ├── ProcessError         11   a --process function raised
     ├── WorkerError           1   a worker process died while it held the download     (retryable)
     └── Interrupted         130   the run was stopped before this download ended
@@ -37,17 +38,19 @@ class DownloadError(Exception):
     """The root of the tree: why one Download, or the whole run, did not succeed.
 
     ``reason`` says what happened, ``url`` (already free of credentials) where, ``hint`` what to do about it.
+    ``kind``: the reason without what differs from file to file (sizes, digests, names): what failures are counted by.
     """
 
     exit_code: ClassVar[int] = 1
     ends_run: ClassVar[bool] = False
     retryable: bool = False
 
-    def __init__(self, reason: str, url: str = "", hint: str = "") -> None:
-        super().__init__(reason, url, hint)
+    def __init__(self, reason: str, url: str = "", hint: str = "", kind: str = "") -> None:
+        super().__init__(reason, url, hint, kind)
         self.reason = reason
         self.url = url
         self.hint = hint
+        self.kind = kind or reason
 
     def __str__(self) -> str:
         where = f"{self.url}: " if self.url else ""
@@ -162,6 +165,10 @@ class PolicyError(DownloadError):
     """Refused by a rule of ours: a path outside the folder, a scheme, a downgrade from https."""
 
     exit_code = 10
+
+
+class Unwanted(PolicyError):
+    """What the server has is refused: it is too large, too small, or of another type. Nothing of it is kept."""
 
 
 class ProcessError(DownloadError):

@@ -8,31 +8,43 @@ from types import TracebackType
 from typing import IO, Self
 
 import msgspec
+from msgspec.structs import replace
 
 from downloader.core.amounts import duration, size
 from downloader.core.model import Outcome, Report, Result, Status
 from downloader.core.naming import printable
 from downloader.errors import DownloadError, StorageError
 from downloader.sources.text import format_download
+from downloader.storage.manifest import Manifest, Row
 
 _encode = msgspec.json.Encoder().encode
 
 
-def line(result: Result) -> bytes:
-    """One Result as a line of JSON. ``path`` is relative to the folder of the run, null where there is none."""
+def line(result: Result, processed: bool = False, function: str = "", known: Row | None = None) -> bytes:
+    """One Result as a line of JSON. ``path`` is relative to the folder of the run.
+
+    No key is ever null but ``value``: readers that learn the columns' types from the first lines know them all from the first.
+    ``processed``: by ``function``; ``known``: what an earlier report says of this file, which was skipped.
+    """
     error = result.error
     about = {
         "url": result.url,
-        "path": result.path or None,
+        "path": result.path,
         "status": result.status.value,
         "bytes": result.bytes,
-        "http_status": result.http_status or None,
+        "http_status": result.http_status,
         "attempts": result.attempts,
         "elapsed": round(result.elapsed, 6),
-        "final_url": result.final_url or None,
-        "etag": result.etag or None,
-        "value": _plain(result.value),
-        "error": None if error is None else {"class": type(error).__name__, "message": _text(str(error))},
+        "final_url": result.final_url,
+        "etag": result.etag or (known.etag if known else None) or "",
+        "value": _plain(known.value if known else result.value),
+        "processed": processed,
+        "function": function,
+        "warning": result.warning,
+        "error": {
+            "class": type(error).__name__ if error else "",
+            "message": _text(str(error)) if error else "",
+        },
     }
     return _encode(about) + b"\n"
 
@@ -100,11 +112,44 @@ class _Sink:
 
 
 class JsonLines(_Sink):
-    """``--report``: one JSON object a line, for each Result as it comes."""
+    """``--report``: one JSON object a line, for each Result as it comes. ``root``: the folder of the run.
+
+    ``function``: what finished files are processed with. A file that is skipped keeps what an earlier report says of it.
+    """
+
+    def __init__(self, path: str, root: str = ".", function: str = "") -> None:
+        self._manifest = Manifest(path) if path != "-" else None
+        super().__init__(path)
+        self._root = os.path.abspath(os.path.expanduser(root))
+        self._function = function
+        self._begun = self.complete = False
+        self.unprocessed = 0
 
     def add(self, result: Result) -> None:
         """Write its line."""
-        self._write(line(result))
+        self._begun = True
+        if result.status is Status.SKIPPED and result.reason != "duplicate":
+            self._write(self._skipped(result))
+        else:
+            done = bool(self._function) and result.status is Status.DONE
+            self._write(line(result, done, self._function if done else ""))
+
+    def _skipped(self, result: Result) -> bytes:
+        if not result.bytes:
+            with suppress(OSError):
+                result = replace(result, bytes=os.stat(os.path.join(self._root, result.path)).st_size)
+        known = self._manifest.row(result, result.bytes) if self._manifest else None
+        function = (known.function or "") if known else ""
+        processed = known is not None and (known.processed or known.value is not None)
+        if self._function and function not in ("", self._function):
+            processed, function, known = False, "", replace(known, value=None) if known else None
+        self.unprocessed += bool(self._function) and not processed
+        return line(result, processed, function, known)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        super().__exit__(kind, error, trace)
+        if self._manifest is not None:
+            self._manifest.close(self._begun, self.complete and error is None)
 
 
 class Traces(_Sink):
@@ -148,25 +193,55 @@ def _reason_of(error: BaseException) -> str:
     return f"internal error: {type(error).__name__}: {error} (please report it)"
 
 
-def summary(report: Report, most: int = 5, total: int | None = None) -> str:
-    """What became of the run, in a few lines; at most ``most`` failed URLs, safe to print. ``total``: of the list."""
-    speed = report.received / report.elapsed if report.elapsed else 0.0
+LOOK = "look like web pages, not what their names say"
+
+
+def _counts(report: Report, total: int | None) -> str:
     left = (total or 0) - report.done - report.skipped - report.failures
+    counts = f"{report.done} done, {report.skipped} skipped, {report.failures} failed"
+    return counts + (f", {left} not started" if left > 0 else "")
+
+
+def _failures(report: Report, most: int) -> list[str]:
+    told = [result for result in report.failed if result.error is None or not result.error.ends_run]
+    lines = [f"  ✗ {printable(str(result.error or result.url))}" for result in told[:most]]
+    if (more := report.failures - report.unwritten - most) > 0:
+        lines.append(f"  … and {more} more; --failed FILE lists them all")
+    lines += [f"  ✗ {printable(str(error))}" for error in report.errors]
+    return lines
+
+
+def complaint(report: Report, most: int = 5, total: int | None = None) -> str:
+    """What is said of a run that was asked to say nothing but errors: what failed, as in `summary`, and the counts."""
+    ended = [] if report.ended_by is None else [f"stopped: {printable(_reason_of(report.ended_by))}"]
+    return "\n".join([*_failures(report, most), *ended, _counts(report, total)])
+
+
+def summary(report: Report, most: int = 5, total: int | None = None, unprocessed: str = "") -> str:
+    """What became of the run, in a few lines; at most ``most`` failed URLs, safe to print.
+
+    ``total``: of the list; ``unprocessed``: a line about files that were skipped, and so not processed.
+    """
+    speed = report.received / report.elapsed if report.elapsed else 0.0
     lines = [
-        f"{report.done} done, {report.skipped} skipped, {report.failures} failed"
-        + (f", {left} not started" if left > 0 else ""),
+        _counts(report, total),
         f"{size(report.received)} in {duration(report.elapsed)}: {size(speed)}/s, "
         f"{(report.done / report.elapsed if report.elapsed else 0):.0f} files/s · strategy {report.strategy}",
     ]
     if report.verified:
         lines.append(f"  {report.verified} verified by a checksum")
+    if report.without_checksum:
+        also = f" ({report.ambiguous}: the name stands there with several digests)" if report.ambiguous else ""
+        lines.append(f"  {report.without_checksum} without a checksum{also}")
+    if unprocessed:
+        lines.append(f"  {unprocessed}")
+    if report.warnings:
+        names = ", ".join(printable(result.path) for result in report.doubtful)
+        more = ", …" if report.warnings > len(report.doubtful) else ""
+        look = "looks like a web page, not what its name says" if report.warnings == 1 else LOOK
+        lines.append(f"  {report.warnings} {look}: {names}{more}")
     lines += [f"  {count} {reason}" for reason, count in sorted(report.reasons.items(), key=lambda item: (-item[1], item[0]))]
-    told = [result for result in report.failed if result.error is None or not result.error.ends_run]
-    for result in told[:most]:
-        lines.append(f"  ✗ {printable(str(result.error or result.url))}")
-    more = report.failures - report.unwritten - most
-    if more > 0:
-        lines.append(f"  … and {more} more; --failed FILE lists them all")
+    lines += _failures(report, most)
     if report.ended_by is not None:
         lines.append(f"stopped: {printable(_reason_of(report.ended_by))}")
     elif report.interrupted:

@@ -10,17 +10,20 @@ import resource
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
 from downloader._version import __version__
 from downloader.core.adaptive import AdaptiveSlots
+from downloader.core.guards import NO_GUARDS, Guards, parse_types
 from downloader.core.limits import Limits, Slots
 from downloader.core.messages import TransferPolicy
 from downloader.core.model import Download, Outcome, Report, Result
-from downloader.core.retry import RetryPolicy
+from downloader.core.retry import RetryPolicy, parse_statuses
 from downloader.core.scheduler import Scheduler
 from downloader.core.segments import SplitPolicy
+from downloader.core.sums import Sums
 from downloader.errors import DownloadError, UsageError
 from downloader.progress.counters import Counters
 from downloader.settings import Settings
@@ -53,8 +56,12 @@ class Session:
         report: Report | None = None,
         make_folder: bool = True,
         on_attempt: Callable[[Outcome], None] | None = None,
+        again: Callable[[], Iterator[Download | None]] | None = None,
     ) -> None:
-        """``on_attempt``: called with the Outcome of each Attempt, which is traced then."""
+        """``on_attempt``: called with the Outcome of each Attempt, which is traced then.
+
+        ``again``: reads the list once more, to see before the start that the checksums are of use for it.
+        """
         self._strategy = find(settings.strategy)()
         self._source = source
         self._on_result = on_result
@@ -68,13 +75,19 @@ class Session:
         job = job_for(settings, self.jobs, on_attempt is not None)
         self._folder = Folder(os.path.expanduser(settings.dir), make_folder)
         retry = RetryPolicy(settings.retries, settings.retry_wait, max_retry_after=settings.max_retry_after)
+        retry = replace(retry, retry_on=parse_statuses(settings.retry_on))
+        cut_dirs = cut_dirs_of(settings)
+        self._sums = sums_for(settings)
+        if self._sums is not None and again is not None and not settings.content_disposition:
+            self._sums.check(again(), cut_dirs)
         self.run = Run(
             scheduler=Scheduler(
                 source,
                 limits_for(settings, able, self.jobs),
                 retry,
                 split=SplitPolicy(settings.segments, settings.min_segment_size),
-                sums=read_sums(settings.checksums) if settings.checksums else None,
+                sums=self._sums,
+                cut_dirs=cut_dirs,
                 probe=settings.content_disposition,
                 fail_fast=settings.fail_fast,
                 host_failures=settings.host_failures,
@@ -123,11 +136,19 @@ class Session:
             self.report.interrupted = not self.run.scheduler.complete
             self.report.stopped_by_failure = self.run.scheduler.failed_fast
             self.report.ended_by = self._ended_by()
+            self._tell_sums()
             self._folder.close()
             with self._lock:
                 self._ended = True
             for call in self._at_end:
                 call()
+
+    def _tell_sums(self) -> None:
+        sums, report = self._sums, self.report
+        if sums is not None:
+            report.without_checksum, report.ambiguous = sums.without, sums.ambiguous
+            if sums.complaint is not None and not report.interrupted:
+                report.errors.append(sums.complaint)
 
     def _ended_by(self) -> BaseException | None:
         """What the summary tells of as the end of the run; a DownloadError that broke it is raised, and told so."""
@@ -202,6 +223,28 @@ def check_able(settings: Settings, able: Capabilities) -> None:
             raise UsageError(f"{settings.strategy} runs in processes of its own", hint="put the function into a module")
 
 
+def sums_for(settings: Settings) -> Sums | None:
+    """The checksums that were given, where any were given or are required. Raises UsageError."""
+    if not settings.checksums:
+        return Sums(required=True) if settings.require_checksums else None
+    return Sums(read_sums(settings.checksums), settings.checksums, settings.require_checksums)
+
+
+def cut_dirs_of(settings: Settings) -> int | None:
+    """How many folders of a URL's path are left out; None: all, and the host. Raises UsageError."""
+    if settings.cut_dirs and not settings.keep_paths:
+        raise UsageError("--cut-dirs needs --keep-paths")
+    return settings.cut_dirs if settings.keep_paths else None
+
+
+def guards_for(settings: Settings) -> Guards:
+    """What is refused. Raises UsageError."""
+    guards = Guards(settings.max_size, settings.min_size, parse_types(settings.expect_type))
+    if 0 < guards.max_size < guards.min_size:
+        raise UsageError("--min-size is larger than --max-size")
+    return NO_GUARDS if guards == NO_GUARDS else guards
+
+
 def limits_for(settings: Settings, capabilities: Capabilities, jobs: int) -> Limits:
     """How many may be in flight: a number that was given stays, else it is found out."""
     if settings.jobs or capabilities.most_jobs is None:
@@ -240,6 +283,7 @@ def job_for(settings: Settings, jobs: int, traced: bool = False) -> Job:
             timeout=settings.timeout,
             low_speed_limit=settings.low_speed_limit,
             low_speed_time=settings.low_speed_time,
+            guards=guards_for(settings),
         ),
         client=client,
         on_exists=settings.on_exists,

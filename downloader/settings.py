@@ -56,6 +56,7 @@ class Settings(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_field
     limit_rate: Annotated[int, _size("bytes a second at most, in all; 0: no limit", ge=0)] = 0
     limit_rate_per_host: Annotated[int, _size("bytes a second at most from one host; 0: no limit", ge=0)] = 0
     retries: Annotated[int, _about("tries after the first", "-r", "N", ge=0)] = 5
+    retry_on: Annotated[tuple[str, ...], _about("try again after these statuses, too, as 403,404", "", "STATUS")] = ()
     host_failures: Annotated[int, _about("time-outs until a host that never answered is given up; 0: never", "", "N", ge=0)] = 3
     retry_wait: Annotated[float, _about("the first backoff; it doubles from try to try", "", "S", ge=0)] = 0.5
     max_retry_after: Annotated[float, _about("the longest wait that a server may ask for", "", "S", ge=0)] = 120.0
@@ -83,7 +84,13 @@ class Settings(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_field
     allow_downgrade: Annotated[bool, _about("follow redirects from https to http")] = False
     max_redirects: Annotated[int, _about("redirects to follow for one file", "", "N", ge=0)] = 10
     process: Annotated[str, _about("call this with each finished file, before it gets its name", "", "MODULE:FUNCTION")] = ""
+    keep_paths: Annotated[bool, _about("keep the host and the folders of each URL: host/path/name", "-x")] = False
+    cut_dirs: Annotated[int, _about("with --keep-paths: leave out so many of the first folders", "", "N", ge=0)] = 0
+    max_size: Annotated[int, _size("refuse files larger than this; 0: no limit", ge=0)] = 0
+    min_size: Annotated[int, _size("refuse files smaller than this", ge=0)] = 0
+    expect_type: Annotated[tuple[str, ...], _about("refuse other media types, as 'image/*'; may be repeated", "", "TYPE")] = ()
     checksums: Annotated[str, _about("verify against this file: lines of `digest  name`", "", "FILE")] = ""
+    require_checksums: Annotated[bool, _about("fail files for which no checksum is given, before they are fetched")] = False
     report: Annotated[str, _about("write one JSON line for each URL, as it ends; -: standard output", "", "FILE")] = ""
     trace: Annotated[str, _about("write one JSON line for each attempt: when and where it ran", "", "FILE")] = ""
     failed: Annotated[str, _about("write the entries that failed, ready to be fed back", "", "FILE")] = ""

@@ -19,6 +19,7 @@ LONG_TABLES = (
     "test_broken_runs.py",
     "test_credentials.py",
     "test_files.py",
+    "test_guards.py",
     "test_processing.py",
     "test_rate.py",
     "test_segments.py",

@@ -14,7 +14,7 @@ from downloader.core.model import End, Outcome, Report, Result, Status
 from downloader.core.naming import numbered, printable, public_url
 from downloader.errors import UsageError
 from downloader.progress.lines import Display, JsonProgress, PlainLines
-from downloader.report import FailedList, JsonLines, Traces, summary
+from downloader.report import FailedList, JsonLines, Traces, complaint, summary
 from downloader.session import Session
 from downloader.settings import Settings
 from downloader.sources.lists import STDIN, Lists, is_url
@@ -47,8 +47,9 @@ def fetch(request: Request) -> int:
     if request.output is not None:
         name_only(lists, total, request.output)
     report = Report(keep=False, keep_failed=5)
+    again = lists.again if total is not None else None
     if request.dry_run:
-        return _dry_run(Session(settings, lists.source(), total, _print_unfetched, report, make_folder=False))
+        return _dry_run(Session(settings, lists.source(), total, _print_unfetched, report, False, again=again))
     with ExitStack() as stack:
         sinks, traces = _sinks(settings, stack)
 
@@ -57,7 +58,7 @@ def fetch(request: Request) -> int:
                 sink.add(result)
 
         on_attempt = traces[0].add if traces else None
-        session = Session(settings, lists.source(), total, on_result, report, on_attempt=on_attempt)
+        session = Session(settings, lists.source(), total, on_result, report, on_attempt=on_attempt, again=again)
         display = _display(settings, total)
         stack.callback(display.close)
         stack.enter_context(_logging(settings, display))
@@ -87,14 +88,14 @@ def fetch(request: Request) -> int:
                 display.update(session.counters, time.monotonic())
                 flush()
         display.close()
-        return _conclude(session, settings, lists, signals.exit_code)
+        return _conclude(session, settings, lists, signals.exit_code, sinks)
 
 
 def _sinks(settings: Settings, stack: ExitStack) -> tuple[list[JsonLines | FailedList], list[Traces]]:
     """The files that are to be written, open: what takes Results, and what takes Outcomes."""
     sinks: list[JsonLines | FailedList] = []
     if settings.report:
-        sinks.append(stack.enter_context(JsonLines(settings.report)))
+        sinks.append(stack.enter_context(JsonLines(settings.report, settings.dir, settings.process)))
     if settings.failed:
         sinks.append(stack.enter_context(FailedList(settings.failed)))
     return sinks, [stack.enter_context(Traces(settings.trace))] if settings.trace else []
@@ -119,14 +120,20 @@ def _outputs(settings: Settings) -> list[tuple[str, str]]:
     return [(f"--{name.replace('_', '-')}", getattr(settings, name)) for name in names]
 
 
-def _conclude(session: Session, settings: Settings, lists: Lists, interrupted: int | None) -> int:
+def _conclude(
+    session: Session, settings: Settings, lists: Lists, interrupted: int | None, sinks: list[JsonLines | FailedList]
+) -> int:
     report = session.report
+    for sink in sinks:
+        if isinstance(sink, JsonLines):
+            sink.complete = session.error is None and not report.interrupted
     if settings.progress == "json":
         _print_json_summary(report)
-    elif (not settings.quiet and (report.interrupted or report.done + report.skipped + report.failures)) or (
-        settings.quiet and (report.failures or report.ended_by is not None)
-    ):
-        print(summary(report, total=session.counters.total), file=sys.stderr)  # noqa: T201
+    elif not settings.quiet and (report.interrupted or report.done + report.skipped + report.failures):
+        text = summary(report, total=session.counters.total, unprocessed=_unprocessed(report, settings, sinks))
+        print(text, file=sys.stderr)  # noqa: T201
+    elif settings.quiet and (report.failures or report.errors or report.ended_by is not None):
+        print(complaint(report, total=session.counters.total), file=sys.stderr)  # noqa: T201
     if session.error is not None and report.ended_by is session.error:  # an error of ours, which the summary tells
         return 1
     if interrupted is not None:
@@ -138,6 +145,19 @@ def _conclude(session: Session, settings: Settings, lists: Lists, interrupted: i
     if lists.bad_count:
         _say(f"{lists.bad_count} bad lines were passed over", settings)
     return report.exit_code
+
+
+def _unprocessed(report: Report, settings: Settings, sinks: list[JsonLines | FailedList]) -> str:
+    """What is said of files that were there already, and so were not processed; with a report, of those that never were."""
+    if not settings.process:
+        return ""
+    known = [sink.unprocessed for sink in sinks if isinstance(sink, JsonLines)]
+    count = known[0] if known else report.reasons["skipped: exists"] + report.reasons["skipped: not modified"]
+    if not count:
+        return ""
+    if known:
+        return f"{count} never processed: they were there already (--on-exists overwrite fetches them again)"
+    return f"{count} not processed by this run: they were there already (--report keeps what is known of them)"
 
 
 def _checked(lists: Lists, settings: Settings) -> int | None:
@@ -167,6 +187,10 @@ def _print_json_summary(report: Report) -> None:
         "bytes": report.received,
         "elapsed": round(report.elapsed, 6),
         "reasons": dict(report.reasons),
+        "verified": report.verified,
+        "without_checksum": report.without_checksum,
+        "warnings": report.warnings,
+        "errors": [str(error) for error in report.errors],
         "interrupted": report.interrupted,
     }
     print(json.dumps(about), file=sys.stderr)  # noqa: T201

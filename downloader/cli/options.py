@@ -13,9 +13,12 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("strategy", "jobs", "per_host", "segments", "min_segment_size"),
         *("limit_rate", "limit_rate_per_host", "fail_fast"),
     ),
-    "Files": ("dir", "on_exists", "on_full", "content_disposition", "mtime", "checksums", "process"),
+    "Files": (
+        *("dir", "keep_paths", "cut_dirs", "on_exists", "on_full", "content_disposition", "mtime"),
+        *("max_size", "min_size", "expect_type", "checksums", "require_checksums", "process"),
+    ),
     "Trying again": (
-        *("retries", "host_failures", "retry_wait", "max_retry_after", "connect_timeout"),
+        *("retries", "retry_on", "host_failures", "retry_wait", "max_retry_after", "connect_timeout"),
         *("timeout", "low_speed_limit", "low_speed_time", "grace"),
     ),
     "Requests": (

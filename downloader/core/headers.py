@@ -30,6 +30,8 @@ _MONTHS = {
     name: number
     for number, name in enumerate(["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"], 1)
 }
+_TWO_LENGTHS = "two different Content-Length fields"
+_CODING = "a transfer coding that nobody asked for"
 _EPOCH = date(1970, 1, 1).toordinal()
 _PARAMETER = re.compile(r';\s*([\w!#$%&\'*+.^`|~-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)', re.ASCII)
 
@@ -62,6 +64,7 @@ class Fields(Struct):
     repr_digest: str = ""
     content_digest: str = ""
     digest: str = ""
+    content_type: str = ""
 
 
 _ATTRIBUTE = {
@@ -76,6 +79,7 @@ _ATTRIBUTE = {
     "repr-digest": "repr_digest",
     "content-digest": "content_digest",
     "digest": "digest",
+    "content-type": "content_type",
     "content-length": "length",
     "transfer-encoding": "chunked",
     "accept-ranges": "ranges",
@@ -115,11 +119,11 @@ def read_fields(pairs: Iterable[tuple[str, str]]) -> Fields:
         if attribute == "length":
             length = content_length(value)
             if fields.length is not None and fields.length != length:
-                raise ProtocolError(f"two different Content-Length fields: {fields.length} and {length}")
+                raise ProtocolError(f"{_TWO_LENGTHS}: {fields.length} and {length}", kind=_TWO_LENGTHS)
             fields.length = length
         elif attribute == "chunked":
             if value.strip().lower() != "chunked":
-                raise ProtocolError(f"a transfer coding that nobody asked for: {value[:40]!r}")
+                raise ProtocolError(f"{_CODING}: {value[:40]!r}", kind=_CODING)
             fields.chunked = True
         elif attribute == "ranges":
             fields.ranges = value.strip().lower() == "bytes"
@@ -139,7 +143,7 @@ def content_length(value: str) -> int:
         values = {item.strip() for item in value.split(",")}
         text, others = values.pop(), bool(values)
     if others or not (text.isascii() and text.isdigit() and len(text) <= 19):
-        raise ProtocolError(f"not a Content-Length: {value[:40]!r}")
+        raise ProtocolError(f"not a Content-Length: {value[:40]!r}", kind="not a Content-Length")
     return int(text)
 
 

@@ -1,12 +1,13 @@
 """What the scheduler reads: a Source, from which Downloads come lazily, each of which gets its path here."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from downloader.core.model import Checksum, Download
+from downloader.core.model import Download
 from downloader.core.names import Names
 from downloader.core.naming import public_url, wished_path
 from downloader.core.queues import Entry, default_path, path_by_server
+from downloader.core.sums import Sums
 from downloader.errors import DownloadError, UsageError
 
 POLL = 0.05
@@ -25,10 +26,11 @@ class Admitted(NamedTuple):
 
 
 class Intake:
-    """Reads, and names. ``sums``: checksums by path or by bare name; ``probe``: the server is asked for each name."""
+    """Reads, and names. ``probe``: the server is asked for each name; ``cut_dirs``: see `default_path`."""
 
-    def __init__(self, source: Iterator[Download | None], sums: Mapping[str, Checksum], probe: bool) -> None:
+    def __init__(self, source: Iterator[Download | None], sums: Sums | None, probe: bool, cut_dirs: int | None = None) -> None:
         self._source = source
+        self._cut_dirs = cut_dirs
         self._sums = sums
         self._probe = probe
         self._names = Names()
@@ -62,28 +64,28 @@ class Intake:
                     raise UsageError("a header that is no text")
             wished = wished_path(download.dir, download.out) if download.out else ""
             named = bool(wished) or not self._probe
-            path = wished or default_path(download)
+            path = wished or default_path(download, self._cut_dirs)
             claimed = self._names.claim(path, download.url) if named else path
         except DownloadError as error:
-            located = type(error)(error.reason, public_url(download.url), error.hint)
+            located = type(error)(error.reason, public_url(download.url), error.hint, error.kind)
             return Admitted(Entry(key, download, "", [download.url], True, ()), located)
         entry = Entry(key, download, claimed or path, [download.url, *download.mirrors], named, download.checksums)
         if claimed is None:
             return Admitted(entry, duplicate=True)
-        self._add_sums(entry)
-        return Admitted(entry)
+        return self._with_sums(entry)
 
-    def rename(self, entry: Entry, proposed: str) -> bool:
-        """Give an entry the name that its server proposed; whether it is the first to have it."""
+    def rename(self, entry: Entry, proposed: str) -> Admitted:
+        """Give an entry the name that its server proposed."""
         entry.named = True
         path = path_by_server(entry.path, proposed)
         claimed = self._names.claim(path, entry.download.url)
         entry.path = claimed or path
-        self._add_sums(entry)
-        return claimed is not None
+        return Admitted(entry, duplicate=True) if claimed is None else self._with_sums(entry)
 
-    def _add_sums(self, entry: Entry) -> None:
-        if self._sums and entry.named:
-            known = self._sums.get(entry.path) or self._sums.get(entry.path.rpartition("/")[2])
-            if known is not None and known not in entry.checksums:
-                entry.checksums += (known,)
+    def _with_sums(self, entry: Entry) -> Admitted:
+        if self._sums is not None and entry.named:
+            try:
+                entry.checksums = self._sums.verify(entry.path, entry.download)
+            except DownloadError as error:
+                return Admitted(entry, type(error)(error.reason, public_url(entry.download.url), error.hint, error.kind))
+        return Admitted(entry)

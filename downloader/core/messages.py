@@ -6,6 +6,7 @@ from enum import Enum
 from msgspec import Struct
 
 from downloader.core.credentials import NO_CREDENTIALS, Credentials
+from downloader.core.guards import NO_GUARDS, Guards
 from downloader.core.model import Headers
 
 
@@ -20,6 +21,7 @@ class TransferPolicy:
     timeout: float = 0.0
     low_speed_limit: int = 1
     low_speed_time: float = 30.0
+    guards: Guards = NO_GUARDS
     usual: Headers = field(init=False, repr=False, compare=False)
     secrets: bool = field(init=False, repr=False, compare=False)
 

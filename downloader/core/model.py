@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from downloader.core.trace import Trace
 from downloader.errors import DownloadError, Interrupted, exit_code
 
 Headers = tuple[tuple[str, str], ...]
@@ -21,7 +22,7 @@ Headers = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Checksum:
-    """What a file's bytes must hash to. ``algorithm`` is hashlib's name (``sha256``), ``digest`` lower-case hex."""
+    """What a file's bytes must hash to. ``algorithm``: as hashlib names it, or ``sha512|blake2b``; ``digest``: in small hex."""
 
     algorithm: str
     digest: str
@@ -159,27 +160,11 @@ class Returned:
     __hash__ = None  # type: ignore[assignment]  # its value may have none
 
 
-class Trace(Struct, frozen=True, array_like=True):
-    """When and where an Attempt ran: monotonic seconds, which all processes of a machine share; ``head``: 0 where none came.
-
-    ``process`` and ``thread`` are the system's numbers; ``task`` tells the places of one event loop apart.
-    """
-
-    number: int
-    segment: int
-    process: int
-    thread: int
-    task: int
-    started: float
-    head: float
-    ended: float
-
-
 class Outcome(Struct, frozen=True, array_like=True, omit_defaults=True):
     """How one Attempt ended. ``received`` counts the body bytes that came over the network, ``size`` the file's bytes.
 
     ``waited``: seconds from the last request to its answer's head; 0 where there was none. ``returned``: by post-processing.
-    ``trace``: only of a run that is traced.
+    ``trace``: only of a run that is traced. ``warning``: what is doubtful about a file that was taken all the same.
     """
 
     key: int
@@ -197,6 +182,7 @@ class Outcome(Struct, frozen=True, array_like=True, omit_defaults=True):
     waited: float = 0.0
     returned: Returned | None = None
     trace: Trace | None = None
+    warning: str = ""
 
 
 class Status(StrEnum):
@@ -212,7 +198,7 @@ class Result(Struct, frozen=True):
 
     ``bytes`` is the size of the file, ``received`` what came over the network for it in this run, ``elapsed`` the
     seconds its Attempts took (waiting not counted), ``verified`` whether a checksum was known, and held, ``value`` what
-    post-processing returned. URLs are free of credentials, except in ``download``.
+    post-processing returned, ``warning`` what is doubtful about the file. URLs are free of credentials, except in ``download``.
     """
 
     url: str
@@ -230,19 +216,24 @@ class Result(Struct, frozen=True):
     error: DownloadError | None = None
     download: Download | None = None
     value: object = None
+    warning: str = ""
 
     def __repr__(self) -> str:
         shown = (name for name in self.__struct_fields__ if name != "download")  # which may hold credentials
         return f"Result({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
 
 
+MOST_REASONS = 50
+
+
 @dataclass(slots=True)
 class Report:
     """The Results of a run, counted.
 
-    ``unwritten``: how many failed because the folder cannot be written. ``ended_by``: what ended the run before the list
-    was done, if something did: a full disk, an error within the program. ``failed`` holds the failed Results, the first
-    ``keep_failed`` of them; ``results`` holds all where ``keep`` is set.
+    ``unwritten`` failed because the folder cannot be written; ``ended_by``: what ended the run before the list was done, as a
+    full disk; ``errors``: what was wrong with it as a whole. ``failed``: the first ``keep_failed`` Results that failed;
+    ``results``: all, where ``keep`` is set. ``warnings``: files that look like web pages under other names, ``doubtful`` the
+    first of them. ``without_checksum``: files that checksums were given without; ``ambiguous``: for a name with several.
     """
 
     strategy: str = ""
@@ -262,6 +253,11 @@ class Report:
     results: list[Result] = field(default_factory=list, repr=False)
     failed: list[Result] = field(default_factory=list, repr=False)
     reasons: Counter[str] = field(default_factory=Counter)
+    warnings: int = 0
+    doubtful: list[Result] = field(default_factory=list, repr=False)
+    without_checksum: int = 0
+    ambiguous: int = 0
+    errors: list[DownloadError] = field(default_factory=list)
     error_classes: set[type[DownloadError]] = field(default_factory=set)
 
     def add(self, result: Result) -> None:
@@ -269,14 +265,20 @@ class Report:
         if result.status is Status.DONE:
             self.done += 1
             self.bytes += result.bytes
+            if result.warning:
+                self.warnings += 1
+                self.doubtful += [result][: 3 - len(self.doubtful)]
         elif result.status is Status.SKIPPED:
             self.skipped += 1
             self.reasons[f"skipped: {result.reason}"] += 1
         else:
             self.failures += 1
             if result.error is not None:
-                kind, _, _ = result.error.reason.partition(":")  # what follows the colon differs from file to file
-                self.reasons[f"{type(result.error).__name__}: {kind}"] += 1
+                reason = f"{type(result.error).__name__}: {result.error.kind}"
+                known = (
+                    reason in self.reasons or len(self.reasons) < MOST_REASONS
+                )  # what servers write must not fill the memory
+                self.reasons[reason if known else f"{type(result.error).__name__}: other reasons"] += 1
                 self.error_classes.add(type(result.error))
                 self.unwritten += result.error.ends_run
             if self.keep_failed is None or len(self.failed) < self.keep_failed:
@@ -297,11 +299,11 @@ class Report:
         classes = self.error_classes
         if self.ended_by is not None or self.stopped_by_failure:
             classes = classes - {Interrupted}  # they ended because of the other
-        return exit_code(classes)
+        return exit_code({*classes, *map(type, self.errors)})
 
     def raise_for_errors(self) -> None:
         """Raise what failed: the error itself where it is one, an ExceptionGroup where there are several."""
-        errors = [result.error for result in self.failed if result.error is not None]
+        errors = self.errors + [result.error for result in self.failed if result.error is not None]
         if len(errors) == 1:
             raise errors[0]
         if errors:

@@ -130,6 +130,15 @@ def name_from_url(url: str) -> str:
     return safe_component(decoded)
 
 
+def path_from_url(url: str, cut_dirs: int = 0) -> str:
+    """The host, the folders of the URL's path without the first ``cut_dirs``, and the name: ``host_8080/a/b/name``."""
+    host = host_of(url).replace("[", "").replace("]", "").replace(":", "_")
+    path = url.partition("://")[2].partition("?")[0].partition("#")[0].partition("/")[2]
+    folders = [folder for folder in path.split("/")[:-1] if folder][cut_dirs:]
+    name = name_from_url(url) if unquote(path.rpartition("/")[2]).strip(". ") else DEFAULT_NAME
+    return "/".join((*(safe_component(unquote(part, errors="replace")) for part in (host, *folders)), name))
+
+
 def safe_component(text: str) -> str:
     """One file name that no system misunderstands. Never empty, and the same again for its own result."""
     if _USUAL.fullmatch(text) and text.partition(".")[0].lower() not in _DEVICES:
@@ -161,10 +170,12 @@ def wished_path(folder: str, name: str) -> str:
     """``dir=`` and ``out=`` as one safe relative path; empty where ``name`` is. Raises PolicyError if it would leave."""
     for text in (folder, name):
         if text.startswith(("/", "\\", "~")) or re.match(r"[A-Za-z]:[\\/]", text):
-            raise PolicyError(f"the path is absolute: {text!r}", hint="out= and dir= are relative to --dir")
+            hint = "out= and dir= are relative to --dir"
+            raise PolicyError(f"the path is absolute: {text!r}", hint=hint, kind="the path is absolute")
     parts = [part for part in re.split(r"[/\\]", f"{folder}/{name}" if folder else name) if part not in ("", ".")]
     if ".." in (part.strip(" ") for part in parts):
-        raise PolicyError(f"the path leaves the folder: {'/'.join(parts)!r}", hint="out= and dir= may not hold '..'")
+        reason, hint = "the path leaves the folder", "out= and dir= may not hold '..'"
+        raise PolicyError(f"{reason}: {'/'.join(parts)!r}", hint=hint, kind=reason)
     return "/".join(safe_component(part) for part in parts) if name else ""
 
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from downloader.core.model import WHOLE, Attempt, Checksum, Download, End, Outcome, Result, Segment, Status
-from downloader.core.naming import name_from_url, public_url, safe_component, wished_path
+from downloader.core.naming import name_from_url, path_from_url, public_url, safe_component, wished_path
 from downloader.errors import DownloadError, IntegrityError, WorkerError
 
 _NONE = Outcome(-1, End.FAILED)
@@ -110,10 +110,10 @@ class Entry(Struct, eq=False):
             url=public_url(self.download.url),
             path=outcome.path or self.path,
             status=status,
-            bytes=outcome.size if status is Status.DONE else 0,
+            bytes=outcome.size if status is Status.DONE or outcome.end is End.EXISTS else 0,
             received=self.received,
             http_status=outcome.status,
-            attempts=self.number,
+            attempts=self.number - (outcome.end is End.EXISTS and not outcome.status),  # to find it there was none
             elapsed=self.elapsed,
             final_url=outcome.final_url,
             etag=outcome.etag,
@@ -122,6 +122,7 @@ class Entry(Struct, eq=False):
             error=error,
             download=self.to_repeat() if status is Status.FAILED else None,
             value=None if outcome.returned is None else outcome.returned.value,
+            warning=outcome.warning if status is Status.DONE else "",
         )
 
     def to_repeat(self) -> Download:
@@ -132,9 +133,9 @@ class Entry(Struct, eq=False):
         return replace(download, out=self.path, dir="")
 
 
-def default_path(download: Download) -> str:
-    """The path of a Download that wishes for no name: from its URL."""
-    name = name_from_url(download.url)
+def default_path(download: Download, cut_dirs: int | None = None) -> str:
+    """The path of a Download that wishes for no name: from its URL. ``cut_dirs``: see `path_from_url`; None: no folders."""
+    name = name_from_url(download.url) if cut_dirs is None else path_from_url(download.url, cut_dirs)
     return wished_path(download.dir, name) if download.dir else name
 
 

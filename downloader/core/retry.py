@@ -1,5 +1,7 @@
 """Is this worth another try, and after how long."""
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from downloader.core.model import Outcome
@@ -11,6 +13,8 @@ from downloader.errors import (
     NetworkError,
     ProtocolError,
     TLSError,
+    Unwanted,
+    UsageError,
     WorkerError,
 )
 
@@ -19,13 +23,15 @@ from downloader.errors import (
 class RetryPolicy:
     """``retries``: tries after the first. ``wait``: the first backoff; ``longest_wait`` caps it; seconds.
 
-    ``max_retry_after`` caps what a server may ask for with Retry-After, seconds.
+    ``max_retry_after`` caps what a server may ask for with Retry-After, seconds. ``retry_on``: statuses that are tried again
+    besides those that are by themselves.
     """
 
     retries: int = 5
     wait: float = 0.5
     longest_wait: float = 60.0
     max_retry_after: float = 120.0
+    retry_on: frozenset[int] = frozenset()
 
     def backoff(self, tries: int, chance: float, retry_after: float | None = None) -> float:
         """Seconds until the next try, after ``tries`` of them: exponential with full jitter, or what the server asked for.
@@ -53,12 +59,21 @@ class RetryPolicy:
             return False
         if isinstance(error, IntegrityError):
             return mismatches <= 1
-        return error.retryable
+        return error.retryable or getattr(error, "status", 0) in self.retry_on
+
+
+def parse_statuses(texts: Iterable[str]) -> frozenset[int]:
+    """``404,403`` as numbers. Raises UsageError for what is no status from 400 to 599."""
+    words = [word.strip() for text in texts for word in text.split(",") if word.strip()]
+    for word in words:
+        if not re.fullmatch(r"[45][0-9]{2}", word):
+            raise UsageError(f"--retry-on: expected statuses from 400 to 599, got {word!r}", hint="as in 403,404")
+    return frozenset(map(int, words))
 
 
 def another_server_may_help(error: DownloadError) -> bool:
     """Whether a mirror may do better where this server failed for good; not with a full disk, or a refused path."""
-    return isinstance(error, NetworkError | TLSError | AuthError | ProtocolError | HTTPStatusError)
+    return isinstance(error, NetworkError | TLSError | AuthError | ProtocolError | HTTPStatusError | Unwanted)
 
 
 def is_refusal(outcome: Outcome) -> bool:

@@ -17,16 +17,17 @@ Pure: `now` and `chance` come in, values go out. A driver calls, from one thread
 A Source may yield None: ask again later.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from downloader.core.intake import Intake
+from downloader.core.intake import Admitted, Intake
 from downloader.core.limits import Limits
-from downloader.core.model import Attempt, Checksum, Download, End, Outcome, Result, Status
+from downloader.core.model import Attempt, Download, End, Outcome, Result, Status
 from downloader.core.naming import host_of, public_url
 from downloader.core.queues import Entry
 from downloader.core.retry import RetryPolicy, another_server_may_help
 from downloader.core.segments import SplitPolicy
 from downloader.core.splitting import Splits
+from downloader.core.sums import Sums
 from downloader.core.turns import Turns
 from downloader.core.waiting import FULL_AGAIN, RetryQueue, SpaceWait, Waiting
 from downloader.errors import DownloadError, Interrupted, NoAnswer, WorkerError
@@ -35,10 +36,8 @@ WHOLE_FILES = SplitPolicy()
 
 
 class Scheduler:
-    """See the module. ``sums``: checksums by path or by bare name. ``probe``: ask the server for each name first.
-
-    ``host_failures``: see `Reachability`. ``wait_for_space``: a full folder does not end the run.
-    """
+    """``probe``: ask the server for each name first. ``cut_dirs``: see `default_path`. ``host_failures``: see `Reachability`.
+    ``wait_for_space``: a full folder does not end the run."""
 
     def __init__(
         self,
@@ -47,14 +46,15 @@ class Scheduler:
         retry: RetryPolicy,
         *,
         split: SplitPolicy = WHOLE_FILES,
-        sums: Mapping[str, Checksum] | None = None,
+        sums: Sums | None = None,
         probe: bool = False,
+        cut_dirs: int | None = None,
         fail_fast: bool = False,
         host_failures: int = 0,
         wait_for_space: bool = False,
         window: int = 1024,
     ) -> None:
-        self._intake = Intake(source, sums or {}, probe)
+        self._intake = Intake(source, sums, probe, cut_dirs)
         self._retry = retry
         self._fail_fast = fail_fast
         self._window = max(window, 2 * slots.in_all)
@@ -214,14 +214,9 @@ class Scheduler:
                 intake.ask_again = now  # duplicates by the thousand: let them be told first
             return False
         some = False
-        for entry, error, duplicate in intake.read(now, room):
+        for admitted in intake.read(now, room):
             some = True
-            if error is not None:
-                self._end(entry, Status.FAILED, error=error)
-            elif duplicate:
-                self._end(entry, Status.SKIPPED, reason="duplicate")
-            else:
-                self._enqueue(entry)
+            self._place(admitted)
             if self.stopped:
                 break
         return some
@@ -246,10 +241,7 @@ class Scheduler:
                 self._end(entry, Status.SKIPPED, outcome, reason=outcome.end.value)
             case End.NAMED:
                 entry.tries -= 1
-                if self._intake.rename(entry, outcome.name):
-                    self._again(entry)
-                else:
-                    self._end(entry, Status.SKIPPED, reason="duplicate")
+                self._place(self._intake.rename(entry, outcome.name))
             case End.UNTOLD:
                 entry.repeated = True
                 entry.tries -= 1
@@ -271,6 +263,13 @@ class Scheduler:
                 self._again(entry)
             case End.LOST | End.FAILED:
                 self._failed(entry, outcome, now, chance)
+
+    def _place(self, admitted: Admitted) -> None:
+        entry, error, duplicate = admitted
+        if error is None and not duplicate:
+            self._again(entry)
+        else:
+            self._end(entry, Status.FAILED if error else Status.SKIPPED, reason="" if error else "duplicate", error=error)
 
     def _failed(self, entry: Entry, outcome: Outcome, now: float, chance: float) -> None:
         error = outcome.error or WorkerError("the worker process died", public_url(entry.url))

@@ -27,10 +27,9 @@ What an answer means (RFC 9110; `docs/answers.md` has the same table for readers
 | other | either | HTTPStatusError; `downloader.core.retry` decides about another try |
 """
 
-from urllib.parse import quote, urljoin
-
 from downloader.core import headers as h
 from downloader.core.credentials import kept_at_redirect, without_userinfo
+from downloader.core.guards import judge, wrong_size
 from downloader.core.limits import SpeedGate
 from downloader.core.messages import Head, Move, Request, TransferPolicy, by_name
 from downloader.core.model import (
@@ -43,20 +42,18 @@ from downloader.core.model import (
     Held,
     Outcome,
     Returned,
-    Trace,
     Validator,
 )
-from downloader.core.naming import KEPT, clean_url, public_url
+from downloader.core.naming import public_url
+from downloader.core.redirects import redirected
+from downloader.core.trace import Trace
 from downloader.errors import (
     AuthError,
     DownloadError,
     HTTPStatusError,
-    IntegrityError,
     Interrupted,
     NetworkError,
-    PolicyError,
     ProtocolError,
-    UsageError,
 )
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -83,6 +80,8 @@ class Transfer:
     trace: Trace | None = None
     validator = Validator()
     waited = 0.0
+    warning = ""
+    bad_before = False  # a file with a wrong checksum stands under the name
     answered = 0.0  # when the first head came
     _taken = 0  # of the present answer
     _gate: SpeedGate
@@ -167,14 +166,7 @@ class Transfer:
         self.redirects += 1
         if self.redirects > self._policy.max_redirects:
             raise ProtocolError(f"more than {self._policy.max_redirects} redirects", self.public)
-        try:
-            target = clean_url(urljoin(self.url, quote(location.encode("latin-1", "replace"), safe=KEPT)))
-        except UsageError as error:
-            raise PolicyError(f"redirected to what is no http(s) URL: {error.url}", self.public) from None
-        except ValueError:
-            raise ProtocolError("redirected to what is no URL", self.public) from None
-        if self.url.startswith("https:") and target.startswith("http:") and not self._policy.allow_downgrade:
-            raise PolicyError("redirected from https to http", self.public, "allow it with --allow-downgrade")
+        target = redirected(self.url, location, self.public, self._policy.allow_downgrade)
         self._headers = kept_at_redirect(self._headers, self.url, target)
         self.url = target
         return Move.FOLLOW
@@ -186,7 +178,7 @@ class Transfer:
         self._describe(fields, whole=True)
         self.total = self.expected = fields.length
         self.splittable = fields.ranges and self.total is not None and bool(self.validator.if_range)
-        self._check_total()
+        self._judge(fields.content_type)
         return Move.BODY
 
     def _rest(self, fields: h.Fields) -> Move:
@@ -210,7 +202,7 @@ class Transfer:
         self.expected = span.stop - start
         self.total = span.total if span.total is not None else self.held.total
         self.splittable = self.total is not None
-        self._check_total()
+        self._judge(fields.content_type)
         return Move.BODY
 
     def _changed(self, told: Validator, fields: h.Fields) -> bool:
@@ -231,7 +223,7 @@ class Transfer:
         self._describe(fields, whole=False)
         self.validator = self.held.validator
         self.size = self.total = held
-        self._check_total()
+        self._judge(None)
         return self._decide(End.COMPLETE)
 
     def _describe(self, fields: h.Fields, whole: bool) -> None:
@@ -249,10 +241,8 @@ class Transfer:
             known = {checksum.algorithm for checksum in self.digests}
             self.digests += tuple(item for item in told if item.algorithm not in known)
 
-    def _check_total(self) -> None:
-        wanted = self.attempt.size
-        if wanted is not None and self.total is not None and self.total != wanted:
-            raise IntegrityError(f"the size is wrong: {self.total} bytes, not {wanted}", self.public)
+    def _judge(self, content_type: str | None) -> None:
+        self.warning = judge(self._policy.guards, self.attempt, self.total, content_type, self.public)
 
     def _refusal(self, fields: h.Fields) -> DownloadError:
         if self.status in AuthError.HINTS:
@@ -279,7 +269,10 @@ class Transfer:
         self._taken += count
         self.size += count
         if self.expected is not None and self._taken > self.expected:
-            raise ProtocolError(f"more than the announced bytes: {self.expected}", self.public)
+            what = "more than the announced bytes"
+            raise ProtocolError(f"{what}: {self.expected}", self.public, kind=what)
+        if self.expected is None and 0 < self._policy.guards.max_size < self.size:
+            raise self._policy.guards.too_large(f"more than {self._policy.guards.max_size} bytes", self.public)
         if self._gate.stalled(count, now):
             raise NetworkError("too slow", self.public, "see --low-speed-limit and --low-speed-time")
 
@@ -291,9 +284,12 @@ class Transfer:
         """The body is over. Raises NetworkError where that was too early, IntegrityError for another size than was known."""
         missing = self.expected is not None and self._taken < self.expected
         if missing or (self.stop is None and self.total is not None and self.size < self.total):
-            raise NetworkError(f"truncated: {self.size} of {self.total or self.expected} bytes", self.public)
+            what = f"truncated: {self.size} of {self.total or self.expected} bytes"
+            raise NetworkError(what, self.public, kind="truncated")
         if self.attempt.size is not None and self.stop is None and self.size != self.attempt.size:
-            raise IntegrityError(f"the size is wrong: {self.size} bytes, not {self.attempt.size}", self.public)
+            raise wrong_size(self.size, self.attempt.size, self.public)
+        if self.total is None:
+            self._policy.guards.check_size(self.size, self.public)
         self.decided = End.COMPLETE
 
     def outcome(self, elapsed: float, path: str = "", error: DownloadError | None = None) -> Outcome:
@@ -317,4 +313,5 @@ class Transfer:
             error=error,
             returned=self.returned,
             trace=self.trace,
+            warning=self.warning,
         )

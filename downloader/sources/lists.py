@@ -63,6 +63,10 @@ class Lists:
             return Feed(self._all())
         return self._all()
 
+    def again(self) -> Iterator[Download]:
+        """The Downloads once more, where all of it can be read twice: see `check`."""
+        return self._all()
+
     def _all(self) -> Iterator[Download]:
         return itertools.chain.from_iterable(self._one(item) for item in self.items)
 

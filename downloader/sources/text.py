@@ -22,8 +22,12 @@ _OPTION = re.compile(r"[a-z][a-z0-9-]*\s*=")
 OPTIONS = ("out", "dir", "checksum", "header", "referer", "user-agent")
 _HEX = re.compile(r"[0-9a-f]+")
 _SUMS_LINE = re.compile(r"\\?([0-9A-Fa-f]{32,128}) [ *](.+)")
-_BSD_LINE = re.compile(r"([A-Z0-9-]+) \((.+)\) = ([0-9A-Fa-f]{32,128})")
-_BY_LENGTH = {32: "md5", 40: "sha1", 56: "sha224", 64: "sha256", 96: "sha384", 128: "sha512"}
+_BSD_LINE = re.compile(r"([A-Z0-9b-]+) \((.+)\) = ([0-9A-Fa-f]{32,128})")
+_B2 = re.compile(r"(?<![a-z0-9])b2(?:sums?)?(?![a-z0-9])|blake2")
+_BY_LENGTH = {32: "md5", 40: "sha1", 56: "sha224", 64: "sha256", 96: "sha384", 128: "sha512|blake2b"}
+"""By the number of hex digits, where nothing else tells. sha512sum and b2sum write the same lines: either will do then."""
+
+ALGORITHMS = frozenset({"md5", "sha1", "sha224", "sha256", "sha384", "sha512", "blake2b", "sha512|blake2b"})
 
 Bad = Callable[[UsageError], None]
 """Told of a line that is wrong: it raises to end the list there, or returns to go on past the line."""
@@ -114,20 +118,36 @@ def _option(pending: _Pending, text: str) -> None:
 
 
 def checksum(kind: str, digest: str) -> Checksum:
-    """``sha-256`` (or ``sha256``) and hex digits as a Checksum. Raises UsageError."""
+    """``sha-256`` (or ``sha256``) and hex digits as a Checksum. ``sha512|blake2b``: either. Raises UsageError."""
     algorithm = kind.strip().lower().replace("-", "")
     digest = digest.strip().lower()
-    if algorithm not in set(_BY_LENGTH.values()):
+    if algorithm not in ALGORITHMS:
         raise UsageError(
-            f"unknown kind of checksum: {kind[:20]!r}", hint="one of sha-256, sha-512, sha-384, sha-224, sha-1, md5"
+            f"unknown kind of checksum: {kind[:20]!r}", hint="one of sha-256, sha-512, sha-384, sha-224, sha-1, md5, blake2b"
         )
-    if not _HEX.fullmatch(digest) or len(digest) != 2 * hashlib.new(algorithm, usedforsecurity=False).digest_size:
+    if not _HEX.fullmatch(digest) or len(digest) != _digits(algorithm):
         raise UsageError(f"not a {kind} checksum: {digest[:40]!r}")
     return Checksum(algorithm, digest)
 
 
+def _digits(algorithm: str) -> int:
+    return 2 * hashlib.new(algorithm.partition("|")[0], usedforsecurity=False).digest_size
+
+
+def _by_length(digits: int, name: str) -> str:
+    """The algorithm of an untagged line, by the length of its digest, and by what the file is called."""
+    name = re.split(r"[/\\]", name)[-1].lower()
+    if _B2.search(name):
+        return "blake2b"
+    found = _BY_LENGTH.get(digits, "")
+    return "sha512" if found == "sha512|blake2b" and "512" in name else found
+
+
 def parse_sums(lines: Iterator[str], name: str) -> dict[str, Checksum]:
-    """A SHA256SUMS-style file: ``digest  name`` lines (or BSD's ``SHA256 (name) = digest``), by name. Raises UsageError."""
+    """A SHA256SUMS-style file: ``digest  name`` lines (or BSD's ``SHA256 (name) = digest``), by name. Raises UsageError.
+
+    ``name``: of the file; B2SUMS and the like hold blake2b digests.
+    """
     sums: dict[str, Checksum] = {}
     for number, line in enumerate(lines, 1):
         text = line.removeprefix("\ufeff").rstrip()
@@ -135,7 +155,7 @@ def parse_sums(lines: Iterator[str], name: str) -> dict[str, Checksum]:
             continue
         if match := _SUMS_LINE.fullmatch(text):
             digest, path = match.groups()
-            algorithm = _BY_LENGTH.get(len(digest), "")
+            algorithm = _by_length(len(digest), name)
             if text.startswith("\\"):  # sha256sum escapes what would break its lines
                 path = re.sub(r"\\(.)", lambda found: "\n" if found[1] == "n" else found[1], path)
         elif match := _BSD_LINE.fullmatch(text):

@@ -16,7 +16,8 @@ class Verifier:
 
     def __init__(self, checksums: Sequence[Checksum]) -> None:
         self._checksums = checksums
-        self._hashes = {item.algorithm: hashlib.new(item.algorithm, usedforsecurity=False) for item in checksums}
+        names = {name for item in checksums for name in item.algorithm.split("|")}
+        self._hashes = {name: hashlib.new(name, usedforsecurity=False) for name in names}
         self.count = 0
 
     def update(self, data: bytes | memoryview) -> None:
@@ -46,11 +47,16 @@ class Verifier:
     @property
     def holds(self) -> bool:
         """Whether every digest is the one wanted."""
-        return all(self._hashes[item.algorithm].hexdigest() == item.digest for item in self._checksums)
+        return all(item.digest in self._found(item) for item in self._checksums)
+
+    def _found(self, item: Checksum) -> list[str]:
+        """The file's digests, one of which ``item`` wants: of its algorithm, or of each of two where it may be either."""
+        return [self._hashes[name].hexdigest() for name in item.algorithm.split("|")]
 
     def verify(self, url: str) -> None:
         """Raises IntegrityError where a digest differs. ``url`` is for the message."""
         for item in self._checksums:
-            found = self._hashes[item.algorithm].hexdigest()
-            if found != item.digest:
-                raise IntegrityError(f"the {item.algorithm} checksum is wrong: got {found}, wanted {item.digest}", url)
+            found = self._found(item)
+            if item.digest not in found:
+                kind = f"the {' or '.join(item.algorithm.split('|'))} checksum is wrong"
+                raise IntegrityError(f"{kind}: got {' or '.join(found)}, wanted {item.digest}", url, kind=kind)

@@ -33,7 +33,10 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 def storage_error(error: OSError, path: str, url: str = "", kind: type[StorageError] = StorageError) -> StorageError:
     """An OSError as ours, with what to do about it."""
-    return kind(f"{(error.strerror or 'I/O error').lower()}: cannot write {path}", url, _HINTS.get(error.errno or 0, ""))
+    what = (error.strerror or "I/O error").lower()
+    found = kind(f"{what}: cannot write {path}", url, _HINTS.get(error.errno or 0, ""))
+    found.kind = what
+    return found
 
 
 @contextmanager
@@ -70,11 +73,14 @@ class Folder:
         """What an OSError at this path means: for that file alone, or, as a FolderError, for all. ``needed``: bytes to come."""
         if error.errno in _FULL:
             found = storage_error(error, path, url)
-            return FolderFull(found.reason, found.url, found.hint, needed)
+            full = FolderFull(found.reason, found.url, found.hint, needed)
+            full.kind = found.kind
+            return full
         denied = error.errno in (errno.EACCES, errno.EPERM) and not self._is_writable()
         gone = error.errno in (errno.ENOENT, errno.ESTALE) and self._is_gone()
         if gone:
-            return FolderError(f"the folder was removed: cannot write {path}", url, "make it again, or choose another --dir")
+            what = "the folder was removed"
+            return FolderError(f"{what}: cannot write {path}", url, "make it again, or choose another --dir", what)
         return storage_error(error, path, url, FolderError if denied or error.errno == errno.EROFS else StorageError)
 
     def objection(self) -> FolderError | None:
@@ -155,6 +161,7 @@ class Folder:
                     raise
                 target = os.path.realpath(f"{self.root}/{walked}")
                 if os.path.commonpath((self.root, target)) != self.root:
-                    raise PolicyError(f"a symbolic link leads out of the folder: {walked}") from None
+                    what = "a symbolic link leads out of the folder"
+                    raise PolicyError(f"{what}: {walked}", kind=what) from None
                 return os.open(target, _FOLDER)
         raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))

@@ -11,13 +11,24 @@ the generator as a DownloadError (or OSError, for Write and Work). It returns th
 import os
 import threading
 from collections.abc import Callable, Generator
+from contextlib import suppress
 
 from downloader.core.messages import Head, Move
-from downloader.core.model import NOTHING_HELD, WHOLE, Attempt, End, Trace
+from downloader.core.model import NOTHING_HELD, WHOLE, Attempt, End
 from downloader.core.naming import public_url
 from downloader.core.segments import ABORT, held_after, missing
+from downloader.core.trace import Trace
 from downloader.core.transfer import Transfer
-from downloader.errors import DownloadError, FolderFull, IntegrityError, NetworkError, ProtocolError, StorageError
+from downloader.errors import (
+    DownloadError,
+    FolderFull,
+    IntegrityError,
+    Interrupted,
+    NetworkError,
+    ProtocolError,
+    StorageError,
+    Unwanted,
+)
 from downloader.progress.counters import Lane
 from downloader.storage.checksum import Verifier
 from downloader.storage.folder import Folder
@@ -60,7 +71,7 @@ def exchange(
     error: DownloadError | None = None
     try:
         try:
-            if attempt.check and (yield from _is_good(attempt, folder)):
+            if attempt.check and (yield from _is_good(transfer, folder)):
                 transfer.decided, transfer.digests = End.EXISTS, attempt.checksums
             elif transfer.held.spans or attempt.segment != WHOLE:
                 yield from _gaps(transfer, file)
@@ -80,11 +91,7 @@ def exchange(
             left = max(part.buffered, (transfer.total or 0) - transfer.size)
             raise folder.error(failure, attempt.path, transfer.public, left) from failure
     except DownloadError as failure:
-        error = _bare(failure, transfer.public)
-        if part.split and transfer.decided is not End.COMPLETE and isinstance(failure, ProtocolError):
-            part.take()  # the other Segments are none the worse
-        elif isinstance(failure, IntegrityError | ProtocolError):
-            part.discard()
+        error = _failed(transfer, part, failure)
     finally:
         if part.is_open or part.buffered:
             part.keep(transfer.promised)
@@ -97,16 +104,33 @@ def exchange(
     return transfer.outcome(ended - started, path, error)
 
 
+def _failed(transfer: Transfer, part: PartFile, failure: DownloadError) -> DownloadError:
+    """The error as it is told; the part file goes where its bytes are of no use."""
+    error = _bare(failure, transfer.public)
+    if transfer.bad_before and not isinstance(error, Interrupted):
+        _advise(error, "the file that is there has a wrong checksum, too; it was left as it is")
+    if part.split and transfer.decided is not End.COMPLETE and isinstance(failure, ProtocolError):
+        part.take()  # the other Segments are none the worse
+    elif isinstance(failure, IntegrityError | ProtocolError | Unwanted):
+        if isinstance(failure, Unwanted) and not part.is_open and transfer.held.size:
+            with suppress(DownloadError, OSError):  # another run's is not ours to remove
+                part.open(transfer.held.size)
+        part.discard()
+    return error
+
+
 def _trace(transfer: Transfer, lane: Lane, started: float, ended: float) -> Trace:
     attempt, thread = transfer.attempt, threading.get_native_id()  # gevent's greenlets each have a name of their own
     at = attempt.segment.start
     return Trace(attempt.number, at, os.getpid(), thread, lane.task, started, transfer.answered, ended)
 
 
-def _is_good(attempt: Attempt, folder: Folder) -> Generator[Command, Answer, bool]:
+def _is_good(transfer: Transfer, folder: Folder) -> Generator[Command, Answer, bool]:
     """Whether the file that is there has the checksum that is known for it."""
-    verifier = Verifier(attempt.checksums)
-    yield Work(lambda: verifier.take_in(folder, attempt.path), long=True)
+    verifier = Verifier(transfer.attempt.checksums)
+    yield Work(lambda: verifier.take_in(folder, transfer.attempt.path), long=True)
+    transfer.bad_before = not verifier.holds
+    transfer.size = verifier.count if verifier.holds else 0
     return verifier.holds
 
 
@@ -252,6 +276,12 @@ def _flush(transfer: Transfer, file: File) -> Substeps:
     if transfer.splittable and not part.shared and file.job.segments != 1:
         part.share(transfer.promised)
         file.lane.splittable = True
+
+
+def _advise(error: DownloadError, hint: str) -> None:
+    """Add to what the error says is to be done about it."""
+    error.hint = f"{error.hint}; {hint}" if error.hint else hint
+    error.args = tuple(error.hint if index == 2 else value for index, value in enumerate(error.args))
 
 
 def _bare(error: DownloadError, url: str) -> DownloadError:

@@ -82,7 +82,7 @@ class Loop:
         try:
             outcome = place.fetch(attempt, self._threads)
         except Exception as error:  # noqa: BLE001 - see above
-            failure = WorkerError(f"internal error: {error!r}", public_url(attempt.url), "please report it")
+            failure = WorkerError(f"internal error: {error!r}", public_url(attempt.url), "please report it", "internal error")
             outcome = Outcome(attempt.key, End.FAILED, path=attempt.path, error=failure)
         self._outcomes.append(outcome)
         self._spare.append(place)

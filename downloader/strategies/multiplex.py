@@ -244,7 +244,7 @@ class _Flight:
                 self._loop.later(command.seconds, self, self._ticket)
 
     def _broken(self, error: BaseException) -> Outcome:
-        failure = WorkerError(f"internal error: {error!r}", public_url(self._attempt.url), "please report it")
+        failure = WorkerError(f"internal error: {error!r}", public_url(self._attempt.url), "please report it", "internal error")
         return Outcome(self._attempt.key, End.FAILED, path=self._attempt.path, error=failure)
 
     def on_head(self, head: Head) -> bool:

@@ -60,8 +60,8 @@ def process(name: str, part: Path, url: str) -> Returned:
     try:
         value = find(name)(part)
     except BaseException as error:  # also what is meant to end a thread or a program: it ends this file
-        hint = "run the same command again to process it"
-        raise ProcessError(f"processing failed: {name} raised {_said(error)}", url, hint) from error
+        hint, kind = "run the same command again to process it", f"{name} raised {type(error).__name__}"
+        raise ProcessError(f"processing failed: {name} raised {_said(error)}", url, hint, kind) from error
     try:
         return Returned(pickle.loads(pickle.dumps(value)))  # noqa: S301 - we have just written it
     except BaseException as error:  # whatever a class of the user's does here

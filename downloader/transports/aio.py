@@ -209,7 +209,7 @@ def map_error(error: Exception, url: str, options: ClientOptions) -> DownloadErr
     if has(aiohttp.ClientSSLError):
         return TLSError("TLS: the handshake failed", url)
     if has(aiohttp.ClientPayloadError, aiohttp.http_exceptions.ContentLengthError):
-        return NetworkError("truncated: the body ended too early", url)
+        return NetworkError("truncated: the body ended too early", url, kind="truncated")
     if has(aiohttp.ClientResponseError, aiohttp.http_exceptions.HttpProcessingError, httpx.RemoteProtocolError, ValueError):
         return ProtocolError("malformed answer", url)
     return NetworkError("connection failed", url)

@@ -189,7 +189,7 @@ def map_error(error: Exception, url: str, options: ClientOptions) -> DownloadErr
     if any(isinstance(item, ValueError) and "base 16" in str(item) and "b''" not in str(item) for item in found):
         return ProtocolError("malformed answer: the size of a chunk", url)
     if has(http.client.IncompleteRead, urllib3.exceptions.IncompleteRead):
-        return NetworkError("truncated: the body ended too early", url)
+        return NetworkError("truncated: the body ended too early", url, kind="truncated")
     if has(http.client.HTTPException, urllib3.exceptions.InvalidChunkLength, urllib3.exceptions.InvalidHeader, ValueError):
         return ProtocolError("malformed answer", url)
     return NetworkError("connection failed", url)

@@ -79,7 +79,7 @@ def _mapped(code: int, text: str, easy: Any, url: str, options: ClientOptions) -
     if code == pycurl.E_GOT_NOTHING:
         return system or NetworkError("closed before an answer", url)
     if (known := _PLAIN.get(code)) is not None:
-        return NetworkError(known, url)
+        return NetworkError(known, url, kind="truncated" if code == pycurl.E_PARTIAL_FILE else "")
     return system or NetworkError("connection failed", url)
 
 

@@ -78,10 +78,11 @@ def test_report_has_one_line_for_each_url(dl: Shell, server: TestServer) -> None
     lines = [json.loads(line) for line in (dl.folder / "report.jsonl").read_text().splitlines()]
     by_status = {line["status"]: line for line in lines}
     assert len(lines) == 3
-    keys = ["url", "path", "status", "bytes", "http_status", "attempts", "elapsed", "final_url", "etag", "value", "error"]
+    keys = ["url", "path", "status", "bytes", "http_status", "attempts", "elapsed", "final_url", "etag", "value"]
+    keys += ["processed", "function", "warning", "error"]
     assert all(list(line) == keys for line in lines)
     assert by_status["done"]["path"] == "1.bin"
-    assert by_status["done"]["error"] is None
+    assert by_status["done"]["error"] == {"class": "", "message": ""}
     assert by_status["failed"]["error"]["class"] == "HTTPStatusError"
     assert "HTTP 404 Not Found" in by_status["failed"]["error"]["message"]
     assert (dl.folder / "failed.txt").read_text() == f"{server.url}/missing\n"
@@ -204,7 +205,7 @@ def test_progress_for_programs(dl: Shell, server: TestServer) -> None:
 def test_quiet_says_nothing_but_errors(dl: Shell, server: TestServer) -> None:
     assert dl(server.file(1, 10), "-q").stderr == ""
     done = dl(f"{server.url}/missing", "-q")
-    assert done.stderr == f"dl: {server.url}/missing: HTTP 404 Not Found\n"
+    assert done.stderr == f"  ✗ {server.url}/missing: HTTP 404 Not Found\n0 done, 0 skipped, 1 failed\n"
 
 
 def test_names_from_the_network_reach_the_terminal_escaped(dl: Shell, scripted: Make) -> None:

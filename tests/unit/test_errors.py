@@ -26,6 +26,7 @@ from downloader.errors import (
     ProtocolError,
     StorageError,
     TLSError,
+    Unwanted,
     UsageError,
     WorkerError,
     exit_code,
@@ -49,7 +50,7 @@ def example(cls: type[DownloadError]) -> DownloadError:
         return cls(503, URL, "do this", 7.5)
     if cls is FolderFull:
         return FolderFull("it went wrong", URL, "do this", 5000)
-    return cls("it went wrong", URL, "do this")
+    return cls("it went wrong: 5", URL, "do this", "it went wrong")
 
 
 def drawn(pattern: str) -> list[str]:
@@ -98,6 +99,7 @@ CASES = [
     (FileInUse, StorageError),
     (FolderError, StorageError),
     (FolderFull, FolderError),
+    (Unwanted, PolicyError),
 ]
 
 

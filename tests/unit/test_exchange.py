@@ -639,7 +639,7 @@ def test_an_error_that_knew_no_url_gets_it_and_still_pickles_and_copies(bench: B
     error = outcome.error
     assert isinstance(error, NetworkError)
     for same in (error, pickle.loads(pickle.dumps(error)), copy.copy(error)):
-        assert same.args == ("connection reset", URL, "")
+        assert same.args == ("connection reset", URL, "", "")
         assert (same.url, same.reason, str(same)) == (URL, "connection reset", f"{URL}: connection reset")
     assert "hunter2" not in repr(outcome)
     assert (error.__traceback__, error.__cause__, error.__context__) == (None, None, None)  # no frames, no buffers in them

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from downloader import report as reports
 from downloader.core.model import Checksum, Download, Report, Result, Status
-from downloader.errors import HTTPStatusError, IntegrityError, NetworkError, StorageError
+from downloader.errors import HTTPStatusError, IntegrityError, NetworkError, StorageError, TLSError
 from downloader.progress.bars import MOST, Bars
 from downloader.progress.counters import Counters, Moving, PlainLane
 from downloader.progress.lines import Display, JsonProgress, PlainLines
@@ -281,22 +281,28 @@ SKIPPED = Result(URL, "file", Status.SKIPPED, reason="exists", attempts=1)
                 "final_url": "https://other.example/",
                 "etag": '"e"',
                 "value": None,
-                "error": None,
+                "processed": False,
+                "function": "",
+                "warning": "",
+                "error": {"class": "", "message": ""},
             },
         ),
         (
             FAILED,
             {
                 "url": URL,
-                "path": None,
+                "path": "",
                 "status": "failed",
                 "bytes": 0,
                 "http_status": 404,
                 "attempts": 1,
                 "elapsed": 0.0,
-                "final_url": None,
-                "etag": None,
+                "final_url": "",
+                "etag": "",
                 "value": None,
+                "processed": False,
+                "function": "",
+                "warning": "",
                 "error": {"class": "HTTPStatusError", "message": f"{URL}: HTTP 404 Not Found"},
             },
         ),
@@ -307,13 +313,16 @@ SKIPPED = Result(URL, "file", Status.SKIPPED, reason="exists", attempts=1)
                 "path": "file",
                 "status": "skipped",
                 "bytes": 0,
-                "http_status": None,
+                "http_status": 0,
                 "attempts": 1,
                 "elapsed": 0.0,
-                "final_url": None,
-                "etag": None,
+                "final_url": "",
+                "etag": "",
                 "value": None,
-                "error": None,
+                "processed": False,
+                "function": "",
+                "warning": "",
+                "error": {"class": "", "message": ""},
             },
         ),
     ],
@@ -335,7 +344,10 @@ def test_a_report_file_has_a_line_for_each_result(tmp_path: Path) -> None:
         assert path.read_bytes() == b"".join(map(reports.line, (DONE, FAILED, SKIPPED)))
     with reports.JsonLines(str(path)):
         pass
-    assert path.read_bytes() == b""  # the next run begins a new one
+    assert path.read_bytes().count(b"\n") == 3  # a run that came to nothing leaves it
+    with reports.JsonLines(str(path)) as sink:
+        sink.add(DONE)
+    assert path.read_bytes() == reports.line(DONE)
 
 
 @pytest.mark.parametrize("there_before", [True, False])
@@ -433,8 +445,26 @@ def test_a_report_keeps_the_first_failures() -> None:
 def test_what_differs_from_file_to_file_does_not_make_another_reason() -> None:
     report = Report()
     for number in range(3):
-        report.add(Result(URL, "", Status.FAILED, error=NetworkError(f"truncated: {number} of 10 bytes")))
+        report.add(Result(URL, "", Status.FAILED, error=NetworkError(f"truncated: {number} of 10 bytes", kind="truncated")))
     assert report.reasons == Counter({"NetworkError: truncated": 3})
+
+
+def test_reasons_are_counted_whole() -> None:
+    report = Report()
+    for error in (TLSError("TLS: wrong version number"), NetworkError("by way of the proxy: connection refused")):
+        report.add(Result(URL, "", Status.FAILED, error=error))
+    assert set(report.reasons) == {
+        "TLSError: TLS: wrong version number",
+        "NetworkError: by way of the proxy: connection refused",
+    }
+
+
+def test_number_of_different_reasons_is_bounded() -> None:
+    report = Report()
+    for number in range(1000):
+        report.add(Result(URL, "", Status.FAILED, error=NetworkError(f"error {number}")))
+    assert len(report.reasons) <= 51
+    assert report.reasons.total() == 1000
 
 
 def test_a_report_raises_what_failed() -> None:
@@ -468,6 +498,18 @@ def test_the_summary_says_what_became_of_the_run() -> None:
         "  1 HTTPStatusError: HTTP 404 Not Found",
         "  1 skipped: exists",
         f"  ✗ {URL}: HTTP 404 Not Found",
+    ]
+
+
+def test_the_summary_counts_what_is_doubtful() -> None:
+    report = Report(strategy="serial", without_checksum=12)
+    for number in range(5):
+        report.add(Result(URL, f"{number}.zip", Status.DONE, 1, warning="the server sent text/html"))
+    lines = reports.summary(report, unprocessed="7 never processed").splitlines()
+    assert lines[2:] == [
+        "  12 without a checksum",
+        "  7 never processed",
+        "  5 look like web pages, not what their names say: 0.zip, 1.zip, 2.zip, …",
     ]
 
 

@@ -295,7 +295,7 @@ def test_a_checksum_may_be_written_in_either_way(kind: str, algorithm: str) -> N
         (f"{'a' * 40}  x", "x", Checksum("sha1", "a" * 40)),
         (f"{'a' * 56}  x", "x", Checksum("sha224", "a" * 56)),
         (f"{'a' * 96}  x", "x", Checksum("sha384", "a" * 96)),
-        (f"{'a' * 128}  x", "x", Checksum("sha512", "a" * 128)),
+        (f"{'a' * 128}  x", "x", Checksum("sha512|blake2b", "a" * 128)),
         (f"SHA256 (file.bin) = {SHA256}", "file.bin", Checksum("sha256", SHA256)),
         (f"MD5 (a (1) = b.bin) = {MD5}", "a (1) = b.bin", Checksum("md5", MD5)),
         (f"SHA512 (./x) = {'A' * 128}", "x", Checksum("sha512", "a" * 128)),
@@ -310,6 +310,27 @@ def test_a_checksum_may_be_written_in_either_way(kind: str, algorithm: str) -> N
 )
 def test_a_line_of_a_checksum_file_is_of_either_style(line: str, name: str, expected: Checksum) -> None:
     assert parse_sums(iter([line]), "SUMS") == {name: expected}
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "algorithm"),
+    [
+        ("B2SUMS", "{}  x", "blake2b"),
+        ("https/x.tar.b2", "{} *x", "blake2b"),
+        ("SHA512SUMS", "{}  x", "sha512"),
+        ("/dev/fd/63", "{}  x", "sha512|blake2b"),
+        ("CHECKSUMS", "BLAKE2b (x) = {}", "blake2b"),
+        ("B2SUMS", "SHA512 (x) = {}", "sha512"),
+        ("web2sum", "{}  x", "sha512|blake2b"),
+    ],
+)
+def test_lines_of_128_digits_are_told_apart_by_tag_and_by_the_name_of_the_file(file: str, line: str, algorithm: str) -> None:
+    assert parse_sums(iter([line.format("a" * 128)]), file) == {"x": Checksum(algorithm, "a" * 128)}
+
+
+def test_line_of_another_length_in_a_file_of_blake2b_digests_is_wrong() -> None:
+    with pytest.raises(UsageError, match="B2SUMS:1"):
+        parse_sums(iter([f"{SHA256}  x"]), "B2SUMS")
 
 
 def test_comments_and_blank_lines_of_a_checksum_file_are_passed_over_and_the_last_of_a_name_counts() -> None:
