@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from downloader._version import __version__
+from downloader.core import hosts
 from downloader.core.adaptive import AdaptiveSlots
 from downloader.core.limits import Limits, Slots
 from downloader.core.messages import TransferPolicy
@@ -34,6 +35,7 @@ from downloader.strategies.run import Run
 from downloader.transports.base import CHUNK, ClientOptions, check_proxy, environment_proxies
 
 _SPARE_FILES = 64
+_PER_HOST = 256
 
 
 class Session:
@@ -71,7 +73,7 @@ class Session:
                 source,
                 limits_for(settings, able, self.jobs),
                 retry,
-                split=SplitPolicy(settings.segments, settings.min_segment_size),
+                split=split_policy(settings),
                 sums=read_sums(settings.checksums) if settings.checksums else None,
                 probe=settings.content_disposition,
                 fail_fast=settings.fail_fast,
@@ -186,10 +188,18 @@ def check_able(settings: Settings, able: Capabilities) -> None:
 
 
 def limits_for(settings: Settings, capabilities: Capabilities, jobs: int) -> Limits:
-    """How many may be in flight: a number that was given stays, else it is found out."""
+    """How many may be in flight: a number that was given stays, else it is found out; few at a public host."""
+    per_host = min(settings.per_host or _PER_HOST, jobs)
+    public = 0 if settings.per_host or settings.aggressive else hosts.MOST
     if settings.jobs or capabilities.most_jobs is None:
-        return Slots(jobs, min(settings.per_host, jobs))
-    return AdaptiveSlots(ceiling=jobs, host_ceiling=min(settings.per_host, jobs), start=capabilities.default_jobs)
+        return Slots(jobs, per_host, public)
+    return AdaptiveSlots(ceiling=jobs, host_ceiling=per_host, start=capabilities.default_jobs, public=public)
+
+
+def split_policy(settings: Settings) -> SplitPolicy:
+    """How many Segments of a file: a number that was given stays, else as many as help; few from a public host."""
+    public = 0 if settings.segments or settings.aggressive else hosts.MOST_SEGMENTS
+    return SplitPolicy(settings.segments, settings.min_segment_size, public)
 
 
 def job_for(settings: Settings, jobs: int, traced: bool = False) -> Job:

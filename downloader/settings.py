@@ -45,8 +45,13 @@ class Settings(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_field
     strategy: Annotated[str, _about("the concurrency model; see `dl strategies`", "-s", "NAME")] = "auto"
     dir: Annotated[str, _about("the folder that files go into; made if missing", "-d", "DIR")] = "."
     jobs: Annotated[int, _auto("in flight at most, in all; auto: as many as help", "-j", ge=0)] = 0
-    per_host: Annotated[int, _about("in flight at most at one host", "", "N", ge=1)] = 256
-    segments: Annotated[int, _auto("parts of one file at a time; auto: as many as help; 1: never split", ge=0)] = 0
+    per_host: Annotated[
+        int, _auto("in flight at most at one host; auto: 16 at a public host, whatever --jobs says, else up to 256", ge=0)
+    ] = 0
+    segments: Annotated[
+        int, _auto("parts of one file at a time; auto: as many as help, 6 from a public host; 1: never split", ge=0)
+    ] = 0
+    aggressive: Annotated[bool, _about("treat public hosts as our own: auto means as many as help there, too")] = False
     min_segment_size: Annotated[int, _size("no part is smaller than this", ge=1)] = 1_048_576
     limit_rate: Annotated[int, _size("bytes a second at most, in all; 0: no limit", ge=0)] = 0
     limit_rate_per_host: Annotated[int, _size("bytes a second at most from one host; 0: no limit", ge=0)] = 0

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from downloader.core.hosts import is_public
+
 
 class Limits(Protocol):
     """Who may start: `Slots` for numbers that stay, `downloader.core.adaptive` for numbers that are found out."""
@@ -34,10 +36,11 @@ class Limits(Protocol):
 
 @dataclass(slots=True)
 class Slots:
-    """Counts what is in flight. ``in_all`` and ``per_host`` are at least 1."""
+    """Counts what is in flight. ``in_all`` and ``per_host`` are at least 1; ``public``: less at a public host; 0: the same."""
 
     in_all: int
     per_host: int
+    public: int = 0
     in_flight: int = 0
     at_host: dict[str, int] = field(default_factory=dict)
 
@@ -48,12 +51,15 @@ class Slots:
 
     def explain(self) -> str:
         """They were given."""
-        return f"jobs {self.in_all}, {self.per_host} at a host: as given"
+        public = f" ({self.public} at a public host)" if 0 < self.public < self.per_host else ""
+        return f"jobs {self.in_all}, {self.per_host} at a host{public}: as given"
 
     def acquire(self, host: str) -> bool:
         """Take a slot for this host, if there is one in all and one there."""
         held = self.at_host.get(host, 0)
         if self.in_flight >= self.in_all or held >= self.per_host:
+            return False
+        if 0 < self.public <= held and is_public(host):
             return False
         self.at_host[host] = held + 1
         self.in_flight += 1

@@ -18,6 +18,7 @@ A Source may yield None: nothing to read at the moment, ask again.
 """
 
 import heapq
+import math
 from collections.abc import Iterator, Mapping
 
 from downloader.core.intake import Intake
@@ -65,6 +66,7 @@ class Scheduler:
         self._splits = Splits(split, slots, retry)
         self._results: list[Result] = []
         self._cut_short = False
+        self._now = -math.inf  # of the last `take`
         self.stopped = self.failed_fast = False
 
     @property
@@ -102,7 +104,7 @@ class Scheduler:
     def wake_at(self) -> float | None:
         """When something may be startable that is not now: the next retry, or a Source that had nothing."""
         times = [self._waiting[0][0]] if self._waiting else []
-        times += self._splits.times()
+        times += self._splits.times(self._now)
         if self._intake.ask_again is not None:
             times.append(self._intake.ask_again)
         return min(times, default=None)
@@ -134,6 +136,7 @@ class Scheduler:
         """Up to ``most`` Attempts for one host, to be run in turn in one slot. Empty: none may start now."""
         if self.stopped:
             return []
+        self._now = now
         while self._waiting and self._waiting[0][0] <= now:
             self._enqueue(heapq.heappop(self._waiting)[2])
         if self._splits and (segment := self._segment(now)):

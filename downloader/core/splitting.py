@@ -2,6 +2,7 @@
 
 from msgspec.structs import replace
 
+from downloader.core.hosts import is_public
 from downloader.core.limits import Limits
 from downloader.core.model import End, Outcome, Segment
 from downloader.core.naming import host_of, public_url
@@ -44,7 +45,8 @@ class Splits:
         if layout is None:
             if entry.one_piece:
                 return
-            layout = self._layouts[entry.key] = Layout(entry.url, total)
+            public = any(is_public(host_of(url)) for url in entry.urls)
+            layout = self._layouts[entry.key] = Layout(entry.url, total, most=self._policy.public if public else 0)
             layout.running[key] = Running(0, total, at, now, entry.url, entry.tries)
             self._entries[entry.key] = entry
         elif (running := layout.running.get(key)) is not None:
@@ -59,9 +61,9 @@ class Splits:
                 layout.cuts.clear()
         return found
 
-    def times(self) -> list[float]:
-        """When Segments that wait may be asked for."""
-        return [item.due for layout in self._layouts.values() for item in layout.open]
+    def times(self, now: float) -> list[float]:
+        """When Segments that wait may be asked for; not of those that may be since ``now``, and wait for a slot."""
+        return [item.due for layout in self._layouts.values() for item in layout.open if item.due > now]
 
     def stop(self) -> None:
         """Begin no more."""
