@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
 
+from msgspec.structs import replace
+
 from downloader._version import __version__
 from downloader.core import hosts
 from downloader.core.adaptive import AdaptiveSlots
@@ -55,6 +57,8 @@ class Session:
         on_attempt: Callable[[Outcome], None] | None = None,
     ) -> None:
         """``on_attempt``: called with the Outcome of each Attempt, which is traced then."""
+        if settings.gap and not settings.segments:  # pieces are more requests, and each would wait for its turn
+            settings = replace(settings, segments=1)
         self._strategy = find(settings.strategy)()
         self._source = source
         self._on_result = on_result
@@ -77,6 +81,7 @@ class Session:
                 sums=read_sums(settings.checksums) if settings.checksums else None,
                 probe=settings.content_disposition,
                 fail_fast=settings.fail_fast,
+                gap=settings.gap,
             ),
             job=job,
             folder=self._folder,

@@ -3,7 +3,6 @@
 import heapq
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from msgspec import Struct
@@ -14,14 +13,6 @@ from downloader.core.naming import name_from_url, public_url, safe_component, wi
 from downloader.errors import DownloadError
 
 _NONE = Outcome(-1, End.FAILED)
-
-
-@dataclass(slots=True)
-class Lease:
-    """One slot at one host, held until the last of the Attempts that share it has been settled."""
-
-    host: str
-    left: int
 
 
 class Entry(Struct, eq=False):

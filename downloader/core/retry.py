@@ -10,6 +10,7 @@ from downloader.errors import (
     IntegrityError,
     NetworkError,
     ProtocolError,
+    StorageError,
     TLSError,
 )
 
@@ -47,6 +48,12 @@ class RetryPolicy:
 def another_server_may_help(error: DownloadError) -> bool:
     """Whether a mirror may do better where this server failed for good; not with a full disk, or a refused path."""
     return isinstance(error, NetworkError | TLSError | AuthError | ProtocolError | HTTPStatusError)
+
+
+def was_asked(outcome: Outcome) -> bool:
+    """Whether a request may have been sent: not where what was there already decided."""
+    unasked = outcome.error is None or isinstance(outcome.error, StorageError)
+    return not (unasked and outcome.status == 0 and outcome.waited == 0)
 
 
 def is_refusal(outcome: Outcome) -> bool:

@@ -22,11 +22,12 @@ import math
 from collections.abc import Iterator, Mapping
 
 from downloader.core.intake import Intake
+from downloader.core.leases import Lease, Leases
 from downloader.core.limits import Limits
 from downloader.core.model import Attempt, Checksum, Download, End, Outcome, Result, Status
 from downloader.core.naming import host_of, public_url
-from downloader.core.queues import Entry, HostQueues, Lease
-from downloader.core.retry import RetryPolicy, another_server_may_help, is_refusal
+from downloader.core.queues import Entry, HostQueues
+from downloader.core.retry import RetryPolicy, another_server_may_help
 from downloader.core.segments import SplitPolicy
 from downloader.core.splitting import Splits
 from downloader.errors import (
@@ -40,7 +41,10 @@ WHOLE_FILES = SplitPolicy()
 
 
 class Scheduler:
-    """See the module. ``sums``: checksums by path or by bare name. ``probe``: ask the server for each name first."""
+    """See the module. ``sums``: checksums by path or by bare name. ``probe``: ask the server for each name first.
+
+    ``gap``: seconds at least from the start of one Attempt at a host to that of the next.
+    """
 
     def __init__(
         self,
@@ -53,16 +57,17 @@ class Scheduler:
         probe: bool = False,
         fail_fast: bool = False,
         window: int = 1024,
+        gap: float = 0.0,
     ) -> None:
+        self._leases = Leases(slots, gap)
+        self._slots = slots = self._leases.slots
         self._intake = Intake(source, sums or {}, probe)
-        self._slots = slots
         self._retry = retry
         self._fail_fast = fail_fast
         self._window = max(window, 2 * slots.in_all)
         self._ready: HostQueues[Entry] = HostQueues()
         self._waiting: list[tuple[float, int, Entry]] = []
         self._running: dict[int, Entry] = {}
-        self._leases: dict[int, Lease] = {}
         self._splits = Splits(split, slots, retry)
         self._results: list[Result] = []
         self._cut_short = False
@@ -104,7 +109,7 @@ class Scheduler:
     def wake_at(self) -> float | None:
         """When something may be startable that is not now: the next retry, or a Source that had nothing."""
         times = [self._waiting[0][0]] if self._waiting else []
-        times += self._splits.times(self._now)
+        times += self._splits.times(self._now) + self._leases.times
         if self._intake.ask_again is not None:
             times.append(self._intake.ask_again)
         return min(times, default=None)
@@ -137,6 +142,9 @@ class Scheduler:
         if self.stopped:
             return []
         self._now = now
+        most, due = self._leases.begin(now, most)
+        for host in due:
+            self._ready.free(host)
         while self._waiting and self._waiting[0][0] <= now:
             self._enqueue(heapq.heappop(self._waiting)[2])
         if self._splits and (segment := self._segment(now)):
@@ -145,18 +153,17 @@ class Scheduler:
             self._refill(now)
         if self._slots.free <= 0:
             return []
-        while (host := self._ready.next_host(self._slots.acquire)) is None:
+        while (found := self._ready.next_host(self._slots.acquire)) is None:
             if not self._refill(now):  # only busy hosts so far: read on, another may come
                 return self._segment(now) if self._splits and self._splits.split(now) else []
-        entries = self._ready.pop(host, most)
-        lease = Lease(host, len(entries))
-        return [self._start(entry, lease) for entry in entries]
+        entries = self._ready.pop(found, most)
+        self._leases.add(Lease(found, len(entries), now), [entry.key for entry in entries])
+        return [self._start(entry) for entry in entries]
 
-    def _start(self, entry: Entry, lease: Lease) -> Attempt:
+    def _start(self, entry: Entry) -> Attempt:
         entry.number += 1
         entry.tries += 1
         self._running[entry.key] = entry
-        self._leases[entry.key] = lease
         return entry.attempt(entry.key, entry.url)
 
     def progress(self, key: int, at: int, total: int, now: float) -> None:
@@ -182,7 +189,7 @@ class Scheduler:
         entry, key, url, segment, beside = begun
         entry.number += 1
         self._running[key] = entry
-        self._leases[key] = Lease(host_of(url), 1)
+        self._leases.add(Lease(host_of(url), 1, now), [key])
         return [entry.attempt(key, url, segment, beside, self._splits.is_mirror(entry, url))]
 
     def _enqueue(self, entry: Entry) -> None:
@@ -213,14 +220,8 @@ class Scheduler:
     def settle(self, outcome: Outcome, now: float, chance: float) -> None:
         """What an Outcome leads to: a Result, a further Attempt at once, or one after a wait. ``chance`` in [0, 1)."""
         entry = self._running.pop(outcome.key)
-        lease = self._leases.pop(outcome.key)
-        refused = outcome.error is not None and is_refusal(outcome)
-        if refused or outcome.waited:
-            self._slots.settled(lease.host, now, outcome.waited, refused)
-        lease.left -= 1
-        if lease.left == 0:
-            self._slots.release(lease.host)
-            self._ready.free(lease.host)
+        if host := self._leases.ended(outcome, now):
+            self._ready.free(host)
         entry.received += outcome.received
         entry.elapsed += outcome.elapsed
         if self._splits and entry.key in self._splits:
