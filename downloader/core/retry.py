@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from downloader.core.model import Outcome
+from downloader.core.model import End, Outcome
 from downloader.errors import (
     AuthError,
     DownloadError,
@@ -50,10 +50,13 @@ def another_server_may_help(error: DownloadError) -> bool:
     return isinstance(error, NetworkError | TLSError | AuthError | ProtocolError | HTTPStatusError)
 
 
+_DECIDED = (End.EXISTS, End.UNSTARTED, End.COMPLETE, End.NOT_MODIFIED)
+
+
 def was_asked(outcome: Outcome) -> bool:
     """Whether a request may have been sent: not where what was there already decided."""
-    unasked = outcome.error is None or isinstance(outcome.error, StorageError)
-    return not (unasked and outcome.status == 0 and outcome.waited == 0)
+    decided = outcome.end in _DECIDED or (outcome.end is End.FAILED and isinstance(outcome.error, StorageError))
+    return not (decided and outcome.status == 0 and outcome.waited == 0)
 
 
 def is_refusal(outcome: Outcome) -> bool:
