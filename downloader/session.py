@@ -9,6 +9,7 @@ import resource
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -20,7 +21,9 @@ from downloader.core.adaptive import AdaptiveSlots
 from downloader.core.limits import Limits, Slots
 from downloader.core.messages import TransferPolicy
 from downloader.core.model import Download, Outcome, Report, Result
+from downloader.core.obedience import ObedientScheduler
 from downloader.core.retry import RetryPolicy
+from downloader.core.robots import product
 from downloader.core.scheduler import Scheduler
 from downloader.core.segments import SplitPolicy
 from downloader.errors import UsageError
@@ -57,7 +60,9 @@ class Session:
         on_attempt: Callable[[Outcome], None] | None = None,
     ) -> None:
         """``on_attempt``: called with the Outcome of each Attempt, which is traced then."""
-        if settings.gap and not settings.segments:  # pieces are more requests, and each would wait for its turn
+        if (
+            settings.gap or settings.obey_robots
+        ) and not settings.segments:  # pieces are more requests, and each would wait for its turn
             settings = replace(settings, segments=1)
         self._strategy = find(settings.strategy)()
         self._source = source
@@ -71,9 +76,11 @@ class Session:
         self.error: BaseException | None = None
         job = job_for(settings, self.jobs, on_attempt is not None)
         self._folder = Folder(os.path.expanduser(settings.dir), make_folder)
+        agent = product(settings.user_agent or "downloader")
+        scheduler = partial(ObedientScheduler, agent) if settings.obey_robots else Scheduler
         retry = RetryPolicy(settings.retries, settings.retry_wait, max_retry_after=settings.max_retry_after)
         self.run = Run(
-            scheduler=Scheduler(
+            scheduler=scheduler(
                 source,
                 limits_for(settings, able, self.jobs),
                 retry,
@@ -81,7 +88,7 @@ class Session:
                 sums=read_sums(settings.checksums) if settings.checksums else None,
                 probe=settings.content_disposition,
                 fail_fast=settings.fail_fast,
-                gap=settings.gap,
+                gap=settings.gap or None,
             ),
             job=job,
             folder=self._folder,

@@ -57,6 +57,7 @@ class Settings(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_field
     max_requests_per_second: Annotated[
         float, _about("started at one host at most; the longer gap of this and --wait holds; 0: no limit", "", "N", ge=0)
     ] = 0.0
+    obey_robots: Annotated[bool, _about("ask each server for its robots.txt first; obey that, and Crawl-delay")] = False
     limit_rate: Annotated[int, _size("bytes a second at most, in all; 0: no limit", ge=0)] = 0
     limit_rate_per_host: Annotated[int, _size("bytes a second at most from one host; 0: no limit", ge=0)] = 0
     retries: Annotated[int, _about("tries after the first", "-r", "N", ge=0)] = 5

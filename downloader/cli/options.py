@@ -10,7 +10,7 @@ from downloader.settings import Field, fields
 GROUPS: dict[str, tuple[str, ...]] = {
     "What runs": (
         *("strategy", "jobs", "per_host", "segments", "min_segment_size", "aggressive"),
-        *("wait", "max_requests_per_second", "limit_rate", "limit_rate_per_host", "fail_fast"),
+        *("wait", "max_requests_per_second", "obey_robots", "limit_rate", "limit_rate_per_host", "fail_fast"),
     ),
     "Files": ("dir", "on_exists", "content_disposition", "mtime", "checksums", "process"),
     "Trying again": (

@@ -19,10 +19,13 @@ class Lease:
 
 
 class Leases:
-    """The slots of a run, and who holds them. ``gap``: seconds at least from one start at a host to the next."""
+    """The slots of a run, and who holds them.
 
-    def __init__(self, slots: Limits, gap: float) -> None:
-        self._pace = PacedSlots(slots, gap) if gap else None
+    ``gap``: seconds at least from one start at a host to the next; None: they are not counted; 0: a host may want some.
+    """
+
+    def __init__(self, slots: Limits, gap: float | None) -> None:
+        self._pace = None if gap is None else PacedSlots(slots, gap)
         self.slots: Limits = self._pace or slots
         self._held: dict[int, Lease] = {}
 
@@ -38,6 +41,11 @@ class Leases:
         """When a host that waits for its time may be asked."""
         wake = None if self._pace is None else self._pace.wake_at
         return [] if wake is None else [wake]
+
+    def slow_down(self, host: str, gap: float) -> None:
+        """This host wants so many seconds at least from one start to the next."""
+        if self._pace is not None:
+            self._pace.slow_down(host, gap)
 
     def add(self, lease: Lease, keys: Sequence[int]) -> None:
         """These Attempts share this slot."""

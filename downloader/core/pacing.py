@@ -1,4 +1,4 @@
-"""How much time passes between two requests to one host (`--wait`). Arithmetic only: `now` comes in as an argument."""
+"""How much time passes between two requests to one host (`--wait`, Crawl-delay). Arithmetic only: `now` comes in."""
 
 import heapq
 from collections.abc import Sequence
@@ -18,6 +18,7 @@ class PacedSlots:
     def __init__(self, slots: Limits, gap: float) -> None:
         self._slots = slots
         self._gap = gap
+        self._gaps: dict[str, float] = {}  # of hosts that want a longer one
         self._now = 0.0
         self._next: dict[str, float] = {}  # when the next Attempt may start at a host
         self._waiting: list[tuple[float, str]] = []  # hosts that were refused a slot until then
@@ -36,6 +37,13 @@ class PacedSlots:
             self._most = max(KEPT, 2 * len(self._next))
         return found
 
+    def slow_down(self, host: str, gap: float) -> None:
+        """This host wants so many seconds at least between two starts."""
+        if gap > self._gaps.get(host, self._gap):
+            if host in self._next:
+                self._next[host] += gap - self._gaps.get(host, self._gap)
+            self._gaps[host] = gap
+
     @property
     def wake_at(self) -> float | None:
         """When the first host that waits may be asked again."""
@@ -51,12 +59,12 @@ class PacedSlots:
             return False
         if not self._slots.acquire(host):
             return False
-        self._next[host] = self._now + self._gap
+        self._next[host] = self._now + self._gaps.get(host, self._gap)
         return True
 
     def take_back(self, host: str, began: float) -> None:
         """The Attempt that took its slot at ``began`` sent no request: the next one need not wait for its sake."""
-        if self._next.get(host) == began + self._gap:
+        if self._next.get(host) == began + self._gaps.get(host, self._gap):
             del self._next[host]
 
     @property

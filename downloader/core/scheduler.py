@@ -43,7 +43,7 @@ WHOLE_FILES = SplitPolicy()
 class Scheduler:
     """See the module. ``sums``: checksums by path or by bare name. ``probe``: ask the server for each name first.
 
-    ``gap``: seconds at least from the start of one Attempt at a host to that of the next.
+    ``gap``: seconds at least from the start of one Attempt at a host to that of the next; None: no matter.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Scheduler:
         probe: bool = False,
         fail_fast: bool = False,
         window: int = 1024,
-        gap: float = 0.0,
+        gap: float | None = None,
     ) -> None:
         self._leases = Leases(slots, gap)
         self._slots = slots = self._leases.slots
@@ -197,7 +197,7 @@ class Scheduler:
 
     def _refill(self, now: float) -> bool:
         """Read some more of the list; whether there was any."""
-        intake, room = self._intake, self._window - max(len(self._ready), len(self._results))
+        intake, room = self._intake, self._window - max(self.waiting, len(self._results))
         if self.stopped or not intake.may_have(now) or len(self._waiting) >= 16 * self._window:
             return False
         if room <= 0:

@@ -13,8 +13,9 @@ import threading
 from collections.abc import Callable, Generator
 
 from downloader.core.messages import Head, Move
-from downloader.core.model import NOTHING_HELD, WHOLE, Attempt, End, Trace
+from downloader.core.model import NOTHING_HELD, WHOLE, Attempt, End, Returned, Trace
 from downloader.core.naming import public_url
+from downloader.core.robots import LARGEST
 from downloader.core.segments import ABORT, missing
 from downloader.core.transfer import Transfer
 from downloader.errors import DownloadError, IntegrityError, NetworkError, ProtocolError, StorageError
@@ -64,7 +65,7 @@ def exchange(
             elif transfer.held.spans or attempt.segment != WHOLE:
                 yield from _gaps(transfer, file)
             elif (yield from _ask(transfer, file)):
-                yield from _body(transfer, file)
+                yield from (_keep if attempt.kept else _body)(transfer, file)
                 _come_to(transfer, part)
             elif transfer.decided is End.COMPLETE:
                 part.open(transfer.size)
@@ -99,6 +100,24 @@ def _trace(transfer: Transfer, lane: Lane, started: float, ended: float) -> Trac
     attempt, thread = transfer.attempt, threading.get_native_id()  # gevent's greenlets each have a name of their own
     at = attempt.segment.start
     return Trace(attempt.number, at, os.getpid(), thread, lane.task, started, transfer.answered, ended)
+
+
+def _keep(transfer: Transfer, file: File) -> Substeps:
+    """Take the body as it is, so much of it as may be of use: it goes back with the Outcome."""
+    body = b""
+    file.lane.heard = file.clock()
+    transfer.begin_body(file.lane.heard)
+    while len(body) < LARGEST:
+        data = yield READ
+        if not data:
+            break
+        assert isinstance(data, bytes)  # noqa: S101 - what READ is answered with
+        body += data
+        file.lane.heard = file.clock()
+        transfer.on_data(len(data), file.lane.heard)
+    else:
+        yield DROP
+    transfer.returned, transfer.decided = Returned(body[:LARGEST]), End.NAMED
 
 
 def _is_good(attempt: Attempt, folder: Folder) -> Generator[Command, Answer, bool]:

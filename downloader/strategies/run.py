@@ -150,7 +150,7 @@ class Run:
     def _admit(self, attempt: Attempt) -> Attempt | None:
         """The Attempt, if its file is still wanted; else it is settled here. Rule 3: a final name is a complete file."""
         first = self.folder.empty and attempt.number == 1  # what comes in meanwhile is seen when the file gets its name
-        if first or attempt.probe:
+        if first or attempt.probe or attempt.kept:
             return attempt
         existing = self.folder.look(attempt.path)
         admitted = admit(attempt, existing, self.job.on_exists)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from downloader import Download, Downloader
+from downloader import Download, Downloader, PolicyError
 from downloader.core.hosts import MOST, MOST_SEGMENTS
 from downloader.core.model import Outcome
 from downloader.session import Session
@@ -134,3 +134,47 @@ def test_hosts_do_not_wait_for_each_other(strategy: str, tmp_path: Path, scripte
     servers = [scripted(reply("200 OK", b"x")) for _ in range(5)]
     urls = [f"{server.url}/{number}" for number, server in enumerate(servers)]
     assert Downloader(tmp_path, strategy=strategy, wait=3600.0).run(urls).done == 5
+
+
+def test_robots_txt_is_obeyed(strategy: str, tmp_path: Path, scripted: Make) -> None:
+    def answered(connection: Connection, asked: Asked) -> None:
+        rules = b"User-agent: downloader\nDisallow: /private\n"
+        connection.send(reply("200 OK", rules if asked.path == "/robots.txt" else b"x"))
+
+    server = scripted(answered)
+    urls = [f"{server.url}/{path}" for path in ("a", "private/b", "c")]
+    report = Downloader(tmp_path, strategy=strategy, obey_robots=True).run(urls)
+    assert (report.done, report.failures) == (2, 1)
+    assert isinstance(report.failed[0].error, PolicyError)
+    assert server.asked[0].path == "/robots.txt"
+    assert sorted(asked.path for asked in server.asked) == ["/a", "/c", "/robots.txt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "c"]
+
+
+def test_a_huge_robots_txt_is_not_read_to_its_end(strategy: str, tmp_path: Path, scripted: Make) -> None:
+    def answered(connection: Connection, asked: Asked) -> None:
+        if asked.path != "/robots.txt":
+            connection.send(reply("200 OK", b"x"))
+            return
+        connection.send(reply("200 OK", length=1 << 40))
+        while connection.send(b"#" * 65536):
+            pass
+
+    server = scripted(answered)
+    assert Downloader(tmp_path, strategy=strategy, obey_robots=True).run([f"{server.url}/a"]).done == 1
+
+
+def test_a_crawl_delay_is_kept(strategy: str, tmp_path: Path, scripted: Make) -> None:
+    counting = Counting(0.0)
+
+    def answered(connection: Connection, asked: Asked) -> None:
+        if asked.path == "/robots.txt":
+            connection.send(reply("200 OK", b"User-agent: *\nCrawl-delay: 0.2"))
+        else:
+            counting(connection, asked)
+
+    server = scripted(answered)
+    began = time.monotonic()
+    assert Downloader(tmp_path, strategy=strategy, obey_robots=True).run([f"{server.url}/{n}" for n in range(3)]).done == 3
+    for number, came in enumerate(sorted(counting.times)):
+        assert came >= began + 0.2 * (number + 1)
