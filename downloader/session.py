@@ -204,7 +204,9 @@ def limits_for(settings: Settings, capabilities: Capabilities, jobs: int) -> Lim
     per_host = min(settings.per_host or _PER_HOST, jobs)
     public = 0 if settings.per_host or settings.aggressive else hosts.MOST
     if settings.jobs or capabilities.most_jobs is None:
-        return Slots(jobs, per_host, public)
+        never = 4 * jobs  # in all, so that this alone decides nothing but how many a public host gets
+        few = AdaptiveSlots(ceiling=never, host_ceiling=per_host, start=never, public=public) if public else None
+        return Slots(jobs, per_host, few)
     return AdaptiveSlots(ceiling=jobs, host_ceiling=per_host, start=capabilities.default_jobs, public=public)
 
 

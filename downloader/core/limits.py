@@ -36,11 +36,14 @@ class Limits(Protocol):
 
 @dataclass(slots=True)
 class Slots:
-    """Counts what is in flight. ``in_all`` and ``per_host`` are at least 1; ``public``: less at a public host; 0: the same."""
+    """Counts what is in flight. ``in_all`` and ``per_host`` are at least 1.
+
+    ``public``: what decides at public hosts instead of ``per_host``; None: nothing does.
+    """
 
     in_all: int
     per_host: int
-    public: int = 0
+    public: Limits | None = None
     in_flight: int = 0
     at_host: dict[str, int] = field(default_factory=dict)
 
@@ -51,29 +54,32 @@ class Slots:
 
     def explain(self) -> str:
         """They were given."""
-        public = f" ({self.public} at a public host)" if 0 < self.public < self.per_host else ""
-        return f"jobs {self.in_all}, {self.per_host} at a host{public}: as given"
+        return f"jobs {self.in_all}, {self.per_host} at a host: as given"
 
     def acquire(self, host: str) -> bool:
         """Take a slot for this host, if there is one in all and one there."""
         held = self.at_host.get(host, 0)
         if self.in_flight >= self.in_all or held >= self.per_host:
             return False
-        if 0 < self.public <= held and is_public(host):
+        if self.public is not None and is_public(host) and not self.public.acquire(host):
             return False
         self.at_host[host] = held + 1
         self.in_flight += 1
         return True
 
     def settled(self, host: str, now: float, waited: float, refused: bool) -> None:
-        """Nothing is learned from it."""
+        """Nothing is learned from it, but of public hosts."""
+        if self.public is not None and is_public(host):
+            self.public.settled(host, now, waited, refused)
 
     def sample(self, now: float, received: int) -> Sequence[str]:
-        """Nothing is learned from it."""
-        return ()
+        """Nothing is learned from it, but of public hosts."""
+        return () if self.public is None else self.public.sample(now, received)
 
     def release(self, host: str) -> None:
         """Give one back."""
+        if self.public is not None and is_public(host):
+            self.public.release(host)
         held = self.at_host[host] - 1
         if held:
             self.at_host[host] = held

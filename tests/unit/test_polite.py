@@ -63,9 +63,10 @@ def at_once(slots: AdaptiveSlots | Slots, host: str) -> int:
         ({"per_host": 100}, 40, 40),
         ({"aggressive": True}, 40, 40),
         ({"per_host": 3}, 3, 3),
-        ({"jobs": 100}, MOST, 100),
-        ({"jobs": 5}, 5, 5),
-        ({"jobs": 300}, MOST, 256),
+        ({"jobs": 100}, START, 100),
+        ({"jobs": 5}, START, 5),
+        ({"jobs": 2}, 2, 2),
+        ({"jobs": 300}, START, 256),
         ({"jobs": 300, "per_host": 300}, 300, 300),
         ({"jobs": 100, "per_host": 20}, 20, 20),
         ({"jobs": 100, "aggressive": True}, 100, 100),
@@ -95,7 +96,7 @@ def test_a_public_host_never_has_more_than_16(events: list[tuple[bool, bool, flo
         slots.sample(now, int(1e6 * now))
 
 
-def answers(slots: AdaptiveSlots, now: float, seconds: float, width: int) -> float:
+def answers(slots: AdaptiveSlots | Slots, now: float, seconds: float, width: int) -> float:
     """A server that has answers for ``width`` at a time, each after 0.1 s; for so long. The time then."""
     until = now + seconds
     while now < until:
@@ -122,6 +123,19 @@ def test_more_only_while_that_helps_and_less_at_the_first_refusal() -> None:
     assert slots.at(PUBLIC) < 8
 
 
+def test_jobs_that_were_given_begin_with_few_at_a_public_host_too() -> None:
+    slots = limits_for(Settings(jobs=100), find("multiplex").capabilities, 100)
+    assert isinstance(slots, Slots)
+    now = answers(slots, 0.0, 2.0, width=1000)
+    assert at_once(slots, PUBLIC) == MOST
+    slots.settled(PUBLIC, now + 0.1, 0.05, True)
+    for _ in range(MOST):
+        slots.release(PUBLIC)
+    assert at_once(slots, PUBLIC) == MOST // 2
+    assert sum(at_once(slots, f"{number}.example") for number in range(40)) == 100 - MOST // 2
+    assert at_once(slots, "localhost") == 0
+
+
 def test_how_many_segments_a_file_has() -> None:
     assert split_policy(Settings()).public == MOST_SEGMENTS
     assert split_policy(Settings(segments=12)) == SplitPolicy(12, 1_048_576)
@@ -142,7 +156,12 @@ def everything(run: Scheduler, now: float) -> list[Attempt]:
 
 
 def test_a_segment_that_waits_for_a_slot_keeps_nobody_awake() -> None:
-    run = Scheduler(iter([Download("https://archive.example/a")]), Slots(40, 40, 2), RetryPolicy(), split=SplitPolicy(0, 1, 6))
+    run = Scheduler(
+        iter([Download("https://archive.example/a")]),
+        Slots(40, 40, AdaptiveSlots(ceiling=80, host_ceiling=2, start=80, public=2)),
+        RetryPolicy(),
+        split=SplitPolicy(0, 1, 6),
+    )
     (first,) = run.take(0.0)
     run.progress(first.key, 0, 10**9, 0.0)
     run.progress(first.key, 1000, 10**9, 1.0)
