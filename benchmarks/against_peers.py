@@ -19,6 +19,8 @@ Caveats, before anything is concluded from this:
 - Look at the ratios and their spread, not at the rates; on a machine that others use too, only at large ratios.
 - Files go to memory (``/dev/shm``) unless ``--dir`` names another place; the small cells need about 1 GB there, the large
   ones 2 GB. On a disk, what is measured is mostly the disk.
+- "public" is "latency" from a host that is not our own: `dl` opens 16 connections at most there, and is run with
+  ``--aggressive``, too. The requests go to nginx as a proxy, for the host's name is not to be looked up.
 - The best settings are chosen by one try each; close ones may change places. `dl` is not tuned at all.
 - Peers do less by default: they neither lock nor rename, nor account for each file; wget2 and `dl` set the time of the
   file, curl and aria2c do not.
@@ -75,7 +77,10 @@ def compare(
     for peer in names:
         say(f"  tuning {peer}")
         contest.tune(peers.candidates(peer, cell, folder))
-    ours = [peers.ours(options.dl, cell.list_file, folder, cacert=cell.cacert, strategy=name) for name in ("", *strategies)]
+    told = {"cacert": cell.cacert, "proxy": cell.proxy}
+    ours = [peers.ours(options.dl, cell.list_file, folder, strategy=name, **told) for name in ("", *strategies)]
+    if cell.proxy:
+        ours.append(peers.ours(options.dl, cell.list_file, folder, flags=("--aggressive",), **told))
     contest.play(options.rounds, ours)
     size = f"{len(cell.urls)} files, {cell.total / MB:.0f} MB"
     print(f"\n{cell.name}: {cell.spec.about}{f' (quick: {size})' if options.quick else f' ({size})'}")

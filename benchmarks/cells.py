@@ -19,6 +19,9 @@ KIB = 1024
 BODIES = 997
 BLOCK = 1 << 20
 HOSTS = 50
+PUBLIC = "archive.example"
+"""A name that no DNS knows: what is asked of it goes to nginx, which is named as the proxy."""
+
 MIXED = (KIB, 50 * MB)
 """Bytes: the smallest and the largest file of the mixed cell."""
 
@@ -36,6 +39,7 @@ class Spec:
     hosts: int = 0
     by_bytes: bool = False
     capped: bool = False
+    public: bool = False
 
     @property
     def faults(self) -> bool:
@@ -68,6 +72,7 @@ CELLS = {
     "small": Spec("50,000 files of 10 KiB", 50_000, 10 * KIB, 5_000),
     "small-tls": Spec("the same, https", 50_000, 10 * KIB, 5_000, tls=True),
     "latency": Spec("500 files of 10 KiB, 100 ms before each answer", 500, 10 * KIB, 200, "late"),
+    "public": Spec("the same from a public host, by way of nginx as a proxy", 500, 10 * KIB, 200, "late", public=True),
     "large": Spec("8 files of 100 MB", 8, 100 * MB, 3, by_bytes=True),
     "large-tls": Spec("the same, https", 8, 100 * MB, 3, tls=True, by_bytes=True),
     "capped": Spec("one file of 400 MB, 10 MiB/s for each connection", 1, 400 * MB, 60 * MB, by_bytes=True, capped=True),
@@ -90,6 +95,7 @@ class Cell:
     total: int
     list_file: Path
     cacert: Path | None
+    proxy: str = ""
 
     def verify(self, folder: Path) -> str:
         """Compare each byte with what was served; what is wrong, in words, or nothing."""
@@ -123,9 +129,12 @@ def serve(name: str, quick: bool, content: Path, server: nginx.Nginx, *, count: 
         server.url(f"{spec.place}/{file}", host=1 + number % hosts if hosts else 0, tls=spec.tls, capped=spec.capped)
         for number, file in enumerate(originals)
     ]
+    proxy = server.url("") if spec.public else ""
+    if proxy:
+        urls = [url.replace(proxy, f"http://{PUBLIC}/") for url in urls]
     list_file = content / "list.txt"
     list_file.write_text("".join(f"{url}\n" for url in urls))
-    return Cell(name, spec, tuple(urls), originals, sum(sizes), list_file, server.cacert if spec.tls else None)
+    return Cell(name, spec, tuple(urls), originals, sum(sizes), list_file, server.cacert if spec.tls else None, proxy)
 
 
 def blocks(number: int, size: int) -> Iterator[bytes]:

@@ -22,6 +22,8 @@ def aria2c(cell: Cell, folder: Path) -> tuple[list[str], Variants]:
     command = ["aria2c", "--no-conf", "-q", "-i", str(cell.list_file), "-d", str(folder)]
     if cell.cacert:
         command.append(f"--ca-certificate={cell.cacert}")
+    if cell.proxy:
+        command.append(f"--http-proxy={cell.proxy}")
     if cell.spec.faults:
         command += ["--max-tries=10", "--retry-wait=1"]  # it takes 503 for final where it need not wait
     quickly = ("--file-allocation=none",)
@@ -41,6 +43,8 @@ def curl(cell: Cell, folder: Path) -> tuple[list[str], Variants]:
     command = ["curl", "-q", "-sSf", "-Z", "-K", str(config)]  # it writes where it is started, which is `folder`
     if cell.cacert:
         command += ["--cacert", str(cell.cacert)]
+    if cell.proxy:
+        command += ["--proxy", cell.proxy]
     if cell.spec.faults:
         command += ["--retry", "10"]
     if len(cell.urls) == 1:
@@ -57,6 +61,8 @@ def wget2(cell: Cell, folder: Path) -> tuple[list[str], Variants]:
     command = ["wget2", "-q", "-i", str(cell.list_file), "-P", str(folder)]
     if cell.cacert:
         command.append(f"--ca-certificate={cell.cacert}")
+    if cell.proxy:
+        command.append(f"--http-proxy={cell.proxy}")
     if cell.spec.faults:
         command += ["--tries=10", "--waitretry=1"]
         if "--retry-on-http-error" in _help("wget2"):
@@ -79,12 +85,24 @@ def candidates(peer: str, cell: Cell, folder: Path) -> list[Contender]:
     return [Contender(peer, " ".join(extra) or "defaults", (*command, *extra)) for extra in ((), *variants)]
 
 
-def ours(dl: str, list_file: Path, folder: Path, *, cacert: Path | None = None, strategy: str = "") -> Contender:
-    """`dl LIST -d DIR -q`, with no flags or with the name of a strategy."""
+def ours(
+    dl: str,
+    list_file: Path,
+    folder: Path,
+    *,
+    cacert: Path | None = None,
+    strategy: str = "",
+    proxy: str = "",
+    flags: tuple[str, ...] = (),
+) -> Contender:
+    """`dl LIST -d DIR -q`, with no flags, with the name of a strategy, or with ``flags``."""
     command = [dl, str(list_file), "-d", str(folder), "-q"]
     if cacert:
         command += ["--cacert", str(cacert)]
-    return Contender("dl", f"-s {strategy}" if strategy else "no flags", (*command, *(("-s", strategy) if strategy else ())))
+    if proxy:
+        command += ["--proxy", proxy]
+    flags += ("-s", strategy) if strategy else ()
+    return Contender("dl", " ".join(flags) or "no flags", (*command, *flags))
 
 
 def strategies(dl: str, wanted: list[str]) -> tuple[list[str], list[str]]:

@@ -6,39 +6,30 @@ running its own event loop (a notebook's, say), and any number of runs can go on
 
 import logging
 import os
-import resource
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from pathlib import Path
+from functools import partial
 from typing import Self
 
-from downloader._version import __version__
-from downloader.core.adaptive import AdaptiveSlots
-from downloader.core.guards import NO_GUARDS, Guards, parse_types
-from downloader.core.limits import Limits, Slots
-from downloader.core.messages import TransferPolicy
+from msgspec.structs import replace
+
 from downloader.core.model import Download, Outcome, Report, Result
+from downloader.core.obedience import ObedientScheduler
 from downloader.core.retry import RetryPolicy, parse_statuses
+from downloader.core.robots import product
 from downloader.core.scheduler import Scheduler
-from downloader.core.segments import SplitPolicy
-from downloader.core.sums import Sums
-from downloader.errors import DownloadError, UsageError
+from downloader.errors import DownloadError
+from downloader.plan import check_able, cut_dirs_of, job_for, jobs_for, limits_for, split_policy, sums_for
 from downloader.progress.counters import Counters
 from downloader.settings import Settings
-from downloader.sources import credentials
-from downloader.sources.lists import Feed, read_sums
+from downloader.sources.lists import Feed
 from downloader.storage.folder import Folder
-from downloader.strategies import processing
-from downloader.strategies.base import Capabilities, Job
 from downloader.strategies.meter import Meter
 from downloader.strategies.registry import find
 from downloader.strategies.run import Run
-from downloader.transports.base import CHUNK, ClientOptions, check_proxy, environment_proxies
 
 LOG = logging.getLogger("downloader")
-_SPARE_FILES = 64
 
 
 class Session:
@@ -62,6 +53,8 @@ class Session:
 
         ``again``: reads the list once more, to see before the start that the checksums are of use for it.
         """
+        if (settings.gap or settings.obey_robots) and not settings.segments:
+            settings = replace(settings, segments=1)  # pieces are more requests, and each would wait for its turn
         self._strategy = find(settings.strategy)()
         self._source = source
         self._on_result = on_result
@@ -74,24 +67,27 @@ class Session:
         self.error: BaseException | None = None
         job = job_for(settings, self.jobs, on_attempt is not None)
         self._folder = Folder(os.path.expanduser(settings.dir), make_folder)
-        retry = RetryPolicy(settings.retries, settings.retry_wait, max_retry_after=settings.max_retry_after)
-        retry = replace(retry, retry_on=parse_statuses(settings.retry_on))
+        agent = product(settings.user_agent or "downloader")
+        scheduler = partial(ObedientScheduler, agent) if settings.obey_robots else Scheduler
+        retry_on = parse_statuses(settings.retry_on)
+        retry = RetryPolicy(settings.retries, settings.retry_wait, max_retry_after=settings.max_retry_after, retry_on=retry_on)
         cut_dirs = cut_dirs_of(settings)
         self._sums = sums_for(settings)
         if self._sums is not None and again is not None and not settings.content_disposition:
             self._sums.check(again(), cut_dirs)
         self.run = Run(
-            scheduler=Scheduler(
+            scheduler=scheduler(
                 source,
                 limits_for(settings, able, self.jobs),
                 retry,
-                split=SplitPolicy(settings.segments, settings.min_segment_size),
+                split=split_policy(settings),
                 sums=self._sums,
                 cut_dirs=cut_dirs,
                 probe=settings.content_disposition,
                 fail_fast=settings.fail_fast,
                 host_failures=settings.host_failures,
                 wait_for_space=settings.on_full == "wait",
+                gap=settings.gap or None,
             ),
             job=job,
             folder=self._folder,
@@ -189,114 +185,3 @@ class Session:
         if self.error is not None:
             raise self.error
         return self.report
-
-
-def jobs_for(settings: Settings, capabilities: Capabilities) -> tuple[int, str]:
-    """How many may be in flight in all, and a word about it where it is less than was asked for."""
-    wanted = settings.jobs or capabilities.most_jobs or capabilities.default_jobs
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    files = (
-        max(1, (soft - min(_SPARE_FILES, soft // 2)) // capabilities.files_per_job)
-        if soft != resource.RLIM_INFINITY
-        else wanted
-    )
-    jobs = min(wanted, files, capabilities.max_jobs or wanted)
-    if jobs == files < wanted:
-        return jobs, f"--jobs {wanted} lowered to {jobs}: the limit of open files is {soft} (ulimit -n)"
-    if jobs < wanted and settings.jobs:
-        return jobs, f"--jobs {wanted} lowered to {jobs}: {settings.strategy} runs no more"
-    return jobs, ""
-
-
-def check_able(settings: Settings, able: Capabilities) -> None:
-    """Raises UsageError where the strategy cannot do what was asked for."""
-    wanted = settings.http_version
-    if wanted != "auto" and wanted not in able.http_versions:
-        raise UsageError(f"{settings.strategy} does not speak HTTP/{wanted}", hint="--strategy multiplex does")
-    if settings.segments > 1 and not able.segments:
-        raise UsageError(f"{settings.strategy} fetches each file in one piece", hint="--strategy multiplex splits them")
-    if (settings.limit_rate or settings.limit_rate_per_host) and not able.limit_rate:
-        raise UsageError(f"{settings.strategy} cannot limit the rate", hint="--strategy multiplex can")
-    if settings.process:
-        processing.find(settings.process)
-        if able.fresh_main and settings.process.startswith("__main__:"):
-            raise UsageError(f"{settings.strategy} runs in processes of its own", hint="put the function into a module")
-
-
-def sums_for(settings: Settings) -> Sums | None:
-    """The checksums that were given, where any were given or are required. Raises UsageError."""
-    if not settings.checksums:
-        return Sums(required=True) if settings.require_checksums else None
-    return Sums(read_sums(settings.checksums), settings.checksums, settings.require_checksums)
-
-
-def cut_dirs_of(settings: Settings) -> int | None:
-    """How many folders of a URL's path are left out; None: all, and the host. Raises UsageError."""
-    if settings.cut_dirs and not settings.keep_paths:
-        raise UsageError("--cut-dirs needs --keep-paths")
-    return settings.cut_dirs if settings.keep_paths else None
-
-
-def guards_for(settings: Settings) -> Guards:
-    """What is refused. Raises UsageError."""
-    guards = Guards(settings.max_size, settings.min_size, parse_types(settings.expect_type))
-    if 0 < guards.max_size < guards.min_size:
-        raise UsageError("--min-size is larger than --max-size")
-    return NO_GUARDS if guards == NO_GUARDS else guards
-
-
-def limits_for(settings: Settings, capabilities: Capabilities, jobs: int) -> Limits:
-    """How many may be in flight: a number that was given stays, else it is found out."""
-    if settings.jobs or capabilities.most_jobs is None:
-        return Slots(jobs, min(settings.per_host, jobs))
-    return AdaptiveSlots(ceiling=jobs, host_ceiling=min(settings.per_host, jobs), start=capabilities.default_jobs)
-
-
-def job_for(settings: Settings, jobs: int, traced: bool = False) -> Job:
-    """What workers are told, from what the user set. Raises UsageError for files and values that cannot be used."""
-    netrc = settings.netrc_file or (credentials.default_netrc() if settings.netrc else "")
-    client = ClientOptions(
-        connect_timeout=settings.connect_timeout,
-        read_timeout=settings.low_speed_time,
-        connections=jobs,
-        proxy=check_proxy(settings.proxy),
-        proxies=() if settings.proxy else environment_proxies(),
-        cacert=settings.cacert,
-        cert=settings.cert,
-        key=settings.key,
-        insecure=settings.insecure,
-        chunk=_chunk(settings),
-        http_version="" if settings.http_version == "auto" else settings.http_version,
-    )
-    if settings.cacert or settings.cert:
-        from downloader.transports.tls import tls_context
-
-        tls_context(client)  # so that a file that cannot be used is told now
-    agent = settings.user_agent or f"downloader/{__version__}"
-    return Job(
-        root=str(Path(settings.dir).expanduser().absolute()),
-        policy=TransferPolicy(
-            headers=(("User-Agent", agent), *settings.header_pairs),
-            credentials=credentials.load(netrc, settings.cookies, settings.user, settings.bearer_env),
-            max_redirects=settings.max_redirects,
-            allow_downgrade=settings.allow_downgrade,
-            timeout=settings.timeout,
-            low_speed_limit=settings.low_speed_limit,
-            low_speed_time=settings.low_speed_time,
-            guards=guards_for(settings),
-        ),
-        client=client,
-        on_exists=settings.on_exists,
-        mtime=settings.mtime,
-        segments=settings.segments,
-        limit_rate=settings.limit_rate,
-        limit_rate_per_host=settings.limit_rate_per_host,
-        process=settings.process,
-        traced=traced,
-    )
-
-
-def _chunk(settings: Settings) -> int:
-    """Bytes to read at a time: little enough that a limit to the rate is kept within a fraction of a second."""
-    limits = [rate for rate in (settings.limit_rate, settings.limit_rate_per_host) if rate]
-    return max(2048, min([CHUNK, *(rate // 200 for rate in limits)]))

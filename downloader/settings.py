@@ -50,9 +50,19 @@ class Settings(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_field
     strategy: Annotated[str, _about("the concurrency model; see `dl strategies`", "-s", "NAME")] = "auto"
     dir: Annotated[str, _about("the folder that files go into; made if missing", "-d", "DIR")] = "."
     jobs: Annotated[int, _auto("in flight at most, in all; auto: as many as help", "-j", ge=0)] = 0
-    per_host: Annotated[int, _about("in flight at most at one host", "", "N", ge=1)] = 256
-    segments: Annotated[int, _auto("parts of one file at a time; auto: as many as help; 1: never split", ge=0)] = 0
+    per_host: Annotated[
+        int, _auto("in flight at most at one host; auto: 16 at a public host, whatever --jobs says, else up to 256", ge=0)
+    ] = 0
+    segments: Annotated[
+        int, _auto("parts of one file at a time; auto: as many as help, 6 from a public host; 1: never split", ge=0)
+    ] = 0
+    aggressive: Annotated[bool, _about("treat public hosts as our own: auto means as many as help there, too")] = False
     min_segment_size: Annotated[int, _size("no part is smaller than this", ge=1)] = 1_048_576
+    wait: Annotated[float, _about("least time between the starts of two requests to one host", "", "S", ge=0)] = 0.0
+    max_requests_per_second: Annotated[
+        float, _about("started at one host at most; the longer gap of this and --wait holds; 0: no limit", "", "N", ge=0)
+    ] = 0.0
+    obey_robots: Annotated[bool, _about("ask each server for its robots.txt first; obey that, and Crawl-delay")] = False
     limit_rate: Annotated[int, _size("bytes a second at most, in all; 0: no limit", ge=0)] = 0
     limit_rate_per_host: Annotated[int, _size("bytes a second at most from one host; 0: no limit", ge=0)] = 0
     retries: Annotated[int, _about("tries after the first", "-r", "N", ge=0)] = 5
@@ -101,6 +111,11 @@ class Settings(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_field
     fail_fast: Annotated[bool, _about("stop at the first failure")] = False
     skip_bad_lines: Annotated[bool, _about("go on past lines of a list that are wrong")] = False
     grace: Annotated[float, _about("when stopped, how long running files may take to end", "", "S", ge=0)] = 3.0
+
+    @property
+    def gap(self) -> float:
+        """Seconds at least between the starts of two requests to one host: the longer of the two settings about it."""
+        return max(self.wait, 1 / self.max_requests_per_second if self.max_requests_per_second else 0.0)
 
     @property
     def header_pairs(self) -> tuple[tuple[str, str], ...]:

@@ -21,6 +21,7 @@ LONG_TABLES = (
     "test_files.py",
     "test_guards.py",
     "test_processing.py",
+    "test_public_hosts.py",
     "test_rate.py",
     "test_segments.py",
 )

@@ -25,7 +25,7 @@ from downloader.compare.servers import Servers
 from downloader.core.model import Download
 from downloader.core.naming import printable
 from downloader.errors import UsageError
-from downloader.session import jobs_for
+from downloader.plan import jobs_for
 from downloader.settings import Settings
 from downloader.sources.lists import Lists
 from downloader.sources.text import format_download

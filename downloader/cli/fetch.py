@@ -266,7 +266,8 @@ def _dry_run(session: Session) -> int:
                 if run.folder.look(path) is None:
                     break
                 path = numbered(attempt.path, number)
-            _print_fate(verb, public_url(attempt.url), path)
+            if not attempt.kept:
+                _print_fate(verb, public_url(attempt.url), path)
             run.settle((Outcome(attempt.key, End.NOT_MODIFIED),))
         if not batch:
             time.sleep(run.wait())

@@ -10,8 +10,8 @@ from downloader.settings import Field, fields
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "What runs": (
-        *("strategy", "jobs", "per_host", "segments", "min_segment_size"),
-        *("limit_rate", "limit_rate_per_host", "fail_fast"),
+        *("strategy", "jobs", "per_host", "segments", "min_segment_size", "aggressive"),
+        *("wait", "max_requests_per_second", "obey_robots", "limit_rate", "limit_rate_per_host", "fail_fast"),
     ),
     "Files": (
         *("dir", "keep_paths", "cut_dirs", "on_exists", "on_full", "content_disposition", "mtime"),

@@ -29,6 +29,8 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
+from downloader.core.hosts import START, is_public
+
 SHORTEST = 0.02  # seconds of a round at least: in less, too little happens to tell anything
 LONGEST = 0.5  # seconds, or four latencies, after which it ends by time: new connections need as much to get going
 WORTH, SEEN, SAME = 1.25, 1.07, 0.97  # times the throughput that doubling (as in BBR), a quarter more, or less has to bring
@@ -197,11 +199,13 @@ class AdaptiveSlots:
     """Counts what is in flight, as `Slots` does, under limits that adapt.
 
     ``ceiling``, ``host_ceiling``: what may be in flight at most, in all and at one host. ``start``: at first, for both.
+    ``public``: at most at a public host, where `START` is the first level; 0: the same as at any other.
     A host is known while something of it is in flight; the last `REMEMBERED` of those that taught something, longer.
     """
 
-    def __init__(self, *, ceiling: int, host_ceiling: int, start: int = 40) -> None:
+    def __init__(self, *, ceiling: int, host_ceiling: int, start: int = 40, public: int = 0) -> None:
         self._make = max(1, start), max(1, min(host_ceiling, ceiling))
+        self._public = min(start, START), min(public, *self._make[1:])
         self._whole = Limit(max(1, start), max(1, ceiling))
         self._hosts: dict[str, Limit] = {}
         self._idle: dict[str, Limit] = {}
@@ -228,7 +232,7 @@ class AdaptiveSlots:
         if whole.held >= whole.limit or (place is not None and place.held >= place.limit):
             return False
         if place is None:
-            place = self._hosts[host] = self._idle.pop(host) if host in self._idle else Limit(*self._make)
+            place = self._hosts[host] = self._idle.pop(host) if host in self._idle else Limit(*self._bounds(host))
         for limit in (place, whole):
             if not limit.held:
                 limit.begin(self._sampled, self._received, self._sampled)
@@ -283,7 +287,11 @@ class AdaptiveSlots:
     def at(self, host: str) -> int:
         """The present limit of this host."""
         place = self._hosts.get(host) or self._idle.get(host)
-        return place.limit if place else min(self._make)
+        return place.limit if place else min(self._bounds(host))
+
+    def _bounds(self, host: str) -> tuple[int, int]:
+        """Of a host of which nothing is known yet: the first level, and the highest."""
+        return self._public if self._public[1] > 0 and is_public(host) else self._make
 
     def explain(self) -> str:
         """The limits in one line, for logs: in all, and of up to three hosts that have a lower one."""

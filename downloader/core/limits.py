@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from downloader.core.hosts import is_public
+
 
 class Limits(Protocol):
     """Who may start: `Slots` for numbers that stay, `downloader.core.adaptive` for numbers that are found out."""
@@ -34,10 +36,14 @@ class Limits(Protocol):
 
 @dataclass(slots=True)
 class Slots:
-    """Counts what is in flight. ``in_all`` and ``per_host`` are at least 1."""
+    """Counts what is in flight. ``in_all`` and ``per_host`` are at least 1.
+
+    ``public``: what decides at public hosts instead of ``per_host``; None: nothing does.
+    """
 
     in_all: int
     per_host: int
+    public: Limits | None = None
     in_flight: int = 0
     at_host: dict[str, int] = field(default_factory=dict)
 
@@ -55,19 +61,25 @@ class Slots:
         held = self.at_host.get(host, 0)
         if self.in_flight >= self.in_all or held >= self.per_host:
             return False
+        if self.public is not None and is_public(host) and not self.public.acquire(host):
+            return False
         self.at_host[host] = held + 1
         self.in_flight += 1
         return True
 
     def settled(self, host: str, now: float, waited: float, refused: bool) -> None:
-        """Nothing is learned from it."""
+        """Nothing is learned from it, but of public hosts."""
+        if self.public is not None and is_public(host):
+            self.public.settled(host, now, waited, refused)
 
     def sample(self, now: float, received: int) -> Sequence[str]:
-        """Nothing is learned from it."""
-        return ()
+        """Nothing is learned from it, but of public hosts."""
+        return () if self.public is None else self.public.sample(now, received)
 
     def release(self, host: str) -> None:
         """Give one back."""
+        if self.public is not None and is_public(host):
+            self.public.release(host)
         held = self.at_host[host] - 1
         if held:
             self.at_host[host] = held

@@ -106,6 +106,7 @@ class Attempt(Struct, frozen=True, array_like=True, omit_defaults=True):
     ``repeated``: an earlier worker was lost with this Download in hand, perhaps after it had finished.
     ``check``: the file is there, and is to be fetched only if its checksum is wrong.
     ``beside``: the key of an Attempt at another Segment of the same file that runs now: to be run in the same process.
+    ``kept``: the body is returned with the Outcome; there is no file.
     ``mirror``: the URL is not the one whose validator the part file is bound to.
     """
 
@@ -125,6 +126,7 @@ class Attempt(Struct, frozen=True, array_like=True, omit_defaults=True):
     check: bool = False
     beside: int | None = None
     mirror: bool = False
+    kept: bool = False
 
 
 class End(Enum):

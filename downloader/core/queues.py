@@ -4,7 +4,6 @@ import heapq
 import itertools
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from msgspec import Struct
@@ -17,18 +16,11 @@ from downloader.errors import DownloadError, IntegrityError, WorkerError
 _NONE = Outcome(-1, End.FAILED)
 
 
-@dataclass(slots=True)
-class Lease:
-    """One slot at one host, held until the last of the Attempts that share it has been settled."""
-
-    host: str
-    left: int
-
-
 class Entry(Struct, eq=False):
     """A Download under way: what has been tried, and what it cost.
 
     ``due``: when what is left of a file that came in Segments may be asked for. ``one_piece``: it is not split any more.
+    ``kept``: it is no Download of the list, but a robots.txt.
     ``mixed``: the bytes are of several URLs; ``alone``: they no longer may be, for their checksum was wrong.
     """
 
@@ -51,6 +43,7 @@ class Entry(Struct, eq=False):
     one_piece: bool = False
     mixed: bool = False
     alone: bool = False
+    kept: bool = False
 
     @property
     def url(self) -> str:
@@ -93,13 +86,14 @@ class Entry(Struct, eq=False):
             repeated=self.repeated,
             beside=beside,
             mirror=mirror,
+            kept=self.kept,
         )
 
     @property
     def _is_plain(self) -> bool:
         """Whether there is nothing to say of it but where it is and where it goes: so it is with most."""
         about = self.download
-        special = self.fresh or self.repeated or self.checksums or about.headers or about.size is not None
+        special = self.fresh or self.repeated or self.kept or self.checksums or about.headers or about.size is not None
         return not special and self.named
 
     def result(self, status: Status, outcome: Outcome | None, reason: str, error: DownloadError | None) -> Result:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from downloader.core.model import Outcome
+from downloader.core.model import End, Outcome
 from downloader.errors import (
     AuthError,
     DownloadError,
@@ -12,6 +12,7 @@ from downloader.errors import (
     IntegrityError,
     NetworkError,
     ProtocolError,
+    StorageError,
     TLSError,
     Unwanted,
     UsageError,
@@ -74,6 +75,15 @@ def parse_statuses(texts: Iterable[str]) -> frozenset[int]:
 def another_server_may_help(error: DownloadError) -> bool:
     """Whether a mirror may do better where this server failed for good; not with a full disk, or a refused path."""
     return isinstance(error, NetworkError | TLSError | AuthError | ProtocolError | HTTPStatusError | Unwanted)
+
+
+_DECIDED = (End.EXISTS, End.UNSTARTED, End.COMPLETE, End.NOT_MODIFIED)
+
+
+def was_asked(outcome: Outcome) -> bool:
+    """Whether a request may have been sent: not where what was there already decided."""
+    decided = outcome.end in _DECIDED or (outcome.end is End.FAILED and isinstance(outcome.error, StorageError))
+    return not (decided and outcome.status == 0 and outcome.waited == 0)
 
 
 def is_refusal(outcome: Outcome) -> bool:

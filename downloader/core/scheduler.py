@@ -13,11 +13,11 @@ Pure: `now` and `chance` come in, values go out. A driver calls, from one thread
     progress(key, at, total, now)        how far an Attempt is that may be split; then `take` may split it, and
     cuts() -> list[(key, stop)]          says which running Attempts end elsewhere than they were told
     finished                             nothing is left, and nothing is under way; `space`: does it wait for a full folder?
-
-A Source may yield None: ask again later.
 """
 
+import math
 from collections.abc import Iterator
+from typing import TypeAlias
 
 from downloader.core.intake import Admitted, Intake
 from downloader.core.limits import Limits
@@ -33,11 +33,13 @@ from downloader.core.waiting import FULL_AGAIN, RetryQueue, SpaceWait, Waiting
 from downloader.errors import DownloadError, Interrupted, NoAnswer, WorkerError
 
 WHOLE_FILES = SplitPolicy()
+_Outcome: TypeAlias = Outcome | None
+_Error: TypeAlias = DownloadError | None
 
 
 class Scheduler:
     """``probe``: ask the server for each name first. ``cut_dirs``: see `default_path`. ``host_failures``: see `Reachability`.
-    ``wait_for_space``: a full folder does not end the run."""
+    ``wait_for_space``: a full folder does not end the run. ``gap``: see `Leases`."""
 
     def __init__(
         self,
@@ -53,18 +55,20 @@ class Scheduler:
         host_failures: int = 0,
         wait_for_space: bool = False,
         window: int = 1024,
+        gap: float | None = None,
     ) -> None:
         self._intake = Intake(source, sums, probe, cut_dirs)
         self._retry = retry
         self._fail_fast = fail_fast
         self._window = max(window, 2 * slots.in_all)
-        self._ready = Turns(slots, host_failures)
+        self._ready = Turns(slots, host_failures, gap)
         self._waiting = RetryQueue()
         self.space = SpaceWait(wait_for_space)
         self._running: dict[int, Entry] = {}
         self._splits = Splits(split, self._ready, retry)
         self._results: list[Result] = []
         self._cut_short = False
+        self._now = -math.inf  # of the last `take`
         self.stopped = self.failed_fast = False
         self.waits = 0.0  # until the Download that was settled last is tried again
         self.ended_by: DownloadError | None = None  # what ended the run before the list was done
@@ -105,7 +109,7 @@ class Scheduler:
         """When something may be startable that is not now: the next retry, or a Source that had nothing."""
         if self.space.waits:
             return self.space.due
-        times = self._splits.times()
+        times = self._splits.times(self._now) + self._ready.times
         if (soonest := self._waiting.soonest) is not None:
             times.append(soonest)
         if self._intake.ask_again is not None:
@@ -142,6 +146,8 @@ class Scheduler:
         """Up to ``most`` Attempts for one host, to be run in turn in one slot. Empty: none may start now."""
         if self.stopped or self.space.waits:
             return []
+        self._now = now
+        most = self._ready.at(now, most)
         for entry in self._waiting.due(now) if self._waiting else ():
             self._enqueue(entry)
         if self._splits and (segment := self._segment(now)):
@@ -153,7 +159,7 @@ class Scheduler:
         while (host := self._ready.next_host()) is None:
             if not self._refill(now):  # only busy hosts so far: read on, another may come
                 return self._segment(now) if self._splits and self._splits.split(now) else []
-        return [self._start(entry) for entry in self._ready.begin(host, most)]
+        return [self._start(entry) for entry in self._ready.begin(host, most, now)]
 
     def _start(self, entry: Entry) -> Attempt:
         entry.number += 1
@@ -190,7 +196,7 @@ class Scheduler:
         entry, key, url, segment, beside = begun
         entry.number += 1
         self._running[key] = entry
-        self._ready.begin_segment(key, host_of(url))
+        self._ready.begin_segment(key, host_of(url), now)
         return [entry.attempt(key, url, segment, beside, self._splits.is_mirror(entry, url))]
 
     def _enqueue(self, entry: Entry) -> None:
@@ -206,7 +212,7 @@ class Scheduler:
 
     def _refill(self, now: float) -> bool:
         """Read some more of the list; whether there was any."""
-        intake, room = self._intake, self._window - max(len(self._ready), len(self._results))
+        intake, room = self._intake, self._window - max(self.waiting, len(self._results))
         if self.stopped or not intake.may_have(now) or len(self._waiting) >= 16 * self._window:
             return False
         if room <= 0:
@@ -240,8 +246,7 @@ class Scheduler:
             case End.EXISTS | End.NOT_MODIFIED:
                 self._end(entry, Status.SKIPPED, outcome, reason=outcome.end.value)
             case End.NAMED:
-                entry.tries -= 1
-                self._place(self._intake.rename(entry, outcome.name))
+                self._name(entry, outcome)
             case End.UNTOLD:
                 entry.repeated = True
                 entry.tries -= 1
@@ -270,6 +275,10 @@ class Scheduler:
             self._again(entry)
         else:
             self._end(entry, Status.FAILED if error else Status.SKIPPED, reason="" if error else "duplicate", error=error)
+
+    def _name(self, entry: Entry, outcome: Outcome) -> None:
+        entry.tries -= 1
+        self._place(self._intake.rename(entry, outcome.name))
 
     def _failed(self, entry: Entry, outcome: Outcome, now: float, chance: float) -> None:
         error = outcome.error or WorkerError("the worker process died", public_url(entry.url))
@@ -304,15 +313,7 @@ class Scheduler:
         else:
             self._enqueue(entry)
 
-    def _end(
-        self,
-        entry: Entry,
-        status: Status,
-        outcome: Outcome | None = None,
-        *,
-        reason: str = "",
-        error: DownloadError | None = None,
-    ) -> None:
+    def _end(self, entry: Entry, status: Status, outcome: _Outcome = None, *, reason: str = "", error: _Error = None) -> None:
         if status is Status.FAILED and self._fail_fast and not self.stopped:
             self.failed_fast = True
             self.stop()

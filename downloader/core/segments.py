@@ -64,10 +64,14 @@ def held_after(spans: tuple[Span, ...], at: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class SplitPolicy:
-    """``most`` Segments of one file at a time; 0: as many as help. None shorter than ``min_size`` bytes."""
+    """``most`` Segments of one file at a time; 0: as many as help. None shorter than ``min_size`` bytes.
+
+    ``public``: with ``most`` 0, at most so many of a file at a public host; 0: as many as help there, too.
+    """
 
     most: int = 1
     min_size: int = 1 << 20
+    public: int = 0
 
 
 @dataclass(slots=True)
@@ -133,6 +137,7 @@ class Layout:
     """The Segments of one Download.
 
     ``url``: whose validator they are bound to; ``over``: how the Download ends; ``closed``: it is not split any more.
+    ``most``: Segments at a time where the policy names no number; 0: as many as help.
     """
 
     url: str
@@ -143,6 +148,7 @@ class Layout:
     over: Outcome | None = None
     closed: bool = False
     cuts: list[tuple[int, int]] = field(default_factory=list)
+    most: int = 0
 
     @property
     def is_split(self) -> bool:
@@ -167,7 +173,8 @@ class Layout:
 
     def split(self, now: float, free: int, policy: SplitPolicy) -> bool:
         """Share out what would take longest among ``free`` more Attempts, if that helps: what it gives away is `open`."""
-        room = min(free, policy.most - len(self.running) - len(self.open)) if policy.most else free
+        most = policy.most or self.most
+        room = min(free, most - len(self.running) - len(self.open)) if most else free
         if room <= 0 or self.closed or self.over is not None:
             return False
         longest_first = sorted(self.running.items(), key=lambda item: (-item[1].seconds_left, -item[1].left))

@@ -2,6 +2,7 @@
 
 from msgspec.structs import replace
 
+from downloader.core.hosts import is_public
 from downloader.core.model import End, Outcome, Segment
 from downloader.core.naming import host_of, public_url
 from downloader.core.queues import Entry
@@ -44,7 +45,8 @@ class Splits:
         if layout is None:
             if entry.one_piece:
                 return
-            layout = self._layouts[entry.key] = Layout(entry.url, total)
+            public = any(is_public(host_of(url)) for url in entry.urls)
+            layout = self._layouts[entry.key] = Layout(entry.url, total, most=self._policy.public if public else 0)
             layout.running[key] = Running(0, total, at, now, entry.url, entry.tries, paused=paused, beyond=beyond)
             self._entries[entry.key] = entry
         elif (running := layout.running.get(key)) is not None:
@@ -64,9 +66,9 @@ class Splits:
         """Of each file that is fetched in Segments now: how many bytes are there, by its path."""
         return {self._entries[key].path: layout.done for key, layout in self._layouts.items() if layout.is_split}
 
-    def times(self) -> list[float]:
-        """When Segments that wait may be asked for."""
-        return [item.due for layout in self._layouts.values() for item in layout.open]
+    def times(self, now: float) -> list[float]:
+        """When Segments that wait may be asked for; not of those that may be since ``now``, and wait for a slot."""
+        return [item.due for layout in self._layouts.values() for item in layout.open if item.due > now]
 
     def stop(self) -> None:
         """Begin no more."""

@@ -1,29 +1,45 @@
 """Which host's turn it is: what is ready to start, the slots it takes, and what the hosts' answers mean for the rest.
 
 Hosts take turns. One that has not answered yet never keeps those that have from more than half of the slots; one that is
-given up gets none. Several Attempts that run one after the other share one slot: a `Lease`.
+given up gets none.
 """
 
+from downloader.core.leases import Lease, Leases
 from downloader.core.limits import Limits
 from downloader.core.model import Outcome
 from downloader.core.naming import host_of
-from downloader.core.queues import Entry, HostQueues, Lease
+from downloader.core.queues import Entry, HostQueues
 from downloader.core.reachability import Reachability
-from downloader.core.retry import is_refusal
 from downloader.errors import NoAnswer
 
 
 class Turns:
-    """Entries that are ready, and the Leases of those that run. ``host_failures``: see `Reachability`."""
+    """Entries that are ready, and the Leases of those that run. ``host_failures``: see `Reachability`; ``gap``: `Leases`."""
 
-    def __init__(self, slots: Limits, host_failures: int) -> None:
-        self.slots = slots
+    def __init__(self, slots: Limits, host_failures: int, gap: float | None) -> None:
         self.reach = Reachability(host_failures)
         self._ready: HostQueues[Entry] = HostQueues(self.reach.is_proven)
-        self._leases: dict[int, Lease] = {}
+        self._leases = Leases(slots, gap)
+        self.slots = self._leases.slots
 
     def __len__(self) -> int:
         return len(self._ready)
+
+    def at(self, now: float, most: int) -> int:
+        """It is this time: how many Attempts of ``most`` may share a slot."""
+        most, due = self._leases.begin(now, most)
+        for host in due:
+            self._ready.free(host)
+        return most
+
+    @property
+    def times(self) -> list[float]:
+        """When a host that waits for its time may be asked."""
+        return self._leases.times
+
+    def slow_down(self, host: str, gap: float) -> None:
+        """This host wants so many seconds at least from one start to the next."""
+        self._leases.slow_down(host, gap)
 
     def push(self, host: str, entry: Entry) -> bool:
         """One more is ready; false for one whose host is given up."""
@@ -43,28 +59,20 @@ class Turns:
             return True
         return False
 
-    def begin(self, host: str, most: int) -> list[Entry]:
+    def begin(self, host: str, most: int, now: float) -> list[Entry]:
         """The entries that start at the host, with the slot that was taken there."""
         entries = self._ready.pop(host, most)
-        lease = Lease(host, len(entries))
-        for entry in entries:
-            self._leases[entry.key] = lease
+        self._leases.add(Lease(host, len(entries), now), [entry.key for entry in entries])
         return entries
 
-    def begin_segment(self, key: int, host: str) -> None:
+    def begin_segment(self, key: int, host: str, now: float) -> None:
         """An Attempt at a Segment starts there; the slot was taken."""
-        self._leases[key] = Lease(host, 1)
+        self._leases.add(Lease(host, 1, now), [key])
 
     def settled(self, outcome: Outcome, now: float) -> list[Entry]:
         """An Attempt has ended. Those that were ready at its host, where the host is given up by that."""
-        lease = self._leases.pop(outcome.key)
-        host = lease.host
-        refused = outcome.error is not None and is_refusal(outcome)
-        if refused or outcome.waited:
-            self.slots.settled(host, now, outcome.waited, refused)
-        lease.left -= 1
-        if lease.left == 0:
-            self.slots.release(host)
+        host, free = self._leases.ended(outcome, now)
+        if free:
             self.reach.ended(host)
             self._ready.free(host)
         if outcome.status:

@@ -11,29 +11,25 @@ the generator as a DownloadError (or OSError, for Write and Work). It returns th
 import os
 import threading
 from collections.abc import Callable, Generator
-from contextlib import suppress
 
 from downloader.core.messages import Head, Move
-from downloader.core.model import NOTHING_HELD, WHOLE, Attempt, End
-from downloader.core.naming import public_url
+from downloader.core.model import NOTHING_HELD, WHOLE, Attempt, End, Returned
+from downloader.core.robots import LARGEST
 from downloader.core.segments import ABORT, held_after, missing
 from downloader.core.trace import Trace
 from downloader.core.transfer import Transfer
 from downloader.errors import (
     DownloadError,
     FolderFull,
-    IntegrityError,
-    Interrupted,
     NetworkError,
-    ProtocolError,
     StorageError,
-    Unwanted,
 )
 from downloader.progress.counters import Lane
 from downloader.storage.checksum import Verifier
 from downloader.storage.folder import Folder
 from downloader.storage.part import PartFile
 from downloader.strategies.base import Job
+from downloader.strategies.failing import failed
 from downloader.strategies.finishing import File, finish
 from downloader.strategies.meter import Meter
 from downloader.strategies.steps import DROP, READ, Answer, Command, Pause, Steps, Substeps, Work, Write
@@ -76,7 +72,7 @@ def exchange(
             elif transfer.held.spans or attempt.segment != WHOLE:
                 yield from _gaps(transfer, file)
             elif (yield from _ask(transfer, file)):
-                yield from _body(transfer, file)
+                yield from (_keep if attempt.kept else _body)(transfer, file)
                 _come_to(transfer, part)
             elif transfer.decided is End.COMPLETE:
                 part.open(transfer.size)
@@ -91,7 +87,7 @@ def exchange(
             left = max(part.buffered, (transfer.total or 0) - transfer.size)
             raise folder.error(failure, attempt.path, transfer.public, left) from failure
     except DownloadError as failure:
-        error = _failed(transfer, part, failure)
+        error = failed(transfer, part, failure)
     finally:
         if part.is_open or part.buffered:
             part.keep(transfer.promised)
@@ -104,25 +100,28 @@ def exchange(
     return transfer.outcome(ended - started, path, error)
 
 
-def _failed(transfer: Transfer, part: PartFile, failure: DownloadError) -> DownloadError:
-    """The error as it is told; the part file goes where its bytes are of no use."""
-    error = _bare(failure, transfer.public)
-    if transfer.bad_before and not isinstance(error, Interrupted):
-        _advise(error, "the file that is there has a wrong checksum, too; it was left as it is")
-    if part.split and transfer.decided is not End.COMPLETE and isinstance(failure, ProtocolError):
-        part.take()  # the other Segments are none the worse
-    elif isinstance(failure, IntegrityError | ProtocolError | Unwanted):
-        if isinstance(failure, Unwanted) and not part.is_open and transfer.held.size:
-            with suppress(DownloadError, OSError):  # another run's is not ours to remove
-                part.open(transfer.held.size)
-        part.discard()
-    return error
-
-
 def _trace(transfer: Transfer, lane: Lane, started: float, ended: float) -> Trace:
     attempt, thread = transfer.attempt, threading.get_native_id()  # gevent's greenlets each have a name of their own
     at = attempt.segment.start
     return Trace(attempt.number, at, os.getpid(), thread, lane.task, started, transfer.answered, ended)
+
+
+def _keep(transfer: Transfer, file: File) -> Substeps:
+    """Take the body as it is, so much of it as may be of use: it goes back with the Outcome."""
+    body = b""
+    file.lane.heard = file.clock()
+    transfer.begin_body(file.lane.heard)
+    while len(body) < LARGEST:
+        data = yield READ
+        if not data:
+            break
+        assert isinstance(data, bytes)  # noqa: S101 - what READ is answered with
+        body += data
+        file.lane.heard = file.clock()
+        transfer.on_data(len(data), file.lane.heard)
+    else:
+        yield DROP
+    transfer.returned, transfer.decided = Returned(body[:LARGEST]), End.NAMED
 
 
 def _is_good(transfer: Transfer, folder: Folder) -> Generator[Command, Answer, bool]:
@@ -276,19 +275,3 @@ def _flush(transfer: Transfer, file: File) -> Substeps:
     if transfer.splittable and not part.shared and file.job.segments != 1:
         part.share(transfer.promised)
         file.lane.splittable = True
-
-
-def _advise(error: DownloadError, hint: str) -> None:
-    """Add to what the error says is to be done about it."""
-    error.hint = f"{error.hint}; {hint}" if error.hint else hint
-    error.args = tuple(error.hint if index == 2 else value for index, value in enumerate(error.args))
-
-
-def _bare(error: DownloadError, url: str) -> DownloadError:
-    """The error as a value: with the URL in it, and without the frames it came through, which hold sockets and buffers."""
-    error.__traceback__ = error.__cause__ = error.__context__ = None
-    if error.url:
-        return error
-    error.args = tuple(public_url(url) if index == 1 else value for index, value in enumerate(error.args))
-    error.url = url
-    return error

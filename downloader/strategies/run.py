@@ -174,7 +174,7 @@ class Run:
             self.scheduler.settle(refusal, self.clock(), 0.0)
             return None
         first = self.folder.empty and attempt.number == 1  # what comes in meanwhile is seen when the file gets its name
-        if first or attempt.probe:
+        if first or attempt.probe or attempt.kept:
             return attempt
         existing = self.folder.look(attempt.path)
         admitted = admit(attempt, existing, self.job.on_exists)

@@ -15,7 +15,7 @@ import pytest
 import downloader
 from downloader import Download, Downloader, Interrupted, Status
 from downloader.core.model import Attempt, End, Outcome, Result
-from downloader.session import job_for
+from downloader.plan import job_for
 from downloader.settings import Settings
 from downloader.strategies.registry import find
 from downloader.testserver import content

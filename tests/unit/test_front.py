@@ -14,7 +14,6 @@ from downloader.cli.main import COMMANDS, fetch_command, main
 from downloader.cli.topics import TOPICS, topic
 
 SERVER = "http://127.0.0.1:9"
-ELSEWHERE = {"--wait", "--aggressive", "--max-requests-per-second", "--obey-robots", "--host-failures"}
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -57,7 +56,7 @@ def test_no_option_of_ours_is_said_to_be_missing_and_each_that_is_named_exists()
     ours = own_options()
     assert set(HABITS) & ours == set()
     named = {word for text in HABITS.values() for word in re.findall(r"(?<![\w-])--?[A-Za-z][\w-]*", text)}
-    assert named - ours - ELSEWHERE == set()
+    assert named - ours == set()
 
 
 def test_typo_of_an_option_is_still_told_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
@@ -86,7 +85,7 @@ def test_topic_fits_a_terminal_and_names_options_that_exist(capsys: pytest.Captu
     code, out, _ = run(capsys, "help", name)
     assert code == 0
     assert max(map(len, out.splitlines())) < 80
-    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", out)) - own_options() - ELSEWHERE == set()
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", out)) - own_options() == set()
 
 
 def test_help_lists_the_topics_and_commands(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from downloader.cli.main import main
 from downloader.errors import UsageError
-from downloader.session import check_able
+from downloader.plan import check_able
 from downloader.settings import Settings
 from downloader.strategies.base import Capabilities
 from downloader.strategies.extras import hint_for

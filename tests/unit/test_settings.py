@@ -125,7 +125,7 @@ def test_an_unknown_variable_of_the_environment_is_told_with_the_nearest() -> No
         "retries = 1.5",
         "retries = -1",
         "retries = true",
-        "per-host = 0",
+        "per-host = -1",
         "connect-timeout = 0",
         "quiet = 1",
         "quiet = 'yes'",
