@@ -10,7 +10,7 @@ and further tries are not libcurl's business here: those are decisions.
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pycurl
 
@@ -18,8 +18,11 @@ from downloader.core.headers import MAX_HEAD_BYTES, wanted_lines
 from downloader.core.messages import Head, Request
 from downloader.errors import DownloadError, ProtocolError
 from downloader.transports.base import CHUNK, DRAIN, ClientOptions
-from downloader.transports.curl_errors import client_options, map_error
+from downloader.transports.curl_errors import client_options, map_error, name_error, unresolved_host
 from downloader.transports.polling import READ, poller
+
+if TYPE_CHECKING:
+    from downloader.transports.resolving import Resolving
 
 BUFFER = 512 * 1024
 """Bytes that libcurl reads at a time at most; one buffer serves all transfers."""
@@ -197,6 +200,7 @@ class Multi:
         self._calls: dict[int, Callable[[], None]] = {}
         self._due: float | None = None
         self._wires: dict[Any, Wire] = {}
+        self._resolving: Resolving | None = None
         self._multi = multi = pycurl.CurlMulti()
         multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
         multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
@@ -235,6 +239,8 @@ class Multi:
         """End a transfer from outside; its listener is not told. The connection is closed."""
         if self._wires.pop(wire.easy, None) is not None:
             self._multi.remove_handle(wire.easy)
+        elif self._resolving is not None:
+            self._resolving.forget(wire)
 
     def turn(self, longest: float) -> None:
         """Wait for something to happen, so many seconds at most, and see to it."""
@@ -263,7 +269,19 @@ class Multi:
                 self._release(easy).over(None)
             for easy, code, text in failed:
                 wire = self._release(easy)
-                wire.over(map_error(code, text, easy, wire.url, self._options))
+                if host := unresolved_host(code, wire.url, wire.proxy):
+                    self._ask_why(host, wire)
+                else:
+                    wire.over(map_error(code, text, easy, wire.url, self._options))
+
+    def _ask_why(self, host: str, wire: Wire) -> None:
+        if self._resolving is None:
+            from downloader.transports.resolving import Resolving  # here: few runs need it
+
+            self._resolving = Resolving()
+            self.listen(self._resolving.descriptor, self._resolving.tell)
+        url, options = wire.url, self._options
+        self._resolving.ask(host, wire, lambda error: wire.over(name_error(error, url, options)))
 
     def _release(self, easy: Any) -> Wire:
         self._multi.remove_handle(easy)
@@ -275,3 +293,5 @@ class Multi:
             self.abandon(wire)
         self._multi.close()
         self._poller.close()
+        if self._resolving is not None:
+            self._resolving.close()
