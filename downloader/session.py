@@ -15,7 +15,7 @@ from typing import Self
 from downloader._version import __version__
 from downloader.core.adaptive import AdaptiveSlots
 from downloader.core.limits import Limits, Slots
-from downloader.core.messages import TransferPolicy
+from downloader.core.messages import TransferPolicy, replaced
 from downloader.core.model import Download, Outcome, Report, Result
 from downloader.core.retry import RetryPolicy
 from downloader.core.scheduler import Scheduler
@@ -216,7 +216,7 @@ def job_for(settings: Settings, jobs: int, traced: bool = False) -> Job:
     return Job(
         root=str(Path(settings.dir).expanduser().absolute()),
         policy=TransferPolicy(
-            headers=(("User-Agent", agent), *settings.header_pairs),
+            headers=replaced((("User-Agent", agent),), settings.header_pairs),
             credentials=credentials.load(netrc, settings.cookies),
             max_redirects=settings.max_redirects,
             allow_downgrade=settings.allow_downgrade,

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Asked:
-    """One request as it came: the line, and the header fields by lower-case name."""
+    """One request as it came: the line, the header fields by lower-case name, and as the lines that they were."""
 
     line: str
     headers: dict[str, str]
+    lines: list[tuple[str, str]] = field(default_factory=list)
 
     @property
     def path(self) -> str:
@@ -145,8 +146,8 @@ class ScriptedServer:
         if not end:
             return None, b""
         lines = head.decode("latin-1").split("\r\n")
-        pairs = (line.partition(":") for line in lines[1:])
-        return Asked(lines[0], {name.lower(): value.strip() for name, _, value in pairs}), rest
+        pairs = [(name, value.strip()) for name, _, value in (line.partition(":") for line in lines[1:])]
+        return Asked(lines[0], {name.lower(): value for name, value in pairs}, pairs), rest
 
     def close(self) -> None:
         """End every connection, and wait for all threads."""

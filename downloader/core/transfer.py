@@ -32,7 +32,7 @@ from urllib.parse import quote, urljoin
 from downloader.core import headers as h
 from downloader.core.credentials import kept_at_redirect, without_userinfo
 from downloader.core.limits import SpeedGate
-from downloader.core.messages import Head, Move, Request, TransferPolicy, by_name
+from downloader.core.messages import Head, Move, Request, TransferPolicy, others, replaced, with_defaults
 from downloader.core.model import (
     NOTHING_HELD,
     WHOLE,
@@ -91,7 +91,7 @@ class Transfer:
         self.attempt = attempt
         self._policy = policy
         self._wall = wall
-        self._headers: Headers = policy.headers + attempt.headers if attempt.headers else policy.headers
+        self._headers: Headers = replaced(policy.headers, attempt.headers) if attempt.headers else policy.headers
         self.held = NOTHING_HELD if attempt.fresh or attempt.probe else held
         self.start = attempt.segment.start + self.held.size  # what is asked for
         self.stop = attempt.segment.stop
@@ -105,11 +105,9 @@ class Transfer:
         attempt, special = self.attempt, self._special()
         if not special and self._headers is self._policy.headers and not self._policy.secrets and "@" not in self.url:
             return Request(without_userinfo(self.url), self._policy.usual)
-        lines = by_name(self._headers)
-        for name, value in self._policy.credentials.headers(self.url, self._wall, attempt.url):
-            lines.setdefault(name.lower(), (name, value))
-        lines.update((name.lower(), (name, value)) for name, value in special)
-        return Request(without_userinfo(self.url), tuple(lines.values()))
+        credentials = self._policy.credentials.headers(self.url, self._wall, attempt.url)
+        lines = with_defaults(self._headers)
+        return Request(without_userinfo(self.url), replaced(lines + others(credentials, lines), special))
 
     def _special(self) -> Headers:
         """What this request alone says. A mirror has a validator of its own: there the checksum decides."""

@@ -32,7 +32,7 @@ class AsyncClient:
         self._options = options
         self._transports: dict[tuple[bool, str], httpx.AsyncBaseTransport] = {}
         self._sessions: list[aiohttp.ClientSession] = []
-        self._sending = _Sending("")
+        self._sending = _Sending(Request("", ()))
         timeouts = {"connect": options.connect_timeout, "read": options.read_timeout, "write": None, "pool": None}
         self._extensions = {"timeout": timeouts}
 
@@ -75,7 +75,7 @@ class AsyncClient:
             wire = httpx.Request("GET", url, headers=list(request.headers), extensions=self._extensions)
             transport = self._transport(url)
             async with asyncio.timeout(self._options.head_timeout):
-                self._sending = sending = _Sending(url)
+                self._sending = sending = _Sending(request)
                 response = await transport.handle_async_request(wire)
         except Exception as error:
             raise by_proxy(map_error(error, public_url(url), self._options), self._options.proxy_for(url)) from error
@@ -91,7 +91,10 @@ class AsyncClient:
 
 
 class _Verbatim:
-    """A session as the transport wants one, that sends URLs as they are: aiohttp would decode ``%2F`` in a signed query."""
+    """A session as the transport wants one, that sends URLs and header lines as they are.
+
+    aiohttp would decode ``%2F`` in a signed query, and httpx has one line for each name.
+    """
 
     def __init__(self, session: aiohttp.ClientSession, sending: Callable[[], "_Sending"]) -> None:
         self._session = session
@@ -102,7 +105,10 @@ class _Verbatim:
 
     def request(self, **options: Any) -> "_Opening":
         sending = self._sending()  # nothing was awaited since it was set
-        return _Opening(self._session.request(**{**options, "url": URL(sending.url, encoded=True)}), sending)
+        spelt: dict[str, str] = {}  # of two spellings of a name aiohttp would send the last alone
+        lines = [(spelt.setdefault(name.lower(), name), value) for name, value in sending.request.headers]
+        options |= {"url": URL(sending.request.url, encoded=True), "headers": lines}
+        return _Opening(self._session.request(**options), sending)
 
 
 class _Opening:
@@ -121,12 +127,12 @@ class _Opening:
 
 @dataclass(slots=True)
 class _Sending:
-    """One request: the URL as it is; and, where only the end of the connection ends the body, how that came about.
+    """One request as it is; and, where only the end of the connection ends the body, how that came about.
 
     aiohttp takes any end of the connection for the end of such a body: a reset, and a TLS connection that was cut.
     """
 
-    url: str
+    request: Request
     closed: "asyncio.Future[None] | None" = None
     tls: Any = None
 
@@ -179,7 +185,7 @@ class Answer:
                 self._sending.check_end()
             return data
         except Exception as error:
-            raise map_error(error, public_url(self._sending.url), self._options) from error
+            raise map_error(error, public_url(self._sending.request.url), self._options) from error
 
     async def drop(self) -> None:
         """Be done with the answer. Never raises, not even when cancelled: what the Attempt came to must not be lost."""

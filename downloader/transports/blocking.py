@@ -14,7 +14,7 @@ from typing import Any
 
 import requests
 import urllib3.exceptions
-from requests.structures import CaseInsensitiveDict
+from urllib3 import HTTPHeaderDict
 
 from downloader.core.messages import Head, Request
 from downloader.core.naming import public_url
@@ -71,7 +71,7 @@ class BlockingClient:
         self.target = request.url if plain else "/" + request.url.split("/", 3)[3]
         prepared = requests.PreparedRequest()
         prepared.method, prepared.url = "GET", request.url
-        prepared.headers = CaseInsensitiveDict(request.headers)
+        prepared.headers = HTTPHeaderDict(request.headers)  # type: ignore[assignment]  # requests' own holds one line of a name
         options = self._options
         self._patience = time.monotonic() + options.head_timeout
         try:

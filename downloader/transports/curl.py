@@ -7,6 +7,7 @@ A `Wire` is one easy handle, used again and again. It tells its `Listener` what 
 and further tries are not libcurl's business here: those are decisions.
 """
 
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -201,6 +202,7 @@ class Multi:
         self._due: float | None = None
         self._wires: dict[Any, Wire] = {}
         self._resolving: Resolving | None = None
+        self._looking_up = False  # libcurl may be at it for a transfer that was abandoned
         self._multi = multi = pycurl.CurlMulti()
         multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
         multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
@@ -238,6 +240,7 @@ class Multi:
     def abandon(self, wire: Wire) -> None:
         """End a transfer from outside; its listener is not told. The connection is closed."""
         if self._wires.pop(wire.easy, None) is not None:
+            self._looking_up |= not wire.easy.getinfo(pycurl.NAMELOOKUP_TIME)
             self._multi.remove_handle(wire.easy)
         elif self._resolving is not None:
             self._resolving.forget(wire)
@@ -291,7 +294,10 @@ class Multi:
         """Close every connection."""
         for wire in list(self._wires.values()):
             self.abandon(wire)
-        self._multi.close()
+        if self._looking_up:  # libcurl waits for its threads, which wait for a name server: nobody else has to
+            threading.Thread(target=self._multi.close, daemon=True).start()
+        else:
+            self._multi.close()
         self._poller.close()
         if self._resolving is not None:
             self._resolving.close()

@@ -494,6 +494,17 @@ def test_request_says_what_it_should(fetch: Fetch, scripted: Make) -> None:
     assert asked.headers["host"] == f"127.0.0.1:{server.port}"
 
 
+def test_header_lines_are_all_sent_in_order(fetch: Fetch, scripted: Make) -> None:
+    """Two lines of one name are two lines; one of a name that we would send ourselves takes its place."""
+    server = scripted(reply("200 OK", BODY))
+    mine = ["X-Test: a", "x-test: b", "Cookie: c=1", "X-Test: c", "accept: text/*", "User-Agent: me/1"]
+    assert fetch([f"{server.url}/a"], header=mine).done == 1
+    sent = [(name.lower(), value) for name, value in server.asked[0].lines]
+    assert [value for name, value in sent if name == "x-test"] == ["a", "b", "c"]
+    assert [value for name, value in sent if name in ("accept", "user-agent")] in (["text/*", "me/1"], ["me/1", "text/*"])
+    assert ("cookie", "c=1") in sent
+
+
 def test_encoded_body_is_kept_as_it_came(fetch: Fetch, scripted: Make) -> None:
     server = scripted(reply("200 OK", BODY, Content_Encoding="gzip"))
     assert fetch([f"{server.url}/a"]).done == 1

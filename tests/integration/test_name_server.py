@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -42,3 +44,28 @@ def test_silent_name_server_is_tried_again(tmp_path: Path, server: TestServer, s
     found = {item["url"]: item for item in map(json.loads, (tmp_path / "report.jsonl").read_text().splitlines())}
     assert {found[url]["status"] for url in good} == {"done"}
     assert {(found[url]["error"]["class"], found[url]["attempts"]) for url in dead} == {("NetworkError", 3)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("strategy", "address"), [("auto", "127.0.0.78"), ("multiplex", "127.0.0.79"), ("hybrid", "127.0.0.80")]
+)
+def test_run_is_stopped_while_a_name_server_is_silent(tmp_path: Path, server: TestServer, strategy: str, address: str) -> None:
+    """The question would last for minutes; the run ends after its grace time."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as deaf:
+        try:
+            deaf.bind((address, 53))
+        except OSError:
+            pytest.skip("no name server may be put at port 53 here")
+        (tmp_path / "resolv.conf").write_text(f"nameserver {address}\noptions timeout:30 attempts:5\n")
+        command = [sys.executable, "-m", "downloader", "http://one.example/a", server.file(1, 10), "-d", "out", "-s", strategy]
+        dl = subprocess.Popen(
+            [*namespace(tmp_path / "resolv.conf"), *command, "--grace", "0.1"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+        )
+        deaf.recv(512)  # it has been asked
+        while not (tmp_path / "out" / "1.bin").exists():  # and what needs no name was fetched meanwhile
+            assert dl.poll() is None
+        dl.send_signal(signal.SIGINT)
+        _, said = dl.communicate(timeout=60)
+    assert dl.returncode == 130
+    assert "stopped" in said

@@ -124,7 +124,9 @@ OWN = ("Authorization", "Basic " + base64.b64encode(b"you:own").decode())
     [
         (URL, (("User-Agent", "us"),), (), Credentials(), (ACCEPT, IDENTITY, ("User-Agent", "us"))),
         (URL, (("User-Agent", "us"),), (("user-agent", "them"),), Credentials(), (ACCEPT, IDENTITY, ("user-agent", "them"))),
-        (URL, (("ACCEPT", "text/html"),), (), Credentials(), (("ACCEPT", "text/html"), IDENTITY)),
+        (URL, (("ACCEPT", "text/html"),), (), Credentials(), (IDENTITY, ("ACCEPT", "text/html"))),
+        (URL, (("X", "1"), ("x", "2")), (), Credentials(), (ACCEPT, IDENTITY, ("X", "1"), ("x", "2"))),
+        (URL, (("X", "1"), ("x", "2")), (("x", "3"), ("X", "3")), Credentials(), (ACCEPT, IDENTITY, ("x", "3"), ("X", "3"))),
         (URL, (), (("Accept-Encoding", "gzip"),), Credentials(), (ACCEPT, ("Accept-Encoding", "gzip"))),
         (URL, (), (), USER, (ACCEPT, IDENTITY, BASIC, ("Cookie", "a=1"))),
         (URL, (), (("authorization", "x"),), USER, (ACCEPT, IDENTITY, ("authorization", "x"), ("Cookie", "a=1"))),
