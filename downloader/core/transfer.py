@@ -14,12 +14,13 @@ What an answer means (RFC 9110; `docs/answers.md` has the same table for readers
 | answer | asked with Range | meaning |
 | --- | --- | --- |
 | 200 | either | the whole file: begin at zero |
+| 204, 205 | either | an empty file |
 | 206, Content-Range starts where we asked, total and validator agree | yes | goes on from there |
 | 206, anything else | yes | begin again at zero |
 | 206 | no | ProtocolError |
 | 416, ``*/N`` and N is what we hold, validator agrees | yes | complete already |
 | 416, anything else | yes | begin again at zero |
-| 200, 416, or 206 of another version | for one Segment of several | begin the whole file again; a mirror is dropped for it |
+| 200, 204, 205, 416, or 206 of another version | for one Segment | begin the whole file again; a mirror is dropped for it |
 | 304 | conditional | the file is still good |
 | 301, 302, 303, 307, 308 | either | follow, at most `max_redirects` times |
 | 401, 403, 407 | either | AuthError |
@@ -30,7 +31,7 @@ What an answer means (RFC 9110; `docs/answers.md` has the same table for readers
 from urllib.parse import quote, urljoin
 
 from downloader.core import headers as h
-from downloader.core.credentials import kept_at_redirect, without_userinfo
+from downloader.core.credentials import advice, kept_at_redirect, without_userinfo
 from downloader.core.limits import SpeedGate
 from downloader.core.messages import Head, Move, Request, TransferPolicy, others, replaced, with_defaults
 from downloader.core.model import (
@@ -60,6 +61,7 @@ from downloader.errors import (
 )
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
+EMPTY = frozenset({204, 205})  # RFC 9110 sections 15.3.5 and 15.3.6
 
 
 class Transfer:
@@ -139,10 +141,10 @@ class Transfer:
         fields = h.read_fields(head.headers)
         if head.status in REDIRECTS and fields.location:
             return self._redirect(fields.location)
-        if self.attempt.probe and head.status in (200, 206, 416):
+        if self.attempt.probe and head.status in (200, 204, 205, 206, 416):
             self.name = h.disposition_name(fields.disposition)
             return self._decide(End.NAMED)
-        if head.status == 200:
+        if head.status == 200 or head.status in EMPTY:
             return self._decide(End.RESTART) if self.shared else self._whole(fields)
         if head.status == 206 and self.resuming:
             return self._rest(fields)
@@ -182,7 +184,7 @@ class Transfer:
         self.start = self.offset = 0
         self.stop = None
         self._describe(fields, whole=True)
-        self.total = self.expected = fields.length
+        self.total = self.expected = 0 if self.status in EMPTY else fields.length
         self.splittable = fields.ranges and self.total is not None and bool(self.validator.if_range)
         self._check_total()
         return Move.BODY
@@ -254,7 +256,7 @@ class Transfer:
 
     def _refusal(self, fields: h.Fields) -> DownloadError:
         if self.status in AuthError.HINTS:
-            return AuthError(self.status, self.public, AuthError.HINTS[self.status])
+            return AuthError(self.status, self.public, advice(self.status, self.request().headers))
         if self.status >= 400:
             now = (h.http_date(fields.date) if fields.date else None) or self._wall
             self.retry_after = h.retry_after(fields.retry_after, now)

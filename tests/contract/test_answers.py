@@ -240,6 +240,17 @@ def test_partial_answer_shorter_than_asked_goes_on_from_there(fetch: Fetch, scri
     assert (fetch.folder / "a").read_bytes() == BIG
 
 
+@pytest.mark.parametrize("status", ["204 No Content", "205 Reset Content"])
+def test_answer_without_content_is_an_empty_file(fetch: Fetch, scripted: Make, status: str) -> None:
+    """Also where there was a part of a file: nothing of that is left, or appended to."""
+    server = scripted(CUT_OFF, f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())
+    assert fetch([f"{server.url}/a"], retries=0).failures == 1
+    report = fetch([f"{server.url}/a", f"{server.url}/b"])
+    assert report.failed == []
+    assert [(fetch.folder / name).read_bytes() for name in ("a", "b")] == [b"", b""]
+    assert leftovers(fetch.folder) == ["a", "b"]
+
+
 def drip(data: bytes, pause: float = 0.0) -> Script:
     """One byte at a time."""
 
