@@ -376,12 +376,18 @@ def test_stall_is_an_error(fetch: Fetch, scripted: Make) -> None:
         connection.hang()
 
     server = scripted(stall)
-    assert isinstance(error_of(fetch([f"{server.url}/a"], retries=0, low_speed_time=0.5)), NetworkError)
+    report = fetch([f"{server.url}/a"], retries=0, low_speed_time=0.5)
+    assert isinstance(error_of(report), NetworkError)
+    assert error_of(report).reason == "nothing came for 0.5 s"
+    assert report.results[0].elapsed >= 0.5
 
 
 def test_stall_before_the_head_is_an_error(fetch: Fetch, scripted: Make) -> None:
     server = scripted(lambda connection, asked: connection.hang())
-    assert isinstance(error_of(fetch([f"{server.url}/a"], retries=0, low_speed_time=0.5)), NetworkError)
+    report = fetch([f"{server.url}/a"], retries=0, low_speed_time=0.5)
+    assert isinstance(error_of(report), NetworkError)
+    assert error_of(report).reason == "nothing came for 0.5 s"
+    assert report.results[0].elapsed >= 0.5
 
 
 def test_trickle_below_the_low_speed_limit_is_an_error(fetch: Fetch, scripted: Make) -> None:
