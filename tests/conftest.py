@@ -14,7 +14,14 @@ from downloader.strategies.registry import BUILT_IN
 from downloader.testserver.launch import TestServer
 from tests.scripted import ScriptedServer
 
-LONG_TABLES = ("test_answers.py", "test_files.py", "test_processing.py", "test_segments.py", "test_rate.py")
+LONG_TABLES = (
+    "test_answers.py",
+    "test_odd_answers.py",
+    "test_files.py",
+    "test_processing.py",
+    "test_segments.py",
+    "test_rate.py",
+)
 LONG_WAITS = ("test_hybrid.py", "test_sharded.py", "test_compare.py", "test_peers.py", "test_page_in_chromium.py")
 QUICK = ("serial", "async", "multiplex")
 """One strategy for each transport: the long tables are quick under these, and of the slow part under the others."""

@@ -10,13 +10,16 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import aiohttp
 import httpx
+from aiohttp.client_proto import ResponseHandler
 from httpx_aiohttp import AiohttpTransport
 from yarl import URL
 
+from downloader.core.framing import Framing
 from downloader.core.headers import MAX_HEAD_BYTES
 from downloader.core.messages import Head, Request
 from downloader.core.naming import public_url
@@ -54,6 +57,8 @@ class AsyncClient:
             max_line_size=MAX_HEAD_BYTES,
             max_field_size=MAX_HEAD_BYTES,
         )
+        assert session.connector is not None  # noqa: S101 - it was given one
+        session.connector._factory = cast(Any, partial(_Framed, loop=asyncio.get_running_loop()))
         self._sessions.append(session)
         return AiohttpTransport(
             verify=context or False, client=cast(Callable[[], aiohttp.ClientSession], self._verbatim(session))
@@ -88,6 +93,37 @@ class AsyncClient:
                 await transport.aclose()
         for session in self._sessions:
             await session.close()
+
+
+class _Framed(ResponseHandler):
+    """A connection of aiohttp that reads answers as all our transports do."""
+
+    _framing: Framing
+
+    def set_response_params(self, **options: Any) -> None:
+        self._framing = Framing()
+        super().set_response_params(**options)
+
+    def data_received(self, data: bytes) -> None:
+        if not data or self._parser is None or self._upgraded:
+            super().data_received(data)  # without data: it goes on after a pause
+            return
+        framing = self._framing
+        if passed := framing.feed(data):
+            super().data_received(passed)
+        else:
+            self._reschedule_timeout()
+        if framing.excess:
+            self.force_close()
+        if framing.broken is not None:
+            self._break(framing.broken)
+
+    def _break(self, error: ProtocolError) -> None:
+        if self._payload is not None:
+            self._payload.set_exception(error)
+        self.set_exception(error)
+        if self.transport is not None:
+            self.transport.close()
 
 
 class _Verbatim:

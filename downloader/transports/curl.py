@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pycurl
 
+from downloader.core.framing import head_lines
 from downloader.core.headers import MAX_HEAD_BYTES, wanted_lines
 from downloader.core.messages import Head, Request
 from downloader.errors import DownloadError, ProtocolError
@@ -153,8 +154,7 @@ class Wire:
         if stop < 0 or text.startswith("HTTP/", stop + 2):
             return  # half a head; anything else that comes after one are trailers
         start = text.rfind("\n\n", 0, stop)  # what came before were interim answers
-        status, *lines = text[start + 2 if start > 0 else 0 : stop].split("\n")
-        number = int(status.split(" ", 2)[1])
+        number, lines = head_lines(text[start + 2 if start > 0 else 0 : stop])
         if number >= 200 or not failed:
             self._told = True
             self._wanted = self._listener.on_head(Head(number, wanted_lines(lines)))

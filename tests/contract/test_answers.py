@@ -78,7 +78,7 @@ def test_file_gets_the_servers_time_unless_told_otherwise(fetch: Fetch, server: 
         ("407 Proxy Authentication Required", AuthError),
         ("410 Gone", HTTPStatusError),
         ("501 Not Implemented", HTTPStatusError),
-        ("204 No Content", ProtocolError),
+        ("203 Other", ProtocolError),
         ("304 Not Modified", ProtocolError),
     ],
 )
