@@ -7,6 +7,7 @@ libcurl reads its sockets itself and is strict already, so what it refuses is re
 """
 
 import re
+from collections.abc import Callable
 
 from downloader.core.headers import MAX_HEAD_BYTES, read_fields, wanted_lines
 from downloader.errors import ProtocolError
@@ -49,22 +50,22 @@ class Framing:
         self.broken: ProtocolError | None = None
         self._data = b""
         self._count = 0
-        self._step = self._head
+        self._step: Callable[[Framing], bytes | None] = Framing._head  # bound, it would hold this object in a cycle
 
     @property
     def verbatim(self) -> bool:
         """Whether what comes next passes as it is."""
-        return not self.in_head and self.left != 0 and self._step == self._body
+        return not self.in_head and self.left != 0 and self._step is Framing._body
 
     def feed(self, data: bytes) -> bytes:
         """What to pass on for these bytes, as far as they have a meaning; where that ends, `broken` says why."""
-        if self._step == self._body and not self._data and (self.left is None or len(data) <= self.left):
+        if self._step is Framing._body and not self._data and (self.left is None or len(data) <= self.left):
             self.passed(len(data))
             return data
         self._data += data
         found: list[bytes] = []
         try:
-            while self._data and (piece := self._step()) is not None:
+            while self._data and (piece := self._step(self)) is not None:
                 found.append(piece)
         except ProtocolError as error:
             self.broken = error
@@ -102,12 +103,12 @@ class Framing:
         self.in_head = False
         pairs = wanted_lines(lines)
         fields = read_fields(pairs)
-        self._step = self._size if fields.chunked else self._body
+        self._step = Framing._size if fields.chunked else Framing._body
         self.left = 0 if fields.chunked else fields.length
         kept = [pair for pair in pairs if pair[0].lower() not in ("content-length", "transfer-encoding")]
         kept += [("Connection", line[11:].strip(" \t")) for line in lines if line[:11].lower() == "connection:"]
         if status in (204, 304):  # no body, whatever the fields say (RFC 9112 section 6.3)
-            self._step, self.left = self._body, 0
+            self._step, self.left = Framing._body, 0
         elif fields.chunked:
             kept.append(("Transfer-Encoding", "chunked"))
         elif fields.length is not None:
@@ -132,7 +133,7 @@ class Framing:
         if match is None or (size := int(match[1], 16)) >= 1 << 63:
             raise ProtocolError("malformed answer: the size of a chunk")
         self.left = size
-        self._step = self._chunk if size else self._trailer
+        self._step = Framing._chunk if size else Framing._trailer
         return b""
 
     def _chunk(self) -> bytes:
@@ -140,7 +141,7 @@ class Framing:
         piece, self._data = self._data[: self.left], self._data[self.left :]
         self.left -= len(piece)
         if not self.left:
-            self._step = self._chunk_end
+            self._step = Framing._chunk_end
         return b"%x\r\n%b\r\n" % (len(piece), piece)
 
     def _chunk_end(self) -> bytes | None:
@@ -149,7 +150,7 @@ class Framing:
             raise ProtocolError("malformed answer: a chunk that is longer than it says")
         self._data = data[1:]
         if data:
-            self._step = self._size
+            self._step = Framing._size
         return b"" if data else None
 
     def _trailer(self) -> bytes | None:
@@ -159,7 +160,7 @@ class Framing:
         if line is None:
             return None
         if not line:
-            self._step = self._body
+            self._step = Framing._body
             return b"0\r\n\r\n"
         if b":" not in line or b"\0" in line or b"\r" in line or (line[:1] in b" \t" and not first):
             raise ProtocolError("malformed answer: a trailer")
