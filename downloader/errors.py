@@ -133,8 +133,8 @@ class AuthError(_StatusError):
 
     exit_code = 6
     HINTS: ClassVar[dict[int, str]] = {
-        401: "give a user with --netrc, or a header with -H",
-        403: "the server refuses these credentials",
+        401: "the server wants credentials: --user, --netrc or -H",
+        403: "the server refuses this request: it may want credentials (--user, --netrc, -H)",
         407: "the proxy wants a user and password: --proxy http://user:password@host:port",
     }
 

@@ -8,7 +8,7 @@ from downloader.core import hosts
 from downloader.core.adaptive import AdaptiveSlots
 from downloader.core.guards import NO_GUARDS, Guards, parse_types
 from downloader.core.limits import Limits, Slots
-from downloader.core.messages import TransferPolicy
+from downloader.core.messages import TransferPolicy, replaced
 from downloader.core.segments import SplitPolicy
 from downloader.core.sums import Sums
 from downloader.errors import UsageError
@@ -118,7 +118,7 @@ def job_for(settings: Settings, jobs: int, traced: bool = False) -> Job:
     return Job(
         root=str(Path(settings.dir).expanduser().absolute()),
         policy=TransferPolicy(
-            headers=(("User-Agent", agent), *settings.header_pairs),
+            headers=replaced((("User-Agent", agent),), settings.header_pairs),
             credentials=credentials.load(netrc, settings.cookies, settings.user, settings.bearer_env),
             max_redirects=settings.max_redirects,
             allow_downgrade=settings.allow_downgrade,

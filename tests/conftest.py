@@ -20,6 +20,7 @@ LONG_TABLES = (
     "test_credentials.py",
     "test_files.py",
     "test_guards.py",
+    "test_odd_answers.py",
     "test_processing.py",
     "test_public_hosts.py",
     "test_rate.py",

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Asked:
-    """One request as it came: the line, and the header fields by lower-case name."""
+    """One request as it came: the line, the header fields by lower-case name, and as the lines that they were."""
 
     line: str
     headers: dict[str, str]
+    lines: list[tuple[str, str]] = field(default_factory=list)
 
     @property
     def path(self) -> str:
@@ -88,12 +89,14 @@ class ScriptedServer:
 
     scripts: Sequence[Script | bytes]
     unasked: bool = False  # answer each connection at once, whatever it says
+    host: str = "127.0.0.1"
     asked: list[Asked] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._over = threading.Event()
         self._lock = threading.Lock()
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        self._listener = socket.create_server((self.host, 0), family=family, backlog=512)
         self.port: int = self._listener.getsockname()[1]
         self._threads: list[threading.Thread] = []
         self._start(self._accept)
@@ -101,7 +104,7 @@ class ScriptedServer:
     @property
     def url(self) -> str:
         """Where it listens, without a slash at the end."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://[{self.host}]:{self.port}" if ":" in self.host else f"http://{self.host}:{self.port}"
 
     def _start(self, target: Callable[..., None], *arguments: object) -> None:
         thread = threading.Thread(target=target, args=arguments, daemon=True)
@@ -145,8 +148,8 @@ class ScriptedServer:
         if not end:
             return None, b""
         lines = head.decode("latin-1").split("\r\n")
-        pairs = (line.partition(":") for line in lines[1:])
-        return Asked(lines[0], {name.lower(): value.strip() for name, _, value in pairs}), rest
+        pairs = [(name, value.strip()) for name, _, value in (line.partition(":") for line in lines[1:])]
+        return Asked(lines[0], {name.lower(): value for name, value in pairs}, pairs), rest
 
     def close(self) -> None:
         """End every connection, and wait for all threads."""

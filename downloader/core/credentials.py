@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from downloader.core.model import Headers
 from downloader.core.naming import origin_of
+from downloader.errors import AuthError
 
 _PRIVATE = re.compile(r"authori[sz]ation|cookie|token|secret|password|api-?key|auth-key", re.IGNORECASE)
 """Header names that carry credentials, the unregistered ones included."""
@@ -120,3 +121,14 @@ def kept_at_redirect(headers: Headers, old: str, new: str) -> Headers:
     if origin_of(old) == origin_of(new):
         return headers
     return tuple((name, value) for name, value in headers if not _PRIVATE.search(name))
+
+
+def advice(status: int, sent: Headers) -> str:
+    """What to do about a 401, 403 or 407, by the headers of the request that was answered so."""
+    private = {name.lower(): value for name, value in sent if _PRIVATE.search(name)}
+    if status == 401 and "authorization" in private:
+        basic = private["authorization"][:6].lower() == "basic "
+        return "the user or password is wrong" if basic else "the server does not accept the Authorization header that was sent"
+    if status == 403 and private:
+        return "the server refuses this request with the credentials that were sent"
+    return AuthError.HINTS[status]

@@ -127,6 +127,10 @@ def read_fields(pairs: Iterable[tuple[str, str]]) -> Fields:
             fields.chunked = True
         elif attribute == "ranges":
             fields.ranges = value.strip().lower() == "bytes"
+        elif attribute == "location":
+            if fields.location and fields.location != value.strip():
+                raise ProtocolError("two different Location fields")
+            fields.location = value.strip()
         elif attribute:
             setattr(fields, attribute, value.strip())
     if total > MAX_HEAD_BYTES:

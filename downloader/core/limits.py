@@ -124,6 +124,11 @@ class SpeedGate:
         self._since += seconds
 
 
+def silent(heard: float, now: float, allowed: float) -> bool:
+    """Whether nothing came for as long as is allowed (seconds). ``heard``: when something last came; 0: no wait."""
+    return 0 < heard <= now - allowed
+
+
 BURST = 0.02
 """Seconds for which more than the rate may pass, where less has passed before."""
 

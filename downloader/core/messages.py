@@ -26,14 +26,25 @@ class TransferPolicy:
     secrets: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "usual", tuple(by_name(self.headers).values()))
+        object.__setattr__(self, "usual", with_defaults(self.headers))
         object.__setattr__(self, "secrets", self.credentials != NO_CREDENTIALS)
 
 
-def by_name(headers: Headers) -> dict[str, tuple[str, str]]:
-    """What every request says, and these, by lower-case name; a later line instead of an earlier one."""
+def with_defaults(headers: Headers) -> Headers:
+    """What every request says, and these lines in their order; one of these takes the place of a default of its name."""
     always = (("Accept", "*/*"), ("Accept-Encoding", "identity"))
-    return {name.lower(): (name, value) for name, value in (*always, *headers)}
+    return replaced(always, headers)
+
+
+def replaced(headers: Headers, by: Headers) -> Headers:
+    """These lines, in whose place others of the same names come, and those others, in their order."""
+    return others(headers, by) + by
+
+
+def others(headers: Headers, than: Headers) -> Headers:
+    """The lines whose names are not among those of ``than``."""
+    names = {name.lower() for name, _ in than}
+    return tuple(line for line in headers if line[0].lower() not in names)
 
 
 class Request(Struct, frozen=True):

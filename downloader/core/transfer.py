@@ -14,12 +14,13 @@ What an answer means (RFC 9110; `docs/answers.md` has the same table for readers
 | answer | asked with Range | meaning |
 | --- | --- | --- |
 | 200 | either | the whole file: begin at zero |
+| 204, 205 | either | an empty file |
 | 206, Content-Range starts where we asked, total and validator agree | yes | goes on from there |
 | 206, anything else | yes | begin again at zero |
 | 206 | no | ProtocolError |
 | 416, ``*/N`` and N is what we hold, validator agrees | yes | complete already |
 | 416, anything else | yes | begin again at zero |
-| 200, 416, or 206 of another version | for one Segment of several | begin the whole file again; a mirror is dropped for it |
+| 200, 204, 205, 416, or 206 of another version | for one Segment | begin the whole file again; a mirror is dropped for it |
 | 304 | conditional | the file is still good |
 | 301, 302, 303, 307, 308 | either | follow, at most `max_redirects` times |
 | 401, 403, 407 | either | AuthError |
@@ -28,10 +29,10 @@ What an answer means (RFC 9110; `docs/answers.md` has the same table for readers
 """
 
 from downloader.core import headers as h
-from downloader.core.credentials import kept_at_redirect, without_userinfo
+from downloader.core.credentials import advice, kept_at_redirect, without_userinfo
 from downloader.core.guards import judge, wrong_size
 from downloader.core.limits import SpeedGate
-from downloader.core.messages import Head, Move, Request, TransferPolicy, by_name
+from downloader.core.messages import Head, Move, Request, TransferPolicy, others, replaced, with_defaults
 from downloader.core.model import (
     NOTHING_HELD,
     WHOLE,
@@ -57,6 +58,7 @@ from downloader.errors import (
 )
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
+EMPTY = frozenset({204, 205})  # RFC 9110 sections 15.3.5 and 15.3.6
 
 
 class Transfer:
@@ -90,7 +92,7 @@ class Transfer:
         self.attempt = attempt
         self._policy = policy
         self._wall = wall
-        self._headers: Headers = policy.headers + attempt.headers if attempt.headers else policy.headers
+        self._headers: Headers = replaced(policy.headers, attempt.headers) if attempt.headers else policy.headers
         self.held = NOTHING_HELD if attempt.fresh or attempt.probe else held
         self.start = attempt.segment.start + self.held.size  # what is asked for
         self.stop = attempt.segment.stop
@@ -104,11 +106,9 @@ class Transfer:
         attempt, special = self.attempt, self._special()
         if not special and self._headers is self._policy.headers and not self._policy.secrets and "@" not in self.url:
             return Request(without_userinfo(self.url), self._policy.usual)
-        lines = by_name(self._headers)
-        for name, value in self._policy.credentials.headers(self.url, self._wall, attempt.url):
-            lines.setdefault(name.lower(), (name, value))
-        lines.update((name.lower(), (name, value)) for name, value in special)
-        return Request(without_userinfo(self.url), tuple(lines.values()))
+        credentials = self._policy.credentials.headers(self.url, self._wall, attempt.url)
+        lines = with_defaults(self._headers)
+        return Request(without_userinfo(self.url), replaced(lines + others(credentials, lines), special))
 
     def _special(self) -> Headers:
         """What this request alone says. A mirror has a validator of its own: there the checksum decides."""
@@ -140,10 +140,10 @@ class Transfer:
         fields = h.read_fields(head.headers)
         if head.status in REDIRECTS and fields.location:
             return self._redirect(fields.location)
-        if self.attempt.probe and head.status in (200, 206, 416):
+        if self.attempt.probe and head.status in (200, 204, 205, 206, 416):
             self.name = h.disposition_name(fields.disposition)
             return self._decide(End.NAMED)
-        if head.status == 200:
+        if head.status == 200 or head.status in EMPTY:
             return self._decide(End.RESTART) if self.shared else self._whole(fields)
         if head.status == 206 and self.resuming:
             return self._rest(fields)
@@ -176,7 +176,7 @@ class Transfer:
         self.start = self.offset = 0
         self.stop = None
         self._describe(fields, whole=True)
-        self.total = self.expected = fields.length
+        self.total = self.expected = 0 if self.status in EMPTY else fields.length
         self.splittable = fields.ranges and self.total is not None and bool(self.validator.if_range)
         self._judge(fields.content_type)
         return Move.BODY
@@ -246,7 +246,7 @@ class Transfer:
 
     def _refusal(self, fields: h.Fields) -> DownloadError:
         if self.status in AuthError.HINTS:
-            return AuthError(self.status, self.public, AuthError.HINTS[self.status])
+            return AuthError(self.status, self.public, advice(self.status, self.request().headers))
         if self.status >= 400:
             now = (h.http_date(fields.date) if fields.date else None) or self._wall
             self.retry_after = h.retry_after(fields.retry_after, now)

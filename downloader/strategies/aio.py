@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from aiofiles.threadpool import wrap
 
+from downloader.core.limits import silent
 from downloader.core.messages import Request
 from downloader.core.model import Attempt, Outcome
 from downloader.errors import DownloadError, Interrupted, NetworkError
@@ -70,11 +71,11 @@ class _Loop:
     def _end_late_ones(self) -> None:
         """Cancel those that outlast the grace time, or have heard nothing of their body for too long."""
         run = self._run
-        expired, long_ago = run.expired, run.clock() - run.job.client.read_timeout - 0.5
+        expired, now, allowed = run.expired, run.clock(), run.job.client.read_timeout
         for task in self._performing:
             lane = self._lanes[task]
             unwanted = lane.stop and task in self._listening and lane.done >= lane.stop
-            if expired or 0 < lane.heard < long_ago or unwanted:
+            if expired or silent(lane.heard, now, allowed) or unwanted:
                 task.cancel()
 
     async def _wait(self, seconds: float) -> None:
@@ -152,11 +153,11 @@ class _Loop:
     def _why_cancelled(self, lane: Lane) -> DownloadError:
         if self._run.expired:
             return Interrupted("stopped")
-        silent = self._run.clock() - lane.heard > self._run.job.client.read_timeout
+        allowed = self._run.job.client.read_timeout
         if lane.stop and lane.done >= lane.stop:
             return NetworkError("another attempt goes on with it")
-        if lane.heard and silent:
-            return NetworkError("nothing came for too long", hint="see --low-speed-time")
+        if silent(lane.heard, self._run.clock(), allowed):
+            return NetworkError(f"nothing came for {allowed:g} s", hint="see --low-speed-time")
         return NetworkError("the time for one attempt is over", hint="see --timeout")
 
 

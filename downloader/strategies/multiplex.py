@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from downloader.core.limits import silent
 from downloader.core.messages import Head, Request
 from downloader.core.model import Attempt, End, Outcome
 from downloader.core.naming import public_url
@@ -286,6 +287,12 @@ class _Flight:
         else:
             self._wire.go_on()
 
+    def _heard(self) -> float:
+        """When something last came, or a head was asked for; 0 where nothing is waited for."""
+        if isinstance(self._state, Request):
+            return self._asked + self._wire.connected_after
+        return self.lane.heard if self._state is READ else 0.0
+
     def check(self, now: float, expired: bool) -> None:
         """End it, if it outlasts a time, or if nobody wants it any more."""
         if self._state is READ:
@@ -304,9 +311,7 @@ class _Flight:
             error = NetworkError("the time for one attempt is over", hint="see --timeout")
         elif self._state is not DROP and lane.stop and lane.done >= lane.stop:
             error = NetworkError("another attempt goes on with it")
-        elif (self._state is READ and 0 < lane.heard < now - options.read_timeout - 0.5) or (
-            isinstance(self._state, Request) and now - self._asked - self._wire.connected_after > options.read_timeout + 0.5
-        ):
+        elif silent(self._heard(), now, options.read_timeout):
             error = NetworkError(f"nothing came for {options.read_timeout:g} s", hint="see --low-speed-time")
         elif self._state is DROP and self._dropping and now - self._dropping > DRAIN_TIME:
             self._loop.multi.abandon(self._wire)

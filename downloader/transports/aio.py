@@ -10,13 +10,16 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import aiohttp
 import httpx
+from aiohttp.client_proto import ResponseHandler
 from httpx_aiohttp import AiohttpTransport
 from yarl import URL
 
+from downloader.core.framing import Framing
 from downloader.core.headers import MAX_HEAD_BYTES
 from downloader.core.messages import Head, Request
 from downloader.core.naming import public_url
@@ -32,7 +35,7 @@ class AsyncClient:
         self._options = options
         self._transports: dict[tuple[bool, str], httpx.AsyncBaseTransport] = {}
         self._sessions: list[aiohttp.ClientSession] = []
-        self._sending = _Sending("")
+        self._sending = _Sending(Request("", ()))
         timeouts = {"connect": options.connect_timeout, "read": options.read_timeout, "write": None, "pool": None}
         self._extensions = {"timeout": timeouts}
 
@@ -54,6 +57,8 @@ class AsyncClient:
             max_line_size=MAX_HEAD_BYTES,
             max_field_size=MAX_HEAD_BYTES,
         )
+        assert session.connector is not None  # noqa: S101 - it was given one
+        session.connector._factory = cast(Any, partial(_Framed, loop=asyncio.get_running_loop()))
         self._sessions.append(session)
         return AiohttpTransport(
             verify=context or False, client=cast(Callable[[], aiohttp.ClientSession], self._verbatim(session))
@@ -75,7 +80,7 @@ class AsyncClient:
             wire = httpx.Request("GET", url, headers=list(request.headers), extensions=self._extensions)
             transport = self._transport(url)
             async with asyncio.timeout(self._options.head_timeout):
-                self._sending = sending = _Sending(url)
+                self._sending = sending = _Sending(request)
                 response = await transport.handle_async_request(wire)
         except Exception as error:
             raise by_proxy(map_error(error, public_url(url), self._options), self._options.proxy_for(url)) from error
@@ -90,8 +95,42 @@ class AsyncClient:
             await session.close()
 
 
+class _Framed(ResponseHandler):
+    """A connection of aiohttp that reads answers as all our transports do."""
+
+    _framing: Framing
+
+    def set_response_params(self, **options: Any) -> None:
+        self._framing = Framing()
+        super().set_response_params(**options)
+
+    def data_received(self, data: bytes) -> None:
+        if not data or self._parser is None or self._upgraded:
+            super().data_received(data)  # without data: it goes on after a pause
+            return
+        framing = self._framing
+        if passed := framing.feed(data):
+            super().data_received(passed)
+        else:
+            self._reschedule_timeout()
+        if framing.excess:
+            self.force_close()
+        if framing.broken is not None:
+            self._break(framing.broken)
+
+    def _break(self, error: ProtocolError) -> None:
+        if self._payload is not None:
+            self._payload.set_exception(error)
+        self.set_exception(error)
+        if self.transport is not None:
+            self.transport.close()
+
+
 class _Verbatim:
-    """A session as the transport wants one, that sends URLs as they are: aiohttp would decode ``%2F`` in a signed query."""
+    """A session as the transport wants one, that sends URLs and header lines as they are.
+
+    aiohttp would decode ``%2F`` in a signed query, and httpx has one line for each name.
+    """
 
     def __init__(self, session: aiohttp.ClientSession, sending: Callable[[], "_Sending"]) -> None:
         self._session = session
@@ -102,7 +141,10 @@ class _Verbatim:
 
     def request(self, **options: Any) -> "_Opening":
         sending = self._sending()  # nothing was awaited since it was set
-        return _Opening(self._session.request(**{**options, "url": URL(sending.url, encoded=True)}), sending)
+        spelt: dict[str, str] = {}  # of two spellings of a name aiohttp would send the last alone
+        lines = [(spelt.setdefault(name.lower(), name), value) for name, value in sending.request.headers]
+        options |= {"url": URL(sending.request.url, encoded=True), "headers": lines}
+        return _Opening(self._session.request(**options), sending)
 
 
 class _Opening:
@@ -121,12 +163,12 @@ class _Opening:
 
 @dataclass(slots=True)
 class _Sending:
-    """One request: the URL as it is; and, where only the end of the connection ends the body, how that came about.
+    """One request as it is; and, where only the end of the connection ends the body, how that came about.
 
     aiohttp takes any end of the connection for the end of such a body: a reset, and a TLS connection that was cut.
     """
 
-    url: str
+    request: Request
     closed: "asyncio.Future[None] | None" = None
     tls: Any = None
 
@@ -179,7 +221,7 @@ class Answer:
                 self._sending.check_end()
             return data
         except Exception as error:
-            raise map_error(error, public_url(self._sending.url), self._options) from error
+            raise map_error(error, public_url(self._sending.request.url), self._options) from error
 
     async def drop(self) -> None:
         """Be done with the answer. Never raises, not even when cancelled: what the Attempt came to must not be lost."""

@@ -111,6 +111,8 @@ def from_system(error: BaseException, url: str) -> DownloadError | None:
             if item.errno in (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)):
                 return NameNotFound("no such host", url, "check the spelling")
             return NetworkError("the name server did not answer", url)
+        if isinstance(item, UnicodeError) and "idna" in f"{getattr(item, 'encoding', '')} {item}":
+            return NameNotFound("no such host", url, "check the spelling")  # a label that is empty or too long
         if isinstance(item, ssl.SSLError) and not isinstance(item, ssl.SSLEOFError | ssl.SSLZeroReturnError):
             return TLSError(f"TLS: {(getattr(item, 'reason', '') or 'handshake failed').replace('_', ' ').lower()}", url)
     for item in found:

@@ -14,7 +14,7 @@ from typing import Any
 
 import requests
 import urllib3.exceptions
-from requests.structures import CaseInsensitiveDict
+from urllib3 import HTTPHeaderDict
 
 from downloader.core.messages import Head, Request
 from downloader.core.naming import public_url
@@ -71,7 +71,7 @@ class BlockingClient:
         self.target = request.url if plain else "/" + request.url.split("/", 3)[3]
         prepared = requests.PreparedRequest()
         prepared.method, prepared.url = "GET", request.url
-        prepared.headers = CaseInsensitiveDict(request.headers)
+        prepared.headers = HTTPHeaderDict(request.headers)  # type: ignore[assignment]  # requests' own holds one line of a name
         options = self._options
         self._patience = time.monotonic() + options.head_timeout
         try:
@@ -92,7 +92,7 @@ class BlockingClient:
     def read(self) -> bytes:
         """The next piece of the body, as it came; empty at its end."""
         assert self._response is not None  # noqa: S101 - read follows send
-        self._patience = time.monotonic() + self._options.read_timeout + 0.5  # a socket that is silent says so itself before
+        self._patience = time.monotonic() + self._options.read_timeout
         try:
             raw = self._response.raw
             data: bytes = raw.read1(self._options.chunk, decode_content=False)
@@ -148,7 +148,7 @@ class BlockingClient:
             if self._deadline and now >= self._deadline:
                 self._shut(NetworkError("the time for one attempt is over", hint="see --timeout"))
             elif self._patience and now >= self._patience:
-                self._shut(NetworkError("nothing came for too long", hint="see --low-speed-time"))
+                self._shut(NetworkError(f"nothing came for {self._options.read_timeout:g} s", hint="see --low-speed-time"))
             elif self._patience and self._unwanted():
                 self._shut(NetworkError("another attempt goes on with it"))
 

@@ -7,19 +7,24 @@ A `Wire` is one easy handle, used again and again. It tells its `Listener` what 
 and further tries are not libcurl's business here: those are decisions.
 """
 
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pycurl
 
+from downloader.core.framing import head_lines
 from downloader.core.headers import MAX_HEAD_BYTES, wanted_lines
 from downloader.core.messages import Head, Request
 from downloader.errors import DownloadError, ProtocolError
 from downloader.transports.base import CHUNK, DRAIN, ClientOptions
-from downloader.transports.curl_errors import client_options, map_error
+from downloader.transports.curl_errors import client_options, map_error, name_error, unresolved_host
 from downloader.transports.polling import READ, poller
+
+if TYPE_CHECKING:
+    from downloader.transports.resolving import Resolving
 
 BUFFER = 512 * 1024
 """Bytes that libcurl reads at a time at most; one buffer serves all transfers."""
@@ -149,8 +154,7 @@ class Wire:
         if stop < 0 or text.startswith("HTTP/", stop + 2):
             return  # half a head; anything else that comes after one are trailers
         start = text.rfind("\n\n", 0, stop)  # what came before were interim answers
-        status, *lines = text[start + 2 if start > 0 else 0 : stop].split("\n")
-        number = int(status.split(" ", 2)[1])
+        number, lines = head_lines(text[start + 2 if start > 0 else 0 : stop])
         if number >= 200 or not failed:
             self._told = True
             self._wanted = self._listener.on_head(Head(number, wanted_lines(lines)))
@@ -197,6 +201,8 @@ class Multi:
         self._calls: dict[int, Callable[[], None]] = {}
         self._due: float | None = None
         self._wires: dict[Any, Wire] = {}
+        self._resolving: Resolving | None = None
+        self._looking_up = False  # libcurl may be at it for a transfer that was abandoned
         self._multi = multi = pycurl.CurlMulti()
         multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
         multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
@@ -234,7 +240,10 @@ class Multi:
     def abandon(self, wire: Wire) -> None:
         """End a transfer from outside; its listener is not told. The connection is closed."""
         if self._wires.pop(wire.easy, None) is not None:
+            self._looking_up |= not wire.easy.getinfo(pycurl.NAMELOOKUP_TIME)
             self._multi.remove_handle(wire.easy)
+        elif self._resolving is not None:
+            self._resolving.forget(wire)
 
     def turn(self, longest: float) -> None:
         """Wait for something to happen, so many seconds at most, and see to it."""
@@ -263,7 +272,19 @@ class Multi:
                 self._release(easy).over(None)
             for easy, code, text in failed:
                 wire = self._release(easy)
-                wire.over(map_error(code, text, easy, wire.url, self._options))
+                if host := unresolved_host(code, wire.url, wire.proxy):
+                    self._ask_why(host, wire)
+                else:
+                    wire.over(map_error(code, text, easy, wire.url, self._options))
+
+    def _ask_why(self, host: str, wire: Wire) -> None:
+        if self._resolving is None:
+            from downloader.transports.resolving import Resolving  # here: few runs need it
+
+            self._resolving = Resolving()
+            self.listen(self._resolving.descriptor, self._resolving.tell)
+        url, options = wire.url, self._options
+        self._resolving.ask(host, wire, lambda error: wire.over(name_error(error, url, options)))
 
     def _release(self, easy: Any) -> Wire:
         self._multi.remove_handle(easy)
@@ -273,5 +294,10 @@ class Multi:
         """Close every connection."""
         for wire in list(self._wires.values()):
             self.abandon(wire)
-        self._multi.close()
+        if self._looking_up:  # libcurl waits for its threads, which wait for a name server: nobody else has to
+            threading.Thread(target=self._multi.close, daemon=True).start()
+        else:
+            self._multi.close()
         self._poller.close()
+        if self._resolving is not None:
+            self._resolving.close()

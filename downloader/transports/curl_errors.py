@@ -3,11 +3,12 @@
 import os
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pycurl
 
 from downloader.core.naming import public_url
-from downloader.errors import DownloadError, NameNotFound, NetworkError, ProtocolError, TLSError
+from downloader.errors import DownloadError, NetworkError, ProtocolError, TLSError
 from downloader.transports.base import ClientOptions, by_proxy, from_system, refuse_url
 
 SUPPRESS_CONNECT_HEADERS = 265  # CURLOPT_…: pycurl has no name for it
@@ -60,14 +61,27 @@ def map_error(code: int, text: str, easy: Any, url: str, options: ClientOptions)
     return by_proxy(_mapped(code, text, easy, public, options), options.proxy_for(url))
 
 
+def unresolved_host(code: int, url: str, proxy: str) -> str:
+    """The name that libcurl could not resolve, which is all that its code tells; empty for any other error."""
+    if code == pycurl.E_COULDNT_RESOLVE_HOST:
+        return urlsplit(url).hostname or ""
+    return (urlsplit(proxy).hostname or "") if code == pycurl.E_COULDNT_RESOLVE_PROXY else ""
+
+
+def name_error(error: DownloadError, url: str, options: ClientOptions) -> DownloadError:
+    """The error of this URL, from the one that several may share."""
+    own = type(error)(error.reason, public_url(url), error.hint)
+    return by_proxy(own, options.proxy_for(url))
+
+
 def _mapped(code: int, text: str, easy: Any, url: str, options: ClientOptions) -> DownloadError:
     number = easy.getinfo(pycurl.OS_ERRNO)
     system = from_system(OSError(number, os.strerror(number)), url) if number else None
     lower = text.lower()
     if code == pycurl.E_URL_MALFORMAT:
         return refuse_url(url)
-    if code in (pycurl.E_COULDNT_RESOLVE_HOST, pycurl.E_COULDNT_RESOLVE_PROXY, 97):
-        return _unresolved(code, lower, url)
+    if code == 97:  # the handshake with a SOCKS proxy
+        return NetworkError("the proxy cannot be used", url, "see --proxy")
     if "connect tunnel failed" in lower:
         return NetworkError(f"the proxy cannot be used: HTTP {lower.rpartition(' ')[2]}", url, "see --proxy")
     if code == pycurl.E_OPERATION_TIMEDOUT:
@@ -81,14 +95,6 @@ def _mapped(code: int, text: str, easy: Any, url: str, options: ClientOptions) -
     if (known := _PLAIN.get(code)) is not None:
         return NetworkError(known, url, kind="truncated" if code == pycurl.E_PARTIAL_FILE else "")
     return system or NetworkError("connection failed", url)
-
-
-def _unresolved(code: int, lower: str, url: str) -> DownloadError:
-    if code != pycurl.E_COULDNT_RESOLVE_HOST:
-        return NetworkError("the proxy cannot be used", url, "see --proxy")
-    if any(word in lower for word in ("timeout", "timed out", "again", "temporar", "refused")):
-        return NetworkError("the name server did not answer", url)
-    return NameNotFound("no such host", url, "check the spelling")
 
 
 def _tls(code: int, text: str, url: str) -> DownloadError:

@@ -5,6 +5,7 @@ they connect, so that another thread can cut the wait. Owners are `downloader.tr
 """
 
 import http.client
+import io
 import socket
 import threading
 from typing import Any, Protocol
@@ -14,10 +15,11 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError
 
-from downloader.core.headers import MAX_HEAD_BYTES
+from downloader.core.framing import Framing
 from downloader.transports.base import ClientOptions
 from downloader.transports.tls import tls_context
 
+_PIECE = 16 * 1024
 _thread = threading.local()
 
 
@@ -68,50 +70,48 @@ def _connect(connection: HTTPConnection) -> socket.socket:
     raise failure or OSError("the name has no address")
 
 
-class _HeadReader:
-    """Reads the lines of a head; notices a head that is too long, or that never came to its end."""
+class _FramedStream(io.RawIOBase):
+    """What comes from a socket, read as all our transports read it."""
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: io.RawIOBase) -> None:
         self._stream = stream
-        self._count = 0
-        self._last = b""
+        self._framing = Framing()
+        self._ready = b""
 
-    def readline(self, limit: int = -1) -> bytes:
-        line: bytes = self._stream.readline(limit)
-        self._last = line
-        self._count += len(line)
-        if self._count > MAX_HEAD_BYTES:
-            raise http.client.HTTPException(f"more than {MAX_HEAD_BYTES} bytes of header")
-        return line
+    def readable(self) -> bool:
+        return True
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
+    def readinto(self, buffer: Any) -> int:
+        framing = self._framing
+        while not self._ready:
+            if framing.broken is not None:
+                raise framing.broken
+            if framing.verbatim:
+                view = memoryview(buffer)
+                count: int = self._stream.readinto(view if framing.left is None else view[: framing.left])
+                framing.passed(count)
+                return count
+            data = self._stream.read(_PIECE)
+            if not data:
+                if framing.in_head:
+                    raise http.client.RemoteDisconnected("closed before the end of a head")
+                return 0
+            self._ready = framing.feed(data)
+        count = min(len(self._ready), len(buffer))
+        buffer[:count], self._ready = self._ready[:count], self._ready[count:]
+        return count
 
-    def check_end(self) -> None:
-        if self._last not in (b"\r\n", b"\n"):
-            raise http.client.RemoteDisconnected("the head was cut off")
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
 
 
 class _StrictResponse(http.client.HTTPResponse):
-    """http.client takes a head that was cut off for a whole one, and an empty body after it for the file."""
+    """http.client takes much for an answer that is none: a head that was cut off, a body without its last chunk."""
 
     def begin(self) -> None:
-        reader = _HeadReader(self.fp)
-        self.fp = reader  # type: ignore[assignment]
-        try:
-            super().begin()
-        finally:
-            if self.fp is not None:
-                self.fp = reader._stream
-        reader.check_end()
-
-    def _read_status(self) -> tuple[str, int, str]:
-        status = super()._read_status()  # type: ignore[misc]
-        while 102 <= status[1] < 200:  # interim answers (103 Early Hints, RFC 8297); http.client knows 100 alone
-            while self.fp.readline(MAX_HEAD_BYTES) not in (b"\r\n", b"\n", b""):
-                pass
-            status = super()._read_status()  # type: ignore[misc]
-        return status  # type: ignore[no-any-return]
+        self.fp = io.BufferedReader(_FramedStream(self.fp.detach()), _PIECE)
+        super().begin()
 
 
 class _Watched:

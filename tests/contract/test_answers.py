@@ -78,7 +78,7 @@ def test_file_gets_the_servers_time_unless_told_otherwise(fetch: Fetch, server: 
         ("407 Proxy Authentication Required", AuthError),
         ("410 Gone", HTTPStatusError),
         ("501 Not Implemented", HTTPStatusError),
-        ("204 No Content", ProtocolError),
+        ("203 Other", ProtocolError),
         ("304 Not Modified", ProtocolError),
     ],
 )
@@ -240,6 +240,17 @@ def test_partial_answer_shorter_than_asked_goes_on_from_there(fetch: Fetch, scri
     assert (fetch.folder / "a").read_bytes() == BIG
 
 
+@pytest.mark.parametrize("status", ["204 No Content", "205 Reset Content"])
+def test_answer_without_content_is_an_empty_file(fetch: Fetch, scripted: Make, status: str) -> None:
+    """Also where there was a part of a file: nothing of that is left, or appended to."""
+    server = scripted(CUT_OFF, f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())
+    assert fetch([f"{server.url}/a"], retries=0).failures == 1
+    report = fetch([f"{server.url}/a", f"{server.url}/b"])
+    assert report.failed == []
+    assert [(fetch.folder / name).read_bytes() for name in ("a", "b")] == [b"", b""]
+    assert leftovers(fetch.folder) == ["a", "b"]
+
+
 def drip(data: bytes, pause: float = 0.0) -> Script:
     """One byte at a time."""
 
@@ -365,12 +376,18 @@ def test_stall_is_an_error(fetch: Fetch, scripted: Make) -> None:
         connection.hang()
 
     server = scripted(stall)
-    assert isinstance(error_of(fetch([f"{server.url}/a"], retries=0, low_speed_time=0.5)), NetworkError)
+    report = fetch([f"{server.url}/a"], retries=0, low_speed_time=0.5)
+    assert isinstance(error_of(report), NetworkError)
+    assert error_of(report).reason == "nothing came for 0.5 s"
+    assert report.results[0].elapsed >= 0.5
 
 
 def test_stall_before_the_head_is_an_error(fetch: Fetch, scripted: Make) -> None:
     server = scripted(lambda connection, asked: connection.hang())
-    assert isinstance(error_of(fetch([f"{server.url}/a"], retries=0, low_speed_time=0.5)), NetworkError)
+    report = fetch([f"{server.url}/a"], retries=0, low_speed_time=0.5)
+    assert isinstance(error_of(report), NetworkError)
+    assert error_of(report).reason == "nothing came for 0.5 s"
+    assert report.results[0].elapsed >= 0.5
 
 
 def test_trickle_below_the_low_speed_limit_is_an_error(fetch: Fetch, scripted: Make) -> None:
@@ -492,6 +509,17 @@ def test_request_says_what_it_should(fetch: Fetch, scripted: Make) -> None:
     assert asked.headers["accept-encoding"] == "identity"
     assert (asked.headers["user-agent"], asked.headers["x-one"]) == ("tester/1", "1")
     assert asked.headers["host"] == f"127.0.0.1:{server.port}"
+
+
+def test_header_lines_are_all_sent_in_order(fetch: Fetch, scripted: Make) -> None:
+    """Two lines of one name are two lines; one of a name that we would send ourselves takes its place."""
+    server = scripted(reply("200 OK", BODY))
+    mine = ["X-Test: a", "x-test: b", "Cookie: c=1", "X-Test: c", "accept: text/*", "User-Agent: me/1"]
+    assert fetch([f"{server.url}/a"], header=mine).done == 1
+    sent = [(name.lower(), value) for name, value in server.asked[0].lines]
+    assert [value for name, value in sent if name == "x-test"] == ["a", "b", "c"]
+    assert [value for name, value in sent if name in ("accept", "user-agent")] in (["text/*", "me/1"], ["me/1", "text/*"])
+    assert ("cookie", "c=1") in sent
 
 
 def test_encoded_body_is_kept_as_it_came(fetch: Fetch, scripted: Make) -> None:

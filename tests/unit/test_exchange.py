@@ -442,7 +442,7 @@ def test_a_probe_takes_no_body_and_leaves_no_file(bench: Bench) -> None:
         (Server(), {"size": 5}),
         (Server(status=304), {"modified_since": 0.0}),
         (Server(status=404), {}),
-        (Server(status=204), {}),
+        (Server(status=203), {}),
         (Server(status=302, more=(("Location", "ftp://example.org/"),)), {}),
         (Server(more=(("Content-Length", "x"),)), {}),
     ],

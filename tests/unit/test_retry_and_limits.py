@@ -1,12 +1,13 @@
 """Whether and when there is another try, how many may run at once, and how many are handed over together."""
 
+import math
 from collections import Counter
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from downloader.core.limits import Slots, batch_size
+from downloader.core.limits import Slots, batch_size, silent
 from downloader.core.retry import RetryPolicy
 from downloader.errors import (
     AuthError,
@@ -154,3 +155,12 @@ def test_a_batch_takes_about_its_target_time(each: float, waiting: int, lanes: i
 def test_slower_files_never_make_a_larger_batch(waiting: int, lanes: int, one: float, other: float) -> None:
     fast, slow = sorted((one, other))
     assert batch_size(slow, waiting, lanes) <= batch_size(fast, waiting, lanes)
+
+
+@pytest.mark.parametrize(
+    ("heard", "now", "ended"),
+    [(100.0, 101.9, False), (100.0, 102.0, True), (100.0, 103.0, True), (0.0, 1000.0, False), (math.inf, 1000.0, False)],
+)
+def test_silence_ends_when_its_time_is_over_and_not_later(heard: float, now: float, ended: bool) -> None:
+    """No driver waits for longer than was asked for. Nothing heard yet (0), or no connection yet: nothing to end."""
+    assert silent(heard, now, 2.0) is ended

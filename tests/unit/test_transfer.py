@@ -124,7 +124,9 @@ OWN = ("Authorization", "Basic " + base64.b64encode(b"you:own").decode())
     [
         (URL, (("User-Agent", "us"),), (), Credentials(), (ACCEPT, IDENTITY, ("User-Agent", "us"))),
         (URL, (("User-Agent", "us"),), (("user-agent", "them"),), Credentials(), (ACCEPT, IDENTITY, ("user-agent", "them"))),
-        (URL, (("ACCEPT", "text/html"),), (), Credentials(), (("ACCEPT", "text/html"), IDENTITY)),
+        (URL, (("ACCEPT", "text/html"),), (), Credentials(), (IDENTITY, ("ACCEPT", "text/html"))),
+        (URL, (("X", "1"), ("x", "2")), (), Credentials(), (ACCEPT, IDENTITY, ("X", "1"), ("x", "2"))),
+        (URL, (("X", "1"), ("x", "2")), (("x", "3"), ("X", "3")), Credentials(), (ACCEPT, IDENTITY, ("x", "3"), ("X", "3"))),
         (URL, (), (("Accept-Encoding", "gzip"),), Credentials(), (ACCEPT, ("Accept-Encoding", "gzip"))),
         (URL, (), (), USER, (ACCEPT, IDENTITY, BASIC, ("Cookie", "a=1"))),
         (URL, (), (("authorization", "x"),), USER, (ACCEPT, IDENTITY, ("authorization", "x"), ("Cookie", "a=1"))),
@@ -239,6 +241,9 @@ MEANINGS = [
         for status in (301, 302, 303, 307, 308)
         for held in (NOTHING_HELD, BY_ETAG)
     ),
+    # 204, 205 | either | an empty file
+    *((f"{n} {held.size}", attempt(), held, answer(n), Move.BODY) for n in (204, 205) for held in (NOTHING_HELD, BY_ETAG)),
+    ("204, one Segment", attempt(segment=Segment(100, 200)), BY_ETAG, answer(204), End.RESTART),
     # 401, 403, 407 | either | AuthError
     *(
         (str(status), attempt(), held, answer(status), AuthError)
@@ -246,10 +251,7 @@ MEANINGS = [
         for held in (NOTHING_HELD, BY_ETAG)
     ),
     # other 1xx, 2xx and 3xx | either | ProtocolError
-    *(
-        (str(n), attempt(), NOTHING_HELD, answer(n), ProtocolError)
-        for n in (100, 101, 199, 201, 202, 203, 204, 205, 207, 226, 299)
-    ),
+    *((str(n), attempt(), NOTHING_HELD, answer(n), ProtocolError) for n in (100, 101, 199, 201, 202, 203, 207, 226, 299)),
     *((f"{n} nowhere", attempt(), BY_ETAG, answer(n), ProtocolError) for n in (300, 301, 302, 303, 305, 306, 307, 308, 399)),
     *((f"{n} with place", attempt(), BY_ETAG, answer(n, ("Location", "/b")), ProtocolError) for n in (200 + 1, 300, 305, 306)),
     ("301 to an empty place", attempt(), NOTHING_HELD, answer(301, ("Location", "")), ProtocolError),
@@ -309,6 +311,24 @@ def test_each_refusal_of_credentials_says_what_to_do(status: int) -> None:
     assert caught.value.status == status
     assert AuthError.HINTS[status] in str(caught.value)
     assert URL in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "sent", "said"),
+    [
+        (401, (), "the server wants credentials: --user, --netrc or -H"),
+        (401, (BASIC,), "the user or password is wrong"),
+        (401, (("authorization", "Bearer x"),), "the server does not accept the Authorization header that was sent"),
+        (403, (), "the server refuses this request: it may want credentials (--user, --netrc, -H)"),
+        (403, (("X-Api-Key", "x"),), "the server refuses this request with the credentials that were sent"),
+        (403, (BASIC,), "the server refuses this request with the credentials that were sent"),
+    ],
+)
+def test_refusal_speaks_of_credentials_only_where_some_were_sent(status: int, sent: Headers, said: str) -> None:
+    state = Transfer(attempt(), TransferPolicy(headers=sent), NOTHING_HELD, 0.0, WALL)
+    with pytest.raises(AuthError) as caught:
+        state.on_head(answer(status))
+    assert caught.value.hint == said
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,77 @@
+"""What happens to connections while a list is fetched: each file ends as it should, under every strategy."""
+
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from downloader.testserver import content
+from downloader.testserver.launch import TestServer
+from tests.conftest import Fetch
+from tests.scripted import Asked, Connection, ScriptedServer, answer, reply
+
+Make = Callable[..., ScriptedServer]
+BODY = content.body(5, 0, 3000)
+
+
+def test_server_that_closes_after_each_answer(fetch: Fetch, scripted: Make) -> None:
+    """It does not say so before: a request may meet a connection that is closing, and is sent again."""
+    server = scripted(answer(reply("200 OK", BODY)))
+    report = fetch([f"{server.url}/{number}" for number in range(40)], retries=10)
+    assert (report.done, report.failures) == (40, 0)
+    assert all((fetch.folder / str(number)).read_bytes() == BODY for number in range(40))
+
+
+def test_address_of_ipv6(fetch: Fetch, scripted: Make) -> None:
+    if not socket.has_ipv6:
+        pytest.skip("no IPv6 here")
+    server = scripted(reply("302 Found", Location="/b"), reply("200 OK", BODY), host="::1")
+    assert fetch([f"{server.url}/a"]).done == 1
+    assert [asked.headers["host"] for asked in server.asked] == [f"[::1]:{server.port}"] * 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["threads", "async", "multiplex", "hybrid", "gevent"])
+def test_three_hundred_slow_connections_at_a_time(fetch: Fetch, scripted: Make) -> None:
+    """A byte a second on each: none is taken for silent."""
+
+    def script(connection: Connection, asked: Asked) -> None:
+        connection.send(reply("200 OK", length=5))
+        for _ in range(5):
+            time.sleep(1)
+            connection.send(b"x")
+
+    server = scripted(script)
+    report = fetch([f"{server.url}/{number}" for number in range(300)], jobs=300, low_speed_time=30.0)
+    assert (report.done, report.failures) == (300, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["serial", "async", "multiplex", "hybrid"])
+def test_server_that_is_stopped_for_a_while(fetch: Fetch) -> None:
+    """It accepts connections and says nothing: transfers stall, are given up, and end well once it runs again."""
+    if not Path("/proc/self/task").exists():
+        pytest.skip("children are found by /proc")
+    with TestServer() as server:
+        urls = [server.file(number, 200_000) for number in range(60)]
+        pid = server.process.pid
+        workers = [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+        def tell(number: int) -> None:
+            for process in (pid, *workers):
+                os.kill(process, number)
+
+        tell(signal.SIGSTOP)
+        threading.Timer(1.5, tell, (signal.SIGCONT,)).start()
+        try:
+            report = fetch(urls, retries=20, low_speed_time=0.5, connect_timeout=1.0, retry_wait=0.1)
+        finally:
+            tell(signal.SIGCONT)
+    assert (report.done, report.failures) == (60, 0)
+    for number in range(60):
+        assert (fetch.folder / f"{number}.bin").read_bytes() == content.body(number, 0, 200_000)

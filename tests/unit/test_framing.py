@@ -1,0 +1,90 @@
+"""The bytes of an answer, in pieces of any size: what is passed on, and where it ends."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from downloader.core.framing import Framing, head_lines
+from downloader.core.headers import MAX_HEAD_BYTES
+from downloader.errors import ProtocolError
+
+BODY = bytes(range(256)) * 3
+OK = b"HTTP/1.1 200 OK\r\n"
+ANSWERS = {
+    OK + b"Content-Length: 768\r\n\r\n" + BODY: b"HTTP/1.1 200 -\r\nContent-Length: 768\r\n\r\n" + BODY,
+    b"HTTP/1.0 200 OK\nX: a\nETag: b\n\n" + BODY: b"HTTP/1.0 200 -\r\nETag: b\r\n\r\n" + BODY,
+    b"HTTP/1.1 100 C\r\n\r\nHTTP/1.1 204\r\nConnection: close\r\n\r\n": b"HTTP/1.1 204 -\r\nConnection: close\r\n\r\n",
+}
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n0100;x\r\n" + BODY[:256] + b"\r\n200\n" + BODY[256:] + b"\n0\r\nX: y\r\n\r\n"
+
+
+def in_pieces(data: bytes, sizes: list[int]) -> tuple[bytes, Framing]:
+    """What comes of the data in pieces of these sizes, the last of them again and again."""
+    framing, found, at = Framing(), b"", 0
+    while at < len(data):
+        size = sizes.pop(0) if len(sizes) > 1 else sizes[0]
+        found += framing.feed(data[at : at + size])
+        at += size
+    return found, framing
+
+
+def unchunked(data: bytes) -> bytes:
+    """The body of chunks in their plainest form."""
+    body = b""
+    while data:
+        size, _, data = data.partition(b"\r\n")
+        body, data = body + data[: int(size, 16)], data[int(size, 16) + 2 :]
+    return body
+
+
+@given(st.sampled_from(list(ANSWERS)), st.lists(st.integers(1, 300), min_size=1, max_size=20))
+def test_pieces_of_any_size_make_the_same_answer(data: bytes, sizes: list[int]) -> None:
+    found, framing = in_pieces(data, sizes)
+    assert found == ANSWERS[data]
+    assert (framing.broken, framing.excess) == (None, False)
+
+
+@given(st.lists(st.integers(1, 300), min_size=1, max_size=20))
+def test_chunks_are_passed_on_in_their_plainest_form(sizes: list[int]) -> None:
+    found, framing = in_pieces(CHUNKED, sizes)
+    head, _, rest = found.partition(b"\r\n\r\n")
+    assert head == b"HTTP/1.1 200 -\r\nTransfer-Encoding: chunked"
+    assert rest.endswith(b"\r\n0\r\n\r\n")
+    assert unchunked(rest) == BODY
+    assert framing.broken is None
+
+
+def test_what_comes_after_the_answer_is_dropped_and_told() -> None:
+    for data in (*list(ANSWERS)[::2], CHUNKED):
+        framing = Framing()
+        whole = framing.feed(data)
+        assert Framing().feed(data + b"more") == whole
+        assert framing.feed(b"more") == b""
+        assert framing.excess
+
+
+def test_what_came_before_a_mistake_is_passed_on() -> None:
+    framing = Framing()
+    assert framing.feed(b"HTTP/1.1 404 No\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n").startswith(b"HTTP/1.1 404 -\r\n")
+    assert isinstance(framing.broken, ProtocolError)
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        OK,
+        b"HTTP/1.1 100 C\r\n\r\n",
+        OK + b"Transfer-Encoding: chunked\r\n\r\n1;",
+        OK + b"Transfer-Encoding: chunked\r\n\r\n0\r\n",
+    ],
+)
+def test_head_or_trailers_without_end_are_cut_off(start: bytes) -> None:
+    framing = Framing()
+    framing.feed(start)
+    for _ in range(MAX_HEAD_BYTES // 1000 + 1):
+        framing.feed(b"X: " + b"y" * 997)
+    assert isinstance(framing.broken, ProtocolError)
+
+
+def test_folded_lines_are_put_together() -> None:
+    assert head_lines("HTTP/1.1 200 OK\nETag: a\n  b\n\tc\nX: d") == (200, ["ETag: a b c", "X: d"])
