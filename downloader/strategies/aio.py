@@ -16,7 +16,7 @@ from aiofiles.threadpool import wrap
 from downloader.core.limits import silent
 from downloader.core.messages import Request
 from downloader.core.model import Attempt, Outcome
-from downloader.errors import DownloadError, Interrupted, NetworkError
+from downloader.errors import DownloadError, Interrupted, NetworkError, NoAnswer
 from downloader.progress.counters import Lane
 from downloader.strategies.base import Capabilities
 from downloader.strategies.exchange import exchange
@@ -157,7 +157,7 @@ class _Loop:
         if lane.stop and lane.done >= lane.stop:
             return NetworkError("another attempt goes on with it")
         if silent(lane.heard, self._run.clock(), allowed):
-            return NetworkError(f"nothing came for {allowed:g} s", hint="see --low-speed-time")
+            return NoAnswer(f"nothing came for {allowed:g} s", hint="see --low-speed-time")
         return NetworkError("the time for one attempt is over", hint="see --timeout")
 
 

@@ -6,9 +6,7 @@ sent it there and then. Writes are done in line; only what reads a whole file (t
 
 import heapq
 import itertools
-import os
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,7 +14,7 @@ from downloader.core.limits import silent
 from downloader.core.messages import Head, Request
 from downloader.core.model import Attempt, End, Outcome
 from downloader.core.naming import public_url
-from downloader.errors import DownloadError, Interrupted, NetworkError, WorkerError
+from downloader.errors import DownloadError, Interrupted, NetworkError, NoAnswer, WorkerError
 from downloader.progress.counters import Lane
 from downloader.strategies.base import Capabilities
 from downloader.strategies.exchange import exchange
@@ -25,6 +23,7 @@ from downloader.transports.base import DRAIN_TIME
 from downloader.transports.curl import Multi, Wire
 
 if TYPE_CHECKING:
+    from downloader.strategies.long_work import LongWork
     from downloader.strategies.run import Run
 
 LATE_EVERY = 0.1
@@ -58,11 +57,8 @@ class Loop:
         self._later: list[tuple[float, int, _Flight, int]] = []
         self._count = itertools.count()
         self._places = itertools.count(1)
-        self._threads: ThreadPoolExecutor | None = None
-        self._woken: list[tuple[_Flight, int, BaseException | None]] = []
-        self._pipe: tuple[int, int] | None = None
+        self._long: LongWork | None = None
         self._looked = 0.0
-        self.working = 0  # long calls that threads have in hand, or will have
 
     def main(self) -> None:
         """Start what may start, wait, settle what has ended, until all has."""
@@ -88,12 +84,10 @@ class Loop:
                     outcomes.clear()
         finally:
             multi.close()
-            if self._threads is not None:
-                self._threads.shutdown()
+            if self._long is not None:
+                self._long.close()
             for flight in self.flying:  # none, unless the run was broken
                 flight.break_off()
-            for descriptor in self._pipe or ():
-                os.close(descriptor)
 
     def _wait(self) -> float:
         wait: float = self.run.wait()
@@ -122,28 +116,16 @@ class Loop:
 
     def in_thread(self, work: Work, flight: "_Flight", ticket: int) -> None:
         """Do something long elsewhere, and let the flight go on then."""
-        if self._pipe is None:
-            from downloader.strategies.shared import cores  # here: few runs need it
+        if self._long is None:
+            from downloader.strategies.long_work import LongWork  # here: few runs need it
 
-            self._pipe = os.pipe()
-            self._threads = ThreadPoolExecutor(max(2, cores()), "dl-work")
-            self.multi.listen(self._pipe[0], self._tell_woken)
-        assert self._threads is not None  # noqa: S101 - made with the pipe
-        end = self._pipe[1]
-        self.working += 1
+            self._long = LongWork(self.multi)
+        self._long.submit(work.call, lambda error: flight.go_on(ticket, error))
 
-        def done(future: "Future[object]") -> None:
-            self._woken.append((flight, ticket, future.exception()))
-            os.write(end, b"x")
-
-        self._threads.submit(work.call).add_done_callback(done)
-
-    def _tell_woken(self) -> None:
-        assert self._pipe is not None  # noqa: S101 - it is what was read
-        os.read(self._pipe[0], 1)
-        self.working -= 1
-        flight, ticket, error = self._woken.pop(0)
-        flight.go_on(ticket, error)
+    @property
+    def working(self) -> int:
+        """Long calls that threads have in hand, or will have."""
+        return 0 if self._long is None else self._long.working
 
     def _end_late_ones(self, now: float) -> None:
         """End those that outlast the grace time or their own, and those of which nothing has been heard for too long."""
@@ -312,7 +294,7 @@ class _Flight:
         elif self._state is not DROP and lane.stop and lane.done >= lane.stop:
             error = NetworkError("another attempt goes on with it")
         elif silent(self._heard(), now, options.read_timeout):
-            error = NetworkError(f"nothing came for {options.read_timeout:g} s", hint="see --low-speed-time")
+            error = NoAnswer(f"nothing came for {options.read_timeout:g} s", hint="see --low-speed-time")
         elif self._state is DROP and self._dropping and now - self._dropping > DRAIN_TIME:
             self._loop.multi.abandon(self._wire)
             self._advance(None)

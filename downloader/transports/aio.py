@@ -23,7 +23,7 @@ from downloader.core.framing import Framing
 from downloader.core.headers import MAX_HEAD_BYTES
 from downloader.core.messages import Head, Request
 from downloader.core.naming import public_url
-from downloader.errors import DownloadError, NetworkError, ProtocolError, TLSError
+from downloader.errors import DownloadError, NetworkError, NoAnswer, ProtocolError, TLSError
 from downloader.transports.base import ClientOptions, by_proxy, chain, from_system, refuse_url
 from downloader.transports.tls import tls_context
 
@@ -239,7 +239,7 @@ def map_error(error: Exception, url: str, options: ClientOptions) -> DownloadErr
     if has(httpx.InvalidURL, httpx.UnsupportedProtocol, aiohttp.InvalidURL):
         return refuse_url(url)
     if has(aiohttp.ConnectionTimeoutError) or (has(httpx.ConnectTimeout) and not has(aiohttp.ClientError)):
-        return NetworkError(f"no connection within {options.connect_timeout:g} s", url, "see --connect-timeout")
+        return NoAnswer(f"no connection within {options.connect_timeout:g} s", url, "see --connect-timeout")
     if (known := from_system(error, url)) is not None:
         return known
     if has(httpx.ProxyError, aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError):
@@ -247,7 +247,7 @@ def map_error(error: Exception, url: str, options: ClientOptions) -> DownloadErr
     if has(aiohttp.ServerDisconnectedError):
         return NetworkError("closed before an answer", url)
     if has(TimeoutError) or (has(httpx.TimeoutException) and not has(aiohttp.ClientError)):
-        return NetworkError(f"nothing came for {options.read_timeout:g} s", url, "see --low-speed-time")
+        return NoAnswer(f"nothing came for {options.read_timeout:g} s", url, "see --low-speed-time")
     if has(aiohttp.ClientSSLError):
         return TLSError("TLS: the handshake failed", url)
     if has(aiohttp.ClientPayloadError, aiohttp.http_exceptions.ContentLengthError):

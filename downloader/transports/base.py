@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from downloader.core.naming import public_url
-from downloader.errors import DownloadError, NameNotFound, NetworkError, PolicyError, TLSError, UsageError
+from downloader.errors import DownloadError, NameNotFound, NetworkError, NoAnswer, PolicyError, TLSError, UsageError
 
 CHUNK = 256 * 1024
 """Bytes of body asked for at a time."""
@@ -130,7 +130,8 @@ def from_system(error: BaseException, url: str) -> DownloadError | None:
 def by_proxy(error: DownloadError, proxy: str) -> DownloadError:
     """The error, saying so where it was the way to a proxy that failed."""
     if proxy and isinstance(error, NetworkError):
-        return type(error)(f"by way of the proxy: {error.reason}", error.url, "see --proxy")
+        kind = NetworkError if isinstance(error, NoAnswer) else type(error)  # it is the proxy that may be dead, not the host
+        return kind(f"by way of the proxy: {error.reason}", error.url, "see --proxy")
     return error
 
 

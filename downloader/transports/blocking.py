@@ -18,7 +18,7 @@ from urllib3 import HTTPHeaderDict
 
 from downloader.core.messages import Head, Request
 from downloader.core.naming import public_url
-from downloader.errors import DownloadError, Interrupted, NetworkError, ProtocolError, TLSError
+from downloader.errors import DownloadError, Interrupted, NetworkError, NoAnswer, ProtocolError, TLSError
 from downloader.transports.base import DRAIN, DRAIN_TIME, ClientOptions, by_proxy, chain, from_system, refuse_url
 from downloader.transports.sockets import WatchedAdapter, present
 
@@ -148,7 +148,7 @@ class BlockingClient:
             if self._deadline and now >= self._deadline:
                 self._shut(NetworkError("the time for one attempt is over", hint="see --timeout"))
             elif self._patience and now >= self._patience:
-                self._shut(NetworkError(f"nothing came for {self._options.read_timeout:g} s", hint="see --low-speed-time"))
+                self._shut(NoAnswer(f"nothing came for {self._options.read_timeout:g} s", hint="see --low-speed-time"))
             elif self._patience and self._unwanted():
                 self._shut(NetworkError("another attempt goes on with it"))
 
@@ -177,9 +177,9 @@ def map_error(error: Exception, url: str, options: ClientOptions) -> DownloadErr
     if (known := from_system(error, url)) is not None:
         return known
     if has(urllib3.exceptions.ConnectTimeoutError, requests.exceptions.ConnectTimeout):
-        return NetworkError(f"no connection within {options.connect_timeout:g} s", url, "see --connect-timeout")
+        return NoAnswer(f"no connection within {options.connect_timeout:g} s", url, "see --connect-timeout")
     if has(urllib3.exceptions.ReadTimeoutError, TimeoutError):
-        return NetworkError(f"nothing came for {options.read_timeout:g} s", url, "see --low-speed-time")
+        return NoAnswer(f"nothing came for {options.read_timeout:g} s", url, "see --low-speed-time")
     if has(urllib3.exceptions.ProxyError):
         return NetworkError("the proxy cannot be used", url, "see --proxy")
     if has(urllib3.exceptions.SSLError, requests.exceptions.SSLError):

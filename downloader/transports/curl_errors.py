@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pycurl
 
 from downloader.core.naming import public_url
-from downloader.errors import DownloadError, NetworkError, ProtocolError, TLSError
+from downloader.errors import DownloadError, NetworkError, NoAnswer, ProtocolError, TLSError
 from downloader.transports.base import ClientOptions, by_proxy, from_system, refuse_url
 
 SUPPRESS_CONNECT_HEADERS = 265  # CURLOPT_…: pycurl has no name for it
@@ -85,7 +85,7 @@ def _mapped(code: int, text: str, easy: Any, url: str, options: ClientOptions) -
     if "connect tunnel failed" in lower:
         return NetworkError(f"the proxy cannot be used: HTTP {lower.rpartition(' ')[2]}", url, "see --proxy")
     if code == pycurl.E_OPERATION_TIMEDOUT:
-        return NetworkError(f"no connection within {options.connect_timeout:g} s", url, "see --connect-timeout")
+        return NoAnswer(f"no connection within {options.connect_timeout:g} s", url, "see --connect-timeout")
     if code in _TLS:
         return _tls(code, text, url)
     if code in _MALFORMED or (code == pycurl.E_RECV_ERROR and any(word in lower for word in _MALFORMED_TEXTS)):
