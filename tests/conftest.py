@@ -18,6 +18,7 @@ LONG_TABLES = (
     "test_answers.py",
     "test_broken_runs.py",
     "test_credentials.py",
+    "test_dead_hosts.py",
     "test_files.py",
     "test_guards.py",
     "test_odd_answers.py",

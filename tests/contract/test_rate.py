@@ -1,6 +1,7 @@
 """Limits to the rate: kept by every strategy, in all and for each host, and in nobody's way when the run must end."""
 
 import hashlib
+import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -163,3 +164,24 @@ def test_our_own_limit_is_no_slow_server(fetch: Fetch, scripted: Make) -> None:
     assert len(server.asked) == 1
     assert report.received == len(body)
     assert (fetch.folder / "big.bin").read_bytes() == body
+
+
+def test_the_rate_holds_on_the_wire(fetch: Fetch, scripted: Make) -> None:
+    """What the server has sent is never far ahead of what the limit allows: it is not the buffers of the system that fill."""
+    rate, size = 4_000_000, 8_000_000
+    sent: list[tuple[float, int]] = []
+
+    def slow(connection: Connection, asked: Asked) -> None:
+        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
+        connection.send(f"HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n".encode())
+        count = 0
+        while count < size and connection.send(b"x" * 20_000):
+            count += 20_000
+            sent.append((time.monotonic(), count))
+
+    server = scripted(slow)
+    report = fetch([f"{server.url}/big.bin"], limit_rate=rate)
+    assert report.done == 1
+    began = sent[0][0]
+    ahead = max(count - rate * (when - began) for when, count in sent)
+    assert ahead < 1_000_000

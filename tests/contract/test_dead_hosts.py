@@ -1,0 +1,58 @@
+"""A host that never answers costs the list a few time-outs, under every strategy; one that has answered is not given up."""
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from downloader.errors import NoAnswer
+from tests.conftest import Fetch
+from tests.scripted import Asked, Connection, ScriptedServer, reply
+
+Make = Callable[..., ScriptedServer]
+
+
+def hang(connection: Connection, asked: Asked) -> None:
+    """Say nothing."""
+    connection.hang()
+
+
+@pytest.fixture
+def deaf() -> Iterator[str]:
+    """A URL of a port whose queue is full: no connection is ever made there, and none is refused."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(3):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        yield "http://{}:{}".format(*listener.getsockname())
+
+
+def test_a_host_to_which_no_connection_can_be_made_is_given_up(fetch: Fetch, deaf: str, scripted: Make) -> None:
+    server = scripted(reply("200 OK", b"body"))
+    urls = [f"{deaf}/{number}" for number in range(30)] + [f"{server.url}/good"]
+    report = fetch(urls, connect_timeout=0.3, retries=9, host_failures=3)
+    assert (report.done, report.failures) == (1, 30)
+    assert all(isinstance(result.error, NoAnswer) for result in report.failed)
+    assert "the host never answered: given up after 3 attempts" in str(report.failed[-1].error)
+    assert sum(result.attempts for result in report.failed) <= 4
+
+
+def test_a_host_that_takes_connections_and_never_answers_is_given_up(fetch: Fetch, scripted: Make) -> None:
+    server = scripted(hang)
+    report = fetch([f"{server.url}/{number}" for number in range(30)], low_speed_time=0.3, connect_timeout=0.3, retries=9)
+    assert report.failures == 30
+    assert all(isinstance(result.error, NoAnswer) for result in report.failed)
+    assert len(server.asked) <= 4
+
+
+def test_a_host_that_has_answered_once_gets_all_its_tries(fetch: Fetch, scripted: Make) -> None:
+    server = scripted(reply("200 OK", b"body"), hang)
+    urls = [f"{server.url}/{number}" for number in range(2)]
+    report = fetch(urls, jobs=1, low_speed_time=0.3, connect_timeout=0.3, retries=4)
+    assert (report.done, report.failures) == (1, 1)
+    assert report.failed[0].attempts == 5
