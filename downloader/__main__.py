@@ -1,6 +1,6 @@
 """`python -m downloader`: the same as `dl`."""
 
-from downloader.cli.main import main
+from downloader.cli.entry import main
 
 if __name__ == "__main__":
     main()

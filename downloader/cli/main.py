@@ -5,6 +5,7 @@ Exit codes: see `downloader.errors`; 130 and 143 for a run that a signal ended, 
 
 import io
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,8 @@ def main(arguments: list[str] | None = None) -> None:
         print("dl: Windows is not supported: use Linux, macOS or the Windows Subsystem for Linux", file=sys.stderr)  # noqa: T201
         sys.exit(2)
     words = sys.argv[1:] if arguments is None else arguments
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see `downloader.cli.entry`
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     _open_streams()
     try:
         code = _run(words)
