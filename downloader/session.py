@@ -19,7 +19,7 @@ from downloader.core.obedience import ObedientScheduler
 from downloader.core.retry import RetryPolicy, parse_statuses
 from downloader.core.robots import product
 from downloader.core.scheduler import Scheduler
-from downloader.errors import DownloadError
+from downloader.errors import UsageError
 from downloader.plan import check_able, cut_dirs_of, job_for, jobs_for, limits_for, split_policy, sums_for
 from downloader.progress.counters import Counters
 from downloader.settings import Settings
@@ -131,8 +131,9 @@ class Session:
                 self.error = self.error or self.source_error
             self.report.interrupted = not self.run.scheduler.complete
             self.report.stopped_by_failure = self.run.scheduler.failed_fast
-            self.report.ended_by = self._ended_by()
+            self.report.ended_by = self.error or self.run.scheduler.ended_by
             self._tell_sums()
+            self._tell_list()
             self._folder.close()
             with self._lock:
                 self._ended = True
@@ -146,10 +147,12 @@ class Session:
             if sums.complaint is not None and not report.interrupted:
                 report.errors.append(sums.complaint)
 
-    def _ended_by(self) -> BaseException | None:
-        """What the summary tells of as the end of the run; a DownloadError that broke it is raised, and told so."""
-        broke_it = None if isinstance(self.error, DownloadError) else self.error
-        return broke_it or self.run.scheduler.ended_by
+    def _tell_list(self) -> None:
+        """A list that is read twice may be another the second time."""
+        report, total = self.report, self.counters.total
+        found = report.done + report.skipped + report.failures
+        if total is not None and found < total and not report.interrupted:
+            report.errors.append(UsageError(f"the list was changed while it was read: {found} of {total} entries were there"))
 
     @property
     def source_error(self) -> Exception | None:

@@ -12,7 +12,7 @@ from downloader.cli.output import name_only
 from downloader.cli.signals import Signals
 from downloader.core.model import End, Outcome, Report, Result, Status
 from downloader.core.naming import numbered, printable, public_url
-from downloader.errors import UsageError
+from downloader.errors import DownloadError, UsageError
 from downloader.progress.lines import Display, JsonProgress, PlainLines
 from downloader.report import FailedList, JsonLines, Traces, complaint, summary
 from downloader.session import Session
@@ -127,18 +127,22 @@ def _conclude(
     for sink in sinks:
         if isinstance(sink, JsonLines):
             sink.complete = session.error is None and not report.interrupted
+    told = settings.quiet or report.interrupted or report.done + report.skipped + report.failures > 0
     if settings.progress == "json":
+        told = False
         _print_json_summary(report)
     elif not settings.quiet and (report.interrupted or report.done + report.skipped + report.failures):
         text = summary(report, total=session.counters.total, unprocessed=_unprocessed(report, settings, sinks))
         print(text, file=sys.stderr)  # noqa: T201
     elif settings.quiet and (report.failures or report.errors or report.ended_by is not None):
         print(complaint(report, total=session.counters.total), file=sys.stderr)  # noqa: T201
-    if session.error is not None and report.ended_by is session.error:  # an error of ours, which the summary tells
+    if session.error is not None and not isinstance(session.error, DownloadError):  # a mistake of ours
         return 1
     if interrupted is not None:
         return interrupted
-    if session.error is not None:
+    if isinstance(session.error, DownloadError):
+        if told:  # by the summary
+            return session.error.exit_code
         raise session.error
     if report.done + report.skipped + report.failures == 0 and not report.interrupted:
         _say("nothing to do: the list is empty", settings)

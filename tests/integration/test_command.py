@@ -13,7 +13,7 @@ import pytest
 from downloader.settings import example
 from downloader.testserver import content
 from downloader.testserver.launch import TestServer, free_port
-from tests.scripted import ScriptedServer, reply
+from tests.scripted import Asked, Connection, ScriptedServer, reply
 
 Make = Callable[..., ScriptedServer]
 Done = subprocess.CompletedProcess
@@ -382,3 +382,18 @@ def test_wrong_url_on_the_command_line_starts_nothing(dl: Shell) -> None:
     said = dl("urls.txt").stderr
     assert "urls.txt:1: a blank in a URL" in said
     assert "urls.txt:3: unknown option 'chekcsum' (did you mean checksum?)" in said
+
+
+def test_list_that_is_cut_while_it_is_read_is_told(dl: Shell, scripted: Make) -> None:
+    whole = reply("200 OK", b"body")
+
+    def cut(connection: Connection, asked: Asked) -> None:
+        os.truncate(dl.folder / "urls.txt", 300 * len(line))
+        connection.send(whole)
+
+    server = scripted(cut, whole)
+    line = f"{server.url}/{'x' * 60}/0000.bin\n"
+    dl.list(*(f"{server.url}/{'x' * 60}/{number:04}.bin" for number in range(3000)))
+    done = dl("urls.txt", "-d", "out", "-s", "serial")
+    assert done.returncode == 2
+    assert "the list was changed while it was read: 300 of 3000 entries were there" in done.stderr
