@@ -8,10 +8,10 @@ from downloader.core.amounts import clock, size
 from downloader.core.naming import printable
 from downloader.progress.counters import Counters, Moving
 from downloader.progress.estimate import SETTLED, Estimate, Speed
-from downloader.progress.lines import Display, amount, waiting
+from downloader.progress.lines import Display, amount, share, waiting
 
 MOST = 6
-NAME_WIDTH = 28
+NAME_WIDTH = 20
 KNOWN = "{percentage:3.0f}%|{bar}| {desc}"
 UNKNOWN = "{desc}"
 
@@ -100,14 +100,14 @@ class _FileBar:
         speed = self._speed.sample(item.done, now)
         name = printable(item.name)
         short = name if len(name) <= NAME_WIDTH else f"…{name[1 - NAME_WIDTH :]}"
-        parts = [size(item.done) + (f" of {size(item.size)}" if item.size else "")]
+        parts = [share(item.done, item.size) if item.size else size(item.done)]
         if now - self._began >= SETTLED:
             parts.append(f"{size(max(0.0, speed))}/s")
             if item.size and speed > 0:
                 parts.append(f"{clock(max(0, item.size - item.done) / speed)} left")
         text = f"{short:<{NAME_WIDTH}} {', '.join(parts)}"
         if item.size:
-            _draw(self._bar, text, min(item.done, item.size), item.size, "  {percentage:3.0f}%|{bar:10}| {desc}")
+            _draw(self._bar, text, min(item.done, item.size), item.size, "  {percentage:3.0f}%|{bar:6}| {desc}")
         else:
             _draw(self._bar, f"  {text}", 0, None)
 

@@ -20,24 +20,24 @@ SETTLED = 1.0
 
 
 class Speed:
-    """A number's growth a second, smoothed over some seconds. Times come in as arguments."""
+    """A number's growth a second over the last seconds, so many at most. Times come in as arguments."""
 
     def __init__(self, over: float = 5.0) -> None:
         self._over = over
-        self._at: float | None = None
-        self._last = 0.0
+        self._samples: deque[tuple[float, float]] = deque()
         self.value = 0.0
 
     def sample(self, number: float, now: float) -> float:
         """The speed, now that the number is this."""
-        if self._at is None or now <= self._at:
-            self._at, self._last = now, number
+        samples = self._samples
+        if samples and now <= samples[-1][0]:
             return self.value
-        passed = now - self._at
-        current = (number - self._last) / passed
-        weight = min(1.0, passed / self._over) if self.value else 1.0
-        self.value += weight * (current - self.value)
-        self._at, self._last = now, number
+        samples.append((now, number))
+        while len(samples) > 2 and now - samples[1][0] >= self._over:
+            samples.popleft()
+        began, before = samples[0]
+        if now > began:
+            self.value = (number - before) / (now - began)
         return self.value
 
 

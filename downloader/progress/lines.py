@@ -76,8 +76,14 @@ def amount(counters: Counters, progress: Progress) -> str:
     """``12.3 of 45.0 MB``, or what has come where the total is not known."""
     if progress.bytes_total is None:
         return size(counters.received)
-    done, total = size(min(progress.bytes_done, progress.bytes_total)), size(progress.bytes_total)
-    return f"{done.removesuffix(total[-3:])} of {total}"
+    return share(progress.bytes_done, progress.bytes_total)
+
+
+def share(done: int, total: int) -> str:
+    """``12.3 of 45.0 MB``, ``900.0 kB of 45.0 MB``."""
+    part, whole = size(min(done, total)), size(total)
+    unit = whole.rpartition(" ")[2]
+    return f"{part.removesuffix(f' {unit}')} of {whole}" if part.endswith(f" {unit}") else f"{part} of {whole}"
 
 
 class PlainLines(_Lines):

@@ -23,15 +23,18 @@ def test_the_first_sample_of_a_speed_says_nothing_and_the_second_all() -> None:
     assert speed.value == 250.0
 
 
-@pytest.mark.parametrize(
-    ("passed", "more", "value"),
-    [(5.0, 0, 0.0), (50.0, 0, 0.0), (2.5, 0, 50.0), (2.5, 500, 150.0), (1.0, 200, 120.0)],
-)
-def test_a_speed_is_smoothed_over_some_seconds(passed: float, more: int, value: float) -> None:
+def test_a_speed_is_of_the_last_seconds() -> None:
     speed = Speed(over=5.0)
-    speed.sample(0, 0.0)
-    speed.sample(100, 1.0)
-    assert speed.sample(100 + more, 1.0 + passed) == pytest.approx(value)
+    for second in range(20):
+        speed.sample(min(second, 10) * 100, float(second))
+        assert speed.value == pytest.approx({0: 0, **dict.fromkeys(range(1, 11), 100)}.get(second, max(0, 15 - second) * 20))
+
+
+def test_a_burst_at_the_start_is_no_speed_that_lasts() -> None:
+    speed = Speed()
+    for tick in range(31):
+        speed.sample(8_000_000 + 80_000 * tick if tick else 0, tick * TICK)
+    assert speed.value == pytest.approx((8_000_000 + 80_000 * 30) / 3.0)
 
 
 def test_a_clock_that_stands_still_or_goes_back_does_no_harm() -> None:
