@@ -108,6 +108,7 @@ def job_for(settings: Settings, jobs: int, traced: bool = False) -> Job:
         key=settings.key,
         insecure=settings.insecure,
         chunk=_chunk(settings),
+        receive_buffer=_receive_buffer(settings),
         http_version="" if settings.http_version == "auto" else settings.http_version,
     )
     if settings.cacert or settings.cert:
@@ -136,6 +137,12 @@ def job_for(settings: Settings, jobs: int, traced: bool = False) -> Job:
         process=settings.process,
         traced=traced,
     )
+
+
+def _receive_buffer(settings: Settings) -> int:
+    """Bytes that the system may hold for each connection, so that a limit to the rate holds on the wire; 0: any number."""
+    limits = [rate for rate in (settings.limit_rate, settings.limit_rate_per_host) if rate]
+    return min(1 << 20, max(1 << 15, min(limits) // 20)) if limits else 0
 
 
 def _chunk(settings: Settings) -> int:

@@ -6,6 +6,7 @@ about redirects, cookies and proxies that the core decides about. Where a proxy 
 """
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
@@ -51,7 +52,7 @@ class AsyncClient:
         context = tls_context(self._options) if secure else None  # reading all authorities takes 20 ms
 
         session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ssl=context or True, ttl_dns_cache=60),
+            connector=aiohttp.TCPConnector(limit=0, ssl=context or True, ttl_dns_cache=60, socket_factory=self._socket()),
             cookie_jar=aiohttp.DummyCookieJar(),
             read_bufsize=self._options.chunk,
             max_line_size=MAX_HEAD_BYTES,
@@ -64,14 +65,29 @@ class AsyncClient:
             verify=context or False, client=cast(Callable[[], aiohttp.ClientSession], self._verbatim(session))
         )
 
+    def _socket(self) -> Callable[[Any], socket.socket] | None:
+        """What makes the sockets, where they are to be told something."""
+        options = self._options.socket_options
+        if not options:
+            return None
+
+        def make(address: Any) -> socket.socket:
+            sock = socket.socket(*address[:3])
+            for option in options:
+                sock.setsockopt(*option)
+            return sock
+
+        return make
+
     def _verbatim(self, session: aiohttp.ClientSession) -> "_Verbatim":
         return _Verbatim(session, lambda: self._sending)
 
     def _proxied(self, proxy: str) -> httpx.AsyncBaseTransport:
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=self._options.connections)
         context = tls_context(self._options)
+        options = self._options.socket_options
         way = httpx.Proxy(proxy, ssl_context=context if proxy.startswith("https:") else None)  # --cacert holds for it too
-        return httpx.AsyncHTTPTransport(verify=context, proxy=way, limits=limits, trust_env=False)
+        return httpx.AsyncHTTPTransport(verify=context, proxy=way, limits=limits, trust_env=False, socket_options=options)
 
     async def send(self, request: Request) -> "Answer":
         """Send, and wait for the head of the answer. Raises DownloadError."""

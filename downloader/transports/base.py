@@ -28,7 +28,9 @@ DRAIN_TIME = 0.5
 class ClientOptions:
     """How to connect. Picklable. Times in seconds; ``proxy`` for every URL, else ``proxies`` by scheme.
 
-    ``chunk``: bytes of body asked for at a time. ``http_version``: 1.1, 2 or 3; empty for what suits best.
+    ``receive_buffer``: bytes that the system may hold for each connection; 0: as it likes. It holds a rate on the wire,
+    where else the system would take megabytes ahead of it. ``chunk``: bytes of body asked for at a time.
+    ``http_version``: 1.1, 2 or 3; empty for what suits best.
     """
 
     connect_timeout: float = 15.0
@@ -41,12 +43,18 @@ class ClientOptions:
     key: str = ""
     insecure: bool = False
     chunk: int = CHUNK
+    receive_buffer: int = 0
     http_version: str = ""
 
     @property
     def head_timeout(self) -> float:
         """Seconds from sending a request to the end of its answer's head."""
         return self.connect_timeout + self.read_timeout
+
+    @property
+    def socket_options(self) -> tuple[tuple[int, int, int], ...]:
+        """What each socket is told before it connects."""
+        return ((socket.SOL_SOCKET, socket.SO_RCVBUF, self.receive_buffer),) if self.receive_buffer else ()
 
     def proxy_for(self, url: str) -> str:
         """The proxy for a URL; empty for none. ``no_proxy`` holds for proxies from the environment."""

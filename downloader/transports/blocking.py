@@ -46,6 +46,7 @@ class BlockingClient:
         self._patience = 0.0  # until when one wait may last: for a head, for a piece of body, for the rest of one to drop
         self.target = ""
         self.connect_timeout = options.connect_timeout
+        self.socket_options = options.socket_options
 
     def connected(self, sock: Any) -> None:
         """The socket that the owner is about to wait on."""

@@ -1,7 +1,9 @@
 """What libcurl is told once for each handle, and what its errors mean."""
 
 import os
+import socket
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -38,6 +40,8 @@ def client_options(options: ClientOptions) -> Iterator[tuple[int, Any]]:
     yield pycurl.NOPROXY, ""
     yield pycurl.CONNECTTIMEOUT_MS, max(1, int(options.connect_timeout * 1000))
     yield pycurl.TCP_NODELAY, 1
+    if options.socket_options:
+        yield pycurl.SOCKOPTFUNCTION, partial(_set_options, options.socket_options)
     cafile = options.cacert
     if not cafile:
         import certifi
@@ -53,6 +57,14 @@ def client_options(options: ClientOptions) -> Iterator[tuple[int, Any]]:
     if options.cert:
         yield pycurl.SSLCERT, options.cert
         yield pycurl.SSLKEY, options.key or options.cert
+
+
+def _set_options(wanted: tuple[tuple[int, int, int], ...], descriptor: int, purpose: int) -> int:
+    """Tell a socket of libcurl's what `ClientOptions.socket_options` says, before it connects."""
+    with socket.socket(fileno=os.dup(descriptor)) as sock:
+        for option in wanted:
+            sock.setsockopt(*option)
+    return int(pycurl.SOCKOPT_OK)
 
 
 def map_error(code: int, text: str, easy: Any, url: str, options: ClientOptions) -> DownloadError:

@@ -24,10 +24,14 @@ _thread = threading.local()
 
 
 class Owner(Protocol):
-    """Who waits on a connection. ``target``: what its request line is to say; ``connect_timeout`` in seconds."""
+    """Who waits on a connection. ``target``: what its request line is to say; ``connect_timeout`` in seconds.
+
+    ``socket_options``: see `ClientOptions`.
+    """
 
     target: str
     connect_timeout: float
+    socket_options: tuple[tuple[int, int, int], ...]
 
     def connected(self, sock: Any) -> None:
         """The socket that is waited on from now on."""
@@ -51,7 +55,7 @@ def _connect(connection: HTTPConnection) -> socket.socket:
     for family, kind, protocol, _, address in socket.getaddrinfo(host, connection.port, 0, socket.SOCK_STREAM):
         sock = socket.socket(family, kind, protocol)
         try:
-            for option in connection.socket_options or ():
+            for option in (*(connection.socket_options or ()), *(owner.socket_options if owner is not None else ())):
                 sock.setsockopt(*option)
             sock.settimeout(owner.connect_timeout if owner is not None else None)
             if owner is not None:

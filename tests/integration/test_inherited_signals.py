@@ -63,5 +63,8 @@ def test_comparing_is_interrupted(tmp_path: Path) -> None:
 
 
 def test_serving_is_interrupted(tmp_path: Path) -> None:
-    code, said = interrupted(start("serve", "--port", "0", cwd=tmp_path), lambda: True)
+    process = start("serve", "--port", "0", cwd=tmp_path)
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("Serving test files")
+    code, said = interrupted(process, lambda: True)
     assert (code, said) == (0, "")
