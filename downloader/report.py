@@ -217,17 +217,22 @@ def complaint(report: Report, most: int = 5, total: int | None = None) -> str:
     return "\n".join([*_failures(report, most), *ended, _counts(report, total)])
 
 
+def _pace(report: Report) -> str:
+    """How much has come, how long that took, and how fast it was; no rates where nothing has come."""
+    if not report.received and not report.done:
+        return f"nothing was fetched, in {duration(report.elapsed)}"
+    seconds = max(report.elapsed, 1e-6)
+    files = report.done / seconds
+    pace = f"{size(report.received / seconds)}/s, {files:.0f} files/s" if files >= 1 else f"{size(report.received / seconds)}/s"
+    return f"{size(report.received)} in {duration(report.elapsed)}: {pace}"
+
+
 def summary(report: Report, most: int = 5, total: int | None = None, unprocessed: str = "") -> str:
     """What became of the run, in a few lines; at most ``most`` failed URLs, safe to print.
 
     ``total``: of the list; ``unprocessed``: a line about files that were skipped, and so not processed.
     """
-    speed = report.received / report.elapsed if report.elapsed else 0.0
-    lines = [
-        _counts(report, total),
-        f"{size(report.received)} in {duration(report.elapsed)}: {size(speed)}/s, "
-        f"{(report.done / report.elapsed if report.elapsed else 0):.0f} files/s · strategy {report.strategy}",
-    ]
+    lines = [_counts(report, total), f"{_pace(report)} · strategy {report.strategy}"]
     if report.verified:
         lines.append(f"  {report.verified} verified by a checksum")
     if report.without_checksum:

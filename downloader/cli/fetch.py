@@ -40,6 +40,7 @@ def fetch(request: Request) -> int:
     if settings.process and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # where the user's own module is, as likely as not
     lists = Lists(list(request.lists), settings.skip_bad_lines)
+    _tell_of_terminal(request)
     total = _checked(lists, settings)
     if total == 0:
         _say("nothing to do: the list is empty", settings)
@@ -89,6 +90,12 @@ def fetch(request: Request) -> int:
                 flush()
         display.close()
         return _conclude(session, settings, lists, signals.exit_code, sinks)
+
+
+def _tell_of_terminal(request: Request) -> None:
+    """Else nobody knows that the program waits for a list to be typed."""
+    if STDIN in request.lists and sys.stdin is not None and sys.stdin.isatty():
+        _say("reading URLs from the terminal, one a line; Ctrl-D ends the list", request.settings)
 
 
 def _sinks(settings: Settings, stack: ExitStack) -> tuple[list[JsonLines | FailedList], list[Traces]]:

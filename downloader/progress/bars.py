@@ -1,5 +1,6 @@
 """Progress on a terminal, with tqdm: one bar for all, a line for what waits, and up to six bars for files that take longer."""
 
+import os
 from typing import IO, Any
 
 from tqdm import tqdm
@@ -32,11 +33,21 @@ class Bars(Display):
         self._all = self._bar(0)
         self._note: Any = None
         self._files: list[_FileBar | None] = [None] * MOST
+        self._width = self._columns()
 
     def _bar(self, position: int) -> Any:
         return _Bar(file=self._stream, dynamic_ncols=True, mininterval=0, leave=False, position=position, bar_format=UNKNOWN)
 
+    def _columns(self) -> int:
+        try:
+            return os.get_terminal_size(self._stream.fileno()).columns
+        except (OSError, ValueError):  # it is no terminal
+            return 0
+
     def update(self, counters: Counters, now: float) -> None:
+        if (columns := self._columns()) != self._width:
+            self._width = columns
+            self._stream.write("\r\x1b[J")  # the terminal has wrapped the lines that are there: they are drawn anew
         progress = self._estimate.sample(counters, now)
         self._began = now if self._began is None else self._began
         total = progress.bytes_total

@@ -75,3 +75,30 @@ def test_server_that_is_stopped_for_a_while(fetch: Fetch) -> None:
     assert (report.done, report.failures) == (60, 0)
     for number in range(60):
         assert (fetch.folder / f"{number}.bin").read_bytes() == content.body(number, 0, 200_000)
+
+
+def test_a_proxy_that_dies_in_the_middle_and_comes_back(fetch: Fetch, scripted: Make) -> None:
+    body = b"x" * 300_000
+
+    def die(connection: Connection, asked: Asked) -> None:
+        connection.reset()
+
+    def die_in_the_body(connection: Connection, asked: Asked) -> None:
+        connection.send(reply("200 OK", body[:100_000], length=len(body)))
+        connection.reset()
+
+    proxy = scripted(die, die_in_the_body, die, reply("200 OK", body))
+    report = fetch(["http://files.example/one.bin", "http://files.example/two.bin"], proxy=proxy.url, retries=5)
+    assert (report.done, report.failures) == (2, 0)
+    assert all(asked.path.startswith("http://files.example/") for asked in proxy.asked)
+    for name in ("one.bin", "two.bin"):
+        assert (fetch.folder / name).read_bytes() == body
+
+
+def test_a_proxy_that_has_gone_is_told_as_such(fetch: Fetch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    report = fetch(["http://files.example/one.bin"], proxy=f"http://127.0.0.1:{port}", retries=2)
+    (failed,) = report.failed
+    assert failed.attempts == 3
+    assert str(failed.error).partition(": ")[2].startswith("by way of the proxy: ")

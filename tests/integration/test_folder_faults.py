@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -136,6 +137,22 @@ def test_a_run_that_waits_for_space_goes_on_when_there_is_some(strategy: str, mo
     assert done.returncode == 0, done.stderr
     assert "20 done, 0 skipped, 0 failed" in done.stderr
     assert len(server.asked) <= 20 + 2
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_disk_that_becomes_read_only_ends_the_run(strategy: str, mounted: Mounted, scripted: Make) -> None:
+    def unhurried(connection: Connection, asked: Asked) -> None:
+        time.sleep(0.02)
+        connection.send(reply("200 OK", b"x" * 100))
+
+    server = scripted(unhurried)
+    urls = listed(mounted.folder, server, 2000)
+    remount = "until [ -e disk/3.bin ]; do sleep 0.02; done; until mount -o remount,ro disk 2>/dev/null; do :; done"
+    done = mounted("", urls, "-d", "disk", "-s", strategy, "-j", "2", after=remount)
+    assert done.returncode == 3, done.stderr
+    assert done.stderr.count("stopped: ") == 1
+    assert "read-only file system" in done.stderr
+    assert "not started" in done.stderr
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

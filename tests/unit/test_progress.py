@@ -516,7 +516,7 @@ def test_the_summary_counts_what_is_doubtful() -> None:
 def test_the_summary_of_nothing_divides_by_nothing() -> None:
     assert reports.summary(Report(strategy="async")).splitlines() == [
         "0 done, 0 skipped, 0 failed",
-        "0 B in 0.00 s: 0 B/s, 0 files/s · strategy async",
+        "nothing was fetched, in 0.00 s · strategy async",
     ]
 
 
