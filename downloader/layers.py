@@ -60,8 +60,8 @@ def _check_trust(table: Mapping[str, Any], file: ConfigFile) -> None:
     by_key = {item.key: item for item in fields()}
     refused = [key for key, value in table.items() if key in by_key and by_key[key].needs_trust(value)]
     if refused:
-        why = "which only a file that was asked for may set"
-        raise UsageError(f"{file} sets {', '.join(refused)}, {why}", hint=f"read it; --config {file.path} trusts it")
+        why = "which a file that was found in the current folder may not do"
+        raise UsageError(f"{file} sets {', '.join(refused)}, {why}", hint=f"if you trust it: --config {file.path}")
 
 
 def _no_setting(variable: str, known: Mapping[str, Field]) -> str:
