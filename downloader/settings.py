@@ -2,7 +2,7 @@
 
 The command's flags, the environment (``DL_RETRY_WAIT``), the TOML file and the library's keywords all come from the
 fields of `Settings`. `downloader.layers` puts these together, `downloader.config_files` finds the file, and
-`downloader.values` reads single values.
+`downloader.setting_values` reads single values.
 """
 
 import difflib
@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from downloader.errors import UsageError
-from downloader.values import AUTO_SAID, MOST_SECONDS, Form, Kind, WrongValue, read
+from downloader.setting_values import AUTO_SAID, MOST_SECONDS, Form, Kind, WrongValue, read
 
 PREFIX = "DL_"
 PASSWORD = f"{PREFIX}PASSWORD"
@@ -187,6 +187,11 @@ class Field:
     def auto(self) -> bool:
         """Whether 0 is called ``auto``."""
         return self.form.kind == "auto"
+
+    @property
+    def size(self) -> bool:
+        """Whether the values are bytes."""
+        return self.form.kind == "size"
 
     def needs_trust(self, value: Any) -> bool:
         """Whether this value, as it stands in a file, is only taken from one that was asked for. A default never is."""

@@ -7,9 +7,9 @@ import click
 from downloader.cli.options import GroupedOption, read_as
 from downloader.compare.scenarios import SCENARIOS, USUAL
 from downloader.compare.servers import KINDS
+from downloader.setting_values import Form
 from downloader.testserver import faults
 from downloader.testserver.errors import WrongQuery
-from downloader.values import Form
 
 BUDGET = 12.0
 """Seconds for the rounds of each scenario, where their number was not given."""

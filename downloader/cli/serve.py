@@ -10,12 +10,12 @@ from downloader.cli.options import read_as
 from downloader.compare.scenarios import SCENARIOS
 from downloader.compare.servers import BUILT_IN, KINDS
 from downloader.errors import NetworkError, UsageError
+from downloader.setting_values import Form
 from downloader.testserver.errors import CannotStart, ServerError
 from downloader.testserver.launch import TestServer
 from downloader.testserver.nginx import Nginx, objection
 from downloader.testserver.served import Served
 from downloader.testserver.serving import LOOPBACK, Place, exposure, resolve
-from downloader.values import Form
 
 PORT = 8080
 _PORT = read_as(Form("whole", least=0, most=65535))

@@ -17,8 +17,8 @@ from downloader.cli.main import fetch_command
 from downloader.config_files import ConfigFile
 from downloader.errors import UsageError
 from downloader.layers import load
+from downloader.setting_values import MOST_BYTES, MOST_SECONDS, Form, WrongValue, parse_size, parse_time, read
 from downloader.settings import Field, Settings, convert, fields
-from downloader.values import MOST_BYTES, MOST_SECONDS, Form, WrongValue, parse_size, parse_time, read
 
 FIELDS = {field.name: field for field in fields()}
 
