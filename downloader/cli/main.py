@@ -160,7 +160,9 @@ def fetch_command() -> click.Command:
         params=[
             list_argument("LIST..."),
             *settings_options(),
-            GroupedOption(["--config"], metavar="FILE", help="settings; else ./downloader.toml, else the user's own"),
+            GroupedOption(
+                ["--config"], metavar="FILE", help="settings; else the harmless ones of ./downloader.toml, else your own"
+            ),
             click.Option(["-o", "--output"], metavar="NAME", help="name the file of a single URL; a path below --dir"),
             click.Option(["--dry-run"], is_flag=True, help="print what would be fetched and where to"),
             _shell_option("--install-completion", "make the shell complete what is typed; SHELL: bash, zsh or fish  [$SHELL]"),
