@@ -235,10 +235,16 @@ def _count(value: Any) -> int | None:
 
 
 def _float(value: Any) -> float | None:
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    count = _count(value)
-    return None if count is None else _divided(count, 1)
+    """A number, also one of another library, or a Decimal; but no switch."""
+    if isinstance(value, bool) or not hasattr(value, "__float__"):
+        return None
+    try:
+        found = float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+    except (TypeError, ValueError):
+        return None
+    return found if math.isfinite(found) else None
 
 
 _READERS: dict[Kind, Callable[[Form, Any, bool], Any]] = {

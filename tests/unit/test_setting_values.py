@@ -3,6 +3,7 @@
 import contextlib
 import re
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -209,6 +210,7 @@ def test_values_as_a_file_has_them() -> None:
         assert ",".join(convert({"retry-on": value}).retry_on) == "403,404"
     assert convert({"retry-on": 403}).retry_on == ("403",)
     assert convert({"checksums": Path("a/b")}).checksums == "a/b"
+    assert convert({"timeout": Decimal("1.5")}).timeout == 1.5
 
 
 # --- words
