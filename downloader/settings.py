@@ -265,15 +265,15 @@ def example() -> str:
     known = fields()
     import textwrap  # here: only the repository's own file is made with it
 
-    asked = [item.key for item in known if item.trust is ASKED]
+    asked = ", ".join(item.key for item in known if item.trust is ASKED)
     lines = [
         "# Every setting of `dl`, with its default. Copy to ./downloader.toml, or to downloader/downloader.toml in your",
         "# configuration folder, and keep what you change. Each is also a flag (--retry-wait) and an environment",
-        "# variable (DL_RETRY_WAIT); flags go over the environment, the environment over this file.",
+        "# variable (DL_RETRY_WAIT; of dir, DL_TARGET_DIR); flags go over the environment, the environment over this file.",
         '# Sizes are in bytes, or texts such as "10M" and "64Ki"; times are in seconds, or texts such as "5m" and "200ms".',
         "#",
-        "# A ./downloader.toml is read unasked, so only --config ./downloader.toml takes these from there:",
-        *textwrap.wrap(", ".join(asked) + ', and on-exists = "overwrite".', 118, initial_indent="# ", subsequent_indent="# "),
+        "# From a ./downloader.toml, these are only taken with --config downloader.toml:",
+        *("# " + line for line in textwrap.wrap(f'{asked}, and on-exists = "overwrite".', 116, break_on_hyphens=False)),
     ]
     for item in known:
         choices = f" ({', '.join(item.choices)})" if item.choices else ""
