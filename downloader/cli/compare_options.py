@@ -1,14 +1,13 @@
 """The options of `dl compare`, and what their values are made of."""
 
-import math
 from typing import Any
 
 import click
 
-from downloader.cli.options import GroupedOption
+from downloader.cli.options import GroupedOption, read_as
 from downloader.compare.scenarios import SCENARIOS, USUAL
 from downloader.compare.servers import KINDS
-from downloader.settings import parse_size
+from downloader.setting_values import Form
 from downloader.testserver import faults
 from downloader.testserver.errors import WrongQuery
 
@@ -20,21 +19,6 @@ FAULTS = ", ".join(("503", "429", *faults.KINDS))
 
 
 Range = tuple[str, tuple[int, ...]]
-
-
-def _size(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
-    """``500``, ``64Ki``, ``10M``: bytes."""
-    size = parse_size(value) if value is not None else None
-    if value is not None and size is None:
-        raise click.BadParameter(f"expected bytes, as 64Ki or 10M, got {value!r}")
-    return size
-
-
-def _finite(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
-    """A number, and not what is none or has no end."""
-    if value is not None and not math.isfinite(value):
-        raise click.BadParameter(f"expected a number, got {value}")
-    return value
 
 
 def _faults(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, float] | None:
@@ -82,7 +66,7 @@ def _names(context: click.Context, parameter: click.Parameter, value: tuple[str,
 
 def options() -> list[click.Option]:
     """All of them, below their headings."""
-    one = click.IntRange(1)
+    one, size = read_as(Form("whole", least=1)), read_as(Form("size", least=0))
     known = ", ".join(scenario.name for scenario in SCENARIOS)
     work, how, told = "What is compared", "How it is measured", "What is told"
     return [
@@ -105,17 +89,16 @@ def options() -> list[click.Option]:
             multiple=True,
             help=f"{known}, or all; may be repeated  [{', '.join(USUAL)}]",
         ),
-        _option(work, "--files", metavar="N", type=one, help="a scenario of your own: so many files"),
-        _option(work, "--size", metavar="BYTES", callback=_size, help="… of this size"),
+        _option(work, "--files", metavar="N", callback=one, help="a scenario of your own: so many files"),
+        _option(work, "--size", metavar="SIZE", callback=size, help="… of this size"),
         _option(
             work,
             "--latency",
-            metavar="S",
-            type=click.FloatRange(0, 60),
-            callback=_finite,
+            metavar="TIME",
+            callback=read_as(Form("time", least=0, most=60)),
             help="… so long until the first byte of each",
         ),
-        _option(work, "--rate", metavar="BYTES", callback=_size, help="… so many bytes a second for each connection"),
+        _option(work, "--rate", metavar="SIZE", callback=size, help="… so many bytes a second for each connection"),
         _option(
             work,
             "--fail",
@@ -133,19 +116,25 @@ def options() -> list[click.Option]:
             multiple=True,
             help="how the figures change with the number of jobs, or of files",
         ),
-        _option(how, "-j", "--jobs", metavar="N", type=one, help="in flight at most, for all  [each strategy's own]"),
-        _option(how, "--repeat", metavar="N", type=one, help="so many rounds  [until the medians are known to 5 %]"),
+        _option(how, "-j", "--jobs", metavar="N", callback=one, help="in flight at most, for all  [each strategy's own]"),
+        _option(how, "--repeat", metavar="N", callback=one, help="so many rounds  [until the medians are known to 5 %]"),
         _option(
             how,
             "--budget",
-            metavar="S",
-            type=click.FloatRange(0),
-            callback=_finite,
-            default=BUDGET,
-            help=f"seconds for each scenario's rounds, of which there are 3 at least  [{BUDGET:g}]",
+            metavar="TIME",
+            type=str,
+            callback=read_as(Form("time", least=0)),
+            default=f"{BUDGET:g}",
+            help=f"time for each scenario's rounds, of which there are 3 at least  [{BUDGET:g}]",
         ),
         _option(
-            how, "--server", type=click.Choice(KINDS), default=KINDS[0], help="nginx moves large bodies faster  [built-in]"
+            how,
+            "--server",
+            metavar="|".join(KINDS),
+            callback=read_as(Form("choice", choices=KINDS)),
+            default=KINDS[0],
+            choices=KINDS,
+            help="nginx moves large bodies faster  [built-in]",
         ),
         _option(how, "where", "-d", "--dir", metavar="DIR", help="put the files below this folder  [memory, else temporary]"),
         _option(told, "--timeline", is_flag=True, help="draw when each file waited, started and ended"),
@@ -156,7 +145,8 @@ def options() -> list[click.Option]:
     ]
 
 
-def _option(heading: str, *names: str, **about: Any) -> GroupedOption:
+def _option(heading: str, *names: str, choices: tuple[str, ...] = (), **about: Any) -> GroupedOption:
     option = GroupedOption(list(names), **about)
     option.heading = heading
+    option.choices = choices
     return option

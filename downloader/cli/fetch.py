@@ -31,11 +31,16 @@ class Request:
     settings: Settings
     dry_run: bool = False
     output: str | None = None
+    file: str = ""
+    """The configuration that was read."""
+    passed_over: tuple[str, ...] = ()
+    """Sentences about variables of the environment that are no settings."""
 
 
 def fetch(request: Request) -> int:
     """Do it. The exit code. Raises DownloadError for what is wrong before anything starts."""
     settings = request.settings
+    _tell_origins(request)
     _keep_apart(request)
     if settings.process and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # where the user's own module is, as likely as not
@@ -62,7 +67,7 @@ def fetch(request: Request) -> int:
         session = Session(settings, lists.source(), total, on_result, report, on_attempt=on_attempt, again=again)
         display = _display(settings, total)
         stack.callback(display.close)
-        stack.enter_context(_logging(settings, display))
+        stack.enter_context(_logging(request, display))
         if session.notice:
             display.say(f"dl: {session.notice}")
 
@@ -96,6 +101,18 @@ def _tell_of_terminal(request: Request) -> None:
     """Else nobody knows that the program waits for a list to be typed."""
     if STDIN in request.lists and sys.stdin is not None and sys.stdin.isatty():
         _say("reading URLs from the terminal, one a line; Ctrl-D ends the list", request.settings)
+
+
+def _tell_origins(request: Request) -> None:
+    """Which configuration was read; before a dry run, which logs nothing, also which variables are passed over."""
+    settings = request.settings
+    said = [f"settings from {request.file}"] if request.file and not settings.quiet else []
+    said += request.passed_over if settings.verbose and request.dry_run else ()
+    for text in said:
+        if settings.progress == "json":
+            JsonProgress(sys.stderr).say(f"dl: {printable(text)}")
+        else:
+            print(f"dl: {printable(text)}", file=sys.stderr)  # noqa: T201
 
 
 def _sinks(settings: Settings, stack: ExitStack) -> tuple[list[JsonLines | FailedList], list[Traces]]:
@@ -240,7 +257,9 @@ class _DisplayHandler(logging.Handler):
 class _logging:  # noqa: N801 - used as a function: `with _logging(...)`
     """While entered, log lines go where the settings say. What is secret was taken out where the lines are made."""
 
-    def __init__(self, settings: Settings, display: Display) -> None:
+    def __init__(self, request: Request, display: Display) -> None:
+        settings = request.settings
+        self._first = request.passed_over
         self._handlers: list[logging.Handler] = []
         if settings.verbose:
             self._handlers.append(_DisplayHandler(display))
@@ -256,6 +275,8 @@ class _logging:  # noqa: N801 - used as a function: `with _logging(...)`
             LOG.addHandler(handler)
         if self._handlers:
             LOG.setLevel(logging.INFO)
+            for text in self._first:
+                LOG.info("%s", text)
 
     def __exit__(self, *details: object) -> None:
         for handler in self._handlers:

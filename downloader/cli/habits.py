@@ -14,15 +14,15 @@ _COOKIES = "--cookies FILE sends the cookies of a file in Netscape's format; -H 
 _REFERER = "-H 'Referer: URL' sends it"
 _DIR = "-d DIR sets the folder"
 _RETRIES = "-r N sets the tries after the first"
-_TIMEOUT = "--timeout S limits each attempt; --connect-timeout S and --low-speed-time S limit the waits in it"
-_WAIT = "--wait SECONDS pauses between requests to one host"
+_TIMEOUT = "--timeout TIME limits each attempt; --connect-timeout and --low-speed-time limit the waits in it"
+_WAIT = "--wait TIME pauses between requests to one host"
 _SKIPS = "files that are there are skipped; --on-exists says what else to do"
 _REFRESH = "--on-exists refresh fetches a file again where the server has a newer one"
 _QUIET = "-q says nothing but errors; --progress none hides the progress alone"
 _JOBS = "-j N sets how many requests run at once"
 _PER_HOST = "--per-host N sets how many requests run at one host"
 _SEGMENTS = "--segments N fetches each file in up to N parts at a time"
-_RATE = "--limit-rate BYTES limits the whole run, --limit-rate-per-host BYTES each host"
+_RATE = "--limit-rate SIZE limits the whole run, --limit-rate-per-host SIZE each host"
 _RECURSIVE = "dl follows no links: it fetches the URLs of its lists"
 _PATHS = "-o NAME names the file of a single URL; out= and dir= in a list name each file"
 _MADE = "missing folders are made"
@@ -106,12 +106,12 @@ HABITS = {
     "--remote-time": _MTIME,
     "--request": _GET,
     "--retry": _RETRIES,
-    "--retry-delay": "--retry-wait S sets the first pause",
-    "--retry-max-time": "-r N sets the tries after the first, --retry-wait S the first pause",
+    "--retry-delay": "--retry-wait TIME sets the first pause",
+    "--retry-max-time": "-r N sets the tries after the first, --retry-wait TIME the first pause",
     "--show-error": "errors are always told",
     "--silent": _QUIET,
-    "--speed-limit": "--low-speed-limit BYTES sets what counts as a stall",
-    "--speed-time": "--low-speed-time S sets what counts as a stall",
+    "--speed-limit": "--low-speed-limit SIZE sets what counts as a stall",
+    "--speed-time": "--low-speed-time TIME sets what counts as a stall",
     "--time-cond": _REFRESH,
     "--url": "give the URL itself: dl URL",
     # wget and wget2
@@ -122,7 +122,7 @@ HABITS = {
     "--certificate": _CERT,
     "--continue": _RESUMES,
     "--directory-prefix": _DIR,
-    "--dns-timeout": "--connect-timeout S limits the time for a connection, the look-up of its name included",
+    "--dns-timeout": "--connect-timeout TIME limits the time for a connection, the look-up of its name included",
     "--force-directories": _PATHS,
     "--http-password": _USER,
     "--http-user": _USER,
@@ -142,7 +142,7 @@ HABITS = {
     "--password": _USER,
     "--private-key": _CERT,
     "--random-wait": _WAIT,
-    "--read-timeout": "--low-speed-time S ends a transfer that stands still",
+    "--read-timeout": "--low-speed-time TIME ends a transfer that stands still",
     "--recursive": _RECURSIVE,
     "--referer": _REFERER,
     "--server-response": "-v says what happens to each file",
@@ -151,7 +151,7 @@ HABITS = {
     "--timestamping": _REFRESH,
     "--tries": _RETRIES,
     "--trust-server-names": _DISPOSITION,
-    "--waitretry": "--retry-wait S sets the first pause",
+    "--waitretry": "--retry-wait TIME sets the first pause",
     # aria2
     "--all-proxy": _PROXY,
     "--allow-overwrite": "--on-exists overwrite fetches a file that is there again",
@@ -166,13 +166,13 @@ HABITS = {
     "--http-proxy": _PROXY,
     "--https-proxy": _PROXY,
     "--log": _LOG,
-    "--lowest-speed-limit": "--low-speed-limit BYTES sets what counts as a stall",
+    "--lowest-speed-limit": "--low-speed-limit SIZE sets what counts as a stall",
     "--max-concurrent-downloads": _JOBS,
     "--max-connection-per-server": _PER_HOST,
     "--max-download-limit": _RATE,
     "--max-overall-download-limit": _RATE,
     "--max-tries": _RETRIES,
-    "--min-split-size": "--min-segment-size BYTES sets the least size of a part",
+    "--min-split-size": "--min-segment-size SIZE sets the least size of a part",
     "--out": "-o NAME names the file of a single URL; out= in a list names each file",
     "--remote-time-stamp": _MTIME,
     "--save-session": "--failed FILE writes what failed, as a list to be fed back",

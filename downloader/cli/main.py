@@ -163,7 +163,9 @@ def fetch_command() -> click.Command:
         params=[
             list_argument("LIST..."),
             *settings_options(),
-            GroupedOption(["--config"], metavar="FILE", help="settings; else ./downloader.toml, else the user's own"),
+            GroupedOption(
+                ["--config"], metavar="FILE", help="settings; else the harmless ones of ./downloader.toml, else your own"
+            ),
             click.Option(["-o", "--output"], metavar="NAME", help="name the file of a single URL; a path below --dir"),
             click.Option(["--dry-run"], is_flag=True, help="print what would be fetched and where to"),
             _shell_option("--install-completion", "make the shell complete what is typed; SHELL: bash, zsh or fish  [$SHELL]"),
@@ -173,7 +175,8 @@ def fetch_command() -> click.Command:
             ),
         ],
         help="Fetch every URL of the LISTs: files with one URL a line (or aria2's input format), - for standard input, "
-        "or URLs themselves. What is there already is skipped, what was begun is resumed.",
+        "or URLs themselves. What is there already is skipped, what was begun is resumed. "
+        "A SIZE is a number of bytes, or as 500k, 10MB, 64Ki; a TIME is a number of seconds, or as 200ms, 5m, 1m30s, 1.5h.",
         epilog=EPILOG,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     )
@@ -220,7 +223,8 @@ def _fetch(context: click.Context, lists: tuple[str, ...], config: str | None, o
     from msgspec.structs import replace
 
     from downloader.cli.fetch import Request, fetch
-    from downloader.settings import find_file, load
+    from downloader.config_files import find_file
+    from downloader.layers import load
 
     given: dict[str, Any] = context.ensure_object(dict)
     layers = load(given, os.environ, find_file(config, os.environ))
@@ -231,7 +235,7 @@ def _fetch(context: click.Context, lists: tuple[str, ...], config: str | None, o
         settings = with_password(settings)
     elif dry_run:  # which sends nothing
         settings = replace(settings, user="", bearer_env="")
-    return fetch(Request(lists, settings, dry_run, output))
+    return fetch(Request(lists, settings, dry_run, output, layers.file, layers.passed_over))
 
 
 @click.command("strategies", context_settings={"help_option_names": ["-h", "--help"]})

@@ -44,6 +44,7 @@ def page() -> str:
         lines += [f".SH {_escaped(name.upper())}", *_verbatim(topic(name))]
     lines.append(".SH ENVIRONMENT")
     lines += [".TP", "\\fBDL_\\fINAME\\fR", _escaped("the option --NAME, with _ for each -; a flag goes over it")]
+    lines += [".TP", "\\fBDL_TARGET_DIR\\fR", _escaped("the same as --dir")]
     lines += [".TP", "\\fBDL_CONFIG\\fR", _escaped("the same as --config")]
     lines += [".TP", "\\fBDL_PASSWORD\\fR", _escaped("the password of --user")]
     lines += [

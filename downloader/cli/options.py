@@ -6,6 +6,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from downloader.setting_values import Form, WrongValue, read
 from downloader.settings import Field, fields
 
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -63,6 +64,7 @@ class GroupedOption(click.Option):
     """An option that knows below which heading it stands, and what its values may be."""
 
     heading = ""
+    choices: tuple[str, ...] = ()
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
         """What a shell may complete the value to."""
@@ -73,7 +75,21 @@ class GroupedOption(click.Option):
             from downloader.strategies.registry import names  # here: only a shell needs them
 
             return [CompletionItem(name) for name in names() if name.startswith(incomplete)]
+        if self.choices:
+            return [CompletionItem(name) for name in self.choices if name.startswith(incomplete)]
         return super().shell_complete(ctx, incomplete)
+
+
+def read_as(form: Form) -> Callable[[click.Context, click.Parameter, str | None], Any]:
+    """A callback that reads a value, for options that are no settings."""
+
+    def callback(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
+        try:
+            return None if value is None else read(form, value, text=True)
+        except WrongValue as error:
+            raise click.BadParameter(str(error)) from None
+
+    return callback
 
 
 def list_argument(metavar: str) -> click.Argument:
@@ -95,7 +111,7 @@ def _options(item: Field, heading: str) -> list[click.Option]:
     default = "" if item.many or item.default == "" else f"  [{'auto' if item.auto and not item.default else item.default}]"
     option = GroupedOption(
         [item.name, flag, *([item.short] if item.short else [])],
-        type=click.Choice(item.choices) if item.choices else str if item.auto or item.size else item.kind,
+        type=str,  # `downloader.setting_values` reads all of them, and has the words for what is wrong
         metavar="|".join(item.choices) or item.unit or None,
         multiple=item.many,
         default=None,
@@ -104,6 +120,7 @@ def _options(item: Field, heading: str) -> list[click.Option]:
         help=item.help + default,
     )
     option.heading = heading
+    option.choices = item.choices
     return [option]
 
 

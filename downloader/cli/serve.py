@@ -6,9 +6,11 @@ from types import FrameType
 
 import click
 
+from downloader.cli.options import read_as
 from downloader.compare.scenarios import SCENARIOS
 from downloader.compare.servers import BUILT_IN, KINDS
 from downloader.errors import NetworkError, UsageError
+from downloader.setting_values import Form
 from downloader.testserver.errors import CannotStart, ServerError
 from downloader.testserver.launch import TestServer
 from downloader.testserver.nginx import Nginx, objection
@@ -16,17 +18,20 @@ from downloader.testserver.served import Served
 from downloader.testserver.serving import LOOPBACK, Place, exposure, resolve
 
 PORT = 8080
+_PORT = read_as(Form("whole", least=0, most=65535))
 _LOOK_EVERY = 0.5
 
 
 @click.command("serve", context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--host", metavar="ADDRESS", default=LOOPBACK, help=f"listen there  [{LOOPBACK}]")
-@click.option("--port", metavar="N", type=click.IntRange(0, 65535), default=PORT, help=f"0: any that is free  [{PORT}]")
+@click.option("--port", metavar="N", type=str, callback=_PORT, default=str(PORT), help=f"0: any that is free  [{PORT}]")
 @click.option("--tls", is_flag=True, help="https only, with a certificate made at start")
 @click.option(
     "--server",
     "kind",
-    type=click.Choice(KINDS),
+    metavar="|".join(KINDS),
+    callback=read_as(Form("choice", choices=KINDS)),
+    shell_complete=lambda context, parameter, text: [kind for kind in KINDS if kind.startswith(text)],
     default=BUILT_IN,
     help="nginx, where it is installed, moves large files faster; it does not fail on demand  [built-in]",
 )

@@ -87,11 +87,11 @@ limits away for all hosts.
 
     --per-host N                at most N connections to one host
     --segments 1                never more than one connection for one file
-    --wait SECONDS              a pause between two requests to one host
+    --wait TIME                 a pause between two requests to one host
     --max-requests-per-second N at most N requests a second to one host
     --obey-robots               keep the Crawl-delay of each host's robots.txt
-    --limit-rate-per-host BYTES at most so many bytes a second from one host
-    --limit-rate BYTES          at most so many bytes a second in all
+    --limit-rate-per-host SIZE  at most so many bytes a second from one host
+    --limit-rate SIZE           at most so many bytes a second in all
     --user-agent TEXT           who asks: a name, and an address to complain to
 
 For one connection and one request every two seconds:

@@ -38,7 +38,7 @@ def test_page_is_rendered_without_a_warning() -> None:
     done = subprocess.run(command, input=page(), capture_output=True, text=True, timeout=60, check=True)
     assert done.stderr == ""
     told = re.sub(r".\x08", "", done.stdout)
-    assert "--max-retry-after S" in told
+    assert "--max-retry-after TIME" in told
     assert "    out=NAME               the name of the file, below dir= and --dir" in told
 
 

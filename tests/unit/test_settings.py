@@ -7,8 +7,10 @@ from typing import Any, get_args
 import pytest
 
 from downloader import settings
+from downloader.config_files import ConfigFile, find_file, read_file
 from downloader.errors import UsageError
-from downloader.settings import Settings, convert, example, fields, find_file, load, parse_header, read_file
+from downloader.layers import load
+from downloader.settings import Settings, convert, example, fields, parse_header
 
 FIELDS = fields()
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
@@ -47,17 +49,18 @@ def test_flags_go_over_the_environment_over_the_file_over_the_default(
     tmp_path: Path, flags: dict[str, Any], environment: dict[str, str], text: str, retries: int, origin: str | None
 ) -> None:
     file = written(tmp_path, text)
-    layers = load(flags, environment, file)
+    layers = load(flags, environment, ConfigFile(file))
     assert layers.settings.retries == retries
     assert layers.origins.get("retries") == (str(file) if origin == "FILE" else origin)
 
 
 def test_layers_mix_value_by_value(tmp_path: Path) -> None:
     file = written(tmp_path, 'dir = "d"\nretry-wait = 2\nheader = ["A: b"]\n')
-    layers = load({"quiet": True}, {"DL_DIR": "e", "HOME": "/x", "DL_CONFIG": "/y", "XDL_DIR": "z"}, file)
+    variables = {"DL_TARGET_DIR": "e", "HOME": "/x", "DL_CONFIG": "/y", "XDL_DIR": "z"}
+    layers = load({"quiet": True}, variables, ConfigFile(file))
     assert layers.settings == Settings(dir="e", retry_wait=2.0, header=("A: b",), quiet=True)
     assert layers.origins == {
-        "dir": "environment variable DL_DIR",
+        "dir": "environment variable DL_TARGET_DIR",
         "retry_wait": str(file),
         "header": str(file),
         "quiet": "flag",
@@ -70,8 +73,8 @@ def test_layers_mix_value_by_value(tmp_path: Path) -> None:
         ("DL_JOBS", "8", "jobs", 8),
         ("DL_RETRY_WAIT", "0.25", "retry_wait", 0.25),
         ("DL_RETRY_WAIT", "2", "retry_wait", 2.0),
-        ("DL_DIR", "5", "dir", "5"),
-        ("DL_DIR", "", "dir", ""),
+        ("DL_TARGET_DIR", "5", "dir", "5"),
+        ("DL_TARGET_DIR", "", "dir", ""),
         ("DL_HEADER", "A: b\nC: d", "header", ("A: b", "C: d")),
         ("DL_HEADER", "", "header", ()),
         ("DL_ON_EXISTS", "rename", "on_exists", "rename"),
@@ -98,7 +101,7 @@ def test_the_environment_is_text_for_every_type(variable: str, text: str, name: 
 def test_an_unknown_key_of_a_file_is_told_with_the_nearest(tmp_path: Path, text: str, key: str, near: str | None) -> None:
     file = written(tmp_path, text)
     with pytest.raises(UsageError) as caught:
-        load({}, {}, file)
+        load({}, {}, ConfigFile(file))
     assert repr(key) in caught.value.reason
     assert str(file) in caught.value.reason
     if near is not None:
@@ -111,11 +114,20 @@ def test_a_key_like_no_other_is_told_where_to_look() -> None:
     assert caught.value.hint == "see config.example.toml"
 
 
-def test_an_unknown_variable_of_the_environment_is_told_with_the_nearest() -> None:
-    with pytest.raises(UsageError) as caught:
-        load({}, {"DL_RETRY_WAITS": "1"}, None)
-    assert "DL_RETRY_WAITS" in caught.value.reason
-    assert caught.value.hint == "did you mean DL_RETRY_WAIT?"
+@pytest.mark.parametrize(
+    ("variable", "hint"),
+    [
+        ("DL_RETRY_WAITS", "; did you mean DL_RETRY_WAIT?"),
+        ("DL_JBOS", "; did you mean DL_JOBS?"),
+        ("DL_DIR", "; DL_TARGET_DIR is one"),
+        ("DL_LIBRARY_PATH", ""),
+        ("DL_", ""),
+    ],
+)
+def test_a_variable_that_is_no_setting_is_passed_over_with_a_word_and_without_its_value(variable: str, hint: str) -> None:
+    layers = load({}, {variable: "hunter2", "DL_RETRIES": "2"}, None)
+    assert layers.settings == Settings(retries=2)
+    assert layers.passed_over == (f"the environment variable {variable} is no setting of dl, and is passed over{hint}",)
 
 
 @pytest.mark.parametrize(
@@ -134,14 +146,14 @@ def test_an_unknown_variable_of_the_environment_is_told_with_the_nearest() -> No
         "header = [1]",
         "on-exists = 'destroy'",
         "progress = 'loud'",
-        "timeout = '1s'",
+        "timeout = 'soon'",
         "strategy = ['async']",
     ],
 )
 def test_a_wrong_value_of_a_file_is_told_with_its_key_and_the_file(tmp_path: Path, text: str) -> None:
     file = written(tmp_path, text)
     with pytest.raises(UsageError) as caught:
-        load({}, {}, file)
+        load({}, {}, ConfigFile(file))
     assert caught.value.reason.startswith(f"{text.split(' ')[0]} ({file}): ")
 
 
@@ -152,7 +164,7 @@ def test_a_wrong_value_of_a_file_is_told_with_its_key_and_the_file(tmp_path: Pat
         ("DL_RETRIES", "-1", "retries"),
         ("DL_QUIET", "perhaps", "quiet"),
         ("DL_ON_EXISTS", "destroy", "on-exists"),
-        ("DL_TIMEOUT", "1s", "timeout"),
+        ("DL_TIMEOUT", "soon", "timeout"),
     ],
 )
 def test_a_wrong_value_of_the_environment_is_told_with_its_variable(variable: str, text: str, key: str) -> None:
@@ -161,11 +173,11 @@ def test_a_wrong_value_of_the_environment_is_told_with_its_variable(variable: st
     assert caught.value.reason.startswith(f"{key} (environment variable {variable}): ")
 
 
-@pytest.mark.parametrize(("name", "value"), [("retries", -1), ("on_exists", "destroy"), ("low_speed_time", 0)])
+@pytest.mark.parametrize(("name", "value"), [("retries", -1), ("jobs", "0"), ("low_speed_time", 0)])
 def test_a_wrong_value_of_a_flag_is_told_as_the_flag(name: str, value: object) -> None:
     with pytest.raises(UsageError) as caught:
         load({name: value}, {}, None)
-    assert caught.value.reason.startswith(f"--{name.replace('_', '-')} (flag): ")
+    assert caught.value.reason.startswith(f"--{name.replace('_', '-')}: must be ")
 
 
 def test_a_wrong_value_of_a_library_call_is_told_by_its_key() -> None:
@@ -181,7 +193,7 @@ def test_a_file_whose_name_begins_like_the_environment_is_still_a_file(tmp_path:
     monkeypatch.chdir(tmp_path)
     written(tmp_path, "retries = '5'", "environment.toml")
     with pytest.raises(UsageError):
-        load({}, {}, Path("environment.toml"))
+        load({}, {}, ConfigFile(Path("environment.toml")))
 
 
 def test_a_file_that_is_missing_or_no_toml_is_told(tmp_path: Path) -> None:
@@ -192,6 +204,12 @@ def test_a_file_that_is_missing_or_no_toml_is_told(tmp_path: Path) -> None:
     (tmp_path / "latin.toml").write_bytes(b'dir = "\xe9"')
     with pytest.raises(UsageError, match="is not TOML"):
         read_file(tmp_path / "latin.toml")
+
+
+@pytest.mark.parametrize("text", ["retries = " + "9" * 5000, "retries = " + "[" * 100_000])
+def test_a_file_that_is_beyond_the_reader_is_told(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UsageError, match="is not TOML"):
+        read_file(written(tmp_path, text))
 
 
 # --- finding the file
@@ -207,13 +225,17 @@ def test_the_file_that_is_given_goes_over_the_environment_over_this_folder_over_
     assert find_file(None, {}) is None
     (tmp_path / "home" / "downloader").mkdir(parents=True)
     users = written(tmp_path / "home" / "downloader", "")
-    assert find_file(None, {}) == users
+    assert find_file(None, {}) == ConfigFile(users)
     written(tmp_path / "here", "")
-    assert find_file(None, {}) == Path("downloader.toml")
-    assert find_file(None, {"DL_CONFIG": "other.toml"}) == Path("other.toml")
-    assert find_file("given.toml", {"DL_CONFIG": "other.toml"}) == Path("given.toml")
+    here = Path("downloader.toml")
+    assert find_file(None, {}) == ConfigFile(here, asked=False)
+    assert find_file(None, {"DL_CONFIG": "other.toml"}) == ConfigFile(Path("other.toml"))
+    assert find_file("given.toml", {"DL_CONFIG": "other.toml"}) == ConfigFile(Path("given.toml"))
     assert find_file("/dev/null", {"DL_CONFIG": "other.toml"}) is None
-    assert find_file(None, {"DL_CONFIG": ""}) == Path("downloader.toml")
+    assert find_file(None, {"DL_CONFIG": ""}) == ConfigFile(here, asked=False)
+    assert find_file("downloader.toml", {}) == ConfigFile(here)
+    monkeypatch.chdir(users.parent)
+    assert find_file(None, {}) == ConfigFile(here)
 
 
 # --- fields
@@ -225,7 +247,7 @@ def test_every_field_is_explained_and_has_a_default_of_its_type(field: settings.
     assert field.help[0] != " "
     assert "\n" not in field.help
     assert field.key == field.name.replace("_", "-")
-    assert field.variable == f"DL_{field.name.upper()}"
+    assert field.variable == ("DL_TARGET_DIR" if field.name == "dir" else f"DL_{field.name.upper()}")
     assert not field.short or (len(field.short) == 2 and field.short[0] == "-")
     if field.choices:
         assert field.default in field.choices
@@ -257,7 +279,7 @@ def test_the_choices_are_those_of_the_types() -> None:
 
 
 def test_the_example_is_toml_that_changes_nothing(tmp_path: Path) -> None:
-    layers = load({}, {}, written(tmp_path, example()))
+    layers = load({}, {}, ConfigFile(written(tmp_path, example())))
     assert layers.settings == Settings()
     assert set(layers.origins) == {field.name for field in FIELDS}
 

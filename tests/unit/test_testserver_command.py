@@ -40,8 +40,8 @@ def test_command_ends_in_good_order(how: signal.Signals | None) -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--port", "99999"], "99999 is no port"),
-        (["--port", "x"], "invalid"),
+        (["--port", "99999"], "'99999' is no port: 0 to 65535"),
+        (["--port", "x"], "'x' is no port: 0 to 65535"),
         (["--list", "a"], "NAME=QUERY is wanted"),
         (["--list", "a=files=1"], "the list a: a list needs files= and size="),
         (["--host", "no.such.host.invalid"], "cannot listen on 'no.such.host.invalid'"),
