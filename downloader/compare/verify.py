@@ -34,7 +34,7 @@ class Verifier:
     def of_strategy(self, report: Path, folder: Path) -> Verdict:
         """What a run of ours reported (``--report``), compared with what is on disk."""
         results = list(_read(report))
-        errors = [str(item["error"]["message"]) for item in results if item["error"] is not None]
+        errors = [str(item["error"]["message"]) for item in results if item["error"]["class"]]
         if not results:
             errors.append("the run ended before it began: `dl` with this list and strategy says why")
         elif len(results) < self._entries:

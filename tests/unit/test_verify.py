@@ -11,7 +11,7 @@ from downloader.compare.verify import Verifier
 
 
 def line(path: str) -> str:
-    return json.dumps({"path": path, "status": "done", "bytes": 1, "error": None}) + "\n"
+    return json.dumps({"path": path, "status": "done", "bytes": 1, "error": {"class": "", "message": ""}}) + "\n"
 
 
 def digest(data: bytes) -> str:
