@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from downloader._version import __version__
-from downloader.cli.habits import answer
 from downloader.cli.options import GroupedCommand, GroupedOption, list_argument, settings_options
 from downloader.cli.topics import TOPICS, overview, topic
 from downloader.errors import DownloadError, UsageError
@@ -149,6 +148,8 @@ class FetchCommand(GroupedCommand):
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
+            from downloader.cli.habits import answer  # here: few runs need it
+
             found = answer(error.option_name, words)
             if found is None:
                 raise
