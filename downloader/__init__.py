@@ -14,17 +14,22 @@ from downloader._version import __version__
 
 if TYPE_CHECKING:
     from downloader.api import Downloader, adownload, download
-    from downloader.core.model import Checksum, Download, Report, Result, Status
+    from downloader.core.model import Checksum, Download, Result, Status
+    from downloader.core.report import Report
     from downloader.errors import (
         AuthError,
         DownloadError,
         FileInUse,
+        FolderError,
+        FolderFull,
         HTTPStatusError,
         IntegrityError,
         Interrupted,
         NameNotFound,
         NetworkError,
+        NoAnswer,
         PolicyError,
+        ProcessError,
         ProtocolError,
         StorageError,
         TLSError,
@@ -40,12 +45,16 @@ __all__ = [
     "DownloadError",
     "Downloader",
     "FileInUse",
+    "FolderError",
+    "FolderFull",
     "HTTPStatusError",
     "IntegrityError",
     "Interrupted",
     "NameNotFound",
     "NetworkError",
+    "NoAnswer",
     "PolicyError",
+    "ProcessError",
     "ProtocolError",
     "Report",
     "Result",
@@ -64,7 +73,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """A public name, from the module that it is in (PEP 562): what is not used is not imported."""
     if name in __all__:
-        for module in ("downloader.api", "downloader.core.model", "downloader.errors"):
+        for module in ("downloader.errors", "downloader.core.model", "downloader.core.report", "downloader.api"):
             found = getattr(import_module(module), name, None)
             if found is not None:
                 globals()[name] = found

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from downloader.core.model import Download, Report, Result
+from downloader.core.model import Download, Result
+from downloader.core.report import Report
 from downloader.errors import UsageError
 from downloader.session import Session
 from downloader.settings import convert, fields
