@@ -186,24 +186,16 @@ class Feed:
 
 
 def from_values(values: Iterable[str | Download]) -> Iterator[Download]:
-    """A caller's URLs and Downloads as Downloads. Raises UsageError for what is neither."""
+    """A caller's URLs and Downloads as Downloads. Raises UsageError for what is neither, and for a Download that cannot be."""
+    from downloader.sources.values import checked  # here: the command has no use for it
+
     for value in values:
         if isinstance(value, Download):
-            yield value if _is_clean(value) else _cleaned(value)
+            yield checked(value)
         elif isinstance(value, str):
             yield Download(clean_url(value))
         else:
             raise UsageError(f"neither a URL nor a Download: {type(value).__name__}")
-
-
-def _is_clean(download: Download) -> bool:
-    return clean_url(download.url) == download.url and all(clean_url(url) == url for url in download.mirrors)
-
-
-def _cleaned(download: Download) -> Download:
-    from msgspec.structs import replace
-
-    return replace(download, url=clean_url(download.url), mirrors=tuple(clean_url(url) for url in download.mirrors))
 
 
 def read_sums(path: str) -> dict[str, Checksum]:
