@@ -30,7 +30,7 @@ class Observed:
     ) -> None:
         for name, call in (("on_progress", on_progress), ("on_result", on_result)):
             if call is not None and not callable(call):
-                raise UsageError(f"{name}: expected a function, got a {type(call).__name__}")
+                raise UsageError(f"{name}: expected a function, got {type(call).__name__}")
         if not isinstance(progress, bool):
             hint = "the command's --progress has other choices" if isinstance(progress, str) else ""
             raise UsageError(f"progress: expected True or False, got {progress!r}", hint=hint)

@@ -1,5 +1,7 @@
 """One bar for a whole run, in a script or a notebook: tqdm's own choice of the two, drawn by whoever calls `update`."""
 
+import sys
+from contextlib import suppress
 from typing import Any
 
 from tqdm.auto import tqdm
@@ -26,7 +28,10 @@ class OneBar(Display):
     def __init__(self) -> None:
         self._estimate = Estimate()
         self._began: float | None = None
-        self._bar: Any = _Bar(total=FULL, bar_format=UNKNOWN, mininterval=0, dynamic_ncols=True)
+        self._bar: Any = None
+        if sys.stderr is not None:
+            with suppress(OSError, ValueError):
+                self._bar = _Bar(total=FULL, bar_format=UNKNOWN, mininterval=0, dynamic_ncols=True)
 
     def update(self, counters: Counters, now: float) -> None:
         if self._bar is None:
@@ -48,7 +53,5 @@ class OneBar(Display):
 
     def close(self) -> None:
         if self._bar is not None:
-            try:
+            with suppress(OSError, ValueError):
                 self._bar.close()
-            except (OSError, ValueError):
-                self._bar = None
