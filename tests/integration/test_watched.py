@@ -4,6 +4,7 @@ import asyncio
 import gc
 import io
 import pickle
+import signal
 import subprocess
 import sys
 import threading
@@ -253,7 +254,10 @@ def test_loop_that_is_left_stops_the_run(left_by: str, scripted: Make, tmp_path:
             circle.append(circle)
             del results, circle
             gc.collect()
-    assert not [thread for thread in threading.enumerate() if thread.name == "dl-run"]
+    running = [thread for thread in threading.enumerate() if thread.name == "dl-run"]
+    for thread in running if left_by == "garbage" else ():  # which another thread may have collected
+        thread.join(20)
+    assert not any(thread.is_alive() for thread in running)
     assert len(server.asked) <= 2
 
 
@@ -279,6 +283,27 @@ circle.append(circle)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_interrupt_stops_the_run_and_is_raised(scripted: Make, tmp_path: Path) -> None:
+    asked = threading.Event()
+
+    def hang(connection: Connection, _: Asked) -> None:
+        asked.set()
+        connection.hang()
+
+    code = f"""
+import downloader, threading
+try:
+    for result in downloader.stream(["{scripted(hang).url}/1"], {str(tmp_path)!r}, grace=0.1, on_progress=lambda _: None):
+        pass
+except KeyboardInterrupt:
+    print("interrupted", [thread.name for thread in threading.enumerate() if thread.name.startswith("dl-")])
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as script:
+        assert asked.wait(30)
+        script.send_signal(signal.SIGINT)
+        assert script.communicate(timeout=30)[0] == "interrupted []\n"
 
 
 def test_run_may_be_left_from_one_of_its_own_functions(server: TestServer, tmp_path: Path) -> None:
