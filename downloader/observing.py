@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Self
 
 from downloader.core.model import Result
@@ -130,8 +131,10 @@ class Observed:
             session.counters.waiting, session.counters.full = None, False  # nothing waits any more
             self._update()
         finally:
-            self._close()
-            self._tell_end()
+            try:
+                self._close()
+            finally:
+                self._tell_end()
 
     def _update(self) -> None:
         for display in tuple(self._displays):
@@ -139,7 +142,8 @@ class Observed:
                 display.update(self.session.counters, time.monotonic())
             except BaseException as error:  # noqa: BLE001 - it is raised to the caller
                 self._displays.remove(display)
-                display.close()
+                with suppress(Exception):
+                    display.close()
                 self._fail(error)
 
     def _close(self) -> None:

@@ -116,7 +116,7 @@ def headline(counters: Counters, progress: Progress, passed: float) -> str:
     """``120/1000 files [0:30, 12.3 MB, 4.1 MB/s, 2:05 left, 2 failed]``. ``passed``: seconds since the run began."""
     files = f"{counters.ended}" + ("" if counters.total is None else f"/{counters.total}") + " files"
     parts = [f"{files} [{clock(passed)}", amount(counters, progress), f"{size(progress.speed)}/s"]
-    parts += [] if progress.seconds_left is None else [f"{clock(progress.seconds_left)} left"]
+    parts += [f"{clock(progress.seconds_left)} left"] if progress.seconds_left else []  # 0: all is there
     parts += [f"{counters.failed} failed"] if counters.failed else []
     return ", ".join(parts) + "]"
 

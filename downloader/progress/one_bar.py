@@ -53,5 +53,7 @@ class OneBar(Display):
 
     def close(self) -> None:
         if self._bar is not None:
+            if self._bar.bar_format == UNKNOWN:
+                self._bar.total = None  # a notebook shows a bar red that is closed below its total
             with suppress(OSError, ValueError):
                 self._bar.close()
