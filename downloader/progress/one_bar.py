@@ -18,6 +18,14 @@ FULL = 1000
 class _Bar(tqdm):  # type: ignore[type-arg]
     monitor_interval = 0  # no thread of tqdm's: the bar is drawn when we sample
 
+    def refresh(self, nolock: bool = False, lock_args: object = None) -> None:
+        """Draw. tqdm's own keeps its lock, which all bars of the program share, when the stream cannot be written."""
+        if nolock:
+            super().refresh(nolock=True)
+        else:
+            with self.get_lock():  # type: ignore[no-untyped-call]
+                super().refresh(nolock=True)
+
 
 class OneBar(Display):
     """Shows the part of the bytes that is there where their total is known, else the part of the files that have ended.

@@ -125,6 +125,10 @@ def test_bar_that_nobody_can_see_does_not_end_the_run(
     streams["closed"].close()  # type: ignore[union-attr]
     monkeypatch.setattr("sys.stderr", streams[stream])
     assert downloader.download([server.file(1, 10)], tmp_path, progress=True).done == 1
+    seen = io.StringIO()
+    monkeypatch.setattr("sys.stderr", seen)
+    downloader.download([server.file(2, 10)], tmp_path, progress=True)  # the next bar is drawn
+    assert "1/1 files" in seen.getvalue()
 
 
 def test_run_without_a_known_length_says_so(server: TestServer, tmp_path: Path) -> None:
