@@ -1,8 +1,34 @@
 """Fetch a long list of URLs: parallel, resumable, verified, and honest about every file.
 
-The layers, each importing only from those to its right (a test holds it)::
+Example::
 
-    cli → compare → api → strategies · progress · report → transports · storage · sources → settings → core → errors
+    import downloader
+
+    urls = ["https://example.org/1.bin", "https://example.org/2.bin"]
+    report = downloader.download(urls, "data", jobs=8, progress=True)
+    print(report)
+    for result in report.failed:
+        print(result.url, result.error)
+
+    for result in downloader.stream(urls, "data", on_exists="refresh"):
+        print(result.status, result.path)
+
+What there is:
+
+- `download`: a list into a folder; the `Report` of it. `adownload`: the same in an event loop.
+- `stream`: the same, each `Result` as it comes (`Results`).
+- `Downloader`: a folder and settings for several runs; its method ``stream`` is for ``async for``.
+- `Download`: a URL with a name, mirrors, headers, a `Checksum`. `Progress`: what ``on_progress`` is called with.
+- `Status`: ``done``, ``skipped`` or ``failed``.
+- `DownloadError`, and below it what can go wrong: `downloader.errors` shows the tree.
+
+Settings are keyword arguments: ``jobs``, ``retries``, ``per_host``, …; `downloader.keywords.Keywords` has their types, and
+`downloader.settings.Settings` what they mean. What fails is in the Report, and is raised by `Report.raise_for_errors` alone.
+
+The layers of the code, each importing only from those to its right (a test holds it)::
+
+    cli → compare → api → streaming → observing → session → plan → strategies · progress · report
+        → transports · storage · sources → keywords → settings → core → errors
 
 `downloader.core` decides, `downloader.strategies` drive; `downloader.strategies.base` is the contract between them.
 """
@@ -13,18 +39,23 @@ from typing import TYPE_CHECKING, Any
 from downloader._version import __version__
 
 if TYPE_CHECKING:
-    from downloader.api import Downloader, adownload, download
-    from downloader.core.model import Checksum, Download, Report, Result, Status
+    from downloader.api import Downloader, adownload, download, stream
+    from downloader.core.model import Checksum, Download, Result, Status
+    from downloader.core.report import Report
     from downloader.errors import (
         AuthError,
         DownloadError,
         FileInUse,
+        FolderError,
+        FolderFull,
         HTTPStatusError,
         IntegrityError,
         Interrupted,
         NameNotFound,
         NetworkError,
+        NoAnswer,
         PolicyError,
+        ProcessError,
         ProtocolError,
         StorageError,
         TLSError,
@@ -32,6 +63,8 @@ if TYPE_CHECKING:
         UsageError,
         WorkerError,
     )
+    from downloader.progress.frames import Progress
+    from downloader.streaming import Results
 
 __all__ = [
     "AuthError",
@@ -40,15 +73,21 @@ __all__ = [
     "DownloadError",
     "Downloader",
     "FileInUse",
+    "FolderError",
+    "FolderFull",
     "HTTPStatusError",
     "IntegrityError",
     "Interrupted",
     "NameNotFound",
     "NetworkError",
+    "NoAnswer",
     "PolicyError",
+    "ProcessError",
+    "Progress",
     "ProtocolError",
     "Report",
     "Result",
+    "Results",
     "Status",
     "StorageError",
     "TLSError",
@@ -58,13 +97,24 @@ __all__ = [
     "__version__",
     "adownload",
     "download",
+    "stream",
 ]
+
+
+_HOMES = (
+    "downloader.errors",
+    "downloader.core.model",
+    "downloader.core.report",
+    "downloader.progress.frames",
+    "downloader.streaming",
+    "downloader.api",
+)
 
 
 def __getattr__(name: str) -> Any:
     """A public name, from the module that it is in (PEP 562): what is not used is not imported."""
     if name in __all__:
-        for module in ("downloader.api", "downloader.core.model", "downloader.errors"):
+        for module in _HOMES:
             found = getattr(import_module(module), name, None)
             if found is not None:
                 globals()[name] = found

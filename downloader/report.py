@@ -11,8 +11,9 @@ import msgspec
 from msgspec.structs import replace
 
 from downloader.core.amounts import duration, size
-from downloader.core.model import Outcome, Report, Result, Status
+from downloader.core.model import Outcome, Result, Status
 from downloader.core.naming import printable
+from downloader.core.report import Report
 from downloader.errors import DownloadError, StorageError
 from downloader.sources.text import format_download
 from downloader.storage.manifest import Manifest, Row

@@ -14,8 +14,9 @@ from typing import Self
 
 from msgspec.structs import replace
 
-from downloader.core.model import Download, Outcome, Report, Result
+from downloader.core.model import Download, Outcome, Result
 from downloader.core.obedience import ObedientScheduler
+from downloader.core.report import Report
 from downloader.core.retry import RetryPolicy, parse_statuses
 from downloader.core.robots import product
 from downloader.core.scheduler import Scheduler

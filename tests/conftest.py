@@ -26,6 +26,7 @@ LONG_TABLES = (
     "test_public_hosts.py",
     "test_rate.py",
     "test_segments.py",
+    "test_watched.py",
 )
 LONG_WAITS = ("test_hybrid.py", "test_sharded.py", "test_compare.py", "test_peers.py", "test_page_in_chromium.py")
 QUICK = ("serial", "async", "multiplex")

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from downloader.cli.output import name_only
 from downloader.cli.signals import Signals
-from downloader.core.model import End, Outcome, Report, Result, Status
+from downloader.core.model import End, Outcome, Result, Status
 from downloader.core.naming import numbered, printable, public_url
+from downloader.core.report import Report
 from downloader.errors import DownloadError, UsageError
 from downloader.progress.lines import Display, JsonProgress, PlainLines
 from downloader.report import FailedList, JsonLines, Traces, complaint, summary

@@ -1,21 +1,20 @@
 """The values that the parts of the program hand each other.
 
-All but `Report` are frozen and picklable: they cross process boundaries. Nothing here decides anything.
+All are frozen and picklable: they cross process boundaries. Nothing here decides anything.
 Times are in seconds, sizes in bytes, paths relative to the folder of the run with ``/`` between components.
 
 Those that are made for each file are msgspec's Structs: one is made in 0.2 µs where a frozen dataclass takes 4.
 """
 
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum, StrEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 
 from downloader.core.trace import Trace
-from downloader.errors import DownloadError, Interrupted, exit_code
+from downloader.errors import DownloadError
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -33,7 +32,11 @@ class Download(Struct, frozen=True):
 
     ``out`` and ``dir`` are the wished path (empty: from the URL). ``mirrors`` are further URLs of the same bytes.
     ``priority``: higher starts earlier at its host, among those already read from the list; hosts take turns.
-    ``origin`` is where it was listed.
+    ``size``: bytes that the file must have. ``origin`` is where it was listed.
+
+    A run takes headers as a dict as well, and lists for tuples; it checks all fields before it starts::
+
+        Download("https://example.org/a?id=5", out="a.csv", headers={"Accept": "text/csv"}, size=1000)
     """
 
     url: str
@@ -45,6 +48,21 @@ class Download(Struct, frozen=True):
     size: int | None = None
     priority: int = 0
     origin: str = ""
+
+    if TYPE_CHECKING:  # what a caller may give; inside a run each field is of the type above
+
+        def __init__(
+            self,
+            url: str,
+            out: str = "",
+            dir: str = "",
+            mirrors: Sequence[str] = (),
+            headers: Mapping[str, str] | Sequence[tuple[str, str]] = (),
+            checksums: Sequence[Checksum] = (),
+            size: int | None = None,
+            priority: int = 0,
+            origin: str = "",
+        ) -> None: ...
 
 
 Span = tuple[int, int]
@@ -223,90 +241,3 @@ class Result(Struct, frozen=True):
     def __repr__(self) -> str:
         shown = (name for name in self.__struct_fields__ if name != "download")  # which may hold credentials
         return f"Result({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
-
-
-MOST_REASONS = 50
-
-
-@dataclass(slots=True)
-class Report:
-    """The Results of a run, counted.
-
-    ``unwritten`` failed because the folder cannot be written; ``ended_by``: what ended the run before the list was done, as a
-    full disk; ``errors``: what was wrong with it as a whole. ``failed``: the first ``keep_failed`` Results that failed;
-    ``results``: all, where ``keep`` is set. ``warnings``: files that look like web pages under other names, ``doubtful`` the
-    first of them. ``without_checksum``: files that checksums were given without; ``ambiguous``: for a name with several.
-    """
-
-    strategy: str = ""
-    keep: bool = True
-    keep_failed: int | None = None
-    done: int = 0
-    skipped: int = 0
-    failures: int = 0
-    bytes: int = 0
-    received: int = 0
-    elapsed: float = 0.0
-    verified: int = 0
-    interrupted: bool = False
-    stopped_by_failure: bool = False
-    ended_by: BaseException | None = None
-    unwritten: int = 0
-    results: list[Result] = field(default_factory=list, repr=False)
-    failed: list[Result] = field(default_factory=list, repr=False)
-    reasons: Counter[str] = field(default_factory=Counter)
-    warnings: int = 0
-    doubtful: list[Result] = field(default_factory=list, repr=False)
-    without_checksum: int = 0
-    ambiguous: int = 0
-    errors: list[DownloadError] = field(default_factory=list)
-    error_classes: set[type[DownloadError]] = field(default_factory=set)
-
-    def add(self, result: Result) -> None:
-        """Count one Result."""
-        if result.status is Status.DONE:
-            self.done += 1
-            self.bytes += result.bytes
-            if result.warning:
-                self.warnings += 1
-                self.doubtful += [result][: 3 - len(self.doubtful)]
-        elif result.status is Status.SKIPPED:
-            self.skipped += 1
-            self.reasons[f"skipped: {result.reason}"] += 1
-        else:
-            self.failures += 1
-            if result.error is not None:
-                reason = f"{type(result.error).__name__}: {result.error.kind}"
-                known = (
-                    reason in self.reasons or len(self.reasons) < MOST_REASONS
-                )  # what servers write must not fill the memory
-                self.reasons[reason if known else f"{type(result.error).__name__}: other reasons"] += 1
-                self.error_classes.add(type(result.error))
-                self.unwritten += result.error.ends_run
-            if self.keep_failed is None or len(self.failed) < self.keep_failed:
-                self.failed.append(result)
-        self.received += result.received
-        self.verified += result.verified
-        if self.keep:
-            self.results.append(result)
-
-    def extend(self, results: Iterable[Result]) -> None:
-        """Count several."""
-        for result in results:
-            self.add(result)
-
-    @property
-    def exit_code(self) -> int:
-        """What the command exits with for this run; see `downloader.errors`. It does not depend on any order."""
-        classes = self.error_classes
-        if self.ended_by is not None or self.stopped_by_failure:
-            classes = classes - {Interrupted}  # they ended because of the other
-        return exit_code({*classes, *map(type, self.errors)})
-
-    def raise_for_errors(self) -> None:
-        """Raise what failed: the error itself where it is one, an ExceptionGroup where there are several."""
-        errors = self.errors + [result.error for result in self.failed if result.error is not None]
-        if len(errors) == 1:
-            raise errors[0]
-        if errors:
-            raise ExceptionGroup(f"{self.failures} downloads failed", errors)

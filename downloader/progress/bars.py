@@ -8,7 +8,7 @@ from tqdm import tqdm
 from downloader.core.amounts import clock, size
 from downloader.core.naming import printable
 from downloader.progress.counters import Counters, Moving
-from downloader.progress.estimate import SETTLED, Estimate, Speed
+from downloader.progress.estimate import SETTLED, Estimate, Progress, Speed
 from downloader.progress.lines import Display, amount, share, waiting
 
 MOST = 6
@@ -51,11 +51,7 @@ class Bars(Display):
         progress = self._estimate.sample(counters, now)
         self._began = now if self._began is None else self._began
         total = progress.bytes_total
-        files = f"{counters.ended}" + ("" if counters.total is None else f"/{counters.total}") + " files"
-        parts = [f"{files} [{clock(now - self._began)}", amount(counters, progress), f"{size(progress.speed)}/s"]
-        parts += [] if progress.seconds_left is None else [f"{clock(progress.seconds_left)} left"]
-        parts += [f"{counters.failed} failed"] if counters.failed else []
-        text = ", ".join(parts) + "]"
+        text = headline(counters, progress, now - self._began)
         if total is not None:
             _draw(self._all, text, min(progress.bytes_done, total), total)
         else:
@@ -125,6 +121,15 @@ class _FileBar:
     def close(self) -> None:
         """Show it no more."""
         self._bar.close()
+
+
+def headline(counters: Counters, progress: Progress, passed: float) -> str:
+    """``120/1000 files [0:30, 12.3 MB, 4.1 MB/s, 2:05 left, 2 failed]``. ``passed``: seconds since the run began."""
+    files = f"{counters.ended}" + ("" if counters.total is None else f"/{counters.total}") + " files"
+    parts = [f"{files} [{clock(passed)}", amount(counters, progress), f"{size(progress.speed)}/s"]
+    parts += [f"{clock(progress.seconds_left)} left"] if progress.seconds_left else []  # 0: all is there
+    parts += [f"{counters.failed} failed"] if counters.failed else []
+    return ", ".join(parts) + "]"
 
 
 def _draw(bar: Any, text: str, done: int, total: int | None, known: str = KNOWN) -> None:

@@ -11,7 +11,7 @@ import queue
 import stat
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -57,10 +57,10 @@ class Lists:
         if len(self.bad_lines) < most:
             self.bad_lines.append(error)
 
-    def source(self) -> "Feed | Iterator[Download]":
-        """The Downloads, in order."""
+    def source(self, hold: Callable[[], bool] | None = None) -> "Feed | Iterator[Download]":
+        """The Downloads, in order. ``hold``: see `Feed`; for a list that cannot be read twice."""
         if any(not isinstance(item, Download) and not is_url(item) and _is_live(item) for item in self.items):
-            return Feed(self._all())
+            return Feed(self._all(), hold=hold)
         return self._all()
 
     def again(self) -> Iterator[Download]:
@@ -137,10 +137,11 @@ def _near(path: Path) -> str:
 class Feed:
     """An iterator that never waits: a thread reads ``source``; None means that nothing is there at the moment.
 
-    An error in the source ends the iteration and stands in ``error`` afterwards.
+    An error in the source ends the iteration and stands in ``error`` afterwards. ``hold``: whether to hand out nothing now.
     """
 
-    def __init__(self, source: Iterator[Download], ahead: int = 1024) -> None:
+    def __init__(self, source: Iterator[Download], ahead: int = 1024, hold: Callable[[], bool] | None = None) -> None:
+        self._hold = hold
         self.error: Exception | None = None
         self._queue: queue.Queue[object] = queue.Queue(ahead)
         self._closed = False
@@ -174,6 +175,8 @@ class Feed:
         return self
 
     def __next__(self) -> Download | None:
+        if self._hold is not None and self._hold():
+            return None
         try:
             item = self._queue.get_nowait()
         except queue.Empty:
@@ -185,25 +188,25 @@ class Feed:
         return item
 
 
+def held(source: Iterator[Download], hold: Callable[[], bool]) -> Iterator[Download | None]:
+    """The same Downloads, but nothing (None) at the moments at which ``hold`` says so."""
+    for download in source:
+        while hold():
+            yield None
+        yield download
+
+
 def from_values(values: Iterable[str | Download]) -> Iterator[Download]:
-    """A caller's URLs and Downloads as Downloads. Raises UsageError for what is neither."""
+    """A caller's URLs and Downloads as Downloads. Raises UsageError for what is neither, and for a Download that cannot be."""
+    from downloader.sources.values import checked  # here: the command has no use for it
+
     for value in values:
         if isinstance(value, Download):
-            yield value if _is_clean(value) else _cleaned(value)
+            yield checked(value)
         elif isinstance(value, str):
             yield Download(clean_url(value))
         else:
             raise UsageError(f"neither a URL nor a Download: {type(value).__name__}")
-
-
-def _is_clean(download: Download) -> bool:
-    return clean_url(download.url) == download.url and all(clean_url(url) == url for url in download.mirrors)
-
-
-def _cleaned(download: Download) -> Download:
-    from msgspec.structs import replace
-
-    return replace(download, url=clean_url(download.url), mirrors=tuple(clean_url(url) for url in download.mirrors))
 
 
 def read_sums(path: str) -> dict[str, Checksum]:

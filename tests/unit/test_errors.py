@@ -8,7 +8,8 @@ import re
 import pytest
 
 from downloader import errors
-from downloader.core.model import Report, Result, Status
+from downloader.core.model import Result, Status
+from downloader.core.report import Report
 from downloader.errors import (
     RETRYABLE_STATUS,
     AuthError,

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from downloader import report as reports
-from downloader.core.model import Checksum, Download, Report, Result, Status
+from downloader.core.model import Checksum, Download, Result, Status
+from downloader.core.report import Report
 from downloader.errors import HTTPStatusError, IntegrityError, NetworkError, StorageError, TLSError
 from downloader.progress.bars import MOST, Bars
 from downloader.progress.counters import Counters, Moving, PlainLane
@@ -428,6 +429,13 @@ def test_a_report_counts() -> None:
     assert report.reasons == Counter({"skipped: exists": 1, "HTTPStatusError: HTTP 404 Not Found": 1})
     assert report.exit_code == 8
     assert Report().exit_code == 0
+
+
+def test_a_report_shows_itself_in_one_short_line() -> None:
+    report = a_report(elapsed=2.3)
+    assert repr(report) == "<Report: 1 done, 1 skipped, 1 failed, 13 B in 2.30 s>"
+    report.received, report.interrupted = 45_000_000, True
+    assert str(report) == "<Report: 1 done, 1 skipped, 1 failed, 45.0 MB in 2.30 s, not complete>"
 
 
 def test_a_report_that_keeps_nothing_still_counts() -> None:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import downloader
+from downloader import errors
 from downloader.cli.compare_options import options
 from downloader.settings import fields
 
@@ -60,6 +61,12 @@ def test_readme_names_every_flag_and_no_other() -> None:
 def test_public_names_are_sorted_and_there() -> None:
     assert downloader.__all__ == sorted(downloader.__all__)
     assert all(hasattr(downloader, name) for name in downloader.__all__)
+
+
+def test_every_public_error_is_exported() -> None:
+    named = {name for name, item in vars(errors).items() if isinstance(item, type) and issubclass(item, errors.DownloadError)}
+    assert {name for name in named if not name.startswith("_")} - set(downloader.__all__) == set()
+    assert downloader.ProcessError is errors.ProcessError
 
 
 def test_importing_loads_no_http_client() -> None:

@@ -94,7 +94,8 @@ class Stage:
 
     def _report(self, report: Path, files: Mapping[str, bytes], failed: list[str]) -> None:
         lines: list[dict[str, object]] = [
-            {"path": path, "status": "done", "bytes": len(data), "error": None} for path, data in files.items()
+            {"path": path, "status": "done", "bytes": len(data), "error": {"class": "", "message": ""}}
+            for path, data in files.items()
         ]
         lines += [{"path": None, "status": "failed", "bytes": 0, "error": {"message": text}} for text in failed]
         report.write_text("".join(json.dumps(line) + "\n" for line in lines))

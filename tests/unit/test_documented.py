@@ -1,0 +1,89 @@
+"""The examples in the library's docstrings run as they stand; only their URLs are those of the local test server."""
+
+import ast
+import asyncio
+import inspect
+import pydoc
+import re
+import textwrap
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+import pytest
+
+import downloader
+from downloader.testserver.launch import TestServer
+
+
+def examples(item: object) -> list[str]:
+    """The blocks of code in the docstring: what is indented below a line that ends with two colons."""
+    text = inspect.getdoc(item) or ""
+    blocks = re.findall(r"::\n\n((?:(?: +.*)?\n)+?)(?=\S|\Z)", f"{text}\n")
+    return [textwrap.dedent(block) for block in blocks if "→" not in block]
+
+
+def run(code: str, server: TestServer, known: dict[str, Any]) -> None:
+    """Run an example; it may await."""
+    local = re.sub(r"https://example\.org/(\w)\.\w+", lambda found: server.file(ord(found[1]), 10), code)
+    local = local.replace("https://example.org/", f"{server.url}/")
+    compiled: CodeType = compile(local, "example", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    done = eval(compiled, known)
+    if compiled.co_flags & inspect.CO_COROUTINE:
+        asyncio.run(done)
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        downloader,
+        downloader.download,
+        downloader.adownload,
+        downloader.stream,
+        downloader.Downloader,
+        downloader.Download,
+        downloader.Report,
+        downloader.Report.raise_for_errors,
+    ],
+    ids=lambda item: item.__name__,
+)
+def test_example_runs(
+    item: object, server: TestServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    urls = [server.file(1, 10), f"{server.url}/missing"]
+    found = examples(item)
+    assert found
+    known = {
+        "downloader": downloader,
+        "Download": downloader.Download,
+        "urls": urls,
+        "report": downloader.download(urls, "data"),
+    }
+    for code in found:
+        run(code, server, known)
+    assert "Traceback" not in capsys.readouterr().out
+
+
+def test_help_begins_with_an_example_and_then_the_names() -> None:
+    text = pydoc.plain(pydoc.render_doc(downloader))
+    assert text.index("Example::") < text.index("downloader.download(urls") < text.index("What there is") < text.index("→")
+    assert len(text[: text.index("downloader.download(urls")].splitlines()) <= 12
+    named = set(re.findall(r"(?<!`)`(\w+)`(?!`)", (downloader.__doc__ or "").split("The layers")[0]))
+    assert {name for name in downloader.__all__ if not name.endswith(("Error", "_"))} - named <= {
+        "FileInUse",
+        "FolderFull",
+        "Interrupted",
+        "NameNotFound",
+        "NoAnswer",
+        "Unwanted",
+    }
+    assert named <= set(downloader.__all__)
+
+
+@pytest.mark.parametrize("function", [downloader.download, downloader.adownload, downloader.stream])
+def test_public_functions_say_what_they_take_and_raise(function: object) -> None:
+    text = inspect.getdoc(function) or ""
+    assert "Args" in text
+    assert "Raises" in text
+    assert "Example::" in text
