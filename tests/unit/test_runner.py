@@ -97,7 +97,10 @@ class Stage:
             {"path": path, "status": "done", "bytes": len(data), "error": {"class": "", "message": ""}}
             for path, data in files.items()
         ]
-        lines += [{"path": None, "status": "failed", "bytes": 0, "error": {"message": text}} for text in failed]
+        lines += [
+            {"path": None, "status": "failed", "bytes": 0, "error": {"class": "NetworkError", "message": text}}
+            for text in failed
+        ]
         report.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
     def _trace(self, trace: Path, files: Mapping[str, bytes]) -> None:
