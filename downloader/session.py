@@ -20,7 +20,7 @@ from downloader.core.report import Report
 from downloader.core.retry import RetryPolicy, parse_statuses
 from downloader.core.robots import product
 from downloader.core.scheduler import Scheduler
-from downloader.errors import UsageError
+from downloader.errors import DownloadError, UsageError
 from downloader.plan import check_able, cut_dirs_of, job_for, jobs_for, limits_for, split_policy, sums_for
 from downloader.progress.counters import Counters
 from downloader.settings import Settings
@@ -124,7 +124,8 @@ class Session:
             self._strategy.drive(self.run)
         except BaseException as error:  # it is raised again in the thread that joins
             self.error = error
-            LOG.info("the run is broken", exc_info=True)
+            if not isinstance(error, DownloadError):
+                LOG.info("the run is broken", exc_info=True)
         finally:
             self.report.elapsed = time.perf_counter() - started
             if isinstance(self._source, Feed):
