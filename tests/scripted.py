@@ -99,6 +99,7 @@ class ScriptedServer:
         self._listener = socket.create_server((self.host, 0), family=family, backlog=512)
         self.port: int = self._listener.getsockname()[1]
         self._threads: list[threading.Thread] = []
+        self._socks: list[socket.socket] = []
         self._start(self._accept)
 
     @property
@@ -117,6 +118,7 @@ class ScriptedServer:
                 sock, _ = self._listener.accept()
             except OSError:
                 return
+            self._socks.append(sock)
             self._start(self._serve, sock)
 
     def _serve(self, sock: socket.socket) -> None:
@@ -157,6 +159,9 @@ class ScriptedServer:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        for sock in self._socks:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(5)
 

@@ -53,6 +53,7 @@ def test_400_mb_of_address_space_are_enough(strategy: str, server: TestServer, t
     check(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["serial", "async", "multiplex", "threads", "auto"])
 def test_runs_in_one_process_give_back_what_they_took(strategy: str, server: TestServer, tmp_path: Path) -> None:
     seen = []

@@ -139,6 +139,7 @@ def test_interrupted_run_goes_on_where_it_was(strategy: str, scripted: Make, tmp
     assert os.listdir(folder) == ["a"]
 
 
+@pytest.mark.slow
 def test_killed_worker_costs_a_retry_and_not_the_run(server: TestServer, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     urls = [server.file(number, 3_000_000, rate=2_000_000) for number in range(9)]
