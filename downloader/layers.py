@@ -1,6 +1,5 @@
 """Settings from all places: flags over environment over file over default, and where each value came from."""
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -67,6 +66,8 @@ def _check_trust(table: Mapping[str, Any], file: ConfigFile) -> None:
 def _no_setting(variable: str, known: Mapping[str, Field]) -> str:
     """What is said of a variable of another program, or a misspelt one; its value is not told."""
     moved = next((item.variable for item in known.values() if variable == PREFIX + item.name.upper()), "")
+    import difflib  # here: few runs need it
+
     near = difflib.get_close_matches(variable.removeprefix(PREFIX), [name.removeprefix(PREFIX) for name in known], 1, 0.75)
     hint = f"; {moved} is one" if moved else f"; did you mean {PREFIX}{near[0]}?" if near else ""
     return f"the environment variable {variable} is no setting of dl, and is passed over{hint}"

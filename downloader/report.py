@@ -5,7 +5,7 @@ import stat
 import sys
 from contextlib import suppress
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, TYPE_CHECKING, Self
 
 import msgspec
 from msgspec.structs import replace
@@ -16,12 +16,14 @@ from downloader.core.naming import printable
 from downloader.core.report import Report
 from downloader.errors import DownloadError, StorageError
 from downloader.sources.text import format_download
-from downloader.storage.manifest import Manifest, Row
+
+if TYPE_CHECKING:
+    from downloader.storage.manifest import Row
 
 _encode = msgspec.json.Encoder().encode
 
 
-def line(result: Result, processed: bool = False, function: str = "", known: Row | None = None) -> bytes:
+def line(result: Result, processed: bool = False, function: str = "", known: "Row | None" = None) -> bytes:
     """One Result as a line of JSON. ``path`` is relative to the folder of the run.
 
     No key is ever null but ``value``: readers that learn the columns' types from the first lines know them all from the first.
@@ -119,6 +121,8 @@ class JsonLines(_Sink):
     """
 
     def __init__(self, path: str, root: str = ".", function: str = "") -> None:
+        from downloader.storage.manifest import Manifest  # here: few runs need it
+
         self._manifest = Manifest(path) if path != "-" else None
         super().__init__(path)
         self._root = os.path.abspath(os.path.expanduser(root))

@@ -15,10 +15,8 @@ from typing import Self
 from msgspec.structs import replace
 
 from downloader.core.model import Download, Outcome, Result
-from downloader.core.obedience import ObedientScheduler
 from downloader.core.report import Report
 from downloader.core.retry import RetryPolicy, parse_statuses
-from downloader.core.robots import product
 from downloader.core.scheduler import Scheduler
 from downloader.errors import DownloadError, UsageError
 from downloader.plan import check_able, cut_dirs_of, job_for, jobs_for, limits_for, split_policy, sums_for
@@ -68,8 +66,7 @@ class Session:
         self.error: BaseException | None = None
         job = job_for(settings, self.jobs, on_attempt is not None)
         self._folder = Folder(os.path.expanduser(settings.dir), make_folder)
-        agent = product(settings.user_agent or "downloader")
-        scheduler = partial(ObedientScheduler, agent) if settings.obey_robots else Scheduler
+        scheduler = _obedient(settings) if settings.obey_robots else Scheduler
         retry_on = parse_statuses(settings.retry_on)
         retry = RetryPolicy(settings.retries, settings.retry_wait, max_retry_after=settings.max_retry_after, retry_on=retry_on)
         cut_dirs = cut_dirs_of(settings)
@@ -190,3 +187,11 @@ class Session:
         if self.error is not None:
             raise self.error
         return self.report
+
+
+def _obedient(settings: Settings) -> Callable[..., Scheduler]:
+    """What makes the scheduler of a run that obeys robots.txt."""
+    from downloader.core.obedience import ObedientScheduler  # here: few runs need it
+    from downloader.core.robots import product
+
+    return partial(ObedientScheduler, product(settings.user_agent or "downloader"))

@@ -9,6 +9,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
@@ -203,6 +204,7 @@ class Field:
 _KINDS: dict[Any, Kind] = {bool: "switch", int: "whole", float: "number", str: "text"}
 
 
+@cache
 def fields() -> tuple[Field, ...]:
     """All settings, in the order of `Settings`."""
     found = []

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from downloader.core.limits import Limits
 from downloader.core.model import Outcome
-from downloader.core.pacing import PacedSlots
 from downloader.core.retry import is_refusal, was_asked
+
+if TYPE_CHECKING:
+    from downloader.core.pacing import PacedSlots
 
 
 @dataclass(slots=True)
@@ -25,7 +28,7 @@ class Leases:
     """
 
     def __init__(self, slots: Limits, gap: float | None) -> None:
-        self._pace = None if gap is None else PacedSlots(slots, gap)
+        self._pace = None if gap is None else _paced(slots, gap)
         self.slots: Limits = self._pace or slots
         self._held: dict[int, Lease] = {}
 
@@ -65,3 +68,9 @@ class Leases:
             return lease.host, False
         self.slots.release(lease.host)
         return lease.host, True
+
+
+def _paced(slots: Limits, gap: float) -> "PacedSlots":
+    from downloader.core.pacing import PacedSlots  # here: few runs need it
+
+    return PacedSlots(slots, gap)

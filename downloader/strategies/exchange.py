@@ -14,7 +14,6 @@ from collections.abc import Callable, Generator
 
 from downloader.core.messages import Head, Move
 from downloader.core.model import NOTHING_HELD, WHOLE, Attempt, End, Returned
-from downloader.core.robots import LARGEST
 from downloader.core.segments import ABORT, held_after, missing
 from downloader.core.trace import Trace
 from downloader.core.transfer import Transfer
@@ -108,6 +107,8 @@ def _trace(transfer: Transfer, lane: Lane, started: float, ended: float) -> Trac
 
 def _keep(transfer: Transfer, file: File) -> Substeps:
     """Take the body as it is, so much of it as may be of use: it goes back with the Outcome."""
+    from downloader.core.robots import LARGEST  # here: few runs need it
+
     body = b""
     file.lane.heard = file.clock()
     transfer.begin_body(file.lane.heard)
