@@ -76,6 +76,7 @@ class _Sink:
 
     def __init__(self, path: str) -> None:
         self._path = path
+        self._failed = False
         self._stream: IO[bytes]
         if path == "-":
             self._stream = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
@@ -94,6 +95,7 @@ class _Sink:
         try:
             self._stream.write(data)
         except OSError as error:
+            self._failed = True
             raise StorageError(f"cannot write {self._path}: {error.strerror}") from None
 
     def flush(self) -> None:
@@ -101,6 +103,7 @@ class _Sink:
         try:
             self._stream.flush()
         except OSError as error:
+            self._failed = True
             raise StorageError(f"cannot write {self._path}: {error.strerror}") from None
 
     def __enter__(self) -> Self:
@@ -110,7 +113,7 @@ class _Sink:
         try:
             self._stream.close()
         except OSError as failure:
-            if error is None:
+            if error is None and not self._failed:  # else it is told already
                 raise StorageError(f"cannot write {self._path}: {failure.strerror}") from None
 
 

@@ -150,7 +150,7 @@ class Session:
         """A list that is read twice may be another the second time."""
         report, total = self.report, self.counters.total
         found = report.done + report.skipped + report.failures
-        if total is not None and found < total and not report.interrupted:
+        if total is not None and found < total and not report.interrupted and report.ended_by is None:
             report.errors.append(UsageError(f"the list was changed while it was read: {found} of {total} entries were there"))
 
     @property

@@ -90,7 +90,7 @@ class Settings(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_field
     host_failures: Annotated[
         int, _about(ANY, "time-outs until a host that never answered is given up; 0: never", "", "N", ge=0)
     ] = 3
-    retry_wait: Annotated[float, _time(ANY, "the first backoff; it doubles from try to try", ge=0)] = 0.5
+    retry_wait: Annotated[float, _time(ANY, "the first backoff at most; it is random, and doubles with each try", ge=0)] = 0.5
     max_retry_after: Annotated[float, _time(ANY, "the longest wait that a server may ask for", ge=0)] = 120.0
     connect_timeout: Annotated[float, _time(ANY, "for a connection to be made", gt=0)] = 15.0
     timeout: Annotated[float, _time(ANY, "for one attempt as a whole; 0: no limit", ge=0)] = 0.0

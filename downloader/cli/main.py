@@ -96,6 +96,9 @@ def _run(words: list[str]) -> int:
 
         print(f"dl: {printable(str(error))}", file=sys.stderr)  # noqa: T201
         return error.exit_code
+    except OSError as error:  # what a run meets is an error of ours by then: this is about what is printed
+        print(f"dl: cannot write what was asked for: {error.strerror}", file=sys.stderr)  # noqa: T201
+        return 3
     except Exception as error:  # noqa: BLE001 - a mistake of ours: told in one line, without a traceback
         return _internal(error)
 
@@ -135,7 +138,11 @@ def _check_first(word: str) -> None:
 
 
 def _invoke(command: click.Command, name: str, words: list[str]) -> int:
-    result = command.main(words, prog_name=name, standalone_mode=False)
+    try:  # not click's `main`, which takes a broken pipe for an error of its own
+        with command.make_context(name, list(words)) as context:
+            result = command.invoke(context)
+    except click.exceptions.Exit as end:
+        return end.exit_code
     return result if isinstance(result, int) else 0
 
 

@@ -103,7 +103,8 @@ number of requests that run at once. A pause that a server asks for in
 Retry-After is kept, up to --max-retry-after. Pauses between tries grow, and
 are random in length, so that many clients do not come back at one moment.
 Hosts take turns, so that a list of many hosts does not burden one host at a
-time. --host-failures N gives up on a host that fails N times.
+time. A host that has never answered is given up for the whole list after N
+time-outs (--host-failures N); one that refuses, or answers 503, is not.
 """
 
 _CODES_HEAD = """\

@@ -77,6 +77,5 @@ class Reachability:
 
     def error(self, host: str, url: str) -> NoAnswer:
         """For what is not tried any more."""
-        return NoAnswer(
-            f"the host never answered: given up after {self._proofs.get(host, 0)} attempts", url, "see --host-failures"
-        )
+        what = "the host never answered"
+        return NoAnswer(f"{what}: given up after {self._proofs.get(host, 0)} attempts", url, "see --host-failures", what)

@@ -117,21 +117,19 @@ def _open(item: str | Path, what: str = "the list") -> IO[str]:
         elif path.is_dir():
             raise IsADirectoryError(21, "it is a folder")
     except OSError as error:
-        raise UsageError(f"cannot read {what} {str(item)!r}: {error.strerror}", hint=_near(path)) from None
+        raise UsageError(f"cannot read {what} {str(item)!r}: {error.strerror}", hint=_near(path, what)) from None
     return io.TextIOWrapper(stream, encoding, "surrogateescape")
 
 
-def _near(path: Path) -> str:
+def _near(path: Path, what: str) -> str:
     try:
         names = [entry.name for entry in path.parent.iterdir()] if not path.exists() else []
     except OSError:
         names = []
     near = difflib.get_close_matches(path.name, names, n=1)
-    return (
-        f"did you mean {path.parent / near[0]}?"
-        if near
-        else "a LIST is a file, - or a URL that begins with http:// or https://"
-    )
+    if near:
+        return f"did you mean {path.parent / near[0]}?"
+    return "a LIST is a file, - or a URL that begins with http:// or https://" if what == "the list" else ""
 
 
 class Feed:

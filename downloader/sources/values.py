@@ -8,8 +8,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from downloader.core.model import Checksum, Download, Headers
-from downloader.core.naming import clean_url, public_url
-from downloader.errors import UsageError
+from downloader.core.naming import clean_url, public_url, wished_path
+from downloader.errors import PolicyError, UsageError
 from downloader.settings import parse_header
 from downloader.sources.text import ALGORITHMS, checksum
 
@@ -27,7 +27,8 @@ def checked(download: Download) -> Download:
     url = clean_url(download.url)
     try:
         wanted = {"url": url, **_fields(download)}
-    except UsageError as error:
+        wished_path(wanted.get("dir", ""), wanted.get("out", ""))
+    except (UsageError, PolicyError) as error:
         raise UsageError(error.reason, error.url or public_url(url), error.hint) from None
     changed = {name: value for name, value in wanted.items() if value is not getattr(download, name)}
     return replace(download, **changed) if changed else download
@@ -105,6 +106,8 @@ def _header(name: str, pair: object) -> tuple[str, str]:
     key, text = pair
     if not isinstance(key, str) or not isinstance(text, str):
         raise UsageError(f"{name}: expected pairs of texts, got {type(key).__name__} and {type(text).__name__}")
+    if key != key.strip():
+        raise UsageError(f"{name}: the name of a header holds a blank or a line break")
     if ":" in key:
         raise UsageError(f"{name}: the name of a header holds a colon")
     try:

@@ -37,6 +37,9 @@ FLUSH_AFTER = 1.0
 """Seconds after which collected bytes are written even if they are few: what is on disk survives a kill."""
 
 
+WORTH_A_LOOK = 1 << 16
+"""Bytes of a body for which it is looked at the space on the disk before they are taken."""
+
 LARGE = 1 << 20
 """Bytes collected before they are written in one go. Fewer at the end of a file are written at once, in line."""
 
@@ -83,7 +86,7 @@ def exchange(
             transfer.decided = End.EXISTS
             part.discard()
         except OSError as failure:
-            left = max(part.buffered, (transfer.total or 0) - transfer.size)
+            left = max(part.buffered, (transfer.total or transfer.size) - part.written)
             raise folder.error(failure, attempt.path, transfer.public, left) from failure
     except DownloadError as failure:
         error = failed(transfer, part, failure)
@@ -196,7 +199,7 @@ def _come_to(transfer: Transfer, part: PartFile) -> None:
 def _begin(transfer: Transfer, file: File) -> Substeps:
     """Open the part file where there is one, or will be for certain; a small file gets none at all."""
     part, lane = file.part, file.lane
-    if transfer.expected is not None and transfer.expected >= LARGE:
+    if transfer.expected is not None and transfer.expected >= WORTH_A_LOOK:
         _check_room(transfer.expected, file.folder, transfer.public)
     if not part.is_open and (transfer.offset or part.may_exist):
         part.open(transfer.offset)

@@ -87,8 +87,9 @@ class Run:
     @property
     def finished(self) -> bool:
         """Nothing is left to do, or nothing can be done any more."""
-        if self.stopping.is_set():
+        if self.stopping.is_set() and not self.scheduler.stopped:
             self.scheduler.stop()
+            self._tell()  # of what was begun, and waits for another try
         return self.broken is not None or self.scheduler.finished
 
     def take(self, most: int = 1) -> list[Attempt]:
@@ -133,6 +134,8 @@ class Run:
             self.stop()
         if now - self._looked >= LOOK_EVERY:
             self._look(now)
+        elif self.counters.waiting is not None:
+            self.counters.waiting = self.scheduler.retrying()  # so that no file is counted as waiting and as ended
         self._tell()
 
     def wait(self) -> float:

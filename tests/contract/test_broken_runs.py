@@ -2,17 +2,21 @@
 
 import os
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from downloader import Downloader
+from downloader import Downloader, Interrupted
 from downloader.core.model import Attempt, Status
 from downloader.core.scheduler import Scheduler
 from downloader.storage.folder import Folder
 from downloader.strategies import run as runs
 from downloader.testserver.launch import TestServer
+from tests.scripted import ScriptedServer, reply
+
+Make = Callable[..., ScriptedServer]
 
 ENOUGH = 30.0
 """Seconds in which any run of these tests must have ended; none takes a tenth of it."""
@@ -88,3 +92,17 @@ def test_a_folder_that_says_no_is_asked_once_and_nothing_is_fetched(
     assert (report.done, report.failures, report.received) == (0, 1, 0)
     assert report.ended_by is not None
     assert report.exit_code == 3
+
+
+def test_what_waits_for_another_try_is_told_when_the_run_is_stopped(strategy: str, tmp_path: Path, scripted: Make) -> None:
+    server = scripted(reply("503 Service Unavailable", Retry_After="60"))
+    session = Downloader(tmp_path, strategy=strategy, jobs=2).session([f"{server.url}/{number}" for number in range(5)])
+    session.start()
+    deadline = time.monotonic() + ENOUGH
+    while session.counters.waiting is None or session.counters.waiting.files < 5:
+        assert time.monotonic() < deadline
+        session.wait(0.02)
+    session.stop()
+    report = session.join()
+    assert (report.failures, report.interrupted) == (5, True)
+    assert all(isinstance(result.error, Interrupted) for result in report.failed)

@@ -396,3 +396,27 @@ def test_list_that_is_cut_while_it_is_read_is_told(dl: Shell, scripted: Make) ->
     done = dl("urls.txt", "-d", "out", "-s", "serial")
     assert done.returncode == 2
     assert "the list was changed while it was read: 300 of 3000 entries were there" in done.stderr
+
+
+@pytest.mark.parametrize("words", [("urls.txt", "--dry-run"), ("strategies",), ("help", "lists")])
+def test_nobody_reads_any_more(dl: Shell, words: tuple[str, ...]) -> None:
+    dl.list(*(f"http://127.0.0.1:1/{number}" for number in range(20_000)))
+    command = '"$@" | true; exit ${PIPESTATUS[0]}'
+    running = ["bash", "-c", command, "dl", sys.executable, "-m", "downloader", *words]
+    done = subprocess.run(running, cwd=dl.folder, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_output_that_cannot_be_written_is_told(dl: Shell) -> None:
+    dl.list("http://127.0.0.1:1/a")
+    running = ["bash", "-c", '"$@" > /dev/full', "dl", sys.executable, "-m", "downloader", "urls.txt", "--dry-run"]
+    done = subprocess.run(running, cwd=dl.folder, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (3, "dl: cannot write what was asked for: No space left on device\n")
+
+
+def test_report_that_cannot_be_written_is_told_once(dl: Shell, server: TestServer) -> None:
+    dl.list(*(server.file(number, 100) for number in range(40)))
+    done = dl("urls.txt", "-d", "out", "--report", "/dev/full")
+    assert done.returncode == 3
+    assert done.stderr.count("cannot write /dev/full") == 1
+    assert "was changed" not in done.stderr

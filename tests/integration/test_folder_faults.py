@@ -141,6 +141,19 @@ def test_a_run_that_waits_for_space_goes_on_when_there_is_some(strategy: str, mo
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_run_that_waits_for_space_asks_for_nothing_meanwhile(strategy: str, mounted: Mounted, scripted: Make) -> None:
+    """What is left on the disk is too little for a file, and is no reason to try."""
+    server = scripted(reply("200 OK", b"x" * 200_000))
+    urls = listed(mounted.folder, server, 3)
+    waits = "until grep -q 'waiting for space' said; do sleep 0.05; done; sleep 3; rm disk/filler"
+    before, wrap = "head -c 700000 /dev/zero > disk/filler", "2> >(tee said >&2)"
+    done = mounted(before, urls, "-d", "disk", "-s", strategy, "-j", "1", "--on-full", "wait", after=waits, wrap=wrap)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("waiting for space; Ctrl-C") == 1
+    assert len(server.asked) <= 3 + 1
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_disk_that_becomes_read_only_ends_the_run(strategy: str, mounted: Mounted, scripted: Make) -> None:
     def unhurried(connection: Connection, asked: Asked) -> None:
         time.sleep(0.02)
