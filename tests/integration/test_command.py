@@ -420,3 +420,13 @@ def test_report_that_cannot_be_written_is_told_once(dl: Shell, server: TestServe
     assert done.returncode == 3
     assert done.stderr.count("cannot write /dev/full") == 1
     assert "was changed" not in done.stderr
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_those_of_a_daemon(dl: Shell, server: TestServer, closed: str) -> None:
+    dl.list(*(server.file(number, 100_000) for number in range(20)))
+    running = ["bash", "-c", f'"$@" {closed}', "dl", sys.executable, "-m", "downloader", "urls.txt", "-d", "out", "-v"]
+    done = subprocess.run(running, cwd=dl.folder, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    for number in range(20):  # and nothing that was said is in any of them
+        assert (dl.folder / "out" / f"{number}.bin").read_bytes() == content.body(number, 0, 100_000)
