@@ -8,8 +8,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from downloader.core.model import Checksum, Download, Headers
-from downloader.core.naming import clean_url, public_url, wished_path
-from downloader.errors import PolicyError, UsageError
+from downloader.core.naming import clean_url, public_url
+from downloader.errors import UsageError
 from downloader.settings import parse_header
 from downloader.sources.text import ALGORITHMS, checksum
 
@@ -27,8 +27,7 @@ def checked(download: Download) -> Download:
     url = clean_url(download.url)
     try:
         wanted = {"url": url, **_fields(download)}
-        wished_path(wanted.get("dir", ""), wanted.get("out", ""))
-    except (UsageError, PolicyError) as error:
+    except UsageError as error:
         raise UsageError(error.reason, error.url or public_url(url), error.hint) from None
     changed = {name: value for name, value in wanted.items() if value is not getattr(download, name)}
     return replace(download, **changed) if changed else download

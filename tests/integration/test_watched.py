@@ -304,7 +304,11 @@ try:
 except KeyboardInterrupt:
     print("interrupted", [thread.name for thread in threading.enumerate() if thread.name.startswith("dl-")])
 """
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as script:
+
+    def heed() -> None:  # whoever started these tests may ignore it, as a shell's background does
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, preexec_fn=heed) as script:
         assert asked.wait(30)
         script.send_signal(signal.SIGINT)
         assert script.communicate(timeout=30)[0] == "interrupted []\n"
