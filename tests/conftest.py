@@ -21,12 +21,18 @@ LONG_TABLES = (
     "test_dead_hosts.py",
     "test_files.py",
     "test_guards.py",
+    "test_library.py",
+    "test_name_server.py",
     "test_odd_answers.py",
     "test_processing.py",
+    "test_processing_faults.py",
     "test_public_hosts.py",
     "test_rate.py",
     "test_segments.py",
+    "test_stopping.py",
+    "test_tls.py",
     "test_watched.py",
+    "test_wire_faults.py",
 )
 LONG_WAITS = ("test_hybrid.py", "test_sharded.py", "test_compare.py", "test_peers.py", "test_page_in_chromium.py")
 QUICK = ("serial", "async", "multiplex")
