@@ -9,6 +9,7 @@ from typing import Self
 
 from downloader.core.model import Result
 from downloader.core.report import Report
+from downloader.ending import End
 from downloader.errors import UsageError
 from downloader.progress.frames import Frames, Progress
 from downloader.progress.lines import Display
@@ -42,9 +43,7 @@ class Observed:
         self._displays: list[Display] = []
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
-        self._at_end: list[Callable[[], object]] = []
-        self._ended = False
-        self._lock = threading.Lock()
+        self._end = End()
 
     @property
     def session(self) -> Session:
@@ -72,7 +71,7 @@ class Observed:
         if self._on_progress is not None:
             self._displays.append(Frames(self._on_progress))
         if not self._displays:
-            session.when_ended(self._tell_end)
+            session.when_ended(self._end.tell)
             session.start()
             return self
         self._thread = threading.Thread(target=self._watch, name="dl-progress", daemon=True)
@@ -88,11 +87,7 @@ class Observed:
 
     def when_ended(self, call: Callable[[], object]) -> None:
         """Call this when the run is over and all that watch it have been told; at once, if that is so."""
-        with self._lock:
-            if not self._ended:
-                self._at_end.append(call)
-                return
-        call()
+        self._end.then(call)
 
     def stop(self) -> None:
         """See `Session.stop`."""
@@ -134,7 +129,7 @@ class Observed:
             try:
                 self._close()
             finally:
-                self._tell_end()
+                self._end.tell()
 
     def _update(self) -> None:
         for display in tuple(self._displays):
@@ -154,9 +149,3 @@ class Observed:
         LOG.info("the run is stopped: a function of the caller's raised an exception", exc_info=error)
         self._error = self._error or error
         self.stop()
-
-    def _tell_end(self) -> None:
-        with self._lock:
-            self._ended = True
-        for call in self._at_end:
-            call()

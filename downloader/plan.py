@@ -139,13 +139,17 @@ def job_for(settings: Settings, jobs: int, traced: bool = False) -> Job:
     )
 
 
+def _rates(settings: Settings) -> list[int]:
+    """The limits to the rate that were given, bytes a second."""
+    return [rate for rate in (settings.limit_rate, settings.limit_rate_per_host) if rate]
+
+
 def _receive_buffer(settings: Settings) -> int:
     """Bytes that the system may hold for each connection, so that a limit to the rate holds on the wire; 0: any number."""
-    limits = [rate for rate in (settings.limit_rate, settings.limit_rate_per_host) if rate]
-    return min(1 << 20, max(1 << 15, min(limits) // 20)) if limits else 0
+    rates = _rates(settings)
+    return min(1 << 20, max(1 << 15, min(rates) // 20)) if rates else 0
 
 
 def _chunk(settings: Settings) -> int:
     """Bytes to read at a time: little enough that a limit to the rate is kept within a fraction of a second."""
-    limits = [rate for rate in (settings.limit_rate, settings.limit_rate_per_host) if rate]
-    return max(2048, min([CHUNK, *(rate // 200 for rate in limits)]))
+    return max(2048, min([CHUNK, *(rate // 200 for rate in _rates(settings))]))

@@ -18,6 +18,7 @@ from downloader.core.model import Download, Outcome, Result
 from downloader.core.report import Report
 from downloader.core.retry import RetryPolicy, parse_statuses
 from downloader.core.scheduler import Scheduler
+from downloader.ending import End
 from downloader.errors import DownloadError, UsageError
 from downloader.plan import check_able, cut_dirs_of, job_for, jobs_for, limits_for, split_policy, sums_for
 from downloader.progress.counters import Counters
@@ -97,18 +98,12 @@ class Session:
             on_attempt=on_attempt,
             meter=Meter(settings.limit_rate, settings.limit_rate_per_host) if job.is_limited else None,
         )
-        self._at_end: list[Callable[[], object]] = []
-        self._ended = False
-        self._lock = threading.Lock()  # for these two
+        self._end = End()
         self._thread = threading.Thread(target=self._main, name="dl-run", daemon=True)
 
     def when_ended(self, call: Callable[[], object]) -> None:
         """Call this when the run is over, in its thread; at once, if it is."""
-        with self._lock:
-            if not self._ended:
-                self._at_end.append(call)
-                return
-        call()
+        self._end.then(call)
 
     def _emit(self, result: Result) -> None:
         self.report.add(result)
@@ -134,10 +129,7 @@ class Session:
             self._tell_sums()
             self._tell_list()
             self._folder.close()
-            with self._lock:
-                self._ended = True
-            for call in self._at_end:
-                call()
+            self._end.tell()
 
     def _tell_sums(self) -> None:
         sums, report = self._sums, self.report

@@ -66,9 +66,13 @@ def _names(context: click.Context, parameter: click.Parameter, value: tuple[str,
 
 def options() -> list[click.Option]:
     """All of them, below their headings."""
+    return [*_work(), *_how(), *_told()]
+
+
+def _work() -> list[click.Option]:
     one, size = read_as(Form("whole", least=1)), read_as(Form("size", least=0))
     known = ", ".join(scenario.name for scenario in SCENARIOS)
-    work, how, told = "What is compared", "How it is measured", "What is told"
+    work = "What is compared"
     return [
         _option(
             work,
@@ -116,6 +120,12 @@ def options() -> list[click.Option]:
             multiple=True,
             help="how the figures change with the number of jobs, or of files",
         ),
+    ]
+
+
+def _how() -> list[click.Option]:
+    one, how = read_as(Form("whole", least=1)), "How it is measured"
+    return [
         _option(how, "-j", "--jobs", metavar="N", callback=one, help="in flight at most, for all  [each strategy's own]"),
         _option(how, "--repeat", metavar="N", callback=one, help="so many rounds  [until the medians are known to 5 %]"),
         _option(
@@ -137,6 +147,12 @@ def options() -> list[click.Option]:
             help="nginx moves large bodies faster  [built-in]",
         ),
         _option(how, "where", "-d", "--dir", metavar="DIR", help="put the files below this folder  [memory, else temporary]"),
+    ]
+
+
+def _told() -> list[click.Option]:
+    told = "What is told"
+    return [
         _option(told, "--timeline", is_flag=True, help="draw when each file waited, started and ended"),
         _option(told, "--html", metavar="FILE", help="write a page with all of it, for a browser"),
         _option(told, "--png", metavar="FILE", help="write a picture of the most telling charts"),

@@ -88,7 +88,7 @@ HABITS = {
     "--globoff": "URLs are taken as they are",
     "--head": "--dry-run prints what would be fetched",
     "--location": _REDIRECTS,
-    "--max-filesize": "dl has no limit to the size of a file",
+    "--max-filesize": "--max-size SIZE refuses larger files",
     "--max-redirs": _REDIRECTS,
     "--max-time": _TIMEOUT,
     "--netrc-optional": "--netrc takes users and passwords from ~/.netrc",

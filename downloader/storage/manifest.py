@@ -21,26 +21,22 @@ SPARE = 1000
 """Lines that an earlier report may have beyond two for each file, before it is made shorter."""
 
 
-class Row(msgspec.Struct):
+class _Key(msgspec.Struct):
+    """What is read of each row, to find those that are of use."""
+
+    url: str
+    path: str | None = None
+    status: str = ""
+    bytes: int = 0
+    etag: str | None = None
+    processed: bool = False
+
+
+class Row(_Key):
     """What is used of a row of a report. ``processed``: by the function that the row names, if any."""
 
-    url: str
-    path: str | None = None
-    status: str = ""
-    bytes: int = 0
-    etag: str | None = None
     value: Any = None
-    processed: bool = False
     function: str | None = None
-
-
-class _Key(msgspec.Struct):
-    url: str
-    path: str | None = None
-    status: str = ""
-    bytes: int = 0
-    etag: str | None = None
-    processed: bool = False
 
 
 _row, _key = msgspec.json.Decoder(Row), msgspec.json.Decoder(_Key)

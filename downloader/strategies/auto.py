@@ -127,6 +127,7 @@ class _Team:
                 thread.start()
             except RuntimeError as error:
                 LOG.warning("auto: no further thread: %s", error)
+                self._hopeless = True
                 self.shares.remove(share)
                 share.loop.multi.close()
                 share.close()

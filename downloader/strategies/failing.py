@@ -5,12 +5,14 @@ from contextlib import suppress
 from downloader.core.model import End
 from downloader.core.naming import public_url
 from downloader.core.transfer import Transfer
-from downloader.errors import DownloadError, IntegrityError, Interrupted, ProtocolError, Unwanted
+from downloader.errors import DownloadError, IntegrityError, Interrupted, NetworkError, NoAnswer, ProtocolError, Unwanted
 from downloader.storage.part import PartFile
 
 
 def failed(transfer: Transfer, part: PartFile, failure: DownloadError) -> DownloadError:
     """The error as it is told; the part file goes where its bytes are of no use."""
+    if isinstance(failure, NoAnswer) and transfer.status:  # there was an answer: it stalled
+        failure = NetworkError(failure.reason, failure.url, failure.hint)
     error = _bare(failure, transfer.public)
     if transfer.bad_before and not isinstance(error, Interrupted):
         _advise(error, "the file that is there has a wrong checksum, too; it was left as it is")

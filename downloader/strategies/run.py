@@ -87,15 +87,21 @@ class Run:
     @property
     def finished(self) -> bool:
         """Nothing is left to do, or nothing can be done any more."""
-        if self.stopping.is_set() and not self.scheduler.stopped:
-            self.scheduler.stop()
-            self._tell()  # of what was begun, and waits for another try
+        self._heed_stop()
         return self.broken is not None or self.scheduler.finished
+
+    def _heed_stop(self) -> bool:
+        """Whether the run is to stop; the scheduler is told so, and what was begun and waits for another try ends here."""
+        if not self.stopping.is_set():
+            return False
+        if not self.scheduler.stopped:
+            self.scheduler.stop()
+            self._tell()
+        return True
 
     def take(self, most: int = 1) -> list[Attempt]:
         """Attempts to run now, one after the other in one slot (`most` at most); empty where none may start."""
-        if self.stopping.is_set():
-            self.scheduler.stop()
+        if self._heed_stop():
             return []
         self._hurry = False
         for _ in range(LOOK_AHEAD):
@@ -119,8 +125,7 @@ class Run:
 
     def settle(self, outcomes: Iterable[Outcome]) -> None:
         """Feed back what became of Attempts."""
-        if self.stopping.is_set():
-            self.scheduler.stop()
+        self._heed_stop()
         now = self.clock()
         for outcome in outcomes:
             if self.on_attempt is not None:

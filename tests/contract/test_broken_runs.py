@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from downloader import Downloader, Interrupted
-from downloader.core.model import Attempt, Status
+from downloader import Downloader, HTTPStatusError, Interrupted, Result
+from downloader.core.model import Attempt, End, Outcome, Status
 from downloader.core.scheduler import Scheduler
 from downloader.storage.folder import Folder
 from downloader.strategies import run as runs
@@ -106,3 +106,17 @@ def test_what_waits_for_another_try_is_told_when_the_run_is_stopped(strategy: st
     report = session.join()
     assert (report.failures, report.interrupted) == (5, True)
     assert all(isinstance(result.error, Interrupted) for result in report.failed)
+
+
+def test_a_stop_that_is_seen_first_when_attempts_are_taken_loses_no_result(tmp_path: Path, scripted: Make) -> None:
+    server = scripted(reply("503 Service Unavailable", Retry_After="60"))
+    told: list[Result] = []
+    session = Downloader(tmp_path, strategy="serial").session([f"{server.url}/{number}" for number in range(3)], told.append)
+    run = session.run
+    for attempt in iter(lambda: next(iter(run.take()), None), None):
+        error = HTTPStatusError(503, attempt.url, "", 60.0)
+        run.settle([Outcome(attempt.key, End.FAILED, status=503, error=error)])
+    run.stop()
+    assert run.take() == []
+    assert run.finished
+    assert [type(result.error) for result in told] == [Interrupted] * 3

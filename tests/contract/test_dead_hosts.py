@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from downloader.errors import NoAnswer
+from downloader.errors import NetworkError, NoAnswer
 from tests.conftest import Fetch
 from tests.scripted import Asked, Connection, ScriptedServer, reply
 
@@ -56,3 +56,14 @@ def test_a_host_that_has_answered_once_gets_all_its_tries(fetch: Fetch, scripted
     report = fetch(urls, jobs=1, low_speed_time=0.3, connect_timeout=0.3, retries=4)
     assert (report.done, report.failures) == (1, 1)
     assert report.failed[0].attempts == 5
+
+
+def test_a_body_that_stalls_is_no_host_that_never_answered(fetch: Fetch, scripted: Make) -> None:
+    def stall(connection: Connection, asked: Asked) -> None:
+        connection.send(reply("200 OK", b"some", length=1000))
+        connection.hang()
+
+    report = fetch([f"{scripted(stall).url}/a"], low_speed_time=0.3, retries=0)
+    (failed,) = report.failed
+    assert type(failed.error) is NetworkError
+    assert "nothing came for 0.3 s" in str(failed.error)
