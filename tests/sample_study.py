@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from downloader.compare.results import Bound, Comparison, Machine, Measure, Point, Row, Stretch, Study, Sweep
+from downloader.compare.results import Bound, Comparison, Machine, Measure, Point, ResultRow, Stretch, Study, Sweep
 from downloader.compare.scenarios import SCENARIOS, Scenario
 
 
@@ -87,7 +87,7 @@ def _comparison(scenario: Scenario, models: Sequence[Model], peers: Sequence[Mod
     return comparison
 
 
-def _row(scenario: Scenario, model: Model, dice: random.Random, peer: bool = False, jobs: int = 0) -> Row:
+def _row(scenario: Scenario, model: Model, dice: random.Random, peer: bool = False, jobs: int = 0) -> ResultRow:
     jobs = jobs or model.jobs
     stretches = _stretches(scenario, model, jobs, dice)
     traced = max(item.ended for item in stretches) + 0.02
@@ -118,7 +118,7 @@ def _row(scenario: Scenario, model: Model, dice: random.Random, peer: bool = Fal
     ]
     dice.shuffle(runs)
     shown = {"peer": peer, "how": model.how, "low": times[1], "high": times[5], "confidence": 0.969}
-    return Row(model.name, jobs, runs=runs, stretches=[] if peer else stretches, traced=traced, **shown)
+    return ResultRow(model.name, jobs, runs=runs, stretches=[] if peer else stretches, traced=traced, **shown)
 
 
 def _stretches(scenario: Scenario, model: Model, jobs: int, dice: random.Random) -> list[Stretch]:
@@ -150,7 +150,7 @@ def _stretches(scenario: Scenario, model: Model, jobs: int, dice: random.Random)
 
 
 def _sweep(over: str, scenario: Scenario, models: Sequence[Model], dice: random.Random) -> Sweep:
-    def at(value: int, model: Model) -> Row:
+    def at(value: int, model: Model) -> ResultRow:
         if over == "jobs":
             return _row(replace(scenario, files=200, delay=0.01), model, dice, jobs=value)
         return _row(replace(scenario, files=value), model, dice)

@@ -19,8 +19,8 @@ from downloader.cli.options import GroupedCommand, list_argument
 from downloader.compare import pace, peers, scenarios, study
 from downloader.compare.machine import machine
 from downloader.compare.outputs import Outputs
-from downloader.compare.results import Comparison, Row, Study, Sweep
-from downloader.compare.runner import Plan, Work, warm_up, work_for
+from downloader.compare.results import Comparison, ResultRow, Study, Sweep
+from downloader.compare.runner import MeasuredList, Plan, warm_up, work_for
 from downloader.compare.servers import Servers
 from downloader.core.model import Download
 from downloader.core.naming import printable
@@ -31,22 +31,22 @@ from downloader.sources.lists import Lists
 from downloader.sources.text import format_download
 from downloader.storage.folder import Folder
 from downloader.strategies.registry import find, listing
-from downloader.testserver.errors import WrongQuery
-from downloader.testserver.lists import listed
+from downloader.testserver.queries import listed
+from downloader.testserver.server_errors import WrongQuery
 
 ROOM = 1 << 30
 """Bytes that must be free in memory for files to be put there."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class CompareRequest:
     """What was asked for, checked. ``at_once``: each strategy, and how many it may have in flight; 0: it finds out.
     ``jobs``: the number that was given for all, or 0. ``peers``: versions by name."""
 
     at_once: dict[str, int]
     jobs: int
     scenarios: tuple[scenarios.Scenario, ...]
-    own: Work | None
+    own: MeasuredList | None
     sweeps: tuple[tuple[str, tuple[int, ...]], ...]
     peers: dict[str, str]
     plan: Plan
@@ -100,7 +100,7 @@ def _compare(
         Folder(where).close()  # made if missing
     runnable, missing = _runnable() if not names else ((), ())
     picked = scenarios.choose(chosen) if chosen or all(value is None for value in wishes.values()) else ()
-    asked = Asked(
+    asked = CompareRequest(
         at_once={name: _at_once(name, jobs) for name in names or runnable},
         jobs=jobs or 0,
         scenarios=() if lists else _checked(scenarios.wished(picked, **wishes)),
@@ -120,7 +120,7 @@ def _compare(
     return 1 if any(row.failures for comparison in found.comparisons for row in comparison.rows if not row.peer) else 0
 
 
-def _study(asked: Asked, servers: Servers, printer: "_Printer") -> Study:
+def _study(asked: CompareRequest, servers: Servers, printer: "_Printer") -> Study:
     from tqdm import tqdm  # here: only a comparison that runs draws
 
     tasks = [_task(asked, servers, item) for item in asked.scenarios] if asked.own is None else [_own_task(asked, asked.own)]
@@ -132,14 +132,14 @@ def _study(asked: Asked, servers: Servers, printer: "_Printer") -> Study:
             warm_up(tuple(asked.at_once), tasks[0].work.listing.split()[0], asked.where, tasks[0].cacert)
         begun = time.monotonic()
 
-        def tick(step: pace.Step) -> None:
+        def tick(step: pace.StudyStep) -> None:
             width = shutil.get_terminal_size().columns - 1
             bar.set_description_str(pace.line(step, time.monotonic() - begun, width))
 
         return study.run(tasks, sweeps, asked.plan, about, asked.where, tick, printer.above(bar.clear))
 
 
-def _task(asked: Asked, servers: Servers, scenario: scenarios.Scenario) -> study.Task:
+def _task(asked: CompareRequest, servers: Servers, scenario: scenarios.Scenario) -> study.Task:
     server = servers.of(scenario)
     rows = _rows(asked)
     others = peers.rows(scenario, asked.jobs, list(asked.peers)) if asked.peers else []
@@ -158,14 +158,14 @@ def _checked(wanted: tuple[scenarios.Scenario, ...]) -> tuple[scenarios.Scenario
     return wanted
 
 
-def _own_task(asked: Asked, work: Work) -> study.Task:
+def _own_task(asked: CompareRequest, work: MeasuredList) -> study.Task:
     rows = _rows(asked)
     rows += peers.rows(work.scenario, asked.jobs, list(asked.peers)) if asked.peers else []
     return study.Task(work, rows)
 
 
-def _rows(asked: Asked) -> list[Row]:
-    return [Row(name, jobs) for name, jobs in asked.at_once.items()]
+def _rows(asked: CompareRequest) -> list[ResultRow]:
+    return [ResultRow(name, jobs) for name, jobs in asked.at_once.items()]
 
 
 def _runnable() -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -197,7 +197,7 @@ def _memory() -> str | None:
     return None
 
 
-def _own_work(lists: tuple[str, ...], plain: bool) -> Work:
+def _own_work(lists: tuple[str, ...], plain: bool) -> MeasuredList:
     """The user's lists as one. ``plain``: peers take part, who know nothing but URLs. Raises UsageError."""
     source = Lists(list(lists))
     source.check()
@@ -210,7 +210,7 @@ def _own_work(lists: tuple[str, ...], plain: bool) -> Work:
         raise UsageError("peers cannot be told of names, headers, checksums or mirrors", hint="give a list of URLs alone")
     text = "".join(format_download(download) for download in downloads)
     scenario = scenarios.Scenario("your list", ", ".join(lists), "", len(downloads), 0)
-    return Work(scenario, text, None, own=True)
+    return MeasuredList(scenario, text, None, own=True)
 
 
 class _Printer:

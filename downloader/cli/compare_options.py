@@ -9,7 +9,7 @@ from downloader.compare.scenarios import SCENARIOS, USUAL
 from downloader.compare.servers import KINDS
 from downloader.setting_values import Form
 from downloader.testserver import faults
-from downloader.testserver.errors import WrongQuery
+from downloader.testserver.server_errors import WrongQuery
 
 BUDGET = 12.0
 """Seconds for the rounds of each scenario, where their number was not given."""

@@ -8,7 +8,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from downloader.cli.output import name_only
+from downloader.cli.output_name import name_only
 from downloader.cli.signals import Signals
 from downloader.core.model import End, Outcome, Result, Status
 from downloader.core.naming import numbered, printable, public_url
@@ -25,7 +25,7 @@ LOG = logging.getLogger("downloader")
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class FetchRequest:
     """What was asked for on the command line."""
 
     lists: tuple[str, ...]
@@ -38,7 +38,7 @@ class Request:
     """Sentences about variables of the environment that are no settings."""
 
 
-def fetch(request: Request) -> int:
+def fetch(request: FetchRequest) -> int:
     """Do it. The exit code. Raises DownloadError for what is wrong before anything starts."""
     settings = request.settings
     _tell_origins(request)
@@ -98,13 +98,13 @@ def fetch(request: Request) -> int:
         return _conclude(session, settings, lists, signals.exit_code, sinks)
 
 
-def _tell_of_terminal(request: Request) -> None:
+def _tell_of_terminal(request: FetchRequest) -> None:
     """Else nobody knows that the program waits for a list to be typed."""
     if STDIN in request.lists and sys.stdin is not None and sys.stdin.isatty():
         _say("reading URLs from the terminal, one a line; Ctrl-D ends the list", request.settings)
 
 
-def _tell_origins(request: Request) -> None:
+def _tell_origins(request: FetchRequest) -> None:
     """Which configuration was read; before a dry run, which logs nothing, also which variables are passed over."""
     settings = request.settings
     said = [f"settings from {request.file}"] if request.file and not settings.quiet else []
@@ -126,7 +126,7 @@ def _sinks(settings: Settings, stack: ExitStack) -> tuple[list[JsonLines | Faile
     return sinks, [stack.enter_context(Traces(settings.trace))] if settings.trace else []
 
 
-def _keep_apart(request: Request) -> None:
+def _keep_apart(request: FetchRequest) -> None:
     """Raises UsageError where what is to be written would destroy what is to be read, or two outputs would be one file."""
     settings = request.settings
     files = [("the list", name) for name in request.lists if name != STDIN and not is_url(name)]
@@ -258,7 +258,7 @@ class _DisplayHandler(logging.Handler):
 class _logging:  # noqa: N801 - used as a function: `with _logging(...)`
     """While entered, log lines go where the settings say. What is secret was taken out where the lines are made."""
 
-    def __init__(self, request: Request, display: Display) -> None:
+    def __init__(self, request: FetchRequest, display: Display) -> None:
         settings = request.settings
         self._first = request.passed_over
         self._handlers: list[logging.Handler] = []

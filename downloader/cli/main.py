@@ -155,7 +155,7 @@ class FetchCommand(GroupedCommand):
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            from downloader.cli.habits import answer  # here: few runs need it
+            from downloader.cli.foreign_options import answer  # here: few runs need it
 
             found = answer(error.option_name, words)
             if found is None:
@@ -230,7 +230,7 @@ def _fetch(context: click.Context, lists: tuple[str, ...], config: str | None, o
         raise click.UsageError("give a LIST: a file, - for standard input, or a URL", context)
     from msgspec.structs import replace
 
-    from downloader.cli.fetch import Request, fetch
+    from downloader.cli.fetch import FetchRequest, fetch
     from downloader.config_files import find_file
     from downloader.layers import load
 
@@ -243,7 +243,7 @@ def _fetch(context: click.Context, lists: tuple[str, ...], config: str | None, o
         settings = with_password(settings)
     elif dry_run:  # which sends nothing
         settings = replace(settings, user="", bearer_env="")
-    return fetch(Request(lists, settings, dry_run, output, layers.file, layers.passed_over))
+    return fetch(FetchRequest(lists, settings, dry_run, output, layers.file, layers.passed_over))
 
 
 @click.command("strategies", context_settings={"help_option_names": ["-h", "--help"]})

@@ -11,11 +11,11 @@ from downloader.compare.scenarios import SCENARIOS
 from downloader.compare.servers import BUILT_IN, KINDS
 from downloader.errors import NetworkError, UsageError
 from downloader.setting_values import Form
-from downloader.testserver.errors import CannotStart, ServerError
 from downloader.testserver.launch import TestServer
 from downloader.testserver.nginx import Nginx, objection
 from downloader.testserver.served import Served
-from downloader.testserver.serving import LOOPBACK, Place, exposure, resolve
+from downloader.testserver.server_errors import CannotStart, ServerError
+from downloader.testserver.serving import LOOPBACK, ListenAddress, exposure, resolve
 
 PORT = 8080
 _PORT = read_as(Form("whole", least=0, most=65535))
@@ -47,7 +47,7 @@ def command(host: str, port: int, tls: bool, kind: str) -> int:
 
     before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with _start(Place(host, port), tls, kind) as server:
+        with _start(ListenAddress(host, port), tls, kind) as server:
             click.echo(_greeting(server))
             while not ended.wait(_LOOK_EVERY):
                 if server.process.poll() is not None:
@@ -58,7 +58,7 @@ def command(host: str, port: int, tls: bool, kind: str) -> int:
     return 0
 
 
-def _start(place: Place, tls: bool, kind: str) -> Served:
+def _start(place: ListenAddress, tls: bool, kind: str) -> Served:
     try:
         if warning := exposure(resolve(place)):
             click.echo(f"dl serve: {warning}", err=True)

@@ -29,7 +29,7 @@ CONNECTIONS = 256
 """As many as `dl` opens to one host (``--per-host``): what is capped for each of them can be had so many times at once."""
 
 
-class Wanted(NamedTuple):
+class ProbedFile(NamedTuple):
     """One file of a list of the test server's: its URL without wishes, and the wishes. Bytes and seconds."""
 
     url: str
@@ -38,7 +38,7 @@ class Wanted(NamedTuple):
     rate: float
 
 
-class Shape(NamedTuple):
+class ProbeShape(NamedTuple):
     """How a probe asks: threads, connections of each, and requests ahead on each connection."""
 
     threads: int
@@ -46,7 +46,7 @@ class Shape(NamedTuple):
     ahead: int
 
 
-LARGE, SMALL = Shape(2, 1, 2), Shape(1, 32, 16)
+LARGE, SMALL = ProbeShape(2, 1, 2), ProbeShape(1, 32, 16)
 FEW_BYTES = 64 * KIB
 """Of smaller files it is the number that counts, of others the bytes."""
 
@@ -80,11 +80,11 @@ def tightened(before: Bound, after: Bound, best_run: float) -> Bound:
     return Bound(min(seconds, best_run) if best_run > 0 else seconds, **parts)
 
 
-def _wanted(url: str) -> Wanted:
+def _wanted(url: str) -> ProbedFile:
     parts = urlsplit(url)
     wishes = {name: float(values[0]) for name, values in parse_qs(parts.query).items() if name in ("delay", "rate")}
     size = int(parts.path.split("/")[-2])
-    return Wanted(parts._replace(query="").geturl(), size, wishes.get("delay", 0.0), wishes.get("rate", 0.0))
+    return ProbedFile(parts._replace(query="").geturl(), size, wishes.get("delay", 0.0), wishes.get("rate", 0.0))
 
 
 def _work(function: str, size: int) -> float:
@@ -101,29 +101,29 @@ def _work(function: str, size: int) -> float:
     return min(taken)
 
 
-class Speed(NamedTuple):
+class ProbeSpeed(NamedTuple):
     """What a probe got, in a second."""
 
     bytes: float
     answers: float
 
 
-def probe(file: Wanted) -> Speed:
+def probe(file: ProbedFile) -> ProbeSpeed:
     """The speed at which this one file comes, over and over: the best of a few short tries. Raises OSError."""
     shape = LARGE if file.size >= MIB else SMALL
-    clients = [_Client(file.url, shape.ahead) for _ in range(shape.threads)]
+    clients = [_Probe(file.url, shape.ahead) for _ in range(shape.threads)]
     try:
         for client in clients:
             client.connect(shape.connections)
         with ThreadPoolExecutor(shape.threads) as threads:
-            tries = [sum(threads.map(_Client.speed, clients)) for _ in range(TRIES)]
+            tries = [sum(threads.map(_Probe.speed, clients)) for _ in range(TRIES)]
     finally:
         for client in clients:
             client.close()
-    return Speed(max(tries), max(tries) / clients[0].answer)
+    return ProbeSpeed(max(tries), max(tries) / clients[0].answer)
 
 
-class _Connection:
+class _ProbeConnection:
     """Requests sent ahead, and the bytes of their answers counted. ``answer``: the bytes of one."""
 
     def __init__(self, url: str) -> None:
@@ -181,7 +181,7 @@ def _broken() -> bytes:
     raise ConnectionError("the server does not answer as a test server does")
 
 
-class _Client:
+class _Probe:
     """Some connections on one epoll loop."""
 
     def __init__(self, url: str, ahead: int) -> None:
@@ -195,7 +195,7 @@ class _Client:
     def connect(self, connections: int) -> None:
         """Make so many more connections, and begin."""
         for _ in range(connections):
-            connection = _Connection(self._url)
+            connection = _ProbeConnection(self._url)
             self._selector.register(connection.socket, selectors.EVENT_READ, connection)
             connection.begin()
             connection.ask(self._ahead)
@@ -209,7 +209,7 @@ class _Client:
                 self._serve(key.data)
         return (self._received - before) / (now - started)
 
-    def _serve(self, connection: _Connection) -> None:
+    def _serve(self, connection: _ProbeConnection) -> None:
         had = connection.received
         more = connection.drop(self._buffer)
         self._received += connection.received - had

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from downloader.compare import certainty
 from downloader.compare.figures import joined, share
-from downloader.compare.results import Comparison, Row, least_failures
+from downloader.compare.results import Comparison, ResultRow, least_failures
 from downloader.compare.scenarios import MIB
 
 LIMIT = 0.85
@@ -30,7 +30,7 @@ def caveats(comparison: Comparison, cores: int) -> list[str]:
     return found
 
 
-def uncertain(rows: Sequence[Row]) -> list[str]:
+def uncertain(rows: Sequence[ResultRow]) -> list[str]:
     """Why no strategy can be told from another, or by how much they must differ for that."""
     doubt = certainty.doubt(rows)
     found = [f"{doubt[0].upper()}{doubt[1:]}: no winner is named, and nothing is advised."] if doubt else []
@@ -40,7 +40,7 @@ def uncertain(rows: Sequence[Row]) -> list[str]:
     return found
 
 
-def said_of_noise(rows: Sequence[Row]) -> str:
+def said_of_noise(rows: Sequence[ResultRow]) -> str:
     """The noise as a figure: a clause."""
     noise = share(certainty.noise(rows))
     if certainty.is_range(rows):
@@ -64,5 +64,5 @@ def _server_was_the_limit(comparison: Comparison, cores: int) -> list[str]:
     return []
 
 
-def _share(row: Row, seconds: float, cores: float) -> float:
+def _share(row: ResultRow, seconds: float, cores: float) -> float:
     return min(1.0, seconds / (row.elapsed * cores)) if row.elapsed else 0.0

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from downloader.compare import certainty
-from downloader.compare.results import Bound, Comparison, Measure, Row, Study
+from downloader.compare.results import Bound, Comparison, Measure, ResultRow, Study
 
 _MEASURED = tuple(item.name for item in msgspec.structs.fields(Measure) if item.name != "errors")
 COLUMNS = ("scenario", "over", "value", "strategy", "how", "jobs", "peer", "run", *_MEASURED, "errors")
@@ -45,7 +45,7 @@ def _of_comparison(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _add(row: Row, values: dict[str, Any], bound: Bound | None) -> None:
+def _add(row: ResultRow, values: dict[str, Any], bound: Bound | None) -> None:
     """The figures of a row, and the CPU seconds of each run."""
     values |= {
         "name": row.name,
@@ -73,7 +73,7 @@ def as_csv(study: Study) -> str:
     return text.getvalue()
 
 
-def _rows(study: Study) -> Iterator[tuple[str, str, int | str, Row]]:
+def _rows(study: Study) -> Iterator[tuple[str, str, int | str, ResultRow]]:
     for comparison in study.comparisons:
         for row in comparison.rows:
             yield comparison.scenario.name, "", "", row

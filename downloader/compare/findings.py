@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from downloader.compare import certainty, evidence
 from downloader.compare.evidence import REFERENCE
 from downloader.compare.figures import count, joined, number, ratio, seconds, share, significant, span
-from downloader.compare.results import Comparison, Row
+from downloader.compare.results import Comparison, ResultRow
 from downloader.compare.scenarios import NATIVE, PURE
 
 FASTER = 1.2
@@ -33,7 +33,7 @@ SWITCHES = 2.0
 """Context switches for each file that are worth a word."""
 
 
-class Found:
+class ComparableRows:
     """A comparison, and its rows that can be compared, fastest first."""
 
     def __init__(self, comparison: Comparison) -> None:
@@ -46,20 +46,20 @@ class Found:
         self.leaders = certainty.leaders(comparison.rows)
 
     @property
-    def first(self) -> Row:
+    def first(self) -> ResultRow:
         """The least median; whether it is known to be the fastest, `tells` says."""
         return self.rows[0]
 
-    def tells(self, fast: Row, slow: Row) -> bool:
+    def tells(self, fast: ResultRow, slow: ResultRow) -> bool:
         """Whether one is known to be faster than the other."""
         return certainty.told_apart(fast, slow, self.comparison.rows)
 
-    def tell_all(self, rows: Sequence[Row], slow: Row) -> bool:
+    def tell_all(self, rows: Sequence[ResultRow], slow: ResultRow) -> bool:
         """Whether each of some is known to be faster than the other."""
         return all(self.tells(row, slow) for row in rows)
 
 
-def fastest(found: Found) -> str:
+def fastest(found: ComparableRows) -> str:
     """Which was, or which share the first place; and by how much it, or the last of these, beat serial."""
     first, serial = found.leaders, found.serial
     names = joined([row.strategy for row in first])
@@ -77,7 +77,7 @@ def fastest(found: Found) -> str:
     return f"{said}."
 
 
-def at_once(found: Found) -> str:
+def at_once(found: ComparableRows) -> str:
     """Waiting is what can be done many times at once."""
     if len(found.traced) < 2 or found.first not in found.traced:
         return ""
@@ -94,7 +94,7 @@ def at_once(found: Found) -> str:
     )
 
 
-def start(found: Found) -> str:
+def start(found: ComparableRows) -> str:
     """What was spent before the first request."""
     if len(found.traced) < 2:
         return ""
@@ -110,7 +110,7 @@ def start(found: Found) -> str:
     )
 
 
-def cost(found: Found) -> str:
+def cost(found: ComparableRows) -> str:
     """CPU time for each file."""
     cheap, *_, dear = sorted(found.rows, key=evidence.cpu_each)
     low, high = evidence.cpu_each(cheap), evidence.cpu_each(dear)
@@ -119,7 +119,7 @@ def cost(found: Found) -> str:
     return f"{cheap.strategy} used {seconds(low)} of CPU for each file, start included, and {dear.strategy} {seconds(high)}."
 
 
-def price(found: Found) -> str:
+def price(found: ComparableRows) -> str:
     """CPU time for one file: what is spent before any is fetched."""
     cheap, *_, dear = sorted(found.rows, key=lambda row: row.median("cpu"))
     low, high = cheap.median("cpu"), dear.median("cpu")
@@ -130,7 +130,7 @@ def price(found: Found) -> str:
     return f"{dear.strategy} used {seconds(high)} of CPU on one file, {cheap.strategy} {seconds(low)}: the price of its start."
 
 
-def cores(found: Found) -> str:
+def cores(found: ComparableRows) -> str:
     """How many cores were used at once."""
     most = max(found.rows, key=evidence.cores)
     one = [
@@ -144,7 +144,7 @@ def cores(found: Found) -> str:
     )
 
 
-def work(found: Found) -> str:
+def work(found: ComparableRows) -> str:
     """What the post-processing let the threads of one process do."""
     threads, several = evidence.named(found.rows, "threads"), max(found.rows, key=evidence.cores)
     if threads is None:
@@ -160,7 +160,7 @@ def work(found: Found) -> str:
     return cores(found)
 
 
-def faults(found: Found) -> str:
+def faults(found: ComparableRows) -> str:
     """What failed attempts cost those that do one thing at a time, and the fastest."""
     if len(found.traced) < 2 or found.first not in found.traced:
         return ""
@@ -177,7 +177,7 @@ def faults(found: Found) -> str:
     )
 
 
-def split(found: Found) -> str:
+def split(found: ComparableRows) -> str:
     """Several connections for a file, where each is capped."""
     files, winner = found.scenario.files, found.first
     if winner not in found.traced:
@@ -193,7 +193,7 @@ def split(found: Found) -> str:
     )
 
 
-def ideal(found: Found) -> str:
+def ideal(found: ComparableRows) -> str:
     """What is between the fastest and an ideal client."""
     bound, winner = found.comparison.bound, found.first
     if bound is None or bound.seconds <= 0 or bound.seconds >= winner.elapsed:
@@ -208,7 +208,7 @@ def ideal(found: Found) -> str:
     return ""
 
 
-def switches(found: Found) -> str:
+def switches(found: ComparableRows) -> str:
     """Context switches for each file."""
     calm, *_, restless = sorted(found.rows, key=evidence.switches_each)
     low, high = evidence.switches_each(calm), evidence.switches_each(restless)
@@ -221,7 +221,7 @@ def switches(found: Found) -> str:
     )
 
 
-def _apart(found: Found, most: Row, one: Row) -> bool:
+def _apart(found: ComparableRows, most: ResultRow, one: ResultRow) -> bool:
     """Whether these differ both in the cores that they kept busy and in the time that they took."""
     return evidence.differs(evidence.cores, one, most) and (found.tells(most, one) or found.tells(one, most))
 
@@ -230,5 +230,5 @@ def _few(value: float) -> str:
     return significant(value, 2)
 
 
-def _cores_of(row: Row) -> str:
+def _cores_of(row: ResultRow) -> str:
     return f"{evidence.cores(row):.1f}"

@@ -24,7 +24,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from downloader.compare import neighbours
+from downloader.compare import other_programs
 from downloader.errors import UsageError
 
 FIRST_LOOK, LAST_PAUSE = 0.005, 0.05
@@ -39,7 +39,7 @@ class Usage(NamedTuple):
     """What a command took. Seconds and bytes; see `downloader.compare.results.Measure` for the fields.
 
     ``started``: of the monotonic clock. ``code``: its exit code, negative for the signal that ended it. ``expired``: it
-    was ended because it took too long. ``others``: see `downloader.compare.neighbours.share`.
+    was ended because it took too long. ``others``: see `downloader.compare.other_programs.share`.
     """
 
     started: float
@@ -76,7 +76,7 @@ def run_measured(
     is left to its children to see that it is gone, and to tidy up. Raises UsageError for what cannot be started.
     """
     environment = _environment()
-    before, seen = server() if server else 0.0, neighbours.look()
+    before, seen = server() if server else 0.0, other_programs.look()
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     born: list[_Started | UsageError] = []
     sampler: _Sampler | None = None
@@ -92,7 +92,7 @@ def run_measured(
             tie(victim)
             sampler.start()
             _wait(process.pid)
-            elapsed, seen_last = time.monotonic() - started, neighbours.look()
+            elapsed, seen_last = time.monotonic() - started, other_programs.look()
             reads, writes = _calls(process.pid)
             sampler.stop()
             _, status, usage = os.wait4(process.pid, 0)
@@ -122,7 +122,7 @@ def run_measured(
         served,
         process.returncode,
         sampler.expired,
-        neighbours.share(seen, seen_last, elapsed, usage.ru_utime + usage.ru_stime + served),
+        other_programs.share(seen, seen_last, elapsed, usage.ru_utime + usage.ru_stime + served),
     )
 
 

@@ -7,7 +7,7 @@ LEAST_KNOWN = 2.0
 """Seconds after which the pace so far says something of what is left."""
 
 
-class Step(NamedTuple):
+class StudyStep(NamedTuple):
     """What runs next: a row of a scenario, in a ``round`` (0: once more, with a trace) of ``rounds``, or more unless ``exact``.
 
     ``done``: the part of its scenario that is behind it, as far as can be foreseen; ``whole``: of the study. ``point``: of a
@@ -35,7 +35,7 @@ class Step(NamedTuple):
         return f"{where}: {self.row}, round {self.round} of {least}" + ("" if self.exact else " or more")
 
 
-def line(step: Step, elapsed: float, width: int) -> str:
+def line(step: StudyStep, elapsed: float, width: int) -> str:
     """The step and what may be left after ``elapsed`` seconds of the study, cut to this width."""
     told = left(elapsed, step.whole)
     text = f"{step}{f', {told}' if told else ''}"

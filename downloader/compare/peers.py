@@ -24,7 +24,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from downloader.compare.results import Row
+from downloader.compare.results import ResultRow
 from downloader.compare.scenarios import MIB, Scenario
 from downloader.errors import UsageError
 
@@ -68,7 +68,7 @@ def installed() -> dict[str, str]:
     return {name: _version(name) for name in PEERS if shutil.which(name)}
 
 
-def rows(scenario: Scenario, jobs: int, names: Sequence[str] | None = None) -> list[Row]:
+def rows(scenario: Scenario, jobs: int, names: Sequence[str] | None = None) -> list[ResultRow]:
     """Two rows for each peer that is installed and able to do this scenario: as it comes, and with ``jobs`` connections.
 
     ``jobs``: 0 where our strategies find out themselves. ``names``: only these. Raises UsageError for an unknown name.
@@ -80,12 +80,14 @@ def rows(scenario: Scenario, jobs: int, names: Sequence[str] | None = None) -> l
     found = []
     for name in wanted:
         if _able(name, scenario):
-            found.append(Row(name, OWN_JOBS[name], peer=True, how=DEFAULTS))
-            found.append(Row(name, jobs or USUAL_JOBS, peer=True, how=" ".join(PEERS[name](jobs or USUAL_JOBS, scenario))))
+            found.append(ResultRow(name, OWN_JOBS[name], peer=True, how=DEFAULTS))
+            found.append(
+                ResultRow(name, jobs or USUAL_JOBS, peer=True, how=" ".join(PEERS[name](jobs or USUAL_JOBS, scenario)))
+            )
     return found
 
 
-def command(row: Row, scenario: Scenario, listing: Path, folder: Path, cacert: str) -> list[str]:
+def command(row: ResultRow, scenario: Scenario, listing: Path, folder: Path, cacert: str) -> list[str]:
     """What fetches the list into ``folder``, started there, each file under the last component of its URL's path.
 
     ``listing``: one URL a line, or aria2's input format, of which only aria2c knows more than each first URL. What the others

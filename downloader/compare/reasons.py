@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from downloader.compare import certainty, evidence, findings
 from downloader.compare.evidence import REFERENCE
 from downloader.compare.figures import count, joined, ratio, seconds
-from downloader.compare.findings import Found
+from downloader.compare.findings import ComparableRows
 from downloader.compare.results import Comparison, Study, Sweep
 from downloader.compare.scenarios import MIB, Scenario
 
@@ -20,12 +20,12 @@ CLOSE = 1.1
 """A ratio of elapsed times that is no reason to choose something else."""
 MOST_TOLD = 3
 
-Rule = Callable[[Found], str]
+Rule = Callable[[ComparableRows], str]
 
 
 def explain(comparison: Comparison) -> list[str]:
     """Up to three sentences: which was fastest, and what the figures say of why. None where there is nothing to compare."""
-    found = Found(comparison)
+    found = ComparableRows(comparison)
     if len(found.rows) < 2 or not found.leaders:
         return []
     said = [rule(found) for rule in (findings.fastest, *_rules(comparison.scenario, comparison.own))]
@@ -38,7 +38,7 @@ def advise(study: Study) -> list[str]:
     Nothing is said of scenarios in which nothing ran without a failure, and of choices where there is one strategy; nor
     where no strategy can be told from the fastest.
     """
-    found = [item for item in map(Found, study.comparisons) if item.leaders]
+    found = [item for item in map(ComparableRows, study.comparisons) if item.leaders]
     several = [item for item in found if len(item.leaders) < len(item.rows)]
     said = [*_strategy(several), *(_jobs(sweep) for sweep in study.sweeps if sweep.over == "jobs")]
     said += [*_slower(several), *_peers(found), *_failures(study)]
@@ -64,7 +64,7 @@ def _rules(scenario: Scenario, own: bool) -> tuple[Rule, ...]:
     return findings.cost, findings.cores, findings.switches, findings.start
 
 
-def _strategy(found: Sequence[Found]) -> list[str]:
+def _strategy(found: Sequence[ComparableRows]) -> list[str]:
     """Whether the default will do; else what will."""
     if not found:
         return []
@@ -84,19 +84,19 @@ def _strategy(found: Sequence[Found]) -> list[str]:
     return [lead, *map(_exception, exceptions[:MOST_TOLD])]
 
 
-def _excess(found: Found) -> float:
+def _excess(found: ComparableRows) -> float:
     """How many times the fastest one's time the default took; infinite where it failed."""
     row = evidence.named(found.rows, DEFAULT)
     return math.inf if row is None else row.elapsed / found.first.elapsed
 
 
-def _is_slower(found: Found) -> bool:
+def _is_slower(found: ComparableRows) -> bool:
     """Whether the default is known to be worse than another, by more than is close."""
     row = evidence.named(found.rows, DEFAULT)
     return row is None or (_excess(found) > CLOSE and found.tells(found.first, row))
 
 
-def _is_good(found: Found) -> bool:
+def _is_good(found: ComparableRows) -> bool:
     """Whether the default was close to the fastest, and that is more than noise: else nothing is known of it."""
     row = evidence.named(found.rows, DEFAULT)
     if row is None or _excess(found) > CLOSE:
@@ -104,7 +104,7 @@ def _is_good(found: Found) -> bool:
     return certainty.noise(found.rows) <= CLOSE - 1 or any(found.tells(row, other) for other in found.rows)
 
 
-def _exception(found: Found) -> str:
+def _exception(found: ComparableRows) -> str:
     row, winner = evidence.named(found.rows, DEFAULT), found.first
     lead = f"In {found.scenario.name}, --strategy {winner.strategy} took {seconds(winner.elapsed)}"
     if row is None:
@@ -112,7 +112,7 @@ def _exception(found: Found) -> str:
     return f"{lead}, {DEFAULT} {seconds(row.elapsed)}, {ratio(row.elapsed / winner.elapsed)} times as long."
 
 
-def _nearest(found: Sequence[Found]) -> str:
+def _nearest(found: Sequence[ComparableRows]) -> str:
     """The strategies that were the fastest everywhere, or the one that never was far from it.
 
     Nothing where none ran everywhere, or it is the default, or it is not known to be faster than any.
@@ -159,7 +159,7 @@ def _jobs(sweep: Sweep) -> str:
     )
 
 
-def _slower(found: Sequence[Found]) -> list[str]:
+def _slower(found: Sequence[ComparableRows]) -> list[str]:
     """What costs more than it gains, by scenario, the worst first."""
     told = []
     for item in found:
@@ -176,7 +176,7 @@ def _slower(found: Sequence[Found]) -> list[str]:
     return [text for _, text in sorted(told, reverse=True)[:MOST_TOLD]]
 
 
-def _peers(found: Sequence[Found]) -> list[str]:
+def _peers(found: Sequence[ComparableRows]) -> list[str]:
     """Where another program was faster than every strategy, and by how much."""
     told, measured = [], []
     for item in found:
@@ -212,6 +212,6 @@ def _failures(study: Study) -> list[str]:
     return told
 
 
-def _places(found: Sequence[Found]) -> str:
+def _places(found: Sequence[ComparableRows]) -> str:
     names = [item.scenario.name for item in found]
     return f"in {joined(names)}" if len(names) <= MOST_TOLD else f"in {len(names)} scenarios"

@@ -72,7 +72,7 @@ class Stretch(Struct, frozen=True):
     segment: int = 0
 
 
-class Spread(NamedTuple):
+class Percentiles(NamedTuple):
     """Percentiles."""
 
     p50: float
@@ -80,15 +80,15 @@ class Spread(NamedTuple):
     p99: float
 
 
-def spread(values: Sequence[float]) -> Spread:
+def spread(values: Sequence[float]) -> Percentiles:
     """The percentiles of these (nearest rank); all 0 of none."""
     ranked = sorted(values)
     if not ranked:
-        return Spread(0.0, 0.0, 0.0)
-    return Spread(*(ranked[max(0, -(-len(ranked) * part // 100) - 1)] for part in (50, 95, 99)))
+        return Percentiles(0.0, 0.0, 0.0)
+    return Percentiles(*(ranked[max(0, -(-len(ranked) * part // 100) - 1)] for part in (50, 95, 99)))
 
 
-class Row(Struct):
+class ResultRow(Struct):
     """All runs of one strategy, or of one peer, in one scenario.
 
     ``jobs``: in flight at most; 0: it finds out itself. ``peer``: another program; ``how``: what it was told, for people.
@@ -131,12 +131,12 @@ class Row(Struct):
         return sum(run.failures for run in self.runs)
 
     @property
-    def first_byte(self) -> Spread:
+    def first_byte(self) -> Percentiles:
         """Seconds from the start of an Attempt to the first byte of its answer, in the traced run."""
         return spread([item.head - item.started for item in self.stretches if item.head])
 
     @property
-    def queued(self) -> Spread:
+    def queued(self) -> Percentiles:
         """Seconds that each Download waited before its first Attempt, from the first start of any, in the traced run."""
         begun = min((item.started for item in self.stretches), default=0.0)
         first: dict[str, float] = {}
@@ -178,7 +178,7 @@ class Comparison(Struct):
     """
 
     scenario: Scenario
-    rows: list[Row]
+    rows: list[ResultRow]
     own: bool = False
     bound: Bound | None = None
     server_cores: float = 0.0
@@ -186,7 +186,7 @@ class Comparison(Struct):
     warnings: list[str] = field(default_factory=list)
 
     @property
-    def quickest(self) -> Row | None:
+    def quickest(self) -> ResultRow | None:
         """The strategy with the least median that failed in no more files than any; peers do not count.
 
         It may be so by chance: see `downloader.compare.certainty` for what may be said of it.
@@ -196,12 +196,12 @@ class Comparison(Struct):
         return min(rows, key=_elapsed, default=None)
 
 
-def least_failures(rows: Sequence[Row]) -> float:
+def least_failures(rows: Sequence[ResultRow]) -> float:
     """Failures in a run of the strategy that had fewest: what fails under all alike, a 404 say, tells none from another."""
     return min((row.failures / len(row.runs) for row in rows if row.runs and not row.peer), default=0.0)
 
 
-def _elapsed(row: Row) -> float:
+def _elapsed(row: ResultRow) -> float:
     return row.elapsed
 
 
@@ -209,7 +209,7 @@ class Point(Struct):
     """One value of what a sweep goes over, with a Row for each strategy."""
 
     value: int
-    rows: list[Row]
+    rows: list[ResultRow]
 
 
 class Sweep(Struct):

@@ -17,14 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from downloader.compare import peers, rounds, trace
+from downloader.compare import peers, rounds, trace_reader
 from downloader.compare.bound import lower_bound, tightened
 from downloader.compare.caveats import caveats
 from downloader.compare.measure import Usage, run_measured
-from downloader.compare.pace import Step, foreseen
-from downloader.compare.results import Comparison, Measure, Row
+from downloader.compare.pace import StudyStep, foreseen
+from downloader.compare.results import Comparison, Measure, ResultRow
 from downloader.compare.scenarios import Scenario
-from downloader.compare.verify import Verdict, Verifier
+from downloader.compare.verify import RunVerifier, Verdict
 from downloader.errors import NetworkError
 from downloader.strategies.shared import cores
 
@@ -34,7 +34,7 @@ PATIENCE = 30.0
 TIMES = 10
 """A peer is given up where it takes so many times as long as the slowest strategy."""
 
-Tick = Callable[[Step], None]
+Tick = Callable[[StudyStep], None]
 
 
 class Server(Protocol):
@@ -59,7 +59,7 @@ class Server(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class MeasuredList:
     """What is run: the text of a list, and the digests by file name (None: unknown, the strategies must agree).
 
     ``own``: the user's own list, of which ``scenario`` knows no more than its name and the number of files.
@@ -82,13 +82,19 @@ class Plan:
     traced: bool = True
 
 
-def work_for(scenario: Scenario, server: Server) -> Work:
+def work_for(scenario: Scenario, server: Server) -> MeasuredList:
     """A scenario's list on this server, with the server's own digests."""
-    return Work(scenario, server.listing(scenario.query), server.sums(scenario.query))
+    return MeasuredList(scenario, server.listing(scenario.query), server.sums(scenario.query))
 
 
 def compare(
-    work: Work, rows: Sequence[Row], plan: Plan, where: str | None, server: Server | None, tick: Tick, cacert: str = ""
+    work: MeasuredList,
+    rows: Sequence[ResultRow],
+    plan: Plan,
+    where: str | None,
+    server: Server | None,
+    tick: Tick,
+    cacert: str = "",
 ) -> Comparison:
     """Run the work under each row's strategy or peer, as `run_rows` does; what else is to be known of it: bound and warnings.
 
@@ -106,7 +112,13 @@ def compare(
 
 
 def run_rows(
-    work: Work, rows: Sequence[Row], plan: Plan, where: str | None, server: Server | None, tick: Tick, cacert: str = ""
+    work: MeasuredList,
+    rows: Sequence[ResultRow],
+    plan: Plan,
+    where: str | None,
+    server: Server | None,
+    tick: Tick,
+    cacert: str = "",
 ) -> None:
     """Put the runs into the rows.
 
@@ -119,13 +131,13 @@ def run_rows(
         traced = [row for row in rows if not row.peer] if plan.traced else []
         for place, row in enumerate(traced):
             runs = sum(len(item.runs) for item in rows)
-            tick(Step(work.scenario.name, _short(row), 0, 0, True, (runs + place) / (runs + len(traced))))
+            tick(StudyStep(work.scenario.name, _short(row), 0, 0, True, (runs + place) / (runs + len(traced))))
             bench.trace(row)
     for row in rows:
         row.low, row.high, row.confidence = rounds.interval([run.elapsed for run in row.runs])
 
 
-def _rounds(bench: "_Bench", rows: Sequence[Row], plan: Plan, tick: Tick) -> None:
+def _rounds(bench: "_Bench", rows: Sequence[ResultRow], plan: Plan, tick: Tick) -> None:
     """Run them all, as often as planned."""
     begun, after = time.monotonic(), sum(plan.traced and not row.peer for row in rows)
     name, least, whole = bench.work.scenario.name, plan.repeat or rounds.LEAST, plan.repeat or rounds.LEAST
@@ -136,7 +148,7 @@ def _rounds(bench: "_Bench", rows: Sequence[Row], plan: Plan, tick: Tick) -> Non
             turns.sort(key=lambda row: row.peer)  # what a strategy took says how long a peer may take
         for place, row in enumerate(turns):
             done = ((number - 1) * len(turns) + place) / (whole * len(turns) + after)
-            tick(Step(name, _short(row), number, least, plan.repeat is not None, min(1.0, done)))
+            tick(StudyStep(name, _short(row), number, least, plan.repeat is not None, min(1.0, done)))
             bench.measure(row, rows)
         if plan.repeat is not None:
             if number >= plan.repeat:
@@ -151,7 +163,7 @@ def _rounds(bench: "_Bench", rows: Sequence[Row], plan: Plan, tick: Tick) -> Non
                 return
 
 
-def _short(row: Row) -> str:
+def _short(row: ResultRow) -> str:
     """What a row is called where there is little room."""
     return row.strategy if not row.peer or row.how == peers.DEFAULTS else f"{row.strategy} {row.jobs}"
 
@@ -165,7 +177,7 @@ def warm_up(strategies: Sequence[str], url: str, where: str | None, cacert: str 
     trust = ["--cacert", cacert] if cacert else []
     with _scratch(where) as folder:
         for name in strategies:
-            run_measured(_command(url, Row(name, 1), Path(folder, name), Path(folder, "report"), *trust), errors=True)
+            run_measured(_command(url, ResultRow(name, 1), Path(folder, name), Path(folder, "report"), *trust), errors=True)
 
 
 @contextlib.contextmanager
@@ -179,7 +191,7 @@ def _scratch(where: str | None) -> Iterator[str]:
         yield folder
 
 
-def _command(what: str, row: Row, target: Path, report: Path, *more: str) -> list[str]:
+def _command(what: str, row: ResultRow, target: Path, report: Path, *more: str) -> list[str]:
     flags = ["--strategy", row.strategy, "--dir", str(target)]
     flags += ["--jobs", str(row.jobs), "--per-host", str(row.jobs)] if row.jobs else []
     quiet = ["--progress", "none", "--quiet", "--report", str(report), "--config", os.devnull]
@@ -189,7 +201,7 @@ def _command(what: str, row: Row, target: Path, report: Path, *more: str) -> lis
 class _Bench:
     """Where the runs of one comparison take place: the list, a folder for the files, and what is known of them."""
 
-    def __init__(self, work: Work, folder: Path, server: Server | None, cacert: str) -> None:
+    def __init__(self, work: MeasuredList, folder: Path, server: Server | None, cacert: str) -> None:
         self.work = work
         self.given_up: set[str] = set()
         self._target = folder / "files"
@@ -197,35 +209,35 @@ class _Bench:
         self._trace = folder / "trace.jsonl"
         self._server = server
         self._cacert = cacert
-        self._verifier = Verifier(work.sums, work.scenario.files)
+        self._verifier = RunVerifier(work.sums, work.scenario.files)
         self._listing = folder / "urls.txt"
         self._listing.write_text(work.listing, encoding="utf-8")
         self._listing.chmod(0o600)  # own lists may hold secrets
 
-    def measure(self, row: Row, rows: Sequence[Row]) -> None:
+    def measure(self, row: ResultRow, rows: Sequence[ResultRow]) -> None:
         """One run that counts, verified."""
         usage, verdict = self._run_peer(row, rows) if row.peer else self._run(row)
         row.runs.append(_measure_of(usage, verdict))
         shutil.rmtree(self._target, ignore_errors=True)
         self._report.unlink(missing_ok=True)
 
-    def trace(self, row: Row) -> None:
+    def trace(self, row: ResultRow) -> None:
         """One run that does not count, with a trace."""
         usage = self._spawn(self._strategy(row, "--trace", str(self._trace)))
         row.traced = usage.elapsed
-        row.stretches = trace.read(self._trace, usage.started)
+        row.stretches = trace_reader.read(self._trace, usage.started)
         shutil.rmtree(self._target, ignore_errors=True)
         self._report.unlink(missing_ok=True)
         self._trace.unlink(missing_ok=True)
 
-    def _run(self, row: Row) -> tuple[Usage, Verdict]:
+    def _run(self, row: ResultRow) -> tuple[Usage, Verdict]:
         usage = self._spawn(self._strategy(row))
         verdict = self._verifier.of_strategy(self._report, self._target)
         if usage.code and not verdict.failures:
             verdict = verdict._replace(failures=1, errors=(f"exit code {usage.code}", *verdict.errors))
         return usage, verdict
 
-    def _run_peer(self, row: Row, rows: Sequence[Row]) -> tuple[Usage, Verdict]:
+    def _run_peer(self, row: ResultRow, rows: Sequence[ResultRow]) -> tuple[Usage, Verdict]:
         self._target.mkdir()
         command = peers.command(row, self.work.scenario, self._listing, self._target, self._cacert)
         limit = max(PATIENCE, TIMES * max((other.elapsed for other in rows if not other.peer), default=0.0))
@@ -237,7 +249,7 @@ class _Bench:
             verdict = verdict._replace(failures=max(1, verdict.failures), errors=errors)
         return usage, verdict
 
-    def _strategy(self, row: Row, *more: str) -> list[str]:
+    def _strategy(self, row: ResultRow, *more: str) -> list[str]:
         scenario = self.work.scenario
         flags = ["--process", scenario.process] if scenario.process else []
         flags += ["--low-speed-time", str(peers.PATIENCE)] if scenario.fail else []  # as for peers: stalls end by giving up

@@ -9,8 +9,8 @@ from msgspec import Struct
 from downloader.errors import UsageError
 
 KIB, MIB = 1024, 1024 * 1024
-PURE = "downloader.compare.processing:in_python"
-NATIVE = "downloader.compare.processing:in_c"
+PURE = "downloader.compare.workload:in_python"
+NATIVE = "downloader.compare.workload:in_c"
 
 
 class Scenario(Struct, frozen=True):

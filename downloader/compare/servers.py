@@ -6,10 +6,10 @@ from typing import Self
 
 from downloader.compare.scenarios import SCENARIOS, Scenario
 from downloader.errors import UsageError
-from downloader.testserver.errors import ServerError
 from downloader.testserver.launch import TestServer
 from downloader.testserver.nginx import Nginx, objection
 from downloader.testserver.served import Served
+from downloader.testserver.server_errors import ServerError
 
 BUILT_IN, NGINX = "built-in", "nginx"
 KINDS = (BUILT_IN, NGINX)

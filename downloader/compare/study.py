@@ -6,10 +6,10 @@ from typing import NamedTuple
 import msgspec
 
 from downloader.compare import reasons
-from downloader.compare.pace import Step
-from downloader.compare.results import Comparison, Machine, Point, Row, Study, Sweep
+from downloader.compare.pace import StudyStep
+from downloader.compare.results import Comparison, Machine, Point, ResultRow, Study, Sweep
 from downloader.compare.rounds import LEAST
-from downloader.compare.runner import Plan, Server, Tick, Work, compare, run_rows, work_for
+from downloader.compare.runner import MeasuredList, Plan, Server, Tick, compare, run_rows, work_for
 from downloader.errors import UsageError
 from downloader.strategies.registry import find
 
@@ -20,8 +20,8 @@ EXAMPLE = "--sweep jobs=1,2,4,8 or --sweep files=10,100,1000"
 class Task(NamedTuple):
     """One comparison to be made: the work, its rows (which are filled), and who serves it (None: the user's own list)."""
 
-    work: Work
-    rows: Sequence[Row]
+    work: MeasuredList
+    rows: Sequence[ResultRow]
     server: Server | None = None
 
     @property
@@ -61,7 +61,7 @@ def run(
 
     for place, task in enumerate(tasks, 1):
 
-        def step(what: Step, place: int = place) -> None:
+        def step(what: StudyStep, place: int = place) -> None:
             tick(what._replace(place=place, places=len(tasks), whole=(place - 1 + what.done) / parts))
 
         study.comparisons.append(_explained(compare(task.work, task.rows, plan, where, task.server, step, task.cacert)))
@@ -69,7 +69,7 @@ def run(
     for number, sweep in enumerate(sweeps):
         before = sum(len(earlier.values) for earlier in sweeps[:number])
 
-        def point(what: Step, before: int = before) -> None:
+        def point(what: StudyStep, before: int = before) -> None:
             behind = len(tasks) + before + what.place - 1 + what.done
             tick(what._replace(place=before + what.place, places=points, whole=behind / parts))
 
@@ -98,7 +98,7 @@ def _sweep(sweep: Sweeping, plan: Plan, where: str | None, tick: Tick) -> Sweep:
     for place, value in enumerate(sweep.values, 1):
         work, rows = _point(sweep, value)
 
-        def told(step: Step, place: int = place, at: str = f"{sweep.over} {value}") -> None:
+        def told(step: StudyStep, place: int = place, at: str = f"{sweep.over} {value}") -> None:
             tick(step._replace(place=place, point=at))
 
         run_rows(work, rows, few, where, sweep.task.server, told, sweep.task.cacert)
@@ -106,14 +106,14 @@ def _sweep(sweep: Sweeping, plan: Plan, where: str | None, tick: Tick) -> Sweep:
     return found
 
 
-def _point(sweep: Sweeping, value: int) -> tuple[Work, list[Row]]:
+def _point(sweep: Sweeping, value: int) -> tuple[MeasuredList, list[ResultRow]]:
     task = sweep.task
     strategies = [row for row in task.rows if not row.peer]
     if sweep.over == JOBS:
-        return task.work, [Row(row.strategy, value) for row in strategies if _runs(row.strategy, value)]
+        return task.work, [ResultRow(row.strategy, value) for row in strategies if _runs(row.strategy, value)]
     assert task.server is not None  # noqa: S101 - `_check` has seen to it
     scenario = msgspec.structs.replace(task.work.scenario, files=value)
-    return work_for(scenario, task.server), [Row(row.strategy, row.jobs) for row in strategies]
+    return work_for(scenario, task.server), [ResultRow(row.strategy, row.jobs) for row in strategies]
 
 
 def _runs(strategy: str, jobs: int) -> bool:

@@ -16,7 +16,7 @@ from downloader.compare import certainty
 from downloader.compare.caveats import LOUD, said_of_noise, uncertain
 from downloader.compare.figures import count, decimal, number, ratio, seconds, share, significant, size
 from downloader.compare.peers import DEFAULTS
-from downloader.compare.results import Comparison, Row, Spread, Study, Sweep
+from downloader.compare.results import Comparison, Percentiles, ResultRow, Study, Sweep
 from downloader.compare.scenarios import Scenario
 from downloader.compare.screen import bar, head, is_ascii, safe, say
 
@@ -43,7 +43,7 @@ class _Scale:
     bound: float
 
 
-Cell = Callable[[Row, _Scale], str]
+Cell = Callable[[ResultRow, _Scale], str]
 
 
 def show(comparison: Comparison, console: Console) -> None:
@@ -109,13 +109,13 @@ def _facts(comparison: Comparison) -> str:
     elif sure:
         said[-1] = said[-1].replace("median", "median and range", 1)
     if not certainty.doubt(comparison.rows):
-        said += neighbours_in_words(comparison.rows)
+        said += other_programs_text(comparison.rows)
     if 0 < certainty.noise(comparison.rows) <= LOUD:  # more than that is a warning
         said.append(said_of_noise(comparison.rows).lower())
     return " · ".join(said)
 
 
-def neighbours_in_words(rows: Sequence[Row]) -> list[str]:
+def other_programs_text(rows: Sequence[ResultRow]) -> list[str]:
     """How much of the machine other programs used, where that is known."""
     used = certainty.others(rows)
     return [] if used is None else [f"other programs used {share(used)} of the machine"]
@@ -130,49 +130,49 @@ def _made_of(scenario: Scenario) -> str:
     return said + (", https" if scenario.tls else "")
 
 
-def _elapsed(row: Row, scale: _Scale) -> str:
+def _elapsed(row: ResultRow, scale: _Scale) -> str:
     return f"{decimal(row.elapsed)} s"
 
 
-def _interval(row: Row, scale: _Scale) -> str:
+def _interval(row: ResultRow, scale: _Scale) -> str:
     return f"{decimal(row.low)}-{decimal(row.high)}" if row.high and len(row.runs) > 1 else ""
 
 
-def _speed_up(row: Row, scale: _Scale) -> str:
+def _speed_up(row: ResultRow, scale: _Scale) -> str:
     return f"{ratio(scale.serial / row.elapsed)}x" if scale.serial and row.elapsed else ""
 
 
-def _of_ideal(row: Row, scale: _Scale) -> str:
+def _of_ideal(row: ResultRow, scale: _Scale) -> str:
     return share(scale.bound / row.elapsed) if scale.bound and row.elapsed else ""
 
 
-def _files_rate(row: Row, scale: _Scale) -> str:
+def _files_rate(row: ResultRow, scale: _Scale) -> str:
     return number(row.median("files") / row.elapsed) if row.elapsed else ""
 
 
-def _bytes_rate(row: Row, scale: _Scale) -> str:
+def _bytes_rate(row: ResultRow, scale: _Scale) -> str:
     return decimal(row.median("bytes") / row.elapsed / 1e6) if row.elapsed else ""
 
 
-def _switches(row: Row, scale: _Scale) -> str:
+def _switches(row: ResultRow, scale: _Scale) -> str:
     switches = row.median("voluntary") + row.median("involuntary")
     return number(switches) if switches else ""
 
 
-def _threads(row: Row, scale: _Scale) -> str:
+def _threads(row: ResultRow, scale: _Scale) -> str:
     processes = row.median("processes")
     return f"{row.median('threads'):.0f}/{processes:.0f}" if processes else ""
 
 
-def _milliseconds(spread: Spread, *parts: str) -> str:
+def _milliseconds(spread: Percentiles, *parts: str) -> str:
     return "/".join(significant(getattr(spread, part) * 1000, 2) for part in parts)
 
 
-def _first_byte(row: Row, scale: _Scale) -> str:
+def _first_byte(row: ResultRow, scale: _Scale) -> str:
     return _milliseconds(row.first_byte, "p50", "p95") if row.stretches else ""
 
 
-def _queued(row: Row, scale: _Scale) -> str:
+def _queued(row: ResultRow, scale: _Scale) -> str:
     return _milliseconds(row.queued, "p50") if row.stretches else ""
 
 
@@ -216,13 +216,13 @@ def _tables(comparison: Comparison, console: Console) -> list[Table]:
     return [_drawn(part, rows, scale, comparison, console) for part in parts]
 
 
-def _label(row: Row, comparison: Comparison) -> str:
+def _label(row: ResultRow, comparison: Comparison) -> str:
     name = row.strategy if not row.peer or row.how == DEFAULTS else f"{row.strategy} {row.jobs}"
     first = FASTEST if row is certainty.winner(comparison) else LEVEL if _is_level(row, comparison) else ""
     return f"{first or (PEER if row.peer else ' ')} {name}"
 
 
-def _is_level(row: Row, comparison: Comparison) -> bool:
+def _is_level(row: ResultRow, comparison: Comparison) -> bool:
     return any(row is item for item in certainty.level(comparison))
 
 
@@ -232,7 +232,9 @@ def _width(columns: dict[str, list[str]]) -> int:
     return sum(widths) + len(columns) - 1
 
 
-def _drawn(columns: dict[str, list[str]], rows: list[Row], scale: _Scale, comparison: Comparison, console: Console) -> Table:
+def _drawn(
+    columns: dict[str, list[str]], rows: list[ResultRow], scale: _Scale, comparison: Comparison, console: Console
+) -> Table:
     room = min(MOST_BAR, console.width - _width(columns))
     if BAR in columns and room < LEAST_BAR:
         del columns[BAR]

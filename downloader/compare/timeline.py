@@ -14,7 +14,7 @@ from rich.text import Text
 
 from downloader.compare import evidence
 from downloader.compare.figures import count, seconds, significant
-from downloader.compare.results import Comparison, Row, Stretch
+from downloader.compare.results import Comparison, ResultRow, Stretch
 from downloader.compare.screen import INDENT, head, is_ascii, say
 
 WAITS, ASKED, BODY, LOST, DONE = "░", "▒", "█", "x", " "
@@ -49,7 +49,7 @@ def show(comparison: Comparison, console: Console, strategies: Collection[str] |
     console.print()
 
 
-def chart(row: Row, width: int, height: int, until: float) -> list[str]:
+def chart(row: ResultRow, width: int, height: int, until: float) -> list[str]:
     """A row's traced run, from 0 to ``until`` seconds, as lines of ``width`` characters; ``height`` of them at most.
 
     A line stands for as many files as are needed. A character shows what most of its time went to: the way to the first byte,
@@ -61,7 +61,7 @@ def chart(row: Row, width: int, height: int, until: float) -> list[str]:
         files.setdefault(item.file, []).append(item)
     if not files or width < 1 or height < 1 or until <= 0:
         return []
-    lines = [_Line(width, until) for _ in range(min(height, len(files)))]
+    lines = [_TimelineLine(width, until) for _ in range(min(height, len(files)))]
     for index, attempts in enumerate(files.values()):
         lines[index * len(lines) // len(files)].add(attempts)
     return [line.drawn() for line in lines]
@@ -83,7 +83,7 @@ def axis(width: int, until: float) -> str:
 
 
 @dataclass(slots=True)
-class _Line:
+class _TimelineLine:
     """The files of one line, and the seconds that they spent in each state, by character."""
 
     width: int
@@ -126,7 +126,7 @@ class _Line:
             cells[at] += max(0.0, min(stop, (at + 1) * step) - max(start, at * step))
 
 
-def _figures(row: Row) -> str:
+def _figures(row: ResultRow) -> str:
     span = f"requests from {seconds(evidence.first_request(row))} to {seconds(evidence.last_end(row))}"
     at_once = evidence.in_flight(row)
     return span + (f", {significant(at_once, 2)} in flight on average" if at_once else "")

@@ -20,7 +20,7 @@ class Verdict(NamedTuple):
     errors: tuple[str, ...] = ()
 
 
-class Verifier:
+class RunVerifier:
     """Knows the digests by file name; where none were given, the first strategy that fetched a file tells its digest.
 
     ``entries``: so many has the list, and so many Results are wanted.

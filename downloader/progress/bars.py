@@ -8,7 +8,7 @@ from tqdm import tqdm
 from downloader.core.amounts import clock, size
 from downloader.core.naming import printable
 from downloader.progress.counters import Counters, Moving
-from downloader.progress.estimate import SETTLED, Estimate, Progress, Speed
+from downloader.progress.estimate import SETTLED, Estimate, ProgressEstimate, WindowedRate
 from downloader.progress.lines import Display, amount, share, waiting
 
 MOST = 6
@@ -17,7 +17,7 @@ KNOWN = "{percentage:3.0f}%|{bar}| {desc}"
 UNKNOWN = "{desc}"
 
 
-class _Bar(tqdm):  # type: ignore[type-arg]
+class _TerminalBar(tqdm):  # type: ignore[type-arg]
     monitor_interval = 0  # no thread that wakes bars by itself: they are drawn when we sample
 
 
@@ -36,7 +36,9 @@ class Bars(Display):
         self._width = self._columns()
 
     def _bar(self, position: int) -> Any:
-        return _Bar(file=self._stream, dynamic_ncols=True, mininterval=0, leave=False, position=position, bar_format=UNKNOWN)
+        return _TerminalBar(
+            file=self._stream, dynamic_ncols=True, mininterval=0, leave=False, position=position, bar_format=UNKNOWN
+        )
 
     def _columns(self) -> int:
         try:
@@ -84,7 +86,7 @@ class Bars(Display):
                 bar.update(by_name[bar.name], now)
 
     def say(self, text: str) -> None:
-        _Bar.write(text, file=self._stream)
+        _TerminalBar.write(text, file=self._stream)
 
     def close(self) -> None:
         for bar in (*self._files, self._note, self._all):
@@ -98,7 +100,7 @@ class _FileBar:
     def __init__(self, name: str, bar: Any) -> None:
         self.name = name
         self._bar = bar
-        self._speed = Speed()
+        self._speed = WindowedRate()
         self._began: float | None = None
 
     def update(self, item: Moving, now: float) -> None:
@@ -123,7 +125,7 @@ class _FileBar:
         self._bar.close()
 
 
-def headline(counters: Counters, progress: Progress, passed: float) -> str:
+def headline(counters: Counters, progress: ProgressEstimate, passed: float) -> str:
     """``120/1000 files [0:30, 12.3 MB, 4.1 MB/s, 2:05 left, 2 failed]``. ``passed``: seconds since the run began."""
     files = f"{counters.ended}" + ("" if counters.total is None else f"/{counters.total}") + " files"
     parts = [f"{files} [{clock(passed)}", amount(counters, progress), f"{size(progress.speed)}/s"]

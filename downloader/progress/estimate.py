@@ -19,7 +19,7 @@ SETTLED = 1.0
 """Seconds for which bytes must have been coming before their speed says anything about the rest."""
 
 
-class Speed:
+class WindowedRate:
     """A number's growth a second over the last seconds, so many at most. Times come in as arguments."""
 
     def __init__(self, over: float = 5.0) -> None:
@@ -41,7 +41,7 @@ class Speed:
         return self.value
 
 
-class Progress(NamedTuple):
+class ProgressEstimate(NamedTuple):
     """How things stand. ``speed``: bytes a second. ``bytes_total``, ``seconds_left``: None where that cannot be said."""
 
     speed: float
@@ -54,11 +54,11 @@ class Estimate:
     """Made for one run; told its numbers now and then."""
 
     def __init__(self) -> None:
-        self._bytes = Speed()
+        self._bytes = WindowedRate()
         self._ended: deque[tuple[float, int]] = deque()
         self._came_at: float | None = None
 
-    def sample(self, counters: Counters, now: float) -> Progress:
+    def sample(self, counters: Counters, now: float) -> ProgressEstimate:
         """How things stand now (monotonic seconds)."""
         received, ended = counters.received, counters.ended
         speed = self._bytes.sample(received, now)
@@ -71,7 +71,9 @@ class Estimate:
         done = counters.done_bytes + sum(item.done for item in files)
         known = counters.total is not None and all(item.size for item in files) and ended + len(files) == counters.total
         total = counters.done_bytes + sum(item.size for item in files) if known and files else None
-        return Progress(speed, done, total, self._left(counters, now, speed, done, total, sum(i.size - i.done for i in files)))
+        return ProgressEstimate(
+            speed, done, total, self._left(counters, now, speed, done, total, sum(i.size - i.done for i in files))
+        )
 
     def _left(self, counters: Counters, now: float, speed: float, done: int, total: int | None, flying: int) -> float | None:
         if counters.total is not None and counters.ended >= counters.total:

@@ -6,7 +6,7 @@ from typing import IO
 from downloader.core.amounts import clock, size
 from downloader.core.naming import printable
 from downloader.progress.counters import Counters
-from downloader.progress.estimate import Estimate, Progress
+from downloader.progress.estimate import Estimate, ProgressEstimate
 
 
 class Display:
@@ -55,7 +55,7 @@ class _Lines(Display):
         self._next = now + self.every
         self._write(self.text(counters, progress, now))
 
-    def text(self, counters: Counters, progress: Progress, now: float) -> str:
+    def text(self, counters: Counters, progress: ProgressEstimate, now: float) -> str:
         """The line."""
         raise NotImplementedError
 
@@ -72,7 +72,7 @@ class _Lines(Display):
             self._stream = None  # nobody reads it any more; the downloads go on
 
 
-def amount(counters: Counters, progress: Progress) -> str:
+def amount(counters: Counters, progress: ProgressEstimate) -> str:
     """``12.3 of 45.0 MB``, or what has come where the total is not known."""
     if progress.bytes_total is None:
         return size(counters.received)
@@ -89,7 +89,7 @@ def share(done: int, total: int) -> str:
 class PlainLines(_Lines):
     """``120 of 1000 files, 12.3 MB, 4.1 MB/s, 0:32 left, 2 failed``."""
 
-    def text(self, counters: Counters, progress: Progress, now: float) -> str:
+    def text(self, counters: Counters, progress: ProgressEstimate, now: float) -> str:
         total = "" if counters.total is None else f" of {counters.total}"
         parts = [f"{counters.ended}{total} files", amount(counters, progress), f"{size(progress.speed)}/s"]
         parts += [] if progress.seconds_left is None else [f"{clock(progress.seconds_left)} left"]
@@ -107,7 +107,7 @@ class JsonProgress(_Lines):
 
     every = 1.0
 
-    def text(self, counters: Counters, progress: Progress, now: float) -> str:
+    def text(self, counters: Counters, progress: ProgressEstimate, now: float) -> str:
         left, found = progress.seconds_left, counters.waiting
         return json.dumps(
             {

@@ -15,7 +15,7 @@ FULL = 1000
 """The bar's own total: a notebook's widget learns its total when it is made, and the run may learn its own later."""
 
 
-class _Bar(tqdm):  # type: ignore[type-arg]
+class _NotebookBar(tqdm):  # type: ignore[type-arg]
     monitor_interval = 0  # no thread of tqdm's: the bar is drawn when we sample
 
     def refresh(self, nolock: bool = False, lock_args: object = None) -> None:
@@ -39,7 +39,7 @@ class OneBar(Display):
         self._bar: Any = None
         if sys.stderr is not None:
             with suppress(OSError, ValueError):
-                self._bar = _Bar(total=FULL, bar_format=UNKNOWN, mininterval=0, dynamic_ncols=True)
+                self._bar = _NotebookBar(total=FULL, bar_format=UNKNOWN, mininterval=0, dynamic_ncols=True)
 
     def update(self, counters: Counters, now: float) -> None:
         if self._bar is None:

@@ -8,9 +8,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from downloader.testserver import lists
-from downloader.testserver.errors import CannotStart, WrongQuery
-from downloader.testserver.serving import LOOPBACK, Place, exposure, resolve, run
+from downloader.testserver import queries
+from downloader.testserver.server_errors import CannotStart, WrongQuery
+from downloader.testserver.serving import LOOPBACK, ListenAddress, exposure, resolve, run
 
 NAME = "dl-testserver"
 USAGE_ERROR = 2
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except WrongQuery as error:
         parser.error(str(error))
     try:
-        place = resolve(Place(given.host, given.port))
+        place = resolve(ListenAddress(given.host, given.port))
         if not given.until_eof and (warning := exposure(place)):  # else it is for the owner to say
             print(f"{NAME}: {warning}", file=sys.stderr)  # noqa: T201
         run(place, named, tls=given.tls, until_eof=given.until_eof)
@@ -65,7 +65,7 @@ def _named(texts: Sequence[str]) -> dict[str, str]:
     for text in texts:
         if "=" not in text:
             raise WrongQuery(f"--list {text!r}: NAME=QUERY is wanted")
-    return lists.named({name: query for name, _, query in (text.partition("=") for text in texts)})
+    return queries.named({name: query for name, _, query in (text.partition("=") for text in texts)})
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ _RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})")
 Pairs = list[tuple[str, str]]
 
 
-class Fields(Protocol):
+class HeaderFields(Protocol):
     """Header fields of a request, by lower-case name."""
 
     def get(self, key: str, default: str | None = None) -> str | None:
@@ -36,7 +36,7 @@ class Reply(NamedTuple):
     stop: int = 0
 
 
-def reply(number: int, size: int, seed: int, request: Fields) -> Reply:
+def reply(number: int, size: int, seed: int, request: HeaderFields) -> Reply:
     """What a request for a file is answered with."""
     tag = content.etag(number, size, seed)
     headers = [("etag", tag), ("last-modified", MODIFIED), ("accept-ranges", "bytes")]
@@ -53,7 +53,7 @@ def reply(number: int, size: int, seed: int, request: Fields) -> Reply:
     return Reply(206, [*headers, where, ("content-length", str(stop - start))], start, stop)
 
 
-def wants_digest(request: Fields) -> bool:
+def wants_digest(request: HeaderFields) -> bool:
     """Whether ``Want-Repr-Digest`` (RFC 9530 section 4) asks for SHA-256: a preference of 0 means that it does not."""
     for item in (request.get("want-repr-digest") or "").split(","):
         name, _, preference = item.strip().partition("=")
@@ -67,7 +67,7 @@ def repr_digest(digest: str) -> tuple[str, str]:
     return "repr-digest", f"sha-256=:{base64.b64encode(bytes.fromhex(digest)).decode()}:"
 
 
-def _not_modified(request: Fields, tag: str) -> bool:
+def _not_modified(request: HeaderFields, tag: str) -> bool:
     asked = request.get("if-none-match")
     if asked is not None:
         return asked == "*" or tag in (item.strip().removeprefix("W/") for item in asked.split(","))

@@ -5,10 +5,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from downloader.testserver import connection, content, lists, sending
+from downloader.testserver import connection, content, queries, sending
 from downloader.testserver.answers import reply, repr_digest, wants_digest
-from downloader.testserver.errors import WrongQuery
 from downloader.testserver.faults import BODY_KINDS, Faults
+from downloader.testserver.server_errors import WrongQuery
 
 HELP = """\
 The test server of `dl`: files whose bytes follow from their number and seed.
@@ -65,7 +65,7 @@ class Application:
 
     async def _file(self, scope: Any, protocol: Any, number: int, size: int) -> None:
         query = scope.query_string
-        asked = lists.wishes(query)
+        asked = queries.wishes(query)
         fault = ""
         if asked.fail:
             fault = self._faults.next(f"{scope.path}?{query}", number, asked.fail, asked.share, asked.seed)
@@ -99,7 +99,7 @@ class Application:
         elif path == "/list" and not scope.query_string:
             protocol.response_str(200, _TEXT, "".join(f"{name}  {query}\n" for name, query in self._named.items()))
         elif (query := self._query(scope, path, "/list")) is not None:
-            urls = lists.lines(_base(scope), query)
+            urls = queries.lines(_base(scope), query)
             if scope.method == "HEAD":
                 protocol.response_empty(200, _TEXT)
             else:
@@ -142,9 +142,9 @@ def _base(scope: Any) -> str:
 
 
 def _sums(query: str) -> str:
-    if lists.listed(query).files > SUMS_AT_MOST:
+    if queries.listed(query).files > SUMS_AT_MOST:
         raise WrongQuery(f"digests of {SUMS_AT_MOST:,} files at most are told at once")
-    return "".join(f"{digest}  {name}\n" for name, digest in lists.sums(query))
+    return "".join(f"{digest}  {name}\n" for name, digest in queries.sums(query))
 
 
 def _sums_of(size: int, first: int, count: int) -> str:

@@ -21,7 +21,7 @@ next request for that URL is spared.
 from functools import lru_cache
 from hashlib import blake2b
 
-from downloader.testserver.errors import WrongQuery
+from downloader.testserver.server_errors import WrongQuery
 
 BODY_KINDS = ("cut", "stall", "reset", "corrupt")
 KINDS = ("drop", *BODY_KINDS)

@@ -13,10 +13,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, cast
 
-from downloader.testserver.errors import CannotStart
-from downloader.testserver.lists import Entry, Wishes, named
+from downloader.testserver.queries import FileOptions, ListedFile, named
 from downloader.testserver.served import Served, available_cores
-from downloader.testserver.serving import AUTHORITY_AT, LOOPBACK, Place, reserve, resolve
+from downloader.testserver.server_errors import CannotStart
+from downloader.testserver.serving import AUTHORITY_AT, LOOPBACK, ListenAddress, reserve, resolve
 
 CORES = 1.1
 """What it used while it answered all it could (`benchmarks/server.py`): three threads that mostly wait for each other."""
@@ -43,7 +43,7 @@ class TestServer(Served):
     ) -> None:
         self.named = named(lists or {})
         self.cacert = ""
-        place = resolve(Place(host, port))
+        place = resolve(ListenAddress(host, port))
         if port:
             reserve(place).close()  # so that it is an error here that says what is wrong
         command = [sys.executable, "-m", "downloader.testserver", "--until-eof", f"--host={place.host}", f"--port={port}"]
@@ -91,7 +91,7 @@ class TestServer(Served):
         with urllib.request.build_opener(*handlers).open(f"{self.url}/reset", timeout=_PATIENCE):
             pass
 
-    def _provide(self, entries: Iterable[Entry], asked: Wishes) -> None:
+    def _provide(self, entries: Iterable[ListedFile], asked: FileOptions) -> None:
         """Nothing: files are made as they are asked for."""
 
     def close(self) -> None:

@@ -20,12 +20,12 @@ from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
-from downloader.testserver import certificate, content, lists, nginx_config
+from downloader.testserver import certificate, content, nginx_config, queries
 from downloader.testserver.answers import MODIFIED_AT
-from downloader.testserver.errors import CannotStart, Unsupported
-from downloader.testserver.lists import named
+from downloader.testserver.queries import named
 from downloader.testserver.served import Served, available_cores
-from downloader.testserver.serving import LOOPBACK, Place, base_url, reachable, reserve, resolve
+from downloader.testserver.server_errors import CannotStart, Unsupported
+from downloader.testserver.serving import LOOPBACK, ListenAddress, base_url, reachable, reserve, resolve
 
 __all__ = ["Nginx", "Unsupported"]
 
@@ -44,7 +44,7 @@ class Nginx(Served):
         self, *, tls: bool = False, lists: Mapping[str, str] | None = None, host: str = LOOPBACK, port: int = 0
     ) -> None:
         self._program = find()
-        place = resolve(Place(host, port))
+        place = resolve(ListenAddress(host, port))
         self.named = named(lists or {})
         self._folder = Path(tempfile.mkdtemp(prefix="dl-nginx-", dir=_room_in_memory()))
         self._content = self._folder / "content"
@@ -52,7 +52,7 @@ class Nginx(Served):
         self.cacert = ""
         try:
             with reserve(place) as keeper:
-                place = Place(place.host, keeper.getsockname()[1])
+                place = ListenAddress(place.host, keeper.getsockname()[1])
                 self.port, self.url = place.port, base_url(place, tls)
                 files = certificate.issue(self._folder, place.host) if tls else None
                 self.cacert = str(files.authority) if files else ""
@@ -67,10 +67,10 @@ class Nginx(Served):
             self.close()
             raise
 
-    def _start(self, place: Place, files: certificate.Files | None) -> "subprocess.Popen[bytes]":
+    def _start(self, place: ListenAddress, files: certificate.Files | None) -> "subprocess.Popen[bytes]":
         program = self._program
         config = self._folder / "nginx.conf"
-        limits = nginx_config.Limits(available_cores(), _open_files())
+        limits = nginx_config.NginxLimits(available_cores(), _open_files())
         config.write_text(nginx_config.text(program, place, self._folder, self._content, files, limits, root=os.geteuid() == 0))
         command = [program.path, "-p", str(self._folder), "-c", str(config), "-e", str(self._folder / "error.log")]
         checked = subprocess.run([*command, "-t", "-q"], capture_output=True, text=True, check=False)  # noqa: S603
@@ -81,7 +81,7 @@ class Nginx(Served):
             shell, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
 
-    def _wait(self, place: Place) -> None:
+    def _wait(self, place: ListenAddress) -> None:
         """Until it accepts connections."""
         deadline = time.monotonic() + _PATIENCE
         while time.monotonic() < deadline:
@@ -107,7 +107,7 @@ class Nginx(Served):
         """The most cores that it can keep busy, on this machine."""
         return float(available_cores())
 
-    def _provide(self, entries: Iterable[lists.Entry], asked: lists.Wishes) -> None:
+    def _provide(self, entries: Iterable[queries.ListedFile], asked: queries.FileOptions) -> None:
         """Write them, those that are not there yet. Raises Unsupported."""
         if said := _objection(asked):
             raise Unsupported(said)
@@ -120,9 +120,9 @@ class Nginx(Served):
 
     def prepare(self, query: str) -> None:
         """Write the files of a list, those that are not there yet. Raises WrongQuery; Unsupported, also for want of room."""
-        self._provide(lists.entries(query), lists.listed(query).wishes)
+        self._provide(queries.entries(query), queries.listed(query).wishes)
 
-    def _write(self, entries: Iterable[lists.Entry], seed: int) -> None:
+    def _write(self, entries: Iterable[queries.ListedFile], seed: int) -> None:
         """Those that are not there yet."""
         paths = {self._content / str(seed) / "file" / str(item.size) / item.name: item for item in entries}
         missing = {path: item for path, item in paths.items() if path not in self._there}
@@ -157,10 +157,10 @@ class Nginx(Served):
 
 def objection(query: str) -> str:
     """Why the nginx that is installed here cannot serve such a list; empty where it can. Raises WrongQuery, Unsupported."""
-    return _objection(lists.listed(query).wishes)
+    return _objection(queries.listed(query).wishes)
 
 
-def _objection(asked: lists.Wishes) -> str:
+def _objection(asked: queries.FileOptions) -> str:
     if asked.fail:
         return "nginx does not fail on demand: the built-in server does"
     if asked.delay and find().echo is None:

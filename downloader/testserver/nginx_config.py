@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from downloader.testserver.certificate import Files
-from downloader.testserver.serving import Place
+from downloader.testserver.serving import ListenAddress
 
 INDEX = "names"
 """The file that ``/list`` answers with."""
@@ -94,7 +94,7 @@ class Program(NamedTuple):
     echo: Path | None
 
 
-class Limits(NamedTuple):
+class NginxLimits(NamedTuple):
     """What it may use: processes, open files for each."""
 
     workers: int
@@ -102,7 +102,13 @@ class Limits(NamedTuple):
 
 
 def text(
-    program: Program, place: Place, folder: Path, content: Path, certificate: Files | None, limits: Limits, root: bool
+    program: Program,
+    place: ListenAddress,
+    folder: Path,
+    content: Path,
+    certificate: Files | None,
+    limits: NginxLimits,
+    root: bool,
 ) -> str:
     """The whole file. ``folder`` takes what nginx writes, ``content`` is served; ``root``: the workers must be root's too."""
     host = f"[{place.host}]" if ":" in place.host else place.host

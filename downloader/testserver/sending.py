@@ -37,7 +37,7 @@ class Body(NamedTuple):
     fault: str = ""
 
 
-class Sink(Protocol):
+class BodyWriter(Protocol):
     """Where pieces go."""
 
     async def write(self, piece: bytes) -> None:
@@ -122,7 +122,7 @@ async def send(protocol: Any, client: str, status: int, headers: Pairs, body: Bo
     if length <= IN_ONE_PIECE and not shortened and not body.rate:
         protocol.response_bytes(status, headers, b"".join(pieces))
         return
-    sink: Sink = (_Stream if length <= IN_MEMORY else _Pipe)(protocol, status, headers)
+    sink: BodyWriter = (_Stream if length <= IN_MEMORY else _Pipe)(protocol, status, headers)
     try:
         await _write(sink, pieces, body.rate)
         if shortened:
@@ -151,7 +151,7 @@ async def send_text(protocol: Any, lines: Iterator[str]) -> None:
         sink.close()
 
 
-async def _write(sink: Sink, pieces: Iterable[bytes], rate: float) -> None:
+async def _write(sink: BodyWriter, pieces: Iterable[bytes], rate: float) -> None:
     """All pieces; the last byte at ``rate`` is sent when an even flow would bring it, the first a tick after the head."""
     if not rate:
         for piece in pieces:

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from downloader.testserver import faults, lists
+from downloader.testserver import faults, queries
 
 
 class Served(ABC):
@@ -38,7 +38,7 @@ class Served(ABC):
         """End it. May be called twice."""
 
     @abstractmethod
-    def _provide(self, entries: Iterable[lists.Entry], asked: lists.Wishes) -> None:
+    def _provide(self, entries: Iterable[queries.ListedFile], asked: queries.FileOptions) -> None:
         """See to it that these files can be asked for."""
 
     def file(
@@ -50,24 +50,24 @@ class Served(ABC):
         *,
         fail: str = "",
         share: float = 1.0,
-        seed: int = lists.NO_WISHES.seed,
+        seed: int = queries.DEFAULT_OPTIONS.seed,
     ) -> str:
         """The URL of a file of ``size`` bytes.
 
         ``delay`` in seconds, ``rate`` in bytes a second (0: as fast as it goes), ``fail``: see `faults`, met by a ``share`` of
         the requests. Raises WrongQuery for unknown kinds.
         """
-        asked = lists.Wishes(delay, rate, faults.kinds(fail), share, seed)
-        self._provide([lists.Entry(number, size, delay)], asked)
-        return self.url + lists.path(number, size, asked)
+        asked = queries.FileOptions(delay, rate, faults.kinds(fail), share, seed)
+        self._provide([queries.ListedFile(number, size, delay)], asked)
+        return self.url + queries.path(number, size, asked)
 
     def listing(self, query: str) -> str:
         """The URLs of a list, one a line; what ``/list?query`` answers. Raises WrongQuery."""
-        return "".join(lists.lines(self.url, query))
+        return "".join(queries.lines(self.url, query))
 
     def sums(self, query: str) -> dict[str, str]:
         """SHA-256 in hex by file name, of the same files. Made in the calling process. Raises WrongQuery."""
-        return dict(lists.sums(query))
+        return dict(queries.sums(query))
 
     def cpu_seconds(self) -> float:
         """What its processes have used so far, user and system; 0.0 where the system does not tell (no ``/proc``)."""

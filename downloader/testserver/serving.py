@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from downloader.testserver.errors import CannotStart
+from downloader.testserver.server_errors import CannotStart
 
 LOOPBACK = "127.0.0.1"
 AUTHORITY_AT = "certificate authority: "
@@ -30,24 +30,24 @@ AUTHORITY_AT = "certificate authority: "
 _BACKLOG = 4096
 
 
-class Place(NamedTuple):
+class ListenAddress(NamedTuple):
     """Where to listen: an IP address, and a port (0: any that is free)."""
 
     host: str = LOOPBACK
     port: int = 0
 
 
-def resolve(place: Place) -> Place:
+def resolve(place: ListenAddress) -> ListenAddress:
     """The place with an IP address instead of a name. Raises CannotStart."""
     try:
         found = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise CannotStart(f"cannot listen on {place.host!r}: {_why(error)}") from None
     addresses = [str(item[4][0]) for item in sorted(found, key=lambda item: item[0] != socket.AF_INET)]
-    return Place(addresses[0], place.port)
+    return ListenAddress(addresses[0], place.port)
 
 
-def reserve(place: Place) -> socket.socket:
+def reserve(place: ListenAddress) -> socket.socket:
     """A bound socket that keeps a port for its owner, as long as it is open. Raises CannotStart."""
     family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
     with socket.socket(family) as probe:
@@ -64,7 +64,7 @@ def reserve(place: Place) -> socket.socket:
     return keeper
 
 
-def _bind(one: socket.socket, place: Place) -> None:
+def _bind(one: socket.socket, place: ListenAddress) -> None:
     try:
         one.bind(place)
     except (OSError, OverflowError) as error:
@@ -77,33 +77,33 @@ def _why(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
-def reachable(place: Place) -> Place:
+def reachable(place: ListenAddress) -> ListenAddress:
     """Where this machine reaches a server that listens there: loopback for one on all addresses."""
     every = {"0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104 - looked up, not listened on
-    return Place(every.get(place.host, place.host), place.port)
+    return ListenAddress(every.get(place.host, place.host), place.port)
 
 
-def base_url(place: Place, tls: bool) -> str:
+def base_url(place: ListenAddress, tls: bool) -> str:
     """The URL of a server there, without a slash at its end."""
     host, port = reachable(place)
     return f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def exposure(place: Place) -> str:
+def exposure(place: ListenAddress) -> str:
     """What to be warned of; empty on loopback. ``place``: resolved."""
     if ipaddress.ip_address(place.host).is_loopback:
         return ""
     return f"listening on {place.host}: whoever reaches this machine there can use up its processor and its network"
 
 
-def run(place: Place, named: Mapping[str, str], *, tls: bool, until_eof: bool) -> NoReturn:
+def run(place: ListenAddress, named: Mapping[str, str], *, tls: bool, until_eof: bool) -> NoReturn:
     """Serve until SIGINT or SIGTERM, or also until standard input ends; then end the process, with 0.
 
     Prints the URL once it listens, and with https where the certificate of its authority is. Raises CannotStart.
     """
     place = resolve(place)
     keeper = reserve(place)
-    place = Place(place.host, keeper.getsockname()[1])
+    place = ListenAddress(place.host, keeper.getsockname()[1])
     if sys.platform != "linux":
         keeper.close()  # whether listening beside it is possible there is not known
     folder = Path(tempfile.mkdtemp(prefix="dl-testserver-")) if tls else None
@@ -135,7 +135,7 @@ def _wait_for_owner(finish: Callable[[], NoReturn]) -> None:
     finish()
 
 
-async def _serve(place: Place, named: Mapping[str, str], folder: Path | None, finish: Callable[[], NoReturn]) -> None:
+async def _serve(place: ListenAddress, named: Mapping[str, str], folder: Path | None, finish: Callable[[], NoReturn]) -> None:
     from granian.constants import HTTPModes
     from granian.server.embed import Server  # here: only the server's own process pays for it
 
@@ -166,7 +166,7 @@ async def _serve(place: Place, named: Mapping[str, str], folder: Path | None, fi
     await told
 
 
-async def _greet(place: Place, greeting: str) -> None:
+async def _greet(place: ListenAddress, greeting: str) -> None:
     """Print it as soon as connections are accepted."""
     while True:
         with suppress(OSError):

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from downloader.compare import peers, runner
-from downloader.compare.pace import Step
-from downloader.compare.results import Row
+from downloader.compare.pace import StudyStep
+from downloader.compare.results import ResultRow
 from downloader.compare.runner import Plan
 from downloader.compare.scenarios import NATIVE, PURE, Scenario
 from downloader.strategies.registry import BUILT_IN
@@ -31,7 +31,7 @@ def dl(*words: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def quiet(step: Step) -> None:
+def quiet(step: StudyStep) -> None:
     """No ticks."""
 
 
@@ -113,7 +113,7 @@ def test_own_list_is_compared(tmp_path: Path, server: TestServer) -> None:
 def test_each_kind_of_scenario(tmp_path: Path, more: dict[str, Any]) -> None:
     scenario = Scenario("tiny", "nothing", "nothing", files=4, size=1000, **more)
     with TestServer(tls=scenario.tls) as server:
-        work, rows = runner.work_for(scenario, server), [Row("serial", 1)]
+        work, rows = runner.work_for(scenario, server), [ResultRow("serial", 1)]
         found = runner.compare(work, rows, Plan(2, 0.0, traced=False), str(tmp_path), server, quiet, server.cacert)
     first, second = rows[0].runs
     assert (first.errors, first.failures, first.files) == ((), 0, 4)
@@ -128,9 +128,9 @@ def test_wrong_byte_and_missing_file_are_seen(server: TestServer, tmp_path: Path
     assert work.sums is not None
     sums = {**work.sums, "1.bin": "0" * 64, "more.bin": "0" * 64}
     spoiled = runner.Work(work.scenario, work.listing, sums)
-    ticks: list[Step] = []
+    ticks: list[StudyStep] = []
     plan = Plan(1, 0.0, traced=False)
-    result = runner.compare(spoiled, [Row("serial", 1)], plan, str(tmp_path), None, ticks.append)
+    result = runner.compare(spoiled, [ResultRow("serial", 1)], plan, str(tmp_path), None, ticks.append)
     (run,) = result.rows[0].runs
     assert (run.files, run.failures, list(map(str, ticks))) == (3, 2, ["scenario 1 of 1, tiny: serial, round 1 of 1"])
     assert "1.bin: the bytes differ" in run.errors

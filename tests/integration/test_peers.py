@@ -13,7 +13,7 @@ import trustme
 from pytest_httpserver import HTTPServer
 
 from downloader.compare import peers
-from downloader.compare.results import Row
+from downloader.compare.results import ResultRow
 from downloader.compare.scenarios import MIB, PURE, Scenario
 from downloader.errors import UsageError
 from downloader.testserver import content
@@ -35,7 +35,7 @@ def peer(request: pytest.FixtureRequest) -> str:
     return name
 
 
-def call(row: Row, scenario: Scenario, urls: list[str], where: Path, cacert: str) -> "subprocess.CompletedProcess[str]":
+def call(row: ResultRow, scenario: Scenario, urls: list[str], where: Path, cacert: str) -> "subprocess.CompletedProcess[str]":
     """Run a peer, with `where` for its home, so that what it reads or leaves there is seen."""
     listing, folder = where / "urls.txt", where / "files"
     folder.mkdir(exist_ok=True)
@@ -47,7 +47,7 @@ def call(row: Row, scenario: Scenario, urls: list[str], where: Path, cacert: str
     )
 
 
-def run(row: Row, scenario: Scenario, urls: list[str], where: Path, cacert: str = "") -> dict[str, bytes]:
+def run(row: ResultRow, scenario: Scenario, urls: list[str], where: Path, cacert: str = "") -> dict[str, bytes]:
     """What a peer fetched, by the last component of the URL's path; it was quiet, and left nothing elsewhere."""
     before = {path.name for path in where.iterdir()}
     done = call(row, scenario, urls, where, cacert)

@@ -13,8 +13,8 @@ import pytest
 import downloader
 from downloader.compare.scenarios import SCENARIOS
 from downloader.testserver import nginx
-from downloader.testserver.errors import Unsupported
 from downloader.testserver.launch import TestServer
+from downloader.testserver.server_errors import Unsupported
 
 try:
     NGINX = bool(nginx.find())

@@ -3,17 +3,17 @@
 import pytest
 
 from downloader.compare.caveats import caveats
-from downloader.compare.results import Comparison, Measure, Row
+from downloader.compare.results import Comparison, Measure, ResultRow
 from downloader.compare.rounds import interval
 from downloader.compare.scenarios import MIB, Scenario
 
 
-def row(name: str, cpu: float, server: float, failures: int = 0, traced: float = 0.0) -> Row:
+def row(name: str, cpu: float, server: float, failures: int = 0, traced: float = 0.0) -> ResultRow:
     """Runs that took a second each."""
-    return Row(name, 4, runs=[Measure(1.0, cpu, 0.0, 1, 1, 1, failures, server=server)] * 3, traced=traced)
+    return ResultRow(name, 4, runs=[Measure(1.0, cpu, 0.0, 1, 1, 1, failures, server=server)] * 3, traced=traced)
 
 
-def said(*rows: Row, size: int = 10, server_cores: float = 1.0) -> list[str]:
+def said(*rows: ResultRow, size: int = 10, server_cores: float = 1.0) -> list[str]:
     """The warnings on a machine with two cores."""
     scenario = Scenario("tiny", "nothing", "nothing", files=3, size=size)
     return caveats(Comparison(scenario, list(rows), server_cores=server_cores), 2)
@@ -32,14 +32,14 @@ def said(*rows: Row, size: int = 10, server_cores: float = 1.0) -> list[str]:
         ([row("a", 1.0, 0.7, failures=1), row("b", 1.0, 0.7, failures=1)], ["Files failed under every strategy alike"]),
     ],
 )
-def test_warnings(rows: list[Row], words: list[str]) -> None:
+def test_warnings(rows: list[ResultRow], words: list[str]) -> None:
     found = said(*rows)
     assert len(found) == len(words)
     assert all(text.startswith(start) for text, start in zip(found, words, strict=True))
 
 
 def test_fastest_strategy_is_what_the_server_is_measured_by() -> None:
-    slow = Row("b", 4, runs=[Measure(2.0, 0.1, 0.0, 1, 1, 1, 0, server=2.0)] * 3)
+    slow = ResultRow("b", 4, runs=[Measure(2.0, 0.1, 0.0, 1, 1, 1, 0, server=2.0)] * 3)
     assert said(row("a", 0.5, 0.1), slow) == []
 
 
@@ -52,11 +52,11 @@ def test_nothing_is_known_of_servers_of_others() -> None:
     assert said(row("a", 1.99, 0.0), server_cores=0.0) == []
 
 
-def timed(name: str, *times: float, others: float | None = 0.0) -> Row:
+def timed(name: str, *times: float, others: float | None = 0.0) -> ResultRow:
     """A row of runs that took these seconds."""
     runs = [Measure(time, 0.5, 0.0, 1, 1, 1, 0, others=others) for time in times]
     low, high, confidence = interval(times)
-    return Row(name, 4, runs=runs, low=low, high=high, confidence=confidence)
+    return ResultRow(name, 4, runs=runs, low=low, high=high, confidence=confidence)
 
 
 def test_noise_is_told_as_a_figure_however_many_rounds_were_asked_for() -> None:
@@ -78,7 +78,7 @@ def test_one_run_proves_nothing_and_says_so() -> None:
     ]
 
 
-def test_neighbours_are_told_as_a_figure() -> None:
+def test_other_programs_are_told_as_a_figure() -> None:
     assert said(timed("a", 1.0, 1.0, 1.0, others=0.62), timed("b", 2.0, 2.0, 2.0, others=0.62)) == [
         "Other programs used 62 % of the machine meanwhile: no winner is named, and nothing is advised."
     ]

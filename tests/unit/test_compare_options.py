@@ -7,7 +7,7 @@ import click
 import pytest
 
 from downloader.cli import compare
-from downloader.compare.results import Comparison, Measure, Row, Study
+from downloader.compare.results import Comparison, Measure, ResultRow, Study
 from downloader.compare.scenarios import SCENARIOS
 from downloader.strategies.registry import Listed
 from tests.sample_study import MACHINE
@@ -58,7 +58,7 @@ def test_system_that_does_not_tell_of_other_programs_says_so_once(
     others: float | None, times: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     runs = [Measure(1.0, 0.1, 0.1, 1, 1, 1, 0, others=others)] * 3
-    comparisons = [Comparison(scenario, [Row("serial", 1, runs=runs)]) for scenario in SCENARIOS[:2]]
+    comparisons = [Comparison(scenario, [ResultRow("serial", 1, runs=runs)]) for scenario in SCENARIOS[:2]]
     compare._Printer(timeline=False, silent=False).conclude(Study(MACHINE, comparisons))
     said = " ".join(capsys.readouterr().out.split())
     assert said.count("This system does not tell how much of the machine other programs used") == times

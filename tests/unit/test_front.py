@@ -9,7 +9,7 @@ import click
 import pytest
 
 from downloader import errors
-from downloader.cli.habits import HABITS
+from downloader.cli.foreign_options import FOREIGN_OPTIONS
 from downloader.cli.main import COMMANDS, fetch_command, main
 from downloader.cli.topics import TOPICS, topic
 
@@ -35,12 +35,12 @@ def own_options() -> set[str]:
 # --- habits
 
 
-@pytest.mark.parametrize("option", list(HABITS))
+@pytest.mark.parametrize("option", list(FOREIGN_OPTIONS))
 def test_option_of_another_tool_is_answered_with_ours(capsys: pytest.CaptureFixture[str], option: str) -> None:
     code, out, err = run(capsys, SERVER, option, "x")
     assert code == 2
     assert out == ""
-    assert f"dl has no {option}: {HABITS[option]}." in err
+    assert f"dl has no {option}: {FOREIGN_OPTIONS[option]}." in err
 
 
 @pytest.mark.parametrize("words", [["-ck"], ["--tries=3"], ["-x16", "-k"], ["-Z", "--parallel-max", "5"], ["-nc"]])
@@ -54,8 +54,8 @@ def test_option_of_another_tool_is_known_however_it_is_written(capsys: pytest.Ca
 
 def test_no_option_of_ours_is_said_to_be_missing_and_each_that_is_named_exists() -> None:
     ours = own_options()
-    assert set(HABITS) & ours == set()
-    named = {word for text in HABITS.values() for word in re.findall(r"(?<![\w-])--?[A-Za-z][\w-]*", text)}
+    assert set(FOREIGN_OPTIONS) & ours == set()
+    named = {word for text in FOREIGN_OPTIONS.values() for word in re.findall(r"(?<![\w-])--?[A-Za-z][\w-]*", text)}
     assert named - ours == set()
 
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from downloader.compare import certainty, page, picture
 from downloader.compare.figures import seconds
 from downloader.compare.page import series, words
-from downloader.compare.results import Comparison, Measure, Row, Stretch, Study
+from downloader.compare.results import Comparison, Measure, ResultRow, Stretch, Study
 from downloader.errors import DownloadError, StorageError, UsageError
 from tests.sample_study import sample_study
 
@@ -220,7 +220,7 @@ def test_what_the_system_does_not_tell_is_said_once(study: Study) -> None:
 
 def test_a_faster_peer_is_told(study: Study) -> None:
     slow = study.comparisons[0]
-    fast = Row("curl", 8, peer=True, how="quick", runs=[Measure(0.001, 0.1, 0.1, 1, 1, 1, 0)] * 3, low=0.001, high=0.001)
+    fast = ResultRow("curl", 8, peer=True, how="quick", runs=[Measure(0.001, 0.1, 0.1, 1, 1, 1, 0)] * 3, low=0.001, high=0.001)
     told = words.summary(replace(study, comparisons=[replace(slow, rows=[*slow.rows, fast])]))
     assert "Faster still, among the other programs: curl 8 in latency (1.0 ms)" in told
 
@@ -246,9 +246,9 @@ def test_hostile_names_stay_where_they_are(study: Study) -> None:
 
 def test_a_study_of_little_makes_a_page(study: Study) -> None:
     first = study.comparisons[0]
-    bare = Row("threads", 0, runs=first.rows[1].runs)
-    failed = Row("async", 4, runs=[Measure(1.0, 0.1, 0.1, 10, 0, 0, 3)])
-    little = Comparison(first.scenario, [bare, failed, Row("serial", 1)])
+    bare = ResultRow("threads", 0, runs=first.rows[1].runs)
+    failed = ResultRow("async", 4, runs=[Measure(1.0, 0.1, 0.1, 10, 0, 0, 3)])
+    little = Comparison(first.scenario, [bare, failed, ResultRow("serial", 1)])
     text = page.render(Study(study.machine, [little]))
     read = Reader(text)
     kinds = {name.partition("-")[0] for name in embedded(text)["figures"]}

@@ -11,7 +11,7 @@ from hypothesis import strategies as some
 
 from downloader.compare import page
 from downloader.compare.page import charts, series, timelines
-from downloader.compare.results import Row, Stretch, Study
+from downloader.compare.results import ResultRow, Stretch, Study
 from tests.sample_study import MODELS, PEERS, sample_study
 
 STYLE = (Path(page.__file__).parent / "style.css").read_text()
@@ -97,7 +97,7 @@ def test_each_strategy_looks_the_same_everywhere_and_peers_are_hatched(study: St
 
 @pytest.mark.parametrize("plugins", [1, 4, 5])
 def test_no_plug_in_looks_like_a_built_in_strategy(plugins: int) -> None:
-    rows = [Row(name, 1) for name in (*(model.name for model in MODELS), *(f"plug-in {n}" for n in range(plugins)))]
+    rows = [ResultRow(name, 1) for name in (*(model.name for model in MODELS), *(f"plug-in {n}" for n in range(plugins)))]
     looks = series.of_rows(rows).values()
     assert len({look.colour for look in looks}) == len({look.symbol for look in looks}) == len(rows)
 
@@ -120,7 +120,7 @@ def test_a_retry_waits_since_the_attempt_before_it_ended() -> None:
         Stretch("b", 1, "w", 0.4, 0.5, 0.6),
         Stretch("a", 2, "w", 0.7, 0.8, 0.9),
     ]
-    data = timelines.timeline(Row("serial", 1, stretches=tries)).data
+    data = timelines.timeline(ResultRow("serial", 1, stretches=tries)).data
     assert list(zip(data["file"], data["since"], data["mishap"], strict=True)) == [
         ("a", 0.1, "failed"),
         ("b", 0.1, ""),

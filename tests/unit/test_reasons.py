@@ -4,21 +4,21 @@ import pytest
 from msgspec.structs import replace
 
 from downloader.compare import reasons
-from downloader.compare.results import Bound, Comparison, Machine, Measure, Point, Row, Stretch, Study, Sweep
+from downloader.compare.results import Bound, Comparison, Machine, Measure, Point, ResultRow, Stretch, Study, Sweep
 from downloader.compare.scenarios import NATIVE, PURE, SCENARIOS, Scenario
 
 BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
 HERE = Machine("2026-01-01T00:00:00Z", "1", "3.11", "Linux", "a processor", 2, 8 << 30, "built-in", "/dev/shm")
 
 
-def row(name: str, elapsed: float, **about: object) -> Row:
+def row(name: str, elapsed: float, **about: object) -> ResultRow:
     """Three runs of a strategy, within 1 % of `elapsed`, with these figures in each."""
     figures = {"user": 0.1, "system": 0.0, "peak": 1, "files": 10, "bytes": 1000, "failures": 0} | about
     runs = [Measure(elapsed=elapsed * factor, **figures) for factor in (0.99, 1, 1.01)]  # type: ignore[arg-type]
-    return Row(name, 0, runs=runs, low=elapsed * 0.99, high=elapsed * 1.01, confidence=0.75)
+    return ResultRow(name, 0, runs=runs, low=elapsed * 0.99, high=elapsed * 1.01, confidence=0.75)
 
 
-def wide(item: Row, width: float) -> Row:
+def wide(item: ResultRow, width: float) -> ResultRow:
     """The same with runs that differ by this part of the median."""
     times = [item.elapsed * (1 + part) for part in (-width / 2, 0, width / 2)]
     item.runs = [replace(run, elapsed=time) for run, time in zip(item.runs, times, strict=True)]
@@ -26,21 +26,21 @@ def wide(item: Row, width: float) -> Row:
     return item
 
 
-def peer(name: str, elapsed: float, how: str = "defaults", **about: object) -> Row:
+def peer(name: str, elapsed: float, how: str = "defaults", **about: object) -> ResultRow:
     """Three runs of another program."""
     found = row(name, elapsed, **about)
     found.peer, found.how = True, how
     return found
 
 
-def traced(item: Row, *stretches: tuple[float, float, float], end: str = "complete") -> Row:
+def traced(item: ResultRow, *stretches: tuple[float, float, float], end: str = "complete") -> ResultRow:
     """The same with a traced run: (started, head, ended) of each Attempt."""
     item.stretches = [Stretch(f"{n}.bin", 1, "task", *times, end=end) for n, times in enumerate(stretches)]
     item.traced = item.elapsed
     return item
 
 
-def comparison(name: str, *rows: Row, **about: object) -> Comparison:
+def comparison(name: str, *rows: ResultRow, **about: object) -> Comparison:
     """A scenario by name, with these rows."""
     return Comparison(BY_NAME[name], list(rows), **about)  # type: ignore[arg-type]
 
@@ -115,7 +115,7 @@ class TestWho:
         [
             [],
             [row("serial", 1.0)],
-            [row("serial", 1.0), Row("async", 0)],
+            [row("serial", 1.0), ResultRow("async", 0)],
             [row("serial", 1.0), row("async", 0.5, failures=1)],
             [row("serial", 1.0, failures=3), row("async", 0.5, failures=1)],
             [row("serial", 0.0), row("async", 0.0)],
@@ -123,7 +123,7 @@ class TestWho:
         ],
         ids=["no rows", "one row", "one ran", "one without a failure", "all failed", "no time at all", "a peer is no strategy"],
     )
-    def test_nothing_is_said_where_there_is_nothing_to_compare(self, rows: list[Row]) -> None:
+    def test_nothing_is_said_where_there_is_nothing_to_compare(self, rows: list[ResultRow]) -> None:
         assert reasons.explain(comparison("latency", *rows)) == []
 
 

@@ -11,17 +11,17 @@ import pytest
 
 from downloader.compare import peers, runner
 from downloader.compare.measure import Usage
-from downloader.compare.pace import Step
-from downloader.compare.results import Bound, Row
-from downloader.compare.runner import Plan, Work, compare
+from downloader.compare.pace import StudyStep
+from downloader.compare.results import Bound, ResultRow
+from downloader.compare.runner import MeasuredList, Plan, compare
 from downloader.compare.scenarios import Scenario
 
 FILES = {f"{number}.bin": f"content {number}".encode() for number in range(3)}
 SUMS = {name: hashlib.sha256(data).hexdigest() for name, data in FILES.items()}
 TINY = Scenario("tiny", "nothing", "nothing", files=3, size=10)
 LISTING = "".join(f"http://127.0.0.1:1/{name}\n" for name in FILES)
-WORK = Work(TINY, LISTING, SUMS)
-OWN = Work(TINY, LISTING, None, own=True)
+WORK = MeasuredList(TINY, LISTING, SUMS)
+OWN = MeasuredList(TINY, LISTING, None, own=True)
 ONCE = Plan(1, 60.0, traced=False)
 
 
@@ -119,17 +119,17 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
     return played
 
 
-def quiet(step: Step) -> None:
+def quiet(step: StudyStep) -> None:
     """No ticks."""
 
 
-def rows(*names: str) -> list[Row]:
+def rows(*names: str) -> list[ResultRow]:
     """A row for each strategy; ``!name``: for a peer."""
-    return [Row(name.strip("!"), 4, peer=name[0] == "!", how=name[1:] if name[0] == "!" else "") for name in names]
+    return [ResultRow(name.strip("!"), 4, peer=name[0] == "!", how=name[1:] if name[0] == "!" else "") for name in names]
 
 
 def test_rounds_are_interleaved_in_changing_order(stage: Stage, tmp_path: Path) -> None:
-    told: list[Step] = []
+    told: list[StudyStep] = []
     found = compare(WORK, rows("a", "b", "c", "d"), Plan(4, 0.0, traced=False), str(tmp_path), None, told.append)
     rounds = [tuple(stage.order[at : at + 4]) for at in range(0, 16, 4)]
     assert all(sorted(each) == ["a", "b", "c", "d"] for each in rounds)
@@ -159,7 +159,7 @@ def test_rounds_end_when_the_budget_is_spent(stage: Stage) -> None:
 
 
 def test_steps_say_how_many_rounds_there_are_at_least_and_never_go_back_behind_the_end(stage: Stage) -> None:
-    told: list[Step] = []
+    told: list[StudyStep] = []
     stage.seconds = {"a": iter([1.0, 1.5, 2.0] * 20)}
     compare(WORK, rows("a", "!p"), Plan(None, 0.0), None, None, told.append)
     said = [str(step).partition(": ")[2] for step in told]
@@ -286,7 +286,7 @@ def test_peer_that_takes_too_long_is_given_up(stage: Stage) -> None:
 
 def test_command_says_what_the_scenario_needs(stage: Stage) -> None:
     scenario = Scenario("all", "nothing", "nothing", files=3, size=10, fail="stall", tls=True, process="m:f")
-    compare(Work(scenario, LISTING, SUMS), [Row("a", 4), Row("b", 0)], ONCE, None, None, quiet, "ca.pem")
+    compare(MeasuredList(scenario, LISTING, SUMS), [ResultRow("a", 4), ResultRow("b", 0)], ONCE, None, None, quiet, "ca.pem")
     first, second = stage.commands
     for flag, value in (
         ("--process", "m:f"),
@@ -301,7 +301,7 @@ def test_command_says_what_the_scenario_needs(stage: Stage) -> None:
 
 
 def test_folder_is_removed_whatever_happens(stage: Stage, tmp_path: Path) -> None:
-    def interrupted(step: Step) -> None:
+    def interrupted(step: StudyStep) -> None:
         if stage.commands:
             raise KeyboardInterrupt
 

@@ -6,9 +6,9 @@ import pytest
 
 from downloader.compare import reasons, study
 from downloader.compare.machine import machine
-from downloader.compare.pace import Step
-from downloader.compare.results import Comparison, Measure, Row, Study, Sweep
-from downloader.compare.runner import Plan, Server, Tick, Work
+from downloader.compare.pace import StudyStep
+from downloader.compare.results import Comparison, Measure, ResultRow, Study, Sweep
+from downloader.compare.runner import MeasuredList, Plan, Server, Tick
 from downloader.compare.scenarios import Scenario
 from downloader.compare.study import Sweeping, Task, run
 from downloader.errors import UsageError
@@ -41,15 +41,27 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[tuple[str, int]
     found: list[tuple[str, list[tuple[str, int]], Plan, str]] = []
 
     def run_rows(
-        work: Work, rows: Sequence[Row], plan: Plan, where: str | None, server: Server | None, tick: Tick, cacert: str = ""
+        work: MeasuredList,
+        rows: Sequence[ResultRow],
+        plan: Plan,
+        where: str | None,
+        server: Server | None,
+        tick: Tick,
+        cacert: str = "",
     ) -> None:
         found.append((work.listing, [(row.name, row.jobs) for row in rows], plan, cacert))
-        tick(Step(work.scenario.name, "serial", 1, 3, False, 0.5))
+        tick(StudyStep(work.scenario.name, "serial", 1, 3, False, 0.5))
         for row in rows:
             row.runs.append(Measure(1.0, 0.1, 0.1, 1, 3, 30, 0))
 
     def compare(
-        work: Work, rows: Sequence[Row], plan: Plan, where: str | None, server: Server | None, tick: Tick, cacert: str = ""
+        work: MeasuredList,
+        rows: Sequence[ResultRow],
+        plan: Plan,
+        where: str | None,
+        server: Server | None,
+        tick: Tick,
+        cacert: str = "",
     ) -> Comparison:
         run_rows(work, rows, plan, where, server, tick, cacert)
         return Comparison(work.scenario, list(rows))
@@ -67,12 +79,12 @@ def ignore(what: object) -> None:
 
 def task(server: FakeServer | None = None) -> Task:
     """Two strategies and a peer."""
-    work = Work(TINY, "list", {}, own=server is None)
-    return Task(work, [Row("serial", 1), Row("multiplex", 0), Row("curl", 8, peer=True)], server)
+    work = MeasuredList(TINY, "list", {}, own=server is None)
+    return Task(work, [ResultRow("serial", 1), ResultRow("multiplex", 0), ResultRow("curl", 8, peer=True)], server)
 
 
 def test_comparisons_then_sweeps_then_advice(ran: list[tuple[str, list[tuple[str, int]], Plan, str]]) -> None:
-    told: list[Step] = []
+    told: list[StudyStep] = []
     made: list[Comparison | Sweep] = []
     sweep = Sweeping("jobs", (1, 4), task(FakeServer()))
     found = run([task(), task(FakeServer())], [sweep], Plan(None, 9.0), MACHINE, None, told.append, made.append)

@@ -15,9 +15,9 @@ import pycurl
 import pytest
 
 from downloader.testserver import content, sending
-from downloader.testserver.errors import CannotStart, WrongQuery
 from downloader.testserver.launch import TestServer
 from downloader.testserver.sending import IN_MEMORY, IN_ONE_PIECE
+from downloader.testserver.server_errors import CannotStart, WrongQuery
 
 NAMED = {"two": "files=2&size=10&seed=3", "spread": "files=5&size=1000&spread=1&delay=0.001"}
 STREAMED = IN_ONE_PIECE * 2

@@ -18,7 +18,7 @@ from downloader.compare.caveats import uncertain
 from downloader.compare.figures import size
 from downloader.compare.page import charts, tables, timelines, words
 from downloader.compare.page.series import of_study
-from downloader.compare.results import Comparison, Row, Study, Sweep
+from downloader.compare.results import Comparison, ResultRow, Study, Sweep
 from downloader.errors import StorageError, UsageError
 from downloader.strategies.extras import hint_for
 
@@ -46,7 +46,7 @@ class Part(NamedTuple):
     id: str
     title: str
     facts: list[str]
-    groups: list[tuple[list[Chart], tables.Table]]
+    groups: list[tuple[list[Chart], tables.PageTable]]
     isolates: str = ""
     expect: str = ""
     why: Sequence[str] = ()
@@ -188,7 +188,7 @@ def _scenario(name: str, item: Comparison, looks: charts.Looks) -> Part:
     )
 
 
-def _legend(rows: Sequence[Row]) -> str:
+def _legend(rows: Sequence[ResultRow]) -> str:
     what = "range of the runs" if certainty.is_range(rows) else "interval"
     said = f"Bars: medians, with the {what} of each." if any(row.high for row in rows) else "Bars: medians."
     if any(row.peer for row in rows):

@@ -13,7 +13,7 @@ from downloader.compare import certainty
 from downloader.compare.figures import count, ratio, seconds
 from downloader.compare.page import words
 from downloader.compare.page.series import Series, label
-from downloader.compare.results import Comparison, Row, Spread, Sweep
+from downloader.compare.results import Comparison, Percentiles, ResultRow, Sweep
 
 Figure = dict[str, Any]
 Looks = Mapping[str, Series]
@@ -114,11 +114,11 @@ def cost_of_a_file(sweep: Sweep, looks: Looks) -> Figure:
     return _lines(sweep, looks, lambda row, value: 1e6 * row.elapsed / value, "µs for each file")
 
 
-def _name(row: Row) -> str:
+def _name(row: ResultRow) -> str:
     return escape(label(row), quote=False)
 
 
-def _bar(row: Row, value: float, text: str, marker: dict[str, Any]) -> dict[str, Any]:
+def _bar(row: ResultRow, value: float, text: str, marker: dict[str, Any]) -> dict[str, Any]:
     return {
         "type": "bar",
         "orientation": "h",
@@ -134,13 +134,13 @@ def _bar(row: Row, value: float, text: str, marker: dict[str, Any]) -> dict[str,
     }
 
 
-def _reach(row: Row) -> dict[str, Any]:
+def _reach(row: ResultRow) -> dict[str, Any]:
     """From the median to both ends of its interval."""
     over, under = max(0.0, row.high - row.elapsed), max(0.0, row.elapsed - row.low)
     return {"type": "data", "array": [over], "arrayminus": [under]}
 
 
-def _whiskers(row: Row) -> list[dict[str, Any]]:
+def _whiskers(row: ResultRow) -> list[dict[str, Any]]:
     """The interval of a row, to be seen on a bar of any colour: in ink, on a wider stroke in the colour of the surface."""
     trace = {
         "type": "scatter",
@@ -157,12 +157,14 @@ def _whiskers(row: Row) -> list[dict[str, Any]]:
     ]
 
 
-def _bars(rows: Sequence[Row], looks: Looks, value: Callable[[Row], float], said: Callable[[float], str], unit: str) -> Figure:
+def _bars(
+    rows: Sequence[ResultRow], looks: Looks, value: Callable[[ResultRow], float], said: Callable[[float], str], unit: str
+) -> Figure:
     data = [_bar(row, value(row), said(value(row)), looks[label(row)].fill) for row in rows]
     return {"data": data, "layout": _layout(unit, rows)}
 
 
-def _layout(unit: str, rows: Sequence[Row]) -> dict[str, Any]:
+def _layout(unit: str, rows: Sequence[ResultRow]) -> dict[str, Any]:
     return {
         "meta": {"kind": "bars", "each": 34, "frame": 64},
         "bargap": 0.34,
@@ -183,7 +185,7 @@ def _mark(layout: dict[str, Any], at: float, text: str, colour: str) -> None:
     layout["meta"]["at_least"] = at
 
 
-def _percentiles(rows: Sequence[Row], looks: Looks, of: Callable[[Row], Spread]) -> Figure | None:
+def _percentiles(rows: Sequence[ResultRow], looks: Looks, of: Callable[[ResultRow], Percentiles]) -> Figure | None:
     found = sorted((row for row in rows if row.stretches), key=lambda row: of(row).p50)
     if not found:
         return None
@@ -197,7 +199,7 @@ def _percentiles(rows: Sequence[Row], looks: Looks, of: Callable[[Row], Spread])
     return {"data": data, "layout": layout}
 
 
-def _points(row: Row, at: Spread, look: Series, scale: float) -> dict[str, Any]:
+def _points(row: ResultRow, at: Percentiles, look: Series, scale: float) -> dict[str, Any]:
     told = zip(("median", "95th percentile", "99th percentile"), at, strict=True)
     return {
         "type": "scatter",
@@ -218,7 +220,7 @@ def _points(row: Row, at: Spread, look: Series, scale: float) -> dict[str, Any]:
     }
 
 
-def _lines(sweep: Sweep, looks: Looks, of: Callable[[Row, int], float | None], unit: str) -> Figure:
+def _lines(sweep: Sweep, looks: Looks, of: Callable[[ResultRow, int], float | None], unit: str) -> Figure:
     names = list(dict.fromkeys(label(row) for point in sweep.points for row in point.rows))
     data = [_line(name, sweep, looks[name], of, unit) for name in names]
     values = [point.value for point in sweep.points]
@@ -228,7 +230,7 @@ def _lines(sweep: Sweep, looks: Looks, of: Callable[[Row, int], float | None], u
     return {"data": data, "layout": layout}
 
 
-def _line(name: str, sweep: Sweep, look: Series, of: Callable[[Row, int], float | None], unit: str) -> dict[str, Any]:
+def _line(name: str, sweep: Sweep, look: Series, of: Callable[[ResultRow, int], float | None], unit: str) -> dict[str, Any]:
     rows = [(point.value, row) for point in sweep.points for row in point.rows if label(row) == name and row.elapsed]
     found = [(value, y) for value, row in rows if (y := of(row, value)) is not None]
     return {

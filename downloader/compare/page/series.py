@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from downloader.compare.peers import DEFAULTS
-from downloader.compare.results import Row, Study
+from downloader.compare.results import ResultRow, Study
 
 KNOWN = ("serial", "threads", "processes", "async", "multiplex", "hybrid", "gevent", "auto", "dask")
 SYMBOLS = (
@@ -39,12 +39,12 @@ class Series(NamedTuple):
         return {"color": self.colour, "pattern": pattern, "line": {"color": self.colour, "width": 1}}
 
 
-def label(row: Row) -> str:
+def label(row: ResultRow) -> str:
     """What it is called on the page: a peer as it comes by its name alone, else with its number of connections."""
     return row.strategy if not row.peer or row.how == DEFAULTS else f"{row.strategy} {row.jobs}"
 
 
-def rows_of(study: Study) -> list[Row]:
+def rows_of(study: Study) -> list[ResultRow]:
     """Every row, those of comparisons first."""
     rows = [row for item in study.comparisons for row in item.rows]
     return rows + [row for sweep in study.sweeps for point in sweep.points for row in point.rows]
@@ -55,7 +55,7 @@ def of_study(study: Study) -> dict[str, Series]:
     return of_rows(rows_of(study))
 
 
-def of_rows(rows: Iterable[Row]) -> dict[str, Series]:
+def of_rows(rows: Iterable[ResultRow]) -> dict[str, Series]:
     """The same of these."""
     found = {label(row): row for row in rows}
     others = [name for name, row in found.items() if not row.peer and name not in KNOWN]

@@ -8,7 +8,7 @@ from downloader.compare.figures import size
 from downloader.compare.page import words
 from downloader.compare.page.series import label
 from downloader.compare.page.timelines import Timeline
-from downloader.compare.results import Comparison, Machine, Row, Study, Sweep
+from downloader.compare.results import Comparison, Machine, ResultRow, Study, Sweep
 
 Value = float | int | str | None
 
@@ -26,7 +26,7 @@ class Cell(NamedTuple):
     failures: int = 0
 
 
-class Line(NamedTuple):
+class TableLine(NamedTuple):
     """A row of a table. ``name``: the strategy or peer that it is about, for the filter; empty where it is about none."""
 
     name: str
@@ -34,45 +34,45 @@ class Line(NamedTuple):
     cells: list[Cell]
 
 
-class Table(NamedTuple):
+class PageTable(NamedTuple):
     """``heads``: of all columns, the first included."""
 
     caption: str
     heads: list[str]
-    lines: list[Line]
+    lines: list[TableLine]
 
 
 class Column(NamedTuple):
     """A heading with its unit, the value of a row, and how many digits after the point are shown."""
 
     head: str
-    value: Callable[[Row, Comparison], Value]
+    value: Callable[[ResultRow, Comparison], Value]
     digits: int = 0
 
 
-def _median(what: str, scale: float = 1.0) -> Callable[[Row, Comparison], Value]:
+def _median(what: str, scale: float = 1.0) -> Callable[[ResultRow, Comparison], Value]:
     return lambda row, _: row.median(what) / scale if row.runs else None
 
 
-def _rate(what: str, scale: float = 1.0) -> Callable[[Row, Comparison], Value]:
+def _rate(what: str, scale: float = 1.0) -> Callable[[ResultRow, Comparison], Value]:
     return lambda row, _: row.median(what) / row.elapsed / scale if row.elapsed else None
 
 
-def _speedup(row: Row, comparison: Comparison) -> Value:
+def _speedup(row: ResultRow, comparison: Comparison) -> Value:
     serial = words.reference(comparison.rows) if not certainty.doubt(comparison.rows) else None
     return serial.elapsed / row.elapsed if serial is not None and row.elapsed else None
 
 
-def _of_bound(row: Row, comparison: Comparison) -> Value:
+def _of_bound(row: ResultRow, comparison: Comparison) -> Value:
     return 100 * comparison.bound.seconds / row.elapsed if comparison.bound is not None and row.elapsed else None
 
 
-def _of_others(row: Row, comparison: Comparison) -> Value:
+def _of_others(row: ResultRow, comparison: Comparison) -> Value:
     used = certainty.others([row])
     return None if used is None else 100 * used
 
 
-def _percentile(what: str, which: str) -> Callable[[Row, Comparison], Value]:
+def _percentile(what: str, which: str) -> Callable[[ResultRow, Comparison], Value]:
     return lambda row, _: 1e3 * float(getattr(getattr(row, what), which)) if row.stretches else None
 
 
@@ -110,26 +110,26 @@ SPREAD = tuple(
 )
 
 
-def of_elapsed(comparison: Comparison) -> Table:
+def of_elapsed(comparison: Comparison) -> PageTable:
     """How long, how sure, how much faster, how near to the bound."""
     return _of_rows(f"{comparison.scenario.name}, elapsed time", ELAPSED, comparison, comparison.rows)
 
 
-def of_cost(comparison: Comparison) -> Table:
+def of_cost(comparison: Comparison) -> PageTable:
     """CPU, memory, switches."""
     caption = f"{comparison.scenario.name}, CPU (medians), peak memory (the highest) and switches"
     return _of_rows(caption, COST, comparison, comparison.rows)
 
 
-def of_spread(comparison: Comparison) -> Table:
+def of_spread(comparison: Comparison) -> PageTable:
     """Percentiles of the traced runs."""
     caption = f"{comparison.scenario.name}, time to the first byte and in the queue (traced run)"
     return _of_rows(caption, SPREAD, comparison, [row for row in comparison.rows if row.stretches])
 
 
-def _of_rows(caption: str, columns: Sequence[Column], comparison: Comparison, rows: Sequence[Row]) -> Table:
-    lines = [Line(label(row), label(row), [cell(of.value(row, comparison), of.digits) for of in columns]) for row in rows]
-    return Table(caption, ["strategy", *(column.head for column in columns)], lines)
+def _of_rows(caption: str, columns: Sequence[Column], comparison: Comparison, rows: Sequence[ResultRow]) -> PageTable:
+    lines = [TableLine(label(row), label(row), [cell(of.value(row, comparison), of.digits) for of in columns]) for row in rows]
+    return PageTable(caption, ["strategy", *(column.head for column in columns)], lines)
 
 
 def cell(value: Value, digits: int = 0) -> Cell:
@@ -141,7 +141,7 @@ def cell(value: Value, digits: int = 0) -> Cell:
     return Cell(f"{value:,.{digits}f}", f"{value:.9g}")
 
 
-def overview(study: Study) -> Table:
+def overview(study: Study) -> PageTable:
     """Elapsed seconds: a line for each strategy and peer, a column for each scenario."""
     names = list(dict.fromkeys(label(row) for item in study.comparisons for row in item.rows))
     found: dict[str, list[Cell]] = {name: [] for name in names}
@@ -152,19 +152,19 @@ def overview(study: Study) -> Table:
             row = rows.get(name)
             cells.append(cell(None) if row is None else _compared(row, row is certainty.winner(item), most))
     heads = [f"{item.scenario.name}, s" for item in study.comparisons]
-    lines = [Line(name, name, cells) for name, cells in found.items()]
-    return Table("Elapsed time of every strategy in every scenario", ["strategy", *heads], lines)
+    lines = [TableLine(name, name, cells) for name, cells in found.items()]
+    return PageTable("Elapsed time of every strategy in every scenario", ["strategy", *heads], lines)
 
 
-def _compared(row: Row, best: bool, most: float) -> Cell:
+def _compared(row: ResultRow, best: bool, most: float) -> Cell:
     return cell(row.elapsed, 3)._replace(best=best, part=row.elapsed / most if most else 0.0, failures=row.failures)
 
 
-def of_timelines(scenario: str, found: Sequence[Timeline]) -> Table:
+def of_timelines(scenario: str, found: Sequence[Timeline]) -> PageTable:
     """What the pictures of a scenario show, a line for each."""
     heads = ["strategy", "attempts", "drawn", "workers", "at once", "first start, s", "last end, s", "not complete"]
     lines = [
-        Line(
+        TableLine(
             item.name,
             item.name,
             [
@@ -179,27 +179,27 @@ def of_timelines(scenario: str, found: Sequence[Timeline]) -> Table:
         )
         for item in found
     ]
-    return Table(f"{scenario}, traced runs", heads, lines)
+    return PageTable(f"{scenario}, traced runs", heads, lines)
 
 
-def of_sweep(sweep: Sweep) -> Table:
+def of_sweep(sweep: Sweep) -> PageTable:
     """A line for each value and strategy."""
     heads = ["strategy", sweep.over, "elapsed, s", "low, s", "high, s", "runs", "speed-up", "for each file, µs"]
     start = {label(row): row.elapsed for row in sweep.points[0].rows} if sweep.points else {}
     lines = [_swept(row, point.value, sweep, start.get(label(row), 0.0)) for point in sweep.points for row in point.rows]
-    return Table(f"{sweep.scenario.name}, elapsed time against {sweep.over}", heads, lines)
+    return PageTable(f"{sweep.scenario.name}, elapsed time against {sweep.over}", heads, lines)
 
 
-def _swept(row: Row, value: int, sweep: Sweep, start: float) -> Line:
+def _swept(row: ResultRow, value: int, sweep: Sweep, start: float) -> TableLine:
     files = value if sweep.over == "files" else sweep.scenario.files
     known = bool(row.runs and row.elapsed)
     faster = start / row.elapsed if known and start and sweep.over == "jobs" else None
     cells = [cell(value), cell(row.elapsed if known else None, 3), cell(row.low or None, 3), cell(row.high or None, 3)]
     cells += [cell(len(row.runs)), cell(faster, 2), cell(1e6 * row.elapsed / files if known else None, 1)]
-    return Line(label(row), label(row), cells)
+    return TableLine(label(row), label(row), cells)
 
 
-def of_machine(machine: Machine) -> Table:
+def of_machine(machine: Machine) -> PageTable:
     """Where and with what it was measured."""
     told = [
         ("measured", machine.when),
@@ -214,5 +214,5 @@ def of_machine(machine: Machine) -> Table:
         *machine.libraries.items(),
         *((f"{name} (peer)", version) for name, version in machine.peers.items()),
     ]
-    lines = [Line("", name, [cell(value)]) for name, value in told]
-    return Table("Machine and versions", ["what", "which"], lines)
+    lines = [TableLine("", name, [cell(value)]) for name, value in told]
+    return PageTable("Machine and versions", ["what", "which"], lines)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from downloader.compare.page.series import label
-from downloader.compare.results import Row, Stretch
+from downloader.compare.results import ResultRow, Stretch
 
 MOST = 400
 """Attempts drawn for each strategy: as many as a picture has lines of pixels."""
@@ -53,7 +53,7 @@ class Timeline(NamedTuple):
         }
 
 
-def timeline(row: Row, most: int = MOST) -> Timeline:
+def timeline(row: ResultRow, most: int = MOST) -> Timeline:
     """The picture of a row that has stretches."""
     ordered = sorted(row.stretches, key=lambda item: (item.started, item.ended))
     return Timeline(

@@ -11,7 +11,7 @@ from downloader.compare.caveats import said_of_noise
 from downloader.compare.figures import count, joined, ratio, seconds, share, size, span
 from downloader.compare.page.series import label, rows_of
 from downloader.compare.page.timelines import Timeline
-from downloader.compare.results import Comparison, Row, Spread, Study, Sweep
+from downloader.compare.results import Comparison, Percentiles, ResultRow, Study, Sweep
 from downloader.compare.scenarios import Scenario
 
 REFERENCE = "serial"
@@ -25,12 +25,12 @@ LIMITS = {
 }
 
 
-def measured(rows: Sequence[Row]) -> list[Row]:
+def measured(rows: Sequence[ResultRow]) -> list[ResultRow]:
     """Those that were run at all, fastest first; those under which files failed come last."""
     return sorted((row for row in rows if row.runs), key=lambda row: (row.failures > 0, row.elapsed))
 
 
-def reference(rows: Sequence[Row]) -> Row | None:
+def reference(rows: Sequence[ResultRow]) -> ResultRow | None:
     """What a speed-up is against; None where it was not measured."""
     return next((row for row in rows if row.strategy == REFERENCE and not row.peer and row.elapsed), None)
 
@@ -93,7 +93,7 @@ def summary(study: Study) -> str:
     return " ".join(filter(None, (text, beaten(study), doubts(study))))
 
 
-def _level_in(item: Comparison, rows: Sequence[Row]) -> str:
+def _level_in(item: Comparison, rows: Sequence[ResultRow]) -> str:
     """``threads, serial and auto in cpu (3.0 to 3.3 s)``."""
     times = span(rows[0].elapsed, max(row.elapsed for row in rows))
     return f"{joined([label(row) for row in rows])} in {item.scenario.name} ({times})"
@@ -118,7 +118,7 @@ def doubt(comparison: Comparison) -> str:
     return f"No winner: {found}." if found else ""
 
 
-def _where(fastest: Sequence[tuple[Comparison, Row]]) -> str:
+def _where(fastest: Sequence[tuple[Comparison, ResultRow]]) -> str:
     """``multiplex in small (0.21 s) and tls (0.40 s); async in latency (0.12 s)``."""
     places: dict[str, list[str]] = {}
     for item, row in fastest:
@@ -170,11 +170,11 @@ def elapsed(comparison: Comparison) -> str:
     return text + (f" Files failed under {joined(failed)}." if failed else "")
 
 
-def _interval(row: Row) -> str:
+def _interval(row: ResultRow) -> str:
     return f" ({seconds(row.low)} to {seconds(row.high)})" if row.high else ""
 
 
-def speedup(rows: Sequence[Row]) -> str:
+def speedup(rows: Sequence[ResultRow]) -> str:
     """How many times as fast as serial; why that means nothing, where it does not."""
     found, serial = [row for row in measured(rows) if not row.failures], reference(rows)
     if serial is None:
@@ -184,9 +184,9 @@ def speedup(rows: Sequence[Row]) -> str:
     return "Times as fast as serial: " + joined([f"{label(row)} {ratio(serial.elapsed / row.elapsed)}" for row in found]) + "."
 
 
-def spreads(rows: Sequence[Row], what: str) -> str:
+def spreads(rows: Sequence[ResultRow], what: str) -> str:
     """Percentiles: ``first_byte`` or ``queued``."""
-    told: list[tuple[Row, Spread]] = [(row, getattr(row, what)) for row in rows if row.stretches]
+    told: list[tuple[ResultRow, Percentiles]] = [(row, getattr(row, what)) for row in rows if row.stretches]
     told.sort(key=lambda pair: pair[1].p50)
     return (
         "Median and 99th percentile: "
@@ -195,7 +195,7 @@ def spreads(rows: Sequence[Row], what: str) -> str:
     )
 
 
-def cpu(rows: Sequence[Row]) -> str:
+def cpu(rows: Sequence[ResultRow]) -> str:
     """CPU seconds, least first."""
     found = sorted(measured(rows), key=lambda row: row.median("cpu"))
     said = [f"{label(row)} {seconds(row.median('cpu'))} ({_share(row.median('system'), row.median('cpu'))})" for row in found]
@@ -206,7 +206,7 @@ def _share(part: float, whole: float) -> str:
     return share(part / whole) if whole else "none"
 
 
-def memory(rows: Sequence[Row]) -> str:
+def memory(rows: Sequence[ResultRow]) -> str:
     """Peak memory, least first."""
     found = sorted(measured(rows), key=lambda row: row.peak)
     return "Peak memory, least first: " + joined([f"{label(row)} {row.peak / 1e6:.0f} MB" for row in found]) + "."

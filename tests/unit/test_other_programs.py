@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from downloader.compare import certainty, neighbours
+from downloader.compare import certainty, other_programs
 from downloader.compare.measure import run_measured
-from downloader.compare.neighbours import Look, look, share
-from downloader.compare.results import Measure, Row
+from downloader.compare.other_programs import Look, look, share
+from downloader.compare.results import Measure, ResultRow
 
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -20,8 +20,8 @@ TICK = os.sysconf("SC_CLK_TCK")
 def stat(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """In place of ``/proc/stat``, on a machine with two cores that we may run on and one that we may not."""
     path = tmp_path / "stat"
-    monkeypatch.setattr(neighbours, "_STAT", path)
-    monkeypatch.setattr(neighbours, "available_cores", lambda: 2)
+    monkeypatch.setattr(other_programs, "_STAT", path)
+    monkeypatch.setattr(other_programs, "available_cores", lambda: 2)
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 2}, raising=False)
     return path
 
@@ -30,7 +30,7 @@ def stat(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def spinning() -> Iterator[None]:
     """Another program on every core."""
     command = [sys.executable, "-S", "-c", "print(flush=True)\nwhile True: pass"]
-    programs = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(neighbours.available_cores())]
+    programs = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(other_programs.available_cores())]
     for program in programs:
         assert program.stdout is not None
         program.stdout.readline()
@@ -70,7 +70,7 @@ def test_programs_on_all_cores_leave_no_winner() -> None:
     assert usage.others > certainty.DISTURBED
     run = Measure(usage.elapsed, usage.user, usage.system, 1, 1, 1, 0, others=usage.others)
     slow = Measure(9.0, 1.0, 1.0, 1, 1, 1, 0, others=0.0)
-    assert "of the machine meanwhile" in certainty.doubt([Row("a", 1, runs=[run] * 3)])
-    assert certainty.others([Row("a", 1, runs=[run] * 3), Row("b", 1, runs=[slow] * 3)]) == pytest.approx(
+    assert "of the machine meanwhile" in certainty.doubt([ResultRow("a", 1, runs=[run] * 3)])
+    assert certainty.others([ResultRow("a", 1, runs=[run] * 3), ResultRow("b", 1, runs=[slow] * 3)]) == pytest.approx(
         usage.others * usage.elapsed / (usage.elapsed + 9.0)
     )

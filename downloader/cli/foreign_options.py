@@ -37,7 +37,7 @@ _FAMILY = "dl takes the address family that answers first"
 _COMPRESSED = "files are stored as the server has them, not compressed for the transfer"
 _MTIME = "files get the server's time; --no-mtime keeps the local time"
 
-HABITS = {
+FOREIGN_OPTIONS = {
     # short options
     "-4": _FAMILY,
     "-6": _FAMILY,
@@ -187,8 +187,8 @@ def answer(option: str, words: list[str]) -> tuple[str, str] | None:
 
     ``words``: the command line, for short options of two letters (wget's ``-nc``), of which a parser names the first.
     """
-    longer = [word for word in words if len(word) == 3 and word[:2] == option and word in HABITS]
+    longer = [word for word in words if len(word) == 3 and word[:2] == option and word in FOREIGN_OPTIONS]
     for found in (*longer, option):
-        if found in HABITS:
-            return found, HABITS[found]
+        if found in FOREIGN_OPTIONS:
+            return found, FOREIGN_OPTIONS[found]
     return None

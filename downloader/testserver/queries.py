@@ -12,14 +12,14 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl
 
 from downloader.testserver import content, faults
-from downloader.testserver.errors import WrongQuery
+from downloader.testserver.server_errors import WrongQuery
 
 MOST_FILES = 10_000_000
 MOST_BYTES = 10**13 - 1
 LONGEST_DELAY = 60.0
 
 
-class Wishes(NamedTuple):
+class FileOptions(NamedTuple):
     """What the query of a file's URL asks for. Seconds, bytes a second; see `faults` for the kinds."""
 
     delay: float = 0.0
@@ -30,16 +30,16 @@ class Wishes(NamedTuple):
     digest: bool = False
 
 
-class Listed(NamedTuple):
+class ListOptions(NamedTuple):
     """What the query of a list asks for: so many files, numbered from 0."""
 
     files: int
     size: int
     spread: float
-    wishes: Wishes
+    wishes: FileOptions
 
 
-class Entry(NamedTuple):
+class ListedFile(NamedTuple):
     """One file of a list. Bytes, seconds."""
 
     number: int
@@ -52,7 +52,7 @@ class Entry(NamedTuple):
         return f"{self.number}.bin"
 
 
-NO_WISHES = Wishes()
+DEFAULT_OPTIONS = FileOptions()
 _RANGES: dict[str, tuple[float, float]] = {
     "files": (1, MOST_FILES),
     "size": (0, MOST_BYTES),
@@ -67,12 +67,12 @@ _WHOLE = ("files", "size", "seed")
 
 
 @lru_cache(maxsize=1024)
-def wishes(query: str) -> Wishes:
+def wishes(query: str) -> FileOptions:
     """What the query of a file's URL asks for; names that mean nothing here are passed over. Raises WrongQuery."""
-    return _wishes(dict(parse_qsl(query, keep_blank_values=True))) if query else NO_WISHES
+    return _wishes(dict(parse_qsl(query, keep_blank_values=True))) if query else DEFAULT_OPTIONS
 
 
-def listed(query: str) -> Listed:
+def listed(query: str) -> ListOptions:
     """What the query of a list asks for. Raises WrongQuery, also for a name that means nothing."""
     given = dict(parse_qsl(query, keep_blank_values=True))
     known = (*_RANGES, "fail")
@@ -82,7 +82,7 @@ def listed(query: str) -> Listed:
     for name in ("files", "size"):
         if name not in given:
             raise WrongQuery(f"a list needs files= and size=, and {name}= is missing")
-    return Listed(int(_number(given, "files")), int(_number(given, "size")), _number(given, "spread"), _wishes(given))
+    return ListOptions(int(_number(given, "files")), int(_number(given, "size")), _number(given, "spread"), _wishes(given))
 
 
 def named(queries: Mapping[str, str]) -> dict[str, str]:
@@ -97,8 +97,8 @@ def named(queries: Mapping[str, str]) -> dict[str, str]:
     return dict(queries)
 
 
-def _wishes(given: Mapping[str, str]) -> Wishes:
-    return Wishes(
+def _wishes(given: Mapping[str, str]) -> FileOptions:
+    return FileOptions(
         delay=_number(given, "delay"),
         rate=_number(given, "rate"),
         fail=faults.kinds(given.get("fail", "")),
@@ -123,7 +123,7 @@ def _number(given: Mapping[str, str], name: str, default: float = 0) -> float:
     return value
 
 
-def drawing(files: int, size: int, delay: float, spread: float, seed: int) -> Iterator[Entry]:
+def drawing(files: int, size: int, delay: float, spread: float, seed: int) -> Iterator[ListedFile]:
     """The sizes and delays of a list.
 
     With a ``spread`` of 0 all are alike. Else both are drawn from log-normal distributions: ``size`` and ``delay`` are the
@@ -132,22 +132,22 @@ def drawing(files: int, size: int, delay: float, spread: float, seed: int) -> It
     milliseconds, at most a minute.
     """
     if not spread:
-        yield from (Entry(number, size, delay) for number in range(files))
+        yield from (ListedFile(number, size, delay) for number in range(files))
         return
     draw = random.Random(seed)  # noqa: S311 - meant to be the same each time
     for number in range(files):
         large, late = math.exp(spread * draw.gauss(0, 1)), math.exp(spread * draw.gauss(0, 1))
         bytes_ = min(max(1, round(size * large)), MOST_BYTES) if size else 0
-        yield Entry(number, bytes_, min(round(delay * late, 3), LONGEST_DELAY))
+        yield ListedFile(number, bytes_, min(round(delay * late, 3), LONGEST_DELAY))
 
 
-def entries(query: str) -> Iterator[Entry]:
+def entries(query: str) -> Iterator[ListedFile]:
     """The files of a list. Raises WrongQuery, at once."""
     asked = listed(query)
     return drawing(asked.files, asked.size, asked.wishes.delay, asked.spread, asked.wishes.seed)
 
 
-def path(number: int, size: int, asked: Wishes = NO_WISHES) -> str:
+def path(number: int, size: int, asked: FileOptions = DEFAULT_OPTIONS) -> str:
     """Where a file is, from the server's root, as a URL has it."""
     words = [f"{name}={_plain(value)}" for name, value in (("delay", asked.delay), ("rate", asked.rate)) if value]
     if asked.fail:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from downloader.compare.results import Stretch
 
 
-class Line(Struct, frozen=True):
+class TraceLine(Struct, frozen=True):
     """One Attempt as it was traced: monotonic seconds; ``head``: 0 where no answer came; ``task``: 0: of no event loop."""
 
     path: str
@@ -26,7 +26,7 @@ class Line(Struct, frozen=True):
     received: int
 
 
-_decoder = msgspec.json.Decoder(Line)
+_decoder = msgspec.json.Decoder(TraceLine)
 
 
 def read(trace: Path, started: float) -> list[Stretch]:
@@ -51,7 +51,7 @@ def read(trace: Path, started: float) -> list[Stretch]:
     ]
 
 
-def _workers(lines: Sequence[Line]) -> list[str]:
+def _workers(lines: Sequence[TraceLine]) -> list[str]:
     """A label for each: only what differs, numbered within what it is part of, in order of first use."""
     processes, threads, tasks = _Numbers(), _Numbers(), _Numbers()
     places = [
