@@ -90,7 +90,7 @@ def level(comparison: Comparison) -> list[ResultRow]:
     return first if len(first) > 1 else []
 
 
-def is_told(study: Study) -> bool:
+def is_load_known(study: Study) -> bool:
     """Whether the system tells how much of the machine other programs use: False where something ran and it did not."""
     rows = [row for item in study.comparisons for row in item.rows]
     rows += [row for sweep in study.sweeps for point in sweep.points for row in point.rows]

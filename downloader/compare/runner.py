@@ -9,7 +9,6 @@ import contextlib
 import itertools
 import os
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -73,10 +72,14 @@ class MeasuredList:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How often. ``repeat``: so many rounds; None: until the medians are known, see `downloader.compare.rounds`, or until
-    ``budget`` seconds are spent, at least 3 rounds. ``traced``: whether each strategy then runs once more with a trace.
+    """What command is measured, and how often.
+
+    ``command``: the words that start `dl`; arguments are appended. ``repeat``: the number of rounds; None: as many as the
+    medians need, see `downloader.compare.rounds`, until ``budget`` seconds are spent, and at least 3. ``traced``: whether
+    each strategy then runs once more with a trace.
     """
 
+    command: tuple[str, ...]
     repeat: int | None
     budget: float
     traced: bool = True
@@ -126,7 +129,7 @@ def run_rows(
     with the server's authority, for a scenario with TLS.
     """
     with _scratch(where) as folder:
-        bench = _Bench(work, Path(folder), server, cacert)
+        bench = _Bench(work, plan, Path(folder), server, cacert)
         _rounds(bench, rows, plan, tick)
         traced = [row for row in rows if not row.peer] if plan.traced else []
         for place, row in enumerate(traced):
@@ -168,7 +171,7 @@ def _short(row: ResultRow) -> str:
     return row.strategy if not row.peer or row.how == peers.DEFAULTS else f"{row.strategy} {row.jobs}"
 
 
-def warm_up(strategies: Sequence[str], url: str, where: str | None, cacert: str = "") -> None:
+def warm_up(plan: Plan, strategies: Sequence[str], url: str, where: str | None, cacert: str = "") -> None:
     """One file under each strategy, not counted, so that the first that is counted does not pay for cold caches.
 
     ``url``: of the test server; the delays and faults that its query asks for are left out.
@@ -177,7 +180,9 @@ def warm_up(strategies: Sequence[str], url: str, where: str | None, cacert: str 
     trust = ["--cacert", cacert] if cacert else []
     with _scratch(where) as folder:
         for name in strategies:
-            run_measured(_command(url, ResultRow(name, 1), Path(folder, name), Path(folder, "report"), *trust), errors=True)
+            run_measured(
+                _command(plan, url, ResultRow(name, 1), Path(folder, name), Path(folder, "report"), *trust), errors=True
+            )
 
 
 @contextlib.contextmanager
@@ -191,18 +196,19 @@ def _scratch(where: str | None) -> Iterator[str]:
         yield folder
 
 
-def _command(what: str, row: ResultRow, target: Path, report: Path, *more: str) -> list[str]:
+def _command(plan: Plan, what: str, row: ResultRow, target: Path, report: Path, *more: str) -> list[str]:
     flags = ["--strategy", row.strategy, "--dir", str(target)]
     flags += ["--jobs", str(row.jobs), "--per-host", str(row.jobs)] if row.jobs else []
     quiet = ["--progress", "none", "--quiet", "--report", str(report), "--config", os.devnull]
-    return [sys.executable, "-P", "-m", "downloader.cli.child", what, *flags, *quiet, *more]
+    return [*plan.command, what, *flags, *quiet, *more]
 
 
 class _Bench:
     """Where the runs of one comparison take place: the list, a folder for the files, and what is known of them."""
 
-    def __init__(self, work: MeasuredList, folder: Path, server: Server | None, cacert: str) -> None:
+    def __init__(self, work: MeasuredList, plan: Plan, folder: Path, server: Server | None, cacert: str) -> None:
         self.work = work
+        self._plan = plan
         self.given_up: set[str] = set()
         self._target = folder / "files"
         self._report = folder / "report.jsonl"
@@ -254,7 +260,7 @@ class _Bench:
         flags = ["--process", scenario.process] if scenario.process else []
         flags += ["--low-speed-time", str(peers.PATIENCE)] if scenario.fail else []  # as for peers: stalls end by giving up
         flags += ["--cacert", self._cacert] if self._cacert else []
-        return _command(str(self._listing), row, self._target, self._report, *flags, *more)
+        return _command(self._plan, str(self._listing), row, self._target, self._report, *flags, *more)
 
     def _spawn(self, command: list[str], folder: str | None = None, limit: float | None = None) -> Usage:
         server = self._server

@@ -141,7 +141,7 @@ def choose(names: tuple[str, ...]) -> tuple[Scenario, ...]:
     return tuple(by_name[name] for name in dict.fromkeys(names or USUAL))
 
 
-def wished(chosen: tuple[Scenario, ...], **wishes: Any) -> tuple[Scenario, ...]:
+def changed(chosen: tuple[Scenario, ...], **wishes: Any) -> tuple[Scenario, ...]:
     """The scenarios with other numbers (None: as they are), or, where none was chosen, one of the user's own."""
     given = {name: value for name, value in wishes.items() if value is not None}
     if not given:

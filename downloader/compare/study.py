@@ -93,7 +93,7 @@ def _check(sweep: Sweeping) -> None:
 
 def _sweep(sweep: Sweeping, plan: Plan, where: str | None, tick: Tick) -> Sweep:
     """Each value a point, measured in rounds of its own, few and without a trace. Peers do not take part."""
-    few = Plan(min(plan.repeat or LEAST, LEAST), plan.budget, traced=False)
+    few = Plan(plan.command, min(plan.repeat or LEAST, LEAST), plan.budget, traced=False)
     found = Sweep(sweep.over, sweep.task.work.scenario, [])
     for place, value in enumerate(sweep.values, 1):
         work, rows = _point(sweep, value)

@@ -142,7 +142,7 @@ def _base(scope: Any) -> str:
 
 
 def _sums(query: str) -> str:
-    if queries.listed(query).files > SUMS_AT_MOST:
+    if queries.list_options(query).files > SUMS_AT_MOST:
         raise WrongQuery(f"digests of {SUMS_AT_MOST:,} files at most are told at once")
     return "".join(f"{digest}  {name}\n" for name, digest in queries.sums(query))
 

@@ -120,7 +120,7 @@ class Nginx(Served):
 
     def prepare(self, query: str) -> None:
         """Write the files of a list, those that are not there yet. Raises WrongQuery; Unsupported, also for want of room."""
-        self._provide(queries.entries(query), queries.listed(query).wishes)
+        self._provide(queries.entries(query), queries.list_options(query).wishes)
 
     def _write(self, entries: Iterable[queries.ListedFile], seed: int) -> None:
         """Those that are not there yet."""
@@ -157,7 +157,7 @@ class Nginx(Served):
 
 def objection(query: str) -> str:
     """Why the nginx that is installed here cannot serve such a list; empty where it can. Raises WrongQuery, Unsupported."""
-    return _objection(queries.listed(query).wishes)
+    return _objection(queries.list_options(query).wishes)
 
 
 def _objection(asked: queries.FileOptions) -> str:

@@ -72,7 +72,7 @@ def wishes(query: str) -> FileOptions:
     return _wishes(dict(parse_qsl(query, keep_blank_values=True))) if query else DEFAULT_OPTIONS
 
 
-def listed(query: str) -> ListOptions:
+def list_options(query: str) -> ListOptions:
     """What the query of a list asks for. Raises WrongQuery, also for a name that means nothing."""
     given = dict(parse_qsl(query, keep_blank_values=True))
     known = (*_RANGES, "fail")
@@ -91,7 +91,7 @@ def named(queries: Mapping[str, str]) -> dict[str, str]:
         if not _NAME.fullmatch(name):
             raise WrongQuery(f"{name[:40]!r} is no name for a list: letters, digits, ., _ and - make one, not . first")
         try:
-            listed(query)
+            list_options(query)
         except WrongQuery as error:
             raise WrongQuery(f"the list {name}: {error}") from None
     return dict(queries)
@@ -143,7 +143,7 @@ def drawing(files: int, size: int, delay: float, spread: float, seed: int) -> It
 
 def entries(query: str) -> Iterator[ListedFile]:
     """The files of a list. Raises WrongQuery, at once."""
-    asked = listed(query)
+    asked = list_options(query)
     return drawing(asked.files, asked.size, asked.wishes.delay, asked.spread, asked.wishes.seed)
 
 
@@ -166,11 +166,11 @@ def _plain(value: float) -> str:
 
 def lines(base: str, query: str) -> Iterator[str]:
     """The URLs of a list, each with its line's end; ``base`` has no slash at its end. Raises WrongQuery, at once."""
-    common = listed(query).wishes
+    common = list_options(query).wishes
     return (f"{base}{path(item.number, item.size, common._replace(delay=item.delay))}\n" for item in entries(query))
 
 
 def sums(query: str) -> Iterator[tuple[str, str]]:
     """The file names of a list and their SHA-256 digests. Raises WrongQuery, at once."""
-    seed = listed(query).wishes.seed
+    seed = list_options(query).wishes.seed
     return ((item.name, content.sha256(item.number, item.size, seed)) for item in entries(query))

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from downloader.cli.compare import MEASURED_COMMAND as COMMAND
 from downloader.compare import peers, runner
 from downloader.compare.pace import StudyStep
 from downloader.compare.results import ResultRow
@@ -114,7 +115,7 @@ def test_each_kind_of_scenario(tmp_path: Path, more: dict[str, Any]) -> None:
     scenario = Scenario("tiny", "nothing", "nothing", files=4, size=1000, **more)
     with TestServer(tls=scenario.tls) as server:
         work, rows = runner.work_for(scenario, server), [ResultRow("serial", 1)]
-        found = runner.compare(work, rows, Plan(2, 0.0, traced=False), str(tmp_path), server, quiet, server.cacert)
+        found = runner.compare(work, rows, Plan(COMMAND, 2, 0.0, traced=False), str(tmp_path), server, quiet, server.cacert)
     first, second = rows[0].runs
     assert (first.errors, first.failures, first.files) == ((), 0, 4)
     assert first.bytes == second.bytes
@@ -129,7 +130,7 @@ def test_wrong_byte_and_missing_file_are_seen(server: TestServer, tmp_path: Path
     sums = {**work.sums, "1.bin": "0" * 64, "more.bin": "0" * 64}
     spoiled = runner.Work(work.scenario, work.listing, sums)
     ticks: list[StudyStep] = []
-    plan = Plan(1, 0.0, traced=False)
+    plan = Plan(COMMAND, 1, 0.0, traced=False)
     result = runner.compare(spoiled, [ResultRow("serial", 1)], plan, str(tmp_path), None, ticks.append)
     (run,) = result.rows[0].runs
     assert (run.files, run.failures, list(map(str, ticks))) == (3, 2, ["scenario 1 of 1, tiny: serial, round 1 of 1"])

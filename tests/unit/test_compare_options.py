@@ -6,7 +6,8 @@ from typing import Any
 import click
 import pytest
 
-from downloader.cli import compare
+from downloader.cli import compare, compare_request
+from downloader.cli.compare_printer import ComparePrinter
 from downloader.compare.results import Comparison, Measure, ResultRow, Study
 from downloader.compare.scenarios import SCENARIOS
 from downloader.strategies.registry import Listed
@@ -43,8 +44,8 @@ def test_plug_ins_take_part_and_what_cannot_run_here_is_left_out_with_the_reason
     def listing() -> Sequence[Listed]:
         return [Listed("serial"), Listed("gevent", problem="the strategy gevent needs gevent"), Listed("plug-in")]
 
-    monkeypatch.setattr(compare, "listing", listing)
-    assert compare._runnable() == (("serial", "plug-in"), ("the strategy gevent needs gevent",))
+    monkeypatch.setattr(compare_request, "listing", listing)
+    assert compare_request.runnable_strategies() == (("serial", "plug-in"), ("the strategy gevent needs gevent",))
 
 
 def test_help_says_how_long_it_takes() -> None:
@@ -59,6 +60,6 @@ def test_system_that_does_not_tell_of_other_programs_says_so_once(
 ) -> None:
     runs = [Measure(1.0, 0.1, 0.1, 1, 1, 1, 0, others=others)] * 3
     comparisons = [Comparison(scenario, [ResultRow("serial", 1, runs=runs)]) for scenario in SCENARIOS[:2]]
-    compare._Printer(timeline=False, silent=False).conclude(Study(MACHINE, comparisons))
+    ComparePrinter(timeline=False, silent=False).conclude(Study(MACHINE, comparisons))
     said = " ".join(capsys.readouterr().out.split())
     assert said.count("This system does not tell how much of the machine other programs used") == times

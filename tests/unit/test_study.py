@@ -13,6 +13,7 @@ from downloader.compare.scenarios import Scenario
 from downloader.compare.study import Sweeping, Task, run
 from downloader.errors import UsageError
 
+COMMAND = ("dl",)
 TINY = Scenario("tiny", "nothing", "nothing", files=3, size=10)
 MACHINE = machine("built-in", "memory", {"curl": "8.0"})
 
@@ -87,7 +88,7 @@ def test_comparisons_then_sweeps_then_advice(ran: list[tuple[str, list[tuple[str
     told: list[StudyStep] = []
     made: list[Comparison | Sweep] = []
     sweep = Sweeping("jobs", (1, 4), task(FakeServer()))
-    found = run([task(), task(FakeServer())], [sweep], Plan(None, 9.0), MACHINE, None, told.append, made.append)
+    found = run([task(), task(FakeServer())], [sweep], Plan(COMMAND, None, 9.0), MACHINE, None, told.append, made.append)
     assert isinstance(found, Study)
     assert [comparison.why for comparison in found.comparisons] == [["why tiny"], ["why tiny"]]
     assert made == [*found.comparisons, *found.sweeps]
@@ -99,8 +100,8 @@ def test_comparisons_then_sweeps_then_advice(ran: list[tuple[str, list[tuple[str
         [("multiplex", 4)],
     ]
     assert [item[3] for item in ran] == ["", "ca.pem", "ca.pem", "ca.pem"]
-    assert ran[0][2] == Plan(None, 9.0)
-    assert ran[2][2] == Plan(3, 9.0, traced=False)
+    assert ran[0][2] == Plan(COMMAND, None, 9.0)
+    assert ran[2][2] == Plan(COMMAND, 3, 9.0, traced=False)
     assert [str(step) for step in told] == [
         "scenario 1 of 2, tiny: serial, round 1 of 3 or more",
         "scenario 2 of 2, tiny: serial, round 1 of 3 or more",
@@ -112,10 +113,10 @@ def test_comparisons_then_sweeps_then_advice(ran: list[tuple[str, list[tuple[str
 
 
 def test_sweep_over_files_makes_longer_lists(ran: list[tuple[str, list[tuple[str, int]], Plan, str]]) -> None:
-    found = run([], [Sweeping("files", (10, 20), task(FakeServer()))], Plan(1, 9.0), MACHINE, None, ignore, ignore)
+    found = run([], [Sweeping("files", (10, 20), task(FakeServer()))], Plan(COMMAND, 1, 9.0), MACHINE, None, ignore, ignore)
     assert [item[0] for item in ran] == ["files=10&size=10&seed=1", "files=20&size=10&seed=1"]
     assert [item[1] for item in ran] == [[("serial", 1), ("multiplex", 0)]] * 2
-    assert ran[0][2] == Plan(1, 9.0, traced=False)
+    assert ran[0][2] == Plan(COMMAND, 1, 9.0, traced=False)
     assert found.sweeps[0].scenario == TINY
 
 
@@ -124,7 +125,7 @@ def test_what_cannot_be_swept_is_told_before_anything_runs(
     ran: list[tuple[str, list[tuple[str, int]], Plan, str]], sweep: Sweeping
 ) -> None:
     with pytest.raises(UsageError):
-        run([task()], [sweep], Plan(1, 9.0), MACHINE, None, ignore, ignore)
+        run([task()], [sweep], Plan(COMMAND, 1, 9.0), MACHINE, None, ignore, ignore)
     assert ran == []
 
 

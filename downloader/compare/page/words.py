@@ -109,7 +109,7 @@ def doubts(study: Study) -> str:
     sure = [item.rows for item in study.comparisons if certainty.noise(item.rows)]
     if sure:
         said.append(f"{said_of_noise(max(sure, key=certainty.noise))}: smaller differences mean nothing.")
-    return " ".join(said + ([NOT_TOLD] if not certainty.is_told(study) else []))
+    return " ".join(said + ([NOT_TOLD] if not certainty.is_load_known(study) else []))
 
 
 def doubt(comparison: Comparison) -> str:
