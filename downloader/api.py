@@ -79,8 +79,8 @@ class Downloader:
         given = cast(dict[str, Any], settings)
         for name in sorted(set(given) & COMMAND_ONLY):
             hint = "give it to run(), results(), arun() or stream()" if name == "progress" else ""
-            hint = hint or "the Results and the Report are yours to write"
-            raise UsageError(f"{name} is a setting of the command alone", hint=hint)
+            hint = hint or "write the Results or the Report yourself"
+            raise UsageError(f"{name} is a setting of the command only", hint=hint)
         if given.get("process"):
             given["process"] = name_of(given["process"])
         known = {item.name: item.key for item in fields()}

@@ -117,7 +117,7 @@ class Session:
         except BaseException as error:  # it is raised again in the thread that joins
             self.error = error
             if not isinstance(error, DownloadError):
-                LOG.info("the run is broken", exc_info=True)
+                LOG.info("the run failed", exc_info=True)
         finally:
             self.report.elapsed = time.perf_counter() - started
             if isinstance(self._source, Feed):
@@ -143,7 +143,7 @@ class Session:
         report, total = self.report, self.counters.total
         found = report.done + report.skipped + report.failures
         if total is not None and found < total and not report.interrupted and report.ended_by is None:
-            report.errors.append(UsageError(f"the list was changed while it was read: {found} of {total} entries were there"))
+            report.errors.append(UsageError(f"the list was changed while it was read: {found} of {total} entries were left"))
 
     @property
     def source_error(self) -> Exception | None:

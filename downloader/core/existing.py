@@ -16,7 +16,7 @@ def admit(attempt: Attempt, existing: Existing | None, on_exists: str) -> Attemp
     if attempt.probe or existing is None:
         return attempt
     if existing.is_folder:
-        return _failed(attempt, "a folder stands where the file should go", "give out=")
+        return _failed(attempt, "a folder has the name of the file", "give out=")
     if on_exists == "skip" and attempt.checksums:
         return replace(attempt, check=True)
     if attempt.repeated and on_exists in ("skip", "fail"):  # it was not there when it began: a lost worker had finished it

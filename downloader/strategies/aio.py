@@ -155,10 +155,10 @@ class _Loop:
             return Interrupted("stopped")
         allowed = self._run.job.client.read_timeout
         if lane.stop and lane.done >= lane.stop:
-            return NetworkError("another attempt goes on with it")
+            return NetworkError("another attempt continues this part")
         if silent(lane.heard, self._run.clock(), allowed):
-            return NoAnswer(f"nothing came for {allowed:g} s", hint="see --low-speed-time")
-        return NetworkError("the time for one attempt is over", hint="see --timeout")
+            return NoAnswer(f"no data received for {allowed:g} s", hint="see --low-speed-time")
+        return NetworkError("the attempt exceeded its time limit", hint="see --timeout")
 
 
 async def _obey(command: Command, response: Response | None) -> None:

@@ -68,7 +68,7 @@ class AutoStrategy:
         if not _HAS_CURL:
             from downloader.strategies.aio import AsyncStrategy
 
-            LOG.info("auto: async, for pycurl is not installed here")
+            LOG.info("auto: async, because pycurl is not installed")
             AsyncStrategy().drive(run)
             return
         _Team(run).drive()
@@ -95,7 +95,7 @@ class _Team:
         if total is not None and 1 < total <= FEW and self.cores > 1 and self.run.jobs > 1 and not self.run.job.process:
             self._add_threads(f"{total} files")
         else:
-            LOG.info("auto: one event loop over libcurl (multiplex)")
+            LOG.info("auto: one libcurl event loop (multiplex)")
         try:
             first.loop.main()
         except BaseException as error:
@@ -119,7 +119,7 @@ class _Team:
 
     def _add_threads(self, why: str) -> None:
         """A loop for each further processor."""
-        LOG.info("auto: %s: an event loop over libcurl in each of %d threads", why, self.cores)
+        LOG.info("auto: %s: one libcurl event loop in each of %d threads", why, self.cores)
         added = [self._add() for _ in range(self.cores - 1)]
         for share in added:
             thread = threading.Thread(target=self._run_loop, args=(share,), name="dl-loop", daemon=True)

@@ -290,11 +290,11 @@ class _Flight:
         if expired:
             error = Interrupted("stopped")
         elif limit and now - self._started > limit:
-            error = NetworkError("the time for one attempt is over", hint="see --timeout")
+            error = NetworkError("the attempt exceeded its time limit", hint="see --timeout")
         elif self._state is not DROP and lane.stop and lane.done >= lane.stop:
-            error = NetworkError("another attempt goes on with it")
+            error = NetworkError("another attempt continues this part")
         elif silent(self._heard(), now, options.read_timeout):
-            error = NoAnswer(f"nothing came for {options.read_timeout:g} s", hint="see --low-speed-time")
+            error = NoAnswer(f"no data received for {options.read_timeout:g} s", hint="see --low-speed-time")
         elif self._state is DROP and self._dropping and now - self._dropping > DRAIN_TIME:
             self._loop.multi.abandon(self._wire)
             self._advance(None)

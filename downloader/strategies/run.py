@@ -75,7 +75,7 @@ class Run:
             self.stopping.set()
 
     def fail(self, error: BaseException) -> None:
-        """From any thread: the run is broken, for nobody knows what became of the Attempts that were in hand. It ends now."""
+        """From any thread: the run failed, for nobody knows what became of the Attempts that were in hand. It ends now."""
         self.broken = self.broken or error
         self.stop()
 

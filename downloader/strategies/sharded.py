@@ -268,7 +268,7 @@ class Sharded:
         self._deaths += 1
         if self._deaths >= _HOPELESS and not worker.ready and not run.stopping.is_set():
             worker.process = None
-            raise UsageError("worker processes die as soon as they start", hint="see what they said; or --strategy multiplex")
+            raise UsageError("worker processes die as soon as they start", hint="see their output, or try --strategy multiplex")
         outcomes: list[Outcome] = []
         for lane in list(worker.batches):
             seen = SharedLane(self._shared, worker.number * run.jobs + lane)

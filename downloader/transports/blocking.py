@@ -147,11 +147,11 @@ class BlockingClient:
         """From any thread: cut what has lasted too long, the Attempt as a whole or the present wait."""
         with self._lock:  # so that what is meant for one Attempt does not hit the next
             if self._deadline and now >= self._deadline:
-                self._shut(NetworkError("the time for one attempt is over", hint="see --timeout"))
+                self._shut(NetworkError("the attempt exceeded its time limit", hint="see --timeout"))
             elif self._patience and now >= self._patience:
-                self._shut(NoAnswer(f"nothing came for {self._options.read_timeout:g} s", hint="see --low-speed-time"))
+                self._shut(NoAnswer(f"no data received for {self._options.read_timeout:g} s", hint="see --low-speed-time"))
             elif self._patience and self._unwanted():
-                self._shut(NetworkError("another attempt goes on with it"))
+                self._shut(NetworkError("another attempt continues this part"))
 
     def _shut(self, reason: DownloadError) -> None:
         self._cut = reason
@@ -180,7 +180,7 @@ def map_error(error: Exception, url: str, options: ClientOptions) -> DownloadErr
     if has(urllib3.exceptions.ConnectTimeoutError, requests.exceptions.ConnectTimeout):
         return NoAnswer(f"no connection within {options.connect_timeout:g} s", url, "see --connect-timeout")
     if has(urllib3.exceptions.ReadTimeoutError, TimeoutError):
-        return NoAnswer(f"nothing came for {options.read_timeout:g} s", url, "see --low-speed-time")
+        return NoAnswer(f"no data received for {options.read_timeout:g} s", url, "see --low-speed-time")
     if has(urllib3.exceptions.ProxyError):
         return NetworkError("the proxy cannot be used", url, "see --proxy")
     if has(urllib3.exceptions.SSLError, requests.exceptions.SSLError):
@@ -188,7 +188,7 @@ def map_error(error: Exception, url: str, options: ClientOptions) -> DownloadErr
     if has(http.client.RemoteDisconnected):
         return NetworkError("closed before an answer", url)
     if any(isinstance(item, ValueError) and "base 16" in str(item) and "b''" not in str(item) for item in found):
-        return ProtocolError("malformed answer: the size of a chunk", url)
+        return ProtocolError("malformed answer: invalid chunk size", url)
     if has(http.client.IncompleteRead, urllib3.exceptions.IncompleteRead):
         return NetworkError("truncated: the body ended too early", url, kind="truncated")
     if has(http.client.HTTPException, urllib3.exceptions.InvalidChunkLength, urllib3.exceptions.InvalidHeader, ValueError):

@@ -378,7 +378,7 @@ def test_stall_is_an_error(fetch: Fetch, scripted: Make) -> None:
     server = scripted(stall)
     report = fetch([f"{server.url}/a"], retries=0, low_speed_time=0.5)
     assert isinstance(error_of(report), NetworkError)
-    assert error_of(report).reason == "nothing came for 0.5 s"
+    assert error_of(report).reason == "no data received for 0.5 s"
     assert report.results[0].elapsed >= 0.5
 
 
@@ -386,7 +386,7 @@ def test_stall_before_the_head_is_an_error(fetch: Fetch, scripted: Make) -> None
     server = scripted(lambda connection, asked: connection.hang())
     report = fetch([f"{server.url}/a"], retries=0, low_speed_time=0.5)
     assert isinstance(error_of(report), NetworkError)
-    assert error_of(report).reason == "nothing came for 0.5 s"
+    assert error_of(report).reason == "no data received for 0.5 s"
     assert report.results[0].elapsed >= 0.5
 
 

@@ -379,7 +379,7 @@ def test_wrong_url_on_the_command_line_starts_nothing(dl: Shell) -> None:
     assert done.stderr == "dl: ftp://127.0.0.1/x: cannot fetch ftp: URLs (give an http:// or https:// URL)\n"
     dl.list("http://127.0.0.1/a # why", "http://127.0.0.1/b", "  chekcsum=sha-256=00")
     said = dl("urls.txt").stderr
-    assert "urls.txt:1: a blank in a URL" in said
+    assert "urls.txt:1: a space in a URL" in said
     assert "urls.txt:3: unknown option 'chekcsum' (did you mean checksum?)" in said
 
 

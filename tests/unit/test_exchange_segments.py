@@ -286,7 +286,7 @@ def test_one_that_waits_for_a_head_nobody_wants_ends_without_a_failure(bench: Be
     second.step()
     assert isinstance(second.command, Request)
     second.lane.stop = 600
-    second.thrown = NetworkError("another attempt goes on with it")
+    second.thrown = NetworkError("another attempt continues this part")
     assert second.finish().end is End.SEGMENT
     bench.start(origin(), Segment(600, TOTAL)).finish()
     first.finish()

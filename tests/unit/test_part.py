@@ -235,7 +235,7 @@ def test_a_part_that_has_gone_meanwhile_is_not_made_with_a_hole(folder: Folder, 
     part = PartFile(folder, "file", URL)
     part.held()
     (root / "file.part").unlink()
-    with pytest.raises(FileInUse, match="has just ended this file"):
+    with pytest.raises(FileInUse, match="has just finished this file"):
         part.open(5)
     assert not (root / "file.part").exists()
 

@@ -459,11 +459,11 @@ def test_what_differs_from_file_to_file_does_not_make_another_reason() -> None:
 
 def test_reasons_are_counted_whole() -> None:
     report = Report()
-    for error in (TLSError("TLS: wrong version number"), NetworkError("by way of the proxy: connection refused")):
+    for error in (TLSError("TLS: wrong version number"), NetworkError("through the proxy: connection refused")):
         report.add(Result(URL, "", Status.FAILED, error=error))
     assert set(report.reasons) == {
         "TLSError: TLS: wrong version number",
-        "NetworkError: by way of the proxy: connection refused",
+        "NetworkError: through the proxy: connection refused",
     }
 
 
@@ -517,7 +517,7 @@ def test_the_summary_counts_what_is_doubtful() -> None:
     assert lines[2:] == [
         "  12 without a checksum",
         "  7 never processed",
-        "  5 look like web pages, not what their names say: 0.zip, 1.zip, 2.zip, …",
+        "  5 look like web pages, unlike their names: 0.zip, 1.zip, 2.zip, …",
     ]
 
 
@@ -540,7 +540,7 @@ def test_the_summary_names_a_few_failures_and_counts_the_rest() -> None:
         f"  ✗ {URL}/0: disk full",
         f"  ✗ {URL}/1: reset",
         "  … and 5 more; --failed FILE lists them all",
-        "interrupted: run the same command again to go on from here",
+        "interrupted: run the same command again to resume",
     ]
 
 

@@ -317,7 +317,7 @@ def test_each_refusal_of_credentials_says_what_to_do(status: int) -> None:
     ("status", "sent", "said"),
     [
         (401, (), "the server wants credentials: --user, --netrc or -H"),
-        (401, (BASIC,), "the user or password is wrong"),
+        (401, (BASIC,), "wrong user name or password"),
         (401, (("authorization", "Bearer x"),), "the server does not accept the Authorization header that was sent"),
         (403, (), "the server refuses this request: it may want credentials (--user, --netrc, -H)"),
         (403, (("X-Api-Key", "x"),), "the server refuses this request with the credentials that were sent"),
