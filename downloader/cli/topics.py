@@ -43,13 +43,13 @@ A list that is named like a command is given with its folder: dl ./compare.
 """
 
 _RESUMING = """\
-Run the same command again: dl skips complete files, resumes incomplete files,
-and retries failed files. No option is needed.
+Run the same command again: dl skips complete files, resumes incomplete
+files, and retries failed files. No option is needed.
 
 A file gets its final name when it is complete and, if a checksum is known,
-verified. Until then it is named NAME.part. Beside it, NAME.part.meta records
-the validator of the server (a strong ETag, or Last-Modified) and which bytes
-are complete.
+verified. Until then it is named NAME.part. Beside it, NAME.part.meta
+records the validator of the server (a strong ETag, or Last-Modified) and
+which bytes are complete.
 
 To resume, dl requests the missing bytes with If-Range and the validator. If
 the file has changed on the server meanwhile, the server sends the whole file,
@@ -71,10 +71,11 @@ cases, and after a crash, the same command resumes.
 With --checksums, or checksum= in a list, an existing file is verified first,
 and fetched again if its checksum is wrong.
 
-Within a run, dl retries after refused and reset connections, stalls, truncated
-bodies, and the statuses 408, 425, 429, 500, 502, 503, 504 and 520 to 529:
---retries N times. The waits between the attempts grow from --retry-wait, or
-are those that the server requests with Retry-After (at most --max-retry-after).
+Within a run, dl retries up to --retries times after refused and reset
+connections, stalls, truncated bodies, and the statuses 408, 425, 429, 500,
+502, 503, 504 and 520 to 529. The waits between the attempts grow from
+--retry-wait, unless the server requests a wait with Retry-After. dl obeys
+Retry-After up to --max-retry-after.
 """
 
 _POLITENESS = """\

@@ -406,7 +406,7 @@ def test_timeout_holds_for_an_attempt_as_a_whole(fetch: Fetch, scripted: Make) -
     server = scripted(drip(reply("200 OK", BODY), 0.02))
     error = error_of(fetch([f"{server.url}/a"], retries=0, timeout=0.6))
     assert isinstance(error, NetworkError)
-    assert "time for one attempt" in error.reason
+    assert "exceeded its time limit" in error.reason
 
 
 def test_refused_port_is_a_network_error(fetch: Fetch) -> None:

@@ -101,7 +101,7 @@ def test_help_of_a_command_is_what_the_command_says(capsys: pytest.CaptureFixtur
 
 
 def test_help_of_an_unknown_topic_is_told_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(capsys, "help", "polite")[2] == "dl: no topic is called 'polite' (did you mean politeness?)\n"
+    assert run(capsys, "help", "polite")[2] == "dl: no help topic is called 'polite' (did you mean politeness?)\n"
     assert run(capsys, "help", "xyzzy")[0] == 2
 
 

@@ -163,7 +163,7 @@ def test_a_part_that_is_a_folder_or_a_pipe_holds_nothing_and_is_refused(folder: 
         make(root / f"{name}.part")
         part = PartFile(folder, name, URL)
         assert part.held() == NOTHING_HELD
-        with pytest.raises(OSError, match=r"directory|no plain file"):
+        with pytest.raises(OSError, match=r"directory|not a regular file"):
             part.open(0)
     assert stat.S_ISFIFO((root / "two.part").stat().st_mode)
 
@@ -224,7 +224,7 @@ def test_a_part_that_was_changed_meanwhile_is_left_as_it_is(folder: Folder, root
     part = PartFile(folder, "file", URL)
     assert part.held().size == 5
     os.truncate(root / "file.part", size)
-    with pytest.raises(FileInUse, match="changed by someone else"):
+    with pytest.raises(FileInUse, match="changed by another program"):
         part.open(5)
     assert not part.is_open
     assert (root / "file.part").stat().st_size == size
@@ -348,7 +348,7 @@ def test_a_part_that_another_run_finished_between_is_never_cut(
         flock(descriptor, operation)
 
     monkeypatch.setattr(fcntl, "flock", finished_just_now)
-    with pytest.raises(FileInUse, match="has just ended"):
+    with pytest.raises(FileInUse, match="has just finished"):
         late.open(0)
     assert (root / "file").read_bytes() == b"12345"
     assert not third or (root / "file.part").read_bytes() == b"a third run's"
@@ -584,7 +584,7 @@ def test_what_stands_under_the_parts_name_and_is_not_ours_does_not_get_the_final
     (root / "file.part").unlink()
     if second:
         (root / "file.part").write_bytes(b"not ours")
-    with pytest.raises(FileInUse, match="changed by someone else"):
+    with pytest.raises(FileInUse, match="changed by another program"):
         part.commit(None, False)
     assert not (root / "file").exists()
 

@@ -199,16 +199,16 @@ def test_a_file_whose_name_begins_like_the_environment_is_still_a_file(tmp_path:
 def test_a_file_that_is_missing_or_no_toml_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="No such file"):
         read_file(tmp_path / "missing.toml")
-    with pytest.raises(UsageError, match="is not TOML"):
+    with pytest.raises(UsageError, match="is not valid TOML"):
         read_file(written(tmp_path, "retries = = 1"))
     (tmp_path / "latin.toml").write_bytes(b'dir = "\xe9"')
-    with pytest.raises(UsageError, match="is not TOML"):
+    with pytest.raises(UsageError, match="is not valid TOML"):
         read_file(tmp_path / "latin.toml")
 
 
 @pytest.mark.parametrize("text", ["retries = " + "9" * 5000, "retries = " + "[" * 100_000])
 def test_a_file_that_is_beyond_the_reader_is_told(tmp_path: Path, text: str) -> None:
-    with pytest.raises(UsageError, match="is not TOML"):
+    with pytest.raises(UsageError, match="is not valid TOML"):
         read_file(written(tmp_path, text))
 
 

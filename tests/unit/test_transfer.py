@@ -675,7 +675,7 @@ def test_a_body_that_ends_too_early_is_truncated_and_retryable(held: Held, head:
 def test_a_body_longer_than_announced_is_an_error(held: Held, head: Head, pieces: list[int]) -> None:
     state = transfer(held=held)
     state.on_head(head)
-    with pytest.raises(ProtocolError, match="more than the announced"):
+    with pytest.raises(ProtocolError, match="more bytes than announced"):
         receive(state, pieces)
 
 
