@@ -64,7 +64,7 @@ def _measure(request: CompareRequest, plan: Plan, servers: Servers, printer: Com
     tasks = _tasks(request, servers)
     server = servers.kind if request.own_list is None else ""
     machine_facts = machine(server, request.where or tempfile.gettempdir(), request.peers)
-    sweeps = [study.Sweeping(over, values, task) for over, values in request.sweeps for task in tasks]
+    sweeps = [study.SweepTask(over, values, task) for over, values in request.sweeps for task in tasks]
     with tqdm(file=sys.stderr, disable=not sys.stderr.isatty(), leave=False, bar_format="{desc}") as bar:
         if tasks[0].server is not None:
             bar.set_description_str("one file under each strategy first, to warm up")

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from downloader.cli.options import GroupedOption, read_as
-from downloader.compare.scenarios import SCENARIOS, USUAL
+from downloader.compare.scenarios import DEFAULT_SCENARIOS, SCENARIOS
 from downloader.compare.servers import KINDS
 from downloader.setting_values import Form
 from downloader.testserver import faults
@@ -91,7 +91,7 @@ def _comparison_options() -> list[click.Option]:
             metavar="NAME,…",
             callback=_names,
             multiple=True,
-            help=f"{known}, or all; may be repeated  [{', '.join(USUAL)}]",
+            help=f"{known}, or all; may be repeated  [{', '.join(DEFAULT_SCENARIOS)}]",
         ),
         _option(heading, "--files", metavar="N", callback=one, help="number of files of the scenario"),
         _option(heading, "--size", metavar="SIZE", callback=size, help="size of each file"),

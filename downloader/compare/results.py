@@ -1,4 +1,4 @@
-"""What a comparison found: plain values, as they are written to JSON. Seconds and bytes throughout.
+"""The results of a comparison: plain values, as they are written to JSON. Times in seconds, sizes in bytes.
 
 ::
 
@@ -7,8 +7,8 @@
       ├ Sweep ── Point ── Row
       └ Machine
 
-Nothing here measures or decides. The traced run of a Row is one more run, whose time is not counted: what writes a
-trace must not be in the figures.
+This module measures and decides nothing. The traced run of a row is an additional run, whose time is not counted, because
+writing a trace takes time.
 """
 
 import statistics
@@ -21,14 +21,14 @@ from downloader.compare.scenarios import Scenario
 
 
 class Measure(Struct, frozen=True):
-    """One run of one command, from its start to its exit, with all its child processes.
+    """The measurements of one run of one command, from its start to its exit, with all its child processes.
 
-    ``user`` and ``system``: CPU seconds. ``peak``: bytes of memory, summed over the process tree (shared pages counted
-    in each). ``voluntary`` and ``involuntary``: context switches. ``threads`` and ``processes``: the most that were
-    there at once, as sampled. ``reads`` and ``writes``: system calls of that kind (Linux ``/proc/PID/io``: files and pipes;
-    ``recv`` and ``send`` are not in it); 0 where the system does not tell. ``server``: CPU seconds of the test server
-    meanwhile. ``others``: the part of the machine (all cores: 1) that other programs used meanwhile; None where the system does
-    not tell. ``failures``: files that failed, are missing, or hold a wrong byte.
+    ``user`` and ``system``: CPU seconds. ``peak``: bytes of memory, summed over the process tree; shared pages count in
+    each process. ``voluntary`` and ``involuntary``: context switches. ``threads`` and ``processes``: the largest sampled
+    numbers at one time. ``reads`` and ``writes``: system calls on files and pipes (Linux ``/proc/PID/io``, which does not count
+    ``recv`` and ``send``); 0 where the system does not report them. ``server``: CPU seconds of the test server in this time.
+    ``others``: the share of the machine (1: all cores) that other programs used in this time; None where it is unknown.
+    ``failures``: files that failed, are missing, or contain a wrong byte.
     """
 
     elapsed: float
@@ -50,15 +50,16 @@ class Measure(Struct, frozen=True):
 
     @property
     def cpu(self) -> float:
-        """Seconds, in user mode and in the kernel."""
+        """CPU seconds in user mode and in the kernel."""
         return self.user + self.system
 
 
-class Stretch(Struct, frozen=True):
-    """One Attempt of a traced run. ``worker``: process, thread, task, as far as they differ within the run.
+class AttemptSpan(Struct, frozen=True):
+    """The times of one Attempt of a traced run.
 
-    ``started``, ``head`` (the first byte of the answer; 0: there was none) and ``ended``: seconds since the command was
-    started. What is before ``started`` was waiting in the queue. ``end``: how it ended, see `downloader.core.model.End`.
+    ``number``: the number of the Attempt of this file. ``worker``: its process, thread and task, as far as the run has
+    several. ``started``, ``head`` (the first byte of the answer; 0: no answer) and ``ended``: seconds since the start of the
+    command. Before ``started`` the file waited in the queue. ``end``: how the Attempt ended, see `downloader.core.model.End`.
     """
 
     file: str
@@ -73,15 +74,15 @@ class Stretch(Struct, frozen=True):
 
 
 class Percentiles(NamedTuple):
-    """Percentiles."""
+    """The 50th, 95th and 99th percentile of some values."""
 
     p50: float
     p95: float
     p99: float
 
 
-def spread(values: Sequence[float]) -> Percentiles:
-    """The percentiles of these (nearest rank); all 0 of none."""
+def percentiles(values: Sequence[float]) -> Percentiles:
+    """The percentiles of these values by the nearest-rank method; all 0 without values."""
     ranked = sorted(values)
     if not ranked:
         return Percentiles(0.0, 0.0, 0.0)
@@ -91,8 +92,9 @@ def spread(values: Sequence[float]) -> Percentiles:
 class ResultRow(Struct):
     """All runs of one strategy, or of one peer, in one scenario.
 
-    ``jobs``: in flight at most; 0: it finds out itself. ``peer``: another program; ``how``: what it was told, for people.
-    ``low`` and ``high``: the interval of the median of ``elapsed``, at ``confidence``.
+    ``jobs``: the maximum number of requests in flight; 0: the strategy adapts it. ``peer``: whether this is another program;
+    ``how``: its options, for display. ``traced``: the duration of the traced run in seconds. ``low`` and ``high``: the
+    confidence interval of the median of ``elapsed``, at the level ``confidence``.
     """
 
     strategy: str
@@ -100,7 +102,7 @@ class ResultRow(Struct):
     peer: bool = False
     how: str = ""
     runs: list[Measure] = field(default_factory=list)
-    stretches: list[Stretch] = field(default_factory=list)
+    stretches: list[AttemptSpan] = field(default_factory=list)
     traced: float = 0.0
     low: float = 0.0
     high: float = 0.0
@@ -108,54 +110,54 @@ class ResultRow(Struct):
 
     @property
     def name(self) -> str:
-        """What tells it from every other row."""
+        """The unique name of the row in its comparison."""
         return f"{self.strategy} {self.how}".strip() if self.peer else self.strategy
 
     @property
     def elapsed(self) -> float:
-        """Median, seconds."""
+        """The median of the elapsed times, in seconds."""
         return self.median("elapsed")
 
     def median(self, what: str) -> float:
-        """The median of a field or property of `Measure` over the runs; 0 of none."""
+        """The median over the runs of the field or property ``what`` of `Measure`; 0 without runs."""
         return statistics.median(getattr(run, what) for run in self.runs) if self.runs else 0.0
 
     @property
     def peak(self) -> int:
-        """Bytes, the highest."""
+        """The highest peak memory of all runs, in bytes."""
         return max((run.peak for run in self.runs), default=0)
 
     @property
     def failures(self) -> int:
-        """In all runs."""
+        """The number of failed files in all runs."""
         return sum(run.failures for run in self.runs)
 
     @property
     def first_byte(self) -> Percentiles:
-        """Seconds from the start of an Attempt to the first byte of its answer, in the traced run."""
-        return spread([item.head - item.started for item in self.stretches if item.head])
+        """The seconds from the start of an Attempt to the first byte of its answer, in the traced run."""
+        return percentiles([item.head - item.started for item in self.stretches if item.head])
 
     @property
     def queued(self) -> Percentiles:
-        """Seconds that each Download waited before its first Attempt, from the first start of any, in the traced run."""
+        """The seconds from the start of the very first Attempt to each Download's first Attempt, in the traced run."""
         begun = min((item.started for item in self.stretches), default=0.0)
         first: dict[str, float] = {}
         for item in self.stretches:
             first[item.file] = min(item.started, first.get(item.file, item.started))
-        return spread([started - begun for started in first.values()])
+        return percentiles([started - begun for started in first.values()])
 
 
-PARTS = ("latency", "bytes", "answers", "cap", "work")
-"""Of a `Bound`."""
+BOUND_PARTS = ("latency", "bytes", "answers", "cap", "work")
+"""The names of the parts of a `Bound`."""
 
 
 class Bound(Struct, frozen=True):
-    """What an ideal client would take: all in flight at once, no work of its own. Seconds.
+    """The time of an ideal client, which has all requests in flight at once and does no work of its own. Seconds.
 
-    ``seconds`` is the largest of the parts, and no more than the best run that was seen. ``latency``: the longest way to a
-    first byte. ``bytes``: the bytes at the speed that a bare socket gets from this server. ``answers``: so many answers at the
-    rate that bare sockets get. ``cap``: the bytes over as many connections as may be open to one host, each at its cap.
-    ``work``: the CPU time of the post-processing of all files, spread over all cores.
+    ``seconds`` is the largest of the parts, and at most the time of the best run. ``latency``: the longest delay of a first
+    byte. ``bytes``: the time for all bytes at the speed of a bare socket. ``answers``: the time for all answers at the rate of
+    bare sockets. ``cap``: the time for all bytes over the maximum number of connections to one host, each at its rate limit.
+    ``work``: the CPU time of the processing of all files, divided by the number of cores.
     """
 
     seconds: float
@@ -167,14 +169,15 @@ class Bound(Struct, frozen=True):
 
     @property
     def limit(self) -> str:
-        """The name of the part that it is."""
-        return max(PARTS, key=lambda name: float(getattr(self, name)))
+        """The name of the largest part."""
+        return max(BOUND_PARTS, key=lambda name: float(getattr(self, name)))
 
 
 class Comparison(Struct):
-    """One scenario (or the user's own list: ``own``), measured. ``server_cores``: what the server can use at most.
+    """The results of one scenario, or of the user's own list (``own``).
 
-    ``why``: sentences derived from the figures; ``warnings``: what the reader must know before believing them.
+    ``server_cores``: the maximum number of cores that the server can use. ``why``: explanations in sentences. ``warnings``:
+    what the reader must know before believing the figures.
     """
 
     scenario: Scenario
@@ -187,9 +190,9 @@ class Comparison(Struct):
 
     @property
     def quickest(self) -> ResultRow | None:
-        """The strategy with the least median that failed in no more files than any; peers do not count.
+        """The strategy with the smallest median among those with the fewest failures; peers are ignored.
 
-        It may be so by chance: see `downloader.compare.certainty` for what may be said of it.
+        The difference may be chance: `downloader.compare.certainty` decides whether it is a winner.
         """
         least = least_failures(self.rows)
         rows = (row for row in self.rows if not row.peer and row.runs and row.failures <= least * len(row.runs))
@@ -197,7 +200,10 @@ class Comparison(Struct):
 
 
 def least_failures(rows: Sequence[ResultRow]) -> float:
-    """Failures in a run of the strategy that had fewest: what fails under all alike, a 404 say, tells none from another."""
+    """The failures per run of the strategy with the fewest.
+
+    A file that fails under all strategies, such as a 404, does not count against any of them.
+    """
     return min((row.failures / len(row.runs) for row in rows if row.runs and not row.peer), default=0.0)
 
 
@@ -206,14 +212,14 @@ def _elapsed(row: ResultRow) -> float:
 
 
 class Point(Struct):
-    """One value of what a sweep goes over, with a Row for each strategy."""
+    """One value of the variable of a sweep, with a row for each strategy."""
 
     value: int
     rows: list[ResultRow]
 
 
 class Sweep(Struct):
-    """How the figures change with one number. ``over``: ``jobs`` or ``files``."""
+    """The results for several values of one variable. ``over``: the variable, ``jobs`` or ``files``."""
 
     over: str
     scenario: Scenario
@@ -221,7 +227,7 @@ class Sweep(Struct):
 
 
 class Machine(Struct, frozen=True):
-    """Where and with what it was measured. ``libraries`` and ``peers``: versions by name. ``when``: ISO 8601, UTC."""
+    """The machine of a study. ``memory``: bytes. ``libraries`` and ``peers``: versions by name. ``when``: ISO 8601, UTC."""
 
     when: str
     version: str
@@ -237,7 +243,7 @@ class Machine(Struct, frozen=True):
 
 
 class Study(Struct):
-    """Everything of one `dl compare`. ``advice``: what to use on this machine, in sentences."""
+    """All results of one `dl compare`. ``advice``: which strategy to use on this machine, in sentences."""
 
     machine: Machine
     comparisons: list[Comparison]

@@ -1,4 +1,4 @@
-"""Reads what `dl --trace FILE` wrote, one JSON line for each Attempt, into Stretches. It draws nothing."""
+"""Reads the file of `dl --trace FILE`: one JSON line for each Attempt."""
 
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
@@ -7,11 +7,12 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from downloader.compare.results import Stretch
+from downloader.compare.results import AttemptSpan
 
 
 class TraceLine(Struct, frozen=True):
-    """One Attempt as it was traced: monotonic seconds; ``head``: 0 where no answer came; ``task``: 0: of no event loop."""
+    """One line of a trace. Times in seconds of the monotonic clock; ``head``: 0 without an answer; ``task``: 0 without an event
+    loop."""
 
     path: str
     attempt: int
@@ -29,14 +30,14 @@ class TraceLine(Struct, frozen=True):
 _decoder = msgspec.json.Decoder(TraceLine)
 
 
-def read(trace: Path, started: float) -> list[Stretch]:
-    """The Attempts in order of their start, in seconds since ``started``; none where there is no such file."""
+def read(trace: Path, started: float) -> list[AttemptSpan]:
+    """The Attempts of a trace in order of their start; their times are seconds since ``started``. Empty without a file."""
     if not trace.exists():
         return []
-    whole = trace.read_bytes().rpartition(b"\n")[0]  # the last line may be cut off, where the disk was full
-    lines = sorted(_decoder.decode_lines(whole), key=lambda line: line.started)
+    complete = trace.read_bytes().rpartition(b"\n")[0]  # the last line may be incomplete, if the disk was full
+    lines = sorted(_decoder.decode_lines(complete), key=lambda line: line.started)
     return [
-        Stretch(
+        AttemptSpan(
             file=line.path,
             number=line.attempt,
             worker=worker,
@@ -52,7 +53,11 @@ def read(trace: Path, started: float) -> list[Stretch]:
 
 
 def _workers(lines: Sequence[TraceLine]) -> list[str]:
-    """A label for each: only what differs, numbered within what it is part of, in order of first use."""
+    """The label of the worker of each line, such as ``process 2 · thread 1``.
+
+    Processes, threads and tasks are numbered in order of first use, threads within their process and tasks within their
+    thread. A level that has only one number in the whole trace is left out.
+    """
     processes, threads, tasks = _Numbers(), _Numbers(), _Numbers()
     places = [
         (
@@ -73,16 +78,16 @@ def _workers(lines: Sequence[TraceLine]) -> list[str]:
 
 
 class _Numbers:
-    """Numbers from 1 for what comes up, counted anew within each ``whole``."""
+    """Assigns numbers from 1 to values in order of first use, separately within each ``group``."""
 
     def __init__(self) -> None:
         self._within: defaultdict[Hashable, dict[Hashable, int]] = defaultdict(dict)
 
-    def of(self, whole: Hashable, part: Hashable) -> int:
-        seen = self._within[whole]
-        return seen.setdefault(part, len(seen) + 1)
+    def of(self, group: Hashable, value: Hashable) -> int:
+        seen = self._within[group]
+        return seen.setdefault(value, len(seen) + 1)
 
     @property
     def several(self) -> bool:
-        """Whether any whole has more than one part."""
-        return any(len(parts) > 1 for parts in self._within.values())
+        """Whether any group has more than one value."""
+        return any(len(values) > 1 for values in self._within.values())

@@ -8,13 +8,13 @@ from tqdm import tqdm
 from downloader.core.amounts import clock, size
 from downloader.core.naming import printable
 from downloader.progress.counters import Counters, Moving
-from downloader.progress.estimate import SETTLED, Estimate, ProgressEstimate, WindowedRate
+from downloader.progress.estimate import MIN_TRANSFER_TIME, Estimate, ProgressEstimate, WindowedRate
 from downloader.progress.lines import Display, amount, share, waiting
 
-MOST = 6
+MAX_FILE_BARS = 6
 NAME_WIDTH = 20
-KNOWN = "{percentage:3.0f}%|{bar}| {desc}"
-UNKNOWN = "{desc}"
+BAR_FORMAT = "{percentage:3.0f}%|{bar}| {desc}"
+TEXT_FORMAT = "{desc}"
 
 
 class _TerminalBar(tqdm):  # type: ignore[type-arg]
@@ -32,12 +32,12 @@ class Bars(Display):
         self._began: float | None = None
         self._all = self._bar(0)
         self._note: Any = None
-        self._files: list[_FileBar | None] = [None] * MOST
+        self._files: list[_FileBar | None] = [None] * MAX_FILE_BARS
         self._width = self._columns()
 
     def _bar(self, position: int) -> Any:
         return _TerminalBar(
-            file=self._stream, dynamic_ncols=True, mininterval=0, leave=False, position=position, bar_format=UNKNOWN
+            file=self._stream, dynamic_ncols=True, mininterval=0, leave=False, position=position, bar_format=TEXT_FORMAT
         )
 
     def _columns(self) -> int:
@@ -110,7 +110,7 @@ class _FileBar:
         name = printable(item.name)
         short = name if len(name) <= NAME_WIDTH else f"…{name[1 - NAME_WIDTH :]}"
         parts = [share(item.done, item.size) if item.size else size(item.done)]
-        if now - self._began >= SETTLED:
+        if now - self._began >= MIN_TRANSFER_TIME:
             parts.append(f"{size(max(0.0, speed))}/s")
             if item.size and speed > 0:
                 parts.append(f"{clock(max(0, item.size - item.done) / speed)} left")
@@ -134,8 +134,8 @@ def headline(counters: Counters, progress: ProgressEstimate, passed: float) -> s
     return ", ".join(parts) + "]"
 
 
-def _draw(bar: Any, text: str, done: int, total: int | None, known: str = KNOWN) -> None:
-    bar.bar_format = UNKNOWN if total is None else known
+def _draw(bar: Any, text: str, done: int, total: int | None, known: str = BAR_FORMAT) -> None:
+    bar.bar_format = TEXT_FORMAT if total is None else known
     bar.total, bar.n = total, done
     bar.set_description_str(text, refresh=False)
     bar.refresh()

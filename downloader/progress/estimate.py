@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 from downloader.progress.counters import Counters
 
-ENOUGH = 10
+MIN_ENDED_FILES = 10
 """Files that must have ended lately before the time for the rest is guessed from their number."""
 
-LATELY = 30.0
+FILE_RATE_WINDOW = 30.0
 """Seconds: what was longer ago says little. A second run ends what is there already a thousand times as fast."""
 
-SETTLED = 1.0
+MIN_TRANSFER_TIME = 1.0
 """Seconds for which bytes must have been coming before their speed says anything about the rest."""
 
 
@@ -65,7 +65,7 @@ class Estimate:
         if received and self._came_at is None:
             self._came_at = now
         self._ended.append((now, ended))
-        while len(self._ended) > 2 and now - self._ended[0][0] > LATELY:
+        while len(self._ended) > 2 and now - self._ended[0][0] > FILE_RATE_WINDOW:
             self._ended.popleft()
         files = counters.files()
         done = counters.done_bytes + sum(item.done for item in files)
@@ -78,12 +78,12 @@ class Estimate:
     def _left(self, counters: Counters, now: float, speed: float, done: int, total: int | None, flying: int) -> float | None:
         if counters.total is not None and counters.ended >= counters.total:
             return 0.0
-        trusted = speed if self._came_at is not None and now - self._came_at >= SETTLED else 0.0
+        trusted = speed if self._came_at is not None and now - self._came_at >= MIN_TRANSFER_TIME else 0.0
         if total is not None:
             return max(0, total - done) / trusted if trusted > 0 else None
         began, before = self._ended[0]
         count = counters.ended - before
-        if counters.total is None or count < ENOUGH or now <= began:
+        if counters.total is None or count < MIN_ENDED_FILES or now <= began:
             return None
         by_files = (counters.total - counters.ended) * (now - began) / count
         return max(by_files, flying / trusted if trusted > 0 else 0.0)

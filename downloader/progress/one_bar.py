@@ -6,12 +6,12 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from downloader.progress.bars import KNOWN, UNKNOWN, headline
+from downloader.progress.bars import BAR_FORMAT, TEXT_FORMAT, headline
 from downloader.progress.counters import Counters
 from downloader.progress.estimate import Estimate
 from downloader.progress.lines import Display, waiting
 
-FULL = 1000
+BAR_TOTAL = 1000
 """The bar's own total: a notebook's widget learns its total when it is made, and the run may learn its own later."""
 
 
@@ -39,7 +39,7 @@ class OneBar(Display):
         self._bar: Any = None
         if sys.stderr is not None:
             with suppress(OSError, ValueError):
-                self._bar = _NotebookBar(total=FULL, bar_format=UNKNOWN, mininterval=0, dynamic_ncols=True)
+                self._bar = _NotebookBar(total=BAR_TOTAL, bar_format=TEXT_FORMAT, mininterval=0, dynamic_ncols=True)
 
     def update(self, counters: Counters, now: float) -> None:
         if self._bar is None:
@@ -52,8 +52,8 @@ class OneBar(Display):
         wait = waiting(counters, now)
         text = headline(counters, progress, now - self._began) + (f" {wait}" if wait else "")
         try:
-            self._bar.bar_format = KNOWN if total else UNKNOWN
-            self._bar.n = min(FULL, FULL * done // total) if total else 0
+            self._bar.bar_format = BAR_FORMAT if total else TEXT_FORMAT
+            self._bar.n = min(BAR_TOTAL, BAR_TOTAL * done // total) if total else 0
             self._bar.set_description_str(text, refresh=False)
             self._bar.refresh()
         except (OSError, ValueError):
@@ -61,7 +61,7 @@ class OneBar(Display):
 
     def close(self) -> None:
         if self._bar is not None:
-            if self._bar.bar_format == UNKNOWN:
+            if self._bar.bar_format == TEXT_FORMAT:
                 self._bar.total = None  # a notebook shows a bar red that is closed below its total
             with suppress(OSError, ValueError):
                 self._bar.close()

@@ -28,11 +28,11 @@ The test server of `dl`: files whose bytes follow from their number and seed.
 /reset                  the counts that faults depend on begin anew
 /ready                  204
 """
-SUMS_AT_MOST = 999_999
+MAX_SUMS = 999_999
 _FILE = re.compile(r"/file/(\d{1,13})/(\d{1,9})\.bin", re.ASCII)
 _SUMS = re.compile(r"/sums/(\d{1,13})/(\d{1,9})/(\d{1,6})", re.ASCII)
 _TEXT = [("content-type", "text/plain; charset=utf-8")]
-_LONG = 1024 * 1024
+_MAX_INLINE_HASH = 1024 * 1024
 """Bytes that are hashed within the loop; more in a thread, because hashing lets go of the lock of the interpreter."""
 
 
@@ -65,7 +65,7 @@ class Application:
 
     async def _file(self, scope: Any, protocol: Any, number: int, size: int) -> None:
         query = scope.query_string
-        asked = queries.wishes(query)
+        asked = queries.file_options(query)
         fault = ""
         if asked.fail:
             fault = self._faults.next(f"{scope.path}?{query}", number, asked.fail, asked.share, asked.seed)
@@ -80,7 +80,7 @@ class Application:
             headers.append(repr_digest(await _digest(number, size, asked.seed)))
         if scope.method == "HEAD" or status in (304, 416):
             protocol.response_empty(status, headers)
-        elif fault or asked.rate or stop - start > sending.IN_ONE_PIECE:
+        elif fault or asked.rate or stop - start > sending.MAX_SINGLE_PIECE:
             body = sending.Body(number, start, stop, asked.seed, asked.rate, fault)
             await sending.send(protocol, scope.client, status, headers, body)
         else:
@@ -131,7 +131,7 @@ def _refuse(scope: Any, protocol: Any, fault: str) -> None:
 
 
 async def _digest(number: int, size: int, seed: int) -> str:
-    if size <= _LONG:
+    if size <= _MAX_INLINE_HASH:
         return content.sha256(number, size, seed)
     return await asyncio.to_thread(content.sha256, number, size, seed)
 
@@ -142,8 +142,8 @@ def _base(scope: Any) -> str:
 
 
 def _sums(query: str) -> str:
-    if queries.list_options(query).files > SUMS_AT_MOST:
-        raise WrongQuery(f"digests of {SUMS_AT_MOST:,} files at most are told at once")
+    if queries.list_options(query).files > MAX_SUMS:
+        raise WrongQuery(f"digests of {MAX_SUMS:,} files at most are told at once")
     return "".join(f"{digest}  {name}\n" for name, digest in queries.sums(query))
 
 

@@ -26,7 +26,7 @@ from downloader.testserver.server_errors import WrongQuery
 BODY_KINDS = ("cut", "stall", "reset", "corrupt")
 KINDS = ("drop", *BODY_KINDS)
 """Besides the statuses."""
-MOST_IN_A_ROW = 3
+MAX_CONSECUTIVE_FAULTS = 3
 _WORD = 8
 
 
@@ -57,7 +57,7 @@ class Faults:
     def next(self, url: str, number: int, among: tuple[str, ...], share: float, seed: int) -> str:
         """What this request meets: one of ``among``, or nothing. Counts it."""
         before, in_a_row = self._seen.get(url, (0, 0))
-        fault = drawn(among, share, seed, number, before) if in_a_row < MOST_IN_A_ROW else ""
+        fault = drawn(among, share, seed, number, before) if in_a_row < MAX_CONSECUTIVE_FAULTS else ""
         self._seen[url] = before + 1, in_a_row + 1 if fault else 0
         return fault
 

@@ -18,9 +18,9 @@ from downloader.testserver.served import Served, available_cores
 from downloader.testserver.server_errors import CannotStart
 from downloader.testserver.serving import AUTHORITY_AT, LOOPBACK, ListenAddress, reserve, resolve
 
-CORES = 1.1
+MAX_SERVER_CORES = 1.1
 """What it used while it answered all it could (`benchmarks/server.py`): three threads that mostly wait for each other."""
-_PATIENCE = 20.0
+_TIMEOUT = 20.0
 
 
 def free_port() -> int:
@@ -67,7 +67,7 @@ class TestServer(Served):
         """What it prints once it listens."""
         stream = cast(IO[bytes], self.process.stdout)
         said = b""
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + _TIMEOUT
         with selectors.DefaultSelector() as selector:
             selector.register(stream, selectors.EVENT_READ)
             while said.count(b"\n") < lines:
@@ -81,14 +81,14 @@ class TestServer(Served):
     @property
     def cores(self) -> float:
         """The most cores that it can keep busy, on this machine."""
-        return min(CORES, available_cores())
+        return min(MAX_SERVER_CORES, available_cores())
 
     def reset(self) -> None:
         """Begin anew with the counts that faults depend on."""
         handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
         if self.cacert:
             handlers.append(urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=self.cacert)))
-        with urllib.request.build_opener(*handlers).open(f"{self.url}/reset", timeout=_PATIENCE):
+        with urllib.request.build_opener(*handlers).open(f"{self.url}/reset", timeout=_TIMEOUT):
             pass
 
     def _provide(self, entries: Iterable[ListedFile], asked: FileOptions) -> None:

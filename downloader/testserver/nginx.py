@@ -29,12 +29,12 @@ from downloader.testserver.serving import LOOPBACK, ListenAddress, base_url, rea
 
 __all__ = ["Nginx", "Unsupported"]
 
-_IN_MEMORY = Path("/dev/shm")  # noqa: S108 - files go into a new folder of our own below it
-_WATCH = 'folder=$1; shift; "$@" & server=$!; cat >/dev/null; kill $server; wait $server; rm -rf -- "$folder"'
+_MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 - files go into a new folder of our own below it
+_WATCHDOG_SCRIPT = 'folder=$1; shift; "$@" & server=$!; cat >/dev/null; kill $server; wait $server; rm -rf -- "$folder"'
 """The shell that nginx runs under: when its input ends, with its owner, so does nginx, and its folder goes."""
 _BLOCK = 4096
-_PATIENCE = 5.0
-_MOST_FILES = 65536
+_TIMEOUT = 5.0
+_MAX_OPEN_FILES = 65536
 
 
 class Nginx(Served):
@@ -48,7 +48,7 @@ class Nginx(Served):
         self.named = named(lists or {})
         self._folder = Path(tempfile.mkdtemp(prefix="dl-nginx-", dir=_room_in_memory()))
         self._content = self._folder / "content"
-        self._there: set[Path] = set()
+        self._written: set[Path] = set()
         self.cacert = ""
         try:
             with reserve(place) as keeper:
@@ -76,14 +76,14 @@ class Nginx(Served):
         checked = subprocess.run([*command, "-t", "-q"], capture_output=True, text=True, check=False)  # noqa: S603
         if checked.returncode:
             raise CannotStart(f"nginx does not start: {checked.stderr.strip()[-500:]}")
-        shell = ["/bin/sh", "-c", _WATCH, "sh", str(self._folder), *command]
+        shell = ["/bin/sh", "-c", _WATCHDOG_SCRIPT, "sh", str(self._folder), *command]
         return subprocess.Popen(  # noqa: S603 - nginx, under a shell that watches over it
             shell, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
 
     def _wait(self, place: ListenAddress) -> None:
         """Until it accepts connections."""
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + _TIMEOUT
         while time.monotonic() < deadline:
             with suppress(OSError), socket.create_connection(reachable(place), 1):
                 return
@@ -120,12 +120,12 @@ class Nginx(Served):
 
     def prepare(self, query: str) -> None:
         """Write the files of a list, those that are not there yet. Raises WrongQuery; Unsupported, also for want of room."""
-        self._provide(queries.entries(query), queries.list_options(query).wishes)
+        self._provide(queries.entries(query), queries.list_options(query).file_options)
 
     def _write(self, entries: Iterable[queries.ListedFile], seed: int) -> None:
         """Those that are not there yet."""
         paths = {self._content / str(seed) / "file" / str(item.size) / item.name: item for item in entries}
-        missing = {path: item for path, item in paths.items() if path not in self._there}
+        missing = {path: item for path, item in paths.items() if path not in self._written}
         needed = sum(-(-item.size // _BLOCK) * _BLOCK for item in missing.values())
         if needed > (free := shutil.disk_usage(self._folder).free):
             raise Unsupported(f"nginx needs {needed:,} bytes in {self._folder.parent} for that, and {free:,} are free")
@@ -135,7 +135,7 @@ class Nginx(Served):
                 with path.open("wb") as file:
                     file.writelines(content.pieces(item.number, 0, item.size, seed))
                 os.utime(path, (MODIFIED_AT, MODIFIED_AT))
-                self._there.add(path)
+                self._written.add(path)
         except OSError as error:
             raise Unsupported(f"nginx's files cannot be written in {self._folder.parent}: {error.strerror}") from None
 
@@ -147,7 +147,7 @@ class Nginx(Served):
         if self.process.stdin is not None:
             self.process.stdin.close()
         try:
-            self.process.wait(_PATIENCE)
+            self.process.wait(_TIMEOUT)
         except subprocess.TimeoutExpired:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, signal.SIGKILL)  # a session of its own, with nginx in it
@@ -157,7 +157,7 @@ class Nginx(Served):
 
 def objection(query: str) -> str:
     """Why the nginx that is installed here cannot serve such a list; empty where it can. Raises WrongQuery, Unsupported."""
-    return _objection(queries.list_options(query).wishes)
+    return _objection(queries.list_options(query).file_options)
 
 
 def _objection(asked: queries.FileOptions) -> str:
@@ -191,9 +191,9 @@ def find() -> nginx_config.Program:
 
 
 def _room_in_memory() -> Path | None:
-    return _IN_MEMORY if _IN_MEMORY.is_dir() and os.access(_IN_MEMORY, os.W_OK) else None
+    return _MEMORY_FOLDER if _MEMORY_FOLDER.is_dir() and os.access(_MEMORY_FOLDER, os.W_OK) else None
 
 
 def _open_files() -> int:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    return _MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _MAX_OPEN_FILES)

@@ -14,9 +14,9 @@ from urllib.parse import parse_qsl
 from downloader.testserver import content, faults
 from downloader.testserver.server_errors import WrongQuery
 
-MOST_FILES = 10_000_000
-MOST_BYTES = 10**13 - 1
-LONGEST_DELAY = 60.0
+MAX_FILES = 10_000_000
+MAX_BYTES = 10**13 - 1
+MAX_DELAY = 60.0
 
 
 class FileOptions(NamedTuple):
@@ -36,7 +36,7 @@ class ListOptions(NamedTuple):
     files: int
     size: int
     spread: float
-    wishes: FileOptions
+    file_options: FileOptions
 
 
 class ListedFile(NamedTuple):
@@ -54,10 +54,10 @@ class ListedFile(NamedTuple):
 
 DEFAULT_OPTIONS = FileOptions()
 _RANGES: dict[str, tuple[float, float]] = {
-    "files": (1, MOST_FILES),
-    "size": (0, MOST_BYTES),
-    "delay": (0, LONGEST_DELAY),
-    "rate": (0, MOST_BYTES),
+    "files": (1, MAX_FILES),
+    "size": (0, MAX_BYTES),
+    "delay": (0, MAX_DELAY),
+    "rate": (0, MAX_BYTES),
     "share": (0, 1),
     "spread": (0, 5),
     "seed": (0, 2**63),
@@ -67,7 +67,7 @@ _WHOLE = ("files", "size", "seed")
 
 
 @lru_cache(maxsize=1024)
-def wishes(query: str) -> FileOptions:
+def file_options(query: str) -> FileOptions:
     """What the query of a file's URL asks for; names that mean nothing here are passed over. Raises WrongQuery."""
     return _wishes(dict(parse_qsl(query, keep_blank_values=True))) if query else DEFAULT_OPTIONS
 
@@ -137,14 +137,14 @@ def drawing(files: int, size: int, delay: float, spread: float, seed: int) -> It
     draw = random.Random(seed)  # noqa: S311 - meant to be the same each time
     for number in range(files):
         large, late = math.exp(spread * draw.gauss(0, 1)), math.exp(spread * draw.gauss(0, 1))
-        bytes_ = min(max(1, round(size * large)), MOST_BYTES) if size else 0
-        yield ListedFile(number, bytes_, min(round(delay * late, 3), LONGEST_DELAY))
+        bytes_ = min(max(1, round(size * large)), MAX_BYTES) if size else 0
+        yield ListedFile(number, bytes_, min(round(delay * late, 3), MAX_DELAY))
 
 
 def entries(query: str) -> Iterator[ListedFile]:
     """The files of a list. Raises WrongQuery, at once."""
     asked = list_options(query)
-    return drawing(asked.files, asked.size, asked.wishes.delay, asked.spread, asked.wishes.seed)
+    return drawing(asked.files, asked.size, asked.file_options.delay, asked.spread, asked.file_options.seed)
 
 
 def path(number: int, size: int, asked: FileOptions = DEFAULT_OPTIONS) -> str:
@@ -166,11 +166,11 @@ def _plain(value: float) -> str:
 
 def lines(base: str, query: str) -> Iterator[str]:
     """The URLs of a list, each with its line's end; ``base`` has no slash at its end. Raises WrongQuery, at once."""
-    common = list_options(query).wishes
+    common = list_options(query).file_options
     return (f"{base}{path(item.number, item.size, common._replace(delay=item.delay))}\n" for item in entries(query))
 
 
 def sums(query: str) -> Iterator[tuple[str, str]]:
     """The file names of a list and their SHA-256 digests. Raises WrongQuery, at once."""
-    seed = list_options(query).wishes.seed
+    seed = list_options(query).file_options.seed
     return ((item.name, content.sha256(item.number, item.size, seed)) for item in entries(query))

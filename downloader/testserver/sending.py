@@ -14,15 +14,15 @@ from typing import Any, NamedTuple, Protocol
 from downloader.testserver import connection, content
 from downloader.testserver.answers import Pairs
 
-STALL = 60.0
+STALL_SECONDS = 60.0
 """Seconds before a body that stalls is given up."""
-IN_ONE_PIECE = 256 * 1024
-IN_MEMORY = 32 * 1024 * 1024
-_TICK = 0.02
-_FLUSH = 0.02
+MAX_SINGLE_PIECE = 256 * 1024
+MAX_IN_MEMORY = 32 * 1024 * 1024
+_RATE_INTERVAL = 0.02
+_FLUSH_DELAY = 0.02
 """Seconds that what was sent gets to leave before the end; a body that is seen to end at once is taken for an empty one."""
 _LINES_AT_ONCE = 5000
-_PATIENCE = 10.0
+_PIPE_OPEN_TIMEOUT = 10.0
 """Seconds until granian must have begun to read from a pipe."""
 
 
@@ -95,7 +95,7 @@ class _Pipe:
         ready = asyncio.Event()
         loop.add_writer(self._inlet, ready.set)
         try:
-            await asyncio.wait_for(ready.wait(), None if self._outlet < 0 else _PATIENCE)
+            await asyncio.wait_for(ready.wait(), None if self._outlet < 0 else _PIPE_OPEN_TIMEOUT)
         finally:
             loop.remove_writer(self._inlet)
 
@@ -107,7 +107,7 @@ class _Pipe:
     def close(self) -> None:
         os.close(self._inlet)
         if self._outlet >= 0:  # granian may not have opened it yet
-            asyncio.get_running_loop().call_later(_PATIENCE, self._let_go)
+            asyncio.get_running_loop().call_later(_PIPE_OPEN_TIMEOUT, self._let_go)
 
 
 async def send(protocol: Any, client: str, status: int, headers: Pairs, body: Body) -> None:
@@ -119,10 +119,10 @@ async def send(protocol: Any, client: str, status: int, headers: Pairs, body: Bo
     )
     if body.fault == "corrupt":
         pieces = _spoiled(pieces, length // 2)
-    if length <= IN_ONE_PIECE and not shortened and not body.rate:
+    if length <= MAX_SINGLE_PIECE and not shortened and not body.rate:
         protocol.response_bytes(status, headers, b"".join(pieces))
         return
-    sink: BodyWriter = (_Stream if length <= IN_MEMORY else _Pipe)(protocol, status, headers)
+    sink: BodyWriter = (_Stream if length <= MAX_IN_MEMORY else _Pipe)(protocol, status, headers)
     try:
         await _write(sink, pieces, body.rate)
         if shortened:
@@ -159,7 +159,7 @@ async def _write(sink: BodyWriter, pieces: Iterable[bytes], rate: float) -> None
         return
     clock = asyncio.get_running_loop().time
     begun, sent = clock(), 0
-    for piece in _sliced(pieces, max(1, int(rate * _TICK))):
+    for piece in _sliced(pieces, max(1, int(rate * _RATE_INTERVAL))):
         sent += len(piece)
         await asyncio.sleep(begun + sent / rate - clock())
         await sink.write(piece)
@@ -169,10 +169,10 @@ async def _before_the_end(protocol: Any, client: str, fault: str) -> None:
     """What comes between half of a body and its end."""
     if fault == "stall":
         left = asyncio.ensure_future(protocol.client_disconnect())
-        await asyncio.wait([left], timeout=STALL)
+        await asyncio.wait([left], timeout=STALL_SECONDS)
         left.cancel()
         return
-    await asyncio.sleep(_FLUSH)
+    await asyncio.sleep(_FLUSH_DELAY)
     if fault == "reset":
         connection.end(client, reset=True)
 

@@ -411,7 +411,7 @@ def test_output_that_cannot_be_written_is_told(dl: Shell) -> None:
     dl.list("http://127.0.0.1:1/a")
     running = ["bash", "-c", '"$@" > /dev/full', "dl", sys.executable, "-m", "downloader", "urls.txt", "--dry-run"]
     done = subprocess.run(running, cwd=dl.folder, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stderr) == (3, "dl: cannot write what was asked for: No space left on device\n")
+    assert (done.returncode, done.stderr) == (3, "dl: cannot write the output: No space left on device\n")
 
 
 def test_report_that_cannot_be_written_is_told_once(dl: Shell, server: TestServer) -> None:

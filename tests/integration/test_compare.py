@@ -18,7 +18,7 @@ from downloader.compare import peers, runner
 from downloader.compare.pace import StudyStep
 from downloader.compare.results import ResultRow
 from downloader.compare.runner import Plan
-from downloader.compare.scenarios import NATIVE, PURE, Scenario
+from downloader.compare.scenarios import C_WORK, PYTHON_WORK, Scenario
 from downloader.strategies.registry import BUILT_IN
 from downloader.testserver.launch import TestServer
 
@@ -103,8 +103,8 @@ def test_own_list_is_compared(tmp_path: Path, server: TestServer) -> None:
 @pytest.mark.parametrize(
     "more",
     [
-        {"process": PURE},
-        {"process": NATIVE},
+        {"process": PYTHON_WORK},
+        {"process": C_WORK},
         {"fail": "503", "share": 0.5},
         {"tls": True},
         {"delay": 0.01, "rate": 100_000, "spread": 1.0},
@@ -126,8 +126,8 @@ def test_each_kind_of_scenario(tmp_path: Path, more: dict[str, Any]) -> None:
 
 def test_wrong_byte_and_missing_file_are_seen(server: TestServer, tmp_path: Path) -> None:
     work = runner.work_for(Scenario("tiny", "nothing", "nothing", 3, 100), server)
-    assert work.sums is not None
-    sums = {**work.sums, "1.bin": "0" * 64, "more.bin": "0" * 64}
+    assert work.digests is not None
+    sums = {**work.digests, "1.bin": "0" * 64, "more.bin": "0" * 64}
     spoiled = runner.Work(work.scenario, work.listing, sums)
     ticks: list[StudyStep] = []
     plan = Plan(COMMAND, 1, 0.0, traced=False)

@@ -297,6 +297,6 @@ def test_picture_is_a_png_with_the_bars_in_it(driver: Any, study: Study, tmp_pat
         "data:image/png;base64," + base64.b64encode(data).decode(),
         [0xFF000000 | colour[2] << 16 | colour[1] << 8 | colour[0] for colour in ((0x00, 0x80, 0x5F), (0xD0, 0x80, 0x00))],
     )
-    assert width == picture.WIDTH * picture.SCALE
+    assert width == picture.PAGE_WIDTH * picture.SCALE
     assert height > 1500
     assert min(found) > 2000  # pixels of multiplex and of threads

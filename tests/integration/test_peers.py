@@ -14,7 +14,7 @@ from pytest_httpserver import HTTPServer
 
 from downloader.compare import peers
 from downloader.compare.results import ResultRow
-from downloader.compare.scenarios import MIB, PURE, Scenario
+from downloader.compare.scenarios import MIB, PYTHON_WORK, Scenario
 from downloader.errors import UsageError
 from downloader.testserver import content
 from downloader.testserver.launch import TestServer, free_port
@@ -122,7 +122,7 @@ def test_peers_are_called_as_they_come_and_with_as_many_connections(monkeypatch:
 
 def test_what_a_peer_cannot_do_it_is_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peers, "installed", lambda: dict.fromkeys(peers.PEERS, "1"))
-    assert peers.rows(msgspec.structs.replace(TINY, process=PURE), 7) == []
+    assert peers.rows(msgspec.structs.replace(TINY, process=PYTHON_WORK), 7) == []
     for changes in ({"files": 17}, {"tls": True}):
         names = {row.strategy for row in peers.rows(msgspec.structs.replace(TINY, **changes), 7)}
         assert names == {"aria2c", "curl", "wget2"}

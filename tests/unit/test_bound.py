@@ -11,7 +11,7 @@ import pytest
 from downloader.compare import bound
 from downloader.compare.bound import ProbedFile, ProbeSpeed, lower_bound
 from downloader.compare.results import Bound
-from downloader.compare.scenarios import NATIVE, Scenario
+from downloader.compare.scenarios import C_WORK, Scenario
 from downloader.errors import NetworkError
 from downloader.testserver.launch import TestServer
 
@@ -22,7 +22,7 @@ PLAIN = Scenario("plain", "nothing", "nothing", files=4, size=1000)
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bound, "SECONDS", 0.01)
+    monkeypatch.setattr(bound, "PROBE_SECONDS", 0.01)
 
 
 @pytest.fixture
@@ -68,14 +68,14 @@ def test_work_is_spread_over_all_cores(probed: list[ProbedFile], monkeypatch: py
         sizes.append(size)
         return 0.5
 
-    monkeypatch.setattr(bound, "_work", work)
-    scenario = Scenario("cpu", "work", "nothing", files=3, size=2000, process=NATIVE)
+    monkeypatch.setattr(bound, "_processing_time", work)
+    scenario = Scenario("cpu", "work", "nothing", files=3, size=2000, process=C_WORK)
     found = lower_bound(scenario, "".join(f"{URL}/2000/{number}.bin\n" for number in range(3)), 2)
     assert (found.work, found.limit, sizes) == (0.75, "work", [2000])
 
 
 def test_work_is_that_of_the_function_itself() -> None:
-    assert 0 < bound._work(NATIVE, 100) < bound._work(NATIVE, 1 << 20)
+    assert 0 < bound._processing_time(C_WORK, 100) < bound._processing_time(C_WORK, 1 << 20)
 
 
 @pytest.mark.parametrize("size", [300, 100_000, 2 * MIB])
@@ -154,7 +154,7 @@ def test_connections_that_end_are_made_anew(serving: Callable[..., tuple[str, li
     url, ended = serving(ANSWER, 5)
     found = bound.probe(ProbedFile(url, 100, 0.0, 0.0))
     assert found.bytes == pytest.approx(found.answers * len(ANSWER))
-    assert ended.count(0) > bound.SMALL.connections
+    assert ended.count(0) > bound.SMALL_FILE_SHAPE.connections
 
 
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", b""])

@@ -22,14 +22,14 @@ def said(*rows: ResultRow, size: int = 10, server_cores: float = 1.0) -> list[st
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
-        ([row("a", 0.5, 0.9)], ["The server used 90 % of what it can while a ran"]),
+        ([row("a", 0.5, 0.9)], ["The server used 90 % of its processors while a ran"]),
         ([row("a", 0.5, 0.8)], []),
-        ([row("a", 1.3, 0.7)], ["Server and a together used 100 % of all cores"]),
+        ([row("a", 1.3, 0.7)], ["The server and a together used 100 % of all cores"]),
         ([row("a", 1.0, 0.7)], []),
         ([row("a", 0.5, 0.0, traced=1.3), row("b", 0.5, 0.0, traced=1.3)], ["The traced run of a and b took over 25 %"]),
         ([row("a", 0.5, 0.0, traced=1.2)], []),
         ([row("a", 0.5, 0.0, failures=1), row("b", 0.5, 0.0)], ["Files failed under a:"]),
-        ([row("a", 1.0, 0.7, failures=1), row("b", 1.0, 0.7, failures=1)], ["Files failed under every strategy alike"]),
+        ([row("a", 1.0, 0.7, failures=1), row("b", 1.0, 0.7, failures=1)], ["Some files failed under every strategy"]),
     ],
 )
 def test_warnings(rows: list[ResultRow], words: list[str]) -> None:

@@ -60,8 +60,8 @@ def test_peer_is_told_apart_by_the_noise_of_the_strategies_too() -> None:
         row("curl", 0.8, 0.8, 0.8, peer=True),
         row("wget2", 0.5, 0.5, 0.5, peer=True),
     ]
-    assert not certainty.told_apart(rows[2], rows[0], rows)
-    assert certainty.told_apart(rows[3], rows[0], rows)
+    assert not certainty.is_faster(rows[2], rows[0], rows)
+    assert certainty.is_faster(rows[3], rows[0], rows)
 
 
 @pytest.mark.parametrize("runs", [3, 6])

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from downloader.compare import figures, screen, table
 from downloader.compare.caveats import caveats
-from downloader.compare.results import Bound, Comparison, Machine, Measure, Point, ResultRow, Stretch, Study, Sweep
+from downloader.compare.results import AttemptSpan, Bound, Comparison, Machine, Measure, Point, ResultRow, Study, Sweep
 from downloader.compare.scenarios import SCENARIOS, Scenario
 
 BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
@@ -34,7 +34,7 @@ def row(
         )
         for number in (0, 1, 2, 2, 3, 4)
     ]
-    traced = [Stretch(f"{number}.bin", 1, "task", 0.2, 0.2512, 0.252) for number in range(40)]
+    traced = [AttemptSpan(f"{number}.bin", 1, "task", 0.2, 0.2512, 0.252) for number in range(40)]
     jobs = 40 if peer else 1 if name == "serial" else 0
     return ResultRow(name, jobs, peer, how, runs, [] if peer else traced, 0.3, elapsed * 0.98, elapsed * 1.02, 0.9375)
 

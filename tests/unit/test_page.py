@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from downloader.compare import certainty, page, picture
 from downloader.compare.figures import seconds
 from downloader.compare.page import series, words
-from downloader.compare.results import Comparison, Measure, ResultRow, Stretch, Study
+from downloader.compare.results import AttemptSpan, Comparison, Measure, ResultRow, Study
 from downloader.errors import DownloadError, StorageError, UsageError
 from tests.sample_study import sample_study
 
@@ -228,7 +228,7 @@ def test_a_faster_peer_is_told(study: Study) -> None:
 def test_hostile_names_stay_where_they_are(study: Study) -> None:
     first = study.comparisons[0]
     rows = [replace(first.rows[0], strategy=EVIL), *first.rows[1:]]
-    rows[0].stretches = [Stretch(EVIL, 1, EVIL, 0.1, 0.2, 0.3, EVIL)]
+    rows[0].stretches = [AttemptSpan(EVIL, 1, EVIL, 0.1, 0.2, 0.3, EVIL)]
     scenario = replace(first.scenario, name=EVIL, isolates=EVIL, expect=EVIL)
     hostile = Comparison(scenario, rows, bound=first.bound, why=[EVIL], warnings=[EVIL])
     machine = replace(study.machine, processor=EVIL, libraries={EVIL: EVIL})

@@ -237,7 +237,7 @@ def test_run_that_reports_nothing_is_a_failure(stage: Stage) -> None:
     (run,) = compare(WORK, rows("a"), ONCE, None, None, quiet).rows[0].runs
     assert run.failures == 3
     assert run.errors[0] == "ended by signal 9"
-    assert "ended before it began" in run.errors[1]
+    assert "failed at its start" in run.errors[1]
 
 
 def test_own_list_is_compared_among_the_strategies(stage: Stage) -> None:
@@ -281,7 +281,7 @@ def test_peer_that_takes_too_long_is_given_up(stage: Stage) -> None:
     found = compare(WORK, rows("a", "!p"), Plan(COMMAND, 4, 0.0, traced=False), None, None, quiet)
     assert [len(row.runs) for row in found.rows] == [4, 2]
     assert {limit for limit in stage.limits if limit is not None} == {50.0}
-    assert found.rows[1].runs[-1].errors == ("given up after 50 s",)
+    assert found.rows[1].runs[-1].errors == ("killed after 50 s",)
     assert found.rows[1].failures == 1
 
 
@@ -326,4 +326,4 @@ def test_warm_up_is_one_plain_file_for_each(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_work_is_as_the_server_says() -> None:
     work = runner.work_for(TINY, FakeServer())
-    assert (work.scenario, work.listing, work.sums, work.own) == (TINY, LISTING, SUMS, False)
+    assert (work.scenario, work.listing, work.digests, work.own) == (TINY, LISTING, SUMS, False)

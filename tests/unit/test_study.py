@@ -8,9 +8,9 @@ from downloader.compare import reasons, study
 from downloader.compare.machine import machine
 from downloader.compare.pace import StudyStep
 from downloader.compare.results import Comparison, Measure, ResultRow, Study, Sweep
-from downloader.compare.runner import MeasuredList, Plan, Server, Tick
+from downloader.compare.runner import MeasuredList, Plan, Server, StepCallback
 from downloader.compare.scenarios import Scenario
-from downloader.compare.study import Sweeping, Task, run
+from downloader.compare.study import SweepTask, Task, run
 from downloader.errors import UsageError
 
 COMMAND = ("dl",)
@@ -47,7 +47,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[tuple[str, int]
         plan: Plan,
         where: str | None,
         server: Server | None,
-        tick: Tick,
+        tick: StepCallback,
         cacert: str = "",
     ) -> None:
         found.append((work.listing, [(row.name, row.jobs) for row in rows], plan, cacert))
@@ -61,7 +61,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[tuple[str, int]
         plan: Plan,
         where: str | None,
         server: Server | None,
-        tick: Tick,
+        tick: StepCallback,
         cacert: str = "",
     ) -> Comparison:
         run_rows(work, rows, plan, where, server, tick, cacert)
@@ -87,7 +87,7 @@ def task(server: FakeServer | None = None) -> Task:
 def test_comparisons_then_sweeps_then_advice(ran: list[tuple[str, list[tuple[str, int]], Plan, str]]) -> None:
     told: list[StudyStep] = []
     made: list[Comparison | Sweep] = []
-    sweep = Sweeping("jobs", (1, 4), task(FakeServer()))
+    sweep = SweepTask("jobs", (1, 4), task(FakeServer()))
     found = run([task(), task(FakeServer())], [sweep], Plan(COMMAND, None, 9.0), MACHINE, None, told.append, made.append)
     assert isinstance(found, Study)
     assert [comparison.why for comparison in found.comparisons] == [["why tiny"], ["why tiny"]]
@@ -113,16 +113,16 @@ def test_comparisons_then_sweeps_then_advice(ran: list[tuple[str, list[tuple[str
 
 
 def test_sweep_over_files_makes_longer_lists(ran: list[tuple[str, list[tuple[str, int]], Plan, str]]) -> None:
-    found = run([], [Sweeping("files", (10, 20), task(FakeServer()))], Plan(COMMAND, 1, 9.0), MACHINE, None, ignore, ignore)
+    found = run([], [SweepTask("files", (10, 20), task(FakeServer()))], Plan(COMMAND, 1, 9.0), MACHINE, None, ignore, ignore)
     assert [item[0] for item in ran] == ["files=10&size=10&seed=1", "files=20&size=10&seed=1"]
     assert [item[1] for item in ran] == [[("serial", 1), ("multiplex", 0)]] * 2
     assert ran[0][2] == Plan(COMMAND, 1, 9.0, traced=False)
     assert found.sweeps[0].scenario == TINY
 
 
-@pytest.mark.parametrize("sweep", [Sweeping("size", (1,), task(FakeServer())), Sweeping("files", (1,), task())])
+@pytest.mark.parametrize("sweep", [SweepTask("size", (1,), task(FakeServer())), SweepTask("files", (1,), task())])
 def test_what_cannot_be_swept_is_told_before_anything_runs(
-    ran: list[tuple[str, list[tuple[str, int]], Plan, str]], sweep: Sweeping
+    ran: list[tuple[str, list[tuple[str, int]], Plan, str]], sweep: SweepTask
 ) -> None:
     with pytest.raises(UsageError):
         run([task()], [sweep], Plan(COMMAND, 1, 9.0), MACHINE, None, ignore, ignore)

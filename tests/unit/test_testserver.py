@@ -16,12 +16,12 @@ import pytest
 
 from downloader.testserver import content, sending
 from downloader.testserver.launch import TestServer
-from downloader.testserver.sending import IN_MEMORY, IN_ONE_PIECE
+from downloader.testserver.sending import MAX_IN_MEMORY, MAX_SINGLE_PIECE
 from downloader.testserver.server_errors import CannotStart, WrongQuery
 
 NAMED = {"two": "files=2&size=10&seed=3", "spread": "files=5&size=1000&spread=1&delay=0.001"}
-STREAMED = IN_ONE_PIECE * 2
-PIPED = IN_MEMORY + 1
+STREAMED = MAX_SINGLE_PIECE * 2
+PIPED = MAX_IN_MEMORY + 1
 
 
 class Said(NamedTuple):

@@ -47,7 +47,7 @@ def test_list_has_one_url_a_line_and_all_wishes_in_it() -> None:
 
 def test_wishes_are_read_back_from_the_url_as_they_were_written() -> None:
     asked = queries.FileOptions(delay=0.05, rate=1e6, fail=("503", "cut"), share=0.25, seed=3, digest=True)
-    assert queries.wishes(urlsplit(queries.path(1, 2, asked)).query) == asked
+    assert queries.file_options(urlsplit(queries.path(1, 2, asked)).query) == asked
 
 
 def test_spread_list_is_drawn_from_its_seed_alone() -> None:
@@ -59,7 +59,7 @@ def test_spread_list_is_drawn_from_its_seed_alone() -> None:
     assert statistics.median(item.size for item in drawn) == pytest.approx(65536, rel=0.15)
     assert statistics.median(item.delay for item in drawn) == pytest.approx(0.01, rel=0.15)
     assert len({item.size for item in drawn}) > 1900
-    assert all(item.size >= 1 and 0 <= item.delay <= queries.LONGEST_DELAY for item in drawn)
+    assert all(item.size >= 1 and 0 <= item.delay <= queries.MAX_DELAY for item in drawn)
     sizes = [item.size for item in queries.entries("files=2000&size=65536&spread=1.2")]
     assert sizes == [item.size for item in drawn]  # a delay changes no size
 
@@ -102,7 +102,7 @@ def test_wrong_query_is_told_in_one_line(query: str, says: str) -> None:
 
 
 def test_files_url_may_have_words_that_mean_nothing() -> None:
-    assert queries.wishes("n=5&x=a/b") == queries.DEFAULT_OPTIONS
+    assert queries.file_options("n=5&x=a/b") == queries.DEFAULT_OPTIONS
 
 
 @pytest.mark.parametrize("name", ["", "../up", "a/b", ".hidden", "a b", "ä"])
@@ -150,8 +150,8 @@ def test_no_url_fails_for_ever(number: int, share: float, seed: int) -> None:
     for _ in range(30):
         in_a_row = in_a_row + 1 if counts.next("/u", number, ("503",), share, seed) else 0
         most = max(most, in_a_row)
-    assert most <= faults.MOST_IN_A_ROW
-    assert share < 1 or most == faults.MOST_IN_A_ROW
+    assert most <= faults.MAX_CONSECUTIVE_FAULTS
+    assert share < 1 or most == faults.MAX_CONSECUTIVE_FAULTS
     assert share > 0 or most == 0
 
 

@@ -1,4 +1,4 @@
-"""Every figure of the page as tables of plain cells: what is shown, and the exact value that is copied."""
+"""The tables of the page: plain cells with the displayed text, and the exact value that is copied."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -14,9 +14,11 @@ Value = float | int | str | None
 
 
 class Cell(NamedTuple):
-    """``shown``: for people; ``value``: exact, what is copied; ``best``: the fastest in its column.
+    """A cell of a table.
 
-    ``part``: of the largest in its column, drawn as a bar; 0: none is drawn. ``failures``: files, to be told beside it.
+    ``shown``: the displayed text. ``value``: the exact value, which is copied. ``best``: whether it is the fastest of its
+    column. ``part``: the share of the largest value of its column, drawn as a bar; 0: no bar. ``failures``: the number of
+    failed files, displayed beside the text.
     """
 
     shown: str
@@ -27,7 +29,7 @@ class Cell(NamedTuple):
 
 
 class TableLine(NamedTuple):
-    """A row of a table. ``name``: the strategy or peer that it is about, for the filter; empty where it is about none."""
+    """A row of a table. ``name``: its strategy or peer, for the filter; empty if it has none."""
 
     name: str
     head: str
@@ -35,7 +37,7 @@ class TableLine(NamedTuple):
 
 
 class PageTable(NamedTuple):
-    """``heads``: of all columns, the first included."""
+    """A table. ``heads``: the headings of all columns, including the first."""
 
     caption: str
     heads: list[str]
@@ -43,7 +45,7 @@ class PageTable(NamedTuple):
 
 
 class Column(NamedTuple):
-    """A heading with its unit, the value of a row, and how many digits after the point are shown."""
+    """A column: its heading with the unit, the function that returns the value of a row, and the displayed decimal places."""
 
     head: str
     value: Callable[[ResultRow, Comparison], Value]
@@ -68,7 +70,7 @@ def _of_bound(row: ResultRow, comparison: Comparison) -> Value:
 
 
 def _of_others(row: ResultRow, comparison: Comparison) -> Value:
-    used = certainty.others([row])
+    used = certainty.other_load([row])
     return None if used is None else 100 * used
 
 
@@ -81,7 +83,9 @@ ELAPSED = (
     Column("elapsed, s", _median("elapsed"), 3),
     Column("low, s", lambda row, _: row.low or None, 3),
     Column("high, s", lambda row, _: row.high or None, 3),
-    Column("confidence, %", lambda row, _: 100 * row.confidence if len(row.runs) >= certainty.FEW else None, 1),
+    Column(
+        "confidence, %", lambda row, _: 100 * row.confidence if len(row.runs) >= certainty.MIN_RUNS_FOR_INTERVAL else None, 1
+    ),
     Column("runs", lambda row, _: len(row.runs)),
     Column("other programs, %", _of_others, 1),
     Column("speed-up", _speedup, 2),
@@ -111,18 +115,18 @@ SPREAD = tuple(
 
 
 def of_elapsed(comparison: Comparison) -> PageTable:
-    """How long, how sure, how much faster, how near to the bound."""
+    """The elapsed times, their confidence, the speed-up, and the share of the lower bound."""
     return _of_rows(f"{comparison.scenario.name}, elapsed time", ELAPSED, comparison, comparison.rows)
 
 
 def of_cost(comparison: Comparison) -> PageTable:
-    """CPU, memory, switches."""
+    """CPU time, memory and context switches."""
     caption = f"{comparison.scenario.name}, CPU (medians), peak memory (the highest) and switches"
     return _of_rows(caption, COST, comparison, comparison.rows)
 
 
 def of_spread(comparison: Comparison) -> PageTable:
-    """Percentiles of the traced runs."""
+    """The percentiles of the traced runs."""
     caption = f"{comparison.scenario.name}, time to the first byte and in the queue (traced run)"
     return _of_rows(caption, SPREAD, comparison, [row for row in comparison.rows if row.stretches])
 
@@ -133,7 +137,7 @@ def _of_rows(caption: str, columns: Sequence[Column], comparison: Comparison, ro
 
 
 def cell(value: Value, digits: int = 0) -> Cell:
-    """A value as it is shown and as it is copied; a dash where there is none."""
+    """The cell of a value; a dash for None. ``digits``: the displayed decimal places."""
     if value is None:
         return Cell("–", "")  # noqa: RUF001
     if isinstance(value, str):
@@ -142,26 +146,26 @@ def cell(value: Value, digits: int = 0) -> Cell:
 
 
 def overview(study: Study) -> PageTable:
-    """Elapsed seconds: a line for each strategy and peer, a column for each scenario."""
+    """The elapsed seconds of all scenarios: a row for each strategy and peer, a column for each scenario."""
     names = list(dict.fromkeys(label(row) for item in study.comparisons for row in item.rows))
-    found: dict[str, list[Cell]] = {name: [] for name in names}
+    lines_by_name: dict[str, list[Cell]] = {name: [] for name in names}
     for item in study.comparisons:
         rows = {label(row): row for row in item.rows if row.runs}
-        most = max((row.elapsed for row in rows.values()), default=0.0)
-        for name, cells in found.items():
+        slowest = max((row.elapsed for row in rows.values()), default=0.0)
+        for name, cells in lines_by_name.items():
             row = rows.get(name)
-            cells.append(cell(None) if row is None else _compared(row, row is certainty.winner(item), most))
+            cells.append(cell(None) if row is None else _compared(row, row is certainty.winner(item), slowest))
     heads = [f"{item.scenario.name}, s" for item in study.comparisons]
-    lines = [TableLine(name, name, cells) for name, cells in found.items()]
+    lines = [TableLine(name, name, cells) for name, cells in lines_by_name.items()]
     return PageTable("Elapsed time of every strategy in every scenario", ["strategy", *heads], lines)
 
 
-def _compared(row: ResultRow, best: bool, most: float) -> Cell:
-    return cell(row.elapsed, 3)._replace(best=best, part=row.elapsed / most if most else 0.0, failures=row.failures)
+def _compared(row: ResultRow, best: bool, slowest: float) -> Cell:
+    return cell(row.elapsed, 3)._replace(best=best, part=row.elapsed / slowest if slowest else 0.0, failures=row.failures)
 
 
-def of_timelines(scenario: str, found: Sequence[Timeline]) -> PageTable:
-    """What the pictures of a scenario show, a line for each."""
+def of_timelines(scenario: str, timelines: Sequence[Timeline]) -> PageTable:
+    """The figures of the timelines of a scenario, one row for each timeline."""
     heads = ["strategy", "attempts", "drawn", "workers", "at once", "first start, s", "last end, s", "not complete"]
     lines = [
         TableLine(
@@ -171,19 +175,19 @@ def of_timelines(scenario: str, found: Sequence[Timeline]) -> PageTable:
                 cell(item.total),
                 cell(len(item.shown)),
                 cell(len(item.workers)),
-                cell(item.most),
+                cell(item.max_in_flight),
                 cell(item.begin, 3),
                 cell(item.end, 3),
-                cell(item.unlucky),
+                cell(item.unsuccessful),
             ],
         )
-        for item in found
+        for item in timelines
     ]
     return PageTable(f"{scenario}, traced runs", heads, lines)
 
 
 def of_sweep(sweep: Sweep) -> PageTable:
-    """A line for each value and strategy."""
+    """The results of a sweep: a row for each value and strategy."""
     heads = ["strategy", sweep.over, "elapsed, s", "low, s", "high, s", "runs", "speed-up", "for each file, µs"]
     start = {label(row): row.elapsed for row in sweep.points[0].rows} if sweep.points else {}
     lines = [_swept(row, point.value, sweep, start.get(label(row), 0.0)) for point in sweep.points for row in point.rows]
@@ -200,8 +204,8 @@ def _swept(row: ResultRow, value: int, sweep: Sweep, start: float) -> TableLine:
 
 
 def of_machine(machine: Machine) -> PageTable:
-    """Where and with what it was measured."""
-    told = [
+    """The machine, and the versions of the programs and libraries."""
+    facts = [
         ("measured", machine.when),
         ("downloader", machine.version),
         ("Python", machine.python),
@@ -214,5 +218,5 @@ def of_machine(machine: Machine) -> PageTable:
         *machine.libraries.items(),
         *((f"{name} (peer)", version) for name, version in machine.peers.items()),
     ]
-    lines = [TableLine("", name, [cell(value)]) for name, value in told]
+    lines = [TableLine("", name, [cell(value)]) for name, value in facts]
     return PageTable("Machine and versions", ["what", "which"], lines)
