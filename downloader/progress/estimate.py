@@ -1,7 +1,7 @@
-"""How fast it goes, how much there is, and how long the rest takes: what displays claim, in one place.
+"""Estimates the speed, the total number of bytes and the remaining time, for all displays.
 
-What cannot be known is not claimed. The total is known in bytes where every file that has not ended is on its way and
-its length was told: at the end of a list, or for a few files from the start. Else files are counted.
+The total number of bytes is known only if every file that has not ended is being transferred and has a known length: at the
+end of a list, or from the start with a few files. Otherwise the displays count files.
 """
 
 from collections import deque
@@ -10,39 +10,39 @@ from typing import NamedTuple
 from downloader.progress.counters import Counters
 
 MIN_ENDED_FILES = 10
-"""Files that must have ended lately before the time for the rest is guessed from their number."""
+"""The number of files that must have ended within `FILE_RATE_WINDOW` before the remaining time is estimated from their rate."""
 
 FILE_RATE_WINDOW = 30.0
-"""Seconds: what was longer ago says little. A second run ends what is there already a thousand times as fast."""
+"""Seconds: older samples are ignored. A second run, for example, first skips the existing files, a thousand times as fast."""
 
 MIN_TRANSFER_TIME = 1.0
-"""Seconds for which bytes must have been coming before their speed says anything about the rest."""
+"""Seconds since the first byte after which the speed is used to estimate the remaining time."""
 
 
 class WindowedRate:
-    """A number's growth a second over the last seconds, so many at most. Times come in as arguments."""
+    """The growth of a number per second, over a sliding window of ``window`` seconds. Times are arguments."""
 
-    def __init__(self, over: float = 5.0) -> None:
-        self._over = over
+    def __init__(self, window: float = 5.0) -> None:
+        self._window = window
         self._samples: deque[tuple[float, float]] = deque()
         self.value = 0.0
 
     def sample(self, number: float, now: float) -> float:
-        """The speed, now that the number is this."""
+        """Add the current value of the number, and return its growth per second. ``now``: monotonic seconds."""
         samples = self._samples
         if samples and now <= samples[-1][0]:
             return self.value
         samples.append((now, number))
-        while len(samples) > 2 and now - samples[1][0] >= self._over:
+        while len(samples) > 2 and now - samples[1][0] >= self._window:
             samples.popleft()
-        began, before = samples[0]
-        if now > began:
-            self.value = (number - before) / (now - began)
+        oldest_time, oldest_number = samples[0]
+        if now > oldest_time:
+            self.value = (number - oldest_number) / (now - oldest_time)
         return self.value
 
 
 class ProgressEstimate(NamedTuple):
-    """How things stand. ``speed``: bytes a second. ``bytes_total``, ``seconds_left``: None where that cannot be said."""
+    """The progress of a run. ``speed``: bytes per second. ``bytes_total``, ``seconds_left``: None where they are unknown."""
 
     speed: float
     bytes_done: int
@@ -51,39 +51,40 @@ class ProgressEstimate(NamedTuple):
 
 
 class Estimate:
-    """Made for one run; told its numbers now and then."""
+    """Estimates the progress of one run from samples of its counters."""
 
     def __init__(self) -> None:
         self._bytes = WindowedRate()
-        self._ended: deque[tuple[float, int]] = deque()
-        self._came_at: float | None = None
+        self._ended_samples: deque[tuple[float, int]] = deque()
+        self._first_byte_at: float | None = None
 
     def sample(self, counters: Counters, now: float) -> ProgressEstimate:
-        """How things stand now (monotonic seconds)."""
+        """The progress at the time ``now`` (monotonic seconds)."""
         received, ended = counters.received, counters.ended
         speed = self._bytes.sample(received, now)
-        if received and self._came_at is None:
-            self._came_at = now
-        self._ended.append((now, ended))
-        while len(self._ended) > 2 and now - self._ended[0][0] > FILE_RATE_WINDOW:
-            self._ended.popleft()
+        if received and self._first_byte_at is None:
+            self._first_byte_at = now
+        self._ended_samples.append((now, ended))
+        while len(self._ended_samples) > 2 and now - self._ended_samples[0][0] > FILE_RATE_WINDOW:
+            self._ended_samples.popleft()
         files = counters.files()
         done = counters.done_bytes + sum(item.done for item in files)
         known = counters.total is not None and all(item.size for item in files) and ended + len(files) == counters.total
         total = counters.done_bytes + sum(item.size for item in files) if known and files else None
-        return ProgressEstimate(
-            speed, done, total, self._left(counters, now, speed, done, total, sum(i.size - i.done for i in files))
-        )
+        missing = sum(item.size - item.done for item in files)
+        return ProgressEstimate(speed, done, total, self._seconds_left(counters, now, speed, done, total, missing))
 
-    def _left(self, counters: Counters, now: float, speed: float, done: int, total: int | None, flying: int) -> float | None:
+    def _seconds_left(
+        self, counters: Counters, now: float, speed: float, done: int, total: int | None, missing: int
+    ) -> float | None:
         if counters.total is not None and counters.ended >= counters.total:
             return 0.0
-        trusted = speed if self._came_at is not None and now - self._came_at >= MIN_TRANSFER_TIME else 0.0
+        reliable_speed = speed if self._first_byte_at is not None and now - self._first_byte_at >= MIN_TRANSFER_TIME else 0.0
         if total is not None:
-            return max(0, total - done) / trusted if trusted > 0 else None
-        began, before = self._ended[0]
-        count = counters.ended - before
-        if counters.total is None or count < MIN_ENDED_FILES or now <= began:
+            return max(0, total - done) / reliable_speed if reliable_speed > 0 else None
+        oldest_time, oldest_ended = self._ended_samples[0]
+        count = counters.ended - oldest_ended
+        if counters.total is None or count < MIN_ENDED_FILES or now <= oldest_time:
             return None
-        by_files = (counters.total - counters.ended) * (now - began) / count
-        return max(by_files, flying / trusted if trusted > 0 else 0.0)
+        by_files = (counters.total - counters.ended) * (now - oldest_time) / count
+        return max(by_files, missing / reliable_speed if reliable_speed > 0 else 0.0)

@@ -1,4 +1,4 @@
-"""Progress where there is no terminal: a plain line every few seconds, or an object a line for programs."""
+"""Progress without a terminal: a plain line every few seconds, or one JSON object per line for programs."""
 
 import json
 from typing import IO
@@ -10,32 +10,32 @@ from downloader.progress.estimate import Estimate, ProgressEstimate
 
 
 class Display:
-    """Shows nothing. The others extend it. ``period``: seconds between two calls of `update`."""
+    """The base class of the displays; it shows nothing. ``period``: seconds between two calls of `update`."""
 
     period = 0.2
 
     def update(self, counters: Counters, now: float) -> None:
-        """Show how things stand. ``now``: monotonic seconds."""
+        """Show the current progress. ``now``: monotonic seconds."""
 
     def say(self, text: str) -> None:
-        """A line of text, beside the progress."""
+        """Print a line of text beside the progress."""
 
     def close(self) -> None:
-        """Show no more."""
+        """Remove the display."""
 
 
 def waiting(counters: Counters, now: float) -> str:
-    """What a run waits for, in words; empty where it waits for nothing."""
+    """What a run waits for, in words; empty if it waits for nothing. ``now``: monotonic seconds."""
     if counters.full:
         return "the disk is full: waiting for space"
-    found = counters.waiting
-    if found is None:
+    wait = counters.waiting
+    if wait is None:
         return ""
-    seconds = max(1, round(found.due - now))
+    seconds = max(1, round(wait.due - now))
     again = f"again in {seconds} s" if seconds < 60 else f"again in {clock(seconds)} min"
-    who = "1 file waits" if found.files == 1 else f"{found.files} files wait"
-    first = "" if found.files == 1 else "the first "
-    return f"{who}: {printable(found.reason)}, {first}{again}"
+    who = "1 file waits" if wait.files == 1 else f"{wait.files} files wait"
+    first = "" if wait.files == 1 else "the first "
+    return f"{who}: {printable(wait.reason)}, {first}{again}"
 
 
 class _Lines(Display):
@@ -56,7 +56,7 @@ class _Lines(Display):
         self._write(self.text(counters, progress, now))
 
     def text(self, counters: Counters, progress: ProgressEstimate, now: float) -> str:
-        """The line."""
+        """The line to print."""
         raise NotImplementedError
 
     def say(self, text: str) -> None:
@@ -69,11 +69,11 @@ class _Lines(Display):
             self._stream.write(text + "\n")
             self._stream.flush()
         except (OSError, ValueError):
-            self._stream = None  # nobody reads it any more; the downloads go on
+            self._stream = None  # the reader has closed it; the downloads continue
 
 
 def amount(counters: Counters, progress: ProgressEstimate) -> str:
-    """``12.3 of 45.0 MB``, or what has come where the total is not known."""
+    """``12.3 of 45.0 MB``, or the number of received bytes if the total is unknown."""
     if progress.bytes_total is None:
         return size(counters.received)
     return share(progress.bytes_done, progress.bytes_total)
@@ -99,16 +99,16 @@ class PlainLines(_Lines):
 
 
 class JsonProgress(_Lines):
-    """One object a line; sizes in bytes, times in seconds.
+    """One JSON object per line; sizes in bytes, times in seconds.
 
-    ``bytes``: what has come over the network in this run; ``bytes_done`` of ``bytes_total`` (null: unknown): what is there of
-    the files that are done or on their way.
+    ``bytes``: the bytes that this run has received. ``bytes_done``: the bytes of the files that are done or in progress, out of
+    ``bytes_total`` (null: unknown).
     """
 
     every = 1.0
 
     def text(self, counters: Counters, progress: ProgressEstimate, now: float) -> str:
-        left, found = progress.seconds_left, counters.waiting
+        left, wait = progress.seconds_left, counters.waiting
         return json.dumps(
             {
                 "event": "progress",
@@ -122,8 +122,8 @@ class JsonProgress(_Lines):
                 "bytes_per_second": round(progress.speed),
                 "seconds_left": None if left is None else round(left, 1),
                 "waiting": None
-                if found is None
-                else {"files": found.files, "reason": printable(found.reason), "seconds": round(max(0.0, found.due - now), 1)},
+                if wait is None
+                else {"files": wait.files, "reason": printable(wait.reason), "seconds": round(max(0.0, wait.due - now), 1)},
                 "disk_full": counters.full,
                 "moving": [
                     {"path": printable(item.name), "bytes": item.done, "size": item.size} for item in counters.moving(now)

@@ -1,4 +1,4 @@
-"""One bar for a whole run, in a script or a notebook: tqdm's own choice of the two, drawn by whoever calls `update`."""
+"""One progress bar for a run of the library, in a script or a notebook; tqdm detects which of the two it is."""
 
 import sys
 from contextlib import suppress
@@ -12,14 +12,17 @@ from downloader.progress.estimate import Estimate
 from downloader.progress.lines import Display, waiting
 
 BAR_TOTAL = 1000
-"""The bar's own total: a notebook's widget learns its total when it is made, and the run may learn its own later."""
+"""The total of the bar.
+
+The widget of a notebook needs its total when it is created, and the total of the run may be unknown then.
+"""
 
 
 class _NotebookBar(tqdm):  # type: ignore[type-arg]
-    monitor_interval = 0  # no thread of tqdm's: the bar is drawn when we sample
+    monitor_interval = 0  # without tqdm's thread: the bar is drawn only at a sample
 
     def refresh(self, nolock: bool = False, lock_args: object = None) -> None:
-        """Draw. tqdm's own keeps its lock, which all bars of the program share, when the stream cannot be written."""
+        """Draw the bar. tqdm's method would not release its lock, which all bars share, if the stream cannot be written."""
         if nolock:
             super().refresh(nolock=True)
         else:
@@ -28,14 +31,14 @@ class _NotebookBar(tqdm):  # type: ignore[type-arg]
 
 
 class OneBar(Display):
-    """Shows the part of the bytes that is there where their total is known, else the part of the files that have ended.
+    """Shows the share of the bytes if their total is known, else the share of the files.
 
-    It is to be made in the thread of the caller, so that a notebook shows it below the right cell.
+    Create it in the thread of the caller, so that a notebook shows the bar below the right cell.
     """
 
     def __init__(self) -> None:
         self._estimate = Estimate()
-        self._began: float | None = None
+        self._started: float | None = None
         self._bar: Any = None
         if sys.stderr is not None:
             with suppress(OSError, ValueError):
@@ -45,23 +48,23 @@ class OneBar(Display):
         if self._bar is None:
             return
         progress = self._estimate.sample(counters, now)
-        self._began = now if self._began is None else self._began
+        self._started = now if self._started is None else self._started
         done, total = progress.bytes_done, progress.bytes_total
         if total is None:
             done, total = counters.ended, counters.total
         wait = waiting(counters, now)
-        text = headline(counters, progress, now - self._began) + (f" {wait}" if wait else "")
+        text = headline(counters, progress, now - self._started) + (f" {wait}" if wait else "")
         try:
             self._bar.bar_format = BAR_FORMAT if total else TEXT_FORMAT
             self._bar.n = min(BAR_TOTAL, BAR_TOTAL * done // total) if total else 0
             self._bar.set_description_str(text, refresh=False)
             self._bar.refresh()
         except (OSError, ValueError):
-            self._bar = None  # nobody reads it any more; the downloads go on
+            self._bar = None  # the stream was closed; the downloads continue
 
     def close(self) -> None:
         if self._bar is not None:
             if self._bar.bar_format == TEXT_FORMAT:
-                self._bar.total = None  # a notebook shows a bar red that is closed below its total
+                self._bar.total = None  # a notebook would show a bar below its total in red
             with suppress(OSError, ValueError):
                 self._bar.close()

@@ -1,4 +1,4 @@
-"""A certificate for the test server, of an authority that lives as long as the server and that nobody else trusts."""
+"""Makes a certificate for the test server, with a new authority that only exists as long as the server."""
 
 import ipaddress
 import socket
@@ -10,7 +10,7 @@ _SECRET = 0o600
 
 
 class Files(NamedTuple):
-    """PEM files: what a client must trust, the certificate, its key."""
+    """PEM files: the authority that a client must trust, the certificate, and its private key."""
 
     authority: Path
     certificate: Path
@@ -18,8 +18,8 @@ class Files(NamedTuple):
 
 
 def issue(folder: Path, host: str) -> Files:
-    """Make a certificate for the address ``host`` and for loopback, in a folder that nobody else can read."""
-    import trustme  # here: only https pays for it
+    """Make a certificate for the address ``host`` and for loopback. ``folder``: one that other users cannot read."""
+    import trustme  # here: only https needs it
 
     files = Files(folder / AUTHORITY, folder / "server.pem", folder / "server.key")
     authority = trustme.CA()

@@ -1,4 +1,4 @@
-"""The test server as a pytest fixture, for anybody's tests. In ``conftest.py``::
+"""The test server as a pytest fixture. In ``conftest.py``::
 
     pytest_plugins = ["downloader.testserver.fixture"]
 
@@ -18,6 +18,6 @@ from downloader.testserver.launch import TestServer
 
 @pytest.fixture(scope="session")
 def download_server() -> Iterator[TestServer]:
-    """A running `TestServer`, one for all tests. Its ``reset()`` makes faults begin anew."""
+    """A running `TestServer`, shared by all tests. Its ``reset()`` resets the counters of the faults."""
     with TestServer() as server:
         yield server

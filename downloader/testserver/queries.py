@@ -1,6 +1,6 @@
-"""What a query asks the test server for: the wishes of one file, or a whole list of files with their URLs and digests.
+"""The queries of the test server: the options of one file, or a list of files with their URLs and digests.
 
-Pure: the same query, the same list, on any machine. Raises `WrongQuery` with one line that says what is wrong.
+Pure: the same query makes the same list on any machine. Functions raise `WrongQuery`, whose text is one line with the reason.
 """
 
 import math
@@ -20,7 +20,11 @@ MAX_DELAY = 60.0
 
 
 class FileOptions(NamedTuple):
-    """What the query of a file's URL asks for. Seconds, bytes a second; see `faults` for the kinds."""
+    """The options in the query of a file's URL.
+
+    ``delay``: seconds before the first byte. ``rate``: the maximum number of bytes per second; 0: no limit. ``fail``: the
+    kinds of faults, see `faults`; ``share``: their probability. ``digest``: whether to answer with ``Repr-Digest``.
+    """
 
     delay: float = 0.0
     rate: float = 0.0
@@ -31,7 +35,8 @@ class FileOptions(NamedTuple):
 
 
 class ListOptions(NamedTuple):
-    """What the query of a list asks for: so many files, numbered from 0."""
+    """The options in the query of a list: the number of files, which are numbered from 0, their size in bytes, the sigma of the
+    log-normal distribution of sizes and delays (0: all files are alike), and the options of each file."""
 
     files: int
     size: int
@@ -40,7 +45,7 @@ class ListOptions(NamedTuple):
 
 
 class ListedFile(NamedTuple):
-    """One file of a list. Bytes, seconds."""
+    """One file of a list: its number, its size in bytes, and its delay in seconds."""
 
     number: int
     size: int
@@ -48,7 +53,7 @@ class ListedFile(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Of the file; unique in its list."""
+        """The name of the file, which is unique in its list."""
         return f"{self.number}.bin"
 
 
@@ -68,28 +73,30 @@ _WHOLE = ("files", "size", "seed")
 
 @lru_cache(maxsize=1024)
 def file_options(query: str) -> FileOptions:
-    """What the query of a file's URL asks for; names that mean nothing here are passed over. Raises WrongQuery."""
-    return _wishes(dict(parse_qsl(query, keep_blank_values=True))) if query else DEFAULT_OPTIONS
+    """Parse the query of a file's URL. Unknown parameters are ignored. Raises WrongQuery."""
+    return _parse_options(dict(parse_qsl(query, keep_blank_values=True))) if query else DEFAULT_OPTIONS
 
 
 def list_options(query: str) -> ListOptions:
-    """What the query of a list asks for. Raises WrongQuery, also for a name that means nothing."""
+    """Parse the query of a list. Raises WrongQuery, also for an unknown parameter."""
     given = dict(parse_qsl(query, keep_blank_values=True))
     known = (*_RANGES, "fail")
     for name in given:
         if name not in known:
-            raise WrongQuery(f"{name[:40]!r} means nothing in a list: {', '.join(known)} do")
+            raise WrongQuery(f"unknown parameter {name[:40]!r}: a list has {', '.join(known)}")
     for name in ("files", "size"):
         if name not in given:
             raise WrongQuery(f"a list needs files= and size=, and {name}= is missing")
-    return ListOptions(int(_number(given, "files")), int(_number(given, "size")), _number(given, "spread"), _wishes(given))
+    return ListOptions(
+        int(_number(given, "files")), int(_number(given, "size")), _number(given, "spread"), _parse_options(given)
+    )
 
 
-def named(queries: Mapping[str, str]) -> dict[str, str]:
-    """The same lists by name, if all of them can be served under it. Raises WrongQuery."""
+def checked_lists(queries: Mapping[str, str]) -> dict[str, str]:
+    """The queries by the name of their list, after a check of all names and queries. Raises WrongQuery."""
     for name, query in queries.items():
         if not _NAME.fullmatch(name):
-            raise WrongQuery(f"{name[:40]!r} is no name for a list: letters, digits, ., _ and - make one, not . first")
+            raise WrongQuery(f"{name[:40]!r} is not a name for a list: use letters, digits, ., _ and -, and no . at the start")
         try:
             list_options(query)
         except WrongQuery as error:
@@ -97,7 +104,7 @@ def named(queries: Mapping[str, str]) -> dict[str, str]:
     return dict(queries)
 
 
-def _wishes(given: Mapping[str, str]) -> FileOptions:
+def _parse_options(given: Mapping[str, str]) -> FileOptions:
     return FileOptions(
         delay=_number(given, "delay"),
         rate=_number(given, "rate"),
@@ -112,29 +119,29 @@ def _number(given: Mapping[str, str], name: str, default: float = 0) -> float:
     text = given.get(name)
     if text is None:
         return default
-    least, most = _RANGES[name]
+    minimum, maximum = _RANGES[name]
     try:
         value = int(text) if name in _WHOLE else float(text)
     except ValueError:
         value = math.nan
-    if not least <= value <= most:
+    if not minimum <= value <= maximum:
         kind = "a whole number" if name in _WHOLE else "a number"
-        raise WrongQuery(f"{name}: {text[:40]!r} is not {kind} from {least} to {most:.15g}")
+        raise WrongQuery(f"{name}: {text[:40]!r} is not {kind} from {minimum} to {maximum:.15g}")
     return value
 
 
-def drawing(files: int, size: int, delay: float, spread: float, seed: int) -> Iterator[ListedFile]:
-    """The sizes and delays of a list.
+def generate(files: int, size: int, delay: float, spread: float, seed: int) -> Iterator[ListedFile]:
+    """Generate the files of a list.
 
-    With a ``spread`` of 0 all are alike. Else both are drawn from log-normal distributions: ``size`` and ``delay`` are the
-    medians, ``spread`` is the sigma of the logarithm of both. ``random.Random(seed)`` draws two standard normal numbers
-    (``gauss``) for each file, the size's and then the delay's. Sizes are rounded to whole bytes, at least 1; delays to
-    milliseconds, at most a minute.
+    With a ``spread`` of 0, all sizes and delays are the same. Otherwise both have log-normal distributions: ``size`` (bytes)
+    and ``delay`` (seconds) are the medians, and ``spread`` is the sigma of the logarithm of both. For each file,
+    ``random.Random(seed)`` draws two standard normal numbers (``gauss``), first for the size, then for the delay. Sizes are
+    rounded to whole bytes, at least 1; delays are rounded to milliseconds, at most a minute.
     """
     if not spread:
         yield from (ListedFile(number, size, delay) for number in range(files))
         return
-    draw = random.Random(seed)  # noqa: S311 - meant to be the same each time
+    draw = random.Random(seed)  # noqa: S311 - the same numbers each time, not secret ones
     for number in range(files):
         large, late = math.exp(spread * draw.gauss(0, 1)), math.exp(spread * draw.gauss(0, 1))
         bytes_ = min(max(1, round(size * large)), MAX_BYTES) if size else 0
@@ -142,21 +149,21 @@ def drawing(files: int, size: int, delay: float, spread: float, seed: int) -> It
 
 
 def entries(query: str) -> Iterator[ListedFile]:
-    """The files of a list. Raises WrongQuery, at once."""
-    asked = list_options(query)
-    return drawing(asked.files, asked.size, asked.file_options.delay, asked.spread, asked.file_options.seed)
+    """The files of a list. Raises WrongQuery at the call, not during the iteration."""
+    options = list_options(query)
+    return generate(options.files, options.size, options.file_options.delay, options.spread, options.file_options.seed)
 
 
-def path(number: int, size: int, asked: FileOptions = DEFAULT_OPTIONS) -> str:
-    """Where a file is, from the server's root, as a URL has it."""
-    words = [f"{name}={_plain(value)}" for name, value in (("delay", asked.delay), ("rate", asked.rate)) if value]
-    if asked.fail:
-        words += [f"fail={','.join(asked.fail)}", f"share={_plain(asked.share)}"]
-    if asked.seed != content.SEED:
-        words.append(f"seed={asked.seed}")
-    if asked.digest:
-        words.append("digest=1")
-    return f"/file/{size}/{number}.bin" + (f"?{'&'.join(words)}" if words else "")
+def path(number: int, size: int, options: FileOptions = DEFAULT_OPTIONS) -> str:
+    """The path and the query of a file's URL."""
+    parameters = [f"{name}={_plain(value)}" for name, value in (("delay", options.delay), ("rate", options.rate)) if value]
+    if options.fail:
+        parameters += [f"fail={','.join(options.fail)}", f"share={_plain(options.share)}"]
+    if options.seed != content.SEED:
+        parameters.append(f"seed={options.seed}")
+    if options.digest:
+        parameters.append("digest=1")
+    return f"/file/{size}/{number}.bin" + (f"?{'&'.join(parameters)}" if parameters else "")
 
 
 def _plain(value: float) -> str:
@@ -164,13 +171,16 @@ def _plain(value: float) -> str:
     return f"{value:f}".rstrip("0").rstrip(".")
 
 
-def lines(base: str, query: str) -> Iterator[str]:
-    """The URLs of a list, each with its line's end; ``base`` has no slash at its end. Raises WrongQuery, at once."""
-    common = list_options(query).file_options
-    return (f"{base}{path(item.number, item.size, common._replace(delay=item.delay))}\n" for item in entries(query))
+def url_lines(base: str, query: str) -> Iterator[str]:
+    """The URLs of a list, each with a line end.
+
+    ``base``: scheme, host and port, without a final slash. Raises WrongQuery at the call.
+    """
+    options = list_options(query).file_options
+    return (f"{base}{path(item.number, item.size, options._replace(delay=item.delay))}\n" for item in entries(query))
 
 
 def sums(query: str) -> Iterator[tuple[str, str]]:
-    """The file names of a list and their SHA-256 digests. Raises WrongQuery, at once."""
+    """The file names of a list and their SHA-256 digests in hex. Raises WrongQuery at the call."""
     seed = list_options(query).file_options.seed
     return ((item.name, content.sha256(item.number, item.size, seed)) for item in entries(query))

@@ -1,25 +1,25 @@
-"""What can go wrong with a test server: plain exceptions, because it knows nothing of the rest of the package.
+"""The exceptions of the test server, which imports nothing of the rest of the package.
 
 ::
 
     ServerError
-    ├── WrongQuery    a query that cannot be answered; the text is one line that says what is wrong with it
-    ├── Unsupported   this kind of server, as it is installed here, cannot do that
-    └── CannotStart   the port is in use, the address is not this machine's, the program is missing or gave up
+    ├── WrongQuery    the query is invalid; the text is one line with the reason
+    ├── Unsupported   this kind of server, as installed on this machine, does not support the request
+    └── CannotStart   the port is in use, the address is not one of this machine, the program is missing or failed
 """
 
 
 class ServerError(Exception):
-    """The root: what a test server raises."""
+    """The root of the exceptions of a test server."""
 
 
 class WrongQuery(ServerError):
-    """A query that cannot be answered."""
+    """The query is invalid."""
 
 
 class Unsupported(ServerError):
-    """This kind of server cannot do that."""
+    """This kind of server does not support the request."""
 
 
 class CannotStart(ServerError):
-    """The server does not come up."""
+    """The server cannot be started."""

@@ -24,7 +24,7 @@ def test_the_first_sample_of_a_speed_says_nothing_and_the_second_all() -> None:
 
 
 def test_a_speed_is_of_the_last_seconds() -> None:
-    speed = WindowedRate(over=5.0)
+    speed = WindowedRate(window=5.0)
     for second in range(20):
         speed.sample(min(second, 10) * 100, float(second))
         assert speed.value == pytest.approx({0: 0, **dict.fromkeys(range(1, 11), 100)}.get(second, max(0, 15 - second) * 20))

@@ -17,7 +17,7 @@ from downloader import report as reports
 from downloader.core.model import Checksum, Download, Result, Status
 from downloader.core.report import Report
 from downloader.errors import HTTPStatusError, IntegrityError, NetworkError, StorageError, TLSError
-from downloader.progress.bars import MOST, Bars
+from downloader.progress.bars import MAX_FILE_BARS, Bars
 from downloader.progress.counters import Counters, Moving, PlainLane
 from downloader.progress.lines import Display, JsonProgress, PlainLines
 from downloader.sources.text import format_download
@@ -212,12 +212,12 @@ def lane(name: str, size: int = 10) -> PlainLane:
 def test_bars_escape_the_names_of_files_and_show_so_many_at_most() -> None:
     stream = io.StringIO()
     bars = Bars(stream, 100)
-    counters = Counters(total=100, failed=2, lanes=[lane(f"{number}x\x1b[2J\u202e") for number in range(MOST + 3)])
+    counters = Counters(total=100, failed=2, lanes=[lane(f"{number}x\x1b[2J\u202e") for number in range(MAX_FILE_BARS + 3)])
     bars.update(counters, 10.0)
     shown = stream.getvalue()
     assert "\u202e" not in shown
     assert "\x1b[2J" not in shown
-    assert sum(f"{number}x\\x1b[2J" in shown for number in range(MOST + 3)) == MOST
+    assert sum(f"{number}x\\x1b[2J" in shown for number in range(MAX_FILE_BARS + 3)) == MAX_FILE_BARS
     assert "2/100 files" in shown
     assert "2 failed" in shown
     bars.close()

@@ -183,7 +183,7 @@ def test_stall_lasts_until_the_client_leaves_or_a_minute(monkeypatch: pytest.Mon
         async def client_disconnect(self) -> None:
             await asyncio.sleep(0 if leaves else 3600)
 
-    monkeypatch.setattr(sending, "STALL", 3600 if leaves else 0.01)
+    monkeypatch.setattr(sending, "STALL_SECONDS", 3600 if leaves else 0.01)
     stalled = sending._before_the_end(Protocol(), "", "stall")
     asyncio.run(asyncio.wait_for(stalled, 10))
 

@@ -113,8 +113,8 @@ def test_https() -> None:
 @pytest.mark.parametrize(
     ("query", "says"),
     [
-        ("files=1&size=1&fail=cut", "does not fail on demand"),
-        ("files=1&size=1&rate=0.5", "whole numbers of bytes"),
+        ("files=1&size=1&fail=cut", "does not support faults"),
+        ("files=1&size=1&rate=0.5", "rates of whole bytes"),
         ("files=1&size=1&delay=0.0005", "whole milliseconds"),
         ("files=10&size=9999999999999", "are free"),
     ],

@@ -37,11 +37,11 @@ def test_seeds_have_bytes_and_tags_of_their_own() -> None:
 
 def test_list_has_one_url_a_line_and_all_wishes_in_it() -> None:
     query = "files=2&size=10&delay=0.05&rate=1000&fail=503%2Ccut&share=0.1&seed=7"
-    assert "".join(queries.lines(BASE, query)) == (
+    assert "".join(queries.url_lines(BASE, query)) == (
         f"{BASE}/file/10/0.bin?delay=0.05&rate=1000&fail=503,cut&share=0.1&seed=7\n"
         f"{BASE}/file/10/1.bin?delay=0.05&rate=1000&fail=503,cut&share=0.1&seed=7\n"
     )
-    assert "".join(queries.lines(BASE, "files=1&size=0")) == f"{BASE}/file/0/0.bin\n"
+    assert "".join(queries.url_lines(BASE, "files=1&size=0")) == f"{BASE}/file/0/0.bin\n"
     assert dict(queries.sums(query)) == {f"{number}.bin": content.sha256(number, 10, 7) for number in (0, 1)}
 
 
@@ -88,13 +88,13 @@ def test_first_draw_is_as_the_docstring_says() -> None:
         ("files=1&size=1&share=2", "share: '2'"),
         ("files=1&size=1&spread=x", "spread: 'x'"),
         ("files=1&size=1&seed=", "seed: ''"),
-        ("files=1&size=1&fail=503,oops", "fail: 'oops' is none of drop, cut"),
+        ("files=1&size=1&fail=503,oops", "fail: 'oops' is neither one of drop, cut"),
         ("files=1&size=1&fail=200", "fail: '200'"),
-        ("file=1&size=1", "'file' means nothing in a list"),
+        ("file=1&size=1", "unknown parameter 'file'"),
     ],
 )
 def test_wrong_query_is_told_in_one_line(query: str, says: str) -> None:
-    for ask in (queries.entries, queries.sums, lambda text: queries.lines(BASE, text)):
+    for ask in (queries.entries, queries.sums, lambda text: queries.url_lines(BASE, text)):
         with pytest.raises(WrongQuery) as caught:
             ask(query)
         assert says in str(caught.value)
@@ -107,13 +107,13 @@ def test_files_url_may_have_words_that_mean_nothing() -> None:
 
 @pytest.mark.parametrize("name", ["", "../up", "a/b", ".hidden", "a b", "ä"])
 def test_name_of_a_list_is_a_plain_word(name: str) -> None:
-    with pytest.raises(WrongQuery, match="is no name for a list"):
-        queries.named({name: "files=1&size=1"})
+    with pytest.raises(WrongQuery, match="is not a name for a list"):
+        queries.checked_lists({name: "files=1&size=1"})
 
 
 def test_named_list_must_be_a_list() -> None:
     with pytest.raises(WrongQuery, match=r"the list a: .*size= is missing"):
-        queries.named({"a": "files=1"})
+        queries.checked_lists({"a": "files=1"})
 
 
 def test_faults_come_in_the_same_order_after_each_reset() -> None:
@@ -136,10 +136,10 @@ def test_faults_come_in_the_same_order_after_each_reset() -> None:
 
 def test_about_the_share_is_met_and_each_kind_alike() -> None:
     among = faults.kinds("503,cut")
-    drawn = [faults.drawn(among, 0.1, 1, number, before) for number in range(2000) for before in range(5)]
+    drawn = [faults.chosen_fault(among, 0.1, 1, number, before) for number in range(2000) for before in range(5)]
     assert 0.09 < sum(map(bool, drawn)) / len(drawn) < 0.11
     assert drawn.count("503") == pytest.approx(drawn.count("cut"), rel=0.15)
-    other = [faults.drawn(among, 0.1, 2, number, before) for number in range(2000) for before in range(5)]
+    other = [faults.chosen_fault(among, 0.1, 2, number, before) for number in range(2000) for before in range(5)]
     assert other != drawn
 
 
@@ -212,6 +212,6 @@ def test_digest_field_is_a_byte_sequence_of_structured_fields() -> None:
 
 
 def test_list_of_a_scenario_parses_as_the_wishes_of_its_files() -> None:
-    for line in queries.lines(BASE, "files=3&size=100&spread=1&delay=0.01&fail=cut&share=0.5"):
+    for line in queries.url_lines(BASE, "files=3&size=100&spread=1&delay=0.01&fail=cut&share=0.5"):
         query = dict(parse_qsl(urlsplit(line.strip()).query))
         assert set(query) == {"delay", "fail", "share"}
