@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from downloader.compare.results import AttemptSpan, Bound, Comparison, Machine, Measure, Point, ResultRow, Study, Sweep
+from downloader.compare.measurements import AttemptSpan, Bound, Comparison, Machine, Measure, Point, ResultRow, Study, Sweep
 from downloader.compare.scenarios import SCENARIOS, Scenario
 
 

@@ -18,7 +18,7 @@ from downloader.cli.compare_request import CompareOptions, CompareRequest, check
 from downloader.cli.options import GroupedCommand, list_argument
 from downloader.compare import pace, peers, scenarios, study
 from downloader.compare.machine import machine
-from downloader.compare.results import ResultRow, Study
+from downloader.compare.measurements import ResultRow, Study
 from downloader.compare.runner import Plan, warm_up, work_for
 from downloader.compare.servers import Servers
 from downloader.core.naming import printable

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 
-from downloader.compare.results import Comparison, Study, Sweep
+from downloader.compare.measurements import Comparison, Study, Sweep
 
 
 class ComparePrinter:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from downloader.compare import peers, scenarios
-from downloader.compare.outputs import Outputs
+from downloader.compare.output_files import Outputs
 from downloader.compare.runner import MeasuredList
 from downloader.core.model import Download
 from downloader.errors import UsageError

@@ -67,9 +67,9 @@ def script(shell: str) -> str:
     return _completer(shell, fetch_command()).source()
 
 
-def shell_of(given: str) -> str:
+def shell_of(name_or_empty: str) -> str:
     """The name of the shell: as given, else from ``$SHELL``. Raises UsageError for an unsupported shell."""
-    name = given or Path(os.environ.get("SHELL", "")).name
+    name = name_or_empty or Path(os.environ.get("SHELL", "")).name
     if name in SHELLS:
         return name
     problem = f"no completion for the shell {name!r}" if name else "the shell is unknown: $SHELL is not set"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from downloader.cli.dry_run import dry_run, print_unfetched
 from downloader.cli.output_name import set_output_name
-from downloader.cli.signals import Signals
+from downloader.cli.stop_signals import Signals
 from downloader.core.model import Result
 from downloader.core.naming import printable
 from downloader.core.report import Report

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
-from downloader.compare.results import BOUND_PARTS, Bound
+from downloader.compare.measurements import BOUND_PARTS, Bound
 from downloader.compare.scenarios import KIB, MIB, Scenario
 from downloader.errors import NetworkError
 from downloader.strategies.processing import find
@@ -52,7 +52,7 @@ SMALL_FILE_BYTES = 64 * KIB
 
 
 def lower_bound(scenario: Scenario, listing: str, cores: int) -> Bound:
-    """The time that an ideal client would need, in seconds; see `downloader.compare.results.Bound`.
+    """The time that an ideal client would need, in seconds; see `downloader.compare.measurements.Bound`.
 
     ``listing``: the list of the test server, which is probed for about a second. ``cores``: the number of cores that the
     processing of the files may use. ``answers`` is 0 if no file is small, ``bytes`` is 0 if all files are small. Raises
@@ -150,9 +150,9 @@ class _ProbeConnection:
         if not head.startswith(b"http/1.1 200"):
             _broken()
         self.answer = len(head) + 4 + int(head.partition(b"\r\ncontent-length:")[2].split(None, 1)[0])
-        left = self.answer - len(data)
-        while left:
-            left -= len(self.socket.recv(min(left, BUFFER_BYTES)) or _broken())
+        remaining = self.answer - len(data)
+        while remaining:
+            remaining -= len(self.socket.recv(min(remaining, BUFFER_BYTES)) or _broken())
         self.socket.setblocking(False)
 
     def request(self, ahead: int) -> bool:

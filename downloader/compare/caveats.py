@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from downloader.compare import certainty
 from downloader.compare.figures import joined, share
-from downloader.compare.results import Comparison, ResultRow, least_failures
+from downloader.compare.measurements import Comparison, ResultRow, least_failures
 from downloader.compare.scenarios import MIB
 
 SERVER_SATURATION = 0.85

@@ -9,7 +9,7 @@ strategy.
 from collections.abc import Sequence
 
 from downloader.compare.figures import share
-from downloader.compare.results import Comparison, ResultRow, Study, least_failures
+from downloader.compare.measurements import Comparison, ResultRow, Study, least_failures
 from downloader.compare.rounds import MIN_ROUNDS
 
 MAX_OTHER_LOAD = 0.1

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from downloader.compare.caveats import MAX_TRACE_SLOWDOWN
-from downloader.compare.results import AttemptSpan, ResultRow
+from downloader.compare.measurements import AttemptSpan, ResultRow
 
 REFERENCE = "serial"
 FAILED_ENDS = frozenset({"failed", "lost", "untold", "interrupted"})

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from downloader.compare import certainty
-from downloader.compare.results import Bound, Comparison, Measure, ResultRow, Study
+from downloader.compare.measurements import Bound, Comparison, Measure, ResultRow, Study
 
 _MEASURED = tuple(item.name for item in msgspec.structs.fields(Measure) if item.name != "errors")
 COLUMNS = ("scenario", "over", "value", "strategy", "how", "jobs", "peer", "run", *_MEASURED, "errors")
@@ -64,13 +64,13 @@ def _add_figures(row: ResultRow, values: dict[str, Any], bound: Bound | None) ->
 def as_csv(study: Study) -> str:
     """The study as CSV: a header line with `COLUMNS`, and one line for each measured run.
 
-    ``over`` and ``value`` are the variable and the value of the sweep that the run belongs to; empty for other runs.
+    ``variable`` and ``value`` are the variable and the value of the sweep that the run belongs to; empty for other runs.
     """
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
     lines.writerow(COLUMNS)
-    for scenario, over, value, row in _rows(study):
-        key = (scenario, over, value, row.strategy, row.how, row.jobs, int(row.peer))
+    for scenario, variable, value, row in _rows(study):
+        key = (scenario, variable, value, row.strategy, row.how, row.jobs, int(row.peer))
         for number, run in enumerate(row.runs, 1):
             lines.writerow((*key, number, *(getattr(run, name) for name in _MEASURED), "; ".join(run.errors)))
     return text.getvalue()

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from downloader.compare import certainty, evidence
 from downloader.compare.evidence import REFERENCE
 from downloader.compare.figures import count, joined, number, ratio, seconds, share, significant, span
-from downloader.compare.results import Comparison, ResultRow
+from downloader.compare.measurements import Comparison, ResultRow
 from downloader.compare.scenarios import C_WORK, PYTHON_WORK
 
 MIN_SPEED_RATIO = 1.2
@@ -107,13 +107,13 @@ def start(group: ComparableRows) -> str:
         return ""
     early, *_, late = sorted(group.traced, key=evidence.first_request)
     begun, earliest = evidence.first_request(late), evidence.first_request(early)
-    whole = max(late.traced, evidence.last_end(late))
-    delay = begun - earliest - max(0.0, whole - late.elapsed)  # the traced run may have lost time at its start
-    if not group.is_faster(early, late) or delay < max(MIN_START_DELAY, MIN_START_DELAY_SHARE * whole):
+    elapsed = max(late.traced, evidence.last_end(late))
+    delay = begun - earliest - max(0.0, elapsed - late.elapsed)  # the traced run may have lost time at its start
+    if not group.is_faster(early, late) or delay < max(MIN_START_DELAY, MIN_START_DELAY_SHARE * elapsed):
         return ""
     return (
         f"{late.strategy} sent its first request after {seconds(begun)}, {early.strategy} after {seconds(earliest)}: "
-        f"the difference is {share((begun - earliest) / whole)} of what {late.strategy} took."
+        f"the difference is {share((begun - earliest) / elapsed)} of what {late.strategy} took."
     )
 
 
@@ -199,13 +199,13 @@ def split(group: ComparableRows) -> str:
     if winner not in group.traced:
         return ""
     pieces = len({(item.file, item.segment) for item in winner.stretches})
-    whole = [row for row in group.traced if len({(item.file, item.segment) for item in row.stretches}) <= files]
-    whole = [row for row in whole if group.is_faster(winner, row)]
-    if pieces <= files or not whole:
+    unsplit = [row for row in group.traced if len({(item.file, item.segment) for item in row.stretches}) <= files]
+    unsplit = [row for row in unsplit if group.is_faster(winner, row)]
+    if pieces <= files or not unsplit:
         return ""
     return (
         f"{winner.strategy} fetched {count(files, 'file')} in {pieces} pieces, {_average_in_flight(winner)} at once on "
-        f"average, each on a capped connection; {joined([row.strategy for row in whole])} used one for each file."
+        f"average, each on a capped connection; {joined([row.strategy for row in unsplit])} used one for each file."
     )
 
 

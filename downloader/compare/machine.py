@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from downloader._version import __version__
-from downloader.compare.results import Machine
+from downloader.compare.measurements import Machine
 from downloader.strategies.shared import cores
 
 LIBRARIES = ("requests", "urllib3", "httpx", "httpx-aiohttp", "aiohttp", "pycurl", "gevent", "granian")

@@ -37,7 +37,7 @@ _Started = tuple[float, "subprocess.Popen[bytes]"]
 
 
 class Usage(NamedTuple):
-    """The resources that a command used. Seconds and bytes; see `downloader.compare.results.Measure` for the fields.
+    """The resources that a command used. Seconds and bytes; see `downloader.compare.measurements.Measure` for the fields.
 
     ``started``: the time of the monotonic clock. ``code``: the exit code, or minus the number of the signal that ended the
     command. ``expired``: the command was killed because it exceeded its time limit. ``others``: see

@@ -12,8 +12,8 @@ class StudyStep(NamedTuple):
 
     ``row``: the name of the strategy or peer. ``round``: the number of the round; 0: the additional run with a trace.
     ``rounds``: the planned number of rounds, exact if ``exact`` is set, else the minimum. ``done``: the finished share (0 to 1)
-    of the scenario, estimated; ``whole``: that of the study. ``point``: the point of a sweep, such as ``jobs 4``. ``place``
-    and ``places``: the number of the scenario, or of the point, and how many there are.
+    of the scenario, estimated; ``study_done``: that of the study. ``point``: the point of a sweep, such as ``jobs 4``. ``item``
+    and ``items``: the number of the scenario, or of the point, and how many there are.
     """
 
     scenario: str
@@ -22,14 +22,14 @@ class StudyStep(NamedTuple):
     rounds: int
     exact: bool
     done: float
-    whole: float = 0.0
+    study_done: float = 0.0
     point: str = ""
-    place: int = 1
-    places: int = 1
+    item: int = 1
+    items: int = 1
 
     def __str__(self) -> str:
         """``scenario 2 of 3, latency: auto, round 1 of 3 or more``."""
-        what = f"point {self.place} of {self.places}" if self.point else f"scenario {self.place} of {self.places}"
+        what = f"point {self.item} of {self.items}" if self.point else f"scenario {self.item} of {self.items}"
         where = f"{what}, {self.scenario}" + (f", {self.point}" if self.point else "")
         if not self.round:
             return f"{where}: {self.row}, once more for the timeline"
@@ -39,18 +39,18 @@ class StudyStep(NamedTuple):
 
 def line(step: StudyStep, elapsed: float, width: int) -> str:
     """The step and the remaining time after ``elapsed`` seconds of the study, cut to ``width`` characters."""
-    remaining = left(elapsed, step.whole)
+    remaining = remaining_time(elapsed, step.study_done)
     text = f"{step}{f', {remaining}' if remaining else ''}"
     if len(text) > width and remaining:  # shorten the step, not the remaining time
         text = f"{str(step)[: max(0, width - len(remaining) - 2)].rstrip(' ,:')}, {remaining}"
     return text[:width]
 
 
-def left(elapsed: float, whole: float) -> str:
-    """The remaining time in words, ``about 40 s left``, from the finished share ``whole``; empty while it is unknown."""
-    if elapsed < MIN_ELAPSED or whole <= 0:
+def remaining_time(elapsed: float, study_done: float) -> str:
+    """The remaining time in words, ``about 40 s left``, from the finished share ``study_done``; empty while it is unknown."""
+    if elapsed < MIN_ELAPSED or study_done <= 0:
         return ""
-    remaining = elapsed * (1 - whole) / whole
+    remaining = elapsed * (1 - study_done) / study_done
     if remaining < 5:
         return "a few seconds left"
     if remaining <= 55:

@@ -24,7 +24,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from downloader.compare.results import ResultRow
+from downloader.compare.measurements import ResultRow
 from downloader.compare.scenarios import MIB, Scenario
 from downloader.errors import UsageError
 

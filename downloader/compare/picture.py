@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from downloader.compare import page
-from downloader.compare.results import Study
+from downloader.compare.measurements import Study
 from downloader.errors import DownloadError, StorageError, UsageError
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "microsoft-edge")

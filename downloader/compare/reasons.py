@@ -12,7 +12,7 @@ from downloader.compare import certainty, evidence, findings
 from downloader.compare.evidence import REFERENCE
 from downloader.compare.figures import count, joined, ratio, seconds
 from downloader.compare.findings import ComparableRows
-from downloader.compare.results import Comparison, Study, Sweep
+from downloader.compare.measurements import Comparison, Study, Sweep
 from downloader.compare.scenarios import MIB, Scenario
 
 DEFAULT = "auto"
@@ -77,13 +77,13 @@ def _strategy(groups: Sequence[ComparableRows]) -> list[str]:
     exceptions = sorted((item for item in measured if _is_slower(item)), key=_excess, reverse=True)
     good = [item for item in measured if _is_good(item)]
     if not exceptions:
-        return [f"Keep the default: {DEFAULT} was the fastest, or close to it, {_places(good)}."] if good else []
+        return [f"Keep the default: {DEFAULT} was the fastest, or close to it, {_in_which(good)}."] if good else []
     if len(measured) == 1:
         return [_exception(exceptions[0])]
     nearest = _nearest(groups)
     if len(exceptions) * 2 > len(measured):
-        return [f"{DEFAULT}, the default, was not the best choice {_places(exceptions)}.", nearest]
-    lead = f"Keep the default, {DEFAULT}, but not {_places(exceptions)}." if good else ""
+        return [f"{DEFAULT}, the default, was not the best choice {_in_which(exceptions)}.", nearest]
+    lead = f"Keep the default, {DEFAULT}, but not {_in_which(exceptions)}." if good else ""
     return [lead, *map(_exception, exceptions[:MAX_LISTED])]
 
 
@@ -132,8 +132,8 @@ def _nearest(groups: Sequence[ComparableRows]) -> str:
         return ""
     if first:
         reason = "it was the fastest" if all(len(names) == 1 for names in leading) else "nothing was known to be faster"
-        return f"Use --strategy {' or '.join(first)}: {reason} {_places(groups)}."
-    return f"Use --strategy {name}: it took at most {ratio(worst[name])} times as long as the fastest {_places(groups)}."
+        return f"Use --strategy {' or '.join(first)}: {reason} {_in_which(groups)}."
+    return f"Use --strategy {name}: it took at most {ratio(worst[name])} times as long as the fastest {_in_which(groups)}."
 
 
 def _jobs(sweep: Sweep) -> str:
@@ -199,7 +199,7 @@ def _peers(groups: Sequence[ComparableRows]) -> list[str]:
             start_text = f", of which {seconds(begun)} passed before its first request" if is_start else ""
             sentences.append((winner.elapsed / peer.elapsed, f"{text}{start_text}."))
     if unbeaten and not sentences:
-        return [f"No other program was as fast as the fastest strategy {_places(unbeaten)}."]
+        return [f"No other program was as fast as the fastest strategy {_in_which(unbeaten)}."]
     more = f"In {count(len(sentences) - MAX_LISTED, 'more scenario')}, another program was the fastest too."
     return [text for _, text in sorted(sentences, reverse=True)[:MAX_LISTED]] + ([more] if len(sentences) > MAX_LISTED else [])
 
@@ -218,6 +218,6 @@ def _failures(study: Study) -> list[str]:
     return sentences
 
 
-def _places(groups: Sequence[ComparableRows]) -> str:
+def _in_which(groups: Sequence[ComparableRows]) -> str:
     names = [item.scenario.name for item in groups]
     return f"in {joined(names)}" if len(names) <= MAX_LISTED else f"in {len(names)} scenarios"

@@ -20,10 +20,10 @@ from downloader.compare import peers, rounds, trace_reader
 from downloader.compare.bound import lower_bound, tightened
 from downloader.compare.caveats import caveats
 from downloader.compare.measure import Usage, run_measured
+from downloader.compare.measurements import Comparison, Measure, ResultRow
 from downloader.compare.pace import StudyStep, foreseen
-from downloader.compare.results import Comparison, Measure, ResultRow
 from downloader.compare.scenarios import Scenario
-from downloader.compare.verify import RunVerifier, Verdict
+from downloader.compare.verify import RunVerifier, Verification
 from downloader.errors import NetworkError
 from downloader.strategies.shared import cores
 
@@ -134,9 +134,9 @@ def run_rows(
         environment = _RunEnvironment(work, plan, Path(folder), server, cacert)
         _rounds(environment, rows, plan, on_step)
         traced = [row for row in rows if not row.peer] if plan.traced else []
-        for place, row in enumerate(traced):
+        for index, row in enumerate(traced):
             runs = sum(len(item.runs) for item in rows)
-            on_step(StudyStep(work.scenario.name, _short(row), 0, 0, True, (runs + place) / (runs + len(traced))))
+            on_step(StudyStep(work.scenario.name, _short(row), 0, 0, True, (runs + index) / (runs + len(traced))))
             environment.trace(row)
     for row in rows:
         row.low, row.high, row.confidence = rounds.interval([run.elapsed for run in row.runs])
@@ -151,8 +151,8 @@ def _rounds(environment: "_RunEnvironment", rows: Sequence[ResultRow], plan: Pla
         order = [active[index] for index in rounds.order(number - 1, len(active))]
         if number == 1:
             order.sort(key=lambda row: row.peer)  # the time limit of peers depends on the strategies' times
-        for place, row in enumerate(order):
-            done = ((number - 1) * len(order) + place) / (expected * len(order) + traced_runs)
+        for index, row in enumerate(order):
+            done = ((number - 1) * len(order) + index) / (expected * len(order) + traced_runs)
             on_step(StudyStep(name, _short(row), number, least, plan.repeat is not None, min(1.0, done)))
             environment.measure(row, rows)
         if plan.repeat is not None:
@@ -241,14 +241,14 @@ class _RunEnvironment:
         self._report.unlink(missing_ok=True)
         self._trace.unlink(missing_ok=True)
 
-    def _run(self, row: ResultRow) -> tuple[Usage, Verdict]:
+    def _run(self, row: ResultRow) -> tuple[Usage, Verification]:
         usage = self._spawn(self._strategy(row))
         verdict = self._verifier.of_strategy(self._report, self._target)
         if usage.code and not verdict.failures:
             verdict = verdict._replace(failures=1, errors=(f"exit code {usage.code}", *verdict.errors))
         return usage, verdict
 
-    def _run_peer(self, row: ResultRow, rows: Sequence[ResultRow]) -> tuple[Usage, Verdict]:
+    def _run_peer(self, row: ResultRow, rows: Sequence[ResultRow]) -> tuple[Usage, Verification]:
         self._target.mkdir()
         command = peers.command(row, self.work.scenario, self._listing, self._target, self._cacert)
         slowest = max((other.elapsed for other in rows if not other.peer), default=0.0)
@@ -279,7 +279,7 @@ class _RunEnvironment:
         return run_measured(command, folder=folder, server=cpu_seconds, limit=limit, group=limit is not None)
 
 
-def _measure_of(usage: Usage, verdict: Verdict) -> Measure:
+def _measure_of(usage: Usage, verdict: Verification) -> Measure:
     errors = verdict.errors
     if usage.code < 0 and not usage.expired:
         errors = (f"ended by signal {-usage.code}", *errors)

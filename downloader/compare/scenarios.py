@@ -146,7 +146,7 @@ def choose(names: tuple[str, ...]) -> tuple[Scenario, ...]:
 
 def changed(chosen: tuple[Scenario, ...], **changes: Any) -> tuple[Scenario, ...]:
     """The scenarios with other values of some fields (None: unchanged). If no scenario was chosen: one of the user's own."""
-    given = {name: value for name, value in changes.items() if value is not None}
-    if not given:
+    replaced = {name: value for name, value in changes.items() if value is not None}
+    if not replaced:
         return chosen
-    return tuple(msgspec.structs.replace(scenario, **given) for scenario in chosen or (CUSTOM,))
+    return tuple(msgspec.structs.replace(scenario, **replaced) for scenario in chosen or (CUSTOM,))

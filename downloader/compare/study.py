@@ -6,8 +6,8 @@ from typing import NamedTuple
 import msgspec
 
 from downloader.compare import reasons
+from downloader.compare.measurements import Comparison, Machine, Point, ResultRow, Study, Sweep
 from downloader.compare.pace import StudyStep
-from downloader.compare.results import Comparison, Machine, Point, ResultRow, Study, Sweep
 from downloader.compare.rounds import MIN_ROUNDS
 from downloader.compare.runner import MeasuredList, Plan, Server, StepCallback, compare, run_rows, work_for
 from downloader.errors import UsageError
@@ -62,10 +62,10 @@ def run(
     points = sum(len(sweep.values) for sweep in sweeps)
     parts = len(tasks) + points
 
-    for place, task in enumerate(tasks, 1):
+    for item, task in enumerate(tasks, 1):
 
-        def step(what: StudyStep, place: int = place) -> None:
-            on_step(what._replace(place=place, places=len(tasks), whole=(place - 1 + what.done) / parts))
+        def step(what: StudyStep, item: int = item) -> None:
+            on_step(what._replace(item=item, items=len(tasks), study_done=(item - 1 + what.done) / parts))
 
         study.comparisons.append(_explained(compare(task.work, task.rows, plan, where, task.server, step, task.cacert)))
         on_result(study.comparisons[-1])
@@ -73,8 +73,8 @@ def run(
         before = sum(len(earlier.values) for earlier in sweeps[:number])
 
         def point(what: StudyStep, before: int = before) -> None:
-            finished = len(tasks) + before + what.place - 1 + what.done
-            on_step(what._replace(place=before + what.place, places=points, whole=finished / parts))
+            finished = len(tasks) + before + what.item - 1 + what.done
+            on_step(what._replace(item=before + what.item, items=points, study_done=finished / parts))
 
         study.sweeps.append(_sweep(sweep, plan, where, point))
         on_result(study.sweeps[-1])
@@ -100,11 +100,11 @@ def _sweep(sweep: SweepTask, plan: Plan, where: str | None, on_step: StepCallbac
     """Measure each value of the sweep in a few rounds, without a trace and without peers."""
     few = Plan(plan.command, min(plan.repeat or MIN_ROUNDS, MIN_ROUNDS), plan.budget, traced=False)
     result = Sweep(sweep.over, sweep.task.work.scenario, [])
-    for place, value in enumerate(sweep.values, 1):
+    for item, value in enumerate(sweep.values, 1):
         work, rows = _point(sweep, value)
 
-        def report_step(step: StudyStep, place: int = place, at: str = f"{sweep.over} {value}") -> None:
-            on_step(step._replace(place=place, point=at))
+        def report_step(step: StudyStep, item: int = item, point_name: str = f"{sweep.over} {value}") -> None:
+            on_step(step._replace(item=item, point=point_name))
 
         run_rows(work, rows, few, where, sweep.task.server, report_step, sweep.task.cacert)
         result.points.append(Point(value, rows))

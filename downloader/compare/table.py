@@ -15,8 +15,8 @@ from rich.text import Text
 from downloader.compare import certainty
 from downloader.compare.caveats import NOTABLE_NOISE, noise_text, uncertain
 from downloader.compare.figures import count, decimal, number, ratio, seconds, share, significant, size
+from downloader.compare.measurements import Comparison, Percentiles, ResultRow, Study, Sweep
 from downloader.compare.peers import DEFAULTS
-from downloader.compare.results import Comparison, Percentiles, ResultRow, Study, Sweep
 from downloader.compare.scenarios import Scenario
 from downloader.compare.screen import bar, head, is_ascii, safe, say
 
@@ -167,8 +167,8 @@ def _threads(row: ResultRow, scale: _Scale) -> str:
     return f"{row.median('threads'):.0f}/{processes:.0f}" if processes else ""
 
 
-def _milliseconds(spread: Percentiles, *parts: str) -> str:
-    return "/".join(significant(getattr(spread, part) * 1000, 2) for part in parts)
+def _milliseconds(percentiles: Percentiles, *parts: str) -> str:
+    return "/".join(significant(getattr(percentiles, part) * 1000, 2) for part in parts)
 
 
 def _first_byte(row: ResultRow, scale: _Scale) -> str:
@@ -245,8 +245,10 @@ def _drawn(
         columns[BAR] = [bar(row.elapsed / scale.slowest, bar_width, is_ascii(console)) for row in rows]
     table = _table()
     for name in columns:
-        left = name.endswith(("strategy", BAR))
-        table.add_column(name, justify="left" if left else "right", no_wrap=True, min_width=bar_width if name == BAR else None)
+        is_left = name.endswith(("strategy", BAR))
+        table.add_column(
+            name, justify="left" if is_left else "right", no_wrap=True, min_width=bar_width if name == BAR else None
+        )
     for index, row in enumerate(rows):
         if index and row.peer and not rows[index - 1].peer:
             table.add_section()

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from downloader.compare import evidence
 from downloader.compare.figures import count, seconds, significant
-from downloader.compare.results import AttemptSpan, Comparison, ResultRow
+from downloader.compare.measurements import AttemptSpan, Comparison, ResultRow
 from downloader.compare.screen import INDENT, head, is_ascii, say
 
 WAITS, ASKED, BODY, LOST, DONE = "░", "▒", "█", "x", " "
@@ -90,13 +90,13 @@ class _TimelineLine:
     width: int
     until: float
     files: int = 0
-    asked: list[float] = field(default_factory=list)
+    requested: list[float] = field(default_factory=list)
     body: list[float] = field(default_factory=list)
     unfinished: list[float] = field(default_factory=list)
     lost: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.asked, self.body, self.unfinished = ([0.0] * self.width for _ in range(3))
+        self.requested, self.body, self.unfinished = ([0.0] * self.width for _ in range(3))
 
     def add(self, attempts: Sequence[AttemptSpan]) -> None:
         """Add a file with these attempts."""
@@ -104,20 +104,20 @@ class _TimelineLine:
         self._spend(self.unfinished, 0.0, max(item.ended for item in attempts))
         for item in attempts:
             head = item.head or item.ended
-            self._spend(self.asked, item.started, head)
+            self._spend(self.requested, item.started, head)
             self._spend(self.body, head, item.ended)
             if item.end in evidence.FAILED_ENDS:
                 self.lost.add(min(self.width - 1, int(item.ended / self.until * self.width)))
 
     def drawn(self) -> str:
         """The characters of the line."""
-        busiest = max(range(self.width), key=lambda column: self.asked[column] + self.body[column])
+        busiest = max(range(self.width), key=lambda column: self.requested[column] + self.body[column])
         return "".join(LOST if column in self.lost else self._state(column, column == busiest) for column in range(self.width))
 
     def _state(self, column: int, busiest: bool) -> str:
         step = self.until / self.width
-        if self.asked[column] + self.body[column] >= step / 2 or busiest:
-            return BODY if self.body[column] > self.asked[column] else ASKED
+        if self.requested[column] + self.body[column] >= step / 2 or busiest:
+            return BODY if self.body[column] > self.requested[column] else ASKED
         return WAITS if self.unfinished[column] >= self.files * step / 2 else DONE
 
     def _spend(self, cells: list[float], start: float, stop: float) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from downloader.compare.results import AttemptSpan
+from downloader.compare.measurements import AttemptSpan
 
 
 class TraceLine(Struct, frozen=True):
@@ -58,8 +58,8 @@ def _workers(lines: Sequence[TraceLine]) -> list[str]:
     Processes, threads and tasks are numbered in order of first use, threads within their process and tasks within their
     thread. A level that has only one number in the whole trace is left out.
     """
-    processes, threads, tasks = _Numbers(), _Numbers(), _Numbers()
-    places = [
+    processes, threads, tasks = _Numbering(), _Numbering(), _Numbering()
+    positions = [
         (
             processes.of((), line.process),
             threads.of(line.process, line.thread),
@@ -72,12 +72,12 @@ def _workers(lines: Sequence[TraceLine]) -> list[str]:
         return ["thread 1"] * len(lines)
     names = ("process", "thread", "task")
     return [
-        " · ".join(f"{name} {number}" for name, number, shown in zip(names, place, differ, strict=True) if shown)
-        for place in places
+        " · ".join(f"{name} {number}" for name, number, shown in zip(names, position, differ, strict=True) if shown)
+        for position in positions
     ]
 
 
-class _Numbers:
+class _Numbering:
     """Assigns numbers from 1 to values in order of first use, separately within each ``group``."""
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ import msgspec
 MAX_ERRORS = 5
 
 
-class Verdict(NamedTuple):
+class Verification(NamedTuple):
     """The number of existing ``files``, their ``bytes``, the number of ``failures``, and the first errors."""
 
     files: int
@@ -32,7 +32,7 @@ class RunVerifier:
         self._entries = entries
         self._digests: dict[str, str] = dict(digests or {})
 
-    def of_strategy(self, report: Path, folder: Path) -> Verdict:
+    def of_strategy(self, report: Path, folder: Path) -> Verification:
         """Verify the files of a run of `dl` against its ``--report``."""
         results = list(_read(report))
         errors = [str(item["error"]["message"]) for item in results if item["error"]["class"]]
@@ -51,7 +51,7 @@ class RunVerifier:
     def _missing(self, digests: Mapping[str, str]) -> int:
         return len(self._digests.keys() - digests.keys())
 
-    def of_peer(self, folder: Path, code: int) -> Verdict:
+    def of_peer(self, folder: Path, code: int) -> Verification:
         """Verify the files that another program left in the folder. ``code``: its exit code."""
         paths = {self._name(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
         paths = {name: path for name, path in paths.items() if name in self._digests}
@@ -67,10 +67,10 @@ class RunVerifier:
         name = path.as_posix()
         return name if name in self._digests else path.name.partition("?")[0]
 
-    def _verdict(self, digests: Mapping[str, str], bytes_: int, missing: int, errors: list[str]) -> Verdict:
+    def _verdict(self, digests: Mapping[str, str], bytes_: int, missing: int, errors: list[str]) -> Verification:
         wrong = [path for path, digest in digests.items() if self._digests.get(path) != digest]
         errors += [f"{path}: the bytes differ" for path in wrong]
-        return Verdict(len(digests), bytes_, max(0, missing) + len(wrong), tuple(errors[:MAX_ERRORS]))
+        return Verification(len(digests), bytes_, max(0, missing) + len(wrong), tuple(errors[:MAX_ERRORS]))
 
 
 def _read(report: Path) -> Iterator[dict[str, Any]]:

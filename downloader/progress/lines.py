@@ -81,9 +81,10 @@ def amount(counters: Counters, progress: ProgressEstimate) -> str:
 
 def share(done: int, total: int) -> str:
     """``12.3 of 45.0 MB``, ``900.0 kB of 45.0 MB``."""
-    part, whole = size(min(done, total)), size(total)
-    unit = whole.rpartition(" ")[2]
-    return f"{part.removesuffix(f' {unit}')} of {whole}" if part.endswith(f" {unit}") else f"{part} of {whole}"
+    done_text, total_text = size(min(done, total)), size(total)
+    unit = f" {total_text.rpartition(' ')[2]}"
+    number = done_text.removesuffix(unit) if done_text.endswith(unit) else done_text
+    return f"{number} of {total_text}"
 
 
 class PlainLines(_Lines):
@@ -108,7 +109,7 @@ class JsonProgress(_Lines):
     every = 1.0
 
     def text(self, counters: Counters, progress: ProgressEstimate, now: float) -> str:
-        left, wait = progress.seconds_left, counters.waiting
+        seconds_left, wait = progress.seconds_left, counters.waiting
         return json.dumps(
             {
                 "event": "progress",
@@ -120,7 +121,7 @@ class JsonProgress(_Lines):
                 "bytes_done": progress.bytes_done,
                 "bytes_total": progress.bytes_total,
                 "bytes_per_second": round(progress.speed),
-                "seconds_left": None if left is None else round(left, 1),
+                "seconds_left": None if seconds_left is None else round(seconds_left, 1),
                 "waiting": None
                 if wait is None
                 else {"files": wait.files, "reason": printable(wait.reason), "seconds": round(max(0.0, wait.due - now), 1)},

@@ -79,16 +79,19 @@ def file_options(query: str) -> FileOptions:
 
 def list_options(query: str) -> ListOptions:
     """Parse the query of a list. Raises WrongQuery, also for an unknown parameter."""
-    given = dict(parse_qsl(query, keep_blank_values=True))
+    parameters = dict(parse_qsl(query, keep_blank_values=True))
     known = (*_RANGES, "fail")
-    for name in given:
+    for name in parameters:
         if name not in known:
             raise WrongQuery(f"unknown parameter {name[:40]!r}: a list has {', '.join(known)}")
     for name in ("files", "size"):
-        if name not in given:
+        if name not in parameters:
             raise WrongQuery(f"a list needs files= and size=, and {name}= is missing")
     return ListOptions(
-        int(_number(given, "files")), int(_number(given, "size")), _number(given, "spread"), _parse_options(given)
+        int(_number(parameters, "files")),
+        int(_number(parameters, "size")),
+        _number(parameters, "spread"),
+        _parse_options(parameters),
     )
 
 
@@ -104,19 +107,19 @@ def checked_lists(queries: Mapping[str, str]) -> dict[str, str]:
     return dict(queries)
 
 
-def _parse_options(given: Mapping[str, str]) -> FileOptions:
+def _parse_options(parameters: Mapping[str, str]) -> FileOptions:
     return FileOptions(
-        delay=_number(given, "delay"),
-        rate=_number(given, "rate"),
-        fail=faults.kinds(given.get("fail", "")),
-        share=_number(given, "share", 1.0),
-        seed=int(_number(given, "seed", content.SEED)),
-        digest=given.get("digest", "") not in ("", "0"),
+        delay=_number(parameters, "delay"),
+        rate=_number(parameters, "rate"),
+        fail=faults.kinds(parameters.get("fail", "")),
+        share=_number(parameters, "share", 1.0),
+        seed=int(_number(parameters, "seed", content.SEED)),
+        digest=parameters.get("digest", "") not in ("", "0"),
     )
 
 
-def _number(given: Mapping[str, str], name: str, default: float = 0) -> float:
-    text = given.get(name)
+def _number(parameters: Mapping[str, str], name: str, default: float = 0) -> float:
+    text = parameters.get(name)
     if text is None:
         return default
     minimum, maximum = _RANGES[name]

@@ -191,8 +191,8 @@ async def _end_early(protocol: Any, client: str, fault: str) -> None:
 def _sliced(pieces: Iterable[bytes], count: int) -> Iterator[bytes]:
     """The same bytes in pieces of at most ``count`` bytes."""
     for piece in pieces:
-        for at in range(0, len(piece), count):
-            yield piece[at : at + count]
+        for offset in range(0, len(piece), count):
+            yield piece[offset : offset + count]
 
 
 def _corrupted(pieces: Iterable[bytes], wrong: int) -> Iterator[bytes]:

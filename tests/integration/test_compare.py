@@ -15,8 +15,8 @@ import pytest
 
 from downloader.cli.compare import MEASURED_COMMAND as COMMAND
 from downloader.compare import peers, runner
+from downloader.compare.measurements import ResultRow
 from downloader.compare.pace import StudyStep
-from downloader.compare.results import ResultRow
 from downloader.compare.runner import Plan
 from downloader.compare.scenarios import C_WORK, PYTHON_WORK, Scenario
 from downloader.strategies.registry import BUILT_IN

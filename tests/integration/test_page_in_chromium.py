@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from downloader.compare import page, picture
+from downloader.compare.measurements import Study
 from downloader.compare.page.series import label
-from downloader.compare.results import Study
 from tests.sample_study import MODELS, PEERS, sample_study
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")

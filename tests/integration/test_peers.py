@@ -13,7 +13,7 @@ import trustme
 from pytest_httpserver import HTTPServer
 
 from downloader.compare import peers
-from downloader.compare.results import ResultRow
+from downloader.compare.measurements import ResultRow
 from downloader.compare.scenarios import MIB, PYTHON_WORK, Scenario
 from downloader.errors import UsageError
 from downloader.testserver import content

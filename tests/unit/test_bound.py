@@ -10,7 +10,7 @@ import pytest
 
 from downloader.compare import bound
 from downloader.compare.bound import ProbedFile, ProbeSpeed, lower_bound
-from downloader.compare.results import Bound
+from downloader.compare.measurements import Bound
 from downloader.compare.scenarios import C_WORK, Scenario
 from downloader.errors import NetworkError
 from downloader.testserver.launch import TestServer

@@ -3,7 +3,7 @@
 import pytest
 
 from downloader.compare.caveats import caveats
-from downloader.compare.results import Comparison, Measure, ResultRow
+from downloader.compare.measurements import Comparison, Measure, ResultRow
 from downloader.compare.rounds import interval
 from downloader.compare.scenarios import MIB, Scenario
 

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from downloader.compare import certainty
-from downloader.compare.results import Comparison, Measure, ResultRow
+from downloader.compare.measurements import Comparison, Measure, ResultRow
 from downloader.compare.rounds import interval
 from downloader.compare.scenarios import SCENARIOS
 

@@ -8,7 +8,7 @@ import pytest
 
 from downloader.cli import compare, compare_request
 from downloader.cli.compare_printer import ComparePrinter
-from downloader.compare.results import Comparison, Measure, ResultRow, Study
+from downloader.compare.measurements import Comparison, Measure, ResultRow, Study
 from downloader.compare.scenarios import SCENARIOS
 from downloader.strategies.registry import Listed
 from tests.sample_study import MACHINE

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from downloader.compare import figures, screen, table
 from downloader.compare.caveats import caveats
-from downloader.compare.results import AttemptSpan, Bound, Comparison, Machine, Measure, Point, ResultRow, Study, Sweep
+from downloader.compare.measurements import AttemptSpan, Bound, Comparison, Machine, Measure, Point, ResultRow, Study, Sweep
 from downloader.compare.scenarios import SCENARIOS, Scenario
 
 BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from downloader.compare.export import COLUMNS, as_csv, as_json
-from downloader.compare.results import AttemptSpan, Bound, Comparison, Machine, Measure, Point, ResultRow, Study, Sweep
+from downloader.compare.measurements import AttemptSpan, Bound, Comparison, Machine, Measure, Point, ResultRow, Study, Sweep
 from downloader.compare.scenarios import Scenario
 
 TINY = Scenario("tiny", "nothing", "nothing", files=3, size=10)

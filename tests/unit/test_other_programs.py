@@ -10,8 +10,8 @@ import pytest
 
 from downloader.compare import certainty, other_programs
 from downloader.compare.measure import run_measured
+from downloader.compare.measurements import Measure, ResultRow
 from downloader.compare.other_programs import CpuTimes, cpu_times, share
-from downloader.compare.results import Measure, ResultRow
 
 TICK = os.sysconf("SC_CLK_TCK")
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from downloader.compare.pace import StudyStep, foreseen, left, line
+from downloader.compare.pace import StudyStep, foreseen, line, remaining_time
 
-STEP = StudyStep("cpu-native", "multiplex", 2, 3, False, 0.5, 0.25, place=10, places=10)
+STEP = StudyStep("cpu-native", "multiplex", 2, 3, False, 0.5, 0.25, item=10, items=10)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_step_in_words(step: StudyStep, said: str) -> None:
     ],
 )
 def test_time_left_goes_by_the_pace_so_far(elapsed: float, whole: float, said: str) -> None:
-    assert left(elapsed, whole) == said
+    assert remaining_time(elapsed, whole) == said
 
 
 @pytest.mark.parametrize("width", [79, 60, 30, 5])

@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from downloader.compare import certainty, page, picture
 from downloader.compare.figures import seconds
+from downloader.compare.measurements import AttemptSpan, Comparison, Measure, ResultRow, Study
 from downloader.compare.page import series, words
-from downloader.compare.results import AttemptSpan, Comparison, Measure, ResultRow, Study
 from downloader.errors import DownloadError, StorageError, UsageError
 from tests.sample_study import sample_study
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from downloader.compare import page
+from downloader.compare.measurements import AttemptSpan, ResultRow, Study
 from downloader.compare.page import charts, series, timelines
-from downloader.compare.results import AttemptSpan, ResultRow, Study
 from tests.sample_study import MODELS, PEERS, sample_study
 
 STYLE = (Path(page.__file__).parent / "style.css").read_text()

@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from downloader.compare import reasons
-from downloader.compare.results import AttemptSpan, Bound, Comparison, Machine, Measure, Point, ResultRow, Study, Sweep
+from downloader.compare.measurements import AttemptSpan, Bound, Comparison, Machine, Measure, Point, ResultRow, Study, Sweep
 from downloader.compare.scenarios import C_WORK, PYTHON_WORK, SCENARIOS, Scenario
 
 BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}

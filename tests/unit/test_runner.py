@@ -11,8 +11,8 @@ import pytest
 
 from downloader.compare import peers, runner
 from downloader.compare.measure import Usage
+from downloader.compare.measurements import Bound, ResultRow
 from downloader.compare.pace import StudyStep
-from downloader.compare.results import Bound, ResultRow
 from downloader.compare.runner import MeasuredList, Plan, compare
 from downloader.compare.scenarios import Scenario
 

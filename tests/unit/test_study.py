@@ -6,8 +6,8 @@ import pytest
 
 from downloader.compare import reasons, study
 from downloader.compare.machine import machine
+from downloader.compare.measurements import Comparison, Measure, ResultRow, Study, Sweep
 from downloader.compare.pace import StudyStep
-from downloader.compare.results import Comparison, Measure, ResultRow, Study, Sweep
 from downloader.compare.runner import MeasuredList, Plan, Server, StepCallback
 from downloader.compare.scenarios import Scenario
 from downloader.compare.study import SweepTask, Task, run
@@ -108,7 +108,7 @@ def test_comparisons_then_sweeps_then_advice(ran: list[tuple[str, list[tuple[str
         "point 1 of 2, tiny, jobs 1: serial, round 1 of 3 or more",
         "point 2 of 2, tiny, jobs 4: serial, round 1 of 3 or more",
     ]
-    assert [step.whole for step in told] == [0.125, 0.375, 0.625, 0.875]
+    assert [step.study_done for step in told] == [0.125, 0.375, 0.625, 0.875]
     assert [(point.value, len(point.rows)) for point in found.sweeps[0].points] == [(1, 2), (4, 1)]
 
 

@@ -184,7 +184,7 @@ def test_stall_lasts_until_the_client_leaves_or_a_minute(monkeypatch: pytest.Mon
             await asyncio.sleep(0 if leaves else 3600)
 
     monkeypatch.setattr(sending, "STALL_SECONDS", 3600 if leaves else 0.01)
-    stalled = sending._before_the_end(Protocol(), "", "stall")
+    stalled = sending._end_early(Protocol(), "", "stall")
     asyncio.run(asyncio.wait_for(stalled, 10))
 
 

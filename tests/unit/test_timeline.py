@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from downloader.compare import timeline
-from downloader.compare.results import AttemptSpan, Comparison, ResultRow
+from downloader.compare.measurements import AttemptSpan, Comparison, ResultRow
 from downloader.compare.scenarios import SCENARIOS
 
 LATENCY = next(scenario for scenario in SCENARIOS if scenario.name == "latency")

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 from downloader.compare import certainty
 from downloader.compare.caveats import uncertain
 from downloader.compare.figures import size
+from downloader.compare.measurements import Comparison, ResultRow, Study, Sweep
 from downloader.compare.page import charts, tables, timelines, words
 from downloader.compare.page.series import of_study
-from downloader.compare.results import Comparison, ResultRow, Study, Sweep
 from downloader.errors import StorageError, UsageError
 from downloader.strategies.extras import hint_for
 
@@ -130,8 +130,8 @@ def _rendered(template: str, study: Study, parts: list[Part], charts_to_draw: li
 
 def _parts(study: Study) -> list[Part]:
     looks = of_study(study)
-    parts = [_scenario(f"scenario-{place}", item, looks) for place, item in enumerate(study.comparisons, 1)]
-    return parts + [_sweep(f"sweep-{place}", item, looks) for place, item in enumerate(study.sweeps, 1) if item.points]
+    parts = [_scenario(f"scenario-{number}", item, looks) for number, item in enumerate(study.comparisons, 1)]
+    return parts + [_sweep(f"sweep-{number}", item, looks) for number, item in enumerate(study.sweeps, 1) if item.points]
 
 
 def _scenario(name: str, item: Comparison, looks: charts.Looks) -> Part:

@@ -11,9 +11,9 @@ from typing import Any
 
 from downloader.compare import certainty
 from downloader.compare.figures import count, ratio, seconds
+from downloader.compare.measurements import Comparison, Percentiles, ResultRow, Sweep
 from downloader.compare.page import words
 from downloader.compare.page.series import Series, label
-from downloader.compare.results import Comparison, Percentiles, ResultRow, Sweep
 
 Figure = dict[str, Any]
 Looks = Mapping[str, Series]
@@ -175,14 +175,14 @@ def _layout(unit: str, rows: Sequence[ResultRow]) -> dict[str, Any]:
     }
 
 
-def _mark(layout: dict[str, Any], at: float, text: str, colour: str) -> None:
+def _mark(layout: dict[str, Any], value: float, text: str, colour: str) -> None:
     """Add a dashed line across all bars, on a wider line in the colour of the background, with a text above it."""
-    position: dict[str, Any] = {"type": "line", "x0": at, "x1": at, "yref": "paper", "y0": 0, "y1": 1}
+    position: dict[str, Any] = {"type": "line", "x0": value, "x1": value, "yref": "paper", "y0": 0, "y1": 1}
     layout["shapes"].append({**position, "line": {"color": SURFACE, "width": 5}})
     layout["shapes"].append({**position, "line": {"color": colour, "width": 1.8, "dash": "dash"}})
-    position = {"x": at, "yref": "paper", "y": 1, "yanchor": "bottom", "xanchor": "left", "xshift": -4}
+    position = {"x": value, "yref": "paper", "y": 1, "yanchor": "bottom", "xanchor": "left", "xshift": -4}
     layout["annotations"].append({"text": text, "showarrow": False, "font": {"color": colour}, **position})
-    layout["meta"]["at_least"] = at
+    layout["meta"]["at_least"] = value
 
 
 def _percentiles(rows: Sequence[ResultRow], looks: Looks, of: Callable[[ResultRow], Percentiles]) -> Figure | None:

@@ -8,8 +8,8 @@ have names, lines have symbols, and peers are hatched.
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from downloader.compare.measurements import ResultRow, Study
 from downloader.compare.peers import DEFAULTS
-from downloader.compare.results import ResultRow, Study
 
 KNOWN = ("serial", "threads", "processes", "async", "multiplex", "hybrid", "gevent", "auto", "dask")
 SYMBOLS = (
@@ -60,18 +60,18 @@ def of_rows(rows: Iterable[ResultRow]) -> dict[str, Series]:
     rows_by_name = {label(row): row for row in rows}
     plug_ins = [name for name, row in rows_by_name.items() if not row.peer and name not in KNOWN]
     programs = list(dict.fromkeys(row.strategy for row in rows_by_name.values() if row.peer))
-    free = [place for place in range(len(SYMBOLS)) if place >= len(KNOWN) or KNOWN[place] not in rows_by_name]
-    free = sorted(free, key=lambda place: place < len(KNOWN)) or [*range(len(SYMBOLS))]  # prefer those of no built-in strategy
-    places = {name: place for place, name in enumerate(KNOWN)}
-    places |= {name: free[number % len(free)] for number, name in enumerate(plug_ins)}
-    strategies = {name: _ours(name, places[name]) for name, row in rows_by_name.items() if not row.peer}
+    free = [index for index in range(len(SYMBOLS)) if index >= len(KNOWN) or KNOWN[index] not in rows_by_name]
+    free = sorted(free, key=lambda index: index < len(KNOWN)) or [*range(len(SYMBOLS))]  # prefer those of no built-in strategy
+    indexes = {name: index for index, name in enumerate(KNOWN)}
+    indexes |= {name: free[number % len(free)] for number, name in enumerate(plug_ins)}
+    strategies = {name: _strategy(name, indexes[name]) for name, row in rows_by_name.items() if not row.peer}
     peers = {name: _peer(name, programs.index(row.strategy)) for name, row in rows_by_name.items() if row.peer}
     return strategies | peers
 
 
-def _ours(name: str, place: int) -> Series:
-    return Series(name, False, f"var(--series-{place + 1})", SYMBOLS[place])
+def _strategy(name: str, index: int) -> Series:
+    return Series(name, False, f"var(--series-{index + 1})", SYMBOLS[index])
 
 
-def _peer(name: str, place: int) -> Series:
-    return Series(name, True, PEER, f"{SYMBOLS[place % len(SYMBOLS)]}-open", HATCHES[place % len(HATCHES)])
+def _peer(name: str, index: int) -> Series:
+    return Series(name, True, PEER, f"{SYMBOLS[index % len(SYMBOLS)]}-open", HATCHES[index % len(HATCHES)])

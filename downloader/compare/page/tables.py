@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 from downloader.compare import certainty
 from downloader.compare.figures import size
+from downloader.compare.measurements import Comparison, Machine, ResultRow, Study, Sweep
 from downloader.compare.page import words
 from downloader.compare.page.series import label
 from downloader.compare.page.timelines import Timeline
-from downloader.compare.results import Comparison, Machine, ResultRow, Study, Sweep
 
 Value = float | int | str | None
 

@@ -6,8 +6,8 @@ Times are seconds since the start of the command. `timelines.js` decides the pos
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from downloader.compare.measurements import AttemptSpan, ResultRow
 from downloader.compare.page.series import label
-from downloader.compare.results import AttemptSpan, ResultRow
 
 MAX_ATTEMPTS_DRAWN = 400
 """The maximum number of Attempts that are drawn for each strategy: about the height of the chart in pixels."""
@@ -36,7 +36,7 @@ class Timeline(NamedTuple):
     @property
     def data(self) -> dict[str, Any]:
         """The timeline as plain values, in columns: a third of the size of plotly's own format. Seconds, to 0.1 ms."""
-        places = {name: place for place, name in enumerate(self.workers)}
+        indexes = {name: index for index, name in enumerate(self.workers)}
         return {
             "name": self.name,
             "total": self.total,
@@ -45,7 +45,7 @@ class Timeline(NamedTuple):
             "workers": self.workers,
             "file": [item.file for item in self.shown],
             "number": [item.number for item in self.shown],
-            "worker": [places[item.worker] for item in self.shown],
+            "worker": [indexes[item.worker] for item in self.shown],
             "since": [round(self.since.get(_key(item), self.begin), 4) for item in self.shown],
             "started": [round(item.started, 4) for item in self.shown],
             "head": [round(item.head, 4) for item in self.shown],
@@ -78,16 +78,16 @@ def thinned(ordered: Sequence[AttemptSpan], limit: int) -> list[AttemptSpan]:
     """At most ``limit`` Attempts, evenly chosen, including the first and the last; up to half of them are unsuccessful ones."""
     if len(ordered) <= limit:
         return list(ordered)
-    unsuccessful = [place for place, item in enumerate(ordered) if item.end not in SUCCESSFUL_ENDS]
+    unsuccessful = [index for index, item in enumerate(ordered) if item.end not in SUCCESSFUL_ENDS]
     kept = set(_evenly(unsuccessful, limit // 2))
-    others = [place for place in range(len(ordered)) if place not in kept]
-    return [ordered[place] for place in sorted(kept.union(_evenly(others, limit - len(kept))))]
+    others = [index for index in range(len(ordered)) if index not in kept]
+    return [ordered[index] for index in sorted(kept.union(_evenly(others, limit - len(kept))))]
 
 
-def _evenly(places: Sequence[int], limit: int) -> list[int]:
-    if len(places) <= limit:
-        return list(places)
-    return [places[round(index * (len(places) - 1) / (limit - 1))] for index in range(limit)]
+def _evenly(indexes: Sequence[int], limit: int) -> list[int]:
+    if len(indexes) <= limit:
+        return list(indexes)
+    return [indexes[round(index * (len(indexes) - 1) / (limit - 1))] for index in range(limit)]
 
 
 def max_in_flight(stretches: Sequence[AttemptSpan]) -> int:

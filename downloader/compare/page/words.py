@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from downloader.compare import certainty
 from downloader.compare.caveats import noise_text
 from downloader.compare.figures import count, joined, ratio, seconds, share, size, span
+from downloader.compare.measurements import Comparison, Percentiles, ResultRow, Study, Sweep
 from downloader.compare.page.series import label, rows_of
 from downloader.compare.page.timelines import Timeline
-from downloader.compare.results import Comparison, Percentiles, ResultRow, Study, Sweep
 from downloader.compare.scenarios import Scenario
 
 REFERENCE = "serial"
@@ -69,8 +69,8 @@ def title(study: Study) -> str:
     """The title of the page."""
     where = [item.scenario.name for item in study.comparisons] or [item.scenario.name for item in study.sweeps]
     ways = count(len({label(row) for row in rows_of(study) if not row.peer}), "way")
-    place = f" in {count(len(where), 'scenario')}" if len(set(where)) > 1 else f": {where[0]}" if where else ""
-    return f"{ways} to fetch a list, compared{place}"
+    where_text = f" in {count(len(where), 'scenario')}" if len(set(where)) > 1 else f": {where[0]}" if where else ""
+    return f"{ways} to fetch a list, compared{where_text}"
 
 
 def summary(study: Study) -> str:
@@ -120,10 +120,10 @@ def doubt(comparison: Comparison) -> str:
 
 def _where(fastest: Sequence[tuple[Comparison, ResultRow]]) -> str:
     """``multiplex in small (0.21 s) and tls (0.40 s); async in latency (0.12 s)``."""
-    places: dict[str, list[str]] = {}
+    by_strategy: dict[str, list[str]] = {}
     for item, row in fastest:
-        places.setdefault(label(row), []).append(f"{item.scenario.name} ({seconds(row.elapsed)})")
-    return "; ".join(f"{name} in {joined(where)}" for name, where in places.items())
+        by_strategy.setdefault(label(row), []).append(f"{item.scenario.name} ({seconds(row.elapsed)})")
+    return "; ".join(f"{name} in {joined(where)}" for name, where in by_strategy.items())
 
 
 def _strategies(number: int) -> str:
@@ -190,7 +190,7 @@ def spreads(rows: Sequence[ResultRow], what: str) -> str:
     values.sort(key=lambda pair: pair[1].p50)
     return (
         "Median and 99th percentile: "
-        + joined([f"{label(row)} {seconds(at.p50)} and {seconds(at.p99)}" for row, at in values])
+        + joined([f"{label(row)} {seconds(percentiles.p50)} and {seconds(percentiles.p99)}" for row, percentiles in values])
         + "."
     )
 
@@ -204,8 +204,8 @@ def cpu(rows: Sequence[ResultRow]) -> str:
     return "CPU time, and how much of it was in the kernel: " + joined(texts) + "."
 
 
-def _share(part: float, whole: float) -> str:
-    return share(part / whole) if whole else "none"
+def _share(part: float, total: float) -> str:
+    return share(part / total) if total else "none"
 
 
 def memory(rows: Sequence[ResultRow]) -> str:

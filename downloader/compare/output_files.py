@@ -5,7 +5,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from downloader.compare.results import Study
+from downloader.compare.measurements import Study
 from downloader.errors import StorageError, UsageError
 
 STDOUT = "-"
