@@ -53,8 +53,8 @@ class AutoStrategy:
     """Chooses, and changes its mind."""
 
     name: ClassVar[str] = "auto"
-    about: ClassVar[str] = "chooses among multiplex, threads of it, and hybrid, by what it sees"
-    library: ClassVar[str] = "pycurl (libcurl); async where that is missing"
+    about: ClassVar[str] = "chooses multiplex, several threads of it, or hybrid, depending on the list"
+    library: ClassVar[str] = "pycurl (libcurl); async if pycurl is missing"
     capabilities: ClassVar[Capabilities] = Capabilities(
         default_jobs=40,
         most_jobs=256,
