@@ -218,7 +218,7 @@ def _check_room(needed: int, folder: Folder, url: str) -> None:
     room = folder.room()
     if room is not None and needed > room:
         hint = "free some space and run the same command again: incomplete files are kept"
-        raise FolderFull(f"not enough space: {needed} bytes are missing, {room} are free", url, hint, needed)
+        raise FolderFull(f"not enough space: {needed} bytes are needed, {room} are free", url, hint, needed)
 
 
 def _body(transfer: Transfer, file: File) -> Substeps:

@@ -21,7 +21,7 @@ def test_checksums_that_belong_to_nothing_are_an_error_before_the_start(dl: Shel
     dl.list(f"{X}  img/other.bin", name="SUMS")
     done = dl("urls.txt", "-d", "out", "--checksums", "SUMS")
     assert done.returncode == 2
-    assert "no line of SUMS belongs to a file of the list: 'a.bin' was looked for, it has 'img/other.bin'" in done.stderr
+    assert "no line of SUMS belongs to a file of the list: 'a.bin' was expected, it has 'img/other.bin'" in done.stderr
     assert server.asked == []
     (dl.folder / "SUMS").write_text("")
     assert "it has no lines" in dl("urls.txt", "-d", "out", "--checksums", "SUMS").stderr
@@ -33,7 +33,7 @@ def test_checksums_that_belong_to_nothing_of_a_pipe_are_told_at_the_end(dl: Shel
     for more in ((), ("-q",)):
         done = dl("-", "-d", "out", "--checksums", "SUMS", *more, stdin=f"{server.url}/a.bin\n")
         assert done.returncode == 2
-        assert "  ✗ no line of SUMS belongs to a file of the list: 'a.bin' was looked for" in done.stderr
+        assert "  ✗ no line of SUMS belongs to a file of the list: 'a.bin' was expected" in done.stderr
 
 
 def test_line_with_a_path_belongs_to_the_file_by_its_name(dl: Shell, scripted: Make) -> None:

@@ -395,7 +395,7 @@ def test_list_that_is_cut_while_it_is_read_is_told(dl: Shell, scripted: Make) ->
     dl.list(*(f"{server.url}/{'x' * 60}/{number:04}.bin" for number in range(3000)))
     done = dl("urls.txt", "-d", "out", "-s", "serial")
     assert done.returncode == 2
-    assert "the list was changed while it was read: 300 of 3000 entries were there" in done.stderr
+    assert "the list was changed while it was read: 300 of 3000 entries were left" in done.stderr
 
 
 @pytest.mark.parametrize("words", [("urls.txt", "--dry-run"), ("strategies",), ("help", "lists")])

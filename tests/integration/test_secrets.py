@@ -60,7 +60,7 @@ def test_secret_is_sent_and_shown_nowhere(
         (
             ["--user", "me"],
             {},
-            "no password for the user me, and no terminal to ask at (set the environment variable DL_PASSWORD)",
+            "no password for the user me, and no terminal to ask for it (set the environment variable DL_PASSWORD)",
         ),
         (["--bearer-env", "MY_TOKEN"], {}, "the environment variable MY_TOKEN holds no token"),
         (
