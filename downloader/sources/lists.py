@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from downloader.core.model import Checksum, Download
-from downloader.core.naming import clean_url
+from downloader.core.names.urls import clean_url
 from downloader.errors import UsageError
 from downloader.sources import text
 
@@ -196,7 +196,7 @@ def held(source: Iterator[Download], hold: Callable[[], bool]) -> Iterator[Downl
 
 def from_values(values: Iterable[str | Download]) -> Iterator[Download]:
     """A caller's URLs and Downloads as Downloads. Raises UsageError for what is neither, and for a Download that cannot be."""
-    from downloader.sources.values import checked  # here: the command has no use for it
+    from downloader.sources.checked_values import checked  # here: the command has no use for it
 
     for value in values:
         if isinstance(value, Download):

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 
 from downloader.core.model import Existing
 from downloader.errors import FolderError, FolderFull, PolicyError, StorageError
-from downloader.storage.spread import Spread
+from downloader.storage.shared_part import Spread
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _HINTS = {

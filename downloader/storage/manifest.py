@@ -13,7 +13,7 @@ from typing import IO, Any
 import msgspec
 
 from downloader.core.model import Result
-from downloader.core.names import Table
+from downloader.core.names.claimed_paths import Table
 from downloader.errors import StorageError
 
 SUFFIX = ".earlier"

@@ -19,12 +19,12 @@ from contextlib import suppress
 from functools import cached_property
 
 from downloader.core.model import NOTHING_HELD, Held, Span
-from downloader.core.naming import part_names
+from downloader.core.names.file_names import part_names
 from downloader.errors import DownloadError, FileInUse
 from downloader.storage import sidecar
 from downloader.storage.folder import Folder
-from downloader.storage.place import link_free_name, set_time, taken
-from downloader.storage.spread import Spread
+from downloader.storage.publish import link_free_name, set_time, taken
+from downloader.storage.shared_part import Spread
 
 _OPEN = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 

@@ -5,9 +5,9 @@ import os
 
 import msgspec
 
-from downloader.core.headers import DIGEST_ALGORITHMS
+from downloader.core.http.headers import DIGEST_ALGORITHMS
 from downloader.core.model import NOTHING_HELD, Checksum, Held, Span, Validator
-from downloader.core.segments import joined
+from downloader.core.scheduling.segment_layout import joined
 
 _MOST = 1 << 18
 """Bytes; a longer one is none of ours."""

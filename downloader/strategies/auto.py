@@ -22,11 +22,11 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from downloader.core.model import Attempt, End, Outcome
+from downloader.engine.contract import Capabilities
+from downloader.engine.processors import cores
+from downloader.engine.run import Run
+from downloader.engine.stats import Lane
 from downloader.errors import UsageError
-from downloader.progress.counters import Lane
-from downloader.strategies.base import Capabilities
-from downloader.strategies.run import Run
-from downloader.strategies.shared import cores
 
 LOG = logging.getLogger("downloader")
 
@@ -66,7 +66,7 @@ class AutoStrategy:
     def drive(self, run: Run) -> None:
         """See `Strategy`."""
         if not _HAS_CURL:
-            from downloader.strategies.aio import AsyncStrategy
+            from downloader.strategies.async_ import AsyncStrategy
 
             LOG.info("auto: async, for pycurl is not installed here")
             AsyncStrategy().drive(run)
@@ -205,7 +205,7 @@ class _Team:
 
 
 class _Share:
-    """What one loop of a team is given as its Run. See `downloader.strategies.base.Run`."""
+    """What one loop of a team is given as its Run. See `downloader.engine.contract.Run`."""
 
     def __init__(self, team: _Team) -> None:
         from downloader.strategies.multiplex import Loop

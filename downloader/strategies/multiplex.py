@@ -10,21 +10,21 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from downloader.core.limits import silent
-from downloader.core.messages import Head, Request
+from downloader.core.http.messages import Head, Request
+from downloader.core.limits.stall import silent
 from downloader.core.model import Attempt, End, Outcome
-from downloader.core.naming import public_url
+from downloader.core.names.urls import public_url
+from downloader.engine.attempt.attempt import exchange
+from downloader.engine.attempt.commands import DROP, READ, Answer, Command, Pause, Steps, Work, Write
+from downloader.engine.contract import Capabilities
+from downloader.engine.stats import Lane
 from downloader.errors import DownloadError, Interrupted, NetworkError, NoAnswer, WorkerError
-from downloader.progress.counters import Lane
-from downloader.strategies.base import Capabilities
-from downloader.strategies.exchange import exchange
-from downloader.strategies.steps import DROP, READ, Answer, Command, Pause, Steps, Work, Write
 from downloader.transports.base import DRAIN_TIME
-from downloader.transports.curl import Multi, Wire
+from downloader.transports.curl_client import Multi, Wire
 
 if TYPE_CHECKING:
-    from downloader.strategies.long_work import LongWork
-    from downloader.strategies.run import Run
+    from downloader.engine.long_calls import LongWork
+    from downloader.engine.run import Run
 
 LATE_EVERY = 0.1
 """Seconds from one look for transfers that are late to the next."""
@@ -117,7 +117,7 @@ class Loop:
     def in_thread(self, work: Work, flight: "_Flight", ticket: int) -> None:
         """Do something long elsewhere, and let the flight go on then."""
         if self._long is None:
-            from downloader.strategies.long_work import LongWork  # here: few runs need it
+            from downloader.engine.long_calls import LongWork  # here: few runs need it
 
             self._long = LongWork(self.multi)
         self._long.submit(work.call, lambda error: flight.go_on(ticket, error))

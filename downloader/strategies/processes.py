@@ -13,22 +13,17 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any, ClassVar
 
 from downloader.core.model import End, Outcome
+from downloader.engine.blocking_driver import Batch, run_batch
+from downloader.engine.contract import Capabilities, Job
+from downloader.engine.executor_loop import drive
+from downloader.engine.processors import cores
+from downloader.engine.rate_limiter import SharedMeter, shared_file
+from downloader.engine.run import Run
+from downloader.engine.workers.shared_memory import EXPIRED, STOPPING, SharedLane, numbers
+from downloader.engine.workers.signals import ignore_terminal_signals, terminal_signals_blocked
 from downloader.errors import UsageError
 from downloader.storage.folder import Folder
-from downloader.strategies.base import Capabilities, Job
-from downloader.strategies.meter import SharedMeter, shared_file
-from downloader.strategies.pool import Batch, drive, run_batch
-from downloader.strategies.run import Run
-from downloader.strategies.shared import (
-    EXPIRED,
-    STOPPING,
-    SharedLane,
-    cores,
-    ignore_terminal_signals,
-    numbers,
-    terminal_signals_blocked,
-)
-from downloader.transports.blocking import BlockingClient, Watchdog
+from downloader.transports.requests_client import BlockingClient, Watchdog
 
 _HOPELESS = 3
 """So many workers in a row that died before they ended anything: there is something wrong with the machine, not with a file."""

@@ -8,11 +8,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ClassVar
 
 from downloader.core.model import End, Outcome
+from downloader.engine.blocking_driver import Batch, run_batch
+from downloader.engine.contract import Capabilities
+from downloader.engine.executor_loop import drive
+from downloader.engine.run import Run
 from downloader.errors import UsageError
-from downloader.strategies.base import Capabilities
-from downloader.strategies.pool import Batch, drive, run_batch
-from downloader.strategies.run import Run
-from downloader.transports.blocking import BlockingClient, Watchdog
+from downloader.transports.requests_client import BlockingClient, Watchdog
 
 
 class ThreadsStrategy:

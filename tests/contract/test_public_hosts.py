@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from downloader import Download, Downloader, PolicyError
-from downloader.core.hosts import MOST, MOST_SEGMENTS
+from downloader.core.limits.public_hosts import MOST, MOST_SEGMENTS
 from downloader.core.model import Outcome
-from downloader.session import Session
-from downloader.settings import Settings
+from downloader.runs.download_run import Session
+from downloader.settings.definitions import Settings
 from downloader.strategies.registry import find
 from tests.contract.test_segments import BODY, Origin
 from tests.scripted import Asked, Connection, ScriptedServer, reply

@@ -1,4 +1,4 @@
-"""The rules of `downloader.strategies.base`, by number, for every strategy in the registry."""
+"""The rules of `downloader.engine.contract`, by number, for every strategy in the registry."""
 
 import ast
 import locale
@@ -15,8 +15,8 @@ import pytest
 import downloader
 from downloader import Download, Downloader, Interrupted, Status
 from downloader.core.model import Attempt, End, Outcome, Result
-from downloader.plan import job_for
-from downloader.settings import Settings
+from downloader.runs.plan import job_for
+from downloader.settings.definitions import Settings
 from downloader.strategies.registry import find
 from downloader.testserver import content
 from downloader.testserver.launch import TestServer

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from downloader.core.model import Result, Status
-from downloader.report import JsonLines
+from downloader.reports.outputs import JsonLines
 from downloader.testserver.launch import TestServer
 from tests.integration.test_command import Shell, dl
 from tests.scripted import Asked, Connection, ScriptedServer, reply

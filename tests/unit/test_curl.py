@@ -14,12 +14,12 @@ from itertools import pairwise
 import pytest
 import trustme
 
-from downloader.core.messages import Head, Request
+from downloader.core.http.messages import Head, Request
 from downloader.errors import DownloadError, NameNotFound, NetworkError, PolicyError, ProtocolError, TLSError
 from downloader.testserver.launch import free_port
-from downloader.transports import curl
+from downloader.transports import curl_client as curl
 from downloader.transports.base import ClientOptions
-from downloader.transports.curl import Multi, Wire
+from downloader.transports.curl_client import Multi, Wire
 from downloader.transports.polling import READ, WRITE, EpollPoller, Poller, SelectorPoller
 from tests.scripted import Asked, Connection, Script, ScriptedServer, SocksServer, answer, reply
 

@@ -16,9 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from downloader.core.headers import content_range, format_http_date
-from downloader.core.messages import Head, Request, TransferPolicy
+from downloader.core.http.headers import content_range, format_http_date
+from downloader.core.http.messages import Head, Request, TransferPolicy
 from downloader.core.model import Attempt, Checksum, End, Headers, Outcome
+from downloader.engine.attempt.attempt import FLUSH_AFTER, LARGE, exchange
+from downloader.engine.attempt.commands import DROP, READ, Command, Work, Write
+from downloader.engine.contract import Job
+from downloader.engine.stats import PlainLane
 from downloader.errors import (
     DownloadError,
     HTTPStatusError,
@@ -29,11 +33,7 @@ from downloader.errors import (
     ProtocolError,
     StorageError,
 )
-from downloader.progress.counters import PlainLane
 from downloader.storage.folder import Folder
-from downloader.strategies.base import Job
-from downloader.strategies.exchange import FLUSH_AFTER, LARGE, exchange
-from downloader.strategies.steps import DROP, READ, Command, Work, Write
 from downloader.transports.base import ClientOptions
 
 URL = "https://example.org/file.bin"

@@ -12,10 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from downloader.core.headers import format_http_date
-from downloader.core.messages import Head, Request, TransferPolicy
+from downloader.core.http.headers import format_http_date
+from downloader.core.http.messages import Head, Request, TransferPolicy
 from downloader.core.model import NOTHING_HELD, WHOLE, Attempt, Checksum, End, Held, Outcome, Segment, Validator
-from downloader.core.segments import ABORT, held
+from downloader.core.scheduling.segment_layout import ABORT, held
+from downloader.engine.attempt import attempt as module
+from downloader.engine.attempt.attempt import exchange
+from downloader.engine.attempt.commands import READ, Command, Steps, Work, Write
+from downloader.engine.contract import Job
+from downloader.engine.stats import PlainLane
 from downloader.errors import (
     DownloadError,
     FileInUse,
@@ -25,13 +30,8 @@ from downloader.errors import (
     NetworkError,
     ProtocolError,
 )
-from downloader.progress.counters import PlainLane
 from downloader.storage.folder import Folder
 from downloader.storage.part import PartFile
-from downloader.strategies import exchange as module
-from downloader.strategies.base import Job
-from downloader.strategies.exchange import exchange
-from downloader.strategies.steps import READ, Command, Steps, Work, Write
 from downloader.transports.base import ClientOptions
 from tests.unit.test_exchange import BODY, CHANGED_AT, NOW, SUM, Server
 

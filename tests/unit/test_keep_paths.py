@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from downloader import Download, download
-from downloader.core.intake import Intake
-from downloader.core.naming import path_from_url
+from downloader.core.names.file_names import path_from_url
+from downloader.core.scheduling.source_reader import Intake
 from downloader.testserver.launch import TestServer
 
 

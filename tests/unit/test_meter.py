@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from downloader.core.limits import BURST, SpeedGate, pay
-from downloader.strategies import meter
-from downloader.strategies.meter import WORTH_IT, Meter, SharedMeter, shared_file
+from downloader.core.limits.rate import BURST, pay
+from downloader.core.limits.stall import SpeedGate
+from downloader.engine import rate_limiter as meter
+from downloader.engine.rate_limiter import WORTH_IT, Meter, SharedMeter, shared_file
 
 RATES = st.floats(1, 1e10)
 CALLS = st.lists(st.tuples(st.floats(0, 10), st.integers(0, 10**7)), max_size=60)
@@ -213,7 +214,7 @@ def test_name_whose_digest_is_zero_is_a_name(table: meter._Table, monkeypatch: p
 
 PAYING = """
 import sys, time
-from downloader.strategies.meter import SharedMeter
+from downloader.engine.rate_limiter import SharedMeter
 path, rate, seconds, piece = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
 meter = SharedMeter(rate, 0, path)
 print("ready", flush=True)

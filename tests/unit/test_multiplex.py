@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from downloader.core.model import End, Outcome
+from downloader.engine.attempt.commands import READ, Work
+from downloader.engine.stats import PlainLane
 from downloader.errors import NetworkError
-from downloader.progress.counters import PlainLane
 from downloader.strategies.multiplex import _Flight
-from downloader.strategies.steps import READ, Work
 
 
 class _Multi:

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from downloader.core.model import NOTHING_HELD, Checksum, Existing, Held, Validator
-from downloader.core.naming import part_names
+from downloader.core.names.file_names import part_names
 from downloader.errors import FileInUse, IntegrityError, PolicyError, StorageError
 from downloader.storage.checksum import Verifier
 from downloader.storage.folder import Folder, storage_error

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from downloader import download
-from downloader.core.messages import Head, Request
+from downloader.core.http.messages import Head, Request
 from downloader.errors import DownloadError, NameNotFound, NetworkError
 from downloader.transports.base import ClientOptions
-from downloader.transports.curl import Multi, Wire
+from downloader.transports.curl_client import Multi, Wire
 from downloader.transports.resolving import Resolving, why_unresolved
 from tests.scripted import ScriptedServer, reply
 

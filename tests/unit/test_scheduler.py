@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from downloader.core.intake import POLL
-from downloader.core.limits import Slots
+from downloader.core.limits.slots import Slots
 from downloader.core.model import Attempt, Checksum, Download, End, Outcome, Result, Status
-from downloader.core.naming import host_of, public_url
-from downloader.core.retry import RetryPolicy
-from downloader.core.scheduler import Scheduler
-from downloader.core.sums import Sums
+from downloader.core.names.checksum_list import Sums
+from downloader.core.names.urls import host_of, public_url
+from downloader.core.scheduling.retry import RetryPolicy
+from downloader.core.scheduling.scheduler import Scheduler
+from downloader.core.scheduling.source_reader import POLL
 from downloader.errors import (
     AuthError,
     DownloadError,

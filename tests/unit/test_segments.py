@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from downloader.core.limits import Slots
+from downloader.core.limits.slots import Slots
 from downloader.core.model import WHOLE, Attempt, Checksum, Download, End, Outcome, Result, Segment, Span, Status
-from downloader.core.naming import host_of
-from downloader.core.retry import RetryPolicy
-from downloader.core.scheduler import Scheduler
-from downloader.core.segments import (
+from downloader.core.names.urls import host_of
+from downloader.core.scheduling.retry import RetryPolicy
+from downloader.core.scheduling.scheduler import Scheduler
+from downloader.core.scheduling.segment_layout import (
     ABORT,
     MEASURED,
     PATIENCE,

@@ -15,12 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from downloader.core.model import NOTHING_HELD, Checksum, Held, Span, Validator
-from downloader.core.segments import joined, missing
+from downloader.core.scheduling.segment_layout import joined, missing
 from downloader.errors import FileInUse
-from downloader.storage import sidecar, spread
+from downloader.storage import shared_part as spread
+from downloader.storage import sidecar
 from downloader.storage.folder import Folder
 from downloader.storage.part import PartFile
-from downloader.storage.spread import Spread
+from downloader.storage.shared_part import Spread
 
 URL = "https://example.org/file"
 VALIDATOR = Validator('"e"', "Sun, 06 Nov 1994 08:49:37 GMT")

@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from downloader.core.model import Checksum, Download
-from downloader.core.naming import clean_url
+from downloader.core.names.urls import clean_url
 from downloader.errors import UsageError
 from downloader.sources import lists, text
 from downloader.sources.lists import Feed, Lists, from_values

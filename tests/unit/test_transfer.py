@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from downloader.core.credentials import Cookie, Credentials
-from downloader.core.headers import http_date
-from downloader.core.limits import SpeedGate
-from downloader.core.messages import Head, Move, Request, TransferPolicy
+from downloader.core.http.credentials import Cookie, Credentials
+from downloader.core.http.headers import http_date
+from downloader.core.http.messages import Head, Move, Request, TransferPolicy
+from downloader.core.http.transfer import Transfer
+from downloader.core.limits.stall import SpeedGate
 from downloader.core.model import NOTHING_HELD, WHOLE, Attempt, Checksum, End, Headers, Held, Outcome, Segment, Validator
-from downloader.core.transfer import Transfer
 from downloader.errors import (
     AuthError,
     DownloadError,
