@@ -8,15 +8,15 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 from downloader.api.results import AHEAD, Results
-from downloader.api.watched_run import Observed, OnProgress, OnResult
+from downloader.api.watched_run import OnProgress, OnResult, WatchedRun
 from downloader.core.model import Download, Result
 from downloader.core.report import Report
 from downloader.engine.attempt.postprocess import name_of
 from downloader.errors import UsageError
-from downloader.runs.download_run import Session
+from downloader.runs.download_run import DownloadRun
 from downloader.settings.definitions import convert, fields
 from downloader.settings.keywords import Keywords
-from downloader.sources.lists import Feed, Lists, from_values, held
+from downloader.sources.lists import BackgroundSource, Lists, from_values, held
 
 if TYPE_CHECKING:
     import asyncio
@@ -45,8 +45,8 @@ def source_of(
         downloads = list(from_values(urls))
         source, total = iter(downloads), len(downloads)
     else:
-        source, total = Feed(from_values(urls), hold=hold), None
-    return (source if hold is None or isinstance(source, Feed) else held(source, hold)), total
+        source, total = BackgroundSource(from_values(urls), hold=hold), None
+    return (source if hold is None or isinstance(source, BackgroundSource) else held(source, hold)), total
 
 
 class Downloader:
@@ -85,7 +85,7 @@ class Downloader:
             given["process"] = name_of(given["process"])
         known = {item.name: item.key for item in fields()}
         self.settings = convert({known.get(name, name): value for name, value in {"dir": str(dir), **given}.items()})
-        self._running: set[Observed] = set()
+        self._running: set[WatchedRun] = set()
 
     def session(
         self,
@@ -93,15 +93,15 @@ class Downloader:
         on_result: Callable[[Result], None] | None = None,
         report: Report | None = None,
         hold: Callable[[], bool] | None = None,
-    ) -> Session:
+    ) -> DownloadRun:
         """A run that has not started. Raises UsageError or StorageError for what can be known to be wrong before."""
         source, total = source_of(urls, self.settings.skip_bad_lines, hold)
         twice = total is not None and self.settings.checksums
         again = (lambda: source_of(urls, self.settings.skip_bad_lines)[0]) if twice else None
         try:
-            session = Session(self.settings, source, total, on_result, report, again=again)
+            session = DownloadRun(self.settings, source, total, on_result, report, again=again)
         except BaseException:
-            if isinstance(source, Feed):
+            if isinstance(source, BackgroundSource):
                 source.close()
             raise
         if session.notice:
@@ -120,7 +120,7 @@ class Downloader:
 
         Args and Raises: see `download`.
         """
-        observed = Observed(progress, on_progress, on_result)
+        observed = WatchedRun(progress, on_progress, on_result)
         return observed.begin(self.session(urls, observed.emit if on_result else None)).join()
 
     def results(
@@ -136,7 +136,7 @@ class Downloader:
         Args and Raises: see `download`. What breaks the run is raised after the last Result.
         """
         arrived: SimpleQueue[Result | None] = SimpleQueue()
-        observed = Observed(progress, on_progress, on_result)
+        observed = WatchedRun(progress, on_progress, on_result)
 
         def tell(result: Result) -> None:
             arrived.put(result)
@@ -164,7 +164,7 @@ class Downloader:
         loop = asyncio.get_running_loop()
         arrived: deque[Result] = deque()
         news = asyncio.Event()
-        observed = Observed(progress, on_progress, on_result)
+        observed = WatchedRun(progress, on_progress, on_result)
 
         def tell(result: Result) -> None:
             arrived.append(result)
@@ -197,7 +197,7 @@ class Downloader:
         """`run`, for those who have an event loop. Where it is cancelled, the run stops in good order."""
         import asyncio
 
-        observed = Observed(progress, on_progress, on_result)
+        observed = WatchedRun(progress, on_progress, on_result)
         session = self.session(urls, observed.emit if on_result else None)
         ended = self._begin(observed, session, asyncio.get_running_loop())
         try:
@@ -209,7 +209,7 @@ class Downloader:
             self._running.discard(observed)
 
     def _begin(
-        self, observed: Observed, session: Session, loop: "asyncio.AbstractEventLoop", *also: "asyncio.Event"
+        self, observed: WatchedRun, session: DownloadRun, loop: "asyncio.AbstractEventLoop", *also: "asyncio.Event"
     ) -> "asyncio.Event":
         """Start it; the event is set when it is over, as are the others."""
         import asyncio

@@ -6,7 +6,7 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import Self
 
-from downloader.api.watched_run import Observed
+from downloader.api.watched_run import WatchedRun
 from downloader.core.model import Result
 from downloader.core.report import Report
 
@@ -25,7 +25,7 @@ class Results:
 
     _over = True
 
-    def __init__(self, observed: Observed, arrived: "SimpleQueue[Result | None]") -> None:
+    def __init__(self, observed: WatchedRun, arrived: "SimpleQueue[Result | None]") -> None:
         """``arrived``: where the Results of this run come in, and None at its end."""
         self._observed = observed
         self._arrived = arrived

@@ -12,16 +12,16 @@ from downloader.core.report import Report
 from downloader.errors import UsageError
 from downloader.progress.frames import Frames, Progress
 from downloader.progress.lines import Display
-from downloader.runs.download_run import Session
-from downloader.runs.end_notice import End
+from downloader.runs.download_run import DownloadRun
+from downloader.runs.end_notice import EndNotice
 
 LOG = logging.getLogger("downloader")
 OnProgress = Callable[[Progress], object]
 OnResult = Callable[[Result], object]
 
 
-class Observed:
-    """A Session with its watchers. They are made first, and `begin` is given the Session that calls `emit`.
+class WatchedRun:
+    """A DownloadRun with its watchers. They are made first, and `begin` is given the DownloadRun that calls `emit`.
 
     ``progress``: one bar for the run, drawn by a thread of this class, which calls ``on_progress`` as well: about five times a
     second, and once when the run has ended. ``on_result`` is called in the thread of the run, with one Result after the other.
@@ -39,14 +39,14 @@ class Observed:
         self._bar = progress
         self._on_progress = on_progress
         self._on_result = on_result
-        self._session: Session | None = None
+        self._session: DownloadRun | None = None
         self._displays: list[Display] = []
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
-        self._end = End()
+        self._end = EndNotice()
 
     @property
-    def session(self) -> Session:
+    def session(self) -> DownloadRun:
         """The run itself."""
         assert self._session is not None  # noqa: S101 - `begin` comes first
         return self._session
@@ -61,7 +61,7 @@ class Observed:
                 self._on_result = None
                 self._fail(error)
 
-    def begin(self, session: Session) -> Self:
+    def begin(self, session: DownloadRun) -> Self:
         """Start the run, and the thread that watches it where that is wanted. To be called by the caller's own thread."""
         self._session = session
         if self._bar:
@@ -90,7 +90,7 @@ class Observed:
         self._end.then(call)
 
     def stop(self) -> None:
-        """See `Session.stop`."""
+        """See `DownloadRun.stop`."""
         self.session.stop()
 
     def wait(self, seconds: float) -> bool:

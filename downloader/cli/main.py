@@ -17,7 +17,7 @@ from downloader.cli.topics import TOPICS, overview, topic
 from downloader.errors import DownloadError, UsageError
 
 if TYPE_CHECKING:
-    from downloader.strategies.registry import Listed
+    from downloader.strategies.registry import StrategyInfo
 
 COMMANDS = {
     "compare": "measure the strategies side by side",
@@ -256,7 +256,7 @@ def strategies() -> int:
     return 0
 
 
-def _strategy(item: "Listed") -> str:
+def _strategy(item: "StrategyInfo") -> str:
     """A paragraph about one strategy, 79 columns wide at most."""
     import textwrap
 

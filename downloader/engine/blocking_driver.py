@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 
 from downloader.core.http.messages import Request
 from downloader.core.model import Attempt, End, Outcome
-from downloader.engine.attempt.attempt import exchange
-from downloader.engine.attempt.commands import READ, Answer, Command, Pause, Steps, Work, Write
-from downloader.engine.contract import YIELD_AFTER, Job
-from downloader.engine.rate_limiter import Meter
+from downloader.engine.attempt.attempt import attempt_steps
+from downloader.engine.attempt.commands import READ, Answer, Call, Command, Pause, Steps, Write
+from downloader.engine.contract import YIELD_AFTER, WorkerConfig
+from downloader.engine.rate_limiter import RateLimiter
 from downloader.engine.stats import Lane
 from downloader.errors import DownloadError
 from downloader.storage.folder import Folder
@@ -42,7 +42,7 @@ def _obey(command: Command, client: BlockingClient) -> Answer:
         return client.send(command)
     if isinstance(command, Write):
         command.part.write(command.block)
-    elif isinstance(command, Work):
+    elif isinstance(command, Call):
         command.call()
     elif isinstance(command, Pause):
         client.pause(command.seconds)
@@ -53,13 +53,13 @@ def _obey(command: Command, client: BlockingClient) -> Answer:
 
 def run_batch(
     batch: Batch,
-    job: Job,
+    config: WorkerConfig,
     folder: Folder,
     client: BlockingClient,
     lane: Lane,
     stopped: Callable[[], bool],
     begun: Callable[[int], None] | None = None,
-    meter: Meter | None = None,
+    rate_limiter: RateLimiter | None = None,
 ) -> list[Outcome]:
     """Run Attempts one after the other; those not begun when it is time to come back are returned unstarted."""
     outcomes: list[Outcome] = []
@@ -75,8 +75,8 @@ def run_batch(
             break
         if begun is not None:
             begun(index)
-        client.begin(now + job.policy.timeout if job.policy.timeout else 0.0, unwanted)
-        outcomes.append(perform(exchange(attempt, job, folder, lane, time.monotonic, time.time, meter), client))
+        client.begin(now + config.policy.timeout if config.policy.timeout else 0.0, unwanted)
+        outcomes.append(perform(attempt_steps(attempt, config, folder, lane, time.monotonic, time.time, rate_limiter), client))
         error = outcomes[-1].error
         if error is not None and error.ends_run:
             return outcomes + [Outcome(left.key, End.UNSTARTED) for left in batch[index + 1 :]]

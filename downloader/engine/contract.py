@@ -32,7 +32,7 @@ YIELD_AFTER = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class WorkerConfig:
     """What a worker needs for any Attempt of a run, wherever it is. Picklable.
 
     ``root``: the folder's path. ``segments``: of one file at a time; 0: as many as help. ``process``: what each finished

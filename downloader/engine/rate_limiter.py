@@ -1,6 +1,6 @@
 """What holds a run to `--limit-rate`: every piece that has come is paid for, and whoever brought it waits until it is.
 
-One bucket in all and one for each host. A `Meter` belongs to one process; where workers are processes, they share the
+One bucket in all and one for each host. A `RateLimiter` belongs to one process; where workers are processes, they share the
 buckets through a file of memory. It is locked with `lockf`, which a worker that is killed lets go of.
 """
 
@@ -79,7 +79,7 @@ class _Table:
         return until
 
 
-class Meter:
+class RateLimiter:
     """Limits of ``in_all`` and ``per_host`` bytes a second (0: none). Thread-safe."""
 
     def __init__(self, in_all: int, per_host: int) -> None:
@@ -131,8 +131,8 @@ class Meter:
                 self._buckets, self._descriptor = _Buckets(), -1
 
 
-class SharedMeter(Meter):
-    """A Meter whose buckets are in a file from the start. Raises OSError."""
+class SharedRateLimiter(RateLimiter):
+    """A RateLimiter whose buckets are in a file from the start. Raises OSError."""
 
     def __init__(self, in_all: int, per_host: int, path: str) -> None:
         super().__init__(in_all, per_host)
@@ -141,7 +141,7 @@ class SharedMeter(Meter):
 
 @contextmanager
 def shared_file(wanted: bool) -> Iterator[str]:
-    """A file for `SharedMeter`, for as long as this is entered: its path; empty where none is wanted."""
+    """A file for `SharedRateLimiter`, for as long as this is entered: its path; empty where none is wanted."""
     if not wanted:
         yield ""
         return

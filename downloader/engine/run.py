@@ -14,8 +14,8 @@ from downloader.core.names.exists_policy import admit
 from downloader.core.names.urls import public_url
 from downloader.core.scheduling.scheduler import Scheduler
 from downloader.core.text import printable
-from downloader.engine.contract import POLL, Job
-from downloader.engine.rate_limiter import Meter
+from downloader.engine.contract import POLL, WorkerConfig
+from downloader.engine.rate_limiter import RateLimiter
 from downloader.engine.stats import Counters, Lane, PlainLane
 from downloader.errors import StorageError
 from downloader.storage.folder import Folder
@@ -40,7 +40,7 @@ class Run:
     """
 
     scheduler: Scheduler
-    job: Job
+    config: WorkerConfig
     folder: Folder
     jobs: int
     counters: Counters
@@ -50,7 +50,7 @@ class Run:
     clock: Callable[[], float] = time.monotonic
     stopping: threading.Event = field(default_factory=threading.Event)
     splits: bool = False
-    meter: Meter | None = None
+    rate_limiter: RateLimiter | None = None
     waker: int | None = None
     on_attempt: Callable[[Outcome], None] | None = None
     broken: BaseException | None = None
@@ -125,7 +125,7 @@ class Run:
         return []
 
     def settle(self, outcomes: Iterable[Outcome]) -> None:
-        """Feed back what became of Attempts."""
+        """BackgroundSource back what became of Attempts."""
         self._heed_stop()
         now = self.clock()
         for outcome in outcomes:
@@ -186,7 +186,7 @@ class Run:
         if first or attempt.probe or attempt.kept:
             return attempt
         existing = self.folder.look(attempt.path)
-        admitted = admit(attempt, existing, self.job.on_exists)
+        admitted = admit(attempt, existing, self.config.on_exists)
         if isinstance(admitted, Attempt):
             return admitted
         self.scheduler.settle(admitted, self.clock(), 0.0)

@@ -18,21 +18,21 @@ from downloader.core.model import Download, Outcome, Result
 from downloader.core.report import Report
 from downloader.core.scheduling.retry import RetryPolicy, parse_statuses
 from downloader.core.scheduling.scheduler import Scheduler
-from downloader.engine.rate_limiter import Meter
+from downloader.engine.rate_limiter import RateLimiter
 from downloader.engine.run import Run
 from downloader.engine.stats import Counters
 from downloader.errors import DownloadError, UsageError
-from downloader.runs.end_notice import End
-from downloader.runs.plan import check_able, cut_dirs_of, job_for, jobs_for, limits_for, split_policy, sums_for
+from downloader.runs.end_notice import EndNotice
+from downloader.runs.plan import check_able, cut_dirs_of, jobs_for, limits_for, split_policy, sums_for, worker_config
 from downloader.settings.definitions import Settings
-from downloader.sources.lists import Feed
+from downloader.sources.lists import BackgroundSource
 from downloader.storage.folder import Folder
 from downloader.strategies.registry import find
 
 LOG = logging.getLogger("downloader")
 
 
-class Session:
+class DownloadRun:
     """One run, from settings and a Source to a Report. `start` it, look at `counters`, `join` it.
 
     Making one checks everything that can be checked before anything starts: it raises UsageError or StorageError.
@@ -65,7 +65,7 @@ class Session:
         self.report = report if report is not None else Report()
         self.report.strategy = settings.strategy
         self.error: BaseException | None = None
-        job = job_for(settings, self.jobs, on_attempt is not None)
+        config = worker_config(settings, self.jobs, on_attempt is not None)
         self._folder = Folder(os.path.expanduser(settings.dir), make_folder)
         scheduler = _obedient(settings) if settings.obey_robots else Scheduler
         retry_on = parse_statuses(settings.retry_on)
@@ -88,7 +88,7 @@ class Session:
                 wait_for_space=settings.on_full == "wait",
                 gap=settings.gap or None,
             ),
-            job=job,
+            config=config,
             folder=self._folder,
             jobs=self.jobs,
             counters=self.counters,
@@ -96,9 +96,9 @@ class Session:
             grace=settings.grace,
             splits=able.segments and settings.segments != 1,
             on_attempt=on_attempt,
-            meter=Meter(settings.limit_rate, settings.limit_rate_per_host) if job.is_limited else None,
+            rate_limiter=RateLimiter(settings.limit_rate, settings.limit_rate_per_host) if config.is_limited else None,
         )
-        self._end = End()
+        self._end = EndNotice()
         self._thread = threading.Thread(target=self._main, name="dl-run", daemon=True)
 
     def when_ended(self, call: Callable[[], object]) -> None:
@@ -120,7 +120,7 @@ class Session:
                 LOG.info("the run is broken", exc_info=True)
         finally:
             self.report.elapsed = time.perf_counter() - started
-            if isinstance(self._source, Feed):
+            if isinstance(self._source, BackgroundSource):
                 self._source.close()
                 self.error = self.error or self.source_error
             self.report.interrupted = not self.run.scheduler.complete
@@ -148,7 +148,7 @@ class Session:
     @property
     def source_error(self) -> Exception | None:
         """What ended the reading of a list that is read as it comes."""
-        return self._source.error if isinstance(self._source, Feed) else None
+        return self._source.error if isinstance(self._source, BackgroundSource) else None
 
     def start(self) -> Self:
         """Begin."""

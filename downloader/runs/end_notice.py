@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 
 
-class End:
+class EndNotice:
     """An end that comes once. Thread-safe."""
 
     def __init__(self) -> None:

@@ -9,10 +9,10 @@ from downloader.core.http.messages import TransferPolicy, replaced
 from downloader.core.limits import public_hosts as hosts
 from downloader.core.limits.adaptive import AdaptiveSlots
 from downloader.core.limits.slots import Limits, Slots
-from downloader.core.names.checksum_list import Sums
+from downloader.core.names.checksum_list import ChecksumList
 from downloader.core.scheduling.segment_layout import SplitPolicy
 from downloader.engine.attempt import postprocess as processing
-from downloader.engine.contract import Capabilities, Job
+from downloader.engine.contract import Capabilities, WorkerConfig
 from downloader.errors import UsageError
 from downloader.settings.definitions import Settings
 from downloader.sources import credential_files as credentials
@@ -55,11 +55,11 @@ def check_able(settings: Settings, able: Capabilities) -> None:
             raise UsageError(f"{settings.strategy} runs in processes of its own", hint="put the function into a module")
 
 
-def sums_for(settings: Settings) -> Sums | None:
+def sums_for(settings: Settings) -> ChecksumList | None:
     """The checksums that were given, where any were given or are required. Raises UsageError."""
     if not settings.checksums:
-        return Sums(required=True) if settings.require_checksums else None
-    return Sums(read_sums(settings.checksums), settings.checksums, settings.require_checksums)
+        return ChecksumList(required=True) if settings.require_checksums else None
+    return ChecksumList(read_sums(settings.checksums), settings.checksums, settings.require_checksums)
 
 
 def cut_dirs_of(settings: Settings) -> int | None:
@@ -94,7 +94,7 @@ def split_policy(settings: Settings) -> SplitPolicy:
     return SplitPolicy(settings.segments, settings.min_segment_size, public)
 
 
-def job_for(settings: Settings, jobs: int, traced: bool = False) -> Job:
+def worker_config(settings: Settings, jobs: int, traced: bool = False) -> WorkerConfig:
     """What workers are told, from what the user set. Raises UsageError for files and values that cannot be used."""
     netrc = settings.netrc_file or (credentials.default_netrc() if settings.netrc else "")
     client = ClientOptions(
@@ -116,7 +116,7 @@ def job_for(settings: Settings, jobs: int, traced: bool = False) -> Job:
 
         tls_context(client)  # so that a file that cannot be used is told now
     agent = settings.user_agent or f"downloader/{__version__}"
-    return Job(
+    return WorkerConfig(
         root=str(Path(settings.dir).expanduser().absolute()),
         policy=TransferPolicy(
             headers=replaced((("User-Agent", agent),), settings.header_pairs),

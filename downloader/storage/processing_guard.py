@@ -13,7 +13,7 @@ _MARK = 10**18
 """A time (nanoseconds since 1970) that a file has which was not written to since: the clock may be too coarse to tell."""
 
 
-class Lent:
+class ProcessingGuard:
     """Lends an open part file, whole, until `take_back`. Raises OSError."""
 
     def __init__(self, part: PartFile) -> None:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from downloader.core.model import Held, Span
+from downloader.core.model import ResumeInfo, Span
 from downloader.core.scheduling.segment_layout import joined
 
 SAVE_EVERY = 8 << 20
@@ -20,7 +20,7 @@ SAVE_AFTER = 1.0
 """… seconds: what a kill may cost."""
 
 
-class Spread:
+class SharedPart:
     """The part file of one path, while it is written. Thread-safe, but for what says otherwise.
 
     ``locked``, ``parent``: descriptors of the file and of its folder; it has duplicates of its own. ``save``: writes the
@@ -28,7 +28,7 @@ class Spread:
     """
 
     def __init__(
-        self, locked: int, parent: int, told: Held, spans: tuple[Span, ...], save: Callable[[int, Held], None]
+        self, locked: int, parent: int, told: ResumeInfo, spans: tuple[Span, ...], save: Callable[[int, ResumeInfo], None]
     ) -> None:
         self.lock = threading.Lock()
         self.locked = os.dup(locked)
@@ -52,7 +52,7 @@ class Spread:
         return self._spans
 
     @property
-    def held(self) -> Held:
+    def held(self) -> ResumeInfo:
         """What an Attempt that joins in may rely on."""
         return self._told._replace(size=0, spans=self._spans or ((0, 0),))
 

@@ -16,8 +16,8 @@ from aiofiles.threadpool import wrap
 from downloader.core.http.messages import Request
 from downloader.core.limits.stall import silent
 from downloader.core.model import Attempt, Outcome
-from downloader.engine.attempt.attempt import exchange
-from downloader.engine.attempt.commands import DROP, READ, Answer, Command, Pause, Steps, Work, Write
+from downloader.engine.attempt.attempt import attempt_steps
+from downloader.engine.attempt.commands import DROP, READ, Answer, Call, Command, Pause, Steps, Write
 from downloader.engine.contract import Capabilities
 from downloader.engine.run import Run
 from downloader.engine.stats import Lane
@@ -45,7 +45,7 @@ class AsyncStrategy:
 class _Loop:
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._client = AsyncClient(run.job.client)
+        self._client = AsyncClient(run.config.client)
         self._changed = asyncio.Event()
         self._lanes: dict[asyncio.Task[None], Lane] = {}
         self._performing: set[asyncio.Task[None]] = set()
@@ -71,7 +71,7 @@ class _Loop:
     def _end_late_ones(self) -> None:
         """Cancel those that outlast the grace time, or have heard nothing of their body for too long."""
         run = self._run
-        expired, now, allowed = run.expired, run.clock(), run.job.client.read_timeout
+        expired, now, allowed = run.expired, run.clock(), run.config.client.read_timeout
         for task in self._performing:
             lane = self._lanes[task]
             unwanted = lane.stop and task in self._listening and lane.done >= lane.stop
@@ -99,13 +99,13 @@ class _Loop:
 
     async def _lane(self, attempt: Attempt, lane: Lane) -> None:
         """One Attempt after the other, for as long as there is one to start."""
-        run, job = self._run, self._run.job
+        run, config = self._run, self._run.config
         batch = [attempt]
         try:
             while batch and run.broken is None:
                 lane.name = batch[0].path
-                steps = exchange(batch[0], job, run.folder, lane, time.monotonic, time.time, run.meter)
-                async with asyncio.timeout(job.policy.timeout or None):
+                steps = attempt_steps(batch[0], config, run.folder, lane, time.monotonic, time.time, run.rate_limiter)
+                async with asyncio.timeout(config.policy.timeout or None):
                     outcome = await self._perform(steps, lane)
                 run.settle((outcome,))
                 batch = run.take()
@@ -153,7 +153,7 @@ class _Loop:
     def _why_cancelled(self, lane: Lane) -> DownloadError:
         if self._run.expired:
             return Interrupted("stopped")
-        allowed = self._run.job.client.read_timeout
+        allowed = self._run.config.client.read_timeout
         if lane.stop and lane.done >= lane.stop:
             return NetworkError("another attempt goes on with it")
         if silent(lane.heard, self._run.clock(), allowed):
@@ -168,7 +168,7 @@ async def _obey(command: Command, response: Response | None) -> None:
         await _to_its_end(_write(command))
     elif isinstance(command, Pause):
         await asyncio.sleep(command.seconds)
-    elif isinstance(command, Work):
+    elif isinstance(command, Call):
         await _to_its_end(asyncio.to_thread(command.call), pass_on=False)
 
 

@@ -26,7 +26,7 @@ BUILT_IN = {
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class StrategyInfo:
     """One strategy as `dl strategies` shows it.
 
     ``cluster``: whether its workers may be on other machines. ``problem``: why it cannot run here; empty where it can.
@@ -91,17 +91,17 @@ def _objection(found: object) -> str:
     return f"it has no {lacking[0]}" if lacking else ""
 
 
-def listing() -> list[Listed]:
+def listing() -> list[StrategyInfo]:
     """All strategies, and whether each can run here."""
     found = []
     for name in names():
         try:
             cls = find(name)
         except UsageError as error:
-            found.append(Listed(name, *_described(BUILT_IN.get(name, "")), problem=str(error)))
+            found.append(StrategyInfo(name, *_described(BUILT_IN.get(name, "")), problem=str(error)))
         else:
             able = cls.capabilities
-            found.append(Listed(name, cls.about, cls.library, able.default_jobs, able.most_jobs, able.cluster))
+            found.append(StrategyInfo(name, cls.about, cls.library, able.default_jobs, able.most_jobs, able.cluster))
     return found
 
 

@@ -21,7 +21,7 @@ class SerialStrategy:
 
     def drive(self, run: Run) -> None:
         """See `Strategy`."""
-        client = BlockingClient(run.job.client)
+        client = BlockingClient(run.config.client)
         watchdog = Watchdog(lambda: run.expired)
         watchdog.watch(client)
         watchdog.start()
@@ -45,7 +45,11 @@ class _Inline:
         self._lane.name = batch[0].path
         future: Future[list[Outcome]] = Future()
         run = self._run
-        future.set_result(run_batch(batch, run.job, run.folder, self._client, self._lane, run.stopping.is_set, meter=run.meter))
+        future.set_result(
+            run_batch(
+                batch, run.config, run.folder, self._client, self._lane, run.stopping.is_set, rate_limiter=run.rate_limiter
+            )
+        )
         return future
 
     def lost(self, batch: Batch, error: BaseException) -> list[Outcome]:

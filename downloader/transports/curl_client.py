@@ -3,7 +3,7 @@
 One thread, any number of transfers. libcurl says which sockets to watch and when to call it again (`socket_action`); a
 poller does the waiting. `perform` with `select` would look at every socket each time, and stops at 1,024 of them.
 
-A `Wire` is one easy handle, used again and again. It tells its `Listener` what comes; redirects, cookies, credentials
+A `CurlExchange` is one easy handle, used again and again. It tells its `Listener` what comes; redirects, cookies, credentials
 and further tries are not libcurl's business here: those are decisions.
 """
 
@@ -47,7 +47,7 @@ _VERSIONS = {
 
 
 class Listener(Protocol):
-    """Who is told what comes over a `Wire`. The first two are called from within libcurl: they must not start transfers."""
+    """Receives what arrives on a `CurlExchange`. libcurl calls the first two methods: they must not start transfers."""
 
     def on_head(self, head: Head) -> bool:
         """The head of an answer; whether its body is wanted."""
@@ -59,7 +59,7 @@ class Listener(Protocol):
         """The answer is over, or failed; ``broken``: what one of the calls above raised."""
 
 
-class Wire:
+class CurlExchange:
     """One easy handle. Its connection goes back to the multi handle's pool after each answer."""
 
     def __init__(self, listener: Listener, options: ClientOptions) -> None:
@@ -200,7 +200,7 @@ class Multi:
         self.idle = 0.0  # seconds that were spent waiting
         self._calls: dict[int, Callable[[], None]] = {}
         self._due: float | None = None
-        self._wires: dict[Any, Wire] = {}
+        self._wires: dict[Any, CurlExchange] = {}
         self._resolving: Resolving | None = None
         self._looking_up = False  # libcurl may be at it for a transfer that was abandoned
         self._multi = multi = pycurl.CurlMulti()
@@ -228,7 +228,7 @@ class Multi:
         del self._calls[descriptor]
         self._poller.forget(descriptor)
 
-    def begin(self, wire: Wire, request: Request) -> None:
+    def begin(self, wire: CurlExchange, request: Request) -> None:
         """Send a request. Raises DownloadError for one that libcurl will not take."""
         try:
             wire.prepare(request, self._options)
@@ -237,7 +237,7 @@ class Multi:
             raise map_error(int(error.args[0]), str(error.args[-1]), wire.easy, request.url, self._options) from None
         self._wires[wire.easy] = wire
 
-    def abandon(self, wire: Wire) -> None:
+    def abandon(self, wire: CurlExchange) -> None:
         """End a transfer from outside; its listener is not told. The connection is closed."""
         if self._wires.pop(wire.easy, None) is not None:
             self._looking_up |= not wire.easy.getinfo(pycurl.NAMELOOKUP_TIME)
@@ -277,7 +277,7 @@ class Multi:
                 else:
                     wire.over(map_error(code, text, easy, wire.url, self._options))
 
-    def _ask_why(self, host: str, wire: Wire) -> None:
+    def _ask_why(self, host: str, wire: CurlExchange) -> None:
         if self._resolving is None:
             from downloader.transports.resolving import Resolving  # here: few runs need it
 
@@ -286,7 +286,7 @@ class Multi:
         url, options = wire.url, self._options
         self._resolving.ask(host, wire, lambda error: wire.over(name_error(error, url, options)))
 
-    def _release(self, easy: Any) -> Wire:
+    def _release(self, easy: Any) -> CurlExchange:
         self._multi.remove_handle(easy)
         return self._wires.pop(easy)
 

@@ -19,7 +19,7 @@ from downloader.errors import DownloadError, NameNotFound, NetworkError, PolicyE
 from downloader.testserver.launch import free_port
 from downloader.transports import curl_client as curl
 from downloader.transports.base import ClientOptions
-from downloader.transports.curl_client import Multi, Wire
+from downloader.transports.curl_client import CurlExchange, Multi
 from downloader.transports.polling import READ, WRITE, EpollPoller, Poller, SelectorPoller
 from tests.scripted import Asked, Connection, Script, ScriptedServer, SocksServer, answer, reply
 
@@ -68,9 +68,9 @@ class Client:
         self.options = ClientOptions(**{"connections": 2000, **options})  # type: ignore[arg-type]
         self.multi = Multi(self.options)
 
-    def start(self, url: str, ear: Ear | None = None, headers: tuple[tuple[str, str], ...] = ()) -> tuple[Wire, Ear]:
+    def start(self, url: str, ear: Ear | None = None, headers: tuple[tuple[str, str], ...] = ()) -> tuple[CurlExchange, Ear]:
         ear = ear or Ear()
-        wire = Wire(ear, self.options)
+        wire = CurlExchange(ear, self.options)
         self.multi.begin(wire, Request(url, headers))
         return wire, ear
 
@@ -372,7 +372,7 @@ def in_two(first: int, gate: threading.Event, body: bytes) -> Script:
 LONG = BODY * 60
 
 
-def held(one: Client, scripted: Make) -> tuple[Wire, Ear]:
+def held(one: Client, scripted: Make) -> tuple[CurlExchange, Ear]:
     """A transfer that is held while more has come: libcurl keeps it."""
     gate = threading.Event()
     server = scripted(in_two(50_000, gate, LONG))

@@ -1,6 +1,6 @@
 """Header fields: text in, values out. Says nothing about what to do with them.
 
-Names arrive in any case, values as the transport decoded them (latin-1). A field that breaks its grammar is
+ClaimedPaths arrive in any case, values as the transport decoded them (latin-1). A field that breaks its grammar is
 None, except where to guess would be dangerous (the length of a body): that is a ProtocolError.
 """
 
@@ -86,7 +86,7 @@ _ATTRIBUTE = {
 }
 
 _SPELT: dict[str, str] = {}
-"""Names of fields as servers spell them, to the attribute it is kept as, if it matters. Bounded."""
+"""ClaimedPaths of fields as servers spell them, to the attribute it is kept as, if it matters. Bounded."""
 
 
 def _attribute(name: str) -> str:

@@ -61,7 +61,7 @@ class Head(Struct, frozen=True):
     headers: Headers
 
 
-class Move(Enum):
+class HeadAction(Enum):
     """What the driver does after a head."""
 
     FOLLOW = "follow"

@@ -3,7 +3,7 @@
 A driver calls it in this order, and does what it says::
 
     request() -> Request         send this
-    on_head(head, …) -> Move     FOLLOW: ask again (a redirect) · BODY: write from `offset` · STOP: there is an outcome
+    on_head(head, …) -> HeadAction     FOLLOW: ask again (a redirect) · BODY: write from `offset` · STOP: there is an outcome
     on_data(count, now)          for each piece of body; raises when there is too much, or too little for too long
     on_end()                     the body ended as its framing said; raises when that was too early
     again(start, stop)           go on with other bytes of the file: the next request asks for these
@@ -31,18 +31,18 @@ What an answer means (RFC 9110; `docs/answers.md` has the same table for readers
 from downloader.core.http import headers as h
 from downloader.core.http.credentials import advice, kept_at_redirect, without_userinfo
 from downloader.core.http.guards import judge, wrong_size
-from downloader.core.http.messages import Head, Move, Request, TransferPolicy, others, replaced, with_defaults
+from downloader.core.http.messages import Head, HeadAction, Request, TransferPolicy, others, replaced, with_defaults
 from downloader.core.http.redirects import redirected
-from downloader.core.limits.stall import SpeedGate
+from downloader.core.limits.stall import StallDetector
 from downloader.core.model import (
-    NOTHING_HELD,
+    NOTHING_TO_RESUME,
     WHOLE,
     Attempt,
     Checksum,
     End,
     Headers,
-    Held,
     Outcome,
+    ResumeInfo,
     Returned,
     Validator,
 )
@@ -86,14 +86,14 @@ class Transfer:
     bad_before = False  # a file with a wrong checksum stands under the name
     answered = 0.0  # when the first head came
     _taken = 0  # of the present answer
-    _gate: SpeedGate
+    _gate: StallDetector
 
-    def __init__(self, attempt: Attempt, policy: TransferPolicy, held: Held, now: float, wall: float) -> None:
+    def __init__(self, attempt: Attempt, policy: TransferPolicy, held: ResumeInfo, now: float, wall: float) -> None:
         self.attempt = attempt
         self._policy = policy
         self._wall = wall
         self._headers: Headers = replaced(policy.headers, attempt.headers) if attempt.headers else policy.headers
-        self.held = NOTHING_HELD if attempt.fresh or attempt.probe else held
+        self.held = NOTHING_TO_RESUME if attempt.fresh or attempt.probe else held
         self.start = attempt.segment.start + self.held.size  # what is asked for
         self.stop = attempt.segment.stop
         self.resuming = self.held.size > 0 and bool(self.held.validator.if_range)
@@ -122,7 +122,7 @@ class Transfer:
             return (("If-Modified-Since", h.format_http_date(self.attempt.modified_since)),)
         return ()
 
-    def rely_on(self, held: Held) -> None:
+    def rely_on(self, held: ResumeInfo) -> None:
         """Go on with a file of which this is held: what was told of the whole stands."""
         self.validator, self.total = held.validator, held.total
         self._told_as(held.digests, held.validator.last_modified)
@@ -134,7 +134,7 @@ class Transfer:
         self.expected = None
         self.decided = End.FAILED  # until it is over, too
 
-    def on_head(self, head: Head) -> Move:
+    def on_head(self, head: Head) -> HeadAction:
         """What this answer means. Raises DownloadError where it means that the Attempt has failed."""
         self.status = head.status
         fields = h.read_fields(head.headers)
@@ -153,25 +153,25 @@ class Transfer:
             return self._decide(End.NOT_MODIFIED)
         raise self._refusal(fields)
 
-    def _decide(self, end: End) -> Move:
+    def _decide(self, end: End) -> HeadAction:
         self.decided = end
-        return Move.STOP
+        return HeadAction.STOP
 
     @property
     def shared(self) -> bool:
         """Other Attempts may be writing to the same part file, or this one has written to it what it was bound to."""
         return self.attempt.segment != WHOLE or self.received > 0
 
-    def _redirect(self, location: str) -> Move:
+    def _redirect(self, location: str) -> HeadAction:
         self.redirects += 1
         if self.redirects > self._policy.max_redirects:
             raise ProtocolError(f"more than {self._policy.max_redirects} redirects", self.public)
         target = redirected(self.url, location, self.public, self._policy.allow_downgrade)
         self._headers = kept_at_redirect(self._headers, self.url, target)
         self.url = target
-        return Move.FOLLOW
+        return HeadAction.FOLLOW
 
-    def _whole(self, fields: h.Fields) -> Move:
+    def _whole(self, fields: h.Fields) -> HeadAction:
         self.resuming = False
         self.start = self.offset = 0
         self.stop = None
@@ -179,9 +179,9 @@ class Transfer:
         self.total = self.expected = 0 if self.status in EMPTY else fields.length
         self.splittable = fields.ranges and self.total is not None and bool(self.validator.if_range)
         self._judge(fields.content_type)
-        return Move.BODY
+        return HeadAction.BODY
 
-    def _rest(self, fields: h.Fields) -> Move:
+    def _rest(self, fields: h.Fields) -> HeadAction:
         span = h.content_range(fields.content_range)
         start = self.start
         told = h.validator(fields)
@@ -203,7 +203,7 @@ class Transfer:
         self.total = span.total if span.total is not None else self.held.total
         self.splittable = self.total is not None
         self._judge(fields.content_type)
-        return Move.BODY
+        return HeadAction.BODY
 
     def _changed(self, told: Validator, fields: h.Fields) -> bool:
         held = self.held.validator
@@ -213,7 +213,7 @@ class Transfer:
             return told.etag != held.etag
         return bool(held.last_modified and fields.last_modified) and fields.last_modified != held.last_modified
 
-    def _unsatisfied(self, fields: h.Fields) -> Move:
+    def _unsatisfied(self, fields: h.Fields) -> HeadAction:
         span = h.content_range(fields.content_range)
         held = self.held.size
         known = self.held.total == held or (bool(fields.etag) and fields.etag == self.held.validator.etag)
@@ -254,14 +254,14 @@ class Transfer:
         return ProtocolError(f"an answer that fits no request of ours: HTTP {self.status}", self.public)
 
     @property
-    def promised(self) -> Held:
+    def promised(self) -> ResumeInfo:
         """What the server said of the whole file, for whoever goes on with a part of it."""
-        return Held(self.size, self.validator, self.total, self.told)
+        return ResumeInfo(self.size, self.validator, self.total, self.told)
 
     def begin_body(self, now: float) -> None:
         """The body begins: from here on its speed counts."""
         self.size = self.offset
-        self._gate = SpeedGate(self._policy.low_speed_limit, self._policy.low_speed_time, now)
+        self._gate = StallDetector(self._policy.low_speed_limit, self._policy.low_speed_time, now)
 
     def on_data(self, count: int, now: float) -> None:
         """Count a piece of body. Raises ProtocolError for more than was announced, NetworkError for a stall."""

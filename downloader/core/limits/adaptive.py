@@ -117,7 +117,7 @@ class Limit:
         return True
 
     def end_round(self, now: float, flow: Flow, *, timed: bool) -> None:
-        """Move the limit as this round tells. ``timed``: it ended by time, and new connections may not be at speed yet."""
+        """Move the limit according to this round. ``timed``: it ended by time, and new connections may not be at speed yet."""
         if self.waits:
             self.latency = self.waits / self.answers
             self.least = min(self.least * (1 + flow.seconds / FORGET), self.latency)

@@ -20,7 +20,7 @@ _PRIVATE = tuple(ip_network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "1
 """RFC 1918 and RFC 4193."""
 
 _LOCAL = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
-"""Names that are not of the public DNS: RFC 6761, RFC 6762, ICANN's resolution of 2024-07-29, custom, RFC 8375."""
+"""ClaimedPaths that are not of the public DNS: RFC 6761, RFC 6762, ICANN's resolution of 2024-07-29, custom, RFC 8375."""
 
 
 @lru_cache(maxsize=4096)

@@ -1,7 +1,7 @@
 """When a transfer is too slow, or silent. Times come in as arguments."""
 
 
-class SpeedGate:
+class StallDetector:
     """Notices a stall: fewer than ``limit`` bytes a second over ``window`` seconds. Times come in as arguments."""
 
     __slots__ = ("_bytes", "_limit", "_since", "_window")

@@ -8,7 +8,7 @@ from downloader.core.names.file_names import default_path, wished_path
 from downloader.errors import DownloadError, PolicyError, UsageError
 
 
-class Sums:
+class ChecksumList:
     """The lines of a file of checksums, by path. ``name``: of that file, for messages; ``required``: every file needs one.
 
     A line belongs to a file, in this order: its path is the file's (where the list gives that with ``out=``); its path has

@@ -11,7 +11,7 @@ _SMALLEST = 1 << 10
 _BITS = (1 << 64) - 1
 
 
-class Table:
+class HashTable:
     """A hash table with open addressing, from 64-bit hashes to 64-bit numbers: some 25 bytes for each.
 
     A dict of the same numbers takes 105, which is what a list of a million lines would be remembered for.
@@ -65,7 +65,7 @@ class Table:
         return (number for path, number in zip(self._paths, self._numbers, strict=True) if path)
 
 
-class Names(Table):
+class ClaimedPaths(HashTable):
     """Path to URL, each as its hash."""
 
     def claim(self, path: str, url: str) -> str | None:

@@ -11,7 +11,7 @@ from downloader.errors import DownloadError, IntegrityError, WorkerError
 _NONE = Outcome(-1, End.FAILED)
 
 
-class Entry(Struct, eq=False):
+class DownloadState(Struct, eq=False):
     """A Download under way: what has been tried, and what it cost.
 
     ``due``: when what is left of a file that came in Segments may be asked for. ``one_piece``: it is not split any more.

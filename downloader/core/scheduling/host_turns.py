@@ -7,20 +7,25 @@ given up gets none.
 from downloader.core.limits.slots import Limits
 from downloader.core.model import Outcome
 from downloader.core.names.urls import host_of
-from downloader.core.scheduling.download_state import Entry
+from downloader.core.scheduling.download_state import DownloadState
 from downloader.core.scheduling.host_queues import HostQueues
 from downloader.core.scheduling.reachability import Reachability
-from downloader.core.scheduling.slot_leases import Lease, Leases
+from downloader.core.scheduling.slot_leases import Lease, SlotLeases
 from downloader.errors import NoAnswer
 
 
-class Turns:
-    """Entries that are ready, and the Leases of those that run. ``host_failures``: see `Reachability`; ``gap``: `Leases`."""
+class HostTurns:
+    """Downloads that are ready, and the slots of those that run.
+
+    Args:
+        host_failures: see `Reachability`.
+        gap: see `SlotLeases`.
+    """
 
     def __init__(self, slots: Limits, host_failures: int, gap: float | None) -> None:
         self.reach = Reachability(host_failures)
-        self._ready: HostQueues[Entry] = HostQueues(self.reach.is_proven)
-        self._leases = Leases(slots, gap)
+        self._ready: HostQueues[DownloadState] = HostQueues(self.reach.is_proven)
+        self._leases = SlotLeases(slots, gap)
         self.slots = self._leases.slots
 
     def __len__(self) -> int:
@@ -42,7 +47,7 @@ class Turns:
         """This host wants so many seconds at least from one start to the next."""
         self._leases.slow_down(host, gap)
 
-    def push(self, host: str, entry: Entry) -> bool:
+    def push(self, host: str, entry: DownloadState) -> bool:
         """One more is ready; false for one whose host is given up."""
         if self.reach.is_given_up(host):
             return False
@@ -60,7 +65,7 @@ class Turns:
             return True
         return False
 
-    def begin(self, host: str, most: int, now: float) -> list[Entry]:
+    def begin(self, host: str, most: int, now: float) -> list[DownloadState]:
         """The entries that start at the host, with the slot that was taken there."""
         entries = self._ready.pop(host, most)
         self._leases.add(Lease(host, len(entries), now), [entry.key for entry in entries])
@@ -70,7 +75,7 @@ class Turns:
         """An Attempt at a Segment starts there; the slot was taken."""
         self._leases.add(Lease(host, 1, now), [key])
 
-    def settled(self, outcome: Outcome, now: float) -> list[Entry]:
+    def settled(self, outcome: Outcome, now: float) -> list[DownloadState]:
         """An Attempt has ended. Those that were ready at its host, where the host is given up by that."""
         host, free = self._leases.ended(outcome, now)
         if free:
@@ -88,11 +93,11 @@ class Turns:
         for host in self.slots.sample(now, received):
             self._ready.free(host)
 
-    def clear(self) -> list[Entry]:
+    def clear(self) -> list[DownloadState]:
         """Nothing more starts; all that was ready."""
         return self._ready.clear()
 
-    def without(self, entry: Entry) -> bool:
+    def without(self, entry: DownloadState) -> bool:
         """Take the URLs of hosts that are given up from an entry that has others; whether it has."""
         others = [url for url in entry.urls if not self.reach.is_given_up(host_of(url))]
         if others:

@@ -3,7 +3,7 @@
 import heapq
 from typing import NamedTuple
 
-from downloader.core.scheduling.download_state import Entry
+from downloader.core.scheduling.download_state import DownloadState
 from downloader.errors import DownloadError
 
 
@@ -19,16 +19,16 @@ class RetryQueue:
     """Entries by the time at which they may be tried again."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, Entry, str]] = []
+        self._heap: list[tuple[float, int, DownloadState, str]] = []
 
     def __len__(self) -> int:
         return len(self._heap)
 
-    def push(self, entry: Entry, due: float, error: DownloadError | None) -> None:
+    def push(self, entry: DownloadState, due: float, error: DownloadError | None) -> None:
         """Let this one wait until then, because of that."""
         heapq.heappush(self._heap, (due, entry.key, entry, "" if error is None else error.reason))
 
-    def due(self, now: float) -> list[Entry]:
+    def due(self, now: float) -> list[DownloadState]:
         """Those whose time has come; they wait no longer."""
         found = []
         while self._heap and self._heap[0][0] <= now:
@@ -44,7 +44,7 @@ class RetryQueue:
         """What a display says about them; None where nothing waits."""
         return Waiting(len(self._heap), self._heap[0][0], self._heap[0][3]) if self._heap else None
 
-    def clear(self) -> list[Entry]:
+    def clear(self) -> list[DownloadState]:
         """Empty it; all that was in it."""
         entries = [item[2] for item in self._heap]
         self._heap.clear()

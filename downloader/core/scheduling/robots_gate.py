@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from downloader.core.http.robots import Rules, parse
 from downloader.core.model import Download, Outcome
 from downloader.core.names.urls import host_of, public_url
-from downloader.core.scheduling.download_state import Entry
+from downloader.core.scheduling.download_state import DownloadState
 from downloader.errors import AuthError, DownloadError, HTTPStatusError, PolicyError
 
 _FIRST_KEY = -(1 << 40)
@@ -21,7 +21,7 @@ class _Site:
 
     rules: Rules | None = None
     refusal: str = ""
-    parked: list[Entry] = field(default_factory=list)
+    parked: list[DownloadState] = field(default_factory=list)
 
 
 class Permission:
@@ -32,7 +32,7 @@ class Permission:
         self._sites: dict[str, _Site] = {}
         self.parked = 0
 
-    def look(self, entry: Entry) -> Entry | DownloadError | None:
+    def look(self, entry: DownloadState) -> DownloadState | DownloadError | None:
         """What to do about a Download that could start: the entry to queue (it, or its server's robots.txt).
 
         An error: none of its URLs is allowed. None: it waits here for an answer. A URL that is forbidden is left out.
@@ -55,7 +55,7 @@ class Permission:
             entry.urls.remove(url)
         return error
 
-    def _park(self, entry: Entry, origin: str, site: _Site | None) -> Entry | None:
+    def _park(self, entry: DownloadState, origin: str, site: _Site | None) -> DownloadState | None:
         entry.alone = True  # no other server is asked for a part of it: it would not be looked at here
         self.parked += 1
         if site is not None:
@@ -63,9 +63,11 @@ class Permission:
             return None
         key, url = _FIRST_KEY + len(self._sites), f"{origin}/robots.txt"
         self._sites[origin] = _Site(parked=[entry])
-        return Entry(key, Download(url), _NO_NAME, [url], True, (), fresh=True, kept=True)
+        return DownloadState(key, Download(url), _NO_NAME, [url], True, (), fresh=True, kept=True)
 
-    def answered(self, asked: Entry, outcome: Outcome | None, error: DownloadError | None) -> tuple[list[Entry], float]:
+    def answered(
+        self, asked: DownloadState, outcome: Outcome | None, error: DownloadError | None
+    ) -> tuple[list[DownloadState], float]:
         """A robots.txt has come, or will not: those that waited for it, and the seconds between two requests there.
 
         RFC 9309 section 2.3.1: 4xx allows all; where the server cannot be asked, or answers 5xx, nothing is allowed.

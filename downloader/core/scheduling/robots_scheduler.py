@@ -4,7 +4,7 @@ from typing import Any
 
 from downloader.core.model import Outcome, Status
 from downloader.core.names.urls import host_of
-from downloader.core.scheduling.download_state import Entry
+from downloader.core.scheduling.download_state import DownloadState
 from downloader.core.scheduling.robots_gate import Permission
 from downloader.core.scheduling.scheduler import Scheduler
 from downloader.errors import DownloadError
@@ -23,28 +23,33 @@ class ObedientScheduler(Scheduler):
         """Downloads read from the list and not yet started."""
         return super().waiting + self._permission.parked
 
-    def _enqueue(self, entry: Entry) -> None:
+    def _enqueue(self, entry: DownloadState) -> None:
         found = self._permission.look(entry)
-        if isinstance(found, Entry):
+        if isinstance(found, DownloadState):
             super()._enqueue(found)
         elif found is not None:
             self._end(entry, Status.FAILED, error=found)
 
-    def _name(self, entry: Entry, outcome: Outcome) -> None:
+    def _name(self, entry: DownloadState, outcome: Outcome) -> None:
         if entry.kept:
             self._permit(entry, outcome, None)
         else:
             super()._name(entry, outcome)
 
     def _end(
-        self, entry: Entry, status: Status, outcome: Outcome | None = None, reason: str = "", error: DownloadError | None = None
+        self,
+        entry: DownloadState,
+        status: Status,
+        outcome: Outcome | None = None,
+        reason: str = "",
+        error: DownloadError | None = None,
     ) -> None:
         if entry.kept:
             self._permit(entry, outcome, error)
         else:
             super()._end(entry, status, outcome, reason=reason, error=error)
 
-    def _permit(self, asked: Entry, outcome: Outcome | None, error: DownloadError | None) -> None:
+    def _permit(self, asked: DownloadState, outcome: Outcome | None, error: DownloadError | None) -> None:
         """A robots.txt has come, or will not: the Downloads that waited for it go on."""
         parked, delay = self._permission.answered(asked, outcome, error)
         self._ready.slow_down(host_of(asked.url), delay)

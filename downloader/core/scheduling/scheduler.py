@@ -20,15 +20,15 @@ from collections.abc import Iterator
 
 from downloader.core.limits.slots import Limits
 from downloader.core.model import Attempt, Download, End, Outcome, Result, Status
-from downloader.core.names.checksum_list import Sums
+from downloader.core.names.checksum_list import ChecksumList
 from downloader.core.names.urls import host_of, public_url
-from downloader.core.scheduling.download_state import Entry
-from downloader.core.scheduling.host_turns import Turns
+from downloader.core.scheduling.download_state import DownloadState
+from downloader.core.scheduling.host_turns import HostTurns
 from downloader.core.scheduling.retry import RetryPolicy, another_server_may_help
 from downloader.core.scheduling.retry_queue import RetryQueue, Waiting
 from downloader.core.scheduling.segment_layout import SplitPolicy
-from downloader.core.scheduling.segment_scheduler import Splits
-from downloader.core.scheduling.source_reader import Admitted, Intake
+from downloader.core.scheduling.segment_scheduler import SegmentScheduler
+from downloader.core.scheduling.source_reader import NamedDownload, SourceReader
 from downloader.core.scheduling.space_wait import FULL_AGAIN, SpaceWait
 from downloader.errors import DownloadError, Interrupted, NoAnswer, WorkerError
 
@@ -38,7 +38,7 @@ _Error = DownloadError | None
 
 class Scheduler:
     """``probe``: ask the server for each name first. ``cut_dirs``: see `default_path`. ``host_failures``: see `Reachability`.
-    ``wait_for_space``: a full folder does not end the run. ``gap``: see `Leases`."""
+    ``wait_for_space``: a full folder does not end the run. ``gap``: see `SlotLeases`."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Scheduler:
         retry: RetryPolicy,
         *,
         split: SplitPolicy = WHOLE_FILES,
-        sums: Sums | None = None,
+        sums: ChecksumList | None = None,
         probe: bool = False,
         cut_dirs: int | None = None,
         fail_fast: bool = False,
@@ -56,15 +56,15 @@ class Scheduler:
         window: int = 1024,
         gap: float | None = None,
     ) -> None:
-        self._intake = Intake(source, sums, probe, cut_dirs)
+        self._intake = SourceReader(source, sums, probe, cut_dirs)
         self._retry = retry
         self._fail_fast = fail_fast
         self._window = max(window, 2 * slots.in_all)
-        self._ready = Turns(slots, host_failures, gap)
+        self._ready = HostTurns(slots, host_failures, gap)
         self._waiting = RetryQueue()
         self.space = SpaceWait(wait_for_space)
-        self._running: dict[int, Entry] = {}
-        self._splits = Splits(split, self._ready, retry)
+        self._running: dict[int, DownloadState] = {}
+        self._splits = SegmentScheduler(split, self._ready, retry)
         self._results: list[Result] = []
         self._now = -math.inf  # of the last `take`
         self._cut_short = self.stopped = self.failed_fast = False
@@ -125,7 +125,7 @@ class Scheduler:
             self._interrupt(entry)
         self._splits.stop()
 
-    def _interrupt(self, entry: Entry) -> None:
+    def _interrupt(self, entry: DownloadState) -> None:
         self._cut_short = True
         if entry.number:
             error = Interrupted("stopped before another try", public_url(entry.url), "run the same command again")
@@ -159,7 +159,7 @@ class Scheduler:
                 return self._segment(now) if self._splits and self._splits.split(now) else []
         return [self._start(entry) for entry in self._ready.begin(host, most, now)]
 
-    def _start(self, entry: Entry) -> Attempt:
+    def _start(self, entry: DownloadState) -> Attempt:
         entry.number += 1
         entry.tries += 1
         self._running[entry.key] = entry
@@ -197,11 +197,11 @@ class Scheduler:
         self._ready.begin_segment(key, host_of(url), now)
         return [entry.attempt(key, url, segment, beside, self._splits.is_mirror(entry, url))]
 
-    def _enqueue(self, entry: Entry) -> None:
+    def _enqueue(self, entry: DownloadState) -> None:
         if not self._ready.push(host_of(entry.url), entry):
             self._give_up(entry)
 
-    def _give_up(self, entry: Entry, outcome: Outcome | None = None) -> None:
+    def _give_up(self, entry: DownloadState, outcome: Outcome | None = None) -> None:
         """No further try at this host: the Download goes on at a mirror elsewhere, or ends."""
         if self._ready.without(entry):
             self._again(entry)
@@ -245,7 +245,7 @@ class Scheduler:
                 self._end(entry, Status.SKIPPED, outcome, reason=outcome.end.value)
             case End.NAMED:
                 self._name(entry, outcome)
-            case End.UNTOLD:
+            case End.UNREPORTED:
                 entry.repeated = True
                 entry.tries -= 1
                 self._again(entry)
@@ -267,18 +267,18 @@ class Scheduler:
             case End.LOST | End.FAILED:
                 self._failed(entry, outcome, now, chance)
 
-    def _place(self, admitted: Admitted) -> None:
+    def _place(self, admitted: NamedDownload) -> None:
         entry, error, duplicate = admitted
         if error is None and not duplicate:
             self._again(entry)
         else:
             self._end(entry, Status.FAILED if error else Status.SKIPPED, reason="" if error else "duplicate", error=error)
 
-    def _name(self, entry: Entry, outcome: Outcome) -> None:
+    def _name(self, entry: DownloadState, outcome: Outcome) -> None:
         entry.tries -= 1
         self._place(self._intake.rename(entry, outcome.name))
 
-    def _failed(self, entry: Entry, outcome: Outcome, now: float, chance: float) -> None:
+    def _failed(self, entry: DownloadState, outcome: Outcome, now: float, chance: float) -> None:
         error = outcome.error or WorkerError("the worker process died", public_url(entry.url))
         entry.failed(error)
         if self.stopped:
@@ -302,7 +302,7 @@ class Scheduler:
         else:
             self._end(entry, Status.FAILED, outcome, error=error)
 
-    def _again(self, entry: Entry, now: float = 0.0, wait: float = 0.0, error: DownloadError | None = None) -> None:
+    def _again(self, entry: DownloadState, now: float = 0.0, wait: float = 0.0, error: DownloadError | None = None) -> None:
         if self.stopped:
             self._interrupt(entry)
         elif wait > 0:
@@ -312,7 +312,7 @@ class Scheduler:
             self._enqueue(entry)
 
     def _end(
-        self, entry: Entry, status: Status, outcome: Outcome | None = None, reason: str = "", error: _Error = None
+        self, entry: DownloadState, status: Status, outcome: Outcome | None = None, reason: str = "", error: _Error = None
     ) -> None:
         if status is Status.FAILED and self._fail_fast and not self.stopped:
             self.failed_fast = True

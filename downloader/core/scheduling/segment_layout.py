@@ -133,7 +133,7 @@ class Open:
 
 
 @dataclass(slots=True)
-class Layout:
+class SegmentLayout:
     """The Segments of one Download.
 
     ``url``: whose validator they are bound to; ``over``: how the Download ends; ``closed``: it is not split any more.

@@ -5,28 +5,28 @@ from msgspec.structs import replace
 from downloader.core.limits.public_hosts import is_public
 from downloader.core.model import End, Outcome, Segment
 from downloader.core.names.urls import host_of, public_url
-from downloader.core.scheduling.download_state import Entry
-from downloader.core.scheduling.host_turns import Turns
+from downloader.core.scheduling.download_state import DownloadState
+from downloader.core.scheduling.host_turns import HostTurns
 from downloader.core.scheduling.retry import RetryPolicy, another_server_may_help
-from downloader.core.scheduling.segment_layout import Layout, Running, SplitPolicy
+from downloader.core.scheduling.segment_layout import Running, SegmentLayout, SplitPolicy
 from downloader.errors import FileInUse, ProtocolError, WorkerError
 
-_GO_ON = (End.SEGMENT, End.UNSTARTED, End.UNTOLD, End.LOST, End.FAILED)
+_GO_ON = (End.SEGMENT, End.UNSTARTED, End.UNREPORTED, End.LOST, End.FAILED)
 """Whatever else an Attempt at one of several Segments comes to is true of the whole file."""
 
-Begun = tuple[Entry, int, str, Segment, int]
+Begun = tuple[DownloadState, int, str, Segment, int]
 """Whose Segment it is, the key of the Attempt at it, the URL to ask, the Segment, the key of another Attempt at the file."""
 
 
-class Splits:
+class SegmentScheduler:
     """Layouts by the key of their Download."""
 
-    def __init__(self, policy: SplitPolicy, turns: Turns, retry: RetryPolicy) -> None:
+    def __init__(self, policy: SplitPolicy, turns: HostTurns, retry: RetryPolicy) -> None:
         self._policy = policy
         self._turns = turns
         self._retry = retry
-        self._layouts: dict[int, Layout] = {}
-        self._entries: dict[int, Entry] = {}
+        self._layouts: dict[int, SegmentLayout] = {}
+        self._entries: dict[int, DownloadState] = {}
         self._last_key = 0  # counted down: those of whole files count up
 
     def __bool__(self) -> bool:
@@ -35,18 +35,18 @@ class Splits:
     def __contains__(self, key: int) -> bool:
         return key in self._layouts
 
-    def is_mirror(self, entry: Entry, url: str) -> bool:
+    def is_mirror(self, entry: DownloadState, url: str) -> bool:
         """Whether this is another URL than the one whose validator the file is bound to."""
         return url != self._layouts[entry.key].url
 
-    def progress(self, entry: Entry, key: int, at: int, total: int, now: float, paused: float, beyond: int) -> None:
+    def progress(self, entry: DownloadState, key: int, at: int, total: int, now: float, paused: float, beyond: int) -> None:
         """See `Scheduler.progress`."""
         layout = self._layouts.get(entry.key)
         if layout is None:
             if entry.one_piece:
                 return
             public = any(is_public(host_of(url)) for url in entry.urls)
-            layout = self._layouts[entry.key] = Layout(entry.url, total, most=self._policy.public if public else 0)
+            layout = self._layouts[entry.key] = SegmentLayout(entry.url, total, most=self._policy.public if public else 0)
             layout.running[key] = Running(0, total, at, now, entry.url, entry.tries, paused=paused, beyond=beyond)
             self._entries[entry.key] = entry
         elif (running := layout.running.get(key)) is not None:
@@ -90,7 +90,7 @@ class Splits:
                     return entry, self._last_key, url, item.segment, beside
         return None
 
-    def _free_url(self, entry: Entry) -> str:
+    def _free_url(self, entry: DownloadState) -> str:
         """One of the entry's URLs whose host has a slot, which is taken; mirrors take turns."""
         urls = [self._layouts[entry.key].url] if entry.alone else entry.urls
         for step in range(len(urls)):
@@ -103,7 +103,7 @@ class Splits:
         """Nothing else may start: if slots are free and it helps, split a file. Whether a Segment waits now."""
         return any(layout.split(now, self._turns.slots.free, self._policy) for layout in self._layouts.values())
 
-    def settle(self, entry: Entry, outcome: Outcome, now: float, chance: float, stopped: bool) -> Outcome | None:
+    def settle(self, entry: DownloadState, outcome: Outcome, now: float, chance: float, stopped: bool) -> Outcome | None:
         """An Attempt at one of several Segments has ended. The Outcome of the Download, once all is decided and over."""
         layout = self._layouts[entry.key]
         ended = layout.ended(outcome)
@@ -125,15 +125,17 @@ class Splits:
             entry.due = min(item.due for item in layout.open)
         return decided
 
-    def _retried(self, layout: Layout, entry: Entry, ended: Running, outcome: Outcome, now: float, chance: float) -> Outcome:
+    def _retried(
+        self, layout: SegmentLayout, entry: DownloadState, ended: Running, outcome: Outcome, now: float, chance: float
+    ) -> Outcome:
         """Have a Segment that did not come asked for once more: what is left of the Outcome then.
 
         Where no other try of it is of use, the other Segments go on; what is left is asked for when they are done, in
         one piece. A server may refuse a second connection for ever, and serve the first.
         """
-        if outcome.end in (End.UNSTARTED, End.UNTOLD):
+        if outcome.end in (End.UNSTARTED, End.UNREPORTED):
             entry.number -= outcome.end is End.UNSTARTED
-            entry.repeated |= outcome.end is End.UNTOLD
+            entry.repeated |= outcome.end is End.UNREPORTED
             layout.again(ended, now)
             return replace(outcome, end=End.SEGMENT)
         error = outcome.error or WorkerError("the worker process died", public_url(ended.url))

@@ -21,7 +21,7 @@ class Lease:
     began: float
 
 
-class Leases:
+class SlotLeases:
     """The slots of a run, and who holds them.
 
     ``gap``: seconds at least from one start at a host to the next; None: they are not counted; 0: a host may want some.

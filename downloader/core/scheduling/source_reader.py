@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from downloader.core.model import Download
-from downloader.core.names.checksum_list import Sums
-from downloader.core.names.claimed_paths import Names
+from downloader.core.names.checksum_list import ChecksumList
+from downloader.core.names.claimed_paths import ClaimedPaths
 from downloader.core.names.file_names import default_path, path_by_server, wished_path
 from downloader.core.names.urls import public_url
-from downloader.core.scheduling.download_state import Entry
+from downloader.core.scheduling.download_state import DownloadState
 from downloader.errors import DownloadError, UsageError
 
 POLL = 0.05
@@ -18,23 +18,25 @@ AT_A_TIME = 32
 """Downloads read in one go, so that the first Attempt need not wait for a full window."""
 
 
-class Admitted(NamedTuple):
+class NamedDownload(NamedTuple):
     """A Download that was read; ``error``: it cannot be fetched; ``duplicate``: it was listed before."""
 
-    entry: Entry
+    entry: DownloadState
     error: DownloadError | None = None
     duplicate: bool = False
 
 
-class Intake:
+class SourceReader:
     """Reads, and names. ``probe``: the server is asked for each name; ``cut_dirs``: see `default_path`."""
 
-    def __init__(self, source: Iterator[Download | None], sums: Sums | None, probe: bool, cut_dirs: int | None = None) -> None:
+    def __init__(
+        self, source: Iterator[Download | None], sums: ChecksumList | None, probe: bool, cut_dirs: int | None = None
+    ) -> None:
         self._source = source
         self._cut_dirs = cut_dirs
         self._sums = sums
         self._probe = probe
-        self._names = Names()
+        self._names = ClaimedPaths()
         self._read = 0
         self.exhausted = False
         self.ask_again: float | None = None
@@ -43,7 +45,7 @@ class Intake:
         """Whether it is of use to ask the Source now."""
         return not self.exhausted and (self.ask_again is None or now >= self.ask_again)
 
-    def read(self, now: float, most: int) -> Iterator[Admitted]:
+    def read(self, now: float, most: int) -> Iterator[NamedDownload]:
         """The next Downloads, ``most`` at most; fewer where the Source has no more at the moment."""
         self.ask_again = None
         for _ in range(min(most, AT_A_TIME)):
@@ -57,7 +59,7 @@ class Intake:
                 return
             yield self._admit(download)
 
-    def _admit(self, download: Download) -> Admitted:
+    def _admit(self, download: Download) -> NamedDownload:
         key, self._read = self._read, self._read + 1
         try:
             for name, value in download.headers:
@@ -69,24 +71,24 @@ class Intake:
             claimed = self._names.claim(path, download.url) if named else path
         except DownloadError as error:
             located = type(error)(error.reason, public_url(download.url), error.hint, error.kind)
-            return Admitted(Entry(key, download, "", [download.url], True, ()), located)
-        entry = Entry(key, download, claimed or path, [download.url, *download.mirrors], named, download.checksums)
+            return NamedDownload(DownloadState(key, download, "", [download.url], True, ()), located)
+        entry = DownloadState(key, download, claimed or path, [download.url, *download.mirrors], named, download.checksums)
         if claimed is None:
-            return Admitted(entry, duplicate=True)
+            return NamedDownload(entry, duplicate=True)
         return self._with_sums(entry)
 
-    def rename(self, entry: Entry, proposed: str) -> Admitted:
+    def rename(self, entry: DownloadState, proposed: str) -> NamedDownload:
         """Give an entry the name that its server proposed."""
         entry.named = True
         path = path_by_server(entry.path, proposed)
         claimed = self._names.claim(path, entry.download.url)
         entry.path = claimed or path
-        return Admitted(entry, duplicate=True) if claimed is None else self._with_sums(entry)
+        return NamedDownload(entry, duplicate=True) if claimed is None else self._with_sums(entry)
 
-    def _with_sums(self, entry: Entry) -> Admitted:
+    def _with_sums(self, entry: DownloadState) -> NamedDownload:
         if self._sums is not None and entry.named:
             try:
                 entry.checksums = self._sums.verify(entry.path, entry.download)
             except DownloadError as error:
-                return Admitted(entry, type(error)(error.reason, public_url(entry.download.url), error.hint, error.kind))
-        return Admitted(entry)
+                return NamedDownload(entry, type(error)(error.reason, public_url(entry.download.url), error.hint, error.kind))
+        return NamedDownload(entry)

@@ -5,23 +5,23 @@
 event loop. So the sequence is written once, for blocking and for asynchronous strategies alike.
 
 What it yields, and what is to be done about it, stands in `downloader.engine.attempt.commands`. What goes wrong is thrown into
-the generator as a DownloadError (or OSError, for Write and Work). It returns the Outcome.
+the generator as a DownloadError (or OSError, for Write and Call). It returns the Outcome.
 """
 
 import os
 import threading
 from collections.abc import Callable, Generator
 
-from downloader.core.http.messages import Head, Move
+from downloader.core.http.messages import Head, HeadAction
 from downloader.core.http.transfer import Transfer
-from downloader.core.model import NOTHING_HELD, WHOLE, Attempt, End, Returned
+from downloader.core.model import NOTHING_TO_RESUME, WHOLE, Attempt, End, Returned
 from downloader.core.scheduling.segment_layout import ABORT, held_after, missing
 from downloader.core.trace import Trace
-from downloader.engine.attempt.commands import DROP, READ, Answer, Command, Pause, Steps, Substeps, Work, Write
+from downloader.engine.attempt.commands import DROP, READ, Answer, Call, Command, Pause, Steps, Substeps, Write
 from downloader.engine.attempt.failure import failed
 from downloader.engine.attempt.finish import File, finish
-from downloader.engine.contract import Job
-from downloader.engine.rate_limiter import Meter
+from downloader.engine.contract import WorkerConfig
+from downloader.engine.rate_limiter import RateLimiter
 from downloader.engine.stats import Lane
 from downloader.errors import (
     DownloadError,
@@ -44,27 +44,27 @@ LARGE = 1 << 20
 """Bytes collected before they are written in one go. Fewer at the end of a file are written at once, in line."""
 
 
-def exchange(
+def attempt_steps(
     attempt: Attempt,
-    job: Job,
+    config: WorkerConfig,
     folder: Folder,
     lane: Lane,
     clock: Callable[[], float],
     wall: Callable[[], float],
-    meter: Meter | None = None,
+    rate_limiter: RateLimiter | None = None,
 ) -> Steps:
-    """The steps of one Attempt. ``clock``: monotonic seconds, ``wall``: since the epoch; ``meter``: what limits the rate."""
+    """The steps of one Attempt. ``clock`` gives monotonic seconds, ``wall`` seconds since the epoch."""
     started = clock()
     part = PartFile(folder, attempt.path, attempt.source)
-    held = NOTHING_HELD if folder.empty and attempt.number == 1 else part.held()
-    transfer = Transfer(attempt, job.policy, held, started, wall())
+    held = NOTHING_TO_RESUME if folder.empty and attempt.number == 1 else part.held()
+    transfer = Transfer(attempt, config.policy, held, started, wall())
     lane.done = lane.size = lane.beyond = 0
     lane.paused = 0.0
     lane.splittable = False
     lane.stop = attempt.segment.stop or 0
     lane.key = attempt.key  # from here on it may be told of another stop
     lane.since = started
-    file = File(part, folder, lane, clock, job, meter)
+    file = File(part, folder, lane, clock, config, rate_limiter)
     path = ""
     error: DownloadError | None = None
     try:
@@ -81,7 +81,7 @@ def exchange(
             if transfer.decided is End.COMPLETE:
                 path = yield from finish(transfer, file)
         except FileExistsError as failure:
-            if job.on_exists == "fail":
+            if config.on_exists == "fail":
                 raise StorageError("the file has appeared meanwhile", transfer.public, "see --on-exists") from failure
             transfer.decided = End.EXISTS
             part.discard()
@@ -97,7 +97,7 @@ def exchange(
         lane.since = lane.heard = 0.0
         lane.splittable = False
     ended = clock()
-    if job.traced:
+    if config.traced:
         transfer.trace = _trace(transfer, lane, started, ended)
     return transfer.outcome(ended - started, path, error)
 
@@ -131,7 +131,7 @@ def _keep(transfer: Transfer, file: File) -> Substeps:
 def _is_good(transfer: Transfer, folder: Folder) -> Generator[Command, Answer, bool]:
     """Whether the file that is there has the checksum that is known for it."""
     verifier = Verifier(transfer.attempt.checksums)
-    yield Work(lambda: verifier.take_in(folder, transfer.attempt.path), long=True)
+    yield Call(lambda: verifier.take_in(folder, transfer.attempt.path), long=True)
     transfer.bad_before = not verifier.holds
     transfer.size = verifier.count if verifier.holds else 0
     return verifier.holds
@@ -151,10 +151,10 @@ def _ask(transfer: Transfer, file: File) -> Generator[Command, Answer, bool]:
         except DownloadError:
             yield DROP  # so that the connection serves again
             raise
-        if move is Move.BODY:
+        if move is HeadAction.BODY:
             return True
         yield DROP
-        if move is Move.STOP:
+        if move is HeadAction.STOP:
             return False
 
 
@@ -184,7 +184,7 @@ def _gaps(transfer: Transfer, file: File) -> Substeps:
             break
         part.seek(gap[0])
         lane.beyond = held_after(part.spans, gap[0])
-        lane.splittable = file.job.segments != 1
+        lane.splittable = file.config.segments != 1
         yield from _body(transfer, file)
     _come_to(transfer, part)
 
@@ -206,7 +206,7 @@ def _begin(transfer: Transfer, file: File) -> Substeps:
     if transfer.digests and not part.shared:
         file.verifier = verifier = Verifier(transfer.digests)
         if transfer.offset:
-            yield Work(lambda: verifier.prime(part.descriptor, transfer.offset), long=True)
+            yield Call(lambda: verifier.prime(part.descriptor, transfer.offset), long=True)
     lane.heard = file.flushed = file.clock()
     transfer.begin_body(file.flushed)
     lane.done = transfer.offset
@@ -241,7 +241,7 @@ def _body(transfer: Transfer, file: File) -> Substeps:
         lane.received += count
         lane.done += count
         transfer.on_data(count, now)
-        if file.meter is not None and (wait := file.meter.pay(transfer.url, count, now)):
+        if file.rate_limiter is not None and (wait := file.rate_limiter.pay(transfer.url, count, now)):
             lane.heard = 0.0
             lane.paused += wait
             yield Pause(wait)
@@ -272,10 +272,10 @@ def _flush(transfer: Transfer, file: File) -> Substeps:
     part.vouch(transfer.promised)
     block, verifier = part.take(), file.verifier
     if verifier is not None:
-        yield Work(lambda: verifier.update(block))
+        yield Call(lambda: verifier.update(block))
     if file.lane.stop == ABORT or part.over:
         return
     yield Write(part, block)
-    if transfer.splittable and not part.shared and file.job.segments != 1:
+    if transfer.splittable and not part.shared and file.config.segments != 1:
         part.share(transfer.promised)
         file.lane.splittable = True

@@ -6,7 +6,7 @@
 | `READ` | waits for a piece of the body | the bytes; none at the end |
 | `DROP` | is done with this answer | None |
 | a `Write` | writes a large block to the part file | None |
-| a `Work` | runs a call that takes long (``long``: that may take seconds) | None |
+| a `Call` | runs a call that takes long (``long``: that may take seconds) | None |
 | a `Pause` | takes nothing more for so many seconds | None |
 """
 
@@ -36,7 +36,7 @@ class Write(NamedTuple):
     block: bytes
 
 
-class Work(NamedTuple):
+class Call(NamedTuple):
     """A call that keeps a processor or a disk busy."""
 
     call: Callable[[], object]
@@ -49,7 +49,7 @@ class Pause(NamedTuple):
     seconds: float
 
 
-Command = Request | Step | Write | Work | Pause
+Command = Request | Step | Write | Call | Pause
 Answer = Head | bytes | None
 Steps = Generator[Command, Answer, Outcome]
 Substeps = Generator[Command, Answer, None]

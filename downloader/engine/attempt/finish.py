@@ -7,16 +7,16 @@ from pathlib import Path
 
 from downloader.core.http.transfer import Transfer
 from downloader.core.names.file_names import part_names
-from downloader.engine.attempt.commands import Answer, Command, Substeps, Work
+from downloader.engine.attempt.commands import Answer, Call, Command, Substeps
 from downloader.engine.attempt.postprocess import process
-from downloader.engine.contract import Job
-from downloader.engine.rate_limiter import Meter
+from downloader.engine.contract import WorkerConfig
+from downloader.engine.rate_limiter import RateLimiter
 from downloader.engine.stats import Lane
 from downloader.errors import DownloadError, ProcessError
 from downloader.storage.checksum import Verifier
 from downloader.storage.folder import Folder
 from downloader.storage.part import PartFile
-from downloader.storage.processing_guard import Lent
+from downloader.storage.processing_guard import ProcessingGuard
 from downloader.storage.publish import place
 
 
@@ -28,15 +28,15 @@ class File:
     folder: Folder
     lane: Lane
     clock: Callable[[], float]
-    job: Job
-    meter: Meter | None
+    config: WorkerConfig
+    rate_limiter: RateLimiter | None
     verifier: Verifier | None = None
     flushed: float = 0.0
 
 
 def finish(transfer: Transfer, file: File) -> Generator[Command, Answer, str]:
     """Verify, and give the file its name; the path it got."""
-    part, job = file.part, file.job
+    part, config = file.part, file.config
     block = b"" if part.is_open else part.take()
     if transfer.digests:
         verifier = file.verifier
@@ -45,13 +45,13 @@ def finish(transfer: Transfer, file: File) -> Generator[Command, Answer, str]:
             verifier.update(block)
         elif verifier is None or verifier.count != transfer.size or part.split:  # it came in pieces, or was there already
             verifier = again = Verifier(transfer.digests)
-            yield Work(lambda: again.prime(part.descriptor, transfer.size), long=True)
+            yield Call(lambda: again.prime(part.descriptor, transfer.size), long=True)
         verifier.verify(transfer.public)
-    if job.process:
+    if config.process:
         yield from _process(transfer, file, block)
-    modified = transfer.last_modified if job.mtime else None
-    replace = transfer.attempt.check or job.on_exists not in ("skip", "fail")
-    number = job.on_exists == "rename"
+    modified = transfer.last_modified if config.mtime else None
+    replace = transfer.attempt.check or config.on_exists not in ("skip", "fail")
+    number = config.on_exists == "rename"
     if not part.is_open:
         path = place(file.folder, transfer.attempt.path, block, modified, number) if number or not replace else None
         if path is not None:
@@ -63,19 +63,19 @@ def finish(transfer: Transfer, file: File) -> Generator[Command, Answer, str]:
 
 def _process(transfer: Transfer, file: File, block: bytes) -> Substeps:
     """Lend the finished part to the user's function. Where that fails, and has changed nothing, the part is kept."""
-    part, function = file.part, file.job.process
+    part, function = file.part, file.config.process
     if not part.is_open:
         part.open(0)
         part.write(block)
     prefix, slash, name = transfer.attempt.path.rpartition("/")
-    where = Path(file.job.root, f"{prefix}{slash}{part_names(name)[0]}")
-    lent = Lent(part)
+    where = Path(file.config.root, f"{prefix}{slash}{part_names(name)[0]}")
+    lent = ProcessingGuard(part)
 
     def call() -> None:
         transfer.returned = process(function, where, transfer.public)
 
     try:
-        yield Work(call, long=True)
+        yield Call(call, long=True)
     except DownloadError as error:
         if isinstance(error, ProcessError) and lent.untouched:
             part.vouch(transfer.promised)

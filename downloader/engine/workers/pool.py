@@ -44,7 +44,7 @@ _END_TIME = 10.0
 """Seconds in which workers end that were told to, and run nothing."""
 
 
-class Sharded:
+class WorkerPool:
     """Worker processes, each with as many lanes as the run has jobs. ``strategy``: what each runs, as ``module:Class``."""
 
     def __init__(self, run: Run, strategy: str, workers: int) -> None:
@@ -57,14 +57,14 @@ class Sharded:
         self._seconds_each = 1.0  # until it is known better: one at a time
         self._at: dict[int, _Worker] = {}
         self._paths: dict[int, str] = {}
-        self._rates = shared_file(run.job.is_limited)
+        self._rates = shared_file(run.config.is_limited)
         self._deaths = 0
 
     def start(self) -> None:
         """Start the processes; does not wait for them. Raises UsageError where that cannot be done; all is closed then."""
         self._rates_path = self._rates.__enter__()
-        if self._run.meter is not None:
-            self._run.meter.share(self._rates_path)  # `auto` goes on here, too
+        if self._run.rate_limiter is not None:
+            self._run.rate_limiter.share(self._rates_path)  # `auto` goes on here, too
         try:
             for worker in self._workers:
                 self._begin(worker)
@@ -134,8 +134,8 @@ class Sharded:
             worker.channel.close()
             worker.process = None
         self._selector.close()
-        if self._run.meter is not None:
-            self._run.meter.close()
+        if self._run.rate_limiter is not None:
+            self._run.rate_limiter.close()
         self._let_go()
         self._rates.__exit__(None, None, None)
 
@@ -162,7 +162,14 @@ class Sharded:
                 ours.close()
                 what = f"cannot start a worker process: {sys.executable or 'no interpreter'}: {error.strerror}"
                 raise UsageError(what, hint="try --strategy multiplex") from error
-        about = (run.job, len(self._workers) * run.jobs, worker.number * run.jobs, run.jobs, self._rates_path, run.folder.empty)
+        about = (
+            run.config,
+            len(self._workers) * run.jobs,
+            worker.number * run.jobs,
+            run.jobs,
+            self._rates_path,
+            run.folder.empty,
+        )
         data = pickle.dumps(about, protocol=pickle.HIGHEST_PROTOCOL)
         with suppress(OSError):  # it may have died already; that is told by reading
             ours.sendall(len(data).to_bytes(4, "little") + data)
@@ -274,7 +281,7 @@ class Sharded:
         for lane in list(worker.batches):
             seen = SharedLane(self._shared, worker.number * run.jobs + lane)
             batch, begun = self._forget(worker, lane), int(seen.begun)
-            ends = [End.UNTOLD] * max(0, begun) + [End.LOST] * (begun >= 0) + [End.UNSTARTED] * (len(batch) - begun - 1)
+            ends = [End.UNREPORTED] * max(0, begun) + [End.LOST] * (begun >= 0) + [End.UNSTARTED] * (len(batch) - begun - 1)
             outcomes += [Outcome(attempt.key, end) for attempt, end in zip(batch, ends, strict=True)]
         for lane in range(run.jobs):
             silent = SharedLane(self._shared, worker.number * run.jobs + lane)

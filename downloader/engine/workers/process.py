@@ -14,9 +14,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from downloader.core.model import Attempt, End, Outcome
-from downloader.engine.contract import POLL, YIELD_AFTER, Job
+from downloader.engine.contract import POLL, YIELD_AFTER, WorkerConfig
 from downloader.engine.loading import load
-from downloader.engine.rate_limiter import SharedMeter
+from downloader.engine.rate_limiter import SharedRateLimiter
 from downloader.engine.stats import Lane
 from downloader.engine.workers.channel import Channel, Ended, Shard
 from downloader.engine.workers.shared_memory import EXPIRED, STOPPING, MirroredLane, begun_at, mapped
@@ -30,11 +30,11 @@ MIRROR_EVERY = 0.05
 class WorkerRun:
     """What a strategy in a worker process is given as its Run. See `downloader.engine.contract.Run`."""
 
-    def __init__(self, sock: socket.socket, job: Job, shared: Any, first: int, jobs: int, rates: str) -> None:
-        self.job = job
+    def __init__(self, sock: socket.socket, config: WorkerConfig, shared: Any, first: int, jobs: int, rates: str) -> None:
+        self.config = config
         self.jobs = jobs
-        self.folder = Folder(job.root)
-        self.meter = SharedMeter(job.limit_rate, job.limit_rate_per_host, rates) if rates else None
+        self.folder = Folder(config.root)
+        self.rate_limiter = SharedRateLimiter(config.limit_rate, config.limit_rate_per_host, rates) if rates else None
         self.clock = time.monotonic
         self.stopping = threading.Event()
         self.waker = sock.fileno()
@@ -183,8 +183,8 @@ def start(socket_number: int, memory: int, strategy: str) -> None:
     cls = load(strategy)
     sock = socket.socket(fileno=socket_number)
     size = int.from_bytes(_exactly(sock, 4), "little")
-    job, lanes, first, jobs, rates, empty = pickle.loads(_exactly(sock, size))  # noqa: S301 - our parent's
-    run: Any = WorkerRun(sock, job, mapped(memory, lanes), first, jobs, rates)
+    config, lanes, first, jobs, rates, empty = pickle.loads(_exactly(sock, size))  # noqa: S301 - our parent's
+    run: Any = WorkerRun(sock, config, mapped(memory, lanes), first, jobs, rates)
     run.folder.empty = empty  # when the run began
     run.say_hello()
     cls().drive(run)

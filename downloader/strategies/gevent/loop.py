@@ -12,8 +12,8 @@ from gevent.threadpool import ThreadPool
 
 from downloader.core.model import Attempt, End, Outcome
 from downloader.core.names.urls import public_url
-from downloader.engine.attempt.attempt import exchange
-from downloader.engine.attempt.commands import Answer, Command, Steps, Work
+from downloader.engine.attempt.attempt import attempt_steps
+from downloader.engine.attempt.commands import Answer, Call, Command, Steps
 from downloader.engine.blocking_driver import perform
 from downloader.engine.run import Run
 from downloader.errors import Interrupted, WorkerError
@@ -104,15 +104,15 @@ class _Place:
         self._run = run
         self._lane = run.lane()
         self._lane.task = len(watchdog.clients) + 1
-        self._client = BlockingClient(run.job.client)
+        self._client = BlockingClient(run.config.client)
         watchdog.watch(self._client)
 
     def fetch(self, attempt: Attempt, threads: ThreadPool) -> Outcome:
         """Run one Attempt; other greenlets go on wherever it waits."""
-        run, limit = self._run, self._run.job.policy.timeout
+        run, limit = self._run, self._run.config.policy.timeout
         self._lane.name = attempt.path
         self._client.begin(time.monotonic() + limit if limit else 0.0, self._unwanted)
-        steps = exchange(attempt, run.job, run.folder, self._lane, time.monotonic, time.time, run.meter)
+        steps = attempt_steps(attempt, run.config, run.folder, self._lane, time.monotonic, time.time, run.rate_limiter)
         return perform(_Aside(steps, threads), self._client)
 
     def _unwanted(self) -> bool:
@@ -136,8 +136,8 @@ class _Aside(Generator[Command, Answer, Outcome]):
         return self._changed(self._steps.throw(*error))
 
     def _changed(self, command: Command) -> Command:
-        if isinstance(command, Work) and command.long:
-            return Work(partial(self._in_thread, command.call))
+        if isinstance(command, Call) and command.long:
+            return Call(partial(self._in_thread, command.call))
         return command
 
     def _in_thread(self, call: Callable[[], object]) -> None:

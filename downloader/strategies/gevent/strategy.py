@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from downloader.engine.contract import Capabilities
 from downloader.engine.run import Run
-from downloader.engine.workers.pool import Sharded
+from downloader.engine.workers.pool import WorkerPool
 
 if find_spec("gevent") is None:  # told in the caller's process, before a worker dies of it
     raise ModuleNotFoundError("No module named 'gevent'", name="gevent")
@@ -28,7 +28,7 @@ class GeventStrategy:
 
     def drive(self, run: Run) -> None:
         """See `Strategy`. Raises UsageError where the worker cannot be started."""
-        sharded = Sharded(run, "downloader.strategies.gevent.worker:GeventWorker", 1)
+        sharded = WorkerPool(run, "downloader.strategies.gevent.worker:GeventWorker", 1)
         sharded.start()
         try:
             sharded.drive()
