@@ -22,16 +22,17 @@ What there is:
 - `Status`: ``done``, ``skipped`` or ``failed``.
 - `DownloadError`: the base class of all errors; `downloader.errors` shows the tree.
 
-Settings are keyword arguments: ``jobs``, ``retries``, ``per_host``, …; `downloader.keywords.Keywords` lists their types, and
-`downloader.settings.Settings` explains them. Failures are recorded in the Report; only `Report.raise_for_errors` raises them.
+Settings are keyword arguments: ``jobs``, ``retries``, ``per_host``, …; `downloader.settings.keywords.Keywords` lists their
+types, and `downloader.settings.definitions.Settings` explains them. Failures are recorded in the Report; only
+`Report.raise_for_errors` raises them.
 
 The layers of the code; each layer imports only from the layers to its right (a test checks this)::
 
-    cli → compare → api → streaming → observing → session → plan → strategies · progress · report
-        → transports · storage · sources → keywords → settings → core → errors
+    cli → compare → api → runs → strategies · progress · reports → engine → transports · storage · sources
+        → settings → core → errors
 
-`downloader.core` makes the decisions, `downloader.strategies` execute them; `downloader.strategies.base` is the contract
-between both.
+`downloader.core` makes the decisions, the strategies execute them; `downloader.engine.contract` is the contract between a run
+and its strategy. docs/architecture.md describes all parts.
 """
 
 from importlib import import_module
@@ -40,7 +41,8 @@ from typing import TYPE_CHECKING, Any
 from downloader._version import __version__
 
 if TYPE_CHECKING:
-    from downloader.api import Downloader, adownload, download, stream
+    from downloader.api.calls import Downloader, adownload, download, stream
+    from downloader.api.results import Results
     from downloader.core.model import Checksum, Download, Result, Status
     from downloader.core.report import Report
     from downloader.errors import (
@@ -65,7 +67,6 @@ if TYPE_CHECKING:
         WorkerError,
     )
     from downloader.progress.frames import Progress
-    from downloader.streaming import Results
 
 __all__ = [
     "AuthError",
@@ -107,8 +108,8 @@ _HOMES = (
     "downloader.core.model",
     "downloader.core.report",
     "downloader.progress.frames",
-    "downloader.streaming",
-    "downloader.api",
+    "downloader.api.results",
+    "downloader.api.calls",
 )
 
 

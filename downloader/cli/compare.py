@@ -21,7 +21,7 @@ from downloader.compare.machine import machine
 from downloader.compare.measurements import ResultRow, Study
 from downloader.compare.runner import Plan, warm_up, work_for
 from downloader.compare.servers import Servers
-from downloader.core.naming import printable
+from downloader.core.text import printable
 
 MEASURED_COMMAND = (sys.executable, "-P", "-m", "downloader.cli.child")
 """`dl` as `downloader.compare` starts it for each run: see `downloader.cli.child`."""

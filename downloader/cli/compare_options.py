@@ -7,7 +7,7 @@ import click
 from downloader.cli.options import GroupedOption, read_as
 from downloader.compare.scenarios import DEFAULT_SCENARIOS, SCENARIOS
 from downloader.compare.servers import KINDS
-from downloader.setting_values import Form
+from downloader.settings.values import Form
 from downloader.testserver import faults
 from downloader.testserver.server_errors import WrongQuery
 

@@ -11,8 +11,8 @@ from downloader.compare.output_files import Outputs
 from downloader.compare.runner import MeasuredList
 from downloader.core.model import Download
 from downloader.errors import UsageError
-from downloader.plan import jobs_for
-from downloader.settings import Settings
+from downloader.runs.plan import jobs_for
+from downloader.settings.definitions import Settings
 from downloader.sources.lists import Lists
 from downloader.sources.text import format_download
 from downloader.storage.folder import Folder

@@ -4,12 +4,14 @@ import itertools
 import time
 
 from downloader.core.model import End, Outcome, Result, Status
-from downloader.core.naming import numbered, printable, public_url
-from downloader.session import Session
+from downloader.core.names.file_names import numbered
+from downloader.core.names.urls import public_url
+from downloader.core.text import printable
+from downloader.runs.download_run import DownloadRun
 from downloader.storage.part import PartFile
 
 
-def dry_run(session: Session) -> int:
+def dry_run(session: DownloadRun) -> int:
     """Print one line for each Download that the run would fetch: the action, the URL and the path, separated by TAB.
 
     Returns the exit code. Raises the error that ended the list early, if one did.
@@ -18,11 +20,11 @@ def dry_run(session: Session) -> int:
     while not run.finished:
         batch = run.take()
         for attempt in batch:
-            partial = PartFile(run.folder, attempt.path, attempt.source).held()
+            partial = PartFile(run.context.folder, attempt.path, attempt.source).held()
             action = f"resume at {partial.size}" if partial.size else "ask, then fetch" if attempt.probe else "fetch"
             path = attempt.path
-            for number in itertools.count(1) if run.job.on_exists == "rename" else ():
-                if run.folder.look(path) is None:
+            for number in itertools.count(1) if run.context.config.on_exists == "rename" else ():
+                if run.context.folder.look(path) is None:
                     break
                 path = numbered(attempt.path, number)
             if not attempt.kept:

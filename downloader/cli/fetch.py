@@ -11,13 +11,14 @@ from downloader.cli.dry_run import dry_run, print_unfetched
 from downloader.cli.output_name import set_output_name
 from downloader.cli.stop_signals import Signals
 from downloader.core.model import Result
-from downloader.core.naming import printable
 from downloader.core.report import Report
+from downloader.core.text import printable
 from downloader.errors import DownloadError, UsageError
 from downloader.progress.lines import Display, JsonProgress, PlainLines
-from downloader.report import FailedList, JsonLines, Traces, complaint, summary
-from downloader.session import Session
-from downloader.settings import Settings
+from downloader.reports.outputs import FailedList, JsonLines, Traces
+from downloader.reports.summary import complaint, summary
+from downloader.runs.download_run import DownloadRun
+from downloader.settings.definitions import Settings
 from downloader.sources.lists import STDIN, Lists, is_url
 
 LOG = logging.getLogger("downloader")
@@ -60,7 +61,7 @@ def fetch(request: FetchRequest) -> int:
     report = Report(keep=False, keep_failed=5)
     again = lists.again if total is not None else None
     if request.dry_run:
-        return dry_run(Session(settings, lists.source(), total, print_unfetched, report, False, again=again))
+        return dry_run(DownloadRun(settings, lists.source(), total, print_unfetched, report, False, again=again))
     with ExitStack() as stack:
         sinks, traces = _sinks(settings, stack)
 
@@ -68,8 +69,8 @@ def fetch(request: FetchRequest) -> int:
             for sink in sinks:
                 sink.add(result)
 
-        on_attempt = traces[0].add if traces else None
-        session = Session(settings, lists.source(), total, on_result, report, on_attempt=on_attempt, again=again)
+        traced = traces[0].add if traces else None
+        session = DownloadRun(settings, lists.source(), total, on_result, report, on_attempt=traced, again=again)
         display = _display(settings, total)
         stack.callback(display.close)
         stack.enter_context(_logging(request, display))
@@ -93,10 +94,10 @@ def fetch(request: FetchRequest) -> int:
             session.start()
             was_full = False
             while not session.wait(display.period):
-                if session.counters.full and not was_full:
+                if session.stats.full and not was_full:
                     display.say("dl: the disk is full: waiting for space; Ctrl-C ends the run")
-                was_full = session.counters.full
-                display.update(session.counters, time.monotonic())
+                was_full = session.stats.full
+                display.update(session.stats, time.monotonic())
                 flush()
         display.close()
         return _conclude(session, settings, lists, signals.exit_code, sinks)
@@ -150,7 +151,7 @@ def _outputs(settings: Settings) -> list[tuple[str, str]]:
 
 
 def _conclude(
-    session: Session, settings: Settings, lists: Lists, interrupted: int | None, sinks: list[JsonLines | FailedList]
+    session: DownloadRun, settings: Settings, lists: Lists, interrupted: int | None, sinks: list[JsonLines | FailedList]
 ) -> int:
     report = session.report
     for sink in sinks:
@@ -161,10 +162,10 @@ def _conclude(
         error_printed = False
         _print_json_summary(report)
     elif not settings.quiet and (report.interrupted or report.done + report.skipped + report.failures):
-        text = summary(report, total=session.counters.total, unprocessed=_unprocessed(report, settings, sinks))
+        text = summary(report, total=session.stats.total, unprocessed=_unprocessed(report, settings, sinks))
         print(text, file=sys.stderr)  # noqa: T201
     elif settings.quiet and (report.failures or report.errors or report.ended_by is not None):
-        print(complaint(report, total=session.counters.total), file=sys.stderr)  # noqa: T201
+        print(complaint(report, total=session.stats.total), file=sys.stderr)  # noqa: T201
     if session.error is not None and not isinstance(session.error, DownloadError):  # an internal error
         return 1
     if interrupted is not None:

@@ -20,8 +20,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from downloader.compare.measurements import BOUND_PARTS, Bound
 from downloader.compare.scenarios import KIB, MIB, Scenario
+from downloader.engine.attempt.postprocess import find
 from downloader.errors import NetworkError
-from downloader.strategies.processing import find
 
 PROBE_TRIES, PROBE_SECONDS = 3, 0.1
 BUFFER_BYTES = 1 << 20

@@ -24,8 +24,8 @@ from downloader.compare.measurements import Comparison, Measure, ResultRow
 from downloader.compare.pace import StudyStep, foreseen
 from downloader.compare.scenarios import Scenario
 from downloader.compare.verify import RunVerifier, Verification
+from downloader.engine.processors import cores
 from downloader.errors import NetworkError
-from downloader.strategies.shared import cores
 
 PREFIX = "dl-compare-"
 MIN_PEER_TIMEOUT = 30.0

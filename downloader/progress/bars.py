@@ -7,8 +7,8 @@ from typing import IO, Any
 from tqdm import tqdm
 
 from downloader.core.amounts import clock, size
-from downloader.core.naming import printable
-from downloader.progress.counters import Counters, Moving
+from downloader.core.text import printable
+from downloader.engine.stats import FileProgress, RunStats
 from downloader.progress.estimate import MIN_TRANSFER_TIME, Estimate, ProgressEstimate, WindowedRate
 from downloader.progress.lines import Display, amount, share, waiting
 
@@ -48,7 +48,7 @@ class Bars(Display):
         except (OSError, ValueError):  # not a terminal
             return 0
 
-    def update(self, counters: Counters, now: float) -> None:
+    def update(self, counters: RunStats, now: float) -> None:
         if (columns := self._columns()) != self._width:
             self._width = columns
             self._stream.write("\r\x1b[J")  # the terminal has wrapped the old lines: erase them, and draw again
@@ -61,7 +61,7 @@ class Bars(Display):
         else:
             _draw(self._total_bar, text, counters.ended, counters.total)
         self._show_waiting(waiting(counters, now))
-        self._show_files(counters.moving(now), now)
+        self._show_files(counters.long_running(now), now)
 
     def _show_waiting(self, text: str) -> None:
         if text and self._waiting_bar is None:
@@ -72,7 +72,7 @@ class Bars(Display):
             self._waiting_bar.close()
             self._waiting_bar = None
 
-    def _show_files(self, moving: list[Moving], now: float) -> None:
+    def _show_files(self, moving: list[FileProgress], now: float) -> None:
         by_name = {item.name: item for item in moving}
         for slot, bar in enumerate(self._file_bars):
             if bar is not None and bar.name not in by_name:
@@ -105,7 +105,7 @@ class _FileBar:
         self._speed = WindowedRate()
         self._started: float | None = None
 
-    def update(self, item: Moving, now: float) -> None:
+    def update(self, item: FileProgress, now: float) -> None:
         """Draw the bar. ``now``: monotonic seconds."""
         self._started = now if self._started is None else self._started
         speed = self._speed.sample(item.done, now)
@@ -127,7 +127,7 @@ class _FileBar:
         self._bar.close()
 
 
-def headline(counters: Counters, progress: ProgressEstimate, elapsed: float) -> str:
+def headline(counters: RunStats, progress: ProgressEstimate, elapsed: float) -> str:
     """``120/1000 files [0:30, 12.3 MB, 4.1 MB/s, 2:05 left, 2 failed]``. ``elapsed``: seconds since the start of the run."""
     files = f"{counters.ended}" + ("" if counters.total is None else f"/{counters.total}") + " files"
     parts = [f"{files} [{clock(elapsed)}", amount(counters, progress), f"{size(progress.speed)}/s"]

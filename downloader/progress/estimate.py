@@ -7,7 +7,7 @@ end of a list, or from the start with a few files. Otherwise the displays count 
 from collections import deque
 from typing import NamedTuple
 
-from downloader.progress.counters import Counters
+from downloader.engine.stats import RunStats
 
 MIN_ENDED_FILES = 10
 """The number of files that must have ended within `FILE_RATE_WINDOW` before the remaining time is estimated from their rate."""
@@ -58,7 +58,7 @@ class Estimate:
         self._ended_samples: deque[tuple[float, int]] = deque()
         self._first_byte_at: float | None = None
 
-    def sample(self, counters: Counters, now: float) -> ProgressEstimate:
+    def sample(self, counters: RunStats, now: float) -> ProgressEstimate:
         """The progress at the time ``now`` (monotonic seconds)."""
         received, ended = counters.received, counters.ended
         speed = self._bytes.sample(received, now)
@@ -75,7 +75,7 @@ class Estimate:
         return ProgressEstimate(speed, done, total, self._seconds_left(counters, now, speed, done, total, missing))
 
     def _seconds_left(
-        self, counters: Counters, now: float, speed: float, done: int, total: int | None, missing: int
+        self, counters: RunStats, now: float, speed: float, done: int, total: int | None, missing: int
     ) -> float | None:
         if counters.total is not None and counters.ended >= counters.total:
             return 0.0

@@ -4,8 +4,8 @@ import json
 from typing import IO
 
 from downloader.core.amounts import clock, size
-from downloader.core.naming import printable
-from downloader.progress.counters import Counters
+from downloader.core.text import printable
+from downloader.engine.stats import RunStats
 from downloader.progress.estimate import Estimate, ProgressEstimate
 
 
@@ -14,7 +14,7 @@ class Display:
 
     period = 0.2
 
-    def update(self, counters: Counters, now: float) -> None:
+    def update(self, counters: RunStats, now: float) -> None:
         """Show the current progress. ``now``: monotonic seconds."""
 
     def say(self, text: str) -> None:
@@ -24,7 +24,7 @@ class Display:
         """Remove the display."""
 
 
-def waiting(counters: Counters, now: float) -> str:
+def waiting(counters: RunStats, now: float) -> str:
     """What a run waits for, in words; empty if it waits for nothing. ``now``: monotonic seconds."""
     if counters.full:
         return "the disk is full: waiting for space"
@@ -46,7 +46,7 @@ class _Lines(Display):
         self._next: float | None = None
         self._estimate = Estimate()
 
-    def update(self, counters: Counters, now: float) -> None:
+    def update(self, counters: RunStats, now: float) -> None:
         progress = self._estimate.sample(counters, now)
         if self._next is None:
             self._next = now + self.every
@@ -55,7 +55,7 @@ class _Lines(Display):
         self._next = now + self.every
         self._write(self.text(counters, progress, now))
 
-    def text(self, counters: Counters, progress: ProgressEstimate, now: float) -> str:
+    def text(self, counters: RunStats, progress: ProgressEstimate, now: float) -> str:
         """The line to print."""
         raise NotImplementedError
 
@@ -72,7 +72,7 @@ class _Lines(Display):
             self._stream = None  # the reader has closed it; the downloads continue
 
 
-def amount(counters: Counters, progress: ProgressEstimate) -> str:
+def amount(counters: RunStats, progress: ProgressEstimate) -> str:
     """``12.3 of 45.0 MB``, or the number of received bytes if the total is unknown."""
     if progress.bytes_total is None:
         return size(counters.received)
@@ -90,7 +90,7 @@ def share(done: int, total: int) -> str:
 class PlainLines(_Lines):
     """``120 of 1000 files, 12.3 MB, 4.1 MB/s, 0:32 left, 2 failed``."""
 
-    def text(self, counters: Counters, progress: ProgressEstimate, now: float) -> str:
+    def text(self, counters: RunStats, progress: ProgressEstimate, now: float) -> str:
         total = "" if counters.total is None else f" of {counters.total}"
         parts = [f"{counters.ended}{total} files", amount(counters, progress), f"{size(progress.speed)}/s"]
         parts += [] if progress.seconds_left is None else [f"{clock(progress.seconds_left)} left"]
@@ -108,7 +108,7 @@ class JsonProgress(_Lines):
 
     every = 1.0
 
-    def text(self, counters: Counters, progress: ProgressEstimate, now: float) -> str:
+    def text(self, counters: RunStats, progress: ProgressEstimate, now: float) -> str:
         seconds_left, wait = progress.seconds_left, counters.waiting
         return json.dumps(
             {
@@ -127,7 +127,7 @@ class JsonProgress(_Lines):
                 else {"files": wait.files, "reason": printable(wait.reason), "seconds": round(max(0.0, wait.due - now), 1)},
                 "disk_full": counters.full,
                 "moving": [
-                    {"path": printable(item.name), "bytes": item.done, "size": item.size} for item in counters.moving(now)
+                    {"path": printable(item.name), "bytes": item.done, "size": item.size} for item in counters.long_running(now)
                 ],
             }
         )

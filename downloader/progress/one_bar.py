@@ -6,8 +6,8 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
+from downloader.engine.stats import RunStats
 from downloader.progress.bars import BAR_FORMAT, TEXT_FORMAT, headline
-from downloader.progress.counters import Counters
 from downloader.progress.estimate import Estimate
 from downloader.progress.lines import Display, waiting
 
@@ -44,7 +44,7 @@ class OneBar(Display):
             with suppress(OSError, ValueError):
                 self._bar = _NotebookBar(total=BAR_TOTAL, bar_format=TEXT_FORMAT, mininterval=0, dynamic_ncols=True)
 
-    def update(self, counters: Counters, now: float) -> None:
+    def update(self, counters: RunStats, now: float) -> None:
         if self._bar is None:
             return
         progress = self._estimate.sample(counters, now)

@@ -1,4 +1,4 @@
-"""The rules of `downloader.strategies.base`, by number, for every strategy in the registry."""
+"""The rules of `downloader.engine.contract`, by number, for every strategy in the registry."""
 
 import ast
 import locale
@@ -15,8 +15,8 @@ import pytest
 import downloader
 from downloader import Download, Downloader, Interrupted, Status
 from downloader.core.model import Attempt, End, Outcome, Result
-from downloader.plan import job_for
-from downloader.settings import Settings
+from downloader.runs.plan import worker_config
+from downloader.settings.definitions import Settings
 from downloader.strategies.registry import find
 from downloader.testserver import content
 from downloader.testserver.launch import TestServer
@@ -87,7 +87,7 @@ def test_rule_4_a_stopped_run_keeps_what_can_be_resumed(strategy: str, tmp_path:
     urls = [f"{server.url}/{name}" for name in "abcdefgh"]
     session = downloads.session(urls).start()
     assert reached.wait(20)
-    while session.counters.received < 1_500_000:
+    while session.stats.received < 1_500_000:
         time.sleep(0.01)
     session.stop()
     report = session.join()
@@ -146,10 +146,10 @@ def test_rule_7_counters_add_up(strategy: str, tmp_path: Path, server: TestServe
     urls = [*(server.file(number, 50_000) for number in range(20)), f"{server.url}/missing"]
     session = Downloader(tmp_path, strategy=strategy, jobs=2).session(urls).start()
     session.join()
-    counters = session.counters
+    counters = session.stats
     assert (counters.total, counters.done, counters.skipped, counters.failed) == (21, 19, 1, 1)
     assert counters.received == 19 * 50_000
-    assert counters.moving(time.monotonic() + 10) == []
+    assert counters.long_running(time.monotonic() + 10) == []
 
 
 def test_rule_8_nothing_is_left_behind(strategy: str, tmp_path: Path, server: TestServer) -> None:
@@ -169,11 +169,11 @@ def test_rule_8_nothing_is_left_behind(strategy: str, tmp_path: Path, server: Te
 
 
 def test_rule_9_what_crosses_boundaries_is_picklable() -> None:
-    job = job_for(Settings(header=("A: b",)), 4)
+    config = worker_config(Settings(header=("A: b",)), 4)
     attempt = Attempt(1, 2, "http://h/a", "http://h/a", "a", headers=(("A", "b"),))
     outcome = Outcome(1, End.FAILED, error=downloader.HTTPStatusError(503, "http://h/a", "", 3.0))
     result = Result("http://h/a", "a", Status.FAILED, error=outcome.error, download=Download("http://h/a"))
-    for value in (job, attempt, result):
+    for value in (config, attempt, result):
         assert pickle.loads(pickle.dumps(value)) == value or value is result
     again = pickle.loads(pickle.dumps(outcome)).error
     assert (type(again), str(again), again.retry_after, again.retryable) == (

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from downloader.settings import example
+from downloader.settings.definitions import example
 from downloader.testserver import content
 from downloader.testserver.launch import TestServer, free_port
 from tests.scripted import Asked, Connection, ScriptedServer, reply

@@ -17,7 +17,7 @@ import pytest
 
 import downloader
 from downloader import Download, Downloader, Progress, Result, Status, UsageError
-from downloader import api as apis
+from downloader.api import calls as apis
 from downloader.testserver.launch import TestServer
 from tests.scripted import Asked, Connection, ScriptedServer, reply
 

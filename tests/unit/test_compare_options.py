@@ -10,7 +10,7 @@ from downloader.cli import compare, compare_request
 from downloader.cli.compare_printer import ComparePrinter
 from downloader.compare.measurements import Comparison, Measure, ResultRow, Study
 from downloader.compare.scenarios import SCENARIOS
-from downloader.strategies.registry import Listed
+from downloader.strategies.registry import StrategyInfo
 from tests.sample_study import MACHINE
 
 
@@ -41,8 +41,12 @@ def test_name_that_is_none_is_told() -> None:
 
 
 def test_plug_ins_take_part_and_what_cannot_run_here_is_left_out_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    def listing() -> Sequence[Listed]:
-        return [Listed("serial"), Listed("gevent", problem="the strategy gevent needs gevent"), Listed("plug-in")]
+    def listing() -> Sequence[StrategyInfo]:
+        return [
+            StrategyInfo("serial"),
+            StrategyInfo("gevent", problem="the strategy gevent needs gevent"),
+            StrategyInfo("plug-in"),
+        ]
 
     monkeypatch.setattr(compare_request, "listing", listing)
     assert compare_request.runnable_strategies() == (("serial", "plug-in"), ("the strategy gevent needs gevent",))

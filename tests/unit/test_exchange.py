@@ -4,6 +4,7 @@ import base64
 import copy
 import hashlib
 import itertools
+import os
 import pickle
 import tempfile
 from collections.abc import Callable, Iterator
@@ -16,9 +17,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from downloader.core.headers import content_range, format_http_date
-from downloader.core.messages import Head, Request, TransferPolicy
+from downloader.core.http.headers import content_range, format_http_date
+from downloader.core.http.messages import Head, Request, TransferPolicy
 from downloader.core.model import Attempt, Checksum, End, Headers, Outcome
+from downloader.engine.attempt.attempt import FLUSH_AFTER, LARGE, attempt_steps
+from downloader.engine.attempt.commands import DROP, READ, Call, Command, Write
+from downloader.engine.contract import AttemptContext, Slot, WorkerConfig
+from downloader.engine.control import Cut
+from downloader.engine.stats import LocalStats
 from downloader.errors import (
     DownloadError,
     HTTPStatusError,
@@ -29,11 +35,7 @@ from downloader.errors import (
     ProtocolError,
     StorageError,
 )
-from downloader.progress.counters import PlainLane
 from downloader.storage.folder import Folder
-from downloader.strategies.base import Job
-from downloader.strategies.exchange import FLUSH_AFTER, LARGE, exchange
-from downloader.strategies.steps import DROP, READ, Command, Work, Write
 from downloader.transports.base import ClientOptions
 
 URL = "https://example.org/file.bin"
@@ -99,9 +101,9 @@ class Bench:
     """A folder, and a driver of exchanges that looks at it before every step."""
 
     root: Path
-    job: Job
+    config: WorkerConfig
     attempt: Attempt = field(default_factory=lambda: Attempt(0, 1, URL, URL, "file.bin"))
-    lane: PlainLane = field(default_factory=PlainLane)
+    slot: Slot = field(default_factory=lambda: Slot(LocalStats(), Cut()))
     commands: list[Command] = field(default_factory=list)
     tick: float = 0.0
     now: float = 0.0
@@ -117,7 +119,8 @@ class Bench:
         folder = Folder(str(self.root))
         attempt = replace(self.attempt, **changes)
         before = self.files()
-        steps = exchange(attempt, self.job, folder, self.lane, self.clock, lambda: NOW)
+        context = AttemptContext(self.config, folder, clock=self.clock, epoch_now=lambda: NOW)
+        steps = attempt_steps(attempt, context, self.slot)
         pieces: Iterator[bytes] = iter(())
         answer: Head | bytes | None = None
         error: BaseException | None = None
@@ -137,7 +140,7 @@ class Bench:
                         answer = next(pieces, b"")
                     elif isinstance(command, Write):
                         command.part.write(command.block)
-                    elif isinstance(command, Work):
+                    elif isinstance(command, Call):
                         command.call()
                     else:
                         assert command is DROP
@@ -161,7 +164,7 @@ class Bench:
 
 def bench_in(root: Path, policy: TransferPolicy | None = None, **options: Any) -> Bench:
     """A Bench in this folder."""
-    return Bench(root, Job(str(root), policy or TransferPolicy(), ClientOptions(), **options))
+    return Bench(root, WorkerConfig(str(root), policy or TransferPolicy(), ClientOptions(), **options))
 
 
 @pytest.fixture
@@ -197,8 +200,8 @@ def test_a_whole_file_gets_its_name_its_time_and_an_outcome(bench: Bench) -> Non
     )
     assert bench.files() == {"file.bin": BODY}
     assert (bench.root / "file.bin").stat().st_mtime == CHANGED_AT
-    assert bench.lane.received == bench.lane.done == bench.lane.size == 2000
-    assert bench.lane.since == 0.0
+    assert bench.slot.stats.received == bench.slot.stats.done == bench.slot.stats.size == 2000
+    assert bench.slot.stats.since == 0.0
     assert pickle.loads(pickle.dumps(outcome)) == outcome
 
 
@@ -248,7 +251,7 @@ def test_a_large_body_of_one_piece_is_written_at_once_and_hashed_elsewhere(bench
     sums = (Checksum("md5", hashlib.md5(body).hexdigest()),)
     assert bench.run(Server(body=body, pieces=(len(body),)), checksums=sums).end is End.COMPLETE
     kinds = [type(command) for command in bench.commands]
-    assert kinds.index(Work) < kinds.index(Write)
+    assert kinds.index(Call) < kinds.index(Write)
     assert bench.files() == {"file.bin": body}
 
 
@@ -302,6 +305,17 @@ def test_what_is_there_is_overwritten_or_kept_beside_a_numbered_one(tmp_path: Pa
     assert not bench.early
 
 
+@pytest.mark.parametrize("on_exists", ["skip", "overwrite", "rename", "fail"])
+def test_a_file_is_whole_where_the_system_writes_few_bytes_at_a_time(
+    tmp_path: Path, on_exists: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:300]))
+    bench = bench_in(tmp_path, on_exists=on_exists)
+    assert bench.run(Server()).end is End.COMPLETE
+    assert bench.files() == {"file.bin": BODY}
+
+
 def test_a_redirect_is_followed_after_its_answer_is_dropped(bench: Bench) -> None:
     moved = Server(status=302, more=(("Location", "https://other.example/x"),))
     good = Server()
@@ -331,7 +345,7 @@ def test_a_truncated_body_is_kept_and_resumed_with_if_range(bench: Bench) -> Non
     assert (outcome.end, outcome.status, outcome.received, outcome.size) == (End.COMPLETE, 206, 766, 2000)
     assert bench.files() == {"file.bin": BODY}
     assert (bench.root / "file.bin").stat().st_mtime == CHANGED_AT
-    assert bench.lane.received == 2000
+    assert bench.slot.stats.received == 2000
 
 
 def test_a_body_that_ends_early_without_an_error_is_truncated_too(bench: Bench) -> None:
@@ -490,6 +504,14 @@ def test_a_wrong_checksum_does_not_touch_what_has_the_name_already(tmp_path: Pat
     assert bench.files() == {"file.bin": b"old and good"}
 
 
+@pytest.mark.parametrize(("second", "good"), [(hashlib.md5(BODY).hexdigest(), True), ("0" * 32, False)])
+def test_an_existing_file_is_kept_only_where_every_checksum_matches(bench: Bench, second: str, good: bool) -> None:
+    (bench.root / "file.bin").write_bytes(BODY)
+    server = Server()
+    outcome = bench.run(server, checksums=(SUM, Checksum("md5", second)), check=True)
+    assert (outcome.end is End.EXISTS, len(server.requests)) == (good, 0 if good else 1)
+
+
 def test_bytes_that_went_bad_on_the_disk_are_found_when_the_part_is_complete(bench: Bench) -> None:
     bench.run(Server(cut=2000))
     (bench.root / "file.bin.part").write_bytes(BODY[::-1])
@@ -563,13 +585,14 @@ def test_whatever_breaks_the_driver_keeps_what_can_be_resumed(bench: Bench, step
     with pytest.raises(KeyboardInterrupt):
         bench.run(Server(), at=broken)
     assert bench.names == (KEPT if step > 2 else set())
-    assert bench.lane.since == 0.0
+    assert bench.slot.stats.since == 0.0
 
 
 @pytest.mark.parametrize("step", range(1, 5))
 def test_a_generator_that_is_closed_keeps_what_can_be_resumed(bench: Bench, step: int) -> None:
     folder = Folder(str(bench.root))
-    steps = exchange(bench.attempt, bench.job, folder, bench.lane, bench.clock, lambda: NOW)
+    context = AttemptContext(bench.config, folder, clock=bench.clock, epoch_now=lambda: NOW)
+    steps = attempt_steps(bench.attempt, context, bench.slot)
     head, pieces = Server().answer(next(steps))  # type: ignore[arg-type]
     answer: Head | bytes = head
     for _ in range(step):
@@ -580,8 +603,8 @@ def test_a_generator_that_is_closed_keeps_what_can_be_resumed(bench: Bench, step
     assert bench.names == (KEPT if step > 1 else set())
 
 
-@pytest.mark.parametrize("kind", [Write, Work])
-def test_a_full_disk_is_a_storage_error_that_names_the_file_and_the_url(bench: Bench, kind: type[Write] | type[Work]) -> None:
+@pytest.mark.parametrize("kind", [Write, Call])
+def test_a_full_disk_is_a_storage_error_that_names_the_file_and_the_url(bench: Bench, kind: type[Write] | type[Call]) -> None:
     bench.tick = FLUSH_AFTER
     full = OSError(28, "No space left on device")
     outcome = bench.run(Server(), at=lambda number, command: full if isinstance(command, kind) else None, checksums=(SUM,))
@@ -669,7 +692,8 @@ def test_the_lane_shows_what_is_under_way(bench: Bench) -> None:
     bench.now = 50.0
     seen: list[tuple[int, int, float]] = []
     bench.run(
-        Server(pieces=(500,)), at=lambda number, command: seen.append((bench.lane.done, bench.lane.size, bench.lane.since))
+        Server(pieces=(500,)),
+        at=lambda number, command: seen.append((bench.slot.stats.done, bench.slot.stats.size, bench.slot.stats.since)),
     )
     assert seen == [(0, 0, 50.0), (1000, 2000, 50.0), (1500, 2000, 50.0), (2000, 2000, 50.0)]
 
@@ -678,13 +702,13 @@ def test_the_lane_tells_when_the_body_was_last_heard_of(bench: Bench) -> None:
     seen: list[float] = []
 
     def pass_time(number: int, command: Command) -> None:
-        seen.append(bench.lane.heard)
+        seen.append(bench.slot.stats.heard)
         bench.now += 0.125
 
     bench.now = 50.0
     assert bench.run(Server(pieces=(1000,)), at=pass_time).end is End.COMPLETE
     assert seen == [0.0, 50.125, 50.25, 50.375]  # the request, and three times waiting for a piece
-    assert bench.lane.heard == 0.0
+    assert bench.slot.stats.heard == 0.0
 
 
 def test_the_servers_of_these_tests_answer_as_they_should() -> None:

@@ -7,20 +7,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from downloader.core import naming
-from downloader.core.naming import (
-    clean_url,
-    host_of,
-    name_from_url,
-    numbered,
-    origin_of,
-    part_names,
-    printable,
-    public_url,
-    safe_component,
-    wished_path,
-    with_digest,
-)
+from downloader.core import text as texts
+from downloader.core.names.claimed_paths import ClaimedPaths
+from downloader.core.names.file_names import name_from_url, numbered, part_names, safe_component, wished_path, with_digest
+from downloader.core.names.urls import clean_url, host_of, origin_of, public_url
+from downloader.core.text import printable
 from downloader.errors import PolicyError, UsageError
 
 BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -462,7 +453,7 @@ def test_part_files_of_ordinary_names_are_recognised() -> None:
 def test_printable_text_holds_nothing_that_moves_a_terminal(text: str) -> None:
     shown = printable(text)
     assert shown.isprintable()
-    assert not set(shown) & (set(BIDI) | naming._BIDI)
+    assert not set(shown) & (set(BIDI) | texts._BIDI)
     shown.encode()
 
 
@@ -480,3 +471,12 @@ def test_printable_text_holds_nothing_that_moves_a_terminal(text: str) -> None:
 )
 def test_printable_text_escapes_what_is_not(text: str, shown: str) -> None:
     assert printable(text) == shown
+
+
+def test_a_url_is_known_again_after_thousands_of_others() -> None:
+    names = ClaimedPaths()
+    urls = [f"https://example.org/{number}" for number in range(5000)]
+    for number, url in enumerate(urls):
+        assert names.claim(f"{number}.bin", url) == f"{number}.bin"
+    assert [names.claim(f"{number}.bin", url) for number, url in enumerate(urls)] == [None] * 5000
+    assert names.claim("7.bin", "https://example.org/other") == with_digest("7.bin", "https://example.org/other")

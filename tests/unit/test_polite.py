@@ -4,22 +4,24 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from downloader.core.adaptive import AdaptiveSlots
-from downloader.core.hosts import MOST, MOST_SEGMENTS, START, is_public
-from downloader.core.limits import Slots
+from downloader.core.limits.adaptive import AdaptiveSlots
+from downloader.core.limits.pacing import KEPT, PacedSlots
+from downloader.core.limits.public_hosts import MOST, MOST_SEGMENTS, START, is_public
+from downloader.core.limits.slots import Slots
 from downloader.core.model import Attempt, Download, End, Outcome
-from downloader.core.pacing import KEPT, PacedSlots
-from downloader.core.retry import RetryPolicy
-from downloader.core.scheduler import Scheduler
-from downloader.core.segments import SplitPolicy
+from downloader.core.scheduling.retry import RetryPolicy
+from downloader.core.scheduling.scheduler import Scheduler
+from downloader.core.scheduling.segment_layout import SplitPolicy
 from downloader.errors import HTTPStatusError, StorageError
-from downloader.plan import limits_for, split_policy
-from downloader.settings import Settings, convert
+from downloader.runs.download_run import DownloadRun
+from downloader.runs.plan import limits_for, split_policy
+from downloader.settings.definitions import Settings, convert
 from downloader.strategies.registry import find
 
 PUBLIC = "archive.example"
@@ -153,6 +155,23 @@ def everything(run: Scheduler, now: float) -> list[Attempt]:
     while batch := run.take(now, 64):
         found += batch
     return found
+
+
+@pytest.mark.parametrize(
+    ("given_", "splits"),
+    [
+        ({}, True),
+        ({"wait": 1.0}, False),
+        ({"obey_robots": True}, False),
+        ({"obey_robots": True, "segments": 4}, True),
+    ],
+)
+def test_files_are_not_split_where_the_requests_to_a_host_are_spaced(
+    tmp_path: Path, given_: dict[str, Any], splits: bool
+) -> None:
+    session = DownloadRun(Settings(dir=str(tmp_path), strategy="multiplex", **given_), iter(()))
+    assert session.run.splits is splits
+    session.start().join()
 
 
 def test_a_segment_that_waits_for_a_slot_keeps_nobody_awake() -> None:

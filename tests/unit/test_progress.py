@@ -13,13 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from downloader import report as reports
+from downloader.core.amounts import duration, size
 from downloader.core.model import Checksum, Download, Result, Status
 from downloader.core.report import Report
-from downloader.errors import HTTPStatusError, IntegrityError, NetworkError, StorageError, TLSError
+from downloader.engine.stats import FileProgress, LocalStats, RunStats
+from downloader.errors import HTTPStatusError, IntegrityError, NetworkError, StorageError, TLSError, UsageError
 from downloader.progress.bars import MAX_FILE_BARS, Bars
-from downloader.progress.counters import Counters, Moving, PlainLane
 from downloader.progress.lines import Display, JsonProgress, PlainLines
+from downloader.reports import outputs as reports
+from downloader.reports.summary import complaint, summary
 from downloader.sources.text import format_download
 
 URL = "https://example.org/file"
@@ -31,48 +33,48 @@ NAMES = st.text() | st.text(st.sampled_from("a\x1b\u202e\u2066\n\r\x07\x9b\ud800
 
 
 def test_counters_add_up_what_their_lanes_took_in() -> None:
-    counters = Counters(total=10, done=3, skipped=2, failed=1, lanes=[PlainLane(received=5), PlainLane(received=7)])
+    counters = RunStats(total=10, done=3, skipped=2, failed=1, slots=[LocalStats(received=5), LocalStats(received=7)])
     assert (counters.ended, counters.received) == (6, 12)
-    assert (Counters().ended, Counters().received) == (0, 0)
+    assert (RunStats().ended, RunStats().received) == (0, 0)
 
 
 def test_moving_are_the_files_under_way_for_long_the_oldest_first() -> None:
     lanes = [
-        PlainLane(since=9.5, name="young"),
-        PlainLane(since=0.0, name="idle"),
-        PlainLane(done=5, size=50, since=7.0, name="second"),
-        PlainLane(since=9.0, name="just not"),
-        PlainLane(done=3, size=0, since=2.0, name="first"),
+        LocalStats(since=9.5, name="young"),
+        LocalStats(since=0.0, name="idle"),
+        LocalStats(done=5, size=50, since=7.0, name="second"),
+        LocalStats(since=9.0, name="just not"),
+        LocalStats(done=3, size=0, since=2.0, name="first"),
     ]
-    counters = Counters(lanes=list(lanes))
-    assert counters.moving(10.0) == [Moving("first", 3, 0, 2.0), Moving("second", 5, 50, 7.0)]
-    assert [item.name for item in counters.moving(10.0, longer_than=5.0)] == ["first"]
-    assert Counters().moving(10.0) == []
+    counters = RunStats(slots=list(lanes))
+    assert counters.long_running(10.0) == [FileProgress("first", 3, 0, 2.0), FileProgress("second", 5, 50, 7.0)]
+    assert [item.name for item in counters.long_running(10.0, longer_than=5.0)] == ["first"]
+    assert RunStats().long_running(10.0) == []
 
 
 def test_a_file_is_one_however_many_attempts_are_at_it() -> None:
-    lanes = [PlainLane(done=20 * number, size=100, since=5.0 - number, name="big") for number in range(4)]
-    counters = Counters(lanes=list(lanes), in_segments={"big": 37})
-    assert counters.files() == [Moving("big", 37, 100, 2.0)]
+    lanes = [LocalStats(done=20 * number, size=100, since=5.0 - number, name="big") for number in range(4)]
+    counters = RunStats(slots=list(lanes), in_segments={"big": 37})
+    assert counters.files() == [FileProgress("big", 37, 100, 2.0)]
 
 
 def test_what_lies_behind_the_byte_that_a_file_is_at_is_there_too() -> None:
-    counters = Counters(lanes=[PlainLane(done=10, beyond=60, size=100, since=1.0, name="resumed")])
-    assert counters.files() == [Moving("resumed", 70, 100, 1.0)]
+    counters = RunStats(slots=[LocalStats(done=10, beyond=60, size=100, since=1.0, name="resumed")])
+    assert counters.files() == [FileProgress("resumed", 70, 100, 1.0)]
 
 
 # --- lines
 
 
-def sampled(display: PlainLines | JsonProgress, *states: tuple[float, Counters]) -> None:
+def sampled(display: PlainLines | JsonProgress, *states: tuple[float, RunStats]) -> None:
     """Show these states at these times."""
     for now, counters in states:
         display.update(counters, now)
 
 
-def state(ended: int = 0, received: int = 0, total: int | None = 1000, failed: int = 0, **lane: Any) -> Counters:
-    """Counters of one lane."""
-    return Counters(total=total, done=ended - failed, failed=failed, lanes=[PlainLane(received=received, **lane)])
+def state(ended: int = 0, received: int = 0, total: int | None = 1000, failed: int = 0, **lane: Any) -> RunStats:
+    """RunStats of one lane."""
+    return RunStats(total=total, done=ended - failed, failed=failed, slots=[LocalStats(received=received, **lane)])
 
 
 def test_a_plain_line_comes_every_few_seconds() -> None:
@@ -97,7 +99,7 @@ def test_a_plain_line_comes_every_few_seconds() -> None:
         (state(0, 0), state(9, 0), "9 of 1000 files, 0 B, 0 B/s"),
     ],
 )
-def test_a_plain_line_says_how_far_it_is_how_fast_and_how_long_it_takes(first: Counters, second: Counters, line: str) -> None:
+def test_a_plain_line_says_how_far_it_is_how_fast_and_how_long_it_takes(first: RunStats, second: RunStats, line: str) -> None:
     stream = io.StringIO()
     sampled(PlainLines(stream), (0.0, first), (5.0, first), (10.0, second))
     assert stream.getvalue().splitlines()[-1] == line
@@ -204,15 +206,15 @@ def test_a_display_that_shows_nothing_can_be_told_all() -> None:
 # --- bars
 
 
-def lane(name: str, size: int = 10) -> PlainLane:
+def lane(name: str, size: int = 10) -> LocalStats:
     """A lane with a file that has been under way since second 1."""
-    return PlainLane(received=1, done=1, size=size, since=1.0, name=name)
+    return LocalStats(received=1, done=1, size=size, since=1.0, name=name)
 
 
 def test_bars_escape_the_names_of_files_and_show_so_many_at_most() -> None:
     stream = io.StringIO()
     bars = Bars(stream, 100)
-    counters = Counters(total=100, failed=2, lanes=[lane(f"{number}x\x1b[2J\u202e") for number in range(MAX_FILE_BARS + 3)])
+    counters = RunStats(total=100, failed=2, slots=[lane(f"{number}x\x1b[2J\u202e") for number in range(MAX_FILE_BARS + 3)])
     bars.update(counters, 10.0)
     shown = stream.getvalue()
     assert "\u202e" not in shown
@@ -226,10 +228,10 @@ def test_bars_escape_the_names_of_files_and_show_so_many_at_most() -> None:
 def test_a_bar_is_used_again_for_the_next_file() -> None:
     stream = io.StringIO()
     bars = Bars(stream, None)
-    bars.update(Counters(lanes=[lane("one")]), 10.0)
-    bars.update(Counters(lanes=[PlainLane()]), 11.0)
+    bars.update(RunStats(slots=[lane("one")]), 10.0)
+    bars.update(RunStats(slots=[LocalStats()]), 11.0)
     stream.truncate(0)
-    bars.update(Counters(lanes=[PlainLane(), lane("a very long name indeed, of more than 28 characters", 0)]), 12.0)
+    bars.update(RunStats(slots=[LocalStats(), lane("a very long name indeed, of more than 28 characters", 0)]), 12.0)
     assert "…" in stream.getvalue()
     assert "28 characters" in stream.getvalue()
     assert "one" not in stream.getvalue()
@@ -336,6 +338,12 @@ def test_the_line_of_a_result_has_exactly_these_fields(result: Result, expected:
     assert b"secret" not in line
 
 
+def test_a_message_that_utf_8_cannot_encode_is_written_escaped() -> None:
+    error = StorageError("cannot write caf\udce9")
+    line = reports.line(Result(URL, "", Status.FAILED, error=error))
+    assert json.loads(line)["error"]["message"] == "cannot write caf\\udce9"
+
+
 def test_a_report_file_has_a_line_for_each_result(tmp_path: Path) -> None:
     path = tmp_path / "report.jsonl"
     with reports.JsonLines(str(path)) as sink:
@@ -349,6 +357,16 @@ def test_a_report_file_has_a_line_for_each_result(tmp_path: Path) -> None:
     with reports.JsonLines(str(path)) as sink:
         sink.add(DONE)
     assert path.read_bytes() == reports.line(DONE)
+
+
+def test_what_an_earlier_report_knew_is_kept_where_a_run_ends_by_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "report.jsonl"
+    path.write_bytes(reports.line(DONE))
+    sink = reports.JsonLines(str(path))
+    sink.add(SKIPPED)
+    sink.complete = True
+    sink.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert (tmp_path / "report.jsonl.earlier").read_bytes() == reports.line(DONE)
 
 
 @pytest.mark.parametrize("there_before", [True, False])
@@ -500,7 +518,7 @@ def test_results_and_downloads_pickle() -> None:
 def test_the_summary_says_what_became_of_the_run() -> None:
     report = a_report()
     report.elapsed = 0.5
-    assert reports.summary(report).splitlines() == [
+    assert summary(report).splitlines() == [
         "1 done, 1 skipped, 1 failed",
         "13 B in 0.50 s: 26 B/s, 2 files/s · strategy serial",
         "  1 HTTPStatusError: HTTP 404 Not Found",
@@ -513,7 +531,7 @@ def test_the_summary_counts_what_is_doubtful() -> None:
     report = Report(strategy="serial", without_checksum=12)
     for number in range(5):
         report.add(Result(URL, f"{number}.zip", Status.DONE, 1, warning="the server sent text/html"))
-    lines = reports.summary(report, unprocessed="7 never processed").splitlines()
+    lines = summary(report, unprocessed="7 never processed").splitlines()
     assert lines[2:] == [
         "  12 without a checksum",
         "  7 never processed",
@@ -522,7 +540,7 @@ def test_the_summary_counts_what_is_doubtful() -> None:
 
 
 def test_the_summary_of_nothing_divides_by_nothing() -> None:
-    assert reports.summary(Report(strategy="async")).splitlines() == [
+    assert summary(Report(strategy="async")).splitlines() == [
         "0 done, 0 skipped, 0 failed",
         "nothing was fetched, in 0.00 s · strategy async",
     ]
@@ -533,7 +551,7 @@ def test_the_summary_names_a_few_failures_and_counts_the_rest() -> None:
     for number in range(7):
         error = NetworkError("reset", f"{URL}/{number}") if number % 2 else StorageError("disk full", f"{URL}/{number}")
         report.add(Result(URL, "", Status.FAILED, error=error))
-    lines = reports.summary(report, most=2).splitlines()
+    lines = summary(report, most=2).splitlines()
     assert lines[2:] == [
         "  4 StorageError: disk full",
         "  3 NetworkError: reset",
@@ -548,7 +566,9 @@ def test_the_summary_names_a_few_failures_and_counts_the_rest() -> None:
 def test_no_url_reaches_a_terminal_through_the_summary_as_it_is(text: str) -> None:
     report = Report(strategy="serial")
     report.add(Result(URL + text, "", Status.FAILED))
-    assert all(line.isprintable() for line in reports.summary(report).split("\n"))
+    report.errors.append(UsageError(f"no line of {text} belongs to a file of the list"))
+    for said in (summary(report), complaint(report)):
+        assert all(line.isprintable() for line in said.split("\n"))
 
 
 @pytest.mark.parametrize(
@@ -565,7 +585,7 @@ def test_no_url_reaches_a_terminal_through_the_summary_as_it_is(text: str) -> No
     ],
 )
 def test_sizes_for_people(count: float, text: str) -> None:
-    assert reports.size(count) == text
+    assert size(count) == text
 
 
 @pytest.mark.parametrize(
@@ -581,4 +601,4 @@ def test_sizes_for_people(count: float, text: str) -> None:
     ],
 )
 def test_durations_for_people(seconds: float, text: str) -> None:
-    assert reports.duration(seconds) == text
+    assert duration(seconds) == text

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from downloader.core.limits import Slots
+from downloader.core.limits.slots import Slots
 from downloader.core.model import Attempt, Download, End, Outcome, Status
-from downloader.core.naming import host_of
-from downloader.core.reachability import REMEMBERED, Reachability
-from downloader.core.retry import RetryPolicy
-from downloader.core.scheduler import Scheduler
+from downloader.core.names.urls import host_of
+from downloader.core.scheduling.reachability import REMEMBERED, Reachability
+from downloader.core.scheduling.retry import RetryPolicy
+from downloader.core.scheduling.scheduler import Scheduler
 from downloader.errors import HTTPStatusError, NetworkError, NoAnswer
 
 SILENT = NoAnswer("no connection within 15 s")
@@ -106,6 +106,19 @@ def test_a_mirror_elsewhere_takes_over_when_a_host_is_given_up() -> None:
     results = {result.path: result for result in run.results()}
     assert results["x"].status is Status.DONE
     assert asked.count("dead.example") == 3
+
+
+def test_a_mirror_has_all_its_tries_when_the_first_host_is_given_up() -> None:
+    download = Download("https://dead.example/x", mirrors=("https://alive.example/x",))
+    run = scheduler([download], slots=1, most=1, retries=2)
+    (attempt,) = run.take(0.0)
+    run.settle(silent(attempt), 0.0, 0.0)
+    for number in range(1, 3):
+        (attempt,) = run.take(100.0 * number)
+        run.settle(Outcome(attempt.key, End.FAILED, error=NetworkError("reset")), 100.0 * number, 0.0)
+    (attempt,) = run.take(300.0)
+    run.settle(Outcome(attempt.key, End.COMPLETE, status=200), 300.0, 0.0)
+    assert [result.status for result in run.results()] == [Status.DONE]
 
 
 def test_those_that_answer_do_not_wait_for_those_that_do_not() -> None:

@@ -11,16 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from downloader.core.intake import POLL
-from downloader.core.limits import Slots
+from downloader.core.limits.adaptive import AdaptiveSlots
+from downloader.core.limits.slots import Slots
 from downloader.core.model import Attempt, Checksum, Download, End, Outcome, Result, Status
-from downloader.core.naming import host_of, public_url
-from downloader.core.retry import RetryPolicy
-from downloader.core.scheduler import Scheduler
-from downloader.core.sums import Sums
+from downloader.core.names.checksum_list import ChecksumList
+from downloader.core.names.urls import host_of, public_url
+from downloader.core.scheduling.retry import RetryPolicy
+from downloader.core.scheduling.scheduler import Scheduler
+from downloader.core.scheduling.source_reader import POLL
+from downloader.core.scheduling.space_wait import FIRST_PAUSE
 from downloader.errors import (
     AuthError,
     DownloadError,
+    FolderFull,
     HTTPStatusError,
     IntegrityError,
     Interrupted,
@@ -113,7 +116,7 @@ def test_these_outcomes_end_the_download(end: End, error: DownloadError | None, 
         (End.FAILED, IntegrityError("wrong"), 0.0, {"number": 2, "fresh": True}),
         (End.FAILED, WorkerError("died"), 0.0, {"number": 2, "repeated": True}),
         (End.LOST, None, 0.0, {"number": 2, "repeated": True}),
-        (End.UNTOLD, None, 0.0, {"number": 2, "repeated": True}),
+        (End.UNREPORTED, None, 0.0, {"number": 2, "repeated": True}),
         (End.RESTART, None, 0.0, {"number": 2, "fresh": True}),
         (End.UNSTARTED, None, 0.0, {}),
     ],
@@ -135,7 +138,7 @@ def test_these_outcomes_lead_to_another_attempt(
 
 def test_a_try_is_spent_by_a_failure_but_not_by_a_restart_nor_by_what_never_began_or_was_not_told() -> None:
     run = scheduler([Download(URL)], retries=2)
-    for end in (End.UNSTARTED, End.UNTOLD, End.UNSTARTED, End.FAILED, End.RESTART, End.FAILED, End.UNSTARTED):
+    for end in (End.UNSTARTED, End.UNREPORTED, End.UNSTARTED, End.FAILED, End.RESTART, End.FAILED, End.UNSTARTED):
         settle(run, take_one(run, 1000.0), end, NetworkError("reset") if end is End.FAILED else None)
     settle(run, take_one(run, 1000.0), End.FAILED, NetworkError("reset again"))
     (result,) = run.results()
@@ -286,6 +289,15 @@ def test_no_mirror_helps_against_our_own_troubles(error: DownloadError) -> None:
     assert [result.error for result in run.results()] == [error]
 
 
+def test_the_mirrors_that_are_left_have_all_their_tries() -> None:
+    run = scheduler([Download(URL, mirrors=MIRRORS[:1])], retries=2)
+    settle(run, take_one(run), End.FAILED, HTTPStatusError(404))
+    for _ in range(2):
+        settle(run, take_one(run, 1000.0), End.FAILED, NetworkError("reset"))
+    settle(run, take_one(run, 1000.0))
+    assert [result.status for result in run.results()] == [Status.DONE]
+
+
 def test_a_mirror_that_is_listed_twice_ends_too() -> None:
     run = scheduler([Download(URL, mirrors=(URL, URL))], retries=0)
     for _ in range(3):
@@ -421,7 +433,7 @@ SUM, OTHER_SUM = Checksum("sha256", "1" * 64), Checksum("sha256", "2" * 64)
 def test_a_checksum_is_found_by_path_else_by_name(
     sums: dict[str, Checksum], listed: Download, expected: tuple[Checksum, ...]
 ) -> None:
-    assert take_one(scheduler([listed], sums=Sums(sums))).checksums == expected
+    assert take_one(scheduler([listed], sums=ChecksumList(sums))).checksums == expected
 
 
 @pytest.mark.parametrize(
@@ -441,7 +453,7 @@ def test_a_checksum_is_found_by_path_else_by_name(
     ],
 )
 def test_a_probe_comes_first_and_names_the_file_safely(told: str, folder: str, path: str) -> None:
-    run = scheduler([Download(URL, dir=folder)], probe=True, sums=Sums({path.rpartition("/")[2]: SUM}))
+    run = scheduler([Download(URL, dir=folder)], probe=True, sums=ChecksumList({path.rpartition("/")[2]: SUM}))
     probe = take_one(run)
     assert probe.probe
     settle(run, probe, End.NAMED, name=told)
@@ -457,9 +469,10 @@ def test_what_has_a_name_by_wish_is_not_probed() -> None:
 
 
 def test_a_probe_costs_no_try() -> None:
-    run = scheduler([Download(URL)], probe=True, retries=0)
+    run = scheduler([Download(URL)], probe=True, retries=1)
     settle(run, take_one(run), End.NAMED, name="x")
-    settle(run, take_one(run))
+    settle(run, take_one(run), End.FAILED, NetworkError("reset"))
+    settle(run, take_one(run, 1000.0))
     assert [result.status for result in run.results()] == [Status.DONE]
 
 
@@ -478,6 +491,37 @@ def test_probes_of_the_same_url_end_in_one_file_and_those_of_others_in_names_of_
     assert other.path.startswith("same-")
     assert other.path.endswith(".bin")
     assert [(result.status, result.reason) for result in run.results()] == [(Status.SKIPPED, "duplicate")]
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "fewer"),
+    [
+        (HTTPStatusError(429), 429, True),
+        (HTTPStatusError(503), 503, True),
+        (NetworkError("connection refused"), 0, True),
+        (HTTPStatusError(404), 404, False),
+        (HTTPStatusError(500), 500, False),
+    ],
+)
+def test_a_refusal_lowers_the_limit_of_its_host(error: DownloadError, status: int, fewer: bool) -> None:
+    slots = AdaptiveSlots(ceiling=64, host_ceiling=64, start=8)
+    run = Scheduler(iter(files("a", 100)), slots, RetryPolicy())
+    attempts = taken(run)
+    assert slots.at("a.example") == len(attempts) == 8
+    run.settle(ended(attempts[0], End.FAILED, error, status=status, waited=0.1), 0.1, 0.5)
+    assert (slots.at("a.example") < 8) is fewer
+
+
+def test_what_a_full_folder_had_no_room_for_is_tried_again_when_there_is_some() -> None:
+    run = scheduler(files("a", 2), in_all=1, retries=0, wait_for_space=True)
+    settle(run, take_one(run), End.FAILED, FolderFull("not enough space", needed=5000))
+    assert (run.results(), run.take(0.5), run.finished) == ([], [], False)
+    assert run.wake_at == FIRST_PAUSE
+    run.space.look(1 << 30, FIRST_PAUSE)
+    for _ in range(2):
+        settle(run, take_one(run, FIRST_PAUSE))
+    assert [result.status for result in run.results()] == [Status.DONE] * 2
+    assert run.complete
 
 
 # --- order
@@ -765,7 +809,7 @@ def test_a_download_that_was_started_has_a_result_even_if_the_run_is_stopped_bef
         (End.INTERRUPTED, Interrupted("stopped"), Interrupted),
         (End.LOST, None, WorkerError),
         (End.RESTART, None, Interrupted),
-        (End.UNTOLD, None, Interrupted),
+        (End.UNREPORTED, None, Interrupted),
     ],
 )
 @pytest.mark.parametrize("mirrors", [(), MIRRORS])
@@ -826,7 +870,7 @@ TROUBLES: tuple[tuple[End, DownloadError | None], ...] = (
     (End.FAILED, IntegrityError("wrong")),
     (End.FAILED, StorageError("disk full")),
     (End.LOST, None),
-    (End.UNTOLD, None),
+    (End.UNREPORTED, None),
     (End.RESTART, None),
     (End.UNSTARTED, None),
     (End.INTERRUPTED, Interrupted("stopped")),

@@ -1,0 +1,61 @@
+"""The commands that the steps of an Attempt yield, what the driver does for each, and what the driver answers.
+
+| command | the driver | and sends back |
+| --- | --- | --- |
+| a `Request` | sends the request and waits for the head of the answer | a `Head`, or `CUT` |
+| `READ` | waits for the next bytes of the body | the bytes (empty at the end), or `CUT` |
+| `DROP` | reads no more of this answer; the connection may serve again | None |
+| a `Write` | writes a large block to the part file | None |
+| a `Call` | makes a call that takes long (``long``: perhaps seconds) | None |
+| a `Pause` | reads nothing for so many seconds | None |
+
+The driver throws a DownloadError into the steps where a command failed (OSError for Write and Call), and the error of
+`downloader.engine.deadlines.error_of` where the Attempt must end. `CUT` is the answer where nothing failed, but another Attempt
+fetches the rest: `downloader.engine.deadlines.Verdict.CUT`.
+"""
+
+from collections.abc import Callable, Generator
+from enum import Enum
+from typing import NamedTuple
+
+from downloader.core.http.messages import Head, Request
+from downloader.core.model import Outcome
+from downloader.engine.deadlines import Verdict
+from downloader.storage.part import PartFile
+
+
+class Step(Enum):
+    """Steps without a value."""
+
+    READ = "read"
+    DROP = "drop"
+
+
+READ, DROP = Step.READ, Step.DROP
+
+
+class Write(NamedTuple):
+    """A large block for the part file."""
+
+    part: PartFile
+    block: bytes
+
+
+class Call(NamedTuple):
+    """A call that keeps a processor or a disk busy."""
+
+    call: Callable[[], object]
+    long: bool = False
+
+
+class Pause(NamedTuple):
+    """So many seconds in which nothing is to be read: there is a limit to the rate."""
+
+    seconds: float
+
+
+Command = Request | Step | Write | Call | Pause
+CUT = Verdict.CUT
+Answer = Head | bytes | Verdict | None
+Steps = Generator[Command, Answer, Outcome]
+Substeps = Generator[Command, Answer, None]
