@@ -48,20 +48,20 @@ class Bars(Display):
         except (OSError, ValueError):  # not a terminal
             return 0
 
-    def update(self, counters: RunStats, now: float) -> None:
+    def update(self, stats: RunStats, now: float) -> None:
         if (columns := self._columns()) != self._width:
             self._width = columns
             self._stream.write("\r\x1b[J")  # the terminal has wrapped the old lines: erase them, and draw again
-        progress = self._estimate.sample(counters, now)
+        progress = self._estimate.sample(stats, now)
         self._started = now if self._started is None else self._started
         total = progress.bytes_total
-        text = headline(counters, progress, now - self._started)
+        text = headline(stats, progress, now - self._started)
         if total is not None:
             _draw(self._total_bar, text, min(progress.bytes_done, total), total)
         else:
-            _draw(self._total_bar, text, counters.ended, counters.total)
-        self._show_waiting(waiting(counters, now))
-        self._show_files(counters.long_running(now), now)
+            _draw(self._total_bar, text, stats.ended, stats.total)
+        self._show_waiting(waiting(stats, now))
+        self._show_files(stats.long_running(now), now)
 
     def _show_waiting(self, text: str) -> None:
         if text and self._waiting_bar is None:
@@ -127,12 +127,12 @@ class _FileBar:
         self._bar.close()
 
 
-def headline(counters: RunStats, progress: ProgressEstimate, elapsed: float) -> str:
+def headline(stats: RunStats, progress: ProgressEstimate, elapsed: float) -> str:
     """``120/1000 files [0:30, 12.3 MB, 4.1 MB/s, 2:05 left, 2 failed]``. ``elapsed``: seconds since the start of the run."""
-    files = f"{counters.ended}" + ("" if counters.total is None else f"/{counters.total}") + " files"
-    parts = [f"{files} [{clock(elapsed)}", amount(counters, progress), f"{size(progress.speed)}/s"]
+    files = f"{stats.ended}" + ("" if stats.total is None else f"/{stats.total}") + " files"
+    parts = [f"{files} [{clock(elapsed)}", amount(stats, progress), f"{size(progress.speed)}/s"]
     parts += [f"{clock(progress.seconds_left)} left"] if progress.seconds_left else []  # 0: everything is complete
-    parts += [f"{counters.failed} failed"] if counters.failed else []
+    parts += [f"{stats.failed} failed"] if stats.failed else []
     return ", ".join(parts) + "]"
 
 

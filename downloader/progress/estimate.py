@@ -58,33 +58,33 @@ class Estimate:
         self._ended_samples: deque[tuple[float, int]] = deque()
         self._first_byte_at: float | None = None
 
-    def sample(self, counters: RunStats, now: float) -> ProgressEstimate:
+    def sample(self, stats: RunStats, now: float) -> ProgressEstimate:
         """The progress at the time ``now`` (monotonic seconds)."""
-        received, ended = counters.received, counters.ended
+        received, ended = stats.received, stats.ended
         speed = self._bytes.sample(received, now)
         if received and self._first_byte_at is None:
             self._first_byte_at = now
         self._ended_samples.append((now, ended))
         while len(self._ended_samples) > 2 and now - self._ended_samples[0][0] > FILE_RATE_WINDOW:
             self._ended_samples.popleft()
-        files = counters.files()
-        done = counters.done_bytes + sum(item.done for item in files)
-        known = counters.total is not None and all(item.size for item in files) and ended + len(files) == counters.total
-        total = counters.done_bytes + sum(item.size for item in files) if known and files else None
+        files = stats.files()
+        done = stats.done_bytes + sum(item.done for item in files)
+        known = stats.total is not None and all(item.size for item in files) and ended + len(files) == stats.total
+        total = stats.done_bytes + sum(item.size for item in files) if known and files else None
         missing = sum(item.size - item.done for item in files)
-        return ProgressEstimate(speed, done, total, self._seconds_left(counters, now, speed, done, total, missing))
+        return ProgressEstimate(speed, done, total, self._seconds_left(stats, now, speed, done, total, missing))
 
     def _seconds_left(
-        self, counters: RunStats, now: float, speed: float, done: int, total: int | None, missing: int
+        self, stats: RunStats, now: float, speed: float, done: int, total: int | None, missing: int
     ) -> float | None:
-        if counters.total is not None and counters.ended >= counters.total:
+        if stats.total is not None and stats.ended >= stats.total:
             return 0.0
         reliable_speed = speed if self._first_byte_at is not None and now - self._first_byte_at >= MIN_TRANSFER_TIME else 0.0
         if total is not None:
             return max(0, total - done) / reliable_speed if reliable_speed > 0 else None
         oldest_time, oldest_ended = self._ended_samples[0]
-        count = counters.ended - oldest_ended
-        if counters.total is None or count < MIN_ENDED_FILES or now <= oldest_time:
+        count = stats.ended - oldest_ended
+        if stats.total is None or count < MIN_ENDED_FILES or now <= oldest_time:
             return None
-        by_files = (counters.total - counters.ended) * (now - oldest_time) / count
+        by_files = (stats.total - stats.ended) * (now - oldest_time) / count
         return max(by_files, missing / reliable_speed if reliable_speed > 0 else 0.0)

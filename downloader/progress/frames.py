@@ -36,9 +36,9 @@ class Frames(Display):
         self._on_progress = on_progress
         self._estimate = Estimate()
 
-    def update(self, counters: RunStats, now: float) -> None:
-        estimate = self._estimate.sample(counters, now)
-        done, skipped, failed, total = counters.done, counters.skipped, counters.failed, counters.total
+    def update(self, stats: RunStats, now: float) -> None:
+        estimate = self._estimate.sample(stats, now)
+        done, skipped, failed, total = stats.done, stats.skipped, stats.failed, stats.total
         ended = total is not None and done + skipped + failed >= total
         self._on_progress(
             Progress(
@@ -50,6 +50,6 @@ class Frames(Display):
                 estimate.bytes_done if ended else estimate.bytes_total,
                 estimate.speed,
                 estimate.seconds_left,
-                waiting(counters, now),
+                waiting(stats, now),
             )
         )

@@ -14,7 +14,7 @@ class Display:
 
     period = 0.2
 
-    def update(self, counters: RunStats, now: float) -> None:
+    def update(self, stats: RunStats, now: float) -> None:
         """Show the current progress. ``now``: monotonic seconds."""
 
     def say(self, text: str) -> None:
@@ -24,11 +24,11 @@ class Display:
         """Remove the display."""
 
 
-def waiting(counters: RunStats, now: float) -> str:
+def waiting(stats: RunStats, now: float) -> str:
     """What a run waits for, in words; empty if it waits for nothing. ``now``: monotonic seconds."""
-    if counters.full:
+    if stats.full:
         return "the disk is full: waiting for space"
-    wait = counters.waiting
+    wait = stats.waiting
     if wait is None:
         return ""
     seconds = max(1, round(wait.due - now))
@@ -46,16 +46,16 @@ class _Lines(Display):
         self._next: float | None = None
         self._estimate = Estimate()
 
-    def update(self, counters: RunStats, now: float) -> None:
-        progress = self._estimate.sample(counters, now)
+    def update(self, stats: RunStats, now: float) -> None:
+        progress = self._estimate.sample(stats, now)
         if self._next is None:
             self._next = now + self.every
         if now < self._next:
             return
         self._next = now + self.every
-        self._write(self.text(counters, progress, now))
+        self._write(self.text(stats, progress, now))
 
-    def text(self, counters: RunStats, progress: ProgressEstimate, now: float) -> str:
+    def text(self, stats: RunStats, progress: ProgressEstimate, now: float) -> str:
         """The line to print."""
         raise NotImplementedError
 
@@ -72,10 +72,10 @@ class _Lines(Display):
             self._stream = None  # the reader has closed it; the downloads continue
 
 
-def amount(counters: RunStats, progress: ProgressEstimate) -> str:
+def amount(stats: RunStats, progress: ProgressEstimate) -> str:
     """``12.3 of 45.0 MB``, or the number of received bytes if the total is unknown."""
     if progress.bytes_total is None:
-        return size(counters.received)
+        return size(stats.received)
     return share(progress.bytes_done, progress.bytes_total)
 
 
@@ -90,12 +90,12 @@ def share(done: int, total: int) -> str:
 class PlainLines(_Lines):
     """``120 of 1000 files, 12.3 MB, 4.1 MB/s, 0:32 left, 2 failed``."""
 
-    def text(self, counters: RunStats, progress: ProgressEstimate, now: float) -> str:
-        total = "" if counters.total is None else f" of {counters.total}"
-        parts = [f"{counters.ended}{total} files", amount(counters, progress), f"{size(progress.speed)}/s"]
+    def text(self, stats: RunStats, progress: ProgressEstimate, now: float) -> str:
+        total = "" if stats.total is None else f" of {stats.total}"
+        parts = [f"{stats.ended}{total} files", amount(stats, progress), f"{size(progress.speed)}/s"]
         parts += [] if progress.seconds_left is None else [f"{clock(progress.seconds_left)} left"]
-        parts += [f"{counters.failed} failed"] if counters.failed else []
-        parts += [text] if (text := waiting(counters, now)) else []
+        parts += [f"{stats.failed} failed"] if stats.failed else []
+        parts += [text] if (text := waiting(stats, now)) else []
         return ", ".join(parts)
 
 
@@ -108,16 +108,16 @@ class JsonProgress(_Lines):
 
     every = 1.0
 
-    def text(self, counters: RunStats, progress: ProgressEstimate, now: float) -> str:
-        seconds_left, wait = progress.seconds_left, counters.waiting
+    def text(self, stats: RunStats, progress: ProgressEstimate, now: float) -> str:
+        seconds_left, wait = progress.seconds_left, stats.waiting
         return json.dumps(
             {
                 "event": "progress",
-                "total": counters.total,
-                "done": counters.done,
-                "skipped": counters.skipped,
-                "failed": counters.failed,
-                "bytes": counters.received,
+                "total": stats.total,
+                "done": stats.done,
+                "skipped": stats.skipped,
+                "failed": stats.failed,
+                "bytes": stats.received,
                 "bytes_done": progress.bytes_done,
                 "bytes_total": progress.bytes_total,
                 "bytes_per_second": round(progress.speed),
@@ -125,9 +125,9 @@ class JsonProgress(_Lines):
                 "waiting": None
                 if wait is None
                 else {"files": wait.files, "reason": printable(wait.reason), "seconds": round(max(0.0, wait.due - now), 1)},
-                "disk_full": counters.full,
+                "disk_full": stats.full,
                 "moving": [
-                    {"path": printable(item.name), "bytes": item.done, "size": item.size} for item in counters.long_running(now)
+                    {"path": printable(item.name), "bytes": item.done, "size": item.size} for item in stats.long_running(now)
                 ],
             }
         )

@@ -44,16 +44,16 @@ class OneBar(Display):
             with suppress(OSError, ValueError):
                 self._bar = _NotebookBar(total=BAR_TOTAL, bar_format=TEXT_FORMAT, mininterval=0, dynamic_ncols=True)
 
-    def update(self, counters: RunStats, now: float) -> None:
+    def update(self, stats: RunStats, now: float) -> None:
         if self._bar is None:
             return
-        progress = self._estimate.sample(counters, now)
+        progress = self._estimate.sample(stats, now)
         self._started = now if self._started is None else self._started
         done, total = progress.bytes_done, progress.bytes_total
         if total is None:
-            done, total = counters.ended, counters.total
-        wait = waiting(counters, now)
-        text = headline(counters, progress, now - self._started) + (f" {wait}" if wait else "")
+            done, total = stats.ended, stats.total
+        wait = waiting(stats, now)
+        text = headline(stats, progress, now - self._started) + (f" {wait}" if wait else "")
         try:
             self._bar.bar_format = BAR_FORMAT if total else TEXT_FORMAT
             self._bar.n = min(BAR_TOTAL, BAR_TOTAL * done // total) if total else 0

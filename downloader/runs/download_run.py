@@ -34,7 +34,7 @@ LOG = logging.getLogger("downloader")
 
 
 class DownloadRun:
-    """One run, from settings and a Source to a Report. `start` it, look at `counters`, `join` it.
+    """One run, from settings and a Source to a Report. `start` it, look at `stats`, `join` it.
 
     Making one checks everything that can be checked before anything starts: it raises UsageError or StorageError.
     """
