@@ -332,7 +332,7 @@ class StrategyContract:
             settings = {"retries": 0, "timeout": 0.5, "low_speed_limit": 0}
             report = self.finished(self.downloader(tmp_path, **settings).session([f"{server.url}/a"]).start())
         assert report.failures == 1
-        assert "the time for one attempt is over" in str(report.failed[0].error)
+        assert "the attempt exceeded its time limit" in str(report.failed[0].error)
 
     def _refused(self, folder: Path, **settings: Any) -> None:
         try:
