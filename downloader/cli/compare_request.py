@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ from typing import Any
 from downloader.compare import peers, scenarios
 from downloader.compare.output_files import Outputs
 from downloader.compare.runner import MeasuredList
+from downloader.compare.servers import BUILT_IN
 from downloader.core.model import Download
 from downloader.errors import UsageError
+from downloader.extras import require
 from downloader.runs.plan import jobs_for
 from downloader.settings.definitions import Settings
 from downloader.sources.lists import Lists
@@ -107,6 +110,7 @@ def check(options: CompareOptions) -> CompareRequest:
     """
     if options.lists and (options.chosen or options.changes_scenario):
         raise UsageError("a LIST and a scenario cannot be combined")
+    require("dl compare", *_needed_modules(options), extra="compare")
     options.outputs.check()
     if options.where is not None:
         Folder(options.where).close()
@@ -132,10 +136,24 @@ def runnable_strategies() -> tuple[tuple[str, ...], tuple[str, ...]]:
     )
 
 
+def _chosen(options: CompareOptions) -> tuple[scenarios.Scenario, ...]:
+    """The scenarios that the options name, or the default ones; none if the options define their own scenario."""
+    return scenarios.choose(options.chosen) if options.chosen or not options.changes_scenario else ()
+
+
+def _needed_modules(options: CompareOptions) -> Iterator[str]:
+    """The modules of the extra ``compare`` that this comparison needs."""
+    yield "rich"
+    served = () if options.lists else _chosen(options) or (scenarios.CUSTOM,)
+    if served and options.server == BUILT_IN:
+        yield "granian"
+    if any(scenario.tls for scenario in served):
+        yield "trustme"
+
+
 def _scenarios(options: CompareOptions) -> tuple[scenarios.Scenario, ...]:
     """The chosen scenarios with the changes of the options. Raises UsageError for a list that the test server cannot serve."""
-    chosen = scenarios.choose(options.chosen) if options.chosen or not options.changes_scenario else ()
-    changed = scenarios.changed(chosen, **options.scenario_changes)
+    changed = scenarios.changed(_chosen(options), **options.scenario_changes)
     for scenario in changed:
         try:
             list_options(scenario.query)

@@ -10,11 +10,12 @@ from downloader.cli.options import read_as
 from downloader.compare.scenarios import SCENARIOS
 from downloader.compare.servers import BUILT_IN, KINDS
 from downloader.errors import NetworkError, UsageError
+from downloader.extras import hint_for
 from downloader.settings.values import Form
 from downloader.testserver.launch import TestServer
 from downloader.testserver.nginx import Nginx, objection
 from downloader.testserver.served import Served
-from downloader.testserver.server_errors import CannotStart, ServerError
+from downloader.testserver.server_errors import CannotStart, NotInstalled, ServerError
 from downloader.testserver.serving import LOOPBACK, ListenAddress, exposure, resolve
 
 DEFAULT_PORT = 8080
@@ -79,6 +80,8 @@ def _start(address: ListenAddress, tls: bool, kind: str) -> Served:
             click.echo(f"dl serve: without the list {name}: {reason}", err=True)
         supported = {name: query for name, query in named.items() if name not in unsupported}
         return Nginx(tls=tls, lists=supported, host=address.host, port=address.port)
+    except NotInstalled as error:
+        raise UsageError(str(error), hint=hint_for(*error.modules)) from None
     except CannotStart as error:
         raise UsageError(str(error), hint="give another --port, or --port 0 for any free port") from None
     except ServerError as error:

@@ -22,7 +22,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from downloader.compare import other_programs
@@ -41,7 +41,7 @@ class Usage(NamedTuple):
 
     ``started``: the time of the monotonic clock. ``code``: the exit code, or minus the number of the signal that ended the
     command. ``expired``: the command was killed because it exceeded its time limit. ``others``: see
-    `downloader.compare.other_programs.share`.
+    `downloader.compare.other_programs.share`. ``own_peak``: the peak memory of the started process without its children.
     """
 
     started: float
@@ -59,6 +59,7 @@ class Usage(NamedTuple):
     code: int
     expired: bool = False
     others: float | None = None
+    own_peak: int = 0
 
 
 def run_measured(
@@ -69,8 +70,13 @@ def run_measured(
     server: Callable[[], float] | None = None,
     limit: float | None = None,
     group: bool = False,
+    environment: Mapping[str, str] | None = None,
+    output: int | None = None,
 ) -> Usage:
     """Run a command and measure the resources that it uses. Its output is discarded.
+
+    ``output``: the descriptor of a file for its output. ``environment``: its environment variables; None: those of this
+    process, without the settings of `dl`, and without a proxy for this machine.
 
     ``folder``: its working directory. ``errors``: do not discard its standard error. ``server``: returns the CPU seconds that
     the server has used so far. ``limit``: the command is killed after this many seconds. ``group``: kill its whole process
@@ -79,9 +85,10 @@ def run_measured(
     The command runs in its own session, and is killed when this process ends for any reason. An exception in this process
     meanwhile (Ctrl-C) kills the command and is raised. Raises UsageError if the command cannot be started.
     """
-    environment = _environment()
+    outputs = (subprocess.DEVNULL, None if errors else subprocess.DEVNULL) if output is None else (output, output)
+    variables = _environment() if environment is None else environment
     server_before, times_before = server() if server else 0.0, other_programs.cpu_times()
-    own_peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    parent_peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     result: list[_Started | UsageError] = []
     sampler: _Sampler | None = None
     begun = False
@@ -89,7 +96,7 @@ def run_measured(
         try:
             # The process is started in a thread: an interrupt, which is raised in the main thread, can then not leave a
             # process behind whose number is unknown. A list passes the result: an interrupt could leave a lock locked.
-            begun = bool(_thread.start_new_thread(_start, (result, command, folder, environment, reader, errors)))
+            begun = bool(_thread.start_new_thread(_start, (result, command, folder, variables, reader, outputs)))
             started, process = _wait_for_start(result)
             victim = -process.pid if group else process.pid
             sampler = _Sampler(process.pid, victim, None if limit is None else started + limit)
@@ -111,12 +118,13 @@ def run_measured(
                     _kill(_wait_for_start(result)[1], group)
             raise
     served = (server() if server else 0.0) - server_before
+    resident = usage.ru_maxrss * _UNIT if usage.ru_maxrss > 1.1 * parent_peak or not sampler.peak else 0
     return Usage(
         started,
         elapsed,
         usage.ru_utime,
         usage.ru_stime,
-        max(sampler.peak, usage.ru_maxrss * _UNIT if usage.ru_maxrss > 1.1 * own_peak or not sampler.peak else 0),
+        max(sampler.peak, resident),
         usage.ru_nvcsw,
         usage.ru_nivcsw,
         sampler.threads,
@@ -127,6 +135,7 @@ def run_measured(
         process.returncode,
         sampler.expired,
         other_programs.share(times_before, times_after, elapsed, usage.ru_utime + usage.ru_stime + served),
+        sampler.own_peak or resident,
     )
 
 
@@ -142,9 +151,9 @@ def _start(
     result: "list[_Started | UsageError]",
     command: Sequence[str],
     folder: str | None,
-    environment: dict[str, str],
+    environment: Mapping[str, str],
     stdin: int,
-    errors: bool,
+    outputs: tuple[int, int | None],
 ) -> None:
     """Start the command, and append the process, or the error, to ``result``."""
     started = time.monotonic()
@@ -154,8 +163,8 @@ def _start(
             cwd=folder,
             env=environment,
             stdin=stdin,
-            stdout=subprocess.DEVNULL,
-            stderr=None if errors else subprocess.DEVNULL,
+            stdout=outputs[0],
+            stderr=outputs[1],
             start_new_session=True,
         )
     except OSError as error:
@@ -243,7 +252,7 @@ class _Sampler(threading.Thread):
         self._victim = victim
         self._deadline = deadline
         self._stopped = threading.Event()
-        self.peak = self.threads = self.processes = 0
+        self.peak = self.own_peak = self.threads = self.processes = 0
         self.expired = False
 
     def run(self) -> None:
@@ -264,7 +273,10 @@ class _Sampler(threading.Thread):
                 text = _text(f"/proc/{process}/status")
                 threads += _number(text, b"\nThreads:")
                 count += 1
-                peak += _number(text, b"\nVmHWM:") * 1024
+                mark = _number(text, b"\nVmHWM:") * 1024
+                peak += mark
+                if process == self._process:
+                    self.own_peak = max(self.own_peak, mark)
         self.peak = max(self.peak, peak)
         self.threads = max(self.threads, threads)
         self.processes = max(self.processes, count)

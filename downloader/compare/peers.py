@@ -67,7 +67,7 @@ OWN_JOBS = {"aria2c": 5, "curl": 50, "wget2": 5, "axel": 4}
 
 def installed() -> dict[str, str]:
     """The versions of the installed peers, by name."""
-    return {name: _version(name) for name in PEERS if shutil.which(name)}
+    return {name: version(name) for name in PEERS if shutil.which(name)}
 
 
 def rows(scenario: Scenario, jobs: int, names: Sequence[str] | None = None) -> list[ResultRow]:
@@ -204,7 +204,7 @@ def _quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def _version(program: str) -> str:
+def version(program: str) -> str:
     """The first number in the output of ``--version``; empty if there is none."""
     done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)  # noqa: S603 - one of PEERS
     return next((word for word in done.stdout.split() if word[:1].isdigit()), "")

@@ -130,7 +130,7 @@ def run_rows(
     ``parent``: the folder for the temporary folder of the files; None: the system's. ``on_step`` is called before each run.
     ``cacert``: the file of the server's authority, for a scenario with TLS. Raises DownloadError.
     """
-    with _scratch(parent) as folder:
+    with scratch(parent) as folder:
         environment = _RunEnvironment(work, plan, Path(folder), server, cacert)
         _rounds(environment, rows, plan, on_step)
         traced = [row for row in rows if not row.peer] if plan.traced else []
@@ -180,7 +180,7 @@ def warm_up(plan: Plan, strategies: Sequence[str], url: str, parent: str | None,
     """
     url = url.partition("?")[0]
     trust = ["--cacert", cacert] if cacert else []
-    with _scratch(parent) as folder:
+    with scratch(parent) as folder:
         for name in strategies:
             run_measured(
                 _command(plan, url, ResultRow(name, 1), Path(folder, name), Path(folder, "report"), *trust), errors=True
@@ -188,7 +188,7 @@ def warm_up(plan: Plan, strategies: Sequence[str], url: str, parent: str | None,
 
 
 @contextlib.contextmanager
-def _scratch(parent: str | None) -> Iterator[str]:
+def scratch(parent: str | None) -> Iterator[str]:
     """A new temporary folder, removed at the end. Folders of comparisons that were killed are removed, too."""
     for leftover in Path(parent or tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
         owner = leftover.name.removeprefix(PREFIX).partition("-")[0]

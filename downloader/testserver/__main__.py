@@ -6,18 +6,23 @@ cannot listen; 1 if the server failed.
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from downloader.testserver import queries
-from downloader.testserver.server_errors import CannotStart, WrongQuery
+from downloader.testserver.server_errors import CannotStart, NotInstalled, WrongQuery
 from downloader.testserver.serving import LOOPBACK, ListenAddress, exposure, resolve, run
 
 NAME = "dl-testserver"
 USAGE_ERROR = 2
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command and exit."""
+def pip_command(*modules: str) -> str:
+    """The command that installs these modules."""
+    return f"pip install {' '.join(modules)}"
+
+
+def main(arguments: Sequence[str] | None = None, hint_for: Callable[..., str] = pip_command) -> None:
+    """Run the command and exit. ``hint_for``: returns how to install the modules with the given names."""
     parser = _parser()
     given = parser.parse_args(arguments)
     try:
@@ -29,6 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if not given.until_eof and (warning := exposure(address)):  # with --until-eof, the parent process warns
             print(f"{NAME}: {warning}", file=sys.stderr)  # noqa: T201
         run(address, named, tls=given.tls, until_eof=given.until_eof)
+    except NotInstalled as error:
+        print(f"{NAME}: {error} ({hint_for(*error.modules) or pip_command(*error.modules)})", file=sys.stderr)  # noqa: T201
+        sys.exit(USAGE_ERROR)
     except CannotStart as error:
         print(f"{NAME}: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(USAGE_ERROR)

@@ -5,6 +5,8 @@ import socket
 from pathlib import Path
 from typing import NamedTuple
 
+from downloader.testserver.server_errors import NotInstalled
+
 AUTHORITY = "ca.pem"
 _SECRET = 0o600
 
@@ -18,8 +20,14 @@ class Files(NamedTuple):
 
 
 def issue(folder: Path, host: str) -> Files:
-    """Make a certificate for the address ``host`` and for loopback. ``folder``: one that other users cannot read."""
-    import trustme  # here: only https needs it
+    """Make a certificate for the address ``host`` and for loopback. ``folder``: one that other users cannot read.
+
+    Raises NotInstalled.
+    """
+    try:
+        import trustme  # here: only https needs it
+    except ImportError:
+        raise NotInstalled("trustme") from None
 
     files = Files(folder / AUTHORITY, folder / "server.pem", folder / "server.key")
     authority = trustme.CA()

@@ -14,10 +14,18 @@ from collections.abc import Iterator
 import pytest
 
 from downloader.testserver.launch import TestServer
+from downloader.testserver.server_errors import NotInstalled
 
 
 @pytest.fixture(scope="session")
 def download_server() -> Iterator[TestServer]:
-    """A running `TestServer`, shared by all tests. Its ``reset()`` resets the counters of the faults."""
-    with TestServer() as server:
+    """A running `TestServer`, shared by all tests. Its ``reset()`` resets the counters of the faults.
+
+    If the server is not installed, only the tests that use this fixture fail.
+    """
+    try:
+        server = TestServer()
+    except NotInstalled as error:
+        pytest.fail(f"{error}: pip install {' '.join(error.modules)}", pytrace=False)
+    with server:
         yield server

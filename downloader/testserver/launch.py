@@ -16,7 +16,7 @@ from typing import IO, cast
 from downloader.testserver.queries import FileOptions, ListedFile, checked_lists
 from downloader.testserver.served import Served, available_cores
 from downloader.testserver.server_errors import CannotStart
-from downloader.testserver.serving import AUTHORITY_AT, LOOPBACK, ListenAddress, reserve, resolve
+from downloader.testserver.serving import AUTHORITY_AT, LOOPBACK, ListenAddress, check_installed, reserve, resolve
 
 MAX_SERVER_CORES = 1.1
 """The cores that the server uses at full load (`benchmarks/server.py`): it has three threads that mostly wait for each
@@ -37,13 +37,14 @@ class TestServer(Served):
     """The built-in server, see `downloader.testserver.app`, in a separate process. It accepts connections after construction.
 
     ``tls``: serve https only, with a certificate that is made at the start. ``lists``: the queries of the lists ``/list/NAME``,
-    by name. ``host``: the address to listen on. ``port``: the port; 0: any free port. Raises CannotStart, and WrongQuery for an
-    invalid list.
+    by name. ``host``: the address to listen on. ``port``: the port; 0: any free port. Raises CannotStart (NotInstalled if a
+    module is missing), and WrongQuery for an invalid list.
     """
 
     def __init__(
         self, *, tls: bool = False, lists: Mapping[str, str] | None = None, host: str = LOOPBACK, port: int = 0
     ) -> None:
+        check_installed(tls=tls)
         self.named = checked_lists(lists or {})
         self.cacert = ""
         address = resolve(ListenAddress(host, port))

@@ -42,15 +42,28 @@ _MAX_OPEN_FILES = 65536
 
 
 class Nginx(Served):
-    """A running nginx. The arguments are those of `TestServer`.
+    """A running nginx.
 
-    Raises Unsupported if nginx is not installed, or does not support a list; CannotStart; and WrongQuery for an invalid list.
+    ``tls``, ``lists``, ``host``, ``port``: see `TestServer`. ``http2``: whether to offer HTTP/2 with TLS. ``workers``: the
+    number of worker processes; 0: one for each core. ``added``: further directives of the configuration. Raises Unsupported
+    if nginx is not installed, or does not support a list; CannotStart; and WrongQuery for an invalid list.
     """
 
     def __init__(
-        self, *, tls: bool = False, lists: Mapping[str, str] | None = None, host: str = LOOPBACK, port: int = 0
+        self,
+        *,
+        tls: bool = False,
+        lists: Mapping[str, str] | None = None,
+        host: str = LOOPBACK,
+        port: int = 0,
+        http2: bool = True,
+        workers: int = 0,
+        added: nginx_config.Additions | None = None,
     ) -> None:
-        self._program = find()
+        program = find()
+        self._program = program._replace(http2=program.http2 and http2)
+        self._limits = nginx_config.NginxLimits(workers or available_cores(), _open_files())
+        self._added = added or nginx_config.Additions()
         address = resolve(ListenAddress(host, port))
         self.named = checked_lists(lists or {})
         self._folder = Path(tempfile.mkdtemp(prefix="dl-nginx-", dir=_memory_folder()))
@@ -77,9 +90,10 @@ class Nginx(Served):
     def _start(self, address: ListenAddress, files: certificate.Files | None) -> "subprocess.Popen[bytes]":
         program = self._program
         config = self._folder / "nginx.conf"
-        limits = nginx_config.NginxLimits(available_cores(), _open_files())
         config.write_text(
-            nginx_config.text(program, address, self._folder, self._content, files, limits, root=os.geteuid() == 0)
+            nginx_config.text(
+                program, address, self._folder, self._content, files, self._limits, os.geteuid() == 0, self._added
+            )
         )
         command = [program.path, "-p", str(self._folder), "-c", str(config), "-e", str(self._folder / "error.log")]
         check = subprocess.run([*command, "-t", "-q"], capture_output=True, text=True, check=False)  # noqa: S603
@@ -193,13 +207,27 @@ def find() -> nginx_config.Program:
     output = subprocess.run([path, "-V"], capture_output=True, text=True, check=False).stderr  # noqa: S603
     version = re.search(r"nginx/(\d+)\.(\d+)\.(\d+)", output)
     modules = re.search(r"--modules-path=(\S+)", output)
-    echo = Path(modules[1] if modules else "/usr/lib/nginx/modules") / "ngx_http_echo_module.so"
+    folder = Path(modules[1]) if modules else nginx_config.MODULES
     return nginx_config.Program(
         path,
         tuple(int(item) for item in version.groups()) if version else (),
         "--with-http_v2_module" in output,
-        echo if echo.exists() else None,
+        _module(folder, "http_echo"),
+        folder,
     )
+
+
+def module(name: str) -> Path | None:
+    """The file of a dynamic module of the installed nginx; None if it is missing. Raises Unsupported.
+
+    ``name``: as in ``ngx_NAME_module``, ``stream`` for example.
+    """
+    return _module(find().modules, name)
+
+
+def _module(folder: Path, name: str) -> Path | None:
+    path = folder / f"ngx_{name}_module.so"
+    return path if path.exists() else None
 
 
 def _memory_folder() -> Path | None:

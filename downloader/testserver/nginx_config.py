@@ -12,6 +12,8 @@ from downloader.testserver.serving import ListenAddress
 
 INDEX = "names"
 """The name of the file for ``/list``."""
+MODULES = Path("/usr/lib/nginx/modules")
+"""The default folder of dynamic modules."""
 _HTTP2_ON = (1, 25, 1)
 """The version from which HTTP/2 has its own directive."""
 
@@ -58,8 +60,11 @@ http {{
         }}
         location /list/ {{ default_type text/plain; root {content}; }}
         location /sums/ {{ default_type text/plain; root {content}; }}
+        {added.server}
     }}
+    {added.http}
 }}
+{added.main}
 """
 
 _TLS = """
@@ -88,13 +93,15 @@ HELP = (
 class Program(NamedTuple):
     """An installed nginx.
 
-    ``http2``: whether it supports HTTP/2. ``echo``: its echo module, for delays; None if not installed.
+    ``http2``: whether it supports HTTP/2. ``echo``: its echo module, for delays; None if not installed. ``modules``: the
+    folder of its dynamic modules.
     """
 
     path: str
     version: tuple[int, ...]
     http2: bool
     echo: Path | None
+    modules: Path = MODULES
 
 
 class NginxLimits(NamedTuple):
@@ -102,6 +109,18 @@ class NginxLimits(NamedTuple):
 
     workers: int
     files: int
+
+
+class Additions(NamedTuple):
+    """Directives that are added, as text: at the end of the blocks ``server`` and ``http``, and of the file (``main``).
+
+    ``modules``: the files of dynamic modules that these directives need; the echo module is loaded anyway.
+    """
+
+    server: str = ""
+    http: str = ""
+    main: str = ""
+    modules: tuple[Path, ...] = ()
 
 
 def text(
@@ -112,18 +131,20 @@ def text(
     certificate: Files | None,
     limits: NginxLimits,
     root: bool,
+    added: Additions = Additions(),  # noqa: B008 - a tuple of constants
 ) -> str:
     """The text of the configuration file.
 
     ``folder``: for the files that nginx writes. ``content``: the served folder. ``root``: whether the workers must run as root,
-    too.
+    too. ``added``: further directives.
     """
+    modules = (*((program.echo,) if program.echo else ()), *added.modules)
     host = f"[{address.host}]" if ":" in address.host else address.host
     directive = program.version >= _HTTP2_ON
     protocols = "" if certificate is None else " ssl http2" if program.http2 and not directive else " ssl"
     http2 = "http2 on;" if program.http2 and directive else ""
     return _CONFIG.format(
-        load=f"load_module {program.echo};" if program.echo else "",
+        load="\n".join(f"load_module {path};" for path in modules),
         user="user root;" if root else "",
         workers=limits.workers,
         files=limits.files,
@@ -136,4 +157,5 @@ def text(
         index=INDEX,
         delay=_DELAY if program.echo else _NO_DELAY,
         delay_locations=_DELAY_LOCATIONS if program.echo else "",
+        added=added,
     )

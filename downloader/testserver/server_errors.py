@@ -6,6 +6,7 @@
     ├── WrongQuery    the query is invalid; the text is one line with the reason
     ├── Unsupported   this kind of server, as installed on this machine, does not support the request
     └── CannotStart   the port is in use, the address is not one of this machine, the program is missing or failed
+        └── NotInstalled   a Python module that the server needs is not installed
 """
 
 
@@ -23,3 +24,14 @@ class Unsupported(ServerError):
 
 class CannotStart(ServerError):
     """The server cannot be started."""
+
+
+class NotInstalled(CannotStart):
+    """A Python module that the server needs is not installed. ``modules``: the names of all missing modules."""
+
+    def __init__(self, *modules: str) -> None:
+        super().__init__(*modules)
+        self.modules = modules
+
+    def __str__(self) -> str:
+        return f"the test server needs {', '.join(self.modules)}"

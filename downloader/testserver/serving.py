@@ -19,10 +19,11 @@ import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from downloader.testserver.server_errors import CannotStart
+from downloader.testserver.server_errors import CannotStart, NotInstalled
 
 LOOPBACK = "127.0.0.1"
 AUTHORITY_AT = "certificate authority: "
@@ -96,12 +97,20 @@ def exposure(address: ListenAddress) -> str:
     return f"listening on {address.host}: other machines can reach the server, and use up this machine's processor and network"
 
 
+def check_installed(*, tls: bool) -> None:
+    """Raises NotInstalled if a module that the built-in server needs is missing. ``tls``: whether https is needed."""
+    missing = [name for name in ("granian", *(("trustme",) if tls else ())) if find_spec(name) is None]
+    if missing:
+        raise NotInstalled(*missing)
+
+
 def run(address: ListenAddress, named: Mapping[str, str], *, tls: bool, until_eof: bool) -> NoReturn:
     """Serve until SIGINT or SIGTERM, or with ``until_eof`` until standard input ends; then end the process with code 0.
 
     ``named``: the queries of the named lists. Prints the URL when the server listens, and with https the path of the
     authority's certificate. Raises CannotStart.
     """
+    check_installed(tls=tls)
     address = resolve(address)
     keeper = reserve(address)
     address = ListenAddress(address.host, keeper.getsockname()[1])

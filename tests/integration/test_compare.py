@@ -128,7 +128,7 @@ def test_wrong_byte_and_missing_file_are_seen(server: TestServer, tmp_path: Path
     work = runner.work_for(Scenario("tiny", "nothing", "nothing", 3, 100), server)
     assert work.digests is not None
     sums = {**work.digests, "1.bin": "0" * 64, "more.bin": "0" * 64}
-    spoiled = runner.Work(work.scenario, work.listing, sums)
+    spoiled = runner.MeasuredList(work.scenario, work.listing, sums)
     ticks: list[StudyStep] = []
     plan = Plan(COMMAND, 1, 0.0, traced=False)
     result = runner.compare(spoiled, [ResultRow("serial", 1)], plan, str(tmp_path), None, ticks.append)
@@ -153,7 +153,7 @@ def test_nothing_is_left_of_a_comparison_that_is_ended(tmp_path: Path, number: s
     wait_for(lambda: not any(alive(process) for process in below))
     assert (list(tmp_path.iterdir()) == []) is (number != signal.SIGKILL)
     if number == signal.SIGKILL:
-        with runner._scratch(str(tmp_path)):  # the next one removes it
+        with runner.scratch(str(tmp_path)):  # the next one removes it
             assert len(list(tmp_path.iterdir())) == 1
 
 

@@ -4,10 +4,9 @@ The file contains all texts and tables, and a description in words for each char
 values, filter by strategy, and copy tables. The modules `charts`, `timelines`, `tables` and `words` define the content, the
 style sheet defines the appearance. The page makes no measurements and no conclusions of its own.
 
-Requires the extra ``report``.
+Requires the extra ``compare``.
 """
 
-import importlib.util
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -19,8 +18,8 @@ from downloader.compare.figures import size
 from downloader.compare.measurements import Comparison, ResultRow, Study, Sweep
 from downloader.compare.page import charts, tables, timelines, words
 from downloader.compare.page.series import of_study
-from downloader.errors import StorageError, UsageError
-from downloader.extras import hint_for
+from downloader.errors import StorageError
+from downloader.extras import require
 
 NEEDED = ("jinja2", "plotly")
 SCRIPTS = ("theme.js", "timelines.js", "draw.js", "controls.js")
@@ -62,11 +61,7 @@ class Part(NamedTuple):
 
 def check() -> None:
     """Raises UsageError if a package that the page needs is not installed. Fast: call it before the measurement."""
-    for name in NEEDED:
-        if importlib.util.find_spec(name) is None:
-            raise UsageError(
-                f"a page needs {name}", hint=hint_for(name) or "pip install '.[report]' in the folder of dl's source"
-            )
+    require("a page", *NEEDED, extra="compare")
 
 
 def write(study: Study, path: str | Path) -> None:
