@@ -42,7 +42,7 @@ class Connection:
         self.sock.close()
 
     def hang(self) -> None:
-        """Say nothing until the test is over, or the other side closed the channel."""
+        """Say nothing until the test is over, or the other side has gone."""
         with contextlib.suppress(OSError):
             self.sock.settimeout(0.05)
             while not self._over.is_set():

@@ -190,9 +190,9 @@ def wait_for(condition: Callable[[], bool], hopeful: Callable[[], bool] = lambda
         (["--scenario", "smal"], "unknown scenario"),
         (["--strategy", "asink"], "did you mean async"),
         (["--dir", "/proc/nowhere"], "cannot write"),
-        (["--json", "nowhere/x.json"], "its folder is not there"),
+        (["--json", "nowhere/x.json"], "its folder does not exist"),
         (["nowhere.txt"], "cannot read the list"),
-        (["nowhere.txt", "--files", "3"], "cannot go together"),
+        (["nowhere.txt", "--files", "3"], "cannot be combined"),
     ],
 )
 def test_mistakes_are_told(tmp_path: Path, words: list[str], said: str) -> None:

@@ -271,7 +271,7 @@ def test_without_javascript_words_and_tables_are_there(opened: Page) -> None:
     assert sum(role == "table" for role, _ in told) == 1 + 2 * 4 + 2 + 1
     assert not [name for role, name in told if role == "button"]
     text = " ".join(name for role, name in told if role == "StaticText")
-    assert "The charts are drawn by JavaScript, which is off here." in text
+    assert "JavaScript, which draws the charts, is disabled." in text
     assert "Times as fast as serial:" in text
 
 

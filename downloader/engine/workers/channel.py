@@ -70,7 +70,7 @@ class Channel(Generic[Incoming]):
         return bool(self._out)
 
     def send(self, message: Sequence[Shard | Ended]) -> None:
-        """Send it, or as much of it as goes without waiting. Raises OSError where the other side closed the channel."""
+        """Send it, or as much of it as goes without waiting. Raises OSError where the other side has gone."""
         data = _encode(message)
         self._out += _LENGTH.pack(len(data)) + data
         self.flush()
@@ -84,7 +84,7 @@ class Channel(Generic[Incoming]):
                 return
 
     def receive(self) -> list[list[Incoming]]:
-        """The messages that have come: waits for nothing more than one read. Raises EOFError where the other side closed the channel."""
+        """The messages that have come: waits for nothing more than one read. Raises EOFError where the other side has gone."""
         try:
             data = self._socket.recv(_AT_A_TIME)
         except BlockingIOError:
@@ -92,7 +92,7 @@ class Channel(Generic[Incoming]):
         except ConnectionError:
             data = b""
         if not data:
-            raise EOFError("the other side closed the channel")
+            raise EOFError("the other side has gone")
         self._in += data
         messages, at = [], 0
         while len(self._in) - at >= _LENGTH.size:
