@@ -2,8 +2,7 @@
 
 import os
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,9 +13,11 @@ from downloader.core.scheduler import Scheduler
 from downloader.storage.folder import Folder
 from downloader.strategies import run as runs
 from downloader.testserver.launch import TestServer
-from tests.scripted import ScriptedServer, reply
+from tests.support.processes import wait_until
+from tests.support.scripted import MakeServer, reply
+from tests.support.strategies import quick_for_each_transport
 
-Make = Callable[..., ScriptedServer]
+pytestmark = quick_for_each_transport
 
 ENOUGH = 30.0
 """Seconds in which any run of these tests must have ended; none takes a tenth of it."""
@@ -94,21 +95,20 @@ def test_a_folder_that_says_no_is_asked_once_and_nothing_is_fetched(
     assert report.exit_code == 3
 
 
-def test_what_waits_for_another_try_is_told_when_the_run_is_stopped(strategy: str, tmp_path: Path, scripted: Make) -> None:
+def test_what_waits_for_another_try_is_told_when_the_run_is_stopped(
+    strategy: str, tmp_path: Path, scripted: MakeServer
+) -> None:
     server = scripted(reply("503 Service Unavailable", Retry_After="60"))
     session = Downloader(tmp_path, strategy=strategy, jobs=2).session([f"{server.url}/{number}" for number in range(5)])
     session.start()
-    deadline = time.monotonic() + ENOUGH
-    while session.counters.waiting is None or session.counters.waiting.files < 5:
-        assert time.monotonic() < deadline
-        session.wait(0.02)
+    wait_until(lambda: session.counters.waiting is not None and session.counters.waiting.files == 5, timeout=ENOUGH)
     session.stop()
     report = session.join()
     assert (report.failures, report.interrupted) == (5, True)
     assert all(isinstance(result.error, Interrupted) for result in report.failed)
 
 
-def test_a_stop_that_is_seen_first_when_attempts_are_taken_loses_no_result(tmp_path: Path, scripted: Make) -> None:
+def test_a_stop_that_is_seen_first_when_attempts_are_taken_loses_no_result(tmp_path: Path, scripted: MakeServer) -> None:
     server = scripted(reply("503 Service Unavailable", Retry_After="60"))
     told: list[Result] = []
     session = Downloader(tmp_path, strategy="serial").session([f"{server.url}/{number}" for number in range(3)], told.append)

@@ -1,19 +1,20 @@
 """A host that never answers costs the list a few time-outs, under every strategy; one that has answered is not given up."""
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
 
 from downloader.errors import NetworkError, NoAnswer
-from tests.conftest import Fetch
-from tests.scripted import Asked, Connection, ScriptedServer, reply
+from tests.support.fetching import Fetch
+from tests.support.scripted import Connection, MakeServer, RecordedRequest, reply
+from tests.support.strategies import quick_for_each_transport
 
-Make = Callable[..., ScriptedServer]
+pytestmark = quick_for_each_transport
 
 
-def hang(connection: Connection, asked: Asked) -> None:
+def hang(connection: Connection, request: RecordedRequest) -> None:
     """Say nothing."""
     connection.hang()
 
@@ -32,7 +33,7 @@ def deaf() -> Iterator[str]:
         yield "http://{}:{}".format(*listener.getsockname())
 
 
-def test_a_host_to_which_no_connection_can_be_made_is_given_up(fetch: Fetch, deaf: str, scripted: Make) -> None:
+def test_a_host_to_which_no_connection_can_be_made_is_given_up(fetch: Fetch, deaf: str, scripted: MakeServer) -> None:
     server = scripted(reply("200 OK", b"body"))
     urls = [f"{deaf}/{number}" for number in range(30)] + [f"{server.url}/good"]
     report = fetch(urls, connect_timeout=0.3, retries=9, host_failures=3)
@@ -42,15 +43,15 @@ def test_a_host_to_which_no_connection_can_be_made_is_given_up(fetch: Fetch, dea
     assert sum(result.attempts for result in report.failed) <= 4
 
 
-def test_a_host_that_takes_connections_and_never_answers_is_given_up(fetch: Fetch, scripted: Make) -> None:
+def test_a_host_that_takes_connections_and_never_answers_is_given_up(fetch: Fetch, scripted: MakeServer) -> None:
     server = scripted(hang)
     report = fetch([f"{server.url}/{number}" for number in range(30)], low_speed_time=0.3, connect_timeout=0.3, retries=9)
     assert report.failures == 30
     assert all(isinstance(result.error, NoAnswer) for result in report.failed)
-    assert len(server.asked) <= 4
+    assert len(server.requests) <= 4
 
 
-def test_a_host_that_has_answered_once_gets_all_its_tries(fetch: Fetch, scripted: Make) -> None:
+def test_a_host_that_has_answered_once_gets_all_its_tries(fetch: Fetch, scripted: MakeServer) -> None:
     server = scripted(reply("200 OK", b"body"), hang)
     urls = [f"{server.url}/{number}" for number in range(2)]
     report = fetch(urls, jobs=1, low_speed_time=0.3, connect_timeout=0.3, retries=4)
@@ -58,8 +59,8 @@ def test_a_host_that_has_answered_once_gets_all_its_tries(fetch: Fetch, scripted
     assert report.failed[0].attempts == 5
 
 
-def test_a_body_that_stalls_is_no_host_that_never_answered(fetch: Fetch, scripted: Make) -> None:
-    def stall(connection: Connection, asked: Asked) -> None:
+def test_a_body_that_stalls_is_no_host_that_never_answered(fetch: Fetch, scripted: MakeServer) -> None:
+    def stall(connection: Connection, request: RecordedRequest) -> None:
         connection.send(reply("200 OK", b"some", length=1000))
         connection.hang()
 

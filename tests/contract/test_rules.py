@@ -20,10 +20,10 @@ from downloader.settings import Settings
 from downloader.strategies.registry import find
 from downloader.testserver import content
 from downloader.testserver.launch import TestServer
-from tests.conftest import Fetch
-from tests.scripted import Asked, Connection, ScriptedServer, reply
+from tests.support.fetching import Fetch
+from tests.support.processes import wait_until
+from tests.support.scripted import Connection, MakeServer, RecordedRequest, reply
 
-Make = Callable[..., ScriptedServer]
 BODY = content.body(1, 0, 3_000_000)
 
 
@@ -46,7 +46,7 @@ def test_rule_2_the_source_is_read_lazily(fetch: Fetch, server: TestServer) -> N
             ahead.append(number - done[0])
             yield server.file(number % 3, 1) + f"?n={number % 3}"
 
-    session = Downloader(fetch.folder, strategy=fetch.strategy, jobs=2).session(  # type: ignore[attr-defined]
+    session = Downloader(fetch.folder, strategy=fetch.strategy, jobs=2).session(
         urls(), lambda result: done.__setitem__(0, done[0] + 1)
     )
     report = session.start().join()
@@ -54,10 +54,10 @@ def test_rule_2_the_source_is_read_lazily(fetch: Fetch, server: TestServer) -> N
     assert max(ahead) <= 1024 + 1024 + 300  # the reader's queue, the scheduler's window, and what is under way
 
 
-def test_rule_3_the_final_name_appears_only_when_complete(fetch: Fetch, scripted: Make) -> None:
+def test_rule_3_the_final_name_appears_only_when_complete(fetch: Fetch, scripted: MakeServer) -> None:
     seen: list[list[str]] = []
 
-    def slowly(connection: Connection, asked: Asked) -> None:
+    def slowly(connection: Connection, request: RecordedRequest) -> None:
         data = reply("200 OK", BODY, ETag='"v1"')
         connection.send(data[:-1])
         seen.append([path.name for path in fetch.folder.iterdir()])
@@ -69,10 +69,10 @@ def test_rule_3_the_final_name_appears_only_when_complete(fetch: Fetch, scripted
     assert [path.name for path in fetch.folder.iterdir()] == ["a"]
 
 
-def hangs_after(count: int, reached: threading.Event) -> Callable[[Connection, Asked], None]:
+def hangs_after(count: int, reached: threading.Event) -> Callable[[Connection, RecordedRequest], None]:
     """Sends so many bytes of body and then nothing more."""
 
-    def script(connection: Connection, asked: Asked) -> None:
+    def script(connection: Connection, request: RecordedRequest) -> None:
         connection.send(reply("200 OK", BODY[:count], length=len(BODY), ETag='"v1"'))
         reached.set()
         connection.hang()
@@ -80,18 +80,17 @@ def hangs_after(count: int, reached: threading.Event) -> Callable[[Connection, A
     return script
 
 
-def test_rule_4_a_stopped_run_keeps_what_can_be_resumed(strategy: str, tmp_path: Path, scripted: Make) -> None:
+def test_rule_4_a_stopped_run_keeps_what_can_be_resumed(strategy: str, tmp_path: Path, scripted: MakeServer) -> None:
     reached = threading.Event()
     server = scripted(hangs_after(2_000_000, reached))
     downloads = Downloader(tmp_path, strategy=strategy, jobs=2, grace=0.2, per_host=2)
     urls = [f"{server.url}/{name}" for name in "abcdefgh"]
     session = downloads.session(urls).start()
     assert reached.wait(20)
-    while session.counters.received < 1_500_000:
-        time.sleep(0.01)
+    wait_until(lambda: session.counters.received >= 1_500_000, "too few bytes came")
     session.stop()
     report = session.join()
-    begun = len(server.asked)
+    begun = len(server.requests)
     assert begun <= 2  # no new Attempt started
     assert len(report.results) == begun
     assert all(isinstance(result.error, Interrupted) for result in report.results)
@@ -101,11 +100,11 @@ def test_rule_4_a_stopped_run_keeps_what_can_be_resumed(strategy: str, tmp_path:
     assert all((tmp_path / f"{name}.meta").exists() for name in parts)
 
 
-def test_rule_4_what_can_end_within_the_grace_time_does(strategy: str, tmp_path: Path, scripted: Make) -> None:
+def test_rule_4_what_can_end_within_the_grace_time_does(strategy: str, tmp_path: Path, scripted: MakeServer) -> None:
     asked_for = threading.Event()
     stopped = threading.Event()
 
-    def in_time(connection: Connection, asked: Asked) -> None:
+    def in_time(connection: Connection, request: RecordedRequest) -> None:
         asked_for.set()
         stopped.wait(20)
         connection.send(reply("200 OK", BODY))
@@ -120,12 +119,12 @@ def test_rule_4_what_can_end_within_the_grace_time_does(strategy: str, tmp_path:
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
-def test_rule_5_a_retry_waits_without_a_slot(fetch: Fetch, scripted: Make) -> None:
+def test_rule_5_a_retry_waits_without_a_slot(fetch: Fetch, scripted: MakeServer) -> None:
     server = scripted(reply("503 Later", Retry_After="1"), reply("200 OK", b"x"))
     report = fetch([f"{server.url}/{name}" for name in "abcde"], jobs=1)
     assert report.done == 5
     assert [result.path for result in report.results][-1] == "a"  # the others did not wait for it
-    assert [asked.path for asked in server.asked][-1] == "/a"
+    assert [request.path for request in server.requests][-1] == "/a"
 
 
 def test_rule_6_strategies_know_no_status_header_or_file_name() -> None:
@@ -184,7 +183,7 @@ def test_rule_9_what_crosses_boundaries_is_picklable() -> None:
     )
 
 
-def test_rule_10_capabilities_are_stated_and_true(strategy: str, tmp_path: Path, scripted: Make) -> None:
+def test_rule_10_capabilities_are_stated_and_true(strategy: str, tmp_path: Path, scripted: MakeServer) -> None:
     stated = find(strategy).capabilities
     assert stated.default_jobs >= 1
     jobs = min(3, stated.max_jobs or 3)
@@ -192,7 +191,7 @@ def test_rule_10_capabilities_are_stated_and_true(strategy: str, tmp_path: Path,
     now, most = [0], [0]
     lock = threading.Lock()
 
-    def counted(connection: Connection, asked: Asked) -> None:
+    def counted(connection: Connection, request: RecordedRequest) -> None:
         with lock:
             now[0] += 1
             most[0] = max(most[0], now[0])
@@ -206,14 +205,14 @@ def test_rule_10_capabilities_are_stated_and_true(strategy: str, tmp_path: Path,
     report = Downloader(tmp_path, strategy=strategy, jobs=3, retries=0).run(urls)
     assert report.done == len(urls)
     assert most[0] == jobs
-    assert all("range" not in asked.headers for asked in server.asked)  # too small to be split
+    assert all("range" not in request.headers for request in server.requests)  # too small to be split
 
 
-def test_limit_for_each_host_holds(strategy: str, tmp_path: Path, scripted: Make) -> None:
+def test_limit_for_each_host_holds(strategy: str, tmp_path: Path, scripted: MakeServer) -> None:
     now, most = [0], [0]
     lock = threading.Lock()
 
-    def counted(connection: Connection, asked: Asked) -> None:
+    def counted(connection: Connection, request: RecordedRequest) -> None:
         with lock:
             now[0] += 1
             most[0] = max(most[0], now[0])
@@ -228,13 +227,13 @@ def test_limit_for_each_host_holds(strategy: str, tmp_path: Path, scripted: Make
     assert most[0] <= 2
 
 
-def test_connections_are_used_again(strategy: str, tmp_path: Path, scripted: Make) -> None:
+def test_connections_are_used_again(strategy: str, tmp_path: Path, scripted: MakeServer) -> None:
     connections: set[int] = set()
 
-    def noted(connection: Connection, asked: Asked) -> None:
+    def noted(connection: Connection, request: RecordedRequest) -> None:
         connections.add(connection.sock.getpeername()[1])
-        status = "404 Not Found" if asked.path == "/3" else "302 Found" if asked.path == "/5" else "200 OK"
-        fields = {"Location": "/there"} if asked.path == "/5" else {}
+        status = "404 Not Found" if request.path == "/3" else "302 Found" if request.path == "/5" else "200 OK"
+        fields = {"Location": "/there"} if request.path == "/5" else {}
         connection.send(reply(status, b"some body", **fields))
 
     server = scripted(noted)
@@ -243,7 +242,7 @@ def test_connections_are_used_again(strategy: str, tmp_path: Path, scripted: Mak
     assert len(connections) == 1
 
 
-def test_mirror_serves_where_the_first_fails(fetch: Fetch, scripted: Make) -> None:
+def test_mirror_serves_where_the_first_fails(fetch: Fetch, scripted: MakeServer) -> None:
     broken, good = scripted(reply("404 Not Found")), scripted(reply("200 OK", BODY))
     report = fetch([Download(f"{broken.url}/a", mirrors=(f"{good.url}/b",))])
     assert report.done == 1
@@ -259,8 +258,8 @@ def test_fail_fast_stops_at_the_first_failure(strategy: str, tmp_path: Path, ser
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="counts descriptors in /proc")
-def test_failures_keep_no_sockets_and_no_buffers(strategy: str, tmp_path: Path, scripted: Make) -> None:
-    def cut(connection: Connection, asked: Asked) -> None:
+def test_failures_keep_no_sockets_and_no_buffers(strategy: str, tmp_path: Path, scripted: MakeServer) -> None:
+    def cut(connection: Connection, request: RecordedRequest) -> None:
         connection.send(reply("200 OK", BODY[:500_000], length=len(BODY)))
         connection.reset()
 

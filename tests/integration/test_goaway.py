@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from downloader.testserver.launch import free_port
+from tests.support.ports import free_port
 
 NGINX = shutil.which("nginx")
 REQUESTS = 7

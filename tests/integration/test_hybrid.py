@@ -13,7 +13,10 @@ import pytest
 
 from downloader.testserver import content
 from downloader.testserver.launch import TestServer
-from tests.integration.test_stopping import check, ended_alone, members, wait_until
+from tests.support.files import assert_served_files
+from tests.support.processes import assert_session_ended, processes_of_session, wait_until, worker_processes
+
+pytestmark = pytest.mark.slow
 
 EAGER = """
 import downloader.strategies.auto as auto
@@ -29,14 +32,6 @@ main(sys.argv[1:])
 """
 
 
-def said_by(pid: object) -> bytes:
-    """The command line of a process; nothing, where it has just gone."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""
-
-
 def start(urls: list[str], folder: Path, strategy: str, *flags: str, before: str = EAGER) -> "subprocess.Popen[str]":
     """`dl` in a session of its own, with three in flight; ``before``: what is run before it."""
     listing = folder.with_name("urls.txt")
@@ -48,7 +43,7 @@ def start(urls: list[str], folder: Path, strategy: str, *flags: str, before: str
     )
 
 
-def warming(server: TestServer, strategy: str) -> list[str]:
+def slow_start(server: TestServer, strategy: str) -> list[str]:
     """What `auto` is to do while its processes start: what its first loop has begun by then stays there."""
     return [server.file(number, 100, delay=0.02) for number in range(1000, 1250)] if strategy == "auto" else []
 
@@ -58,15 +53,14 @@ def endless(server: TestServer) -> list[str]:
     return [server.file(number, 300_000_000, rate=2_000_000) for number in range(6)]
 
 
-def workers(process: "subprocess.Popen[str]") -> list[int]:
+def busy_workers(process: "subprocess.Popen[str]") -> list[int]:
     """The worker processes of a run that have a part file open: they are up, and at work."""
     found = []
-    for pid in members(process.pid):
+    for pid in worker_processes(process.pid):
         with contextlib.suppress(OSError):
-            if b"downloader.strategies.worker" in said_by(pid):
-                links = [os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir()]
-                if any(link.endswith(".part") for link in links):
-                    found.append(pid)
+            links = [os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir()]
+            if any(link.endswith(".part") for link in links):
+                found.append(pid)
     return found
 
 
@@ -84,15 +78,15 @@ BOTH = pytest.mark.parametrize("strategy", ["hybrid", "auto"])
 def test_killed_workers_cost_retries_and_nothing_else(server: TestServer, tmp_path: Path, strategy: str, how_many: str) -> None:
     folder = tmp_path / "out"
     urls = [server.file(number, 2_500_000, rate=2_500_000) for number in range(9)]
-    first = warming(server, strategy)
+    first = slow_start(server, strategy)
     process = start([*first, *urls], folder, strategy, "--retry-wait", "0.05", "--retries", "20")
     for _ in range(3):
-        wait_until(lambda: workers(process), "no worker works")
-        victims = workers(process)
+        wait_until(lambda: busy_workers(process), "no worker works")
+        victims = busy_workers(process)
         victims = victims[:1] if how_many == "one" else victims
         for victim in victims:
             os.kill(victim, signal.SIGKILL)
-        wait_until(lambda victims=victims: not set(victims) & set(members(process.pid)), "they do not die")  # type: ignore[misc]
+        wait_until(lambda victims=victims: not set(victims) & set(processes_of_session(process.pid)), "they do not die")  # type: ignore[misc]
     _, said = process.communicate(timeout=60)
     assert process.returncode == 0, said
     assert f"{9 + len(first)} done, 0 skipped, 0 failed" in said
@@ -100,8 +94,8 @@ def test_killed_workers_cost_retries_and_nothing_else(server: TestServer, tmp_pa
     assert results(folder) == sorted((url, "done") for url in [*first, *urls])
     for path in folder.glob("1???.bin"):
         path.unlink()
-    check(folder, 9, 2_500_000)
-    ended_alone(process)
+    assert_served_files(folder, 9, 2_500_000)
+    assert_session_ended(process)
 
 
 @pytest.mark.slow
@@ -115,9 +109,8 @@ def test_many_small_files_and_workers_that_are_killed_all_the_time(server: TestS
     while process.poll() is None and killed < 6:
         up = [
             pid
-            for pid in members(process.pid)
-            if b"downloader.strategies.worker" in said_by(pid)
-            and any(os.readlink(path).startswith("socket") for path in Path(f"/proc/{pid}/fd").iterdir())
+            for pid in worker_processes(process.pid)
+            if any(os.readlink(path).startswith("socket") for path in Path(f"/proc/{pid}/fd").iterdir())
         ]
         time.sleep(0.35)  # long enough for one to be up
         for pid in up[:1]:
@@ -127,18 +120,18 @@ def test_many_small_files_and_workers_that_are_killed_all_the_time(server: TestS
     _, said = process.communicate(timeout=60)
     assert process.returncode == 0, said
     assert results(folder) == sorted((url, "done") for url in urls)
-    check(folder, count, size)
-    ended_alone(process)
+    assert_served_files(folder, count, size)
+    assert_session_ended(process)
 
 
 @BOTH
 def test_killed_parent_leaves_no_worker(server: TestServer, tmp_path: Path, strategy: str) -> None:
     folder = tmp_path / "out"
-    process = start([*warming(server, strategy), *endless(server)], folder, strategy)
-    wait_until(lambda: workers(process), "no worker works")
+    process = start([*slow_start(server, strategy), *endless(server)], folder, strategy)
+    wait_until(lambda: busy_workers(process), "no worker works")
     os.kill(process.pid, signal.SIGKILL)
     process.communicate(timeout=30)
-    ended_alone(process)
+    assert_session_ended(process)
 
 
 @pytest.mark.parametrize("times", [1, 2])
@@ -146,9 +139,9 @@ def test_killed_parent_leaves_no_worker(server: TestServer, tmp_path: Path, stra
 def test_interrupts_end_workers_too(server: TestServer, tmp_path: Path, strategy: str, times: int) -> None:
     folder = tmp_path / "out"
     grace = "0.3" if times == 1 else "600"
-    urls = [*warming(server, strategy), *endless(server)]
+    urls = [*slow_start(server, strategy), *endless(server)]
     process = start(urls, folder, strategy, "--grace", grace, "--progress", "none")
-    wait_until(lambda: workers(process), "no worker works")
+    wait_until(lambda: busy_workers(process), "no worker works")
     for number in range(times):
         if number:
             time.sleep(0.2)
@@ -157,7 +150,7 @@ def test_interrupts_end_workers_too(server: TestServer, tmp_path: Path, strategy
     assert process.returncode == 130, said
     assert "Traceback" not in said
     assert "leaked" not in said
-    ended_alone(process)
+    assert_session_ended(process)
     names = sorted(name for name in os.listdir(folder) if not name.endswith(".bin"))
     assert any(name.endswith(".part") for name in names)
     if times == 1:
@@ -191,7 +184,7 @@ def test_script_without_a_guard_is_run_once(server: TestServer, tmp_path: Path) 
     assert done.stdout.count("ran: 1500 0") == 1
     assert done.stdout.count("processes (hybrid)") == 1
     assert done.stderr == ""
-    check(tmp_path / "out", 1500, 1000)
+    assert_served_files(tmp_path / "out", 1500, 1000)
 
 
 def test_interpreter_that_is_not_there_is_told(server: TestServer, tmp_path: Path) -> None:
@@ -228,7 +221,7 @@ def test_auto_does_without_processes_where_none_can_be_had(server: TestServer, t
     assert done.returncode == 0, done.stderr
     assert "auto: no processes" in done.stdout
     assert "ran: 200 0" in done.stdout
-    check(tmp_path / "out", 200, 1000)
+    assert_served_files(tmp_path / "out", 200, 1000)
 
 
 def test_error_of_the_callers_ends_the_run_and_its_workers(server: TestServer, tmp_path: Path) -> None:

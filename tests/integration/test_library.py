@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,9 +9,10 @@ import pytest
 import downloader
 from downloader import Download, Downloader, HTTPStatusError, Status, UsageError
 from downloader.testserver.launch import TestServer
-from tests.scripted import Asked, Connection, ScriptedServer, reply
+from tests.support.scripted import Connection, MakeServer, RecordedRequest, reply
+from tests.support.strategies import quick_for_each_transport
 
-Make = Callable[..., ScriptedServer]
+pytestmark = quick_for_each_transport
 
 
 def test_list_file_urls_and_downloads(server: TestServer, tmp_path: Path) -> None:
@@ -83,11 +83,11 @@ def test_stream_gives_each_result_as_it_comes(server: TestServer, tmp_path: Path
     assert sorted(asyncio.run(main())) == sorted(f"{number}.bin" for number in range(50))
 
 
-def test_stream_that_is_left_stops_the_run(scripted: Make, tmp_path: Path, strategy: str) -> None:
+def test_stream_that_is_left_stops_the_run(scripted: MakeServer, tmp_path: Path, strategy: str) -> None:
     asked_twice = threading.Event()
 
-    def first_only(connection: Connection, asked: Asked) -> None:
-        if asked.path == "/0":
+    def first_only(connection: Connection, request: RecordedRequest) -> None:
+        if request.path == "/0":
             connection.send(reply("200 OK", b"x"))
         else:
             asked_twice.set()
@@ -104,7 +104,7 @@ def test_stream_that_is_left_stops_the_run(scripted: Make, tmp_path: Path, strat
             await results.aclose()  # type: ignore[attr-defined]
 
     asyncio.run(main())
-    assert len(server.asked) <= 2
+    assert len(server.requests) <= 2
 
 
 def test_many_runs_at_once_share_one_loop(server: TestServer, tmp_path: Path, strategy: str) -> None:

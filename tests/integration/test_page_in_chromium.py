@@ -13,14 +13,18 @@ import pytest
 from downloader.compare import page, picture
 from downloader.compare.page.series import label
 from downloader.compare.results import Study
-from tests.sample_study import MODELS, PEERS, sample_study
+from tests.support.sample_study import MODELS, PEERS, sample_study
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 
 DRIVER = shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(
-    DRIVER is None or picture.browser() is None, reason="chromium and chromedriver are not installed (Debian: chromium-driver)"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        DRIVER is None or picture.browser() is None,
+        reason="chromium and chromedriver are not installed (Debian: chromium-driver)",
+    ),
+]
 ALL = len(MODELS) + len(PEERS)
 
 

@@ -17,8 +17,11 @@ from downloader.compare.results import Row
 from downloader.compare.scenarios import MIB, PURE, Scenario
 from downloader.errors import UsageError
 from downloader.testserver import content
-from downloader.testserver.launch import TestServer, free_port
-from tests.scripted import Asked, Connection, Script, ScriptedServer, reply
+from downloader.testserver.launch import TestServer
+from tests.support.ports import free_port
+from tests.support.scripted import Connection, RecordedRequest, Script, ScriptedServer, reply
+
+pytestmark = pytest.mark.slow
 
 SIZE = 3000
 TINY = Scenario("tiny", "nothing", "nothing", files=3, size=SIZE)
@@ -89,7 +92,7 @@ def test_faults_are_survived(peer: str, scripted: Callable[..., ScriptedServer],
     server = scripted(reply("503 Busy"), reply("200 OK", body[:500], len(body)), _part_of(body))
     row = peers.rows(FAULTY, 2, [peer])[0]
     assert run(row, FAULTY, [f"{server.url}/a.bin?fail=503"], tmp_path) == {"a.bin": body}
-    assert len(server.asked) > 2
+    assert len(server.requests) > 2
 
 
 def test_settings_of_the_user_are_not_read(peer: str, server: TestServer, tmp_path: Path) -> None:
@@ -153,8 +156,8 @@ def _https(ca: Path) -> Iterator[str]:
 def _part_of(body: bytes) -> Script:
     """The range that was asked for, else all."""
 
-    def script(connection: Connection, asked: Asked) -> None:
-        first, _, last = asked.headers.get("range", "").removeprefix("bytes=").partition("-")
+    def script(connection: Connection, request: RecordedRequest) -> None:
+        first, _, last = request.headers.get("range", "").removeprefix("bytes=").partition("-")
         if not first:
             connection.send(reply("200 OK", body))
             return

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,9 @@ import pytest
 from downloader.core.model import Result, Status
 from downloader.report import JsonLines
 from downloader.testserver.launch import TestServer
-from tests.integration.test_command import Shell, dl
-from tests.scripted import Asked, Connection, ScriptedServer, reply
+from tests.support.command import Shell
+from tests.support.scripted import Connection, MakeServer, RecordedRequest, reply
 
-__all__ = ["dl"]
-Make = Callable[..., ScriptedServer]
 MODULE = "import hashlib\ndef sha(path): return hashlib.sha256(path.read_bytes()).hexdigest()\ndef size(path): return 5\n"
 
 
@@ -81,11 +78,11 @@ def test_report_without_the_later_keys_is_understood(dl: Shell, server: TestServ
 
 
 @pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGINT])
-def test_run_that_is_killed_loses_nothing_of_what_was_known(dl: Shell, scripted: Make, kill: signal.Signals) -> None:
+def test_run_that_is_killed_loses_nothing_of_what_was_known(dl: Shell, scripted: MakeServer, kill: signal.Signals) -> None:
     (dl.folder / "own.py").write_text(MODULE)
     fetched = threading.Event()
 
-    def hangs(connection: Connection, asked: Asked) -> None:
+    def hangs(connection: Connection, request: RecordedRequest) -> None:
         fetched.set()
         connection.hang()
 

@@ -19,9 +19,10 @@ import downloader
 from downloader import Download, Downloader, Progress, Result, Status, UsageError
 from downloader import api as apis
 from downloader.testserver.launch import TestServer
-from tests.scripted import Asked, Connection, ScriptedServer, reply
+from tests.support.scripted import Connection, MakeServer, RecordedRequest, reply
+from tests.support.strategies import quick_for_each_transport
 
-Make = Callable[..., ScriptedServer]
+pytestmark = quick_for_each_transport
 
 
 @pytest.fixture(autouse=True)
@@ -175,9 +176,9 @@ def test_what_a_function_raises_stops_the_run_in_good_order_and_is_raised(
     assert len(list(tmp_path.iterdir())) == 200
 
 
-def test_function_that_raises_stops_every_strategy(strategy: str, scripted: Make, tmp_path: Path) -> None:
-    def first_only(connection: Connection, asked: Asked) -> None:
-        if asked.path == "/0":
+def test_function_that_raises_stops_every_strategy(strategy: str, scripted: MakeServer, tmp_path: Path) -> None:
+    def first_only(connection: Connection, request: RecordedRequest) -> None:
+        if request.path == "/0":
             connection.send(reply("200 OK", b"x"))
         else:
             connection.hang()
@@ -191,11 +192,11 @@ def test_function_that_raises_stops_every_strategy(strategy: str, scripted: Make
     assert (tmp_path / "0").read_bytes() == b"x"
 
 
-def test_file_under_way_is_finished_when_a_function_raises(scripted: Make, tmp_path: Path) -> None:
+def test_file_under_way_is_finished_when_a_function_raises(scripted: MakeServer, tmp_path: Path) -> None:
     raised = threading.Event()
 
-    def second_waits(connection: Connection, asked: Asked) -> None:
-        if asked.path == "/1":
+    def second_waits(connection: Connection, request: RecordedRequest) -> None:
+        if request.path == "/1":
             raised.wait(20)
         connection.send(reply("200 OK", b"x"))
 
@@ -226,9 +227,9 @@ def test_wrong_use_is_told_by_the_call_itself(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("left_by", ["break", "close", "with", "garbage"])
-def test_loop_that_is_left_stops_the_run(left_by: str, scripted: Make, tmp_path: Path) -> None:
-    def first_only(connection: Connection, asked: Asked) -> None:
-        if asked.path == "/0":
+def test_loop_that_is_left_stops_the_run(left_by: str, scripted: MakeServer, tmp_path: Path) -> None:
+    def first_only(connection: Connection, request: RecordedRequest) -> None:
+        if request.path == "/0":
             connection.send(reply("200 OK", b"x"))
         else:
             connection.hang()
@@ -262,11 +263,11 @@ def test_loop_that_is_left_stops_the_run(left_by: str, scripted: Make, tmp_path:
     for thread in running if left_by == "garbage" else ():  # which another thread may have collected
         thread.join(20)
     assert not any(thread.is_alive() for thread in running)
-    assert len(server.asked) <= 2
+    assert len(server.requests) <= 2
 
 
-def test_loop_that_never_begins_stops_the_run_as_well(scripted: Make, tmp_path: Path) -> None:
-    def hang(connection: Connection, asked: Asked) -> None:
+def test_loop_that_never_begins_stops_the_run_as_well(scripted: MakeServer, tmp_path: Path) -> None:
+    def hang(connection: Connection, request: RecordedRequest) -> None:
         connection.hang()
 
     urls = [f"{scripted(hang).url}/{number}" for number in range(20)]
@@ -275,8 +276,8 @@ def test_loop_that_never_begins_stops_the_run_as_well(scripted: Make, tmp_path: 
     assert not [thread for thread in threading.enumerate() if thread.name == "dl-run"]
 
 
-def test_program_that_ends_in_the_midst_of_a_loop_ends(scripted: Make, tmp_path: Path) -> None:
-    def hang(connection: Connection, asked: Asked) -> None:
+def test_program_that_ends_in_the_midst_of_a_loop_ends(scripted: MakeServer, tmp_path: Path) -> None:
+    def hang(connection: Connection, request: RecordedRequest) -> None:
         connection.hang()
 
     code = f"""
@@ -289,10 +290,10 @@ circle.append(circle)
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_interrupt_stops_the_run_and_is_raised(scripted: Make, tmp_path: Path) -> None:
+def test_interrupt_stops_the_run_and_is_raised(scripted: MakeServer, tmp_path: Path) -> None:
     asked = threading.Event()
 
-    def hang(connection: Connection, _: Asked) -> None:
+    def hang(connection: Connection, _: RecordedRequest) -> None:
         asked.set()
         connection.hang()
 
@@ -404,7 +405,7 @@ def test_slow_reader_holds_the_list_back(
     assert sum(1 for _ in results) == count - 1
 
 
-def test_headers_of_a_download_may_be_a_dict(scripted: Make, tmp_path: Path) -> None:
+def test_headers_of_a_download_may_be_a_dict(scripted: MakeServer, tmp_path: Path) -> None:
     server = scripted(reply("200 OK", b"x"))
     downloader.download(Download(f"{server.url}/a", headers={"X-Key": "b"}), tmp_path)
-    assert server.asked[0].headers["x-key"] == "b"
+    assert server.requests[0].headers["x-key"] == "b"

@@ -10,7 +10,7 @@ from downloader.cli import compare
 from downloader.compare.results import Comparison, Measure, Row, Study
 from downloader.compare.scenarios import SCENARIOS
 from downloader.strategies.registry import Listed
-from tests.sample_study import MACHINE
+from tests.support.sample_study import MACHINE
 
 
 def parsed(*words: str) -> dict[str, Any]:

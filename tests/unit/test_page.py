@@ -14,7 +14,7 @@ from downloader.compare.figures import seconds
 from downloader.compare.page import series, words
 from downloader.compare.results import Comparison, Measure, Row, Stretch, Study
 from downloader.errors import DownloadError, StorageError, UsageError
-from tests.sample_study import sample_study
+from tests.support.sample_study import sample_study
 
 STYLE = (Path(page.__file__).parent / "style.css").read_text()
 VOID = {"meta", "link", "br", "input", "img", "hr"}

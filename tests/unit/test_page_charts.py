@@ -12,7 +12,7 @@ from hypothesis import strategies as some
 from downloader.compare import page
 from downloader.compare.page import charts, series, timelines
 from downloader.compare.results import Row, Stretch, Study
-from tests.sample_study import MODELS, PEERS, sample_study
+from tests.support.sample_study import MODELS, PEERS, sample_study
 
 STYLE = (Path(page.__file__).parent / "style.css").read_text()
 

@@ -12,7 +12,7 @@ from downloader.errors import DownloadError, NameNotFound, NetworkError
 from downloader.transports.base import ClientOptions
 from downloader.transports.curl import Multi, Wire
 from downloader.transports.resolving import Resolving, why_unresolved
-from tests.scripted import ScriptedServer, reply
+from tests.support.scripted import ScriptedServer, reply
 
 DEAD = "http://dead.invalid/"
 REASONS = [

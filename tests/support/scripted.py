@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
-class Asked:
-    """One request as it came: the line, the header fields by lower-case name, and as the lines that they were."""
+class RecordedRequest:
+    """One request: its first line, its header fields by lower-case name, and the same fields in order, as they were sent."""
 
     line: str
     headers: dict[str, str]
@@ -22,14 +22,14 @@ class Asked:
 
 
 class Connection:
-    """One accepted connection, in a script's hands."""
+    """One accepted connection, which a script controls."""
 
     def __init__(self, sock: socket.socket, over: threading.Event) -> None:
         self.sock = sock
         self._over = over
 
     def send(self, data: bytes) -> bool:
-        """Send these bytes; whether anybody takes them."""
+        """Send these bytes. Returns False if the client or the test has ended."""
         try:
             self.sock.sendall(data)
         except OSError:
@@ -42,7 +42,7 @@ class Connection:
         self.sock.close()
 
     def hang(self) -> None:
-        """Say nothing until the test is over, or the other side has gone."""
+        """Send nothing until the test ends or the client closes the connection."""
         with contextlib.suppress(OSError):
             self.sock.settimeout(0.05)
             while not self._over.is_set():
@@ -53,7 +53,7 @@ class Connection:
                     continue
 
 
-Script = Callable[[Connection, Asked], None]
+Script = Callable[[Connection, RecordedRequest], None]
 
 
 def reply(status: str, body: bytes = b"", length: int | None = -1, **fields: str) -> bytes:
@@ -68,7 +68,7 @@ def reply(status: str, body: bytes = b"", length: int | None = -1, **fields: str
 def answer(data: bytes, close: bool = True) -> Script:
     """Send these bytes and close (or keep the connection)."""
 
-    def script(connection: Connection, asked: Asked) -> None:
+    def script(connection: Connection, request: RecordedRequest) -> None:
         connection.send(data)
         if close:
             with contextlib.suppress(OSError):
@@ -78,19 +78,19 @@ def answer(data: bytes, close: bool = True) -> Script:
 
 
 def _is_whole(data: bytes) -> bool:
-    """Whether an answer says itself where it ends, so that the connection can go on."""
+    """Whether an answer states its own length, so that the connection can be kept open."""
     head, _, body = data.partition(b"\r\n\r\n")
     return f"content-length: {len(body)}\r\n".encode() in head.lower() + b"\r\n"
 
 
 @dataclass
 class ScriptedServer:
-    """Answers the n-th request with the n-th script, and all further ones with the last; remembers what was asked."""
+    """Answers the n-th request with the n-th script, and all further ones with the last; records the requests."""
 
     scripts: Sequence[Script | bytes]
-    unasked: bool = False  # answer each connection at once, whatever it says
+    answers_at_once: bool = False  # answer each connection at once, without reading a request
     host: str = "127.0.0.1"
-    asked: list[Asked] = field(default_factory=list)
+    requests: list[RecordedRequest] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._over = threading.Event()
@@ -104,7 +104,7 @@ class ScriptedServer:
 
     @property
     def url(self) -> str:
-        """Where it listens, without a slash at the end."""
+        """The URL of the server, without a slash at the end."""
         return f"http://[{self.host}]:{self.port}" if ":" in self.host else f"http://{self.host}:{self.port}"
 
     def _start(self, target: Callable[..., None], *arguments: object) -> None:
@@ -125,20 +125,20 @@ class ScriptedServer:
         with sock:
             rest = b""
             while not self._over.is_set():
-                asked, rest = (Asked("", {}), b"") if self.unasked else self._read(sock, rest)
-                if asked is None:
+                request, rest = (RecordedRequest("", {}), b"") if self.answers_at_once else self._read(sock, rest)
+                if request is None:
                     return
                 with self._lock:
-                    self.asked.append(asked)
-                    script = self.scripts[min(len(self.asked), len(self.scripts)) - 1]
+                    self.requests.append(request)
+                    script = self.scripts[min(len(self.requests), len(self.scripts)) - 1]
                 if isinstance(script, bytes):
                     script = answer(script, close=not _is_whole(script))
-                script(Connection(sock, self._over), asked)
-                if self.unasked or sock.fileno() < 0:
+                script(Connection(sock, self._over), request)
+                if self.answers_at_once or sock.fileno() < 0:
                     return
 
     @staticmethod
-    def _read(sock: socket.socket, data: bytes) -> tuple[Asked | None, bytes]:
+    def _read(sock: socket.socket, data: bytes) -> tuple[RecordedRequest | None, bytes]:
         """The next request, and what came after it."""
         with contextlib.suppress(OSError):
             while b"\r\n\r\n" not in data:
@@ -151,7 +151,7 @@ class ScriptedServer:
             return None, b""
         lines = head.decode("latin-1").split("\r\n")
         pairs = [(name, value.strip()) for name, _, value in (line.partition(":") for line in lines[1:])]
-        return Asked(lines[0], {name.lower(): value for name, value in pairs}, pairs), rest
+        return RecordedRequest(lines[0], {name.lower(): value for name, value in pairs}, pairs), rest
 
     def close(self) -> None:
         """End every connection, and wait for all threads."""
@@ -166,12 +166,16 @@ class ScriptedServer:
             thread.join(5)
 
 
+MakeServer = Callable[..., ScriptedServer]
+"""The fixture `scripted`: starts a server with these scripts and options; the server ends with the test."""
+
+
 class SocksServer:
     """SOCKS 5 (RFC 1928) without authentication, CONNECT only, that sends every connection to one port of loopback."""
 
     def __init__(self, port: int) -> None:
         self._target = port
-        self.wanted: list[str] = []
+        self.targets: list[str] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -188,7 +192,7 @@ class SocksServer:
             sock.sendall(b"\x05\x00")
             kind = stream.read(4)[3]
             host = stream.read(stream.read(1)[0]).decode() if kind == 3 else socket.inet_ntoa(stream.read(4))
-            self.wanted.append(f"{host}:{int.from_bytes(stream.read(2), 'big')}")
+            self.targets.append(f"{host}:{int.from_bytes(stream.read(2), 'big')}")
             sock.sendall(b"\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x00")
             with socket.create_connection(("127.0.0.1", self._target)) as other:
                 back = threading.Thread(target=self._copy, args=(other, sock), daemon=True)
@@ -204,5 +208,5 @@ class SocksServer:
             target.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
-        """Take no more."""
+        """Accept no more connections."""
         self._listener.close()

@@ -1,0 +1,43 @@
+"""`dl` in a process of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from subprocess import CompletedProcess, Popen
+
+
+class Shell:
+    """Runs `dl` in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(self, *words: str, stdin: str = "", before: object = None, **variables: str) -> "CompletedProcess[str]":
+        environment = {**os.environ, "XDG_CONFIG_HOME": str(self.folder / "config"), **variables}
+        command = [sys.executable, "-m", "downloader", *words]
+        return subprocess.run(
+            command,
+            cwd=self.folder,
+            env=environment,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            preexec_fn=before,  # type: ignore[arg-type]
+        )
+
+    def list(self, *lines: str, name: str = "urls.txt") -> str:
+        """A list with these lines."""
+        (self.folder / name).write_text("\n".join(lines) + "\n")
+        return name
+
+
+def start_dl(urls: list[str], folder: Path, strategy: str, *flags: str) -> "Popen[str]":
+    """Start `dl` in a session of its own, so that all its processes can be found, with three files in flight at most."""
+    listing = folder.with_name("urls.txt")
+    listing.write_text("\n".join(urls) + "\n")
+    command = [sys.executable, "-m", "downloader", str(listing), "-s", strategy, "-d", str(folder), *flags]
+    if strategy != "serial":
+        command += ["-j", "3"]
+    return Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
