@@ -22,15 +22,17 @@ What there is:
 - `Status`: ``done``, ``skipped`` or ``failed``.
 - `DownloadError`, and below it what can go wrong: `downloader.errors` shows the tree.
 
-Settings are keyword arguments: ``jobs``, ``retries``, ``per_host``, …; `downloader.keywords.Keywords` has their types, and
-`downloader.settings.Settings` what they mean. What fails is in the Report, and is raised by `Report.raise_for_errors` alone.
+Settings are keyword arguments: ``jobs``, ``retries``, ``per_host``, …; `downloader.settings.keywords.Keywords` has their types,
+and `downloader.settings.definitions.Settings` their meaning. Failures are part of the Report; only `Report.raise_for_errors`
+raises them.
 
 The layers of the code, each importing only from those to its right (a test holds it)::
 
-    cli → compare → api → streaming → observing → session → plan → strategies · progress · report
-        → transports · storage · sources → keywords → settings → core → errors
+    cli → compare → api → runs → strategies · progress · reports → engine → transports · storage · sources
+        → settings → core → errors
 
-`downloader.core` decides, `downloader.strategies` drive; `downloader.strategies.base` is the contract between them.
+`downloader.core` decides, the strategies drive; `downloader.engine.contract` is the contract between a run and its strategy.
+docs/architecture.md shows the whole house.
 """
 
 from importlib import import_module
@@ -39,7 +41,8 @@ from typing import TYPE_CHECKING, Any
 from downloader._version import __version__
 
 if TYPE_CHECKING:
-    from downloader.api import Downloader, adownload, download, stream
+    from downloader.api.calls import Downloader, adownload, download, stream
+    from downloader.api.results import Results
     from downloader.core.model import Checksum, Download, Result, Status
     from downloader.core.report import Report
     from downloader.errors import (
@@ -64,7 +67,6 @@ if TYPE_CHECKING:
         WorkerError,
     )
     from downloader.progress.frames import Progress
-    from downloader.streaming import Results
 
 __all__ = [
     "AuthError",
@@ -106,8 +108,8 @@ _HOMES = (
     "downloader.core.model",
     "downloader.core.report",
     "downloader.progress.frames",
-    "downloader.streaming",
-    "downloader.api",
+    "downloader.api.results",
+    "downloader.api.calls",
 )
 
 

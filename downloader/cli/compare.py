@@ -23,10 +23,10 @@ from downloader.compare.results import Comparison, Row, Study, Sweep
 from downloader.compare.runner import Plan, Work, warm_up, work_for
 from downloader.compare.servers import Servers
 from downloader.core.model import Download
-from downloader.core.naming import printable
+from downloader.core.text import printable
 from downloader.errors import UsageError
-from downloader.plan import jobs_for
-from downloader.settings import Settings
+from downloader.runs.plan import jobs_for
+from downloader.settings.definitions import Settings
 from downloader.sources.lists import Lists
 from downloader.sources.text import format_download
 from downloader.storage.folder import Folder

@@ -7,7 +7,7 @@ import click
 from downloader.cli.options import GroupedOption, read_as
 from downloader.compare.scenarios import SCENARIOS, USUAL
 from downloader.compare.servers import KINDS
-from downloader.setting_values import Form
+from downloader.settings.values import Form
 from downloader.testserver import faults
 from downloader.testserver.errors import WrongQuery
 

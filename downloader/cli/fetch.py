@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from downloader.cli.output import name_only
 from downloader.cli.signals import Signals
 from downloader.core.model import End, Outcome, Result, Status
-from downloader.core.naming import numbered, printable, public_url
+from downloader.core.names.file_names import numbered
+from downloader.core.names.urls import public_url
 from downloader.core.report import Report
+from downloader.core.text import printable
 from downloader.errors import DownloadError, UsageError
 from downloader.progress.lines import Display, JsonProgress, PlainLines
-from downloader.report import FailedList, JsonLines, Traces, complaint, summary
-from downloader.session import Session
-from downloader.settings import Settings
+from downloader.reports.outputs import FailedList, JsonLines, Traces
+from downloader.reports.summary import complaint, summary
+from downloader.runs.download_run import DownloadRun
+from downloader.settings.definitions import Settings
 from downloader.sources.lists import STDIN, Lists, is_url
 from downloader.storage.part import PartFile
 
@@ -32,10 +35,8 @@ class Request:
     settings: Settings
     dry_run: bool = False
     output: str | None = None
-    file: str = ""
-    """The configuration that was read."""
-    passed_over: tuple[str, ...] = ()
-    """Sentences about variables of the environment that are no settings."""
+    file: str = ""  # the configuration that was read
+    passed_over: tuple[str, ...] = ()  # a sentence for each unknown environment variable
 
 
 def fetch(request: Request) -> int:
@@ -53,10 +54,9 @@ def fetch(request: Request) -> int:
         return 0
     if request.output is not None:
         name_only(lists, total, request.output)
-    report = Report(keep=False, keep_failed=5)
-    again = lists.again if total is not None else None
+    report, again = Report(keep=False, keep_failed=5), None if total is None else lists.again
     if request.dry_run:
-        return _dry_run(Session(settings, lists.source(), total, _print_unfetched, report, False, again=again))
+        return _dry_run(DownloadRun(settings, lists.source(), total, _print_unfetched, report, False, again=again))
     with ExitStack() as stack:
         sinks, traces = _sinks(settings, stack)
 
@@ -64,8 +64,8 @@ def fetch(request: Request) -> int:
             for sink in sinks:
                 sink.add(result)
 
-        on_attempt = traces[0].add if traces else None
-        session = Session(settings, lists.source(), total, on_result, report, on_attempt=on_attempt, again=again)
+        traced = traces[0].add if traces else None
+        session = DownloadRun(settings, lists.source(), total, on_result, report, on_attempt=traced, again=again)
         display = _display(settings, total)
         stack.callback(display.close)
         stack.enter_context(_logging(request, display))
@@ -146,7 +146,7 @@ def _outputs(settings: Settings) -> list[tuple[str, str]]:
 
 
 def _conclude(
-    session: Session, settings: Settings, lists: Lists, interrupted: int | None, sinks: list[JsonLines | FailedList]
+    session: DownloadRun, settings: Settings, lists: Lists, interrupted: int | None, sinks: list[JsonLines | FailedList]
 ) -> int:
     report = session.report
     for sink in sinks:
@@ -286,7 +286,7 @@ class _logging:  # noqa: N801 - used as a function: `with _logging(...)`
         LOG.setLevel(logging.NOTSET)
 
 
-def _dry_run(session: Session) -> int:
+def _dry_run(session: DownloadRun) -> int:
     """Print what would be fetched and where to: one line for each Download, on standard output."""
     run = session.run
     while not run.finished:
@@ -295,7 +295,7 @@ def _dry_run(session: Session) -> int:
             held = PartFile(run.folder, attempt.path, attempt.source).held()
             verb = f"resume at {held.size}" if held.size else "ask, then fetch" if attempt.probe else "fetch"
             path = attempt.path
-            for number in itertools.count(1) if run.job.on_exists == "rename" else ():
+            for number in itertools.count(1) if run.config.on_exists == "rename" else ():
                 if run.folder.look(path) is None:
                     break
                 path = numbered(attempt.path, number)

@@ -17,7 +17,7 @@ from downloader.cli.topics import TOPICS, overview, topic
 from downloader.errors import DownloadError, UsageError
 
 if TYPE_CHECKING:
-    from downloader.strategies.registry import Listed
+    from downloader.strategies.registry import StrategyInfo
 
 COMMANDS = {
     "compare": "measure the strategies side by side",
@@ -92,7 +92,7 @@ def _run(words: list[str]) -> int:
     except (KeyboardInterrupt, BrokenPipeError):
         raise
     except DownloadError as error:
-        from downloader.core.naming import printable
+        from downloader.core.text import printable
 
         print(f"dl: {printable(str(error))}", file=sys.stderr)  # noqa: T201
         return error.exit_code
@@ -231,8 +231,8 @@ def _fetch(context: click.Context, lists: tuple[str, ...], config: str | None, o
     from msgspec.structs import replace
 
     from downloader.cli.fetch import Request, fetch
-    from downloader.config_files import find_file
-    from downloader.layers import load
+    from downloader.settings.config_files import find_file
+    from downloader.settings.layers import load
 
     given: dict[str, Any] = context.ensure_object(dict)
     layers = load(given, os.environ, find_file(config, os.environ))
@@ -256,7 +256,7 @@ def strategies() -> int:
     return 0
 
 
-def _strategy(item: "Listed") -> str:
+def _strategy(item: "StrategyInfo") -> str:
     """A paragraph about one strategy, 79 columns wide at most."""
     import textwrap
 

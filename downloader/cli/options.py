@@ -6,8 +6,8 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from downloader.setting_values import Form, WrongValue, read
-from downloader.settings import Field, fields
+from downloader.settings.definitions import Field, fields
+from downloader.settings.values import Form, WrongValue, read
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "What runs": (
@@ -111,7 +111,7 @@ def _options(item: Field, heading: str) -> list[click.Option]:
     default = "" if item.many or item.default == "" else f"  [{'auto' if item.auto and not item.default else item.default}]"
     option = GroupedOption(
         [item.name, flag, *([item.short] if item.short else [])],
-        type=str,  # `downloader.setting_values` reads all of them, and has the words for what is wrong
+        type=str,  # `downloader.settings.values` reads all of them, and has the words for what is wrong
         metavar="|".join(item.choices) or item.unit or None,
         multiple=item.many,
         default=None,

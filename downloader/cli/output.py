@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from downloader.core.naming import wished_path
+from downloader.core.names.file_names import wished_path
 from downloader.errors import PolicyError, UsageError
 from downloader.sources.lists import STDIN, Lists
 

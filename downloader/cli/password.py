@@ -5,7 +5,7 @@ import os
 from msgspec.structs import replace
 
 from downloader.errors import UsageError
-from downloader.settings import PASSWORD, Settings
+from downloader.settings.definitions import PASSWORD, Settings
 
 
 def with_password(settings: Settings) -> Settings:

@@ -10,7 +10,7 @@ from downloader.cli.options import read_as
 from downloader.compare.scenarios import SCENARIOS
 from downloader.compare.servers import BUILT_IN, KINDS
 from downloader.errors import NetworkError, UsageError
-from downloader.setting_values import Form
+from downloader.settings.values import Form
 from downloader.testserver.errors import CannotStart, ServerError
 from downloader.testserver.launch import TestServer
 from downloader.testserver.nginx import Nginx, objection

@@ -20,8 +20,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from downloader.compare.results import PARTS, Bound
 from downloader.compare.scenarios import KIB, MIB, Scenario
+from downloader.engine.attempt.postprocess import find
 from downloader.errors import NetworkError
-from downloader.strategies.processing import find
 
 TRIES, SECONDS = 3, 0.1
 BUFFER = 1 << 20

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from downloader._version import __version__
 from downloader.compare.results import Machine
-from downloader.strategies.shared import cores
+from downloader.engine.processors import cores
 
 LIBRARIES = ("requests", "urllib3", "httpx", "httpx-aiohttp", "aiohttp", "pycurl", "gevent", "granian")
 

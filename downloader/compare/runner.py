@@ -25,8 +25,8 @@ from downloader.compare.pace import Step, foreseen
 from downloader.compare.results import Comparison, Measure, Row
 from downloader.compare.scenarios import Scenario
 from downloader.compare.verify import Verdict, Verifier
+from downloader.engine.processors import cores
 from downloader.errors import NetworkError
-from downloader.strategies.shared import cores
 
 PREFIX = "dl-compare-"
 PATIENCE = 30.0

@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.text import Text
 
-from downloader.core.naming import printable
+from downloader.core.text import printable
 
 INDENT = "  "
 _EIGHTHS = " ▏▎▍▌▋▊▉█"

@@ -91,7 +91,7 @@ class Validator(NamedTuple):
         return self.etag or self.last_modified
 
 
-class Held(NamedTuple):
+class ResumeInfo(NamedTuple):
     """What an earlier Attempt left in the part file. ``total`` and ``digests`` are of the whole, where they were told.
 
     ``spans``: what is complete of a file that was fetched in segments; without them it is all from the start to ``size``.
@@ -104,7 +104,7 @@ class Held(NamedTuple):
     spans: tuple[Span, ...] = ()
 
 
-NOTHING_HELD = Held()
+NOTHING_TO_RESUME = ResumeInfo()
 
 
 class Existing(NamedTuple):
@@ -158,7 +158,7 @@ class End(Enum):
     RESTART = "restart"  # what was held is of no use: begin again at zero, at once
     FAILED = "failed"
     LOST = "lost"  # the worker died with it
-    UNTOLD = "untold"  # it ended, but the worker died before it could say how
+    UNREPORTED = "untold"  # it ended, but the worker died before it could say how
     UNSTARTED = "unstarted"  # it was never begun: costs no try
     INTERRUPTED = "interrupted"
 

@@ -6,8 +6,8 @@ from typing import IO, Any
 from tqdm import tqdm
 
 from downloader.core.amounts import clock, size
-from downloader.core.naming import printable
-from downloader.progress.counters import Counters, Moving
+from downloader.core.text import printable
+from downloader.engine.stats import Counters, Moving
 from downloader.progress.estimate import SETTLED, Estimate, Progress, Speed
 from downloader.progress.lines import Display, amount, share, waiting
 

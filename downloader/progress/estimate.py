@@ -7,7 +7,7 @@ its length was told: at the end of a list, or for a few files from the start. El
 from collections import deque
 from typing import NamedTuple
 
-from downloader.progress.counters import Counters
+from downloader.engine.stats import Counters
 
 ENOUGH = 10
 """Files that must have ended lately before the time for the rest is guessed from their number."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from downloader.progress.counters import Counters
+from downloader.engine.stats import Counters
 from downloader.progress.estimate import Estimate
 from downloader.progress.lines import Display, waiting
 

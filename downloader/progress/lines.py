@@ -4,8 +4,8 @@ import json
 from typing import IO
 
 from downloader.core.amounts import clock, size
-from downloader.core.naming import printable
-from downloader.progress.counters import Counters
+from downloader.core.text import printable
+from downloader.engine.stats import Counters
 from downloader.progress.estimate import Estimate, Progress
 
 

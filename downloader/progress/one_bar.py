@@ -6,8 +6,8 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
+from downloader.engine.stats import Counters
 from downloader.progress.bars import KNOWN, UNKNOWN, headline
-from downloader.progress.counters import Counters
 from downloader.progress.estimate import Estimate
 from downloader.progress.lines import Display, waiting
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from downloader.core.model import Checksum, Download
-from downloader.core.naming import clean_url
+from downloader.core.names.urls import clean_url
 from downloader.errors import UsageError
 from downloader.sources import text
 
@@ -57,10 +57,10 @@ class Lists:
         if len(self.bad_lines) < most:
             self.bad_lines.append(error)
 
-    def source(self, hold: Callable[[], bool] | None = None) -> "Feed | Iterator[Download]":
-        """The Downloads, in order. ``hold``: see `Feed`; for a list that cannot be read twice."""
+    def source(self, hold: Callable[[], bool] | None = None) -> "BackgroundSource | Iterator[Download]":
+        """The Downloads, in order. ``hold``: see `BackgroundSource`; for a list that cannot be read twice."""
         if any(not isinstance(item, Download) and not is_url(item) and _is_live(item) for item in self.items):
-            return Feed(self._all(), hold=hold)
+            return BackgroundSource(self._all(), hold=hold)
         return self._all()
 
     def again(self) -> Iterator[Download]:
@@ -132,7 +132,7 @@ def _near(path: Path, what: str) -> str:
     return "a LIST is a file, - or a URL that begins with http:// or https://" if what == "the list" else ""
 
 
-class Feed:
+class BackgroundSource:
     """An iterator that never waits: a thread reads ``source``; None means that nothing is there at the moment.
 
     An error in the source ends the iteration and stands in ``error`` afterwards. ``hold``: whether to hand out nothing now.
@@ -196,7 +196,7 @@ def held(source: Iterator[Download], hold: Callable[[], bool]) -> Iterator[Downl
 
 def from_values(values: Iterable[str | Download]) -> Iterator[Download]:
     """A caller's URLs and Downloads as Downloads. Raises UsageError for what is neither, and for a Download that cannot be."""
-    from downloader.sources.values import checked  # here: the command has no use for it
+    from downloader.sources.checked_values import checked  # here: the command has no use for it
 
     for value in values:
         if isinstance(value, Download):

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from downloader.core.model import Checksum, Download
-from downloader.core.naming import CLEAN_URL, clean_url, wished_path
+from downloader.core.names.file_names import wished_path
+from downloader.core.names.urls import CLEAN_URL, clean_url
 from downloader.errors import DownloadError, UsageError
-from downloader.settings import parse_header
+from downloader.settings.definitions import parse_header
 
 MAX_LINE = 64 * 1024
 _OPTION = re.compile(r"[a-z][a-z0-9-]*\s*=")

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 
 from downloader.core.model import Existing
 from downloader.errors import FolderError, FolderFull, PolicyError, StorageError
-from downloader.storage.spread import Spread
+from downloader.storage.shared_part import SharedPart
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _HINTS = {
@@ -58,7 +58,7 @@ class Folder:
         self.descriptor = -1
         self._made = make
         self.lock = threading.Lock()  # for `spreads`: who begins, joins and leaves one
-        self.spreads: dict[str, Spread] = {}
+        self.spreads: dict[str, SharedPart] = {}
         self.empty = False  # whether nothing stood in it when the run began
         self.nameless = True  # until it is seen that this file system has no files without a name
         with _told_as(root):

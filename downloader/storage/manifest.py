@@ -13,7 +13,7 @@ from typing import IO, Any
 import msgspec
 
 from downloader.core.model import Result
-from downloader.core.names import Table
+from downloader.core.names.claimed_paths import HashTable
 from downloader.errors import StorageError
 
 SUFFIX = ".earlier"
@@ -48,7 +48,7 @@ class Manifest:
     def __init__(self, path: str) -> None:
         self.path = os.path.realpath(path)
         self.earlier = self.path + SUFFIX
-        self._rows = Table()
+        self._rows = HashTable()
         self._stream: IO[bytes] | None = None
         try:
             self._set_aside()
@@ -105,7 +105,7 @@ class Manifest:
             os.replace(shorter, self.earlier)
             self._stream.close()
             self._stream = open(self.earlier, "rb")  # noqa: SIM115 - closed by `close`
-            self._rows = Table()
+            self._rows = HashTable()
             self._index(self._stream)
 
     def row(self, result: Result, size: int) -> Row | None:

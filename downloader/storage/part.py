@@ -4,7 +4,7 @@ Beside it, ``<name>.part.meta`` (the sidecar) says what the bytes are part of: w
 and the next Attempt begins at zero. It is written before the first block that is not the last, so small files have none.
 A file that is whole before anything was written gets its name at once (see `place`), and never is a part file.
 
-Several Attempts of one process may write one file, each its own Segment: what they share is a `Spread`.
+Several Attempts of one process may write one file, each its own Segment: what they share is a `SharedPart`.
 
 Nothing outside the folder is ever touched: each folder on the way is opened without following symbolic links, or, where
 one is a link, only if it leads to a place inside; part files are opened with O_NOFOLLOW, and locked (flock) for the
@@ -18,13 +18,13 @@ import stat
 from contextlib import suppress
 from functools import cached_property
 
-from downloader.core.model import NOTHING_HELD, Held, Span
-from downloader.core.naming import part_names
+from downloader.core.model import NOTHING_TO_RESUME, ResumeInfo, Span
+from downloader.core.names.file_names import part_names
 from downloader.errors import DownloadError, FileInUse
 from downloader.storage import sidecar
 from downloader.storage.folder import Folder
-from downloader.storage.place import link_free_name, set_time, taken
-from downloader.storage.spread import Spread
+from downloader.storage.publish import link_free_name, set_time, taken
+from downloader.storage.shared_part import SharedPart
 
 _OPEN = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
@@ -37,7 +37,7 @@ class PartFile:
     buffered = 0
     written = 0
     _parent = -1
-    _spread: Spread | None = None
+    _spread: SharedPart | None = None
     _has_sidecar = False
 
     def __init__(self, folder: Folder, path: str, source: str) -> None:
@@ -55,7 +55,7 @@ class PartFile:
     def _meta(self) -> str:
         return part_names(self._name)[1]
 
-    def held(self) -> Held:
+    def held(self) -> ResumeInfo:
         """What an earlier Attempt left; nothing, where its sidecar does not vouch for it. Never raises."""
         spread = self._folder.spreads.get(self._path)
         if spread is not None:
@@ -64,10 +64,10 @@ class PartFile:
         try:
             found = os.lstat(prefix + self._part, dir_fd=self._folder.descriptor)
         except OSError:
-            return NOTHING_HELD
+            return NOTHING_TO_RESUME
         self.may_exist = self._has_sidecar = True  # perhaps: it is removed before the part file is cut
         if not stat.S_ISREG(found.st_mode) or found.st_size == 0:
-            return NOTHING_HELD
+            return NOTHING_TO_RESUME
         return sidecar.load(self._folder.descriptor, prefix + self._meta, self._source, found.st_size)
 
     def open(self, offset: int) -> None:
@@ -80,7 +80,7 @@ class PartFile:
             raise
         self.written = offset
 
-    def join(self, held: Held) -> None:
+    def join(self, held: ResumeInfo) -> None:
         """Open a file with gaps, of which ``held`` tells, beside the Attempts that write it now, if there are any.
 
         Raises FileInUse where it has just been ended, or belongs to another run.
@@ -93,7 +93,7 @@ class PartFile:
             self.close()
             raise
 
-    def _join(self, held: Held) -> None:
+    def _join(self, held: ResumeInfo) -> None:
         spread = self._folder.spreads.get(self._path)
         self.reopen()
         self._has_sidecar = True
@@ -110,18 +110,18 @@ class PartFile:
         else:
             raise FileInUse("another attempt has just ended this file")
 
-    def share(self, told: Held) -> None:
+    def share(self, told: ResumeInfo) -> None:
         """Let other Attempts of this process write to this file too, wherever this one is not yet."""
         with self._folder.lock:
             self._share(told, ((0, self.written),))
 
-    def _share(self, told: Held, spans: tuple[Span, ...]) -> Spread:
+    def _share(self, told: ResumeInfo, spans: tuple[Span, ...]) -> SharedPart:
         meta, source = self._meta, self._source
 
-        def save(folder: int, held: Held) -> None:
+        def save(folder: int, held: ResumeInfo) -> None:
             sidecar.rewrite(folder, meta, source, held)
 
-        spread = self._spread = self._folder.spreads[self._path] = Spread(self.descriptor, self._parent, told, spans, save)
+        spread = self._spread = self._folder.spreads[self._path] = SharedPart(self.descriptor, self._parent, told, spans, save)
         return spread
 
     @property
@@ -235,7 +235,7 @@ class PartFile:
             view = view[count:]
             self.written += count
 
-    def vouch(self, told: Held) -> None:
+    def vouch(self, told: ResumeInfo) -> None:
         """Write the sidecar, once, if there is a validator at all: ``told`` is what the server said of the whole."""
         if self._has_sidecar or not told.validator.if_range:
             return
@@ -264,7 +264,7 @@ class PartFile:
         self.close()
         return f"{self._prefix}/{name}" if self._prefix else name
 
-    def keep(self, told: Held) -> None:
+    def keep(self, told: ResumeInfo) -> None:
         """End the Attempt without the file: keep what can be resumed, remove what cannot. Never raises."""
         with suppress(OSError, DownloadError):
             if not self.is_open and self.buffered and told.validator.if_range:

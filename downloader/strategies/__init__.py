@@ -1,1 +1,1 @@
-"""Concurrency models that drive Attempts. `downloader.strategies.base` is the contract."""
+"""Concurrency models that drive Attempts. `downloader.engine.contract` is the contract."""

@@ -22,11 +22,11 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from downloader.core.model import Attempt, End, Outcome
+from downloader.engine.contract import Capabilities
+from downloader.engine.processors import cores
+from downloader.engine.run import Run
+from downloader.engine.stats import Lane
 from downloader.errors import UsageError
-from downloader.progress.counters import Lane
-from downloader.strategies.base import Capabilities
-from downloader.strategies.run import Run
-from downloader.strategies.shared import cores
 
 LOG = logging.getLogger("downloader")
 
@@ -66,7 +66,7 @@ class AutoStrategy:
     def drive(self, run: Run) -> None:
         """See `Strategy`."""
         if not _HAS_CURL:
-            from downloader.strategies.aio import AsyncStrategy
+            from downloader.strategies.async_ import AsyncStrategy
 
             LOG.info("auto: async, for pycurl is not installed here")
             AsyncStrategy().drive(run)
@@ -92,7 +92,7 @@ class _Team:
         """Run until the run is finished."""
         total = self.run.counters.total
         first = self._add()
-        if total is not None and 1 < total <= FEW and self.cores > 1 and self.run.jobs > 1 and not self.run.job.process:
+        if total is not None and 1 < total <= FEW and self.cores > 1 and self.run.jobs > 1 and not self.run.config.process:
             self._add_threads(f"{total} files")
         else:
             LOG.info("auto: one event loop over libcurl (multiplex)")
@@ -146,16 +146,16 @@ class _Team:
         run = self.run
         if self.cores < 2 or self._hopeless or self.sharded is not None or len(self.shares) > 1 or run.stopping.is_set():
             return
-        if run.job.process.startswith("__main__:"):
+        if run.config.process.startswith("__main__:"):
             return  # another process would not find it
         counters = run.counters
         done = max(1, counters.done)
-        if counters.received / done >= LARGE and not run.job.process:
+        if counters.received / done >= LARGE and not run.config.process:
             self._add_threads(f"busy, {counters.received // done // 1000} kB a file")
             return
         left = None if counters.total is None else counters.total - counters.ended
         speed = counters.ended / max(run.clock() - self.shares[0].began, 0.001)
-        few = 0 if run.job.process else FEW
+        few = 0 if run.config.process else FEW
         if left is None or left > max(few, WORTH * speed):
             from downloader.strategies.hybrid import sharded
 
@@ -186,7 +186,7 @@ class _Team:
         at_once = self.run.scheduler.at_once
         share = max(1, at_once // self.cores)
         most = at_once - share
-        if self.run.job.process:
+        if self.run.config.process:
             most = min(most, HELD * (self.cores - 1))  # what one has fetched, no other can process
         self.sharded.deal(most, self.others)
         return bool(self.others) or self.shares[0].flying < share
@@ -205,7 +205,7 @@ class _Team:
 
 
 class _Share:
-    """What one loop of a team is given as its Run. See `downloader.strategies.base.Run`."""
+    """What one loop of a team is given as its Run. See `downloader.engine.contract.Run`."""
 
     def __init__(self, team: _Team) -> None:
         from downloader.strategies.multiplex import Loop
@@ -213,7 +213,13 @@ class _Share:
         run = team.run
         self._team = team
         self._run = run
-        self.job, self.folder, self.jobs, self.meter, self.clock = run.job, run.folder, run.jobs, run.meter, run.clock
+        self.config, self.folder, self.jobs, self.rate_limiter, self.clock = (
+            run.config,
+            run.folder,
+            run.jobs,
+            run.rate_limiter,
+            run.clock,
+        )
         self.stopping = run.stopping
         self.waker, self._bell = os.pipe()
         self.flying = 0
@@ -262,7 +268,7 @@ class _Share:
                     return []
             if len(team.shares) > 1 and self.flying >= team.fair_share():
                 return []
-            if self.job.process and self._is_full():
+            if self.config.process and self._is_full():
                 return []
             batch = [team.others.pop()] if team.others else self._run.take(most)
             if batch and team.sharded is not None and team.sharded.runs(batch[0].beside):
@@ -304,7 +310,7 @@ class _Share:
         if passed < LOOK_EVERY:
             return
         idle = self.loop.multi.idle
-        behind = bool(self.job.process) and self.loop.working >= self._team.cores and self._run.counters.done > 0
+        behind = bool(self.config.process) and self.loop.working >= self._team.cores and self._run.counters.done > 0
         self._busy = self._busy + 1 if behind or idle - self._idle < (1 - BUSY) * passed else 0
         self._looked, self._idle = now, idle
         if self._busy >= 2:

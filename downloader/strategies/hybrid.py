@@ -7,10 +7,10 @@ moves bytes. See docs/strategies.md for the figures.
 from importlib.util import find_spec
 from typing import ClassVar
 
-from downloader.strategies.base import Capabilities
-from downloader.strategies.run import Run
-from downloader.strategies.sharded import Sharded
-from downloader.strategies.shared import cores
+from downloader.engine.contract import Capabilities
+from downloader.engine.processors import cores
+from downloader.engine.run import Run
+from downloader.engine.workers.pool import WorkerPool
 
 if find_spec("pycurl") is None:  # told in the caller's process, before a worker dies of it
     raise ModuleNotFoundError("No module named 'pycurl'", name="pycurl")
@@ -36,6 +36,6 @@ class HybridStrategy:
             workers.close()
 
 
-def sharded(run: Run, workers: int) -> Sharded:
+def sharded(run: Run, workers: int) -> WorkerPool:
     """The worker processes for a run, not yet started."""
-    return Sharded(run, "downloader.strategies.multiplex:MultiplexStrategy", min(workers, run.jobs))
+    return WorkerPool(run, "downloader.strategies.multiplex:MultiplexStrategy", min(workers, run.jobs))

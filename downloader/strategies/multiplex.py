@@ -10,21 +10,21 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from downloader.core.limits import silent
-from downloader.core.messages import Head, Request
+from downloader.core.http.messages import Head, Request
+from downloader.core.limits.stall import silent
 from downloader.core.model import Attempt, End, Outcome
-from downloader.core.naming import public_url
+from downloader.core.names.urls import public_url
+from downloader.engine.attempt.attempt import attempt_steps
+from downloader.engine.attempt.commands import DROP, READ, Answer, Call, Command, Pause, Steps, Write
+from downloader.engine.contract import Capabilities
+from downloader.engine.stats import Lane
 from downloader.errors import DownloadError, Interrupted, NetworkError, NoAnswer, WorkerError
-from downloader.progress.counters import Lane
-from downloader.strategies.base import Capabilities
-from downloader.strategies.exchange import exchange
-from downloader.strategies.steps import DROP, READ, Answer, Command, Pause, Steps, Work, Write
 from downloader.transports.base import DRAIN_TIME
-from downloader.transports.curl import Multi, Wire
+from downloader.transports.curl_client import CurlExchange, Multi
 
 if TYPE_CHECKING:
-    from downloader.strategies.long_work import LongWork
-    from downloader.strategies.run import Run
+    from downloader.engine.long_calls import LongWork
+    from downloader.engine.run import Run
 
 LATE_EVERY = 0.1
 """Seconds from one look for transfers that are late to the next."""
@@ -50,7 +50,7 @@ class Loop:
 
     def __init__(self, run: Any) -> None:
         self.run = run
-        self.multi = Multi(run.job.client)
+        self.multi = Multi(run.config.client)
         self.outcomes: list[Outcome] = []
         self.flying: set[_Flight] = set()
         self._spare: list[_Flight] = []
@@ -114,10 +114,10 @@ class Loop:
         """Let this one go on after a while."""
         heapq.heappush(self._later, (time.monotonic() + seconds, next(self._count), flight, ticket))
 
-    def in_thread(self, work: Work, flight: "_Flight", ticket: int) -> None:
+    def in_thread(self, work: Call, flight: "_Flight", ticket: int) -> None:
         """Do something long elsewhere, and let the flight go on then."""
         if self._long is None:
-            from downloader.strategies.long_work import LongWork  # here: few runs need it
+            from downloader.engine.long_calls import LongWork  # here: few runs need it
 
             self._long = LongWork(self.multi)
         self._long.submit(work.call, lambda error: flight.go_on(ticket, error))
@@ -140,7 +140,7 @@ class _Flight:
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
         self._run = loop.run
-        self._wire = Wire(self, loop.run.job.client)
+        self._wire = CurlExchange(self, loop.run.config.client)
         self._steps: Steps
         self._state: Command = DROP
         self._request: Request | None = None
@@ -164,7 +164,7 @@ class _Flight:
         self._busy = self._over = False
         self.lane.name = attempt.path
         self._started = time.monotonic()
-        self._steps = exchange(attempt, run.job, run.folder, self.lane, time.monotonic, time.time, run.meter)
+        self._steps = attempt_steps(attempt, run.config, run.folder, self.lane, time.monotonic, time.time, run.rate_limiter)
         self._advance(None)
 
     def break_off(self) -> None:
@@ -199,7 +199,7 @@ class _Flight:
                         command = steps.throw(failure)
                     else:
                         command = steps.send(None)
-                elif isinstance(command, Work) and not command.long:
+                elif isinstance(command, Call) and not command.long:
                     command.call()
                     command = steps.send(None)
                 else:
@@ -217,11 +217,11 @@ class _Flight:
     def _wait_for(self, command: Command) -> None:
         if command is DROP:
             self._dropping = time.monotonic()
-        elif isinstance(command, Work | Pause):
+        elif isinstance(command, Call | Pause):
             self._busy = True
             self._ticket += 1
             self._wire.hold()
-            if isinstance(command, Work):
+            if isinstance(command, Call):
                 self._loop.in_thread(command, self, self._ticket)
             else:
                 self._loop.later(command.seconds, self, self._ticket)
@@ -283,7 +283,7 @@ class _Flight:
             self._loop.multi.abandon(self._wire)
             self._loop.ended(self, self._outcome)
             return
-        lane, options, limit = self.lane, self._run.job.client, self._run.job.policy.timeout
+        lane, options, limit = self.lane, self._run.config.client, self._run.config.policy.timeout
         error: DownloadError
         if self._busy and not isinstance(self._state, Pause):
             return  # a thread is reading its file

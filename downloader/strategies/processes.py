@@ -13,22 +13,17 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any, ClassVar
 
 from downloader.core.model import End, Outcome
+from downloader.engine.blocking_driver import Batch, run_batch
+from downloader.engine.contract import Capabilities, WorkerConfig
+from downloader.engine.executor_loop import drive
+from downloader.engine.processors import cores
+from downloader.engine.rate_limiter import SharedRateLimiter, shared_file
+from downloader.engine.run import Run
+from downloader.engine.workers.shared_memory import EXPIRED, STOPPING, SharedLane, numbers
+from downloader.engine.workers.signals import ignore_terminal_signals, terminal_signals_blocked
 from downloader.errors import UsageError
 from downloader.storage.folder import Folder
-from downloader.strategies.base import Capabilities, Job
-from downloader.strategies.meter import SharedMeter, shared_file
-from downloader.strategies.pool import Batch, drive, run_batch
-from downloader.strategies.run import Run
-from downloader.strategies.shared import (
-    EXPIRED,
-    STOPPING,
-    SharedLane,
-    cores,
-    ignore_terminal_signals,
-    numbers,
-    terminal_signals_blocked,
-)
-from downloader.transports.blocking import BlockingClient, Watchdog
+from downloader.transports.requests_client import BlockingClient, Watchdog
 
 _HOPELESS = 3
 """So many workers in a row that died before they ended anything: there is something wrong with the machine, not with a file."""
@@ -48,7 +43,7 @@ class ProcessesStrategy:
         shared = numbers(context, run.jobs)
         watch = _Stopper(run, shared)
         watch.start()
-        with shared_file(run.job.is_limited) as rates:
+        with shared_file(run.config.is_limited) as rates:
             # Before the signals are blocked: the first of them starts multiprocessing's tracker, which unblocks them.
             lanes = [_ProcessLane(run, context, shared, number, rates) for number in range(run.jobs)]
             with terminal_signals_blocked():
@@ -89,7 +84,7 @@ class _ProcessLane:
         run.counters.lanes.append(self._numbers)
 
     def _start(self) -> ProcessPoolExecutor:
-        arguments = (self._run.job, self._shared, self._number, self._rates)
+        arguments = (self._run.config, self._shared, self._number, self._rates)
         return ProcessPoolExecutor(1, mp_context=self._context, initializer=_begin_worker, initargs=arguments)
 
     def submit(self, batch: Batch) -> "Future[list[Outcome]]":
@@ -121,7 +116,7 @@ class _ProcessLane:
         self._executor.shutdown(wait=False)
         self._numbers.since = 0.0
         self._executor = self._start()
-        ends = [End.UNTOLD] * max(0, begun) + [End.LOST] * (begun >= 0) + [End.UNSTARTED] * (len(batch) - begun - 1)
+        ends = [End.UNREPORTED] * max(0, begun) + [End.LOST] * (begun >= 0) + [End.UNSTARTED] * (len(batch) - begun - 1)
         return [Outcome(item.key, end) for item, end in zip(batch, ends, strict=True)]
 
     def close(self) -> None:
@@ -142,11 +137,11 @@ class _OrphanWatchdog(Watchdog):
 class _Worker:
     """What one worker process has: made once, by the initializer."""
 
-    def __init__(self, job: Job, shared: Any, number: int, rates: str) -> None:
-        self.job = job
-        self.meter = SharedMeter(job.limit_rate, job.limit_rate_per_host, rates) if rates else None
-        self.folder = Folder(job.root)
-        self.client = BlockingClient(job.client)
+    def __init__(self, config: WorkerConfig, shared: Any, number: int, rates: str) -> None:
+        self.config = config
+        self.rate_limiter = SharedRateLimiter(config.limit_rate, config.limit_rate_per_host, rates) if rates else None
+        self.folder = Folder(config.root)
+        self.client = BlockingClient(config.client)
         self.numbers = SharedLane(shared, number)
         self._shared = shared
         watchdog = _OrphanWatchdog(self._expired)
@@ -168,15 +163,15 @@ class _Worker:
 _worker: _Worker | None = None
 
 
-def _begin_worker(job: Job, shared: Any, number: int, rates: str) -> None:
+def _begin_worker(config: WorkerConfig, shared: Any, number: int, rates: str) -> None:
     global _worker
     ignore_terminal_signals()
-    _worker = _Worker(job, shared, number, rates)
+    _worker = _Worker(config, shared, number, rates)
 
 
 def _work(batch: Batch) -> list[Outcome]:
     worker = _worker
     assert worker is not None  # noqa: S101 - the initializer has run
     return run_batch(
-        batch, worker.job, worker.folder, worker.client, worker.numbers, worker.stopped, worker.begun, worker.meter
+        batch, worker.config, worker.folder, worker.client, worker.numbers, worker.stopped, worker.begun, worker.rate_limiter
     )

@@ -4,13 +4,13 @@ Other packages may add their own under the entry point group ``downloader.strate
 """
 
 import difflib
-import importlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from downloader.engine.contract import Capabilities, Strategy
+from downloader.engine.loading import load
 from downloader.errors import UsageError
-from downloader.strategies.base import Capabilities, Strategy
-from downloader.strategies.extras import hint_for
+from downloader.extras import hint_for
 
 GROUP = "downloader.strategies"
 BUILT_IN = {
@@ -18,15 +18,15 @@ BUILT_IN = {
     "serial": "downloader.strategies.serial:SerialStrategy",
     "threads": "downloader.strategies.threads:ThreadsStrategy",
     "processes": "downloader.strategies.processes:ProcessesStrategy",
-    "async": "downloader.strategies.aio:AsyncStrategy",
+    "async": "downloader.strategies.async_:AsyncStrategy",
     "multiplex": "downloader.strategies.multiplex:MultiplexStrategy",
     "hybrid": "downloader.strategies.hybrid:HybridStrategy",
-    "gevent": "downloader.strategies.greenlet:GeventStrategy",
+    "gevent": "downloader.strategies.gevent.strategy:GeventStrategy",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class StrategyInfo:
     """One strategy as `dl strategies` shows it.
 
     ``cluster``: whether its workers may be on other machines. ``problem``: why it cannot run here; empty where it can.
@@ -57,7 +57,8 @@ def find(name: str) -> type[Strategy]:
     """The class of a strategy. Raises UsageError for an unknown name, and for one that cannot be used here."""
     if name in BUILT_IN:
         try:
-            return load(BUILT_IN[name])
+            builtin: type[Strategy] = load(BUILT_IN[name])
+            return builtin
         except ImportError as error:
             if error.name is None:
                 raise UsageError(f"the strategy {name} cannot be loaded: {error}") from None
@@ -69,19 +70,12 @@ def find(name: str) -> type[Strategy]:
         hint = "--segments N splits a file" if name.isdecimal() else hint  # aria2's -s
         raise UsageError(f"unknown strategy: {name!r}", hint=hint)
     try:
-        found = load(target)
+        found: type[Strategy] = load(target)
         wrong = _objection(found)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever another package does when it is imported
         wrong = f"{type(error).__name__}: {error}"
     if wrong:
         raise UsageError(f"the strategy {name} of another package cannot be used: {wrong}", hint=f"it is {target}")
-    return found
-
-
-def load(target: str) -> type[Strategy]:
-    """The class at ``module:Class``. Raises ImportError where what it needs is not installed."""
-    module, _, attribute = target.partition(":")
-    found: type[Strategy] = getattr(importlib.import_module(module), attribute)
     return found
 
 
@@ -97,17 +91,17 @@ def _objection(found: object) -> str:
     return f"it has no {lacking[0]}" if lacking else ""
 
 
-def listing() -> list[Listed]:
+def listing() -> list[StrategyInfo]:
     """All strategies, and whether each can run here."""
     found = []
     for name in names():
         try:
             cls = find(name)
         except UsageError as error:
-            found.append(Listed(name, *_described(BUILT_IN.get(name, "")), problem=str(error)))
+            found.append(StrategyInfo(name, *_described(BUILT_IN.get(name, "")), problem=str(error)))
         else:
             able = cls.capabilities
-            found.append(Listed(name, cls.about, cls.library, able.default_jobs, able.most_jobs, able.cluster))
+            found.append(StrategyInfo(name, cls.about, cls.library, able.default_jobs, able.most_jobs, able.cluster))
     return found
 
 
@@ -117,8 +111,9 @@ def _described(target: str) -> tuple[str, str]:
         return "of another package", ""
     import ast
 
-    module = target.partition(":")[0].rpartition(".")[2]
-    tree = ast.parse(Path(__file__).with_name(f"{module}.py").read_text(encoding="utf-8"))
+    module = target.partition(":")[0].removeprefix("downloader.strategies.")
+    file = Path(__file__).parent.joinpath(*module.split(".")).with_suffix(".py")
+    tree = ast.parse(file.read_text(encoding="utf-8"))
     said = {
         node.target.id: node.value.value
         for node in ast.walk(tree)

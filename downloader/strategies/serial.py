@@ -4,10 +4,11 @@ from concurrent.futures import Future
 from typing import ClassVar
 
 from downloader.core.model import Outcome
-from downloader.strategies.base import Capabilities
-from downloader.strategies.pool import Batch, drive, run_batch
-from downloader.strategies.run import Run
-from downloader.transports.blocking import BlockingClient, Watchdog
+from downloader.engine.blocking_driver import Batch, run_batch
+from downloader.engine.contract import Capabilities
+from downloader.engine.executor_loop import drive
+from downloader.engine.run import Run
+from downloader.transports.requests_client import BlockingClient, Watchdog
 
 
 class SerialStrategy:
@@ -20,7 +21,7 @@ class SerialStrategy:
 
     def drive(self, run: Run) -> None:
         """See `Strategy`."""
-        client = BlockingClient(run.job.client)
+        client = BlockingClient(run.config.client)
         watchdog = Watchdog(lambda: run.expired)
         watchdog.watch(client)
         watchdog.start()
@@ -44,7 +45,11 @@ class _Inline:
         self._lane.name = batch[0].path
         future: Future[list[Outcome]] = Future()
         run = self._run
-        future.set_result(run_batch(batch, run.job, run.folder, self._client, self._lane, run.stopping.is_set, meter=run.meter))
+        future.set_result(
+            run_batch(
+                batch, run.config, run.folder, self._client, self._lane, run.stopping.is_set, rate_limiter=run.rate_limiter
+            )
+        )
         return future
 
     def lost(self, batch: Batch, error: BaseException) -> list[Outcome]:

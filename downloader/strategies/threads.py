@@ -1,4 +1,4 @@
-"""A ThreadPoolExecutor of one thread for each job: one `requests.Session` and one file at a time in each.
+"""A ThreadPoolExecutor of one thread for each config: one `requests.Session` and one file at a time in each.
 
 Threads wait side by side, because waiting releases the GIL; but what they do for each request, they do in turn. Where the
 system gives no further thread, those that there are go on.
@@ -8,11 +8,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ClassVar
 
 from downloader.core.model import End, Outcome
+from downloader.engine.blocking_driver import Batch, run_batch
+from downloader.engine.contract import Capabilities
+from downloader.engine.executor_loop import drive
+from downloader.engine.run import Run
 from downloader.errors import UsageError
-from downloader.strategies.base import Capabilities
-from downloader.strategies.pool import Batch, drive, run_batch
-from downloader.strategies.run import Run
-from downloader.transports.blocking import BlockingClient, Watchdog
+from downloader.transports.requests_client import BlockingClient, Watchdog
 
 
 class ThreadsStrategy:
@@ -50,7 +51,7 @@ class _ThreadLane:
     def submit(self, batch: Batch) -> "Future[list[Outcome]]":
         """Start a batch in the thread."""
         if self._client is None:
-            self._client = BlockingClient(self._run.job.client)
+            self._client = BlockingClient(self._run.config.client)
             self._watchdog.watch(self._client)
         self._lane.name = batch[0].path
         try:
@@ -65,7 +66,7 @@ class _ThreadLane:
 
     def _work(self, batch: Batch, client: BlockingClient) -> list[Outcome]:
         run = self._run
-        return run_batch(batch, run.job, run.folder, client, self._lane, run.stopping.is_set, meter=run.meter)
+        return run_batch(batch, run.config, run.folder, client, self._lane, run.stopping.is_set, rate_limiter=run.rate_limiter)
 
     def lost(self, batch: Batch, error: BaseException) -> list[Outcome]:
         """Threads do not die one by one: what was raised is a defect of ours."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from downloader.core.naming import public_url
+from downloader.core.names.urls import public_url
 from downloader.errors import DownloadError, NameNotFound, NetworkError, NoAnswer, PolicyError, TLSError, UsageError
 
 CHUNK = 256 * 1024

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pycurl
 
-from downloader.core.naming import public_url
+from downloader.core.names.urls import public_url
 from downloader.errors import DownloadError, NetworkError, NoAnswer, ProtocolError, TLSError
 from downloader.transports.base import ClientOptions, by_proxy, from_system, refuse_url
 

@@ -9,9 +9,9 @@ import pytest
 
 from downloader import Downloader, HTTPStatusError, Interrupted, Result
 from downloader.core.model import Attempt, End, Outcome, Status
-from downloader.core.scheduler import Scheduler
+from downloader.core.scheduling.scheduler import Scheduler
+from downloader.engine import run as runs
 from downloader.storage.folder import Folder
-from downloader.strategies import run as runs
 from downloader.testserver.launch import TestServer
 from tests.support.processes import wait_until
 from tests.support.scripted import MakeServer, reply

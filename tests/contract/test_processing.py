@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import downloader
+from downloader.engine.attempt.postprocess import name_of
 from downloader.errors import ProcessError, UsageError
-from downloader.strategies.processing import name_of
 from downloader.testserver.launch import TestServer
 from tests.support import processing_functions
 from tests.support.fetching import Fetch

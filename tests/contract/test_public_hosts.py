@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from downloader import Download, Downloader, PolicyError
-from downloader.core.hosts import MOST, MOST_SEGMENTS
+from downloader.core.limits.public_hosts import MOST, MOST_SEGMENTS
 from downloader.core.model import Outcome
-from downloader.session import Session
-from downloader.settings import Settings
+from downloader.runs.download_run import DownloadRun
+from downloader.settings.definitions import Settings
 from tests.support.origin import BODY, Origin
 from tests.support.scripted import Connection, MakeServer, RecordedRequest, reply
 from tests.support.strategies import quick_for_each_transport, supports_segments
@@ -88,7 +88,7 @@ def test_one_slow_file_never_has_more_than_6_connections(strategy: str, tmp_path
     settings = Settings(dir=str(tmp_path), strategy=strategy, proxy=server.url, min_segment_size=10_000)
     if not supports_segments(strategy):
         pytest.skip("fetches each file in one piece")
-    session = Session(settings, iter([Download(f"{HOST}/a")]), on_attempt=traced.append)
+    session = DownloadRun(settings, iter([Download(f"{HOST}/a")]), on_attempt=traced.append)
     assert session.start().join().done == 1
     assert (tmp_path / "a").read_bytes() == BODY
     spans = [(outcome.trace.started, outcome.trace.ended) for outcome in traced if outcome.trace is not None]

@@ -10,9 +10,9 @@ import pytest
 from pytest_httpserver import HTTPServer
 
 from downloader import Downloader, Interrupted, NetworkError
-from downloader.core.limits import BURST
-from downloader.settings import convert
-from downloader.strategies.meter import WORTH_IT
+from downloader.core.limits.rate import BURST
+from downloader.engine.rate_limiter import WORTH_IT
+from downloader.settings.definitions import convert
 from downloader.testserver import content
 from downloader.testserver.launch import TestServer
 from tests.support.fetching import Fetch

@@ -1,4 +1,4 @@
-"""The rules of `downloader.strategies.base`, by number, for every strategy in the registry."""
+"""The rules of `downloader.engine.contract`, by number, for every strategy in the registry."""
 
 import ast
 import locale
@@ -15,8 +15,8 @@ import pytest
 import downloader
 from downloader import Download, Downloader, Interrupted, Status
 from downloader.core.model import Attempt, End, Outcome, Result
-from downloader.plan import job_for
-from downloader.settings import Settings
+from downloader.runs.plan import worker_config
+from downloader.settings.definitions import Settings
 from downloader.strategies.registry import find
 from downloader.testserver import content
 from downloader.testserver.launch import TestServer
@@ -168,11 +168,11 @@ def test_rule_8_nothing_is_left_behind(strategy: str, tmp_path: Path, server: Te
 
 
 def test_rule_9_what_crosses_boundaries_is_picklable() -> None:
-    job = job_for(Settings(header=("A: b",)), 4)
+    config = worker_config(Settings(header=("A: b",)), 4)
     attempt = Attempt(1, 2, "http://h/a", "http://h/a", "a", headers=(("A", "b"),))
     outcome = Outcome(1, End.FAILED, error=downloader.HTTPStatusError(503, "http://h/a", "", 3.0))
     result = Result("http://h/a", "a", Status.FAILED, error=outcome.error, download=Download("http://h/a"))
-    for value in (job, attempt, result):
+    for value in (config, attempt, result):
         assert pickle.loads(pickle.dumps(value)) == value or value is result
     again = pickle.loads(pickle.dumps(outcome)).error
     assert (type(again), str(again), again.retry_after, again.retryable) == (

@@ -14,7 +14,7 @@ import pytest
 
 from downloader import Download, Downloader, Interrupted
 from downloader.core.model import Checksum
-from downloader.core.segments import held
+from downloader.core.scheduling.segment_layout import held
 from downloader.storage.folder import Folder
 from downloader.storage.part import PartFile
 from downloader.testserver import content

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from downloader.settings import ASKED, Trust, example, fields
+from downloader.settings.definitions import ASKED, Trust, example, fields
 from downloader.testserver.launch import TestServer
 from tests.support.command import Shell
 from tests.support.scripted import MakeServer, reply
@@ -51,9 +51,9 @@ def test_code_of_a_foreign_folder_does_not_run(dl: Shell, server: TestServer) ->
 
 @pytest.mark.parametrize("key", REFUSED)
 def test_a_file_that_was_not_asked_for_may_not_set(key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from downloader.config_files import find_file
     from downloader.errors import UsageError
-    from downloader.layers import load
+    from downloader.settings.config_files import find_file
+    from downloader.settings.layers import load
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("platformdirs.user_config_path", lambda name: tmp_path / "home" / name)

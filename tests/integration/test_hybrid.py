@@ -206,7 +206,7 @@ def test_interpreter_that_is_something_else_is_told(server: TestServer, tmp_path
     other = tmp_path / "other"
     other.write_text("#!/bin/sh\nexec sleep 600\n")
     other.chmod(0o755)
-    impatient = "import downloader.strategies.sharded as sharded; sharded._START_TIME = 0.2\n"
+    impatient = "import downloader.engine.workers.pool as sharded; sharded._START_TIME = 0.2\n"
     script = f"import sys; sys.executable = {str(other)!r}\n" + impatient + UNGUARDED.format(more=", strategy='hybrid'")
     done = run(script, tmp_path, server.file(1, 10))
     assert done.returncode == 1
@@ -228,7 +228,7 @@ def test_error_of_the_callers_ends_the_run_and_its_workers(server: TestServer, t
     """Also one that looks like a worker's end: it is nobody's but the caller's."""
     script = """
 import sys, downloader
-import downloader.strategies.sharded as sharded
+import downloader.engine.workers.pool as sharded
 sharded._END_TIME = 600  # they end because they are told to, and are not killed in the end
 def complain(result):
     raise BrokenPipeError("the caller's own")

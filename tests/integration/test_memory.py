@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from downloader.compare.measure import run_measured
-from downloader.strategies.shared import cores
+from downloader.engine.processors import cores
 from downloader.testserver.launch import TestServer
 
 LINES = int(os.environ.get("TEST_LINES", "50000"))

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from downloader.core.model import Result, Status
-from downloader.report import JsonLines
+from downloader.reports.outputs import JsonLines
 from downloader.testserver.launch import TestServer
 from tests.support.command import Shell
 from tests.support.scripted import Connection, MakeServer, RecordedRequest, reply

@@ -17,7 +17,7 @@ import pytest
 
 import downloader
 from downloader import Download, Downloader, Progress, Result, Status, UsageError
-from downloader import api as apis
+from downloader.api import calls as apis
 from downloader.testserver.launch import TestServer
 from tests.support.scripted import Connection, MakeServer, RecordedRequest, reply
 from tests.support.strategies import quick_for_each_transport

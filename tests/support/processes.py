@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import Popen
 
+from downloader.engine.workers import process
+
 
 def wait_until(
     condition: Callable[[], object],
@@ -66,7 +68,7 @@ def command_line(process: int) -> bytes:
         return b""
 
 
-def worker_processes(session: int, module: bytes = b"downloader.strategies.worker") -> list[int]:
+def worker_processes(session: int, module: bytes = process.__name__.encode()) -> list[int]:
     """The processes of a session whose command line names ``module``."""
     return [process for process in processes_of_session(session) if module in command_line(process)]
 

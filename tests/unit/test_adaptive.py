@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from downloader.core.adaptive import REMEMBERED, AdaptiveSlots, Flow, Limit, Phase
-from downloader.core.limits import Slots
+from downloader.core.limits.adaptive import REMEMBERED, AdaptiveSlots, Flow, Limit, Phase
+from downloader.core.limits.slots import Slots
 
 FIXED = [1, 2, 4, 8, 16, 32, 64, 128, 256]
 

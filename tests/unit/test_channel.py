@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from downloader import errors
 from downloader.core.model import WHOLE, Attempt, Checksum, End, Outcome, Returned, Segment
 from downloader.core.trace import Trace
-from downloader.strategies.channel import Channel, Ended, Shard
+from downloader.engine.workers.channel import Channel, Ended, Shard
 
 ATTEMPT = Attempt(1, 1, "http://h/a", "http://h/a", "a")
 Pair = tuple[Channel[Ended], Channel[Shard]]

@@ -9,7 +9,7 @@ import pytest
 from downloader.cli import compare
 from downloader.compare.results import Comparison, Measure, Row, Study
 from downloader.compare.scenarios import SCENARIOS
-from downloader.strategies.registry import Listed
+from downloader.strategies.registry import StrategyInfo
 from tests.support.sample_study import MACHINE
 
 
@@ -40,8 +40,12 @@ def test_name_that_is_none_is_told() -> None:
 
 
 def test_plug_ins_take_part_and_what_cannot_run_here_is_left_out_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    def listing() -> Sequence[Listed]:
-        return [Listed("serial"), Listed("gevent", problem="the strategy gevent needs gevent"), Listed("plug-in")]
+    def listing() -> Sequence[StrategyInfo]:
+        return [
+            StrategyInfo("serial"),
+            StrategyInfo("gevent", problem="the strategy gevent needs gevent"),
+            StrategyInfo("plug-in"),
+        ]
 
     monkeypatch.setattr(compare, "listing", listing)
     assert compare._runnable() == (("serial", "plug-in"), ("the strategy gevent needs gevent",))

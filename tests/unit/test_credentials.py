@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from downloader.core.credentials import NO_CREDENTIALS, Cookie, Credentials, kept_at_redirect, without_userinfo
+from downloader.core.http.credentials import NO_CREDENTIALS, Cookie, Credentials, kept_at_redirect, without_userinfo
 from downloader.errors import UsageError
-from downloader.sources import credentials as files
+from downloader.sources import credential_files as files
 
 NOW = 1_000_000.0
 URL = "https://example.org/dir/file"

@@ -14,11 +14,11 @@ from itertools import pairwise
 import pytest
 import trustme
 
-from downloader.core.messages import Head, Request
+from downloader.core.http.messages import Head, Request
 from downloader.errors import DownloadError, NameNotFound, NetworkError, PolicyError, ProtocolError, TLSError
-from downloader.transports import curl
+from downloader.transports import curl_client as curl
 from downloader.transports.base import ClientOptions
-from downloader.transports.curl import Multi, Wire
+from downloader.transports.curl_client import CurlExchange, Multi
 from downloader.transports.polling import READ, WRITE, EpollPoller, Poller, SelectorPoller
 from tests.support.ports import free_port
 from tests.support.scripted import Connection, MakeServer, RecordedRequest, Script, SocksServer, answer, reply
@@ -67,9 +67,9 @@ class Client:
         self.options = ClientOptions(**{"connections": 2000, **options})  # type: ignore[arg-type]
         self.multi = Multi(self.options)
 
-    def start(self, url: str, ear: Ear | None = None, headers: tuple[tuple[str, str], ...] = ()) -> tuple[Wire, Ear]:
+    def start(self, url: str, ear: Ear | None = None, headers: tuple[tuple[str, str], ...] = ()) -> tuple[CurlExchange, Ear]:
         ear = ear or Ear()
-        wire = Wire(ear, self.options)
+        wire = CurlExchange(ear, self.options)
         self.multi.begin(wire, Request(url, headers))
         return wire, ear
 
@@ -373,7 +373,7 @@ def in_two(first: int, gate: threading.Event, body: bytes) -> Script:
 LONG = BODY * 60
 
 
-def held(one: Client, scripted: MakeServer) -> tuple[Wire, Ear]:
+def held(one: Client, scripted: MakeServer) -> tuple[CurlExchange, Ear]:
     """A transfer that is held while more has come: libcurl keeps it."""
     gate = threading.Event()
     server = scripted(in_two(50_000, gate, LONG))

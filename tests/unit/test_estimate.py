@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from downloader.core.waiting import Waiting
+from downloader.core.scheduling.retry_queue import Waiting
+from downloader.engine.stats import Counters, PlainLane
 from downloader.progress.bars import Bars
-from downloader.progress.counters import Counters, PlainLane
 from downloader.progress.estimate import Estimate, Progress, Speed
 from downloader.progress.lines import PlainLines, waiting
 

@@ -16,9 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from downloader.core.headers import content_range, format_http_date
-from downloader.core.messages import Head, Request, TransferPolicy
+from downloader.core.http.headers import content_range, format_http_date
+from downloader.core.http.messages import Head, Request, TransferPolicy
 from downloader.core.model import Attempt, Checksum, End, Headers, Outcome
+from downloader.engine.attempt.attempt import FLUSH_AFTER, LARGE, attempt_steps
+from downloader.engine.attempt.commands import DROP, READ, Call, Command, Write
+from downloader.engine.contract import WorkerConfig
+from downloader.engine.stats import PlainLane
 from downloader.errors import (
     DownloadError,
     HTTPStatusError,
@@ -29,11 +33,7 @@ from downloader.errors import (
     ProtocolError,
     StorageError,
 )
-from downloader.progress.counters import PlainLane
 from downloader.storage.folder import Folder
-from downloader.strategies.base import Job
-from downloader.strategies.exchange import FLUSH_AFTER, LARGE, exchange
-from downloader.strategies.steps import DROP, READ, Command, Work, Write
 from downloader.transports.base import ClientOptions
 
 URL = "https://example.org/file.bin"
@@ -99,7 +99,7 @@ class Bench:
     """A folder, and a driver of exchanges that looks at it before every step."""
 
     root: Path
-    job: Job
+    config: WorkerConfig
     attempt: Attempt = field(default_factory=lambda: Attempt(0, 1, URL, URL, "file.bin"))
     lane: PlainLane = field(default_factory=PlainLane)
     commands: list[Command] = field(default_factory=list)
@@ -117,7 +117,7 @@ class Bench:
         folder = Folder(str(self.root))
         attempt = replace(self.attempt, **changes)
         before = self.files()
-        steps = exchange(attempt, self.job, folder, self.lane, self.clock, lambda: NOW)
+        steps = attempt_steps(attempt, self.config, folder, self.lane, self.clock, lambda: NOW)
         pieces: Iterator[bytes] = iter(())
         answer: Head | bytes | None = None
         error: BaseException | None = None
@@ -137,7 +137,7 @@ class Bench:
                         answer = next(pieces, b"")
                     elif isinstance(command, Write):
                         command.part.write(command.block)
-                    elif isinstance(command, Work):
+                    elif isinstance(command, Call):
                         command.call()
                     else:
                         assert command is DROP
@@ -161,7 +161,7 @@ class Bench:
 
 def bench_in(root: Path, policy: TransferPolicy | None = None, **options: Any) -> Bench:
     """A Bench in this folder."""
-    return Bench(root, Job(str(root), policy or TransferPolicy(), ClientOptions(), **options))
+    return Bench(root, WorkerConfig(str(root), policy or TransferPolicy(), ClientOptions(), **options))
 
 
 @pytest.fixture
@@ -248,7 +248,7 @@ def test_a_large_body_of_one_piece_is_written_at_once_and_hashed_elsewhere(bench
     sums = (Checksum("md5", hashlib.md5(body).hexdigest()),)
     assert bench.run(Server(body=body, pieces=(len(body),)), checksums=sums).end is End.COMPLETE
     kinds = [type(command) for command in bench.commands]
-    assert kinds.index(Work) < kinds.index(Write)
+    assert kinds.index(Call) < kinds.index(Write)
     assert bench.files() == {"file.bin": body}
 
 
@@ -569,7 +569,7 @@ def test_whatever_breaks_the_driver_keeps_what_can_be_resumed(bench: Bench, step
 @pytest.mark.parametrize("step", range(1, 5))
 def test_a_generator_that_is_closed_keeps_what_can_be_resumed(bench: Bench, step: int) -> None:
     folder = Folder(str(bench.root))
-    steps = exchange(bench.attempt, bench.job, folder, bench.lane, bench.clock, lambda: NOW)
+    steps = attempt_steps(bench.attempt, bench.config, folder, bench.lane, bench.clock, lambda: NOW)
     head, pieces = Server().answer(next(steps))  # type: ignore[arg-type]
     answer: Head | bytes = head
     for _ in range(step):
@@ -580,8 +580,8 @@ def test_a_generator_that_is_closed_keeps_what_can_be_resumed(bench: Bench, step
     assert bench.names == (KEPT if step > 1 else set())
 
 
-@pytest.mark.parametrize("kind", [Write, Work])
-def test_a_full_disk_is_a_storage_error_that_names_the_file_and_the_url(bench: Bench, kind: type[Write] | type[Work]) -> None:
+@pytest.mark.parametrize("kind", [Write, Call])
+def test_a_full_disk_is_a_storage_error_that_names_the_file_and_the_url(bench: Bench, kind: type[Write] | type[Call]) -> None:
     bench.tick = FLUSH_AFTER
     full = OSError(28, "No space left on device")
     outcome = bench.run(Server(), at=lambda number, command: full if isinstance(command, kind) else None, checksums=(SUM,))

@@ -12,10 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from downloader.core.headers import format_http_date
-from downloader.core.messages import Head, Request, TransferPolicy
-from downloader.core.model import NOTHING_HELD, WHOLE, Attempt, Checksum, End, Held, Outcome, Segment, Validator
-from downloader.core.segments import ABORT, held
+from downloader.core.http.headers import format_http_date
+from downloader.core.http.messages import Head, Request, TransferPolicy
+from downloader.core.model import NOTHING_TO_RESUME, WHOLE, Attempt, Checksum, End, Outcome, ResumeInfo, Segment, Validator
+from downloader.core.scheduling.segment_layout import ABORT, held
+from downloader.engine.attempt import attempt as module
+from downloader.engine.attempt.attempt import attempt_steps
+from downloader.engine.attempt.commands import READ, Call, Command, Steps, Write
+from downloader.engine.contract import WorkerConfig
+from downloader.engine.stats import PlainLane
 from downloader.errors import (
     DownloadError,
     FileInUse,
@@ -25,13 +30,8 @@ from downloader.errors import (
     NetworkError,
     ProtocolError,
 )
-from downloader.progress.counters import PlainLane
 from downloader.storage.folder import Folder
 from downloader.storage.part import PartFile
-from downloader.strategies import exchange as module
-from downloader.strategies.base import Job
-from downloader.strategies.exchange import exchange
-from downloader.strategies.steps import READ, Command, Steps, Work, Write
 from downloader.transports.base import ClientOptions
 from tests.unit.test_exchange import BODY, CHANGED_AT, NOW, SUM, Server
 
@@ -85,7 +85,7 @@ class Flight:
                     answer = next(self.pieces, b"")
                 elif isinstance(command, Write):
                     command.part.write(command.block)
-                elif isinstance(command, Work):
+                elif isinstance(command, Call):
                     command.call()
             except (DownloadError, OSError) as failure:
                 error = failure
@@ -114,7 +114,7 @@ class Bench:
     """A folder, and the exchanges in it."""
 
     root: Path
-    job: dict[str, Any] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
     flights: list[Flight] = field(default_factory=list)
     number: int = 0
 
@@ -126,8 +126,8 @@ class Bench:
         self.number += 1
         attempt = Attempt(self.number, self.number, url, URL, "file.bin", segment, **values)
         lane = PlainLane()
-        job = Job(str(self.root), TransferPolicy(), ClientOptions(), segments=0, **self.job)
-        steps = exchange(attempt, job, self.folder, lane, lambda: 0.0, lambda: NOW)
+        config = WorkerConfig(str(self.root), TransferPolicy(), ClientOptions(), segments=0, **self.config)
+        steps = attempt_steps(attempt, config, self.folder, lane, lambda: 0.0, lambda: NOW)
         self.flights.append(Flight(steps, server, lane, self.number))
         return self.flights[-1]
 
@@ -147,7 +147,7 @@ class Bench:
         other = Folder(str(self.root))
         found = PartFile(other, "file.bin", URL).held()
         other.close()
-        if found != NOTHING_HELD:
+        if found != NOTHING_TO_RESUME:
             on_disk = (self.root / "file.bin.part").read_bytes()
             for start, stop in found.spans or ((0, found.size),):
                 assert on_disk[start:stop] == body[start:stop]
@@ -437,7 +437,7 @@ def test_a_file_with_gaps_that_has_changed_is_never_mixed(
 def leave(bench: Bench, *spans: tuple[int, int]) -> None:
     """What an earlier run has left: these bytes."""
     other = Folder(str(bench.root))
-    told = Held(0, Validator('"v1"', format_http_date(CHANGED_AT)), TOTAL)
+    told = ResumeInfo(0, Validator('"v1"', format_http_date(CHANGED_AT)), TOTAL)
     part, beside = PartFile(other, "file.bin", URL), PartFile(other, "file.bin", URL)
     part.open(0)
     part.vouch(told)
@@ -549,7 +549,7 @@ def test_while_one_verifies_nobody_writes(bench: Bench) -> None:
     for _ in range(3):
         late.step()  # it has read something that it has not written
     assert late.lane.received
-    while not (isinstance(first.command, Work) and first.command.long):
+    while not (isinstance(first.command, Call) and first.command.long):
         assert first.step()
     assert late.finish().end is End.SEGMENT
     assert first.finish().end is End.COMPLETE
@@ -662,10 +662,10 @@ def test_a_file_that_has_appeared_meanwhile_is_kept(bench: Bench) -> None:
 
 def test_with_one_segment_at_a_time_nothing_is_shared(tmp_path: Path) -> None:
     bench = Bench(tmp_path / "run")
-    job = Job(str(bench.root), TransferPolicy(), ClientOptions(), segments=1)
+    config = WorkerConfig(str(bench.root), TransferPolicy(), ClientOptions(), segments=1)
     lane = PlainLane()
     attempt = Attempt(1, 1, URL, URL, "file.bin")
-    flight = Flight(exchange(attempt, job, bench.folder, lane, lambda: 0.0, lambda: NOW), origin(), lane, 1)
+    flight = Flight(attempt_steps(attempt, config, bench.folder, lane, lambda: 0.0, lambda: NOW), origin(), lane, 1)
     while flight.step():
         assert not lane.splittable
         assert bench.folder.spreads == {}

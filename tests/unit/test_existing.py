@@ -2,8 +2,8 @@
 
 import pytest
 
-from downloader.core.existing import admit
 from downloader.core.model import Attempt, Checksum, End, Existing, Outcome
+from downloader.core.names.exists_policy import admit
 
 THERE, FOLDER = Existing(7, 1000.0), Existing(0, 1000.0, is_folder=True)
 SUMS = (Checksum("sha256", "0" * 64),)

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from downloader.core.framing import Framing, head_lines
-from downloader.core.headers import MAX_HEAD_BYTES
+from downloader.core.http.framing import Framing, head_lines
+from downloader.core.http.headers import MAX_HEAD_BYTES
 from downloader.errors import ProtocolError
 
 BODY = bytes(range(256)) * 3

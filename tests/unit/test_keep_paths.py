@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from downloader import Download, download
-from downloader.core.intake import Intake
-from downloader.core.naming import path_from_url
+from downloader.core.names.file_names import path_from_url
+from downloader.core.scheduling.source_reader import SourceReader
 from downloader.testserver.launch import TestServer
 
 
@@ -41,7 +41,7 @@ def test_names_are_told_apart_and_wishes_win() -> None:
         Download("http://h/a/g.bin", out="x/y"),
         Download("http://h/a/g.bin", dir="d"),
     ]
-    intake = Intake(iter(listed), None, False, 0)
+    intake = SourceReader(iter(listed), None, False, 0)
     paths = [entry.path for entry, _, _ in intake.read(0.0, 10)]
     assert paths[:2] == ["h/a/f.bin", "h/b/f.bin"]
     assert paths[2].startswith("h/a/f-")

@@ -9,9 +9,9 @@ from typing import Any, get_args, get_type_hints
 import msgspec
 import pytest
 
-from downloader.api import COMMAND_ONLY
-from downloader.keywords import Count, Keywords, Seconds, Size, Texts
-from downloader.settings import Field, Settings, fields
+from downloader.api.calls import COMMAND_ONLY
+from downloader.settings.definitions import Field, Settings, fields
+from downloader.settings.keywords import Count, Keywords, Seconds, Size, Texts
 
 KINDS = {item.name: get_args(item.type)[0] for item in msgspec.structs.fields(Settings)}
 OURS = [item for item in fields() if item.name not in COMMAND_ONLY | {"dir"}]

@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from downloader.core.limits import BURST, SpeedGate, pay
-from downloader.strategies import meter
-from downloader.strategies.meter import WORTH_IT, Meter, SharedMeter, shared_file
+from downloader.core.limits.rate import BURST, pay
+from downloader.core.limits.stall import StallDetector
+from downloader.engine import rate_limiter as rate_limiter
+from downloader.engine.rate_limiter import WORTH_IT, RateLimiter, SharedRateLimiter, shared_file
 
 RATES = st.floats(1, 1e10)
 CALLS = st.lists(st.tuples(st.floats(0, 10), st.integers(0, 10**7)), max_size=60)
@@ -79,18 +80,18 @@ def test_nothing_is_saved_up_for_longer_than_the_burst() -> None:
 
 
 def test_meter_limits_all_and_each_host() -> None:
-    both = Meter(1000, 100)
+    both = RateLimiter(1000, 100)
     assert both.pay("http://a/x", 100, 50.0) == pytest.approx(1 - BURST)
     assert both.pay("http://A/y", 100, 50.0) == pytest.approx(2 - BURST)
     assert both.pay("http://b/x", 100, 50.0) == pytest.approx(1 - BURST)
     assert both.pay("http://b:81/x", 10_000, 50.0) == pytest.approx(100 - BURST)
-    assert Meter(0, 100).pay("http://a/x", 100, 50.0) == pytest.approx(1 - BURST)
-    assert Meter(1000, 0).pay("http://a/x", 100, 50.0) == pytest.approx(0.1 - BURST)
-    assert Meter(0, 0).pay("http://a/x", 10**9, 50.0) == 0
+    assert RateLimiter(0, 100).pay("http://a/x", 100, 50.0) == pytest.approx(1 - BURST)
+    assert RateLimiter(1000, 0).pay("http://a/x", 100, 50.0) == pytest.approx(0.1 - BURST)
+    assert RateLimiter(0, 0).pay("http://a/x", 10**9, 50.0) == 0
 
 
 def test_short_waits_are_not_made_but_stay_owed() -> None:
-    small = Meter(1_000_000, 0)
+    small = RateLimiter(1_000_000, 0)
     waits = [small.pay("http://a/", 1000, 10.0) for _ in range(30)]
     assert all(wait == 0 or wait >= WORTH_IT for wait in waits)
     assert waits[-1] == pytest.approx(0.030 - BURST)
@@ -99,7 +100,7 @@ def test_short_waits_are_not_made_but_stay_owed() -> None:
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 10**5), st.floats(0, 0.5)), max_size=50))
 def test_shared_meter_says_what_a_meter_says(calls: list[tuple[str, int, float]]) -> None:
     with shared_file(True) as path:
-        alone, shared, now = Meter(100_000, 50_000), SharedMeter(100_000, 50_000, path), 10.0
+        alone, shared, now = RateLimiter(100_000, 50_000), SharedRateLimiter(100_000, 50_000, path), 10.0
         for host, count, passed in calls:
             now += passed
             assert shared.pay(f"http://{host}/", count, now) == alone.pay(f"http://{host}/", count, now)
@@ -107,11 +108,11 @@ def test_shared_meter_says_what_a_meter_says(calls: list[tuple[str, int, float]]
 
 
 def test_what_is_due_moves_into_the_file() -> None:
-    one = Meter(1000, 100)
+    one = RateLimiter(1000, 100)
     one.pay("http://a/", 100, 50.0)
     with shared_file(True) as path:
         one.share(path)
-        other = SharedMeter(1000, 100, path)
+        other = SharedRateLimiter(1000, 100, path)
         assert other.pay("http://a/", 100, 50.0) == pytest.approx(2 - BURST)
         assert one.pay("http://a/", 100, 50.0) == pytest.approx(3 - BURST)
         one.close()
@@ -125,14 +126,14 @@ def test_no_file_where_none_is_wanted() -> None:
     with shared_file(False) as path:
         assert path == ""
     with pytest.raises(OSError, match="nowhere"):
-        SharedMeter(1, 1, "/nowhere/at/all")
+        SharedRateLimiter(1, 1, "/nowhere/at/all")
 
 
 def test_threads_lose_nothing() -> None:
     with shared_file(True) as path:
-        for one in (Meter(1000, 0), SharedMeter(1000, 0, path)):
+        for one in (RateLimiter(1000, 0), SharedRateLimiter(1000, 0, path)):
 
-            def work(one: Meter = one) -> None:
+            def work(one: RateLimiter = one) -> None:
                 for _ in range(500):
                     one.pay("http://a/", 1, 50.0)
 
@@ -146,12 +147,12 @@ def test_threads_lose_nothing() -> None:
 
 
 def test_memory_does_not_grow_with_the_hosts() -> None:
-    one, now = Meter(0, 1000), 10.0
+    one, now = RateLimiter(0, 1000), 10.0
     for number in range(50_000):
         now += 0.001
         one.pay(f"http://host-{number}/", 100, now)
-    assert isinstance(one._buckets, meter._Buckets)
-    assert len(one._buckets.due) <= 2 * meter._HOSTS
+    assert isinstance(one._buckets, rate_limiter._Buckets)
+    assert len(one._buckets.due) <= 2 * rate_limiter._HOSTS
     assert one.pay("http://host-49999/", 100, now) == pytest.approx(0.2 - BURST)  # the last are not forgotten
 
 
@@ -159,9 +160,9 @@ def test_memory_does_not_grow_with_the_hosts() -> None:
 
 
 @pytest.fixture
-def table() -> meter._Table:
+def table() -> rate_limiter._Table:
     """An empty one."""
-    return meter._Table(mmap.mmap(-1, meter._SIZE))
+    return rate_limiter._Table(mmap.mmap(-1, rate_limiter._SIZE))
 
 
 class _Digest:
@@ -172,22 +173,22 @@ class _Digest:
         return self._value.to_bytes(8, "little")
 
 
-def test_names_that_collide_have_buckets_of_their_own(table: meter._Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    size = meter._HOSTS
-    monkeypatch.setattr(meter.hashlib, "blake2b", lambda name, digest_size: _Digest(int(name) * size + size - 3))
-    for number in range(meter._NEAR):  # all at one place, and over the end of the table
+def test_names_that_collide_have_buckets_of_their_own(table: rate_limiter._Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    size = rate_limiter._HOSTS
+    monkeypatch.setattr(rate_limiter.hashlib, "blake2b", lambda name, digest_size: _Digest(int(name) * size + size - 3))
+    for number in range(rate_limiter._NEAR):  # all at one place, and over the end of the table
         assert table.pay(str(number), 50.0, number, 1.0) == pytest.approx(50 + number - BURST)
-    for number in range(1, meter._NEAR):
+    for number in range(1, rate_limiter._NEAR):
         assert table.pay(str(number), 50.0, 0, 1.0) == pytest.approx(50 + number - BURST)
     assert table.pay("", 50.0, 1, 1.0) == pytest.approx(51 - BURST)  # untouched by the hosts beside it
 
 
 def test_full_neighbourhood_shares_and_what_is_paid_for_is_free_again(
-    table: meter._Table, monkeypatch: pytest.MonkeyPatch
+    table: rate_limiter._Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    size = meter._HOSTS
-    monkeypatch.setattr(meter.hashlib, "blake2b", lambda name, digest_size: _Digest(int(name) * size + 7))
-    for number in range(1, meter._NEAR + 1):
+    size = rate_limiter._HOSTS
+    monkeypatch.setattr(rate_limiter.hashlib, "blake2b", lambda name, digest_size: _Digest(int(name) * size + 7))
+    for number in range(1, rate_limiter._NEAR + 1):
         table.pay(str(number), 50.0, 10, 1.0)
     assert table.pay("99", 50.0, 10, 1.0) == pytest.approx(70 - BURST)  # the first's, which is never too little
     assert table.pay("1", 50.0, 0, 1.0) == pytest.approx(70 - BURST)
@@ -196,15 +197,15 @@ def test_full_neighbourhood_shares_and_what_is_paid_for_is_free_again(
     assert table.pay("1", 65.0, 0, 1.0) == pytest.approx(70 - BURST)
 
 
-def test_more_hosts_than_places_one_after_the_other(table: meter._Table) -> None:
+def test_more_hosts_than_places_one_after_the_other(table: rate_limiter._Table) -> None:
     now = 10.0
-    for number in range(3 * meter._HOSTS):
+    for number in range(3 * rate_limiter._HOSTS):
         now += 0.01
         assert table.pay(f"host-{number}", now, 100, 1000.0) == pytest.approx(now + 0.1 - BURST)
 
 
-def test_name_whose_digest_is_zero_is_a_name(table: meter._Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(meter.hashlib, "blake2b", lambda name, digest_size: _Digest(0))
+def test_name_whose_digest_is_zero_is_a_name(table: rate_limiter._Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rate_limiter.hashlib, "blake2b", lambda name, digest_size: _Digest(0))
     table.pay("a", 50.0, 10, 1.0)
     assert table.pay("a", 50.0, 0, 1.0) == pytest.approx(60 - BURST)
 
@@ -213,15 +214,15 @@ def test_name_whose_digest_is_zero_is_a_name(table: meter._Table, monkeypatch: p
 
 PAYING = """
 import sys, time
-from downloader.strategies.meter import SharedMeter
+from downloader.engine.rate_limiter import SharedRateLimiter
 path, rate, seconds, piece = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
-meter = SharedMeter(rate, 0, path)
+rate_limiter = SharedRateLimiter(rate, 0, path)
 print("ready", flush=True)
 sys.stdin.readline()
 started, passed = time.monotonic(), 0
 while (now := time.monotonic()) - started < seconds:
     passed += piece
-    wait = meter.pay("http://a/", piece, now)
+    wait = rate_limiter.pay("http://a/", piece, now)
     if wait:
         time.sleep(wait)
 print(passed, flush=True)
@@ -268,7 +269,7 @@ def test_lock_of_a_process_that_is_killed_is_free() -> None:
         assert process.stdout.readline() == "held\n"
         with open(path, "r+b") as stream, pytest.raises(BlockingIOError):
             fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        one, said = SharedMeter(1000, 0, path), []
+        one, said = SharedRateLimiter(1000, 0, path), []
         thread = threading.Thread(target=lambda: said.append(one.pay("http://a/", 1000, 50.0)))
         thread.start()
         thread.join(0.2)
@@ -282,7 +283,7 @@ def test_lock_of_a_process_that_is_killed_is_free() -> None:
 
 def test_killing_those_who_pay_stops_nobody(tmp_path: Path) -> None:
     with shared_file(True) as path:
-        one = SharedMeter(0, 1_000_000_000, path)
+        one = SharedRateLimiter(0, 1_000_000_000, path)
         for _ in range(3):
             process = paying(path, 1_000_000_000, 60, 100)
             assert process.stdin is not None
@@ -296,7 +297,7 @@ def test_killing_those_who_pay_stops_nobody(tmp_path: Path) -> None:
 
 
 def test_pause_of_ours_is_no_stall() -> None:
-    gate = SpeedGate(limit=1000, window=1.0, now=10.0)
+    gate = StallDetector(limit=1000, window=1.0, now=10.0)
     assert not gate.stalled(500, 10.1)
     gate.excuse(5.0)
     assert not gate.stalled(700, 16.1)  # 1.1 s of the server's own

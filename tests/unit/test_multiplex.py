@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from downloader.core.model import End, Outcome
+from downloader.engine.attempt.commands import READ, Call
+from downloader.engine.stats import PlainLane
 from downloader.errors import NetworkError
-from downloader.progress.counters import PlainLane
 from downloader.strategies.multiplex import _Flight
-from downloader.strategies.steps import READ, Work
 
 
 class _Multi:
@@ -28,7 +28,7 @@ class _Loop:
 
 class _Wire:
     def tell_rest(self, now: float) -> None:
-        """See `Wire`."""
+        """See `CurlExchange`."""
 
 
 def exhausted() -> Any:
@@ -38,7 +38,7 @@ def exhausted() -> Any:
     return steps
 
 
-@pytest.mark.parametrize("state", [READ, Work(lambda: None)])
+@pytest.mark.parametrize("state", [READ, Call(lambda: None)])
 def test_an_exchange_that_has_ended_is_settled_as_it_ended_though_its_time_is_over(state: Any) -> None:
     loop, outcome = _Loop(), Outcome(1, End.SEGMENT, received=5_000_000)
     flight: Any = object.__new__(_Flight)

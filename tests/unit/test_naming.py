@@ -7,20 +7,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from downloader.core import naming
-from downloader.core.naming import (
-    clean_url,
-    host_of,
-    name_from_url,
-    numbered,
-    origin_of,
-    part_names,
-    printable,
-    public_url,
-    safe_component,
-    wished_path,
-    with_digest,
-)
+from downloader.core import text as texts
+from downloader.core.names.file_names import name_from_url, numbered, part_names, safe_component, wished_path, with_digest
+from downloader.core.names.urls import clean_url, host_of, origin_of, public_url
+from downloader.core.text import printable
 from downloader.errors import PolicyError, UsageError
 
 BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -462,7 +452,7 @@ def test_part_files_of_ordinary_names_are_recognised() -> None:
 def test_printable_text_holds_nothing_that_moves_a_terminal(text: str) -> None:
     shown = printable(text)
     assert shown.isprintable()
-    assert not set(shown) & (set(BIDI) | naming._BIDI)
+    assert not set(shown) & (set(BIDI) | texts._BIDI)
     shown.encode()
 
 

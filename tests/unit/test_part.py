@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from downloader.core.model import NOTHING_HELD, Checksum, Existing, Held, Validator
-from downloader.core.naming import part_names
+from downloader.core.model import NOTHING_TO_RESUME, Checksum, Existing, ResumeInfo, Validator
+from downloader.core.names.file_names import part_names
 from downloader.errors import FileInUse, IntegrityError, PolicyError, StorageError
 from downloader.storage.checksum import Verifier
 from downloader.storage.folder import Folder, storage_error
@@ -23,7 +23,7 @@ from downloader.storage.part import PartFile
 
 URL = "https://example.org/file"
 VALIDATOR = Validator('"e"', "Sun, 06 Nov 1994 08:49:37 GMT")
-TOLD = Held(0, VALIDATOR, 10)
+TOLD = ResumeInfo(0, VALIDATOR, 10)
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def untouched(root: Path) -> bool:
     return names(outside) == {"precious"} and (outside / "precious").read_bytes() == b"precious"
 
 
-def leave(folder: Folder, path: str, data: bytes, told: Held | None = None) -> None:
+def leave(folder: Folder, path: str, data: bytes, told: ResumeInfo | None = None) -> None:
     """What an Attempt at this path leaves that got so far."""
     part = PartFile(folder, path, URL)
     part.open(0)
@@ -69,22 +69,22 @@ def leave(folder: Folder, path: str, data: bytes, told: Held | None = None) -> N
 def test_what_was_kept_is_held(folder: Folder, root: Path) -> None:
     leave(folder, "d/file", b"12345")
     assert names(root) == {"d", "d/file.part", "d/file.part.meta"}
-    assert PartFile(folder, "d/file", URL).held() == Held(5, VALIDATOR, 10)
+    assert PartFile(folder, "d/file", URL).held() == ResumeInfo(5, VALIDATOR, 10)
 
 
 def test_what_the_server_said_of_the_whole_is_held_too(folder: Folder) -> None:
     digests = (Checksum("sha256", "1" * 64), Checksum("sha512", "2" * 128))
-    leave(folder, "file", b"12345", Held(0, VALIDATOR, None, digests))
-    assert PartFile(folder, "file", URL).held() == Held(5, VALIDATOR, None, digests)
+    leave(folder, "file", b"12345", ResumeInfo(0, VALIDATOR, None, digests))
+    assert PartFile(folder, "file", URL).held() == ResumeInfo(5, VALIDATOR, None, digests)
 
 
 def test_nothing_is_held_where_there_is_nothing(folder: Folder) -> None:
-    assert PartFile(folder, "file", URL).held() == NOTHING_HELD
-    assert PartFile(folder, "no/such/folder/file", URL).held() == NOTHING_HELD
+    assert PartFile(folder, "file", URL).held() == NOTHING_TO_RESUME
+    assert PartFile(folder, "no/such/folder/file", URL).held() == NOTHING_TO_RESUME
 
 
 def test_bytes_without_a_validator_are_not_kept(folder: Folder, root: Path) -> None:
-    leave(folder, "file", b"12345", Held())
+    leave(folder, "file", b"12345", ResumeInfo())
     assert names(root) == set()
 
 
@@ -112,7 +112,7 @@ def test_a_damaged_sidecar_vouches_for_nothing(folder: Folder, root: Path, damag
     leave(folder, "file", b"12345")
     (root / "file.part.meta").write_bytes(damage)
     part = PartFile(folder, "file", URL)
-    assert part.held() == NOTHING_HELD
+    assert part.held() == NOTHING_TO_RESUME
     part.open(0)
     assert (root / "file.part").read_bytes() == b""
     part.close()
@@ -124,14 +124,14 @@ def test_a_sidecar_of_any_bytes_never_raises(tmp_path_factory: pytest.TempPathFa
     (root / "file.part").write_bytes(b"12345")
     (root / "file.part.meta").write_bytes(damage)
     folder = Folder(str(root))
-    assert PartFile(folder, "file", URL).held() == NOTHING_HELD
+    assert PartFile(folder, "file", URL).held() == NOTHING_TO_RESUME
     folder.close()
 
 
 def test_the_sidecar_of_another_url_vouches_for_nothing(folder: Folder) -> None:
     leave(folder, "file", b"12345")
-    assert PartFile(folder, "file", URL + "?other").held() == NOTHING_HELD
-    assert PartFile(folder, "file", "").held() == NOTHING_HELD
+    assert PartFile(folder, "file", URL + "?other").held() == NOTHING_TO_RESUME
+    assert PartFile(folder, "file", "").held() == NOTHING_TO_RESUME
     assert PartFile(folder, "file", URL).held().size == 5
 
 
@@ -147,13 +147,13 @@ def test_the_sidecar_does_not_say_the_url(folder: Folder, root: Path) -> None:
 def test_a_part_file_or_a_sidecar_alone_is_worth_nothing(folder: Folder, root: Path, missing: str) -> None:
     leave(folder, "file", b"12345")
     (root / missing).unlink()
-    assert PartFile(folder, "file", URL).held() == NOTHING_HELD
+    assert PartFile(folder, "file", URL).held() == NOTHING_TO_RESUME
 
 
 def test_an_empty_part_file_is_worth_nothing(folder: Folder, root: Path) -> None:
     leave(folder, "file", b"12345")
     os.truncate(root / "file.part", 0)
-    assert PartFile(folder, "file", URL).held() == NOTHING_HELD
+    assert PartFile(folder, "file", URL).held() == NOTHING_TO_RESUME
 
 
 def test_a_part_that_is_a_folder_or_a_pipe_holds_nothing_and_is_refused(folder: Folder, root: Path) -> None:
@@ -162,7 +162,7 @@ def test_a_part_that_is_a_folder_or_a_pipe_holds_nothing_and_is_refused(folder: 
         (root / f"{name}.part").unlink()
         make(root / f"{name}.part")
         part = PartFile(folder, name, URL)
-        assert part.held() == NOTHING_HELD
+        assert part.held() == NOTHING_TO_RESUME
         with pytest.raises(OSError, match=r"directory|no plain file"):
             part.open(0)
     assert stat.S_ISFIFO((root / "two.part").stat().st_mode)
@@ -172,12 +172,12 @@ def test_a_sidecar_left_alone_does_not_vouch_for_the_bytes_of_a_later_run(folder
     leave(folder, "file", b"old version")
     (root / "file.part").unlink()  # by hand, say
     killed = PartFile(folder, "file", URL)
-    assert killed.held() == NOTHING_HELD
+    assert killed.held() == NOTHING_TO_RESUME
     killed.open(0)
-    killed.vouch(Held())  # what comes now has no validator
+    killed.vouch(ResumeInfo())  # what comes now has no validator
     killed.write(b"new")
     killed.close()
-    assert PartFile(folder, "file", URL).held() == NOTHING_HELD
+    assert PartFile(folder, "file", URL).held() == NOTHING_TO_RESUME
 
 
 def test_a_sidecar_left_alone_is_gone_once_the_file_is_complete(folder: Folder, root: Path) -> None:
@@ -243,11 +243,11 @@ def test_a_part_that_has_gone_meanwhile_is_not_made_with_a_hole(folder: Folder, 
 def test_the_sidecar_is_written_once_and_only_with_a_validator(folder: Folder, root: Path) -> None:
     part = PartFile(folder, "file", URL)
     part.open(0)
-    part.vouch(Held(0, Validator(), 10))
+    part.vouch(ResumeInfo(0, Validator(), 10))
     assert names(root) == {"file.part"}
     part.vouch(TOLD)
     first = (root / "file.part.meta").read_bytes()
-    part.vouch(Held(0, Validator('"other"'), 11))
+    part.vouch(ResumeInfo(0, Validator('"other"'), 11))
     assert (root / "file.part.meta").read_bytes() == first
     assert msgspec.json.decode(first)["etag"] == '"e"'
     part.discard()
@@ -257,10 +257,10 @@ def test_the_sidecar_is_written_once_and_only_with_a_validator(folder: Folder, r
 def test_a_killed_run_leaves_what_it_wrote(folder: Folder) -> None:
     part = PartFile(folder, "file", URL)
     part.open(0)
-    part.vouch(Held(0, VALIDATOR))
+    part.vouch(ResumeInfo(0, VALIDATOR))
     part.write(b"123")
     part.close()  # as the system does it
-    assert PartFile(folder, "file", URL).held() == Held(3, VALIDATOR, None)
+    assert PartFile(folder, "file", URL).held() == ResumeInfo(3, VALIDATOR, None)
 
 
 def test_closing_twice_and_ending_what_never_began_do_no_harm(folder: Folder, root: Path) -> None:
@@ -360,7 +360,7 @@ def test_a_part_that_another_run_finished_between_is_never_cut(
 def test_a_part_that_is_a_symbolic_link_is_never_written_through(folder: Folder, root: Path) -> None:
     (root / "file.part").symlink_to(root.parent / "outside" / "precious")
     part = PartFile(folder, "file", URL)
-    assert part.held() == NOTHING_HELD
+    assert part.held() == NOTHING_TO_RESUME
     with pytest.raises(OSError, match="symbolic links"):
         part.open(0)
     assert untouched(root)
@@ -392,7 +392,7 @@ def test_a_sidecar_that_is_a_symbolic_link_is_neither_read_nor_written_through(f
     leave(folder, "file", b"12345")
     (root / "file.part.meta").rename(root / "moved")
     (root / "file.part.meta").symlink_to(root / "moved")
-    assert PartFile(folder, "file", URL).held() == NOTHING_HELD
+    assert PartFile(folder, "file", URL).held() == NOTHING_TO_RESUME
     (root / "other.part.meta").symlink_to(root.parent / "outside" / "precious")
     part = PartFile(folder, "other", URL)
     part.open(0)
@@ -473,7 +473,7 @@ def test_a_file_in_the_place_of_a_folder_is_an_error(folder: Folder, root: Path)
 def test_a_name_as_long_as_the_system_allows_works(folder: Folder, root: Path, name: str) -> None:
     leave(folder, f"d/{name}", b"12345")
     part = PartFile(folder, f"d/{name}", URL)
-    assert part.held() == Held(5, VALIDATOR, 10)
+    assert part.held() == ResumeInfo(5, VALIDATOR, 10)
     part.open(5)
     part.write(b"67890")
     assert part.commit(None, False) == f"d/{name}"
@@ -531,8 +531,8 @@ def test_a_folder_in_the_way_of_the_final_name_leaves_the_part_to_be_kept(folder
     part.write(b"12345")
     with pytest.raises(IsADirectoryError):
         part.commit(None, False)
-    part.keep(Held(5, VALIDATOR, 5))
-    assert PartFile(folder, "file", URL).held() == Held(5, VALIDATOR, 5)
+    part.keep(ResumeInfo(5, VALIDATOR, 5))
+    assert PartFile(folder, "file", URL).held() == ResumeInfo(5, VALIDATOR, 5)
 
 
 @pytest.mark.parametrize("number", [True, False])
@@ -552,7 +552,7 @@ def test_a_name_that_cannot_be_given_leaves_a_part_that_can_be_resumed(folder: F
         with pytest.raises(PermissionError):
             part.commit(None, number)
     part.keep(TOLD)
-    assert PartFile(folder, "file", URL).held() == Held(5, VALIDATOR, 10)
+    assert PartFile(folder, "file", URL).held() == ResumeInfo(5, VALIDATOR, 10)
 
 
 def test_a_file_that_appeared_meanwhile_is_not_replaced_unless_asked_to(folder: Folder, root: Path) -> None:

@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from downloader.core.adaptive import AdaptiveSlots
-from downloader.core.hosts import MOST, MOST_SEGMENTS, START, is_public
-from downloader.core.limits import Slots
+from downloader.core.limits.adaptive import AdaptiveSlots
+from downloader.core.limits.pacing import KEPT, PacedSlots
+from downloader.core.limits.public_hosts import MOST, MOST_SEGMENTS, START, is_public
+from downloader.core.limits.slots import Slots
 from downloader.core.model import Attempt, Download, End, Outcome
-from downloader.core.pacing import KEPT, PacedSlots
-from downloader.core.retry import RetryPolicy
-from downloader.core.scheduler import Scheduler
-from downloader.core.segments import SplitPolicy
+from downloader.core.scheduling.retry import RetryPolicy
+from downloader.core.scheduling.scheduler import Scheduler
+from downloader.core.scheduling.segment_layout import SplitPolicy
 from downloader.errors import HTTPStatusError, StorageError
-from downloader.plan import limits_for, split_policy
-from downloader.settings import Settings, convert
+from downloader.runs.plan import limits_for, split_policy
+from downloader.settings.definitions import Settings, convert
 from downloader.strategies.registry import find
 
 PUBLIC = "archive.example"

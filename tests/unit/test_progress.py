@@ -13,13 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from downloader import report as reports
+from downloader.core.amounts import duration, size
 from downloader.core.model import Checksum, Download, Result, Status
 from downloader.core.report import Report
+from downloader.engine.stats import Counters, Moving, PlainLane
 from downloader.errors import HTTPStatusError, IntegrityError, NetworkError, StorageError, TLSError
 from downloader.progress.bars import MOST, Bars
-from downloader.progress.counters import Counters, Moving, PlainLane
 from downloader.progress.lines import Display, JsonProgress, PlainLines
+from downloader.reports import outputs as reports
+from downloader.reports.summary import summary
 from downloader.sources.text import format_download
 
 URL = "https://example.org/file"
@@ -500,7 +502,7 @@ def test_results_and_downloads_pickle() -> None:
 def test_the_summary_says_what_became_of_the_run() -> None:
     report = a_report()
     report.elapsed = 0.5
-    assert reports.summary(report).splitlines() == [
+    assert summary(report).splitlines() == [
         "1 done, 1 skipped, 1 failed",
         "13 B in 0.50 s: 26 B/s, 2 files/s · strategy serial",
         "  1 HTTPStatusError: HTTP 404 Not Found",
@@ -513,7 +515,7 @@ def test_the_summary_counts_what_is_doubtful() -> None:
     report = Report(strategy="serial", without_checksum=12)
     for number in range(5):
         report.add(Result(URL, f"{number}.zip", Status.DONE, 1, warning="the server sent text/html"))
-    lines = reports.summary(report, unprocessed="7 never processed").splitlines()
+    lines = summary(report, unprocessed="7 never processed").splitlines()
     assert lines[2:] == [
         "  12 without a checksum",
         "  7 never processed",
@@ -522,7 +524,7 @@ def test_the_summary_counts_what_is_doubtful() -> None:
 
 
 def test_the_summary_of_nothing_divides_by_nothing() -> None:
-    assert reports.summary(Report(strategy="async")).splitlines() == [
+    assert summary(Report(strategy="async")).splitlines() == [
         "0 done, 0 skipped, 0 failed",
         "nothing was fetched, in 0.00 s · strategy async",
     ]
@@ -533,7 +535,7 @@ def test_the_summary_names_a_few_failures_and_counts_the_rest() -> None:
     for number in range(7):
         error = NetworkError("reset", f"{URL}/{number}") if number % 2 else StorageError("disk full", f"{URL}/{number}")
         report.add(Result(URL, "", Status.FAILED, error=error))
-    lines = reports.summary(report, most=2).splitlines()
+    lines = summary(report, most=2).splitlines()
     assert lines[2:] == [
         "  4 StorageError: disk full",
         "  3 NetworkError: reset",
@@ -548,7 +550,7 @@ def test_the_summary_names_a_few_failures_and_counts_the_rest() -> None:
 def test_no_url_reaches_a_terminal_through_the_summary_as_it_is(text: str) -> None:
     report = Report(strategy="serial")
     report.add(Result(URL + text, "", Status.FAILED))
-    assert all(line.isprintable() for line in reports.summary(report).split("\n"))
+    assert all(line.isprintable() for line in summary(report).split("\n"))
 
 
 @pytest.mark.parametrize(
@@ -565,7 +567,7 @@ def test_no_url_reaches_a_terminal_through_the_summary_as_it_is(text: str) -> No
     ],
 )
 def test_sizes_for_people(count: float, text: str) -> None:
-    assert reports.size(count) == text
+    assert size(count) == text
 
 
 @pytest.mark.parametrize(
@@ -581,4 +583,4 @@ def test_sizes_for_people(count: float, text: str) -> None:
     ],
 )
 def test_durations_for_people(seconds: float, text: str) -> None:
-    assert reports.duration(seconds) == text
+    assert duration(seconds) == text

@@ -8,7 +8,7 @@ from pathlib import Path
 import downloader
 from downloader import errors
 from downloader.cli.compare_options import options
-from downloader.settings import fields
+from downloader.settings.definitions import fields
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from downloader.core.limits import Slots
+from downloader.core.limits.slots import Slots
 from downloader.core.model import Attempt, Download, End, Outcome, Status
-from downloader.core.naming import host_of
-from downloader.core.reachability import REMEMBERED, Reachability
-from downloader.core.retry import RetryPolicy
-from downloader.core.scheduler import Scheduler
+from downloader.core.names.urls import host_of
+from downloader.core.scheduling.reachability import REMEMBERED, Reachability
+from downloader.core.scheduling.retry import RetryPolicy
+from downloader.core.scheduling.scheduler import Scheduler
 from downloader.errors import HTTPStatusError, NetworkError, NoAnswer
 
 SILENT = NoAnswer("no connection within 15 s")

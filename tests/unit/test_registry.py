@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from downloader.cli.main import main
+from downloader.engine.contract import Capabilities
 from downloader.errors import UsageError
-from downloader.plan import check_able
-from downloader.settings import Settings
-from downloader.strategies.base import Capabilities
-from downloader.strategies.extras import hint_for
+from downloader.extras import hint_for
+from downloader.runs.plan import check_able
+from downloader.settings.definitions import Settings
 from downloader.strategies.registry import BUILT_IN, find, listing
 
 GOOD = """
-from downloader.strategies.base import Capabilities
+from downloader.engine.contract import Capabilities
 class Strategy:
     name, about, library = "plugged", "one of another package, with enough words for a line longer than a terminal", "none"
     capabilities = Capabilities(default_jobs=3, cluster=True)

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from downloader import download
-from downloader.core.messages import Head, Request
+from downloader.core.http.messages import Head, Request
 from downloader.errors import DownloadError, NameNotFound, NetworkError
 from downloader.transports.base import ClientOptions
-from downloader.transports.curl import Multi, Wire
+from downloader.transports.curl_client import CurlExchange, Multi
 from downloader.transports.resolving import Resolving, why_unresolved
 from tests.support.scripted import ScriptedServer, reply
 
@@ -95,14 +95,14 @@ def test_others_go_on_while_a_name_server_is_silent(
     first, second, given_up, good = Ear(), Ear(), Ear(), Ear()
     try:
         for ear in (first, second):
-            multi.begin(Wire(ear, options), Request(f"{DEAD}a", ()))
-        unwanted = Wire(given_up, options)
+            multi.begin(CurlExchange(ear, options), Request(f"{DEAD}a", ()))
+        unwanted = CurlExchange(given_up, options)
         multi.begin(unwanted, Request(f"{DEAD}b", ()))
         while not asked:
             multi.turn(0.05)
         for _ in range(3):
             good.errors.clear()
-            multi.begin(Wire(good, options), Request(f"{server.url}/a", ()))
+            multi.begin(CurlExchange(good, options), Request(f"{server.url}/a", ()))
             while not good.errors:
                 multi.turn(0.05)
         assert (first.errors, second.errors, good.errors) == ([], [], [None])
@@ -111,7 +111,7 @@ def test_others_go_on_while_a_name_server_is_silent(
         while not (first.errors and second.errors):
             multi.turn(0.05)
         third = Ear()
-        multi.begin(Wire(third, options), Request(f"{DEAD}c", ()))
+        multi.begin(CurlExchange(third, options), Request(f"{DEAD}c", ()))
         while not third.errors:
             multi.turn(0.05)
     finally:

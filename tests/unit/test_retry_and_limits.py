@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from downloader.core.limits import Slots, batch_size, silent
-from downloader.core.retry import RetryPolicy
+from downloader.core.limits.batches import batch_size
+from downloader.core.limits.slots import Slots
+from downloader.core.limits.stall import silent
+from downloader.core.scheduling.retry import RetryPolicy
 from downloader.errors import (
     AuthError,
     DownloadError,

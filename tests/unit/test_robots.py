@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from downloader.core.limits import Slots
+from downloader.core.http.robots import LARGEST, parse, product
+from downloader.core.limits.slots import Slots
 from downloader.core.model import Attempt, Download, End, Outcome, Returned, Status
-from downloader.core.obedience import ObedientScheduler
-from downloader.core.retry import RetryPolicy
-from downloader.core.robots import LARGEST, parse, product
+from downloader.core.scheduling.retry import RetryPolicy
+from downloader.core.scheduling.robots_scheduler import ObedientScheduler
 from downloader.errors import AuthError, DownloadError, HTTPStatusError, NetworkError, PolicyError
 
 SITE = "https://a.example"

@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from downloader.core.intake import POLL
-from downloader.core.limits import Slots
+from downloader.core.limits.slots import Slots
 from downloader.core.model import Attempt, Checksum, Download, End, Outcome, Result, Status
-from downloader.core.naming import host_of, public_url
-from downloader.core.retry import RetryPolicy
-from downloader.core.scheduler import Scheduler
-from downloader.core.sums import Sums
+from downloader.core.names.checksum_list import ChecksumList
+from downloader.core.names.urls import host_of, public_url
+from downloader.core.scheduling.retry import RetryPolicy
+from downloader.core.scheduling.scheduler import Scheduler
+from downloader.core.scheduling.source_reader import POLL
 from downloader.errors import (
     AuthError,
     DownloadError,
@@ -113,7 +113,7 @@ def test_these_outcomes_end_the_download(end: End, error: DownloadError | None, 
         (End.FAILED, IntegrityError("wrong"), 0.0, {"number": 2, "fresh": True}),
         (End.FAILED, WorkerError("died"), 0.0, {"number": 2, "repeated": True}),
         (End.LOST, None, 0.0, {"number": 2, "repeated": True}),
-        (End.UNTOLD, None, 0.0, {"number": 2, "repeated": True}),
+        (End.UNREPORTED, None, 0.0, {"number": 2, "repeated": True}),
         (End.RESTART, None, 0.0, {"number": 2, "fresh": True}),
         (End.UNSTARTED, None, 0.0, {}),
     ],
@@ -135,7 +135,7 @@ def test_these_outcomes_lead_to_another_attempt(
 
 def test_a_try_is_spent_by_a_failure_but_not_by_a_restart_nor_by_what_never_began_or_was_not_told() -> None:
     run = scheduler([Download(URL)], retries=2)
-    for end in (End.UNSTARTED, End.UNTOLD, End.UNSTARTED, End.FAILED, End.RESTART, End.FAILED, End.UNSTARTED):
+    for end in (End.UNSTARTED, End.UNREPORTED, End.UNSTARTED, End.FAILED, End.RESTART, End.FAILED, End.UNSTARTED):
         settle(run, take_one(run, 1000.0), end, NetworkError("reset") if end is End.FAILED else None)
     settle(run, take_one(run, 1000.0), End.FAILED, NetworkError("reset again"))
     (result,) = run.results()
@@ -421,7 +421,7 @@ SUM, OTHER_SUM = Checksum("sha256", "1" * 64), Checksum("sha256", "2" * 64)
 def test_a_checksum_is_found_by_path_else_by_name(
     sums: dict[str, Checksum], listed: Download, expected: tuple[Checksum, ...]
 ) -> None:
-    assert take_one(scheduler([listed], sums=Sums(sums))).checksums == expected
+    assert take_one(scheduler([listed], sums=ChecksumList(sums))).checksums == expected
 
 
 @pytest.mark.parametrize(
@@ -441,7 +441,7 @@ def test_a_checksum_is_found_by_path_else_by_name(
     ],
 )
 def test_a_probe_comes_first_and_names_the_file_safely(told: str, folder: str, path: str) -> None:
-    run = scheduler([Download(URL, dir=folder)], probe=True, sums=Sums({path.rpartition("/")[2]: SUM}))
+    run = scheduler([Download(URL, dir=folder)], probe=True, sums=ChecksumList({path.rpartition("/")[2]: SUM}))
     probe = take_one(run)
     assert probe.probe
     settle(run, probe, End.NAMED, name=told)
@@ -765,7 +765,7 @@ def test_a_download_that_was_started_has_a_result_even_if_the_run_is_stopped_bef
         (End.INTERRUPTED, Interrupted("stopped"), Interrupted),
         (End.LOST, None, WorkerError),
         (End.RESTART, None, Interrupted),
-        (End.UNTOLD, None, Interrupted),
+        (End.UNREPORTED, None, Interrupted),
     ],
 )
 @pytest.mark.parametrize("mirrors", [(), MIRRORS])
@@ -826,7 +826,7 @@ TROUBLES: tuple[tuple[End, DownloadError | None], ...] = (
     (End.FAILED, IntegrityError("wrong")),
     (End.FAILED, StorageError("disk full")),
     (End.LOST, None),
-    (End.UNTOLD, None),
+    (End.UNREPORTED, None),
     (End.RESTART, None),
     (End.UNSTARTED, None),
     (End.INTERRUPTED, Interrupted("stopped")),

@@ -10,18 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from downloader.core.limits import Slots
+from downloader.core.limits.slots import Slots
 from downloader.core.model import WHOLE, Attempt, Checksum, Download, End, Outcome, Result, Segment, Span, Status
-from downloader.core.naming import host_of
-from downloader.core.retry import RetryPolicy
-from downloader.core.scheduler import Scheduler
-from downloader.core.segments import (
+from downloader.core.names.urls import host_of
+from downloader.core.scheduling.retry import RetryPolicy
+from downloader.core.scheduling.scheduler import Scheduler
+from downloader.core.scheduling.segment_layout import (
     ABORT,
     MEASURED,
     PATIENCE,
-    Layout,
     Open,
     Running,
+    SegmentLayout,
     SplitPolicy,
     held,
     joined,
@@ -173,9 +173,9 @@ def test_one_that_has_nothing_left_takes_no_time() -> None:
 # --- cutting
 
 
-def layout(total: int = 100 * MB, *running: Running) -> Layout:
-    """A Layout with these under way, by the keys 0, 1, …; with the whole file, unless said."""
-    return Layout(URL, total, dict(enumerate(running or [Running(0, total, 0, 0.0, URL)])))
+def layout(total: int = 100 * MB, *running: Running) -> SegmentLayout:
+    """A SegmentLayout with these under way, by the keys 0, 1, …; with the whole file, unless said."""
+    return SegmentLayout(URL, total, dict(enumerate(running or [Running(0, total, 0, 0.0, URL)])))
 
 
 def at_speed(start: int, stop: int, at: int, speed: float | None, **values: Any) -> Running:
@@ -183,7 +183,7 @@ def at_speed(start: int, stop: int, at: int, speed: float | None, **values: Any)
     return Running(start, stop, at, 0.0, URL, speed=speed, **values)
 
 
-def segments(found: Layout) -> list[Span]:
+def segments(found: SegmentLayout) -> list[Span]:
     """What waits, in order."""
     return sorted((item.segment.start, item.segment.stop or -1) for item in found.open)
 
@@ -261,7 +261,7 @@ def test_nothing_is_cut_that_is_over_or_closed() -> None:
         found = layout(100)
         setattr(found, name, value)
         assert not found.split(1.0, 5, SplitPolicy(4, 1))
-    assert not Layout(URL, 100).split(1.0, 5, SplitPolicy(4, 1))
+    assert not SegmentLayout(URL, 100).split(1.0, 5, SplitPolicy(4, 1))
 
 
 # --- taking over
@@ -558,17 +558,17 @@ def test_a_file_that_changed_begins_again_and_is_not_split_any_more(order: tuple
     assert [result.status for result in run.results()] == [Status.DONE]
 
 
-@pytest.mark.parametrize("end", [End.UNSTARTED, End.UNTOLD])
+@pytest.mark.parametrize("end", [End.UNSTARTED, End.UNREPORTED])
 def test_one_that_was_not_begun_is_asked_for_at_once(end: End) -> None:
     run, (_, second, *_) = split()
     settle(run, second, end)
     (again,) = taken(run)
     assert again.segment == second.segment
     assert again.number == (4 if end is End.UNSTARTED else 5)
-    assert again.repeated is (end is End.UNTOLD)
+    assert again.repeated is (end is End.UNREPORTED)
 
 
-@pytest.mark.parametrize("end", [End.UNSTARTED, End.UNTOLD, End.SEGMENT])
+@pytest.mark.parametrize("end", [End.UNSTARTED, End.UNREPORTED, End.SEGMENT])
 def test_where_none_runs_any_more_all_that_is_left_is_asked_for(end: End) -> None:
     run, attempts = split(most=2)
     settle(run, attempts[0])
@@ -784,7 +784,7 @@ TROUBLES: tuple[tuple[End, DownloadError | None], ...] = (
     (End.FAILED, FileInUse("in use")),
     (End.FAILED, ProtocolError("nonsense")),
     (End.LOST, None),
-    (End.UNTOLD, None),
+    (End.UNREPORTED, None),
     (End.UNSTARTED, None),
     (End.RESTART, None),
     (End.INTERRUPTED, Interrupted("stopped")),
@@ -864,7 +864,7 @@ class World:
     def end(self, attempt: Attempt, end: End, error: DownloadError | None = None, **values: Any) -> None:
         """It ends like this."""
         if end is End.RESTART and attempt.fresh:
-            end = End.SEGMENT if attempt.segment != WHOLE else End.UNTOLD
+            end = End.SEGMENT if attempt.segment != WHOLE else End.UNREPORTED
         if isinstance(error, IntegrityError):
             self.files[self.of(attempt)] = []
         if end is End.UNSTARTED:

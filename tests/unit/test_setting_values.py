@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from downloader.cli import serve
 from downloader.cli.compare import command as compare_command
 from downloader.cli.main import fetch_command
-from downloader.config_files import ConfigFile
 from downloader.errors import UsageError
-from downloader.layers import load
-from downloader.setting_values import MOST_BYTES, MOST_SECONDS, Form, WrongValue, parse_size, parse_time, read
-from downloader.settings import Field, Settings, convert, fields
+from downloader.settings.config_files import ConfigFile
+from downloader.settings.definitions import Field, Settings, convert, fields
+from downloader.settings.layers import load
+from downloader.settings.values import MOST_BYTES, MOST_SECONDS, Form, WrongValue, parse_size, parse_time, read
 
 FIELDS = {field.name: field for field in fields()}
 

@@ -6,11 +6,11 @@ from typing import Any, get_args
 
 import pytest
 
-from downloader import settings
-from downloader.config_files import ConfigFile, find_file, read_file
 from downloader.errors import UsageError
-from downloader.layers import load
-from downloader.settings import Settings, convert, example, fields, parse_header
+from downloader.settings import definitions as settings
+from downloader.settings.config_files import ConfigFile, find_file, read_file
+from downloader.settings.definitions import Settings, convert, example, fields, parse_header
+from downloader.settings.layers import load
 
 FIELDS = fields()
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"

@@ -14,19 +14,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from downloader.core.model import NOTHING_HELD, Checksum, Held, Span, Validator
-from downloader.core.segments import joined, missing
+from downloader.core.model import NOTHING_TO_RESUME, Checksum, ResumeInfo, Span, Validator
+from downloader.core.scheduling.segment_layout import joined, missing
 from downloader.errors import FileInUse
-from downloader.storage import sidecar, spread
+from downloader.storage import shared_part as spread
+from downloader.storage import sidecar
 from downloader.storage.folder import Folder
 from downloader.storage.part import PartFile
-from downloader.storage.spread import Spread
+from downloader.storage.shared_part import SharedPart
 
 URL = "https://example.org/file"
 VALIDATOR = Validator('"e"', "Sun, 06 Nov 1994 08:49:37 GMT")
 DIGEST = Checksum("sha256", "1" * 64)
 BODY = bytes(number * 7 % 251 for number in range(1000))
-TOLD = Held(0, VALIDATOR, len(BODY), (DIGEST,))
+TOLD = ResumeInfo(0, VALIDATOR, len(BODY), (DIGEST,))
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +76,7 @@ def put(part: PartFile, start: int, stop: int) -> None:
     part.write(BODY[start:stop])
 
 
-def told(folder: Folder, path: str = "file") -> Held:
+def told(folder: Folder, path: str = "file") -> ResumeInfo:
     """What the next run would hold."""
     other = Folder(folder.root)
     try:
@@ -105,7 +106,7 @@ def edit(root: Path, **values: object) -> None:
 
 def test_what_is_complete_is_held_with_all_that_was_told(folder: Folder) -> None:
     leave(folder, (0, 100), (300, 400))
-    assert told(folder) == Held(0, VALIDATOR, 1000, (DIGEST,), ((0, 100), (300, 400)))
+    assert told(folder) == ResumeInfo(0, VALIDATOR, 1000, (DIGEST,), ((0, 100), (300, 400)))
 
 
 def test_where_nothing_is_complete_that_is_said_too(folder: Folder, root: Path) -> None:
@@ -156,7 +157,7 @@ def test_a_sidecar_that_cannot_be_true_vouches_for_nothing(folder: Folder, root:
     leave(folder, (500, 600))
     assert told(folder).spans
     edit(root, **damage)
-    assert told(folder) == NOTHING_HELD
+    assert told(folder) == NOTHING_TO_RESUME
 
 
 @given(st.lists(st.tuples(st.integers(-5, 700), st.integers(-5, 700)), max_size=5), st.integers(0, 700))
@@ -170,7 +171,7 @@ def test_whatever_spans_are_said_none_is_beyond_the_file(
     folder = Folder(str(root))
     held = PartFile(folder, "file", URL).held()
     folder.close()
-    if held != NOTHING_HELD:
+    if held != NOTHING_TO_RESUME:
         assert held.spans == (joined(spans) or ((0, 0),))
         assert all(0 <= start <= stop <= size for start, stop in held.spans)
 
@@ -178,7 +179,7 @@ def test_whatever_spans_are_said_none_is_beyond_the_file(
 def test_a_file_cut_short_by_hand_is_worth_nothing(folder: Folder, root: Path) -> None:
     leave(folder, (0, 100), (500, 600))
     os.truncate(root / "file.part", 550)
-    assert told(folder) == NOTHING_HELD
+    assert told(folder) == NOTHING_TO_RESUME
 
 
 def test_a_sidecar_that_gets_shorter_is_still_read(folder: Folder, root: Path) -> None:
@@ -198,9 +199,9 @@ def test_a_sidecar_that_gets_shorter_is_still_read(folder: Folder, root: Path) -
 def test_while_one_alone_writes_the_sidecar_says_nothing_of_gaps(folder: Folder) -> None:
     part = first(folder, 100)
     assert (part.shared, part.split, part.spans, part.over) == (True, False, ((0, 100),), False)
-    assert told(folder) == Held(100, VALIDATOR, 1000, (DIGEST,))
+    assert told(folder) == ResumeInfo(100, VALIDATOR, 1000, (DIGEST,))
     part.close()
-    assert told(folder) == Held(100, VALIDATOR, 1000, (DIGEST,))
+    assert told(folder) == ResumeInfo(100, VALIDATOR, 1000, (DIGEST,))
 
 
 def test_from_the_first_that_joins_in_the_sidecar_tells_of_gaps(folder: Folder) -> None:
@@ -293,7 +294,7 @@ def test_another_version_since_it_was_looked_at_is_not_mixed_with_it(folder: Fol
     part = PartFile(folder, "file", URL)
     part.open(0)
     part.collect(b"x" * 700)
-    part.keep(Held(0, Validator('"other"'), 1000))
+    part.keep(ResumeInfo(0, Validator('"other"'), 1000))
     with pytest.raises(FileInUse):
         late.join(held)
     assert told(folder).validator == Validator('"other"')
@@ -524,7 +525,7 @@ def test_a_sidecar_that_cannot_be_saved_at_the_end_costs_what_it_did_not_say(fol
     (root / "file.part.meta").unlink()
     other.close()
     part.close()
-    assert told(folder) == NOTHING_HELD
+    assert told(folder) == NOTHING_TO_RESUME
 
 
 def test_the_lock_of_a_spread_is_the_files(tmp_path: Path) -> None:
@@ -532,7 +533,7 @@ def test_the_lock_of_a_spread_is_the_files(tmp_path: Path) -> None:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     parent = os.open(tmp_path, os.O_RDONLY)
-    shared = Spread(descriptor, parent, TOLD, (), lambda folder, held: None)
+    shared = SharedPart(descriptor, parent, TOLD, (), lambda folder, held: None)
     os.close(descriptor)
     os.close(parent)
     with path.open("rb") as other:
@@ -555,7 +556,7 @@ def test_threads_write_one_file_and_one_of_them_ends_it(folder: Folder, root: Pa
     body = os.urandom(count * size)
     part = PartFile(folder, "file", URL)
     part.open(0)
-    about = Held(0, VALIDATOR, len(body))
+    about = ResumeInfo(0, VALIDATOR, len(body))
     part.vouch(about)
     part.write(body[:1])
     part.share(about)

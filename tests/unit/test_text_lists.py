@@ -14,10 +14,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from downloader.core.model import Checksum, Download
-from downloader.core.naming import clean_url
+from downloader.core.names.urls import clean_url
 from downloader.errors import UsageError
 from downloader.sources import lists, text
-from downloader.sources.lists import Feed, Lists, from_values
+from downloader.sources.lists import BackgroundSource, Lists, from_values
 from downloader.sources.text import MAX_LINE, checksum, format_download, lines_of, parse, parse_sums
 
 A, B, C = "https://a.example/1", "https://b.example/2", "https://c.example/3"
@@ -442,7 +442,7 @@ def test_standard_input_has_no_length_and_is_read_as_it_comes(stdin: Callable[[s
     named = Lists([tmp_path / "list", "-"])
     assert named.check() is None
     source = named.source()
-    assert isinstance(source, Feed)
+    assert isinstance(source, BackgroundSource)
     assert urls_of(source) == [A, B, C]
     assert source.error is None
 
@@ -452,16 +452,16 @@ def test_a_wrong_line_of_standard_input_ends_it_unless_such_lines_are_skipped(st
     stdin(f"{A}\nnonsense\n{B}\n")
     named = Lists(["-"], skip_bad=skip)
     source = named.source()
-    assert isinstance(source, Feed)
+    assert isinstance(source, BackgroundSource)
     assert urls_of(source) == ([A, B] if skip else [A])
     assert (str(source.error).startswith("-:2: not a URL"), named.bad_count) == ((False, 1) if skip else (True, 0))
 
 
-# --- Feed
+# --- BackgroundSource
 
 
 def test_a_feed_gives_all_that_its_source_has_and_then_ends_for_good() -> None:
-    feed = Feed(iter([Download(f"https://a.example/{number}") for number in range(50)]), ahead=3)
+    feed = BackgroundSource(iter([Download(f"https://a.example/{number}") for number in range(50)]), ahead=3)
     assert urls_of(feed) == [f"https://a.example/{number}" for number in range(50)]
     for _ in range(3):
         with pytest.raises(StopIteration):
@@ -476,7 +476,7 @@ def test_a_feed_never_waits_for_its_source() -> None:
         go_on.wait()
         yield Download(A)
 
-    feed = Feed(slow())
+    feed = BackgroundSource(slow())
     assert [next(feed) for _ in range(100)] == [None] * 100
     go_on.set()
     assert urls_of(feed) == [A]
@@ -484,7 +484,7 @@ def test_a_feed_never_waits_for_its_source() -> None:
 
 def test_a_feed_reads_only_so_far_ahead() -> None:
     numbers = itertools.count()
-    feed = Feed((Download(f"https://a.example/{next(numbers)}") for _ in iter(int, 1)), ahead=5)
+    feed = BackgroundSource((Download(f"https://a.example/{next(numbers)}") for _ in iter(int, 1)), ahead=5)
     found = urls_of(itertools.islice((item for item in feed if item is not None), 20))
     assert found == [f"https://a.example/{number}" for number in range(20)]
     feed.close()
@@ -496,7 +496,7 @@ def test_an_error_in_the_source_ends_a_feed_and_is_told_afterwards() -> None:
         yield Download(A)
         raise ValueError("the caller's own")
 
-    feed = Feed(broken())
+    feed = BackgroundSource(broken())
     assert urls_of(feed) == [A]
     assert isinstance(feed.error, ValueError)
 

@@ -9,12 +9,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from downloader.core.credentials import Cookie, Credentials
-from downloader.core.headers import http_date
-from downloader.core.limits import SpeedGate
-from downloader.core.messages import Head, Move, Request, TransferPolicy
-from downloader.core.model import NOTHING_HELD, WHOLE, Attempt, Checksum, End, Headers, Held, Outcome, Segment, Validator
-from downloader.core.transfer import Transfer
+from downloader.core.http.credentials import Cookie, Credentials
+from downloader.core.http.headers import http_date
+from downloader.core.http.messages import Head, HeadAction, Request, TransferPolicy
+from downloader.core.http.transfer import Transfer
+from downloader.core.limits.stall import StallDetector
+from downloader.core.model import (
+    NOTHING_TO_RESUME,
+    WHOLE,
+    Attempt,
+    Checksum,
+    End,
+    Headers,
+    Outcome,
+    ResumeInfo,
+    Segment,
+    Validator,
+)
 from downloader.errors import (
     AuthError,
     DownloadError,
@@ -33,12 +44,12 @@ OTHER_TIME = "Sun, 06 Nov 1994 09:00:00 GMT"
 MADE = "Mon, 07 Nov 1994 00:00:00 GMT"
 WALL = 784200000.0
 
-BY_ETAG = Held(5, Validator('"e"', ""), 10)
-BY_DATE = Held(5, Validator("", TOLD), 10)
-BY_BOTH = Held(5, Validator('"e"', TOLD), 10)
-NO_TOTAL = Held(5, Validator('"e"', ""), None)
-ALL_OF_IT = Held(5, Validator('"e"', ""), 5)
-UNVOUCHED = Held(5, Validator(), 10)
+BY_ETAG = ResumeInfo(5, Validator('"e"', ""), 10)
+BY_DATE = ResumeInfo(5, Validator("", TOLD), 10)
+BY_BOTH = ResumeInfo(5, Validator('"e"', TOLD), 10)
+NO_TOTAL = ResumeInfo(5, Validator('"e"', ""), None)
+ALL_OF_IT = ResumeInfo(5, Validator('"e"', ""), 5)
+UNVOUCHED = ResumeInfo(5, Validator(), 10)
 ACCEPT, IDENTITY = ("Accept", "*/*"), ("Accept-Encoding", "identity")
 RANGE, RANGE_200 = ("Content-Range", "bytes 5-9/10"), ("Content-Length", "10")
 
@@ -71,7 +82,9 @@ def attempt(
     )
 
 
-def transfer(what: Attempt | None = None, held: Held = NOTHING_HELD, policy: TransferPolicy | None = None) -> Transfer:
+def transfer(
+    what: Attempt | None = None, held: ResumeInfo = NOTHING_TO_RESUME, policy: TransferPolicy | None = None
+) -> Transfer:
     """A Transfer that has sent its first request, at time 0."""
     new = Transfer(what or attempt(), policy or TransferPolicy(), held, 0.0, WALL)
     new.request()
@@ -87,7 +100,7 @@ def answer(status: int, *headers: tuple[str, str]) -> Head:
 
 
 def test_a_first_request_asks_for_the_bytes_as_they_are() -> None:
-    request = Transfer(attempt(), TransferPolicy(), NOTHING_HELD, 0.0, WALL).request()
+    request = Transfer(attempt(), TransferPolicy(), NOTHING_TO_RESUME, 0.0, WALL).request()
     assert request == Request(URL, (ACCEPT, IDENTITY))
 
 
@@ -96,18 +109,18 @@ def test_a_first_request_asks_for_the_bytes_as_they_are() -> None:
     [
         (attempt(), BY_ETAG, (("Range", "bytes=5-"), ("If-Range", '"e"'))),
         (attempt(), BY_DATE, (("Range", "bytes=5-"), ("If-Range", TOLD))),
-        (attempt(), Held(5, Validator('"e"', TOLD), None), (("Range", "bytes=5-"), ("If-Range", '"e"'))),
+        (attempt(), ResumeInfo(5, Validator('"e"', TOLD), None), (("Range", "bytes=5-"), ("If-Range", '"e"'))),
         (attempt(), UNVOUCHED, ()),
-        (attempt(), Held(0, Validator('"e"', TOLD), 10), ()),
+        (attempt(), ResumeInfo(0, Validator('"e"', TOLD), 10), ()),
         (attempt(fresh=True), BY_ETAG, ()),
         (attempt(segment=Segment(100, 200)), BY_ETAG, (("Range", "bytes=105-199"), ("If-Range", '"e"'))),
-        (attempt(probe=True), NOTHING_HELD, (("Range", "bytes=0-0"),)),
+        (attempt(probe=True), NOTHING_TO_RESUME, (("Range", "bytes=0-0"),)),
         (attempt(probe=True), BY_ETAG, (("Range", "bytes=0-0"),)),
-        (attempt(modified_since=TOLD_AT), NOTHING_HELD, (("If-Modified-Since", TOLD),)),
+        (attempt(modified_since=TOLD_AT), NOTHING_TO_RESUME, (("If-Modified-Since", TOLD),)),
         (attempt(modified_since=TOLD_AT), BY_ETAG, (("Range", "bytes=5-"), ("If-Range", '"e"'))),
     ],
 )
-def test_what_is_held_makes_the_request_conditional(what: Attempt, held: Held, added: Headers) -> None:
+def test_what_is_held_makes_the_request_conditional(what: Attempt, held: ResumeInfo, added: Headers) -> None:
     request = Transfer(what, TransferPolicy(), held, 0.0, WALL).request()
     assert request.headers == (ACCEPT, IDENTITY, *added)
 
@@ -138,7 +151,7 @@ def test_headers_of_the_file_go_over_those_of_the_run_and_both_over_ours(
     url: str, of_run: Headers, of_file: Headers, credentials: Credentials, expected: Headers
 ) -> None:
     policy = TransferPolicy(headers=of_run, credentials=credentials)
-    request = Transfer(attempt(url, headers=of_file), policy, NOTHING_HELD, 0.0, WALL).request()
+    request = Transfer(attempt(url, headers=of_file), policy, NOTHING_TO_RESUME, 0.0, WALL).request()
     assert request.headers == expected
     assert "@" not in request.url
 
@@ -154,17 +167,17 @@ def test_a_resume_overrides_a_range_of_the_users() -> None:
 
 # --- what an answer means: the rows of the module's table, and what they leave open
 
-BODY_AT_ZERO, GOES_ON = (Move.BODY, 0), (Move.BODY, 5)
+BODY_AT_ZERO, GOES_ON = (HeadAction.BODY, 0), (HeadAction.BODY, 5)
 CONDITIONAL = attempt(modified_since=TOLD_AT)
 
 MEANINGS = [
     # 200 | either | the whole file: begin at zero
-    ("200", attempt(), NOTHING_HELD, answer(200, RANGE_200), BODY_AT_ZERO),
-    ("200 without length", attempt(), NOTHING_HELD, answer(200), BODY_AT_ZERO),
+    ("200", attempt(), NOTHING_TO_RESUME, answer(200, RANGE_200), BODY_AT_ZERO),
+    ("200 without length", attempt(), NOTHING_TO_RESUME, answer(200), BODY_AT_ZERO),
     ("200 to a range", attempt(), BY_ETAG, answer(200, RANGE_200, ("ETag", '"new"')), BODY_AT_ZERO),
     ("200 to a range, same etag", attempt(), BY_ETAG, answer(200, RANGE_200, ("ETag", '"e"')), BODY_AT_ZERO),
     ("200 to a range, with a content-range", attempt(), BY_ETAG, answer(200, RANGE), BODY_AT_ZERO),
-    ("200 to a condition", CONDITIONAL, NOTHING_HELD, answer(200), BODY_AT_ZERO),
+    ("200 to a condition", CONDITIONAL, NOTHING_TO_RESUME, answer(200), BODY_AT_ZERO),
     # 206 that agrees | with Range | goes on from there
     ("206", attempt(), BY_ETAG, answer(206, RANGE, ("ETag", '"e"'), ("Content-Length", "5")), GOES_ON),
     ("206 without validator", attempt(), BY_ETAG, answer(206, RANGE), GOES_ON),
@@ -187,7 +200,7 @@ MEANINGS = [
         attempt(segment=Segment(100)),
         BY_ETAG,
         answer(206, ("Content-Range", "bytes 105-109/*")),
-        (Move.BODY, 105),
+        (HeadAction.BODY, 105),
     ),
     # 206, anything else | with Range | begin again at zero
     ("206 without range", attempt(), BY_ETAG, answer(206), End.RESTART),
@@ -205,8 +218,8 @@ MEANINGS = [
     ("206, too long", attempt(), BY_ETAG, answer(206, RANGE, ("Content-Length", "6")), End.RESTART),
     ("206, too short", attempt(), BY_ETAG, answer(206, RANGE, ("Content-Length", "4")), End.RESTART),
     # 206 | no | ProtocolError
-    ("206 unasked", attempt(), NOTHING_HELD, answer(206, RANGE), ProtocolError),
-    ("206 unasked, from zero", attempt(), NOTHING_HELD, answer(206, ("Content-Range", "bytes 0-9/10")), ProtocolError),
+    ("206 unasked", attempt(), NOTHING_TO_RESUME, answer(206, RANGE), ProtocolError),
+    ("206 unasked, from zero", attempt(), NOTHING_TO_RESUME, answer(206, ("Content-Range", "bytes 0-9/10")), ProtocolError),
     ("206, unvouched", attempt(), UNVOUCHED, answer(206, RANGE), ProtocolError),
     ("206, fresh", attempt(fresh=True), BY_ETAG, answer(206, RANGE), ProtocolError),
     # 416, */N and N is what we hold, validator agrees | with Range | complete already
@@ -226,58 +239,74 @@ MEANINGS = [
     (
         "416, date changed",
         attempt(),
-        Held(5, Validator("", TOLD), 5),
+        ResumeInfo(5, Validator("", TOLD), 5),
         answer(416, ("Content-Range", "bytes */5"), ("Last-Modified", OTHER_TIME)),
         End.RESTART,
     ),
-    ("416 unasked", attempt(), NOTHING_HELD, answer(416, ("Content-Range", "bytes */5")), HTTPStatusError),
+    ("416 unasked", attempt(), NOTHING_TO_RESUME, answer(416, ("Content-Range", "bytes */5")), HTTPStatusError),
     # 304 | conditional | the file is still good
-    ("304", CONDITIONAL, NOTHING_HELD, answer(304), End.NOT_MODIFIED),
-    ("304 unasked", attempt(), NOTHING_HELD, answer(304), ProtocolError),
+    ("304", CONDITIONAL, NOTHING_TO_RESUME, answer(304), End.NOT_MODIFIED),
+    ("304 unasked", attempt(), NOTHING_TO_RESUME, answer(304), ProtocolError),
     ("304 to a range", CONDITIONAL, BY_ETAG, answer(304), ProtocolError),
     # 301, 302, 303, 307, 308 | either | follow
     *(
-        (f"{status}{' to a range' if held.size else ''}", attempt(), held, answer(status, ("Location", "/b")), Move.FOLLOW)
+        (
+            f"{status}{' to a range' if held.size else ''}",
+            attempt(),
+            held,
+            answer(status, ("Location", "/b")),
+            HeadAction.FOLLOW,
+        )
         for status in (301, 302, 303, 307, 308)
-        for held in (NOTHING_HELD, BY_ETAG)
+        for held in (NOTHING_TO_RESUME, BY_ETAG)
     ),
     # 204, 205 | either | an empty file
-    *((f"{n} {held.size}", attempt(), held, answer(n), Move.BODY) for n in (204, 205) for held in (NOTHING_HELD, BY_ETAG)),
+    *(
+        (f"{n} {held.size}", attempt(), held, answer(n), HeadAction.BODY)
+        for n in (204, 205)
+        for held in (NOTHING_TO_RESUME, BY_ETAG)
+    ),
     ("204, one Segment", attempt(segment=Segment(100, 200)), BY_ETAG, answer(204), End.RESTART),
     # 401, 403, 407 | either | AuthError
     *(
         (str(status), attempt(), held, answer(status), AuthError)
         for status in (401, 403, 407)
-        for held in (NOTHING_HELD, BY_ETAG)
+        for held in (NOTHING_TO_RESUME, BY_ETAG)
     ),
     # other 1xx, 2xx and 3xx | either | ProtocolError
-    *((str(n), attempt(), NOTHING_HELD, answer(n), ProtocolError) for n in (100, 101, 199, 201, 202, 203, 207, 226, 299)),
+    *((str(n), attempt(), NOTHING_TO_RESUME, answer(n), ProtocolError) for n in (100, 101, 199, 201, 202, 203, 207, 226, 299)),
     *((f"{n} nowhere", attempt(), BY_ETAG, answer(n), ProtocolError) for n in (300, 301, 302, 303, 305, 306, 307, 308, 399)),
     *((f"{n} with place", attempt(), BY_ETAG, answer(n, ("Location", "/b")), ProtocolError) for n in (200 + 1, 300, 305, 306)),
-    ("301 to an empty place", attempt(), NOTHING_HELD, answer(301, ("Location", "")), ProtocolError),
+    ("301 to an empty place", attempt(), NOTHING_TO_RESUME, answer(301, ("Location", "")), ProtocolError),
     # other | either | HTTPStatusError
     *(
-        (str(n), attempt(), NOTHING_HELD, answer(n), HTTPStatusError)
+        (str(n), attempt(), NOTHING_TO_RESUME, answer(n), HTTPStatusError)
         for n in (400, 402, 404, 410, 418, 429, 451, 500, 503, 599, 999)
     ),
     *((f"{n} to a range", attempt(), BY_ETAG, answer(n), HTTPStatusError) for n in (404, 412, 503)),
     # a probe takes no body
-    ("probe, 200", attempt(probe=True), NOTHING_HELD, answer(200), End.NAMED),
-    ("probe, 206", attempt(probe=True), NOTHING_HELD, answer(206, ("Content-Range", "bytes 0-0/10")), End.NAMED),
+    ("probe, 200", attempt(probe=True), NOTHING_TO_RESUME, answer(200), End.NAMED),
+    ("probe, 206", attempt(probe=True), NOTHING_TO_RESUME, answer(206, ("Content-Range", "bytes 0-0/10")), End.NAMED),
     ("probe, 416", attempt(probe=True), BY_ETAG, answer(416, ("Content-Range", "bytes */0")), End.NAMED),
-    ("probe, 302", attempt(probe=True), NOTHING_HELD, answer(302, ("Location", "/b")), Move.FOLLOW),
-    ("probe, 404", attempt(probe=True), NOTHING_HELD, answer(404), HTTPStatusError),
+    ("probe, 302", attempt(probe=True), NOTHING_TO_RESUME, answer(302, ("Location", "/b")), HeadAction.FOLLOW),
+    ("probe, 404", attempt(probe=True), NOTHING_TO_RESUME, answer(404), HTTPStatusError),
     # heads that cannot be
-    ("two lengths", attempt(), NOTHING_HELD, answer(200, RANGE_200, ("Content-Length", "11")), ProtocolError),
-    ("a length that is none", attempt(), NOTHING_HELD, answer(200, ("Content-Length", "many")), ProtocolError),
-    ("length and coding", attempt(), NOTHING_HELD, answer(200, RANGE_200, ("Transfer-Encoding", "chunked")), ProtocolError),
-    ("a flood", attempt(), NOTHING_HELD, answer(200, *[("X", "y" * 1000)] * 70), ProtocolError),
+    ("two lengths", attempt(), NOTHING_TO_RESUME, answer(200, RANGE_200, ("Content-Length", "11")), ProtocolError),
+    ("a length that is none", attempt(), NOTHING_TO_RESUME, answer(200, ("Content-Length", "many")), ProtocolError),
+    (
+        "length and coding",
+        attempt(),
+        NOTHING_TO_RESUME,
+        answer(200, RANGE_200, ("Transfer-Encoding", "chunked")),
+        ProtocolError,
+    ),
+    ("a flood", attempt(), NOTHING_TO_RESUME, answer(200, *[("X", "y" * 1000)] * 70), ProtocolError),
 ]
 
 
 @pytest.mark.parametrize(("what", "held", "head", "meaning"), [row[1:] for row in MEANINGS], ids=[row[0] for row in MEANINGS])
 def test_each_answer_has_one_meaning(
-    what: Attempt, held: Held, head: Head, meaning: Move | End | type[DownloadError] | tuple[Move, int]
+    what: Attempt, held: ResumeInfo, head: Head, meaning: HeadAction | End | type[DownloadError] | tuple[HeadAction, int]
 ) -> None:
     state = transfer(what, held)
     if isinstance(meaning, type):
@@ -289,7 +318,7 @@ def test_each_answer_has_one_meaning(
     move = state.on_head(head)
     assert state.status == head.status
     if isinstance(meaning, End):
-        assert (move, state.decided) == (Move.STOP, meaning)
+        assert (move, state.decided) == (HeadAction.STOP, meaning)
     elif isinstance(meaning, tuple):
         assert (move, state.offset) == meaning
         assert state.decided is End.FAILED  # until the body has come
@@ -325,7 +354,7 @@ def test_each_refusal_of_credentials_says_what_to_do(status: int) -> None:
     ],
 )
 def test_refusal_speaks_of_credentials_only_where_some_were_sent(status: int, sent: Headers, said: str) -> None:
-    state = Transfer(attempt(), TransferPolicy(headers=sent), NOTHING_HELD, 0.0, WALL)
+    state = Transfer(attempt(), TransferPolicy(headers=sent), NOTHING_TO_RESUME, 0.0, WALL)
     with pytest.raises(AuthError) as caught:
         state.on_head(answer(status))
     assert caught.value.hint == said
@@ -395,7 +424,7 @@ def digest_of(data: bytes) -> tuple[Checksum, str]:
 
 
 OLD_DIGEST, NEW_DIGEST = digest_of(b"old"), digest_of(b"new")
-SAID_BEFORE = Held(5, Validator('"e"', TOLD), 10, (OLD_DIGEST[0],))
+SAID_BEFORE = ResumeInfo(5, Validator('"e"', TOLD), 10, (OLD_DIGEST[0],))
 
 
 @pytest.mark.parametrize(
@@ -420,7 +449,7 @@ def test_what_the_server_said_of_the_whole_holds_for_the_rest_of_it(
 
 
 def test_what_is_complete_already_is_verified_by_what_was_said_before() -> None:
-    state = transfer(held=Held(5, Validator('"e"'), 5, (OLD_DIGEST[0],)))
+    state = transfer(held=ResumeInfo(5, Validator('"e"'), 5, (OLD_DIGEST[0],)))
     state.on_head(answer(416, ("Content-Range", "bytes */5")))
     assert state.digests == (OLD_DIGEST[0],)
 
@@ -432,11 +461,11 @@ def test_what_was_promised_is_for_whoever_goes_on() -> None:
     )
     state.begin_body(0.0)
     state.on_data(4, 0.0)
-    assert state.promised == Held(4, Validator('"e"', TOLD), 10, (OLD_DIGEST[0],))
+    assert state.promised == ResumeInfo(4, Validator('"e"', TOLD), 10, (OLD_DIGEST[0],))
 
 
 def test_a_file_that_changed_does_not_get_the_date_of_what_was_held() -> None:
-    state = transfer(held=Held(5, Validator('"e"', TOLD), 10))
+    state = transfer(held=ResumeInfo(5, Validator('"e"', TOLD), 10))
     state.on_head(answer(200, ("ETag", '"new"')))
     assert state.last_modified is None
 
@@ -456,7 +485,7 @@ def test_a_probe_learns_the_name(disposition: Headers, name: str) -> None:
 
 def follow(state: Transfer, location: str, status: int = 302) -> Request:
     """The request after a redirect."""
-    assert state.on_head(answer(status, ("Location", location))) is Move.FOLLOW
+    assert state.on_head(answer(status, ("Location", location))) is HeadAction.FOLLOW
     return state.request()
 
 
@@ -542,7 +571,7 @@ def test_netrc_entries_and_cookies_of_one_host_do_not_go_to_another(location: st
 )
 def test_a_netrc_password_does_not_follow_to_another_scheme_host_or_port(netrc: tuple[str, str, str], location: str) -> None:
     policy = TransferPolicy(credentials=Credentials(netrc=(netrc,)), allow_downgrade=True)
-    state = Transfer(attempt(), policy, NOTHING_HELD, 0.0, WALL)
+    state = Transfer(attempt(), policy, NOTHING_TO_RESUME, 0.0, WALL)
     assert BASIC in state.request().headers
     assert BASIC not in follow(state, location).headers
 
@@ -622,19 +651,21 @@ def receive(state: Transfer, pieces: list[int], at: float = 0.0) -> None:
 @pytest.mark.parametrize(
     ("held", "head", "pieces", "size"),
     [
-        (NOTHING_HELD, answer(200, RANGE_200), [10], 10),
-        (NOTHING_HELD, answer(200, RANGE_200), [3, 7], 10),
-        (NOTHING_HELD, answer(200, ("Content-Length", "0")), [], 0),
-        (NOTHING_HELD, answer(200), [4], 4),
-        (NOTHING_HELD, answer(200), [], 0),
-        (NOTHING_HELD, answer(200, ("Transfer-Encoding", "chunked")), [4], 4),
+        (NOTHING_TO_RESUME, answer(200, RANGE_200), [10], 10),
+        (NOTHING_TO_RESUME, answer(200, RANGE_200), [3, 7], 10),
+        (NOTHING_TO_RESUME, answer(200, ("Content-Length", "0")), [], 0),
+        (NOTHING_TO_RESUME, answer(200), [4], 4),
+        (NOTHING_TO_RESUME, answer(200), [], 0),
+        (NOTHING_TO_RESUME, answer(200, ("Transfer-Encoding", "chunked")), [4], 4),
         (BY_ETAG, answer(206, RANGE), [5], 10),
         (BY_ETAG, answer(206, ("Content-Range", "bytes 5-9/*")), [5], 10),
         (NO_TOTAL, answer(206, RANGE), [2, 3], 10),
         (BY_ETAG, answer(200, ("Content-Length", "3")), [3], 3),
     ],
 )
-def test_a_body_is_complete_when_all_that_was_announced_has_come(held: Held, head: Head, pieces: list[int], size: int) -> None:
+def test_a_body_is_complete_when_all_that_was_announced_has_come(
+    held: ResumeInfo, head: Head, pieces: list[int], size: int
+) -> None:
     state = transfer(held=held)
     state.on_head(head)
     receive(state, pieces)
@@ -645,8 +676,8 @@ def test_a_body_is_complete_when_all_that_was_announced_has_come(held: Held, hea
 @pytest.mark.parametrize(
     ("held", "head", "pieces"),
     [
-        (NOTHING_HELD, answer(200, RANGE_200), []),
-        (NOTHING_HELD, answer(200, RANGE_200), [9]),
+        (NOTHING_TO_RESUME, answer(200, RANGE_200), []),
+        (NOTHING_TO_RESUME, answer(200, RANGE_200), [9]),
         (BY_ETAG, answer(206, RANGE), [4]),
         (BY_ETAG, answer(206, ("Content-Range", "bytes 5-7/10")), [3]),
         (BY_ETAG, answer(206, ("Content-Range", "bytes 5-7/*")), [3]),
@@ -654,7 +685,7 @@ def test_a_body_is_complete_when_all_that_was_announced_has_come(held: Held, hea
         (BY_ETAG, answer(206, RANGE, ("Transfer-Encoding", "chunked")), [4]),
     ],
 )
-def test_a_body_that_ends_too_early_is_truncated_and_retryable(held: Held, head: Head, pieces: list[int]) -> None:
+def test_a_body_that_ends_too_early_is_truncated_and_retryable(held: ResumeInfo, head: Head, pieces: list[int]) -> None:
     state = transfer(held=held)
     state.on_head(head)
     with pytest.raises(NetworkError, match="truncated") as caught:
@@ -666,13 +697,13 @@ def test_a_body_that_ends_too_early_is_truncated_and_retryable(held: Held, head:
 @pytest.mark.parametrize(
     ("held", "head", "pieces"),
     [
-        (NOTHING_HELD, answer(200, RANGE_200), [11]),
-        (NOTHING_HELD, answer(200, RANGE_200), [10, 1]),
-        (NOTHING_HELD, answer(200, ("Content-Length", "0")), [1]),
+        (NOTHING_TO_RESUME, answer(200, RANGE_200), [11]),
+        (NOTHING_TO_RESUME, answer(200, RANGE_200), [10, 1]),
+        (NOTHING_TO_RESUME, answer(200, ("Content-Length", "0")), [1]),
         (BY_ETAG, answer(206, RANGE), [6]),
     ],
 )
-def test_a_body_longer_than_announced_is_an_error(held: Held, head: Head, pieces: list[int]) -> None:
+def test_a_body_longer_than_announced_is_an_error(held: ResumeInfo, head: Head, pieces: list[int]) -> None:
     state = transfer(held=held)
     state.on_head(head)
     with pytest.raises(ProtocolError, match="more than the announced"):
@@ -682,12 +713,12 @@ def test_a_body_longer_than_announced_is_an_error(held: Held, head: Head, pieces
 @pytest.mark.parametrize(
     ("held", "head", "pieces"),
     [
-        (NOTHING_HELD, answer(200, ("Content-Length", "9")), None),
-        (NOTHING_HELD, answer(200, ("Content-Length", "11")), None),
-        (NOTHING_HELD, answer(200), [9]),
-        (NOTHING_HELD, answer(200), [11]),
+        (NOTHING_TO_RESUME, answer(200, ("Content-Length", "9")), None),
+        (NOTHING_TO_RESUME, answer(200, ("Content-Length", "11")), None),
+        (NOTHING_TO_RESUME, answer(200), [9]),
+        (NOTHING_TO_RESUME, answer(200), [11]),
         (NO_TOTAL, answer(206, ("Content-Range", "bytes 5-8/9")), None),
-        (Held(5, Validator('"e"'), 9), answer(206, ("Content-Range", "bytes 5-8/*")), None),
+        (ResumeInfo(5, Validator('"e"'), 9), answer(206, ("Content-Range", "bytes 5-8/*")), None),
         (
             ALL_OF_IT,
             answer(416, ("Content-Range", "bytes */5")),
@@ -695,7 +726,7 @@ def test_a_body_longer_than_announced_is_an_error(held: Held, head: Head, pieces
         ),
     ],
 )
-def test_another_size_than_was_known_is_an_integrity_error(held: Held, head: Head, pieces: list[int] | None) -> None:
+def test_another_size_than_was_known_is_an_integrity_error(held: ResumeInfo, head: Head, pieces: list[int] | None) -> None:
     state = transfer(attempt(size=10), held)
     if pieces is None:
         with pytest.raises(IntegrityError, match="the size is wrong"):
@@ -706,8 +737,10 @@ def test_another_size_than_was_known_is_an_integrity_error(held: Held, head: Hea
         receive(state, pieces)
 
 
-@pytest.mark.parametrize(("held", "head", "pieces"), [(NOTHING_HELD, answer(200), [10]), (BY_ETAG, answer(206, RANGE), [5])])
-def test_the_size_that_was_known_is_good(held: Held, head: Head, pieces: list[int]) -> None:
+@pytest.mark.parametrize(
+    ("held", "head", "pieces"), [(NOTHING_TO_RESUME, answer(200), [10]), (BY_ETAG, answer(206, RANGE), [5])]
+)
+def test_the_size_that_was_known_is_good(held: ResumeInfo, head: Head, pieces: list[int]) -> None:
     state = transfer(attempt(size=10), held)
     state.on_head(head)
     receive(state, pieces)
@@ -717,7 +750,7 @@ def test_the_size_that_was_known_is_good(held: Held, head: Head, pieces: list[in
 @given(st.integers(0, 60), st.booleans(), st.lists(st.integers(1, 20), max_size=8), st.booleans())
 def test_any_chunking_of_a_body_has_the_same_outcome(announced: int, told: bool, pieces: list[int], resume: bool) -> None:
     size = announced + 1 if resume else announced  # to come
-    held = Held(5, Validator('"e"'), 5 + size) if resume else NOTHING_HELD
+    held = ResumeInfo(5, Validator('"e"'), 5 + size) if resume else NOTHING_TO_RESUME
 
     def run(chunks: list[int]) -> tuple[Outcome, type[Exception] | None]:
         state = transfer(held=held)
@@ -760,7 +793,7 @@ def test_any_chunking_of_a_body_has_the_same_outcome(announced: int, told: bool,
 def test_a_stall_is_a_whole_window_with_too_few_bytes(
     limit: int, window: float, counts: list[tuple[float, int]], stalls_at: float | None
 ) -> None:
-    gate = SpeedGate(limit, window, now=0.0)
+    gate = StallDetector(limit, window, now=0.0)
     found = [now for now, count in counts if gate.stalled(count, now)]
     assert found == ([] if stalls_at is None else [stalls_at])
 
@@ -771,7 +804,7 @@ def test_a_stall_is_a_whole_window_with_too_few_bytes(
     st.lists(st.tuples(st.floats(0.001, 50), st.integers(0, 1000)), max_size=30),
 )
 def test_what_is_never_slower_than_the_limit_never_stalls(limit: int, window: float, steps: list[tuple[float, int]]) -> None:
-    gate = SpeedGate(limit, window, now=0.0)
+    gate = StallDetector(limit, window, now=0.0)
     for now, (pause, more) in zip(itertools.accumulate(step[0] for step in steps), steps, strict=True):
         assert not gate.stalled(round(limit * pause) + 1 + more, now)
 

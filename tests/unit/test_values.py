@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from downloader import Checksum, Download, UsageError
-from downloader.core.naming import public_url
+from downloader.core.names.urls import public_url
 from downloader.sources.lists import from_values
 
 URL = "http://127.0.0.1:9/a.csv"

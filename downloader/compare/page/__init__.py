@@ -20,7 +20,7 @@ from downloader.compare.page import charts, tables, timelines, words
 from downloader.compare.page.series import of_study
 from downloader.compare.results import Comparison, Row, Study, Sweep
 from downloader.errors import StorageError, UsageError
-from downloader.strategies.extras import hint_for
+from downloader.extras import hint_for
 
 NEEDED = ("jinja2", "plotly")
 SCRIPTS = ("theme.js", "timelines.js", "draw.js", "controls.js")

@@ -1,0 +1,134 @@
+"""Which credentials go with a request, and which stay behind at a redirect.
+
+A URL's own user and password, a netrc entry for its host, cookies from a Netscape file, and the headers given on the
+command line or in a list. Rule: what was meant for one origin (scheme, host, port) never goes to another.
+"""
+
+import base64
+import ipaddress
+import re
+from dataclasses import dataclass, field
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from downloader.core.model import Headers
+from downloader.core.names.urls import origin_of
+from downloader.errors import AuthError
+
+_PRIVATE = re.compile(r"authori[sz]ation|cookie|token|secret|password|api-?key|auth-key", re.IGNORECASE)
+"""Header names that carry credentials, the unregistered ones included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cookie:
+    """One line of a Netscape cookie file. ``expires``: seconds since the epoch, 0 for a session cookie."""
+
+    domain: str
+    subdomains: bool
+    path: str
+    secure: bool
+    expires: float
+    name: str
+    value: str = field(repr=False)
+
+    def matches(self, scheme: str, host: str, path: str, now: float) -> bool:
+        """RFC 6265 section 5.4: domain, path, Secure and expiry."""
+        domain = self.domain.lstrip(".").lower()
+        if host != domain and not (self.subdomains and host.endswith(f".{domain}") and not _is_address(host)):
+            return False
+        prefix = self.path if self.path.endswith("/") else f"{self.path}/"
+        if path != self.path and not path.startswith(prefix):
+            return False
+        return (scheme == "https" or not self.secure) and (self.expires == 0 or self.expires > now)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Everything secret that a run was given, apart from its URLs. ``netrc``: host, user, password; host ``""`` is default.
+
+    ``authorization``: the value of a header for the hosts of the list's own URLs, where neither the URL nor netrc names a user.
+    """
+
+    netrc: tuple[tuple[str, str, str], ...] = ()
+    cookies: tuple[Cookie, ...] = ()
+    authorization: str = ""
+
+    def __repr__(self) -> str:
+        more = ", an authorization" if self.authorization else ""
+        return f"Credentials({len(self.netrc)} netrc entries, {len(self.cookies)} cookies{more})"
+
+    def headers(self, url: str, now: float, first: str = "") -> Headers:
+        """Authorization and Cookie for this URL. ``now``: seconds since the epoch; ``first``: where redirects began."""
+        found: list[tuple[str, str]] = []
+        user = _user_of(url) if "@" in url else None
+        if user is None and self.netrc:
+            user = self._netrc_entry(url, first or url)
+        if user is not None:
+            found.append(("Authorization", basic(*user)))
+        elif self.authorization and origin_of(url) == origin_of(first or url):
+            found.append(("Authorization", self.authorization))
+        if self.cookies:
+            parts = urlsplit(url)
+            host, path = parts.hostname or "", parts.path or "/"
+            pairs = [f"{c.name}={c.value}" for c in self.cookies if c.matches(parts.scheme, host, path, now)]
+            if pairs:
+                found.append(("Cookie", "; ".join(pairs)))
+        return tuple(found)
+
+    def _netrc_entry(self, url: str, first: str) -> tuple[str, str] | None:
+        """The entry for a URL. At another origin than the first: only one that names that other host, and not in the clear."""
+        by_host = {name: (user, password) for name, user, password in self.netrc}
+        (scheme, host, _), (old_scheme, old_host, _) = origin_of(url), origin_of(first)
+        if origin_of(url) == origin_of(first):
+            return by_host.get(host) or (None if self.authorization else by_host.get(""))
+        safe = host != old_host and scheme in ("https", old_scheme)
+        return by_host.get(host) if safe else None
+
+
+NO_CREDENTIALS = Credentials()
+
+
+def basic(user: str, password: str) -> str:
+    """The value of Authorization for a user and password; RFC 7617."""
+    return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
+
+
+def _user_of(url: str) -> tuple[str, str] | None:
+    userinfo, at, _ = urlsplit(url).netloc.rpartition("@")
+    if not at:
+        return None
+    user, _, password = userinfo.partition(":")
+    return unquote(user), unquote(password)
+
+
+def without_userinfo(url: str) -> str:
+    """The URL as it is requested: its user and password go into a header, or nowhere."""
+    if "@" not in url:
+        return url
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def kept_at_redirect(headers: Headers, old: str, new: str) -> Headers:
+    """The headers that may follow from ``old`` to ``new``: all within one origin, else none that is a credential."""
+    if origin_of(old) == origin_of(new):
+        return headers
+    return tuple((name, value) for name, value in headers if not _PRIVATE.search(name))
+
+
+def advice(status: int, sent: Headers) -> str:
+    """What to do about a 401, 403 or 407, by the headers of the request that was answered so."""
+    private = {name.lower(): value for name, value in sent if _PRIVATE.search(name)}
+    if status == 401 and "authorization" in private:
+        basic = private["authorization"][:6].lower() == "basic "
+        return "the user or password is wrong" if basic else "the server does not accept the Authorization header that was sent"
+    if status == 403 and private:
+        return "the server refuses this request with the credentials that were sent"
+    return AuthError.HINTS[status]

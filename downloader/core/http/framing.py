@@ -1,0 +1,170 @@
+"""The bytes of one HTTP/1.1 answer, held to one reading of RFC 9112 whatever library takes them.
+
+HTTP libraries differ in what they let pass. `Framing` stands between the socket and the library: what it passes on is
+the same answer in the plainest form, with the fields alone that matter here; what has no certain meaning is a ProtocolError.
+libcurl reads its sockets itself and is strict already, so what it refuses is refused here too, and the other way round:
+`head_lines` is the grammar of heads for both. `docs/answers.md` has the table for readers.
+"""
+
+import re
+from collections.abc import Callable
+
+from downloader.core.http.headers import MAX_HEAD_BYTES, read_fields, wanted_lines
+from downloader.errors import ProtocolError
+
+_TEXT = r"[^\0\r\n]*+"
+_FIELD = rf"[!#$%&'*+.^_`|~0-9A-Za-z-]++:{_TEXT}(?:\n[ \t]{_TEXT})*+"
+_HEAD = re.compile(rf"HTTP/(?:1\.[01]|[23]) [1-9][0-9][0-9](?: {_TEXT})?(?:\n{_FIELD})*+")
+_FOLD = re.compile(r"\s*\n[ \t]\s*")
+_HEAD_END = re.compile(rb"\n\r?\n")
+_LINE_END = re.compile(rb"\r*\n")
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})(?![0-9A-Fa-f])")
+_INTERIM = frozenset(range(100, 200)) - {101}
+
+
+def head_lines(text: str) -> tuple[int, list[str]]:
+    """Status and field lines of a head whose lines end in LF. Raises ProtocolError for one that breaks RFC 9112's grammar.
+
+    Folded lines are put together (section 5.2). Refused: a line that is no field, blanks around a field's name or before
+    the first field (sections 2.2 and 5.1), NUL and bare CR (RFC 9110 section 5.5), another version or no three-digit status.
+    """
+    if _HEAD.fullmatch(text) is None:
+        raise ProtocolError("malformed answer: its head")
+    if "\n " in text or "\n\t" in text:
+        text = _FOLD.sub(" ", text)
+    status, *lines = text.split("\n")
+    return int(status.split(" ", 2)[1]), lines
+
+
+class Framing:
+    """One answer, from the first byte of its head to the last of its body, in pieces of any size.
+
+    ``left``: bytes of body still to come as they are; None: until the connection is closed. ``excess``: more came than the
+    answer has (RFC 9112 section 6.3): dropped, and the connection must not serve again. ``broken``: why it cannot go on.
+    """
+
+    def __init__(self) -> None:
+        self.left: int | None = 0
+        self.in_head = True
+        self.excess = False
+        self.broken: ProtocolError | None = None
+        self._data = b""
+        self._count = 0
+        self._step: Callable[[Framing], bytes | None] = Framing._head  # bound, it would hold this object in a cycle
+
+    @property
+    def verbatim(self) -> bool:
+        """Whether what comes next passes as it is."""
+        return not self.in_head and self.left != 0 and self._step is Framing._body
+
+    def feed(self, data: bytes) -> bytes:
+        """What to pass on for these bytes, as far as they have a meaning; where that ends, `broken` says why."""
+        if self._step is Framing._body and not self._data and (self.left is None or len(data) <= self.left):
+            self.passed(len(data))
+            return data
+        self._data += data
+        found: list[bytes] = []
+        try:
+            while self._data and (piece := self._step(self)) is not None:
+                found.append(piece)
+        except ProtocolError as error:
+            self.broken = error
+        return b"".join(found)
+
+    def passed(self, count: int) -> None:
+        """So many bytes of the body have passed."""
+        if self.left is not None:
+            self.left -= count
+
+    def _take(self, end: "re.Match[bytes] | None") -> bytes | None:
+        """What comes before this end, counted; None where the end has not come yet."""
+        if end is None:
+            if self._count + len(self._data) > MAX_HEAD_BYTES:
+                raise ProtocolError(f"more than {MAX_HEAD_BYTES} bytes of header")
+            return None
+        self._count += end.end()
+        if self._count > MAX_HEAD_BYTES:
+            raise ProtocolError(f"more than {MAX_HEAD_BYTES} bytes of header")
+        taken, self._data = self._data[: end.start()], self._data[end.end() :]
+        return taken
+
+    def _head(self) -> bytes | None:
+        if self._data[:5] != b"HTTP/"[: len(self._data)]:
+            raise ProtocolError("malformed answer: no HTTP")
+        raw = self._take(_HEAD_END.search(self._data))
+        if raw is None:
+            return None
+        text = raw.decode("latin-1").replace("\r\n", "\n").removesuffix("\r")
+        status, lines = head_lines(text)
+        if text[5] != "1":
+            raise ProtocolError("malformed answer: another version of HTTP")
+        if status in _INTERIM:
+            return b""
+        self.in_head = False
+        pairs = wanted_lines(lines)
+        fields = read_fields(pairs)
+        self._step = Framing._size if fields.chunked else Framing._body
+        self.left = 0 if fields.chunked else fields.length
+        kept = [pair for pair in pairs if pair[0].lower() not in ("content-length", "transfer-encoding")]
+        kept += [("Connection", line[11:].strip(" \t")) for line in lines if line[:11].lower() == "connection:"]
+        if status in (204, 304):  # no body, whatever the fields say (RFC 9112 section 6.3)
+            self._step, self.left = Framing._body, 0
+        elif fields.chunked:
+            kept.append(("Transfer-Encoding", "chunked"))
+        elif fields.length is not None:
+            kept.append(("Content-Length", str(fields.length)))
+        head = "".join(f"{name}: {value}\r\n" for name, value in kept)
+        return f"{text[:8]} {status} -\r\n{head}\r\n".encode("latin-1")
+
+    def _body(self) -> bytes:
+        piece = self._data if self.left is None else self._data[: self.left]
+        self.excess = len(piece) < len(self._data)
+        self._data = b""
+        self.passed(len(piece))
+        return piece
+
+    def _size(self) -> bytes | None:
+        """The line before a chunk; what follows its size is not read (RFC 9112 section 7.1.1)."""
+        line = self._take(_LINE_END.search(self._data))
+        if line is None:
+            return None
+        self._count = 0
+        match = _CHUNK_SIZE.match(line)
+        if match is None or (size := int(match[1], 16)) >= 1 << 63:
+            raise ProtocolError("malformed answer: the size of a chunk")
+        self.left = size
+        self._step = Framing._chunk if size else Framing._trailer
+        return b""
+
+    def _chunk(self) -> bytes:
+        assert self.left is not None  # noqa: S101 - a chunk has a size
+        piece, self._data = self._data[: self.left], self._data[self.left :]
+        self.left -= len(piece)
+        if not self.left:
+            self._step = Framing._chunk_end
+        return b"%x\r\n%b\r\n" % (len(piece), piece)
+
+    def _chunk_end(self) -> bytes | None:
+        data = self._data.lstrip(b"\r")
+        if data[:1] not in (b"", b"\n"):
+            raise ProtocolError("malformed answer: a chunk that is longer than it says")
+        self._data = data[1:]
+        if data:
+            self._step = Framing._size
+        return b"" if data else None
+
+    def _trailer(self) -> bytes | None:
+        """A line after the last chunk: of no use here, but the body has its end after them only (RFC 9112 section 7.1.2)."""
+        first = not self._count
+        line = self._take(_TRAILER_END.search(self._data))
+        if line is None:
+            return None
+        if not line:
+            self._step = Framing._body
+            return b"0\r\n\r\n"
+        if b":" not in line or b"\0" in line or b"\r" in line or (line[:1] in b" \t" and not first):
+            raise ProtocolError("malformed answer: a trailer")
+        return b""
+
+
+_TRAILER_END = re.compile(rb"\r?\n")

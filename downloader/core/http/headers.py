@@ -1,0 +1,255 @@
+"""Header fields: text in, values out. Says nothing about what to do with them.
+
+ClaimedPaths arrive in any case, values as the transport decoded them (latin-1). A field that breaks its grammar is
+None, except where to guess would be dangerous (the length of a body): that is a ProtocolError.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Iterable
+from datetime import UTC, date
+from email.utils import formatdate, parsedate_to_datetime
+from functools import lru_cache
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from msgspec import Struct
+
+from downloader.core.model import Checksum, Validator
+from downloader.errors import ProtocolError
+
+MAX_HEAD_BYTES = 64 * 1024
+"""More header bytes than this in one answer are cut off: nobody means well with them."""
+
+DIGEST_ALGORITHMS = {"sha-256": "sha256", "sha-512": "sha512"}  # RFC 9530 section 5: the active ones
+_RANGE = re.compile(r"bytes\s+(?:(\d{1,19})-(\d{1,19})|\*)/(\d{1,19}|\*)\s*", re.ASCII | re.IGNORECASE)
+_ETAG = re.compile(r'"[\x21\x23-\x7e]*"')  # obs-text in an ETag cannot be sent back by every client: no validator then
+_FIXDATE = re.compile(r"\w{3}, (\d\d) (\w{3}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT", re.ASCII)
+_MONTHS = {
+    name: number
+    for number, name in enumerate(["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"], 1)
+}
+_TWO_LENGTHS = "two different Content-Length fields"
+_CODING = "a transfer coding that nobody asked for"
+_EPOCH = date(1970, 1, 1).toordinal()
+_PARAMETER = re.compile(r';\s*([\w!#$%&\'*+.^`|~-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)', re.ASCII)
+
+
+class ContentRange(NamedTuple):
+    """``Content-Range`` (RFC 9110 section 14.4): bytes ``start`` to ``stop`` (exclusive) of ``total``.
+
+    ``start`` is None for the unsatisfied form ``bytes */N``; ``total`` is None where the server does not know it.
+    """
+
+    start: int | None
+    stop: int | None
+    total: int | None
+
+
+class Fields(Struct):
+    """The header fields of one answer that matter to a download, as text."""
+
+    length: int | None = None
+    chunked: bool = False
+    ranges: bool = False
+    content_range: str = ""
+    disposition: str = ""
+    encoding: str = ""
+    date: str = ""
+    etag: str = ""
+    last_modified: str = ""
+    location: str = ""
+    retry_after: str = ""
+    repr_digest: str = ""
+    content_digest: str = ""
+    digest: str = ""
+    content_type: str = ""
+
+
+_ATTRIBUTE = {
+    "content-range": "content_range",
+    "content-disposition": "disposition",
+    "content-encoding": "encoding",
+    "date": "date",
+    "etag": "etag",
+    "last-modified": "last_modified",
+    "location": "location",
+    "retry-after": "retry_after",
+    "repr-digest": "repr_digest",
+    "content-digest": "content_digest",
+    "digest": "digest",
+    "content-type": "content_type",
+    "content-length": "length",
+    "transfer-encoding": "chunked",
+    "accept-ranges": "ranges",
+}
+
+_SPELT: dict[str, str] = {}
+"""ClaimedPaths of fields as servers spell them, to the attribute it is kept as, if it matters. Bounded."""
+
+
+def _attribute(name: str) -> str:
+    found = _ATTRIBUTE.get(name.lower(), "")
+    if len(_SPELT) < 1024:
+        _SPELT[name] = found
+    return found
+
+
+def wanted_lines(lines: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Of header lines, those that matter, as pairs."""
+    found = []
+    for line in lines:
+        name, colon, value = line.partition(":")
+        wanted = _SPELT.get(name)
+        if colon and (wanted or (wanted is None and _attribute(name))):
+            found.append((name, value.strip(" \t")))
+    return tuple(found)
+
+
+def read_fields(pairs: Iterable[tuple[str, str]]) -> Fields:
+    """Sort out the header lines of one answer. Raises ProtocolError for a flood, or for a length that is not one."""
+    fields = Fields()
+    total = 0
+    for name, value in pairs:
+        total += len(name) + len(value) + 4
+        attribute = _SPELT.get(name)
+        if attribute is None:
+            attribute = _attribute(name)
+        if attribute == "length":
+            length = content_length(value)
+            if fields.length is not None and fields.length != length:
+                raise ProtocolError(f"{_TWO_LENGTHS}: {fields.length} and {length}", kind=_TWO_LENGTHS)
+            fields.length = length
+        elif attribute == "chunked":
+            if value.strip().lower() != "chunked":
+                raise ProtocolError(f"{_CODING}: {value[:40]!r}", kind=_CODING)
+            fields.chunked = True
+        elif attribute == "ranges":
+            fields.ranges = value.strip().lower() == "bytes"
+        elif attribute == "location":
+            if fields.location and fields.location != value.strip():
+                raise ProtocolError("two different Location fields")
+            fields.location = value.strip()
+        elif attribute:
+            setattr(fields, attribute, value.strip())
+    if total > MAX_HEAD_BYTES:
+        raise ProtocolError(f"more than {MAX_HEAD_BYTES} bytes of header")
+    if fields.chunked and fields.length is not None:  # RFC 9112 section 6.1: ought to be handled as an error
+        raise ProtocolError("both Transfer-Encoding and Content-Length")
+    return fields
+
+
+def content_length(value: str) -> int:
+    """The length, also from a list of equal ones (RFC 9110 section 8.6). Raises ProtocolError for anything else."""
+    text, others = value, False
+    if not value.isdigit():
+        values = {item.strip() for item in value.split(",")}
+        text, others = values.pop(), bool(values)
+    if others or not (text.isascii() and text.isdigit() and len(text) <= 19):
+        raise ProtocolError(f"not a Content-Length: {value[:40]!r}", kind="not a Content-Length")
+    return int(text)
+
+
+def content_range(value: str) -> ContentRange | None:
+    """None where the value breaks the grammar, or names an impossible range."""
+    match = _RANGE.fullmatch(value)
+    if match is None:
+        return None
+    first, last, whole = match.groups()
+    total = None if whole == "*" else int(whole)
+    if first is None:
+        return None if total is None else ContentRange(None, None, total)
+    start, stop = int(first), int(last) + 1
+    if stop <= start or (total is not None and stop > total):
+        return None
+    return ContentRange(start, stop, total)
+
+
+@lru_cache(maxsize=512)  # servers repeat themselves: the same Date for a second, the same Last-Modified for a release
+def http_date(value: str) -> float | None:
+    """Seconds since the epoch; the three forms of RFC 9110 section 5.6.7."""
+    match = _FIXDATE.fullmatch(value)
+    try:
+        if match is not None:  # four times as fast as the general parser, and on the hot path
+            day, month, year, hour, minute, second = match.groups()
+            if int(hour) > 23 or int(minute) > 59 or int(second) > 60:
+                return None
+            days = date(int(year), _MONTHS[month], int(day)).toordinal() - _EPOCH
+            return days * 86400.0 + int(hour) * 3600 + int(minute) * 60 + int(second)
+        moment = parsedate_to_datetime(value)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()  # asctime's form names no zone
+    except (ValueError, TypeError, IndexError, KeyError, OverflowError):
+        return None
+
+
+def format_http_date(seconds: float) -> str:
+    """IMF-fixdate, RFC 9110 section 5.6.7."""
+    return formatdate(seconds, usegmt=True)
+
+
+def retry_after(value: str, now: float) -> float | None:
+    """Seconds to wait, from either form of Retry-After (RFC 9110 section 10.2.3). ``now``: seconds since the epoch."""
+    if value.isascii() and value.isdigit():
+        return float(value[:9])
+    moment = http_date(value) if value else None
+    return None if moment is None else max(0.0, moment - now)
+
+
+def validator(fields: Fields) -> Validator:
+    """The validators fit for If-Range (RFC 9110 section 13.1.5).
+
+    A weak ETag is none; a date is one only when the answer was made at least a second after it (section 8.8.2.2).
+    """
+    etag = fields.etag if _ETAG.fullmatch(fields.etag) else ""
+    changed = http_date(fields.last_modified) if fields.last_modified else None
+    strong = changed is not None and ((made := http_date(fields.date)) is None or made - changed >= 1)
+    return Validator(etag, fields.last_modified if strong else "")
+
+
+def digests(fields: Fields, whole: bool) -> tuple[Checksum, ...]:
+    """The server's own digests of the file: Repr-Digest (RFC 9530), Digest (RFC 3230); Content-Digest of a whole body."""
+    found: dict[str, Checksum] = {}
+    for text, wrapped in ((fields.repr_digest, True), (fields.content_digest if whole else "", True), (fields.digest, False)):
+        for item in text.split(",") if text else ():
+            name, _, value = item.strip().partition("=")
+            algorithm = DIGEST_ALGORITHMS.get(name.strip().lower())
+            if algorithm is None or algorithm in found:
+                continue
+            value = value.partition(";")[0].strip()
+            if wrapped:
+                if len(value) < 2 or not value.startswith(":") or not value.endswith(":"):
+                    continue
+                value = value[1:-1]
+            try:
+                raw = base64.b64decode(value, validate=True)
+            except (binascii.Error, ValueError):
+                continue
+            if len(raw) == (32 if algorithm == "sha256" else 64):
+                found[algorithm] = Checksum(algorithm, raw.hex())
+    return tuple(found.values())
+
+
+def disposition_name(value: str) -> str:
+    """The file name that Content-Disposition proposes (RFC 6266; ``filename*`` wins). Empty for none; not yet safe."""
+    plain = extended = ""
+    for name, raw in _PARAMETER.findall(";" + value.partition(";")[2]):
+        text = raw.strip()
+        if text.startswith('"'):
+            text = re.sub(r"\\(.)", r"\1", text[1:-1] if len(text) > 1 and text.endswith('"') else text[1:])
+        if name.lower() == "filename*":
+            charset, _, rest = text.partition("'")
+            encoded = rest.partition("'")[2]
+            if charset.lower() in ("utf-8", "iso-8859-1"):
+                extended = unquote(encoded, encoding=charset, errors="replace")
+        elif name.lower() == "filename":
+            plain = _utf8_where_it_is(text)
+    return extended or plain
+
+
+def _utf8_where_it_is(text: str) -> str:
+    # Servers send raw UTF-8 here, against the grammar; the transport has decoded it as latin-1.
+    try:
+        return text.encode("latin-1").decode("utf-8")
+    except (UnicodeEncodeError, UnicodeDecodeError):
+        return text

@@ -1,0 +1,1 @@
+"""How many at once, how fast, how slow is too slow: arithmetic."""

@@ -1,0 +1,1 @@
+"""URLs and file names: which path each file gets."""

@@ -1,0 +1,93 @@
+"""URLs: the form that the program works with, their hosts and origins, and what of a URL may be shown."""
+
+import re
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+from downloader.errors import UsageError
+
+CLEAN_URL = re.compile(r"https?://[A-Za-z0-9.-]+(?::(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}))?/[!$-;=?-Z_a-z~%&'()*+,]*")
+
+
+_SECRET_KEYS = frozenset(
+    """access_token api_key apikey auth awsaccesskeyid client_secret id_token key-pair-id passwd password private_token
+    refresh_token secret sig signature token x-amz-credential x-amz-security-token x-amz-signature x-goog-credential
+    x-goog-signature""".split()  # noqa: SIM905 - read as a list of words, one a line would fill a screen
+)
+
+
+def clean_url(text: str) -> str:
+    """One absolute http(s) URL, with what is not ASCII encoded and the fragment cut off. Raises UsageError."""
+    if CLEAN_URL.fullmatch(text):
+        return text
+    try:
+        parts = urlsplit(text.strip())
+        host, port = parts.hostname, parts.port
+        text.encode()
+    except ValueError:
+        raise UsageError("not a URL: the host or the port is malformed", _hidden(text)) from None
+    if parts.scheme not in ("http", "https"):
+        what = f"cannot fetch {parts.scheme}: URLs" if parts.scheme and "://" in text else "not a URL"
+        raise UsageError(what, _hidden(text), "give an http:// or https:// URL")
+    if not host or port == 0 or "%" in host or any(ord(c) <= 32 or c in '<>"\\^`{|}\x7f' for c in parts.netloc):
+        raise UsageError("not a URL: no host in it", _hidden(text))
+    try:
+        ascii_host = host if host.isascii() else host.encode("idna").decode("ascii")
+    except UnicodeError:
+        raise UsageError("not a URL: the host is not a domain name", _hidden(text)) from None
+    if ":" in ascii_host:
+        ascii_host = f"[{ascii_host}]"
+    user, at, _ = parts.netloc.rpartition("@")
+    netloc = f"{quote(user, safe=KEPT)}{at}{ascii_host}" + ("" if port is None else f":{port}")
+    query = "?" + quote(parts.query, safe=KEPT) if parts.query else ""
+    return f"{parts.scheme}://{netloc}{quote(parts.path, safe=KEPT) or '/'}{query}"
+
+
+KEPT = "!#$%&'()*+,/:;=?@[]~"  # reserved characters and % stand as they came: RFC 3986 section 2.2
+
+
+def public_url(url: str) -> str:
+    """The URL as it may be shown: no user or password, and well-known secret query values masked."""
+    if "@" in url:
+        scheme, mark, rest = url.partition("://")
+        if not mark:
+            scheme, rest = "", url
+        authority, slash, path = _split_authority(rest)
+        url = f"{scheme}{mark}{authority.rpartition('@')[2]}{slash}{path}"
+    if "?" in url:
+        base, _, query = url.partition("?")
+        if any(key.lower() in _SECRET_KEYS for key, _ in parse_qsl(query, keep_blank_values=True)):
+            query = "&".join(_masked(item) for item in query.split("&"))
+        url = f"{base}?{query}"
+    return url
+
+
+def _hidden(text: str) -> str:
+    """Text that is no URL, as it may be shown: whatever may be a user and password is cut out."""
+    text = text.encode("utf-8", "backslashreplace").decode()
+    head, at, tail = text.rpartition("@")
+    scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", head)
+    return public_url((scheme.group() if scheme else "") + "***@" + tail if at else text)
+
+
+def _split_authority(rest: str) -> tuple[str, str, str]:
+    end = re.search(r"[/?#]", rest)
+    return (rest, "", "") if end is None else (rest[: end.start()], end.group(), rest[end.end() :])
+
+
+def _masked(item: str) -> str:
+    key, equals, _ = item.partition("=")
+    return f"{key}=***" if equals and unquote(key).lower() in _SECRET_KEYS else item
+
+
+def host_of(url: str) -> str:
+    """``host`` or ``host:port`` of a clean URL, lower case: the unit of the limit for each host."""
+    netloc = url.split("/", 3)[2]  # a clean URL has a path
+    if "?" in netloc or "#" in netloc:
+        netloc = _split_authority(netloc)[0]
+    return (netloc.rpartition("@")[2] if "@" in netloc else netloc).lower()
+
+
+def origin_of(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port (RFC 6454 section 4): what credentials are bound to."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)

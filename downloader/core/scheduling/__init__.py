@@ -1,0 +1,1 @@
+"""Which Attempt starts next, and what an Outcome leads to."""

@@ -1,0 +1,18 @@
+"""Text that is safe to print on a terminal."""
+
+import unicodedata
+
+_UNSAFE_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
+_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
+
+
+def is_unsafe(char: str) -> bool:
+    """Whether a character must not stand in a file name: separators, control and bidirectional characters."""
+    return char in "/\\\0" or char in _BIDI or unicodedata.category(char) in _UNSAFE_CATEGORIES
+
+
+def printable(text: str) -> str:
+    """Text from the network as it may reach a terminal: control, bidirectional and invisible characters escaped."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c if c.isprintable() and c not in _BIDI else c.encode("unicode_escape", "replace").decode() for c in text)

@@ -1,0 +1,1 @@
+"""What every strategy runs on. A user names nothing in here."""

@@ -1,0 +1,1 @@
+"""What a user may set: definitions, values, where they come from."""

@@ -1,0 +1,53 @@
+"""The configuration file: where it is found, whether it was asked for, and its table.
+
+A file that merely lies in the current folder may be another's: it came with an archive, or a repository. Which settings
+are taken from such a file is decided in `downloader.settings.definitions`.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from downloader.errors import UsageError
+
+FILE_NAME = "downloader.toml"
+VARIABLE = "DL_CONFIG"
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFile:
+    """A configuration file. ``asked``: it was named by the user, or is the user's own; else it was found in this folder."""
+
+    path: Path
+    asked: bool = True
+
+    def __str__(self) -> str:
+        return str(self.path) if self.asked else f"./{self.path}"
+
+
+def find_file(given: str | None, environment: Mapping[str, str]) -> ConfigFile | None:
+    """The file that is given, else ``./downloader.toml``, else the user's. None where there is none."""
+    given = given or environment.get(VARIABLE) or None
+    if given is not None:
+        return None if given == os.devnull else ConfigFile(Path(given))
+    from platformdirs import user_config_path  # here: it costs milliseconds that not every call need pay
+
+    here, user = Path(FILE_NAME), user_config_path("downloader") / FILE_NAME
+    if here.is_file():
+        return ConfigFile(here, asked=user.is_file() and here.samefile(user))
+    return ConfigFile(user) if user.is_file() else None
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """A TOML file as a flat table. Raises UsageError."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read the configuration {path}: {error.strerror}") from None
+    except RecursionError:
+        raise UsageError(f"the configuration {path} is not TOML that can be read: too many brackets") from None
+    except ValueError as error:  # of TOML, of UTF-8, and of numbers with thousands of digits
+        raise UsageError(f"the configuration {path} is not TOML: {error}") from None

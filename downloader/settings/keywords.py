@@ -1,0 +1,77 @@
+"""The settings as typed keyword arguments of the library, for type checkers and for editors that complete names.
+
+`downloader.settings.definitions.Settings` and config.example.toml describe the meaning, the default and the bounds of each
+setting. A test checks that `Keywords` and `Settings` agree. Settings that only concern the command's output are not here.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, TypedDict
+
+from downloader.settings.definitions import HttpVersion, OnExists, OnFull
+
+Count = int | Literal["auto"]
+"""A number, or ``auto``: as many as help."""
+
+Size = int | str
+"""Bytes, or text such as ``"10M"``."""
+
+Seconds = float | str
+"""Seconds, or text such as ``"5m"``."""
+
+Texts = list[str] | tuple[str, ...]
+
+
+class Keywords(TypedDict, total=False):
+    """What `downloader.download` and the others take as ``**settings``."""
+
+    strategy: str
+    jobs: Count
+    per_host: Count
+    segments: Count
+    aggressive: bool
+    min_segment_size: Size
+    wait: Seconds
+    max_requests_per_second: float
+    obey_robots: bool
+    limit_rate: Size
+    limit_rate_per_host: Size
+    retries: int
+    retry_on: Texts
+    host_failures: int
+    retry_wait: Seconds
+    max_retry_after: Seconds
+    connect_timeout: Seconds
+    timeout: Seconds
+    low_speed_limit: Size
+    low_speed_time: Seconds
+    on_exists: OnExists
+    on_full: OnFull
+    content_disposition: bool
+    mtime: bool
+    header: Texts
+    user_agent: str
+    user: str
+    bearer_env: str
+    netrc: bool
+    netrc_file: str
+    cookies: str
+    http_version: HttpVersion
+    proxy: str
+    cacert: str
+    cert: str
+    key: str
+    insecure: bool
+    allow_downgrade: bool
+    max_redirects: int
+    process: str | Callable[[Path], object]
+    keep_paths: bool
+    cut_dirs: int
+    max_size: Size
+    min_size: Size
+    expect_type: Texts
+    checksums: str
+    require_checksums: bool
+    fail_fast: bool
+    skip_bad_lines: bool
+    grace: Seconds

@@ -1,0 +1,136 @@
+"""A caller's Download, checked field by field before anything starts: each error names the field, in the user's words."""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec.structs import replace
+
+from downloader.core.model import Checksum, Download, Headers
+from downloader.core.names.urls import clean_url, public_url
+from downloader.errors import UsageError
+from downloader.settings.definitions import parse_header
+from downloader.sources.text import ALGORITHMS, checksum
+
+PLAIN = Download("")
+"""A Download with nothing but its URL."""
+
+
+def checked(download: Download) -> Download:
+    """The Download with clean URLs, pairs as headers and Checksums that can be; itself where nothing is to be changed.
+
+    Raises UsageError for a field of a wrong type, naming the field and the URL. No value of a header is ever shown.
+    """
+    if not isinstance(download.url, str):
+        raise UsageError(f"the url of a Download: expected text, got {_shown(download.url)}")
+    url = clean_url(download.url)
+    try:
+        wanted = {"url": url, **_fields(download)}
+    except UsageError as error:
+        raise UsageError(error.reason, error.url or public_url(url), error.hint) from None
+    changed = {name: value for name, value in wanted.items() if value is not getattr(download, name)}
+    return replace(download, **changed) if changed else download
+
+
+def _fields(download: Download) -> dict[str, Any]:
+    """All fields but the URL that are not at their default, as they are to be."""
+    checks = {
+        "out": _text,
+        "dir": _text,
+        "mirrors": _mirrors,
+        "headers": _headers,
+        "checksums": _checksums,
+        "size": _size,
+        "priority": _number,
+        "origin": _text,
+    }
+    given = ((name, getattr(download, name)) for name in checks)
+    return {name: checks[name](name, value) for name, value in given if value is not getattr(PLAIN, name)}
+
+
+def _shown(value: object) -> str:
+    """What kind of value it is, and a short one itself."""
+    if value is None or isinstance(value, bool):
+        return repr(value)
+    if isinstance(value, str):
+        return f"the text {value[:20]!r}"
+    if isinstance(value, int | float):
+        return f"the number {value}"
+    return f"a {type(value).__name__}"
+
+
+def _text(name: str, value: object) -> str:
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    if not isinstance(value, str):
+        raise UsageError(f"{name}: expected text, got {_shown(value)}")
+    return value
+
+
+def _number(name: str, value: object, what: str = "a whole number") -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise UsageError(f"{name}: expected {what}, got {_shown(value)}")
+    return value
+
+
+def _size(name: str, value: object) -> int:
+    count = _number(name, value, "a number of bytes, or None")
+    if count < 0:
+        raise UsageError(f"{name}: expected a number of bytes, got {count}")
+    return count
+
+
+def _mirrors(name: str, value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        raise UsageError(f"{name}: expected a list of URLs, got a text", hint="put the URL into brackets: [URL]")
+    if not isinstance(value, list | tuple):
+        raise UsageError(f"{name}: expected a list of URLs, got {_shown(value)}")
+    for item in value:
+        if not isinstance(item, str):
+            raise UsageError(f"{name}: expected URLs, got {_shown(item)}")
+    return tuple(clean_url(item) for item in value)
+
+
+def _headers(name: str, value: object) -> Headers:
+    pairs = list(value.items()) if isinstance(value, Mapping) else value
+    if not isinstance(pairs, list | tuple):
+        raise UsageError(f"{name}: expected a dict, or pairs of name and value, got {type(value).__name__}")
+    return tuple(_header(name, pair) for pair in pairs)
+
+
+def _header(name: str, pair: object) -> tuple[str, str]:
+    if not isinstance(pair, list | tuple) or len(pair) != 2:
+        raise UsageError(f"{name}: expected a dict, or pairs of name and value", hint='as {"Accept": "text/csv"}')
+    key, text = pair
+    if not isinstance(key, str) or not isinstance(text, str):
+        raise UsageError(f"{name}: expected pairs of texts, got {type(key).__name__} and {type(text).__name__}")
+    if key != key.strip():
+        raise UsageError(f"{name}: the name of a header holds a blank or a line break")
+    if ":" in key:
+        raise UsageError(f"{name}: the name of a header holds a colon")
+    try:
+        return parse_header(f"{key}: {text}")
+    except UsageError:
+        raise UsageError(f"{name}: a name or a value that no header can have") from None  # no word of it: it may be secret
+
+
+def _checksums(name: str, value: object) -> tuple[Checksum, ...]:
+    if isinstance(value, Checksum | str) or not isinstance(value, list | tuple):
+        got = "a Checksum" if isinstance(value, Checksum) else _shown(value)
+        raise UsageError(f"{name}: expected a list of Checksums, got {got}", hint='as [Checksum("sha256", DIGEST)]')
+    return tuple(_checksum(name, item) for item in value)
+
+
+def _checksum(name: str, item: object) -> Checksum:
+    if not isinstance(item, Checksum):
+        raise UsageError(f"{name}: expected Checksums, got {_shown(item)}", hint='as [Checksum("sha256", DIGEST)]')
+    if not isinstance(item.algorithm, str) or not isinstance(item.digest, str):
+        raise UsageError(f"{name}: the algorithm and the digest of a Checksum are texts")
+    kind = item.algorithm
+    if kind not in ALGORITHMS and kind in hashlib.algorithms_available and not kind.startswith("shake"):
+        return Checksum(kind, item.digest.lower())  # those that lists do not know, as sha3_256
+    try:
+        return checksum(item.algorithm, item.digest)
+    except UsageError as error:
+        raise UsageError(f"{name}: {error.reason}", hint=error.hint) from None

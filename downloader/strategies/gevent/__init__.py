@@ -1,0 +1,1 @@
+"""The strategy `gevent`, in a process of its own."""
