@@ -15,8 +15,10 @@ from downloader.testserver.launch import TestServer
 from tests.support.command import Shell
 from tests.support.ports import free_port
 from tests.support.scripted import Connection, MakeServer, RecordedRequest, reply
+from tests.support.strategies import quick_for_each_transport
 
 
+@quick_for_each_transport
 def test_list_is_fetched_and_summed_up(dl: Shell, server: TestServer, strategy: str) -> None:
     dl.list("# comment", "", *(server.file(number, 1000) for number in range(20)), f"{server.url}/missing")
     done = dl("urls.txt", "-s", strategy, "-d", "out")
@@ -182,6 +184,7 @@ def test_names_from_the_network_reach_the_terminal_escaped(dl: Shell, scripted: 
     assert "\x1b" not in done.stdout + done.stderr
 
 
+@quick_for_each_transport
 def test_credentials_appear_nowhere(dl: Shell, scripted: MakeServer, strategy: str) -> None:
     server = scripted(reply("302 Found", Location="http://other:hunter2@127.0.0.1:9/x?token=hunter2"), reply("503 Later"))
     url = f"http://user:hunter2@127.0.0.1:{server.port}/a?X-Amz-Signature=hunter2"
@@ -223,6 +226,7 @@ def test_exit_code_names_the_class_of_failure(dl: Shell, scripted: MakeServer, p
         assert dl("urls.txt", "--retries", "0").returncode == 1  # of several classes
 
 
+@quick_for_each_transport
 def test_full_disk_is_told_and_what_is_there_is_kept(dl: Shell, server: TestServer, strategy: str) -> None:
     def small_files() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, 3_000_000))
@@ -244,6 +248,7 @@ def test_folder_that_cannot_be_made_is_a_storage_error(dl: Shell, server: TestSe
         assert "Traceback" not in done.stderr
 
 
+@quick_for_each_transport
 def test_full_report_is_a_storage_error(dl: Shell, server: TestServer, strategy: str) -> None:
     dl.list(*(server.file(number, 10) for number in range(300)))
     done = dl("urls.txt", "-d", "out", "-s", strategy, "--report", "/dev/full")
@@ -317,6 +322,7 @@ def test_nothing_that_is_read_is_written_over(dl: Shell, flags: list[str]) -> No
     assert {path.name: path.read_bytes() for path in dl.folder.iterdir()} == before
 
 
+@quick_for_each_transport
 def test_checksum_that_is_known_holds_for_what_is_there_already(dl: Shell, server: TestServer, strategy: str) -> None:
     lines = [f"{content.sha256(number, 100)}  {number}.bin" for number in (1, 2)]
     dl.list(*lines, name="sums")
