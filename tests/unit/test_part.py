@@ -325,11 +325,17 @@ def test_a_part_that_another_run_writes_is_refused_and_left_untouched(folder: Fo
     assert (root / "file").read_bytes() == b"1234567890"
 
 
-def test_a_part_is_free_again_once_its_owner_let_go(folder: Folder) -> None:
+def test_a_part_can_be_opened_again_once_its_owner_has_closed_it(folder: Folder, root: Path) -> None:
     leave(folder, "file", b"12345")
     part = PartFile(folder, "file", URL)
     part.open(5)
     part.close()
+    other = PartFile(folder, "file", URL)
+    other.open(other.held().size)  # and not FileInUse
+    other.write(b"67890")
+    other.commit(None, False)
+    assert names(root) == {"file"}
+    assert (root / "file").read_bytes() == b"1234567890"
 
 
 @pytest.mark.parametrize("third", [True, False])
@@ -686,7 +692,7 @@ def test_any_chunking_and_any_resume_has_the_same_digest(
     places = [held, *sorted(cut for cut in cuts if cut > held), len(BODY)]
     for start, stop in itertools.pairwise(places):
         verifier.update(BODY[start:stop])
-    verifier.verify(URL)
+    verifier.verify(URL)  # raises IntegrityError unless both digests are right
 
 
 @pytest.mark.parametrize("good", [[], ["sha256"]])
@@ -703,4 +709,4 @@ def test_a_part_shorter_than_it_was_ends_the_priming(tmp_path: Path) -> None:
     verifier = Verifier([checksum("sha256", b"12")])
     with (tmp_path / "part").open("rb") as file:
         verifier.prime(file.fileno(), 5)
-    verifier.verify(URL)
+    verifier.verify(URL)  # raises IntegrityError unless exactly the two bytes were read

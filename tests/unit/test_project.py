@@ -1,5 +1,6 @@
 """The project holds together: layers, public names, the README's two commands, what importing costs."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import downloader
 from downloader import errors
 from downloader.cli.compare_options import options
 from downloader.settings.definitions import fields
+from tests import support
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -33,8 +35,28 @@ def test_readme_begins_with_the_command_to_run_and_the_command_to_test() -> None
     assert test in (ROOT / ".ci" / "run").read_text().splitlines()
 
 
-def test_readme_has_no_gap() -> None:
-    assert "@@" not in README
+def test_links_of_the_readme_lead_to_files_of_the_project() -> None:
+    linked = {target.partition("#")[0] for target in re.findall(r"\]\(([^)]+)\)", README) if "://" not in target}
+    assert len(linked) >= 5
+    assert {target for target in linked if target and not (ROOT / target).exists()} == set()
+
+
+def test_no_test_file_imports_from_another_one() -> None:
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                modules = [f"{node.module}.{item.name}" for item in node.names]
+            else:
+                modules = [item.name for item in node.names] if isinstance(node, ast.Import) else []
+            ours = [module for module in modules if module.split(".")[0] == "tests"]
+            assert all(module.startswith("tests.support") for module in ours), f"{path.relative_to(ROOT)}:{node.lineno}"
+
+
+def test_a_subprocess_runs_the_same_code_as_this_process(tmp_path: Path) -> None:
+    code = "import downloader, tests.support; print(downloader.__file__, tests.support.__file__)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.split() == [downloader.__file__, support.__file__]
+    assert Path(downloader.__file__) == ROOT / "downloader" / "__init__.py"
 
 
 def test_readme_names_every_flag_and_no_other() -> None:

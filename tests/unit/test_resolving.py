@@ -61,7 +61,7 @@ def test_label_that_cannot_be_encoded_is_no_such_host() -> None:
     assert type(why_unresolved("x" * 64 + ".invalid")) is NameNotFound
 
 
-class Ear:
+class ErrorRecorder:
     """Keeps the error that a transfer ended with."""
 
     def __init__(self) -> None:
@@ -92,7 +92,7 @@ def test_others_go_on_while_a_name_server_is_silent(
     server = scripted(reply("200 OK", b"good"))
     options = ClientOptions()
     multi = Multi(options)
-    first, second, given_up, good = Ear(), Ear(), Ear(), Ear()
+    first, second, given_up, good = ErrorRecorder(), ErrorRecorder(), ErrorRecorder(), ErrorRecorder()
     try:
         for ear in (first, second):
             multi.begin(CurlExchange(ear, options), Request(f"{DEAD}a", ()))
@@ -110,7 +110,7 @@ def test_others_go_on_while_a_name_server_is_silent(
         speak.set()
         while not (first.errors and second.errors):
             multi.turn(0.05)
-        third = Ear()
+        third = ErrorRecorder()
         multi.begin(CurlExchange(third, options), Request(f"{DEAD}c", ()))
         while not third.errors:
             multi.turn(0.05)

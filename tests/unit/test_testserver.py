@@ -184,8 +184,13 @@ def test_stall_lasts_until_the_client_leaves_or_a_minute(monkeypatch: pytest.Mon
             await asyncio.sleep(0 if leaves else 3600)
 
     monkeypatch.setattr(sending, "STALL", 3600 if leaves else 0.01)
-    stalled = sending._before_the_end(Protocol(), "", "stall")
-    asyncio.run(asyncio.wait_for(stalled, 10))
+
+    async def seconds() -> float:
+        began = time.monotonic()
+        await asyncio.wait_for(sending._before_the_end(Protocol(), "", "stall"), 10)
+        return time.monotonic() - began
+
+    assert (0 if leaves else 0.01) <= asyncio.run(seconds()) < 10
 
 
 def test_one_byte_that_is_cut_off_is_no_empty_file(server: TestServer) -> None:
