@@ -18,12 +18,9 @@ from tests.support.processes import assert_session_ended, processes_of_session, 
 
 pytestmark = pytest.mark.slow
 
-EAGER = """
-import downloader.strategies.auto as auto
-auto.FEW, auto.LOOK_EVERY, auto.BUSY, auto.WORTH, auto.LARGE = 0, 0.0, -1e9, -1e9, 1 << 60
-auto.cores = lambda: 2
-"""
-"""Makes `auto` change over to processes at once, whatever it sees."""
+CONSTANTS = "from tests.support.constants import auto, change_over_at_once, replace_constants, two_processors\n"
+EAGER = CONSTANTS + "change_over_at_once()\n"
+TWO = CONSTANTS + "two_processors()\n"
 
 COMMAND = """
 import sys
@@ -206,7 +203,7 @@ def test_interpreter_that_is_something_else_is_told(server: TestServer, tmp_path
     other = tmp_path / "other"
     other.write_text("#!/bin/sh\nexec sleep 600\n")
     other.chmod(0o755)
-    impatient = "import downloader.engine.workers.pool as sharded; sharded._START_TIME = 0.2\n"
+    impatient = CONSTANTS + "from downloader.engine.workers import pool; replace_constants(pool, _START_TIME=0.2)\n"
     script = f"import sys; sys.executable = {str(other)!r}\n" + impatient + UNGUARDED.format(more=", strategy='hybrid'")
     done = run(script, tmp_path, server.file(1, 10))
     assert done.returncode == 1
@@ -228,8 +225,9 @@ def test_error_of_the_callers_ends_the_run_and_its_workers(server: TestServer, t
     """Also one that looks like a worker's end: it is nobody's but the caller's."""
     script = """
 import sys, downloader
-import downloader.engine.workers.pool as sharded
-sharded._END_TIME = 600  # they end because they are told to, and are not killed in the end
+from downloader.engine.workers import pool
+from tests.support.constants import replace_constants
+replace_constants(pool, _END_TIME=600)  # the workers end because they are told to, and are not killed in the end
 def complain(result):
     raise BrokenPipeError("the caller's own")
 session = downloader.Downloader("out", strategy="hybrid", jobs=4).session(sys.argv[1:], complain)
@@ -257,9 +255,6 @@ def chosen(tmp_path: Path, urls: list[str], before: str, *flags: str) -> str:
     return "\n".join(line for line in said.splitlines() if "auto:" in line)
 
 
-TWO = "import downloader.strategies.auto as auto\nauto.cores = lambda: 2\n"
-
-
 def test_few_files_get_threads(server: TestServer, tmp_path: Path) -> None:
     said = chosen(tmp_path, [server.file(number, 1000) for number in range(5)], TWO)
     assert "5 files: an event loop over libcurl in each of 2 threads" in said
@@ -271,7 +266,7 @@ def test_one_file_and_one_processor_get_one_loop(server: TestServer, tmp_path: P
     assert "one event loop over libcurl (multiplex)" in said
     (tmp_path / "other").mkdir()
     urls = [server.file(number, 1000) for number in range(5)]
-    said = chosen(tmp_path / "other", urls, EAGER + "auto.cores = lambda: 1\n")
+    said = chosen(tmp_path / "other", urls, EAGER + "replace_constants(auto, cores=lambda: 1)\n")
     assert "one event loop over libcurl (multiplex)" in said
     assert "threads" not in said
     assert "processes" not in said
@@ -285,19 +280,20 @@ def test_many_small_files_get_processes(server: TestServer, tmp_path: Path) -> N
 
 def test_many_large_files_get_threads(server: TestServer, tmp_path: Path) -> None:
     urls = [server.file(number, 20_000, delay=0.01) for number in range(100)]
-    said = chosen(tmp_path, urls, EAGER + "auto.LARGE = 0\n")
+    said = chosen(tmp_path, urls, EAGER + "replace_constants(auto, LARGE=0)\n")
     assert said.count("an event loop over libcurl in each of 2 threads") == 1
     assert "processes" not in said
 
 
 def test_what_is_soon_done_is_left_alone(server: TestServer, tmp_path: Path) -> None:
     urls = [server.file(number, 1000, delay=0.01) for number in range(150)]
-    said = chosen(tmp_path, urls, EAGER + "auto.LOOK_EVERY, auto.WORTH = 0.1, 1e9\n")
+    said = chosen(tmp_path, urls, EAGER + "replace_constants(auto, LOOK_EVERY=0.1, WORTH=1e9)\n")
     assert "processes" not in said
 
 
 def test_without_libcurl_there_is_asyncio(server: TestServer, tmp_path: Path) -> None:
-    said = chosen(tmp_path, [server.file(number, 1000) for number in range(5)], TWO + "auto._HAS_CURL = False\n")
+    without = "import sys; sys.modules['pycurl'] = None\n"  # as if it were not installed
+    said = chosen(tmp_path, [server.file(number, 1000) for number in range(5)], without)
     assert "async" in said
 
 

@@ -7,5 +7,6 @@ A test file imports from here and never from another test file.
 - `processes`: waiting for a condition, and which processes there are. `files`: what is in a folder.
 - `strategies`: which strategies support what, and the `quick_for` mark. `ports`: a free port.
 - `sample_study`: a comparison without measuring. `fake_server`: a server without a connection.
+- `constants`: other values for constants, in scripts that tests run.
 - `processing_functions`: functions for `--process`, imported by name in worker processes.
 """

@@ -28,9 +28,13 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 class RecordingReceiver:
-    """A listener that keeps what it is told, in the order it is told."""
+    """A listener that records its calls, in their order."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Be as if new, for the next transfer."""
         self.told: list[str] = []
         self.heads: list[Head] = []
         self.data = b""
@@ -506,12 +510,11 @@ def test_wire_serves_again_after_any_end(
         change(ear)
     wire, _ = one.start(f"{server.url}/a", ear)
     one.turn_until(lambda: ear.done)
-    again = RecordingReceiver()
-    wire._listener = again
+    ear.forget()
     one.multi.begin(wire, Request(f"{server.url}/b%2f", ()))
-    one.turn_until(lambda: again.done)
-    assert (again.error, again.broken, again.data) == (None, None, BODY[::-1])
-    assert again.head.headers == (("Content-Length", str(len(BODY))), ("ETag", '"2"'))
+    one.turn_until(lambda: ear.done)
+    assert (ear.error, ear.broken, ear.data) == (None, None, BODY[::-1])
+    assert ear.head.headers == (("Content-Length", str(len(BODY))), ("ETag", '"2"'))
     assert server.requests[1].path == "/b%2f"
 
 
@@ -526,10 +529,10 @@ def test_wire_serves_again_after_it_was_abandoned(client: Callable[..., Client],
     one.multi.abandon(wire)  # nothing to do
     gate.set()
     assert not ear.done
-    wire._listener = again = RecordingReceiver()
+    ear.forget()
     one.multi.begin(wire, Request(f"{server.url}/b", ()))
-    one.turn_until(lambda: again.done)
-    assert (again.data, again.error) == (BODY, None)
+    one.turn_until(lambda: ear.done)
+    assert (ear.data, ear.error) == (BODY, None)
 
 
 def test_connection_is_used_again_where_the_answer_came_to_its_end(client: Callable[..., Client], scripted: MakeServer) -> None:

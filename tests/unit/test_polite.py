@@ -1,6 +1,7 @@
 """What a public host is asked to bear: which hosts are public, how many connections they get, and how often they are asked."""
 
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -225,10 +226,14 @@ def test_no_two_starts_are_closer_than_the_gap(tries: list[tuple[str, float, boo
 
 def test_hosts_whose_time_has_passed_are_forgotten() -> None:
     slots = PacedSlots(Slots(10**6, 10**6), 1.0)
-    for number in range(3 * KEPT):
+    sizes = []
+    for number in range(1000, 1000 + 5 * KEPT):
         slots.begin(float(number))
         assert slots.acquire(f"{number}.example")
-    assert len(slots._next) <= KEPT + 1
+        slots.release(f"{number}.example")
+        if number % 100 == 0:
+            sizes.append(len(pickle.dumps(slots)))
+    assert max(sizes) <= 1.1 * max(sizes[: KEPT // 100 + 1])
 
 
 @pytest.mark.parametrize(
