@@ -87,7 +87,7 @@ def test_status_that_another_try_may_change_is_tried_again(fetch: Fetch, scripte
     assert (fetch.folder / "a").read_bytes() == BODY
 
 
-def test_tries_end(fetch: Fetch, scripted: MakeServer) -> None:
+def test_a_file_fails_after_its_last_retry(fetch: Fetch, scripted: MakeServer) -> None:
     server = scripted(reply("503 Service Unavailable"))
     report = fetch([f"{server.url}/a"], retries=3)
     assert isinstance(only_error(report), HTTPStatusError)

@@ -108,7 +108,7 @@ def test_what_waits_for_another_try_is_told_when_the_run_is_stopped(
     assert all(isinstance(result.error, Interrupted) for result in report.failed)
 
 
-def test_a_stop_that_is_seen_first_when_attempts_are_taken_loses_no_result(tmp_path: Path, scripted: MakeServer) -> None:
+def test_a_stop_noticed_by_take_loses_no_result(tmp_path: Path, scripted: MakeServer) -> None:
     server = scripted(reply("503 Service Unavailable", Retry_After="60"))
     told: list[Result] = []
     session = Downloader(tmp_path, strategy="serial").session([f"{server.url}/{number}" for number in range(3)], told.append)

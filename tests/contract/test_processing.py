@@ -46,7 +46,7 @@ def test_function_sees_the_part_and_no_final_name(fetch: Fetch, server: TestServ
     assert [item.name for item in fetch.folder.iterdir()] == ["0.bin"]
 
 
-def test_exception_fails_that_file_and_the_next_run_processes_it_without_fetching(fetch: Fetch, server: TestServer) -> None:
+def test_file_whose_processing_failed_is_processed_by_the_next_run(fetch: Fetch, server: TestServer) -> None:
     urls = [server.file(number, LARGE) for number in range(3)]
     report = fetch(urls, process=f"{MODULE}:picky")
     assert (report.done, report.failures) == (2, 1)

@@ -145,7 +145,7 @@ def test_rule_5_a_retry_waits_without_a_slot(fetch: Fetch, scripted: MakeServer)
     assert [request.path for request in server.requests][-1] == "/a"
 
 
-def test_rule_6_no_status_header_or_file_name_is_written_in_strategies_or_engine() -> None:
+def test_rule_6_strategies_name_no_status_header_or_file_name() -> None:
     package = Path(downloader.__file__).parent
     for path in sorted([*(package / "strategies").rglob("*.py"), *(package / "engine").rglob("*.py")]):
         tree = ast.parse(path.read_text())

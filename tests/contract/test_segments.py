@@ -208,7 +208,7 @@ def test_a_mirror_with_another_file_spoils_nothing(
     assert report.verified == len(sums)  # type: ignore[attr-defined]
 
 
-def test_a_mirror_with_a_version_of_its_own_serves_where_a_checksum_is_known(fetch: Fetch, scripted: MakeServer) -> None:
+def test_a_mirror_with_another_etag_is_used_if_a_checksum_is_known(fetch: Fetch, scripted: MakeServer) -> None:
     _, counts = from_two(fetch, scripted, Origin(), Origin(etag='"m"'), checksums=(SUM,))
     assert min(counts) >= 1
 

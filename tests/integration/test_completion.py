@@ -58,7 +58,7 @@ def asked(home: Path, line: str, shell: str = "bash") -> list[str]:
         ("dl --install-completion z", ["plain,zsh"]),
     ],
 )
-def test_what_may_come_next(home: Path, line: str, answers: list[str]) -> None:
+def test_completion_offers_what_may_come_next(home: Path, line: str, answers: list[str]) -> None:
     assert asked(home, line) == answers
 
 

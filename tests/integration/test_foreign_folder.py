@@ -73,13 +73,13 @@ def test_a_file_that_was_not_asked_for_may_not_set(key: str, tmp_path: Path, mon
     assert load({}, {}, find_file(None, {})).origins[name] == str(own / "downloader.toml")
 
 
-def test_every_setting_has_a_stand_of_its_own_and_those_that_may_harm_need_trust() -> None:
+def test_settings_that_may_do_harm_need_a_trusted_file() -> None:
     found = fields()
     assert all(isinstance(field.trust, Trust) for field in found)
     assert {field.key for field in found if field.trust is ASKED or field.asked} == REFUSED.keys()
 
 
-def test_what_is_harmless_is_taken_and_told(dl: Shell, scripted: MakeServer) -> None:
+def test_harmless_settings_of_a_found_file_are_used_and_reported(dl: Shell, scripted: MakeServer) -> None:
     server = scripted(reply("200 OK", b"x"))
     (dl.folder / "downloader.toml").write_text('user-agent = "mine"\non-exists = "refresh"\nprogress = "plain"\n')
     done = dl(f"{server.url}/a")

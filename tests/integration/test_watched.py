@@ -158,7 +158,7 @@ def test_what_cannot_watch_is_told_before_anything_starts(tmp_path: Path, watch:
 
 @pytest.mark.parametrize("name", ["on_progress", "on_result"])
 @pytest.mark.parametrize("way", WAYS)
-def test_what_a_function_raises_stops_the_run_in_good_order_and_is_raised(
+def test_an_exception_of_a_callback_stops_the_run_and_is_raised(
     way: str, name: str, server: TestServer, tmp_path: Path
 ) -> None:
     calls: list[object] = []

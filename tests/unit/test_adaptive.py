@@ -446,7 +446,7 @@ def limits_in_memory() -> int:
     return sum(isinstance(item, Limit) for item in gc.get_objects())
 
 
-def test_hosts_that_taught_nothing_are_forgotten_and_of_the_others_the_oldest() -> None:
+def test_only_the_last_hosts_that_taught_something_are_remembered() -> None:
     slots = adaptive()
     before = limits_in_memory()
     for number in range(3 * REMEMBERED):
@@ -471,7 +471,7 @@ def test_sample_names_the_hosts_that_may_take_more_though_nothing_ended() -> Non
     assert list(slots.sample(0.701, 1_000_000)) == []
 
 
-def test_it_says_what_it_does_in_one_line() -> None:
+def test_it_explains_itself_in_one_line() -> None:
     slots = adaptive()
     assert slots.explain() == "jobs 40 of 256: grows"
     for host in "abcde":

@@ -89,9 +89,7 @@ def test_server_is_probed(server: TestServer, size: int) -> None:
     assert size < found.bytes / found.answers < size + 1000  # a head, too
 
 
-def test_work_is_told_in_cpu_time_so_that_other_programs_do_not_change_it(
-    probed: list[Wanted], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_work_is_measured_in_cpu_time(probed: list[Wanted], monkeypatch: pytest.MonkeyPatch) -> None:
     def find(function: str) -> Callable[[object], None]:
         return lambda part: time.sleep(0.02)  # as where others have the processor
 

@@ -32,7 +32,7 @@ def said(*rows: Row, size: int = 10, server_cores: float = 1.0) -> list[str]:
         ([row("a", 1.0, 0.7, failures=1), row("b", 1.0, 0.7, failures=1)], ["Files failed under every strategy alike"]),
     ],
 )
-def test_warnings(rows: list[Row], words: list[str]) -> None:
+def test_warnings_name_what_is_doubtful(rows: list[Row], words: list[str]) -> None:
     found = said(*rows)
     assert len(found) == len(words)
     assert all(text.startswith(start) for text, start in zip(found, words, strict=True))

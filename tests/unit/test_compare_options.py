@@ -39,7 +39,7 @@ def test_name_that_is_none_is_told() -> None:
         parsed("-s", "serial,")
 
 
-def test_plug_ins_take_part_and_what_cannot_run_here_is_left_out_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_strategies_that_cannot_run_are_left_out_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     def listing() -> Sequence[StrategyInfo]:
         return [
             StrategyInfo("serial"),

@@ -190,7 +190,7 @@ def test_a_large_body_is_written_in_large_blocks(driver: ExchangeDriver) -> None
     assert driver.files() == {"file.bin": body}
 
 
-def test_a_large_body_of_one_piece_is_written_at_once_and_hashed_elsewhere(driver: ExchangeDriver) -> None:
+def test_a_large_body_is_written_at_once_and_hashed_in_a_thread(driver: ExchangeDriver) -> None:
     body = bytes(LARGE + 1)
     sums = (Checksum("md5", hashlib.md5(body).hexdigest()),)
     assert driver.run(FakeServer(body=body, pieces=(len(body),)), checksums=sums).end is End.COMPLETE
@@ -213,7 +213,7 @@ def test_a_slow_body_is_written_once_a_second_and_not_piece_by_piece(driver: Exc
     assert driver.files() == {"file.bin": BODY[:1000]}
 
 
-def test_a_slow_body_is_on_the_disk_with_its_sidecar_before_it_is_complete(driver: ExchangeDriver) -> None:
+def test_a_slow_body_is_flushed_with_its_sidecar(driver: ExchangeDriver) -> None:
     driver.tick = FLUSH_AFTER
     seen: list[set[str]] = []
     driver.run(FakeServer(pieces=(500,)), at=lambda step, command: seen.append(driver.names))
@@ -396,9 +396,7 @@ def test_a_probe_takes_no_body_and_leaves_no_file(driver: ExchangeDriver) -> Non
         (FakeServer(more=(("Content-Length", "x"),)), {}),
     ],
 )
-def test_an_answer_whose_body_is_not_wanted_is_dropped_so_that_its_connection_serves_again(
-    driver: ExchangeDriver, server: FakeServer, changes: dict[str, Any]
-) -> None:
+def test_an_unwanted_body_is_dropped(driver: ExchangeDriver, server: FakeServer, changes: dict[str, Any]) -> None:
     driver.run(server, **changes)
     assert [type(command) for command in driver.commands] == [Request, type(DROP)]
     assert driver.commands[-1] is DROP
@@ -439,7 +437,7 @@ def test_a_wrong_checksum_does_not_touch_what_has_the_name_already(tmp_path: Pat
     assert driver.files() == {"file.bin": b"old and good"}
 
 
-def test_bytes_that_went_bad_on_the_disk_are_found_when_the_part_is_complete(driver: ExchangeDriver) -> None:
+def test_damaged_bytes_of_a_part_file_are_found_at_its_end(driver: ExchangeDriver) -> None:
     driver.run(FakeServer(cut=2000))
     (driver.root / "file.bin.part").write_bytes(BODY[::-1])
     assert isinstance(driver.run(FakeServer(), checksums=(SUM,)).error, IntegrityError)
@@ -457,7 +455,7 @@ def test_the_servers_own_digest_is_verified(driver: ExchangeDriver, name: str, g
 
 
 @pytest.mark.parametrize("held", [500, 2000])
-def test_the_digest_of_a_first_answer_is_verified_when_a_second_completes_the_file(driver: ExchangeDriver, held: int) -> None:
+def test_the_digest_of_a_first_answer_holds_for_the_resumed_file(driver: ExchangeDriver, held: int) -> None:
     other = base64.b64encode(hashlib.sha256(b"other").digest()).decode()
     driver.run(FakeServer(cut=held, more=(("Repr-Digest", f"sha-256=:{other}:"),)))
     assert driver.names == KEPT
@@ -552,7 +550,7 @@ def test_a_folder_in_the_way_is_a_storage_error_and_the_bytes_are_kept(tmp_path:
 
 
 @pytest.mark.parametrize("on_exists", ["skip", "fail", "overwrite", "rename", "refresh"])
-def test_a_file_that_appears_meanwhile_is_treated_like_one_that_was_there(tmp_path: Path, on_exists: str) -> None:
+def test_a_file_that_appears_during_the_transfer_counts_as_existing(tmp_path: Path, on_exists: str) -> None:
     driver = driver_in(tmp_path, on_exists=on_exists)
 
     def appear(number: int, command: Command) -> None:
@@ -569,7 +567,7 @@ def test_a_file_that_appears_meanwhile_is_treated_like_one_that_was_there(tmp_pa
         assert driver.names == {"file.bin"}
 
 
-def test_a_folder_that_appears_meanwhile_is_an_error_and_no_file_that_exists(driver: ExchangeDriver) -> None:
+def test_a_folder_that_appears_during_the_transfer_is_an_error(driver: ExchangeDriver) -> None:
     (driver.root / "file.bin").mkdir()
     assert isinstance(driver.run(FakeServer()).error, StorageError)
 

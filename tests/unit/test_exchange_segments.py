@@ -504,7 +504,7 @@ def test_a_version_that_changes_between_two_gaps_begins_again(exchanges: Exchang
 # --- mirrors
 
 
-def test_a_mirror_is_bound_to_the_first_ones_version_where_no_checksum_is_known(exchanges: Exchanges) -> None:
+def test_a_mirror_must_have_the_same_etag_without_a_checksum(exchanges: Exchanges) -> None:
     first = exchanges.shared(ranged_server())
     first.lane.stop = 900
     mirror = exchanges.start(ranged_server(etag='"m"', body=OTHER_BODY), Segment(900, TOTAL), MIRROR, mirror=True)
@@ -543,7 +543,7 @@ def test_a_wrong_checksum_is_told_by_one_and_nothing_is_left(exchanges: Exchange
     assert exchanges.files() == {}
 
 
-def test_while_one_verifies_nobody_writes(exchanges: Exchanges) -> None:
+def test_nobody_writes_during_verification(exchanges: Exchanges) -> None:
     first = exchanges.shared(ranged_server(), checksums=(SUM,))
     late = exchanges.start(ranged_server(body=OTHER_BODY), Segment(1000, TOTAL), checksums=(SUM,))
     for _ in range(3):
@@ -556,7 +556,7 @@ def test_while_one_verifies_nobody_writes(exchanges: Exchanges) -> None:
     exchanges.complete()
 
 
-def test_bytes_that_others_wrote_are_verified_too_where_one_has_read_all_itself(exchanges: Exchanges) -> None:
+def test_bytes_of_other_attempts_are_verified_too(exchanges: Exchanges) -> None:
     first = exchanges.shared(ranged_server(), checksums=(SUM,))
     bad = exchanges.start(ranged_server(body=OTHER_BODY), Segment(1000, TOTAL), checksums=(SUM,))
     while not bad.lane.received:
@@ -577,9 +577,7 @@ def test_bytes_that_others_wrote_are_verified_too_where_one_has_read_all_itself(
 
 @pytest.mark.parametrize("victim", [0, 1])
 @pytest.mark.parametrize("error", [Interrupted("stopped"), NetworkError("reset"), ProtocolError("nonsense")], ids=str)
-def test_what_is_thrown_at_any_step_costs_no_more_than_what_was_not_written(
-    tmp_path: Path, victim: int, error: DownloadError
-) -> None:
+def test_an_error_at_any_step_keeps_what_was_written(tmp_path: Path, victim: int, error: DownloadError) -> None:
     for steps in range(26):
         exchanges = Exchanges(tmp_path / str(steps))
         first = exchanges.shared(ranged_server())
@@ -617,7 +615,7 @@ def stored(exchanges: Exchanges) -> tuple[tuple[int, int], ...]:
     return found.spans or ((0, found.size),)
 
 
-def test_one_begun_after_the_first_has_failed_does_not_make_gaps_that_nobody_knows_of(exchanges: Exchanges) -> None:
+def test_an_attempt_after_a_failed_one_leaves_no_unknown_gaps(exchanges: Exchanges) -> None:
     first = exchanges.shared(ranged_server())
     first.thrown = NetworkError("reset")
     assert first.finish().end is End.FAILED
@@ -683,7 +681,7 @@ def test_with_one_segment_at_a_time_nothing_is_shared(tmp_path: Path) -> None:
     ],
     ids=["no ranges", "no validator", "weak", "no length"],
 )
-def test_what_cannot_be_split_is_not_offered(exchanges: Exchanges, server: FakeServer) -> None:
+def test_attempts_that_cannot_be_split_are_not_split(exchanges: Exchanges, server: FakeServer) -> None:
     flight = exchanges.start(server)
     while flight.step():
         assert not flight.lane.splittable

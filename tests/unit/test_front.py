@@ -50,7 +50,7 @@ def test_option_of_another_tool_is_known_however_it_is_written(capsys: pytest.Ca
     assert "dl has no " in err
 
 
-def test_no_option_of_ours_is_said_to_be_missing_and_each_that_is_named_exists() -> None:
+def test_hints_name_options_that_exist() -> None:
     ours = own_options()
     assert set(HABITS) & ours == set()
     named = {word for text in HABITS.values() for word in re.findall(r"(?<![\w-])--?[A-Za-z][\w-]*", text)}

@@ -107,7 +107,7 @@ def test_shared_meter_says_what_a_meter_says(calls: list[tuple[str, int, float]]
         shared.close()
 
 
-def test_what_is_due_moves_into_the_file() -> None:
+def test_the_debt_of_one_process_moves_into_the_shared_file() -> None:
     one = RateLimiter(1000, 100)
     one.pay("http://a/", 100, 50.0)
     with shared_file(True) as path:

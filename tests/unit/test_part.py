@@ -168,7 +168,7 @@ def test_a_part_that_is_a_folder_or_a_pipe_holds_nothing_and_is_refused(folder: 
     assert stat.S_ISFIFO((root / "two.part").stat().st_mode)
 
 
-def test_a_sidecar_left_alone_does_not_vouch_for_the_bytes_of_a_later_run(folder: Folder, root: Path) -> None:
+def test_a_sidecar_without_its_part_is_ignored_by_a_later_run(folder: Folder, root: Path) -> None:
     leave(folder, "file", b"old version")
     (root / "file.part").unlink()  # by hand, say
     killed = PartFile(folder, "file", URL)
@@ -394,7 +394,7 @@ def test_a_part_that_is_a_hard_link_is_refused_and_only_its_name_removed(folder:
     assert names(root) == {"file"}
 
 
-def test_a_sidecar_that_is_a_symbolic_link_is_neither_read_nor_written_through(folder: Folder, root: Path) -> None:
+def test_a_symbolic_link_as_a_sidecar_is_not_followed(folder: Folder, root: Path) -> None:
     leave(folder, "file", b"12345")
     (root / "file.part.meta").rename(root / "moved")
     (root / "file.part.meta").symlink_to(root / "moved")
@@ -530,7 +530,7 @@ def test_a_link_to_nothing_is_a_name_that_is_taken(folder: Folder, root: Path) -
     assert (root / "a.txt").is_symlink()
 
 
-def test_a_folder_in_the_way_of_the_final_name_leaves_the_part_to_be_kept(folder: Folder, root: Path) -> None:
+def test_a_folder_at_the_final_name_leaves_the_part_file(folder: Folder, root: Path) -> None:
     (root / "file").mkdir()
     part = PartFile(folder, "file", URL)
     part.open(0)
@@ -581,9 +581,7 @@ def test_a_free_name_is_taken_without_replacing(folder: Folder, root: Path) -> N
 
 
 @pytest.mark.parametrize("second", [True, False])
-def test_what_stands_under_the_parts_name_and_is_not_ours_does_not_get_the_final_name(
-    folder: Folder, root: Path, second: bool
-) -> None:
+def test_a_foreign_file_at_the_part_name_is_not_published(folder: Folder, root: Path, second: bool) -> None:
     part = PartFile(folder, "file", URL)
     part.open(0)
     part.write(b"ours")

@@ -358,7 +358,7 @@ def test_a_report_file_has_a_line_for_each_result(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("there_before", [True, False])
-def test_the_failed_list_is_its_owners_alone_for_it_has_the_secrets_of_the_list(tmp_path: Path, there_before: bool) -> None:
+def test_the_failed_list_is_readable_by_its_owner_only(tmp_path: Path, there_before: bool) -> None:
     path = tmp_path / "failed.txt"
     if there_before:
         path.write_text("old")

@@ -73,7 +73,7 @@ def test_a_host_that_has_answered_is_not_given_up() -> None:
 
 
 @pytest.mark.parametrize("error", [NetworkError("connection refused"), HTTPStatusError(503)])
-def test_what_is_told_at_once_is_no_proof(error: Exception) -> None:
+def test_an_immediate_error_does_not_count_as_silence(error: Exception) -> None:
     run = scheduler(files("a", 1), slots=1, retries=9)
     status = 503 if isinstance(error, HTTPStatusError) else 0
     count = 0

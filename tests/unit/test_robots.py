@@ -55,7 +55,7 @@ SITE = "https://a.example"
         ("no colon\nUser-agent: *\nallow\nDisallow: /x", "/x", False),
     ],
 )
-def test_what_is_allowed(text: str, path: str, allowed: bool) -> None:
+def test_what_robots_txt_allows(text: str, path: str, allowed: bool) -> None:
     assert parse(text.encode(), "downloader").allows(SITE + path) is allowed
 
 
@@ -90,7 +90,7 @@ LINE = st.sampled_from(
     st.binary(max_size=200) | st.lists(LINE, max_size=12).map(lambda lines: "\n".join(lines).encode()),
     st.text("/ab%*$?", max_size=9),
 )
-def test_whatever_the_text_is_nothing_is_raised(data: bytes, path: str) -> None:
+def test_no_text_of_a_robots_txt_raises(data: bytes, path: str) -> None:
     rules = parse(data, "downloader")
     assert isinstance(rules.allows(f"{SITE}/{path}"), bool)
     assert rules.allows(f"{SITE}/robots.txt")  # RFC 9309 section 2.2.2: always

@@ -158,7 +158,7 @@ def test_rounds_end_when_the_budget_is_spent(stage: Stage) -> None:
     assert found.warnings == ["Runs of one strategy differ by up to 67 %: smaller differences mean nothing."]
 
 
-def test_steps_say_how_many_rounds_there_are_at_least_and_never_go_back_behind_the_end(stage: Stage) -> None:
+def test_steps_state_the_least_number_of_rounds(stage: Stage) -> None:
     told: list[Step] = []
     stage.seconds = {"a": iter([1.0, 1.5, 2.0] * 20)}
     compare(WORK, rows("a", "!p"), Plan(None, 0.0), None, None, told.append)

@@ -133,7 +133,7 @@ def test_these_outcomes_lead_to_another_attempt(
     assert take_one(run, wait) == replace(first, **changes)
 
 
-def test_a_try_is_spent_by_a_failure_but_not_by_a_restart_nor_by_what_never_began_or_was_not_told() -> None:
+def test_only_a_failure_uses_up_a_try() -> None:
     run = scheduler([Download(URL)], retries=2)
     for end in (End.UNSTARTED, End.UNREPORTED, End.UNSTARTED, End.FAILED, End.RESTART, End.FAILED, End.UNSTARTED):
         settle(run, take_one(run, 1000.0), end, NetworkError("reset") if end is End.FAILED else None)
@@ -321,7 +321,7 @@ def test_the_same_url_under_another_name_is_another_file() -> None:
     assert [attempt.path for attempt in taken(run)] == ["file", "other", "d/file"]
 
 
-def test_another_url_of_the_same_name_gets_a_digest_of_its_own_that_is_the_same_on_every_run() -> None:
+def test_a_second_url_of_the_same_name_gets_a_stable_digest() -> None:
     listed = [
         Download(URL),
         *(Download(f"https://{host}.example/x/file") for host in "bcd"),
@@ -356,7 +356,7 @@ def test_when_even_long_digests_are_taken_the_download_fails_by_itself() -> None
 
 
 @pytest.mark.parametrize(("folder", "out"), [("", "../x"), ("", "/x"), ("..", "x")])
-def test_a_wish_that_leaves_the_folder_is_a_failed_result_and_the_rest_goes_on(folder: str, out: str) -> None:
+def test_a_path_outside_the_folder_fails_that_file_alone(folder: str, out: str) -> None:
     run = scheduler([Download("https://u:secret@a.example/bad", dir=folder, out=out), Download(URL)])
     assert [attempt.url for attempt in taken(run)] == [URL]
     (result,) = run.results()
@@ -469,7 +469,7 @@ def test_a_probe_that_fails_is_tried_again_as_a_probe() -> None:
     assert take_one(run, 1000.0).probe
 
 
-def test_probes_of_the_same_url_end_in_one_file_and_those_of_others_in_names_of_their_own() -> None:
+def test_probes_of_one_url_end_in_one_file() -> None:
     run = scheduler([Download(URL), Download(URL), Download("https://b.example/x")], probe=True)
     for probe in taken(run):
         settle(run, probe, End.NAMED, name="same.bin")
@@ -483,7 +483,7 @@ def test_probes_of_the_same_url_end_in_one_file_and_those_of_others_in_names_of_
 # --- order
 
 
-def test_a_higher_priority_starts_earlier_at_its_host_and_equal_ones_in_order() -> None:
+def test_a_higher_priority_starts_earlier_at_its_host() -> None:
     listed = [Download(f"https://a.example/{n}", priority=priority) for n, priority in enumerate([0, 5, -1, 5, 0])]
     assert [attempt.path for attempt in taken(scheduler(listed, 9, 9))] == ["1", "3", "0", "4", "2"]
 
@@ -510,7 +510,7 @@ def test_what_is_behind_the_window_has_to_wait() -> None:
     assert {host_of(attempt.url) for _ in range(20) for attempt in taken(run)} == {"a.example"}
 
 
-def test_a_slot_that_is_given_back_is_taken_by_the_host_that_waited_for_it() -> None:
+def test_a_released_slot_goes_to_the_host_that_waited() -> None:
     run = scheduler(files("a", 3), in_all=4, per_host=1)
     for number in range(3):
         attempt = take_one(run)
@@ -550,7 +550,7 @@ def test_an_empty_source_is_finished_once_it_was_asked() -> None:
     assert run.wake_at is None
 
 
-def test_a_source_that_has_nothing_at_the_moment_is_asked_again_a_little_later() -> None:
+def test_a_source_without_an_item_is_asked_again_later() -> None:
     run = scheduler([None, Download(URL), None, None])
     assert run.take(10.0) == []
     assert not run.finished
@@ -659,7 +659,7 @@ def test_the_first_attempt_does_not_wait_for_the_window_to_fill() -> None:
     assert source.read <= 100
 
 
-def test_the_source_is_not_read_to_its_end_while_a_dead_host_makes_everything_wait() -> None:
+def test_the_source_is_read_no_further_while_a_dead_host_blocks() -> None:
     source = Counting(Download(f"https://a.example/{number}") for number in itertools.count())
     run = Scheduler(source, Slots(4, 4), RetryPolicy(), window=8)
     for _ in range(3000):
@@ -738,7 +738,7 @@ def test_fail_fast_stops_reading_at_a_wish_that_is_refused() -> None:
 
 
 @pytest.mark.parametrize("stop_first", [True, False])
-def test_a_download_that_was_started_has_a_result_even_if_the_run_is_stopped_before_its_retry(stop_first: bool) -> None:
+def test_a_started_download_has_a_result_after_a_stop(stop_first: bool) -> None:
     run = scheduler([Download(URL)])
     attempt = take_one(run)
     if stop_first:
@@ -958,9 +958,7 @@ def handed_out(result: Result) -> int:
 
 @settings(max_examples=400)
 @given(st.data(), LISTS)
-def test_every_run_ends_within_its_limits_with_one_result_for_each_download(
-    data: st.DataObject, listed: list[Download | None]
-) -> None:
+def test_every_run_ends_with_one_result_for_each_download(data: st.DataObject, listed: list[Download | None]) -> None:
     simulation = data.draw(simulations(listed))
     simulation.drive(2000)
     downloads, results = simulation.downloads, simulation.results
@@ -978,7 +976,7 @@ def test_every_run_ends_within_its_limits_with_one_result_for_each_download(
 
 
 @given(st.data(), LISTS, st.integers(1, 60))
-def test_a_run_that_is_stopped_ends_with_at_most_one_result_for_each_download(
+def test_a_stopped_run_has_at_most_one_result_for_each_download(
     data: st.DataObject, listed: list[Download | None], stop_after: int
 ) -> None:
     simulation = data.draw(simulations(listed))

@@ -152,7 +152,7 @@ def test_a_speed_is_believed_after_a_while_and_follows() -> None:
     assert running.seconds_left == 900 / (50 / MEASURED)
 
 
-def test_nothing_is_known_of_one_that_waits_for_its_first_byte_until_that_takes_too_long() -> None:
+def test_an_attempt_without_a_byte_has_no_speed_at_first() -> None:
     running = Running(0, 1000, 0, 10.0, URL)
     running.reached(0, 10.0 + PATIENCE / 2)
     assert (running.speed, running.seconds_left) == (None, 0.0)
@@ -244,7 +244,7 @@ def test_the_one_that_would_take_longest_is_cut() -> None:
     assert segments(found) == [(450, 500)]
 
 
-def test_where_that_one_is_too_short_another_is() -> None:
+def test_another_segment_is_split_if_the_slowest_is_too_short() -> None:
     found = layout(1000, at_speed(0, 400, 0, 10.0), at_speed(400, 415, 400, 0.3))
     assert found.split(1.0, 1, SplitPolicy(0, 10))
     assert segments(found) == [(200, 400)]
@@ -276,7 +276,7 @@ def test_one_that_crawls_is_taken_over_whole() -> None:
     assert found.open[0].patience == 2 * PATIENCE
 
 
-def test_whoever_takes_over_has_twice_as_long() -> None:
+def test_an_attempt_that_takes_over_has_twice_as_long() -> None:
     found = layout(1000, at_speed(0, 500, 100, 100.0))
     found.start(7, MIRROR, Open(10.0, Segment(510, 1000), 2, 2 * PATIENCE), 10.0)
     taken = found.running[7]
@@ -290,7 +290,7 @@ def test_whoever_takes_over_has_twice_as_long() -> None:
     assert found.open[0].patience == 4 * PATIENCE
 
 
-def test_one_of_which_nothing_ever_came_is_taken_over_and_never_cut_into_pieces() -> None:
+def test_an_attempt_without_a_byte_is_taken_over_whole() -> None:
     found = layout(1000, at_speed(0, 500, 400, 100.0), at_speed(500, 1000, 500, 0.0))
     assert found.split(PATIENCE, 5, SplitPolicy(8, 1))
     assert segments(found) == [(500, 1000)]
@@ -320,7 +320,9 @@ def test_one_at_the_very_start_is_told_to_stop_at_once() -> None:
         ([], [100.0] * 50 + [1.0] * 16, 1.0, 510, False),  # what was long ago does not count
     ],
 )
-def test_what_crawls(others: list[float | None], speeds: list[float], speed: float | None, at: int, taken: bool) -> None:
+def test_an_attempt_crawls_if_it_is_much_slower(
+    others: list[float | None], speeds: list[float], speed: float | None, at: int, taken: bool
+) -> None:
     running = [at_speed(10 * number, 10 * number + 5, 10 * number, other) for number, other in enumerate(others)]
     found = layout(1000, *running, at_speed(500, 1000, at, speed))
     found.speeds = speeds
@@ -475,7 +477,7 @@ def test_what_a_server_asks_for_is_obeyed_for_a_segment_too() -> None:
     assert not run.finished
 
 
-def test_a_server_that_refuses_further_connections_does_not_fail_what_the_first_one_brings() -> None:
+def test_refused_connections_do_not_fail_the_first_one() -> None:
     run, (first, *others) = split(most=2, retries=1)
     now = 0.0
     (other,) = others
@@ -614,7 +616,7 @@ def test_what_failed_before_the_file_was_complete_does_not_matter() -> None:
     assert [result.status for result in run.results()] == [Status.DONE]
 
 
-def test_the_last_failure_is_tried_again_by_an_attempt_at_all_that_is_left() -> None:
+def test_after_the_last_failure_one_attempt_fetches_the_rest() -> None:
     run, (first, second) = split(most=2, retries=2)
     settle(run, first)
     fail(run, second, NetworkError("reset"), now=1.0)
@@ -626,7 +628,7 @@ def test_the_last_failure_is_tried_again_by_an_attempt_at_all_that_is_left() -> 
     assert [result.status for result in run.results()] == [Status.FAILED]
 
 
-def test_a_segment_refused_for_good_as_the_last_is_left_to_one_attempt_at_all_that_is_left() -> None:
+def test_a_last_segment_refused_is_left_to_one_attempt() -> None:
     run, (first, second) = split(most=2, retries=1)
     fail(run, second, NetworkError("reset"))
     (second,) = taken(run, 1000.0)
@@ -753,7 +755,7 @@ def test_a_full_disk_is_no_mirrors_fault() -> None:
     assert [type(result.error) for result in run.results()] == [StorageError]
 
 
-def test_bytes_of_several_servers_with_a_wrong_checksum_lead_to_one_server_at_a_time() -> None:
+def test_a_wrong_checksum_of_several_servers_leads_to_one_at_a_time() -> None:
     run, attempts = split(MIRROR, most=2, checksums=(Checksum("md5", "0" * 32),), retries=5)
     asked = []
     error = IntegrityError("wrong")

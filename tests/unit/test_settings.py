@@ -124,7 +124,7 @@ def test_a_key_like_no_other_is_told_where_to_look() -> None:
         ("DL_", ""),
     ],
 )
-def test_a_variable_that_is_no_setting_is_passed_over_with_a_word_and_without_its_value(variable: str, hint: str) -> None:
+def test_an_unknown_variable_is_reported_without_its_value(variable: str, hint: str) -> None:
     layers = load({}, {variable: "hunter2", "DL_RETRIES": "2"}, None)
     assert layers.settings == Settings(retries=2)
     assert layers.passed_over == (f"the environment variable {variable} is no setting of dl, and is passed over{hint}",)
@@ -215,9 +215,7 @@ def test_a_file_that_is_beyond_the_reader_is_told(tmp_path: Path, text: str) -> 
 # --- finding the file
 
 
-def test_the_file_that_is_given_goes_over_the_environment_over_this_folder_over_the_users(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_which_configuration_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
     monkeypatch.setattr("platformdirs.user_config_path", lambda name: tmp_path / "home" / name)
     (tmp_path / "here").mkdir()

@@ -107,7 +107,7 @@ def test_ranges_of_what_is_piped(server: TestServer) -> None:
     assert said.body == content.body(3, PIPED - 5, 2 * PIPED)
 
 
-def test_large_body_is_not_held_in_memory_for_a_client_that_does_not_read(server: TestServer) -> None:
+def test_a_large_body_for_a_client_that_does_not_read_uses_no_memory(server: TestServer) -> None:
     size = 2_000_000_000
     with socket.create_connection(("127.0.0.1", server.port)) as idle:
         idle.sendall(f"GET /file/{size}/1.bin HTTP/1.1\r\nHost: test\r\n\r\n".encode())
