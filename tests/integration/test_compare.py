@@ -162,7 +162,7 @@ def test_nothing_is_left_of_a_comparison_that_is_ended(tmp_path: Path, number: s
         (["--scenario", "smal"], 2, "unknown scenario"),
         (["--strategy", "asink"], 2, "did you mean async"),
         (["--dir", "/proc/nowhere"], 3, "cannot write"),
-        (["--json", "nowhere/x.json"], 2, "its folder is not there"),
+        (["--json", "nowhere/x.json"], 3, "its folder is not there"),
         (["nowhere.txt"], 2, "cannot read the list"),
         (["nowhere.txt", "--files", "3"], 2, "cannot go together"),
     ],
