@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from downloader.compare.results import Study
 from downloader.strategies.registry import BUILT_IN
 from downloader.testserver.launch import TestServer
 from tests.support.command import Shell
 from tests.support.fetching import Fetch
+from tests.support.sample_study import sample_study
 from tests.support.scripted import MakeServer, ScriptedServer
 
 ROOT = Path(__file__).parents[1]
@@ -92,6 +94,12 @@ def scripted() -> Iterator[MakeServer]:
     yield make
     for item in running:
         item.close()
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    """A comparison of two scenarios, not measured but simulated."""
+    return sample_study(("latency", "flaky"))
 
 
 @pytest.fixture

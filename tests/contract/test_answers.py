@@ -21,7 +21,7 @@ from downloader.testserver.launch import TestServer
 from tests.support.fetching import Fetch, only_error
 from tests.support.files import files_below
 from tests.support.ports import free_port
-from tests.support.scripted import Connection, MakeServer, RecordedRequest, Script, answer, reply
+from tests.support.scripted import Connection, MakeServer, RecordedRequest, Script, answer, reply, reset
 from tests.support.strategies import quick_for_each_transport
 
 pytestmark = quick_for_each_transport
@@ -101,11 +101,6 @@ def test_retry_after_is_obeyed_up_to_the_cap(fetch: Fetch, scripted: MakeServer)
     assert time.monotonic() - started >= 0.3
 
 
-def start_of(request: RecordedRequest) -> int:
-    """Where the Range asked for begins; 0 for none."""
-    return int(request.headers.get("range", "bytes=0-").removeprefix("bytes=").rstrip("-"))
-
-
 CUT_OFF = answer(reply("200 OK", BIG[:2_500_000], length=len(BIG), ETag='"v1"'))
 
 
@@ -113,7 +108,7 @@ def resuming(etag: str = '"v1"', body: bytes = BIG) -> Script:
     """Serves ranges properly, for a file that has this ETag."""
 
     def script(connection: Connection, request: RecordedRequest) -> None:
-        start = start_of(request)
+        start = request.start
         if start == 0 or request.headers.get("if-range") != etag:
             connection.send(reply("200 OK", body, ETag=etag))
             return
@@ -127,7 +122,7 @@ def test_body_cut_off_is_resumed_where_it_stopped(fetch: Fetch, scripted: MakeSe
     server = scripted(CUT_OFF, resuming())
     report = fetch([f"{server.url}/a"])
     assert (report.done, report.results[0].attempts) == (1, 2)
-    assert 0 < start_of(server.requests[1]) <= 2_500_000  # what a library had in its buffers may be lost with the connection
+    assert 0 < server.requests[1].start <= 2_500_000  # what a library had in its buffers may be lost with the connection
     assert server.requests[1].headers["if-range"] == '"v1"'
     assert (fetch.folder / "a").read_bytes() == BIG
     assert report.received == len(BIG)  # nothing came twice
@@ -165,7 +160,7 @@ def partial(span: Callable[[int], Span], **fields: str) -> Script:
     """A 206 for the span (start, stop, total) that is made of where the request wanted to begin."""
 
     def script(connection: Connection, request: RecordedRequest) -> None:
-        start, stop, total = span(start_of(request))
+        start, stop, total = span(request.start)
         where = f"bytes {start}-{stop - 1}/{total}"
         connection.send(reply("206 Partial Content", BIG[start:stop], Content_Range=where, **fields))
 
@@ -174,7 +169,7 @@ def partial(span: Callable[[int], Span], **fields: str) -> Script:
 
 def unlike_its_range(connection: Connection, request: RecordedRequest) -> None:
     """A 206 whose body is longer than its Content-Range says."""
-    start = start_of(request)
+    start = request.start
     where = f"bytes {start}-{start + 9}/{len(BIG)}"
     connection.send(reply("206 Partial Content", BIG[start:], Content_Range=where, ETag='"v1"'))
 
@@ -291,11 +286,6 @@ def test_every_framing_gives_the_same_file(fetch: Fetch, scripted: MakeServer, s
     assert (fetch.folder / "a").read_bytes() == BODY
 
 
-def dropped(connection: Connection, request: RecordedRequest) -> None:
-    """Reset before the head."""
-    connection.reset()
-
-
 def reset_in_body(connection: Connection, request: RecordedRequest) -> None:
     """A body that ends where the connection does, but the connection is reset."""
     connection.send(reply("200 OK", BODY, length=None))
@@ -306,7 +296,7 @@ def reset_in_body(connection: Connection, request: RecordedRequest) -> None:
 @pytest.mark.parametrize(
     ("script", "kind"),
     [
-        (dropped, NetworkError),
+        (reset, NetworkError),
         (answer(b""), NetworkError),
         (reset_in_body, NetworkError),
         (answer(reply("200 OK", BODY, Transfer_Encoding="chunked")), ProtocolError),
@@ -547,7 +537,7 @@ def test_resumed_file_is_verified_as_a_whole(fetch: Fetch, scripted: MakeServer)
     cut = answer(reply("200 OK", BIG[:2_500_000], length=len(BIG), ETag='"v1"', Repr_Digest=digest_field(BIG)))
 
     def rest(connection: Connection, request: RecordedRequest) -> None:
-        start = start_of(request)
+        start = request.start
         where = f"bytes {start}-{len(BIG) - 1}/{len(BIG)}"
         connection.send(reply("206 Partial", b"x" * (len(BIG) - start), ETag='"v1"', Content_Range=where))
 
@@ -563,6 +553,6 @@ def test_part_of_an_earlier_run_is_resumed(fetch: Fetch, scripted: MakeServer) -
     assert files_below(fetch.folder) == ["a.part", "a.part.meta"]
     held = (fetch.folder / "a.part").stat().st_size
     assert fetch([f"{server.url}/a"]).done == 1
-    assert start_of(server.requests[1]) == held > 0
+    assert server.requests[1].start == held > 0
     assert (fetch.folder / "a").read_bytes() == BIG
     assert files_below(fetch.folder) == ["a"]

@@ -8,15 +8,10 @@ import pytest
 
 from downloader.errors import NetworkError, NoAnswer
 from tests.support.fetching import Fetch
-from tests.support.scripted import Connection, MakeServer, RecordedRequest, reply
+from tests.support.scripted import Connection, MakeServer, RecordedRequest, hang, reply
 from tests.support.strategies import quick_for_each_transport
 
 pytestmark = quick_for_each_transport
-
-
-def hang(connection: Connection, request: RecordedRequest) -> None:
-    """Say nothing."""
-    connection.hang()
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from downloader.core.model import Outcome
 from downloader.runs.download_run import DownloadRun
 from downloader.settings.definitions import Settings
 from tests.support.origin import BODY, Origin
-from tests.support.scripted import Connection, MakeServer, RecordedRequest, reply
+from tests.support.scripted import Connection, InFlight, MakeServer, RecordedRequest, reply
 from tests.support.strategies import quick_for_each_transport, supports_segments
 
 pytestmark = quick_for_each_transport
@@ -30,20 +30,14 @@ class Counting:
     """Holds each request a moment, and counts those that are held."""
 
     seconds: float = 0.02
-    now: int = 0
-    most: int = 0
+    in_flight: InFlight = field(default_factory=InFlight)
     times: list[float] = field(default_factory=list)
-    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, connection: Connection, request: RecordedRequest) -> None:
         """One answer."""
-        with self.lock:
-            self.times.append(time.monotonic())
-            self.now += 1
-            self.most = max(self.most, self.now)
-        time.sleep(self.seconds)
-        with self.lock:
-            self.now -= 1
+        self.times.append(time.monotonic())
+        with self.in_flight:
+            time.sleep(self.seconds)
         connection.send(reply("200 OK", b"x"))
 
 
@@ -53,7 +47,7 @@ def test_many_small_files_never_more_than_16_at_once(strategy: str, jobs: int, t
     server = scripted(counting)
     urls = [f"{HOST}/{number}" for number in range(40)]
     assert Downloader(tmp_path, strategy=strategy, jobs=jobs, proxy=server.url).run(urls).done == 40
-    assert 0 < counting.most <= MOST
+    assert 0 < counting.in_flight.highest <= MOST
 
 
 def test_an_explicit_number_always_wins(tmp_path: Path, scripted: MakeServer) -> None:

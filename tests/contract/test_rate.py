@@ -17,7 +17,7 @@ from downloader.testserver import content
 from downloader.testserver.launch import TestServer
 from tests.support.fetching import Fetch
 from tests.support.processes import wait_until
-from tests.support.scripted import Connection, MakeServer, RecordedRequest, reply
+from tests.support.scripted import Connection, MakeServer, RecordedRequest, reply, serve
 from tests.support.strategies import quick_for_each_transport, supports_segments
 
 pytestmark = quick_for_each_transport
@@ -147,16 +147,7 @@ def test_sizes_may_have_a_unit() -> None:
 def test_our_own_limit_is_no_slow_server(fetch: Fetch, scripted: MakeServer) -> None:
     """A file is not split because of it: each byte is asked for once."""
     body = bytes(range(256)) * 24_000
-
-    def whole(connection: Connection, request: RecordedRequest) -> None:
-        ranges = request.headers.get("range", "bytes=0-").partition("=")[2].partition("-")
-        start, stop = int(ranges[0]), int(ranges[2] or len(body) - 1) + 1
-        status, fields = "200 OK", {"ETag": '"v"', "Accept-Ranges": "bytes"}
-        if "range" in request.headers:
-            status, fields["Content-Range"] = "206 Partial Content", f"bytes {start}-{stop - 1}/{len(body)}"
-        connection.send(reply(status, body[start:stop], **{name.replace("-", "_"): value for name, value in fields.items()}))
-
-    server = scripted(whole)
+    server = scripted(serve(body, ETag='"v"'))
     segments = {"segments": 0} if supports_segments(fetch.strategy) else {}
     report = fetch([f"{server.url}/big.bin"], limit_rate=RATE, min_segment_size=65536, jobs=8, **segments)
     assert report.done == 1

@@ -27,7 +27,7 @@ from downloader.testserver import content
 from downloader.testserver.launch import TestServer
 from tests.support.fetching import Fetch
 from tests.support.processes import wait_until
-from tests.support.scripted import Connection, MakeServer, RecordedRequest, reply
+from tests.support.scripted import Connection, InFlight, MakeServer, RecordedRequest, reply
 from tests.support.strategies import quick_but_for_processes
 
 pytestmark = quick_but_for_processes
@@ -208,43 +208,33 @@ def test_rule_10_capabilities_are_stated_and_true(strategy: str, tmp_path: Path,
     assert stated.default_jobs >= 1
     jobs = min(3, stated.max_jobs or 3)
     together = threading.Barrier(jobs)
-    now, most = [0], [0]
-    lock = threading.Lock()
+    in_flight = InFlight()
 
     def counted(connection: Connection, request: RecordedRequest) -> None:
-        with lock:
-            now[0] += 1
-            most[0] = max(most[0], now[0])
-        together.wait(20)  # passes only when so many are in flight at once
-        with lock:
-            now[0] -= 1
+        with in_flight:
+            together.wait(20)  # passes only when so many are in flight at once
         connection.send(reply("200 OK", b"x"))
 
     server = scripted(counted)
     urls = [f"{server.url}/{number}" for number in range(4 * jobs)]
     report = Downloader(tmp_path, strategy=strategy, jobs=3, retries=0).run(urls)
     assert report.done == len(urls)
-    assert most[0] == jobs
+    assert in_flight.highest == jobs
     assert all("range" not in request.headers for request in server.requests)  # too small to be split
 
 
 def test_limit_for_each_host_holds(strategy: str, tmp_path: Path, scripted: MakeServer) -> None:
-    now, most = [0], [0]
-    lock = threading.Lock()
+    in_flight = InFlight()
 
     def counted(connection: Connection, request: RecordedRequest) -> None:
-        with lock:
-            now[0] += 1
-            most[0] = max(most[0], now[0])
-        time.sleep(0.01)
-        with lock:
-            now[0] -= 1
+        with in_flight:
+            time.sleep(0.01)
         connection.send(reply("200 OK", b"x"))
 
     server = scripted(counted)
     urls = [f"{server.url}/{number}" for number in range(20)]
     assert Downloader(tmp_path, strategy=strategy, jobs=4, per_host=2).run(urls).done == 20
-    assert most[0] <= 2
+    assert in_flight.highest <= 2
 
 
 def test_connections_are_used_again(strategy: str, tmp_path: Path, scripted: MakeServer) -> None:

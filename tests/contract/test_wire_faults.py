@@ -12,7 +12,7 @@ import pytest
 from downloader.testserver import content
 from downloader.testserver.launch import TestServer
 from tests.support.fetching import Fetch
-from tests.support.scripted import Connection, MakeServer, RecordedRequest, answer, reply
+from tests.support.scripted import Connection, MakeServer, RecordedRequest, answer, reply, reset
 from tests.support.strategies import quick_for_each_transport
 
 pytestmark = quick_for_each_transport
@@ -82,14 +82,11 @@ def test_server_that_is_stopped_for_a_while(fetch: Fetch) -> None:
 def test_a_proxy_that_dies_in_the_middle_and_comes_back(fetch: Fetch, scripted: MakeServer) -> None:
     body = b"x" * 300_000
 
-    def die(connection: Connection, request: RecordedRequest) -> None:
-        connection.reset()
-
     def die_in_the_body(connection: Connection, request: RecordedRequest) -> None:
         connection.send(reply("200 OK", body[:100_000], length=len(body)))
         connection.reset()
 
-    proxy = scripted(die, die_in_the_body, die, reply("200 OK", body))
+    proxy = scripted(reset, die_in_the_body, reset, reply("200 OK", body))
     report = fetch(["http://files.example/one.bin", "http://files.example/two.bin"], proxy=proxy.url, retries=5)
     assert (report.done, report.failures) == (2, 0)
     assert all(request.path.startswith("http://files.example/") for request in proxy.requests)

@@ -14,7 +14,7 @@ import pytest
 from downloader.testserver import content
 from downloader.testserver.launch import TestServer
 from tests.support.files import assert_served_files
-from tests.support.processes import assert_session_ended, processes_of_session, wait_until, worker_processes
+from tests.support.processes import assert_session_ended, kill_and_wait, wait_until, worker_processes
 
 pytestmark = pytest.mark.slow
 
@@ -81,9 +81,7 @@ def test_killed_workers_cost_retries_and_nothing_else(server: TestServer, tmp_pa
         wait_until(lambda: busy_workers(process), "no worker works")
         victims = busy_workers(process)
         victims = victims[:1] if how_many == "one" else victims
-        for victim in victims:
-            os.kill(victim, signal.SIGKILL)
-        wait_until(lambda victims=victims: not set(victims) & set(processes_of_session(process.pid)), "they do not die")  # type: ignore[misc]
+        kill_and_wait(*victims)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 0, said
     assert f"{9 + len(first)} done, 0 skipped, 0 failed" in said

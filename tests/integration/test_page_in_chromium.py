@@ -13,7 +13,7 @@ import pytest
 from downloader.compare import page, picture
 from downloader.compare.page.series import label
 from downloader.compare.results import Study
-from tests.support.sample_study import MODELS, PEERS, sample_study
+from tests.support.sample_study import MODELS, PEERS
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 
@@ -75,11 +75,6 @@ class Page:
                  [chart.id, [...new Set(chart.data.map((trace) => trace.meta).filter(Boolean))]]))"""
         )
         return found
-
-
-@pytest.fixture(scope="module")
-def study() -> Study:
-    return sample_study(("latency", "flaky"))
 
 
 @pytest.fixture(scope="module")

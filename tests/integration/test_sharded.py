@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -13,7 +12,7 @@ import pytest
 from downloader.testserver.launch import TestServer
 from tests.support.command import start_dl
 from tests.support.files import assert_served_files, part_files_with_bytes
-from tests.support.processes import assert_session_ended, processes_of_session, wait_until, worker_processes
+from tests.support.processes import assert_session_ended, kill_and_wait, wait_until, worker_processes
 
 pytestmark = pytest.mark.slow
 
@@ -37,8 +36,7 @@ def test_killed_worker_costs_a_retry_and_not_the_run(strategy: str, server: Test
         wait_until(lambda: part_files_with_bytes(folder) >= 2, "nothing came")
         victim = min(set(worker_processes(process.pid)) - killed)
         killed.add(victim)
-        os.kill(victim, signal.SIGKILL)
-        wait_until(lambda victim=victim: victim not in processes_of_session(process.pid), "it does not die")  # type: ignore[misc]
+        kill_and_wait(victim)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 0, said
     assert "9 done, 0 skipped, 0 failed" in said

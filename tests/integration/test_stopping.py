@@ -15,8 +15,8 @@ from downloader.testserver import content
 from downloader.testserver.launch import TestServer
 from tests.support.command import start_dl
 from tests.support.files import assert_served_files, part_files_with_bytes
-from tests.support.processes import assert_session_ended, processes_of_session, wait_until, worker_processes
-from tests.support.scripted import Connection, MakeServer, RecordedRequest, reply
+from tests.support.processes import assert_session_ended, kill_and_wait, wait_until, worker_processes
+from tests.support.scripted import Connection, MakeServer, RecordedRequest, reply, serve
 from tests.support.strategies import quick_for_each_transport
 
 pytestmark = quick_for_each_transport
@@ -67,19 +67,13 @@ def test_two_signals_end_it_at_once(strategy: str, scripted: MakeServer, tmp_pat
 
 
 def test_interrupted_run_goes_on_where_it_was(strategy: str, scripted: MakeServer, tmp_path: Path) -> None:
-    def rest(connection: Connection, request: RecordedRequest) -> None:
-        at = int(request.headers.get("range", "bytes=0-").removeprefix("bytes=").rstrip("-"))
-        where = f"bytes {at}-{len(BODY) - 1}/{len(BODY)}"
-        status, fields = ("206 Partial Content", {"Content_Range": where}) if at else ("200 OK", {})
-        connection.send(reply(status, BODY[at:], ETag='"v1"', **fields))
-
     server = scripted(hangs)
     folder = tmp_path / "out"
     process = start_dl([f"{server.url}/a"], folder, strategy, "--grace", "0.2")
     wait_until(lambda: part_files_with_bytes(folder), "nothing came")
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)
-    server.scripts = (rest,)
+    server.scripts = (serve(BODY, ETag='"v1"'),)
     again = start_dl([f"{server.url}/a"], folder, strategy)
     again.communicate(timeout=30)
     assert again.returncode == 0
@@ -99,8 +93,7 @@ def test_killed_worker_costs_a_retry_and_not_the_run(server: TestServer, tmp_pat
         workers = worker_processes(process.pid, b"spawn_main")
         victim = next(pid for pid in workers if pid not in killed)
         killed.add(victim)
-        os.kill(victim, signal.SIGKILL)
-        wait_until(lambda victim=victim: victim not in processes_of_session(process.pid), "it does not die")  # type: ignore[misc]
+        kill_and_wait(victim)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 0, said
     assert "9 done, 0 skipped, 0 failed" in said

@@ -19,7 +19,7 @@ import downloader
 from downloader import Download, Downloader, Progress, Result, Status, UsageError
 from downloader.api import calls as apis
 from downloader.testserver.launch import TestServer
-from tests.support.scripted import Connection, MakeServer, RecordedRequest, reply
+from tests.support.scripted import Connection, MakeServer, RecordedRequest, answer_only, hang, reply
 from tests.support.strategies import quick_for_each_transport
 
 pytestmark = quick_for_each_transport
@@ -177,16 +177,10 @@ def test_an_exception_of_a_callback_stops_the_run_and_is_raised(
 
 
 def test_function_that_raises_stops_every_strategy(strategy: str, scripted: MakeServer, tmp_path: Path) -> None:
-    def first_only(connection: Connection, request: RecordedRequest) -> None:
-        if request.path == "/0":
-            connection.send(reply("200 OK", b"x"))
-        else:
-            connection.hang()
-
     def broken(_: object) -> None:
         raise LookupError("a mistake of the caller's")
 
-    urls = [f"{scripted(first_only).url}/{number}" for number in range(20)]
+    urls = [f"{scripted(answer_only('/0', reply('200 OK', b'x'))).url}/{number}" for number in range(20)]
     with pytest.raises(LookupError, match="of the caller's"):
         downloader.download(urls, tmp_path, strategy=strategy, jobs=1, grace=0.1, on_result=broken)
     assert (tmp_path / "0").read_bytes() == b"x"
@@ -228,13 +222,7 @@ def test_wrong_use_is_told_by_the_call_itself(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("left_by", ["break", "close", "with", "garbage"])
 def test_loop_that_is_left_stops_the_run(left_by: str, scripted: MakeServer, tmp_path: Path) -> None:
-    def first_only(connection: Connection, request: RecordedRequest) -> None:
-        if request.path == "/0":
-            connection.send(reply("200 OK", b"x"))
-        else:
-            connection.hang()
-
-    server = scripted(first_only)
+    server = scripted(answer_only("/0", reply("200 OK", b"x")))
     urls = [f"{server.url}/{number}" for number in range(20)]
 
     def begin() -> downloader.Results:
@@ -267,9 +255,6 @@ def test_loop_that_is_left_stops_the_run(left_by: str, scripted: MakeServer, tmp
 
 
 def test_loop_that_never_begins_stops_the_run_as_well(scripted: MakeServer, tmp_path: Path) -> None:
-    def hang(connection: Connection, request: RecordedRequest) -> None:
-        connection.hang()
-
     urls = [f"{scripted(hang).url}/{number}" for number in range(20)]
     results = downloader.stream(urls, tmp_path, jobs=1, grace=0.1)
     del results
@@ -277,9 +262,6 @@ def test_loop_that_never_begins_stops_the_run_as_well(scripted: MakeServer, tmp_
 
 
 def test_program_that_ends_in_the_midst_of_a_loop_ends(scripted: MakeServer, tmp_path: Path) -> None:
-    def hang(connection: Connection, request: RecordedRequest) -> None:
-        connection.hang()
-
     code = f"""
 import downloader
 results = downloader.stream(["{scripted(hang).url}/1"], {str(tmp_path)!r}, grace=60.0)
@@ -291,10 +273,10 @@ circle.append(circle)
 
 
 def test_interrupt_stops_the_run_and_is_raised(scripted: MakeServer, tmp_path: Path) -> None:
-    asked = threading.Event()
+    requested = threading.Event()
 
     def hang(connection: Connection, _: RecordedRequest) -> None:
-        asked.set()
+        requested.set()
         connection.hang()
 
     code = f"""
@@ -310,7 +292,7 @@ except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, preexec_fn=heed) as script:
-        assert asked.wait(30)
+        assert requested.wait(30)
         script.send_signal(signal.SIGINT)
         assert script.communicate(timeout=30)[0] == "interrupted []\n"
 

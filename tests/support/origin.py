@@ -40,19 +40,17 @@ class Origin:
 
     def __call__(self, connection: Connection, request: RecordedRequest) -> None:
         """Answer one request."""
-        wanted = request.headers.get("range")
-        if wanted is None or request.headers.get("if-range") not in (None, self.etag):
+        span = request.range_of(len(self.body))
+        if span is None or request.headers.get("if-range") not in (None, self.etag):
             self.whole(connection)
             return
-        first, _, last = wanted.removeprefix("bytes=").partition("-")
-        start, stop = int(first), int(last) + 1 if last else len(self.body)
         with self.lock:
-            self.spans.append((start, stop))
+            self.spans.append(span)
             enough = len(self.spans) >= self.until
         if enough:
             self.ranged.set()
-        if self.special is None or not self.special(connection, start, stop):
-            self.part(connection, start, stop)
+        if self.special is None or not self.special(connection, *span):
+            self.part(connection, *span)
 
     def part(self, connection: Connection, start: int, stop: int) -> None:
         """Send the range that was requested."""

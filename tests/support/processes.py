@@ -1,12 +1,14 @@
 """Waiting for a condition, and the processes of this machine as `/proc` shows them."""
 
 import contextlib
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import Popen
 
-from downloader.engine.workers import process
+from downloader.engine.workers import process as worker
 
 
 def wait_until(
@@ -50,6 +52,13 @@ def is_running(process: int) -> bool:
     return any(number == process for number, _, _ in _running())
 
 
+def kill_and_wait(*processes: int) -> None:
+    """Kill these processes, none of which is a child of this one, and wait until they have ended."""
+    for process in processes:
+        os.kill(process, signal.SIGKILL)
+    wait_until(lambda: not any(is_running(process) for process in processes), "killed processes do not end")
+
+
 def descendants(process: int) -> list[int]:
     """The children of a process, their children, and so on."""
     found = [process]
@@ -68,7 +77,7 @@ def command_line(process: int) -> bytes:
         return b""
 
 
-def worker_processes(session: int, module: bytes = process.__name__.encode()) -> list[int]:
+def worker_processes(session: int, module: bytes = worker.__name__.encode()) -> list[int]:
     """The processes of a session whose command line names ``module``."""
     return [process for process in processes_of_session(session) if module in command_line(process)]
 

@@ -20,6 +20,19 @@ class RecordedRequest:
         """The request's target."""
         return self.line.split(" ")[1]
 
+    def range_of(self, size: int) -> tuple[int, int] | None:
+        """The range that is requested of a body of ``size`` bytes, with an exclusive end; None without a Range field."""
+        if "range" not in self.headers:
+            return None
+        first, _, last = self.headers["range"].removeprefix("bytes=").partition("-")
+        return int(first), int(last) + 1 if last else size
+
+    @property
+    def start(self) -> int:
+        """Where the requested range begins; 0 without a Range field."""
+        found = self.range_of(0)
+        return found[0] if found is not None else 0
+
 
 class Connection:
     """One accepted connection, which a script controls."""
@@ -75,6 +88,59 @@ def answer(data: bytes, close: bool = True) -> Script:
                 connection.sock.shutdown(socket.SHUT_WR)
 
     return script
+
+
+def serve(body: bytes, **fields: str) -> Script:
+    """Answer each request with the range that it names, or with the whole body."""
+
+    def script(connection: Connection, request: RecordedRequest) -> None:
+        span = request.range_of(len(body))
+        if span is None:
+            connection.send(reply("200 OK", body, Accept_Ranges="bytes", **fields))
+        else:
+            where = f"bytes {span[0]}-{span[1] - 1}/{len(body)}"
+            connection.send(reply("206 Partial Content", body[slice(*span)], Content_Range=where, **fields))
+
+    return script
+
+
+def hang(connection: Connection, request: RecordedRequest) -> None:
+    """Send nothing."""
+    connection.hang()
+
+
+def reset(connection: Connection, request: RecordedRequest) -> None:
+    """Reset the connection before the head of an answer."""
+    connection.reset()
+
+
+def answer_only(path: str, data: bytes) -> Script:
+    """Answer the request for this path, and send nothing to any other."""
+
+    def script(connection: Connection, request: RecordedRequest) -> None:
+        if request.path == path:
+            connection.send(data)
+        else:
+            connection.hang()
+
+    return script
+
+
+class InFlight:
+    """Counts the requests that are answered at one time. A context manager around each answer."""
+
+    def __init__(self) -> None:
+        self.now = self.highest = 0
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self.now += 1
+            self.highest = max(self.highest, self.now)
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self.now -= 1
 
 
 def _is_whole(data: bytes) -> bool:

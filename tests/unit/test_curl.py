@@ -21,7 +21,7 @@ from downloader.transports.base import ClientOptions
 from downloader.transports.curl_client import CurlExchange, Multi
 from downloader.transports.polling import READ, WRITE, EpollPoller, Poller, SelectorPoller
 from tests.support.ports import free_port
-from tests.support.scripted import Connection, MakeServer, RecordedRequest, Script, SocksServer, answer, reply
+from tests.support.scripted import Connection, MakeServer, RecordedRequest, Script, SocksServer, answer, reply, reset
 
 BODY = bytes(range(256)) * 20
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -194,10 +194,6 @@ def test_too_large_a_head_is_refused(client: Callable[..., Client], scripted: Ma
 
 
 # What its errors mean
-
-
-def reset(connection: Connection, request: RecordedRequest) -> None:
-    connection.reset()
 
 
 def reset_in_body(connection: Connection, request: RecordedRequest) -> None:

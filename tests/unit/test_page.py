@@ -14,7 +14,6 @@ from downloader.compare.figures import seconds
 from downloader.compare.page import series, words
 from downloader.compare.results import Comparison, Measure, Row, Stretch, Study
 from downloader.errors import DownloadError, StorageError, UsageError
-from tests.support.sample_study import sample_study
 
 STYLE = (Path(page.__file__).parent / "style.css").read_text()
 VOID = {"meta", "link", "br", "input", "img", "hr"}
@@ -67,11 +66,6 @@ class Reader(HTMLParser):
 
     def all(self, tag: str) -> list[dict[str, str | None]]:
         return [attributes for name, attributes in self.elements if name == tag]
-
-
-@pytest.fixture(scope="module")
-def study() -> Study:
-    return sample_study(("latency", "flaky"))
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ from downloader.errors import HTTPStatusError, StorageError
 from downloader.runs.plan import limits_for, split_policy
 from downloader.settings.definitions import Settings, convert
 from downloader.strategies.registry import find
+from tests.support.scheduling import take_all
 
 PUBLIC = "archive.example"
 
@@ -146,14 +147,7 @@ def test_how_many_segments_a_file_has() -> None:
         (first,) = run.take(0.0)
         run.progress(first.key, 0, 10**9, 0.0)
         run.progress(first.key, 1000, 10**9, 1.0)
-        assert 1 + len(everything(run, 1.0)) == most
-
-
-def everything(run: Scheduler, now: float) -> list[Attempt]:
-    found: list[Attempt] = []
-    while batch := run.take(now, 64):
-        found += batch
-    return found
+        assert 1 + len(take_all(run, 1.0)) == most
 
 
 def test_a_segment_that_waits_for_a_slot_keeps_nobody_awake() -> None:
@@ -166,7 +160,7 @@ def test_a_segment_that_waits_for_a_slot_keeps_nobody_awake() -> None:
     (first,) = run.take(0.0)
     run.progress(first.key, 0, 10**9, 0.0)
     run.progress(first.key, 1000, 10**9, 1.0)
-    assert len(everything(run, 1.0)) == 1
+    assert len(take_all(run, 1.0)) == 1
     assert run.wake_at is None
 
 
@@ -177,33 +171,33 @@ def done(attempt: Attempt) -> Outcome:
 def test_a_paced_host_waits_and_others_go_on() -> None:
     urls = [f"https://{host}.example/{number}" for number in range(3) for host in "ab"]
     run = Scheduler(iter([Download(url) for url in urls]), Slots(9, 9), RetryPolicy(), gap=2.0)
-    first = everything(run, 10.0)
+    first = take_all(run, 10.0)
     assert [attempt.url for attempt in first] == ["https://a.example/0", "https://b.example/0"]
     assert run.wake_at == 12.0
     for attempt in first:
         run.settle(done(attempt), 10.5, 0.0)
-    assert everything(run, 11.9) == []
+    assert take_all(run, 11.9) == []
     assert run.wake_at == 12.0
-    assert len(everything(run, 12.0)) == 2
-    assert len(everything(run, 20.0)) == 2
-    assert everything(run, 30.0) == []
+    assert len(take_all(run, 12.0)) == 2
+    assert len(take_all(run, 20.0)) == 2
+    assert take_all(run, 30.0) == []
 
 
 def test_retries_wait_for_the_pace_too() -> None:
     run = Scheduler(iter([Download("https://a.example/0")]), Slots(9, 9), RetryPolicy(wait=0.0), gap=5.0)
-    (attempt,) = everything(run, 0.0)
+    (attempt,) = take_all(run, 0.0)
     run.settle(Outcome(attempt.key, End.FAILED, status=500, error=HTTPStatusError(500), waited=0.1), 1.0, 0.0)
-    assert everything(run, 1.0) == []
+    assert take_all(run, 1.0) == []
     assert run.wake_at == 5.0
-    assert len(everything(run, 5.0)) == 1
+    assert len(take_all(run, 5.0)) == 1
 
 
 def test_what_is_there_already_costs_no_wait() -> None:
     run = Scheduler(iter([Download(f"https://a.example/{number}") for number in range(4)]), Slots(9, 9), RetryPolicy(), gap=5.0)
     for outcome in ({"end": End.EXISTS}, {"end": End.FAILED, "error": StorageError("the file exists")}, {"end": End.COMPLETE}):
-        (attempt,) = everything(run, 0.0)
+        (attempt,) = take_all(run, 0.0)
         run.settle(Outcome(attempt.key, **outcome), 0.0, 0.0)  # type: ignore[arg-type]
-    assert len(everything(run, 0.0)) == 1
+    assert len(take_all(run, 0.0)) == 1
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(0, 3), st.booleans()), max_size=100))

@@ -32,6 +32,7 @@ from downloader.errors import (
     TLSError,
     WorkerError,
 )
+from tests.support.scheduling import take_all
 
 URL = "https://a.example/file"
 MIRRORS = ("https://b.example/file", "https://c.example/file")
@@ -66,11 +67,6 @@ def settle(
 ) -> None:
     """Settle it at time 0, with a chance of one half."""
     run.settle(ended(attempt, end, error, **values), 0.0, 0.5)
-
-
-def taken(run: Scheduler, now: float = 0.0, most: int = 1) -> list[Attempt]:
-    """All that may start now."""
-    return list(itertools.chain.from_iterable(iter(lambda: run.take(now, most), [])))
 
 
 # --- what each Outcome leads to
@@ -233,7 +229,7 @@ def test_what_failed_has_no_bytes_but_tells_what_came_for_it() -> None:
 
 def test_results_come_in_order_of_completion() -> None:
     run = scheduler(files("a", 3))
-    for attempt in reversed(taken(run)):
+    for attempt in reversed(take_all(run)):
         settle(run, attempt)
     assert [result.path for result in run.results()] == ["2", "1", "0"]
 
@@ -295,7 +291,7 @@ def test_a_mirror_that_is_listed_twice_ends_too() -> None:
 
 def test_an_attempt_at_a_mirror_takes_a_slot_at_the_mirrors_host() -> None:
     run = scheduler([Download(URL, mirrors=MIRRORS[:1]), *files("b", 3)], per_host=1)
-    first = {attempt.url: attempt for attempt in taken(run)}
+    first = {attempt.url: attempt for attempt in take_all(run)}
     assert set(first) == {URL, "https://b.example/0"}
     settle(run, first[URL], End.FAILED, HTTPStatusError(404))
     assert run.take(0.0) == []  # the only slot at b.example is taken
@@ -309,7 +305,7 @@ def test_an_attempt_at_a_mirror_takes_a_slot_at_the_mirrors_host() -> None:
 
 def test_the_same_url_twice_is_skipped_as_a_duplicate() -> None:
     run = scheduler([Download(URL), Download(URL), Download(URL, out="file")])
-    assert len(taken(run)) == 1
+    assert len(take_all(run)) == 1
     assert [(result.status, result.reason, result.attempts) for result in run.results()] == [
         (Status.SKIPPED, "duplicate", 0),
         (Status.SKIPPED, "duplicate", 0),
@@ -318,7 +314,7 @@ def test_the_same_url_twice_is_skipped_as_a_duplicate() -> None:
 
 def test_the_same_url_under_another_name_is_another_file() -> None:
     run = scheduler([Download(URL), Download(URL, out="other"), Download(URL, dir="d")])
-    assert [attempt.path for attempt in taken(run)] == ["file", "other", "d/file"]
+    assert [attempt.path for attempt in take_all(run)] == ["file", "other", "d/file"]
 
 
 def test_a_second_url_of_the_same_name_gets_a_stable_digest() -> None:
@@ -327,29 +323,29 @@ def test_a_second_url_of_the_same_name_gets_a_stable_digest() -> None:
         *(Download(f"https://{host}.example/x/file") for host in "bcd"),
         Download("https://b.example/x/file"),
     ]
-    paths = [attempt.path for attempt in taken(scheduler(listed, 10, 10))]
+    paths = [attempt.path for attempt in take_all(scheduler(listed, 10, 10))]
     assert paths[0] == "file"
     assert len(set(paths)) == 4
     assert all(path.startswith("file-") for path in paths[1:])
-    other_order = [attempt.path for attempt in taken(scheduler([listed[0], *reversed(listed[1:4])], 10, 10))]
+    other_order = [attempt.path for attempt in take_all(scheduler([listed[0], *reversed(listed[1:4])], 10, 10))]
     assert set(other_order) == set(paths)
 
 
 def test_a_name_that_looks_like_one_with_a_digest_is_not_given_twice() -> None:
     second = Download("https://b.example/file")
-    digested = taken(scheduler([Download(URL), second]))[1].path
+    digested = take_all(scheduler([Download(URL), second]))[1].path
     run = scheduler([Download(URL), Download("https://c.example/z", out=digested), second])
-    assert len({attempt.path for attempt in taken(run)}) == 3
+    assert len({attempt.path for attempt in take_all(run)}) == 3
 
 
 def test_when_even_long_digests_are_taken_the_download_fails_by_itself() -> None:
     second = "https://b.example/file"
     taken_by_others = [Download(URL)]
     for number in range(3):
-        paths = {attempt.url: attempt.path for attempt in taken(scheduler([*taken_by_others, Download(second)], 10, 10))}
+        paths = {attempt.url: attempt.path for attempt in take_all(scheduler([*taken_by_others, Download(second)], 10, 10))}
         taken_by_others.append(Download(f"https://c.example/{number}", out=paths[second]))
     run = scheduler([*taken_by_others, Download(second), Download("https://d.example/last")], 10, 10)
-    assert len(taken(run)) == 5
+    assert len(take_all(run)) == 5
     (result,) = run.results()
     assert isinstance(result.error, PolicyError)
     assert result.url == second
@@ -358,7 +354,7 @@ def test_when_even_long_digests_are_taken_the_download_fails_by_itself() -> None
 @pytest.mark.parametrize(("folder", "out"), [("", "../x"), ("", "/x"), ("..", "x")])
 def test_a_path_outside_the_folder_fails_that_file_alone(folder: str, out: str) -> None:
     run = scheduler([Download("https://u:secret@a.example/bad", dir=folder, out=out), Download(URL)])
-    assert [attempt.url for attempt in taken(run)] == [URL]
+    assert [attempt.url for attempt in take_all(run)] == [URL]
     (result,) = run.results()
     assert isinstance(result.error, PolicyError)
     assert (result.status, result.path, result.attempts) == (Status.FAILED, "", 0)
@@ -369,7 +365,7 @@ def test_a_path_outside_the_folder_fails_that_file_alone(folder: str, out: str) 
 @pytest.mark.parametrize("folder", ["..", "/tmp", "a/../..", "~"])
 def test_a_folder_that_leaves_the_folder_is_a_failed_result_too(folder: str) -> None:
     run = scheduler([Download("https://a.example/bad", dir=folder), Download(URL)])
-    assert [attempt.url for attempt in taken(run)] == [URL]
+    assert [attempt.url for attempt in take_all(run)] == [URL]
     assert [type(result.error) for result in run.results()] == [PolicyError]
 
 
@@ -389,7 +385,7 @@ def test_a_failed_result_says_the_download_as_it_was_listed(listed: Download, ag
 
 def test_a_failed_result_says_the_name_that_only_the_whole_list_led_to() -> None:
     run = scheduler([Download(URL, dir="d"), Download("https://b.example/file", dir="d")])
-    first, second = taken(run)
+    first, second = take_all(run)
     settle(run, first)
     settle(run, second, End.FAILED, HTTPStatusError(404))
     done, failed = run.results()
@@ -471,9 +467,9 @@ def test_a_probe_that_fails_is_tried_again_as_a_probe() -> None:
 
 def test_probes_of_one_url_end_in_one_file() -> None:
     run = scheduler([Download(URL), Download(URL), Download("https://b.example/x")], probe=True)
-    for probe in taken(run):
+    for probe in take_all(run):
         settle(run, probe, End.NAMED, name="same.bin")
-    first, other = taken(run)
+    first, other = take_all(run)
     assert first.path == "same.bin"
     assert other.path.startswith("same-")
     assert other.path.endswith(".bin")
@@ -485,29 +481,29 @@ def test_probes_of_one_url_end_in_one_file() -> None:
 
 def test_a_higher_priority_starts_earlier_at_its_host() -> None:
     listed = [Download(f"https://a.example/{n}", priority=priority) for n, priority in enumerate([0, 5, -1, 5, 0])]
-    assert [attempt.path for attempt in taken(scheduler(listed, 9, 9))] == ["1", "3", "0", "4", "2"]
+    assert [attempt.path for attempt in take_all(scheduler(listed, 9, 9))] == ["1", "3", "0", "4", "2"]
 
 
 def test_hosts_take_turns() -> None:
-    order = [host_of(attempt.url)[0] for attempt in taken(scheduler(files("a", 4) + files("b", 2) + files("c", 1), 9, 9))]
+    order = [host_of(attempt.url)[0] for attempt in take_all(scheduler(files("a", 4) + files("b", 2) + files("c", 1), 9, 9))]
     assert order == list("abcabaa")
 
 
 def test_one_busy_host_does_not_hide_the_others_behind_it() -> None:
     run = scheduler([*files("a", 500), Download("https://b.example/x")], in_all=4, per_host=2)
-    hosts = Counter(host_of(attempt.url) for attempt in taken(run))
+    hosts = Counter(host_of(attempt.url) for attempt in take_all(run))
     assert hosts == {"a.example": 2, "b.example": 1}
 
 
 def test_one_busy_host_does_not_hide_the_others_behind_it_for_long() -> None:
     run = scheduler([*files("a", 500), Download("https://b.example/x")], in_all=4, per_host=2)
-    hosts = Counter(host_of(attempt.url) for _ in range(20) for attempt in taken(run))
+    hosts = Counter(host_of(attempt.url) for _ in range(20) for attempt in take_all(run))
     assert hosts == {"a.example": 2, "b.example": 1}
 
 
 def test_what_is_behind_the_window_has_to_wait() -> None:
     run = scheduler([*files("a", 500), Download("https://b.example/x")], in_all=4, per_host=2, window=100)
-    assert {host_of(attempt.url) for _ in range(20) for attempt in taken(run)} == {"a.example"}
+    assert {host_of(attempt.url) for _ in range(20) for attempt in take_all(run)} == {"a.example"}
 
 
 def test_a_released_slot_goes_to_the_host_that_waited() -> None:
@@ -617,7 +613,7 @@ def test_a_source_that_has_ended_is_not_asked_again() -> None:
 
 def test_the_window_is_never_too_small_for_the_slots() -> None:
     run = scheduler(files("a", 8) + files("b", 1), in_all=4, per_host=1, window=1)
-    assert {host_of(attempt.url) for _ in range(20) for attempt in taken(run)} == {"a.example", "b.example"}
+    assert {host_of(attempt.url) for _ in range(20) for attempt in take_all(run)} == {"a.example", "b.example"}
 
 
 @pytest.mark.parametrize("hosts", [1, 7])
@@ -706,7 +702,7 @@ def test_a_stop_at_the_very_end_leaves_the_run_complete(fail_fast: bool) -> None
 @pytest.mark.parametrize("error", [HTTPStatusError(404), Interrupted("stopped")])
 def test_fail_fast_stops_at_the_first_failure(error: DownloadError) -> None:
     run = scheduler(files("a", 10), in_all=2, fail_fast=True)
-    first, second = taken(run)
+    first, second = take_all(run)
     settle(run, first, End.FAILED, error)
     assert run.stopped
     assert run.take(0.0) == []
@@ -719,7 +715,7 @@ def test_fail_fast_stops_at_the_first_failure(error: DownloadError) -> None:
 
 def test_fail_fast_goes_on_while_there_are_only_retries_and_skips() -> None:
     run = scheduler(files("a", 3), fail_fast=True)
-    first, second, third = taken(run)
+    first, second, third = take_all(run)
     settle(run, first, End.FAILED, NetworkError("reset"))
     settle(run, second, End.EXISTS)
     settle(run, third)

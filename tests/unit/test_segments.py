@@ -39,6 +39,7 @@ from downloader.errors import (
     StorageError,
     WorkerError,
 )
+from tests.support.scheduling import take_all
 
 MB = 1 << 20
 URL = "https://a.example/file"
@@ -381,20 +382,12 @@ def scheduler(
     return Scheduler(iter(downloads), Slots(in_all, per_host), policy, split=SplitPolicy(most, 1), **options)
 
 
-def taken(run: Scheduler, now: float = 0.0) -> list[Attempt]:
-    """All that may start now."""
-    found: list[Attempt] = []
-    while batch := run.take(now):
-        found += batch
-    return found
-
-
 def split(*mirrors: str, retries: int = 2, most: int = 4, total: int = 100, **values: Any) -> tuple[Scheduler, list[Attempt]]:
     """A run whose one file has just been split, and the Attempts at it, the first one first."""
     run = scheduler([Download(URL, mirrors=mirrors, **values)], retries=retries, most=most)
-    (first,) = taken(run)
+    (first,) = take_all(run)
     run.progress(first.key, 0, total, 0.0)
-    return run, [first, *taken(run)]
+    return run, [first, *take_all(run)]
 
 
 def settle(
@@ -440,25 +433,25 @@ def test_files_that_wait_come_before_more_segments() -> None:
     assert third.segment == WHOLE
     settle(run, second, End.COMPLETE)
     settle(run, third, End.COMPLETE)
-    assert [item.segment for item in taken(run)] == [Segment(33, 66), Segment(66, 100)]
+    assert [item.segment for item in take_all(run)] == [Segment(33, 66), Segment(66, 100)]
 
 
 def test_segments_hold_slots_of_their_host() -> None:
     run = scheduler([Download(URL)], in_all=9, per_host=2, most=4)
-    (first,) = taken(run)
+    (first,) = take_all(run)
     run.progress(first.key, 0, 100, 0.0)
-    (second,) = taken(run)
+    (second,) = take_all(run)
     settle(run, second)
-    (third,) = taken(run)
+    (third,) = take_all(run)
     assert third.segment == Segment(50, 75)
 
 
 def test_a_segment_that_fails_is_asked_for_again_after_a_while() -> None:
     run, (first, second, *_) = split()
     fail(run, second, NetworkError("reset"), now=1.0)
-    assert taken(run, 1.0) == []
+    assert take_all(run, 1.0) == []
     assert run.wake_at == 5.0
-    (again,) = taken(run, 5.0)
+    (again,) = take_all(run, 5.0)
     assert (again.segment, again.number, again.beside) == (second.segment, 5, first.key)
     settle(run, again)
     assert run.results() == []
@@ -471,8 +464,8 @@ def test_what_a_server_asks_for_is_obeyed_for_a_segment_too() -> None:
     for attempt in (attempts[0], *attempts[2:]):
         settle(run, attempt, now=2.0)
     assert run.results() == []
-    assert taken(run, 50.0) == []  # the rest is of one Attempt again, and waits as long
-    (rest,) = taken(run, 51.0)
+    assert take_all(run, 50.0) == []  # the rest is of one Attempt again, and waits as long
+    (rest,) = take_all(run, 51.0)
     assert (rest.segment, rest.fresh) == (WHOLE, False)
     assert not run.finished
 
@@ -484,13 +477,13 @@ def test_refused_connections_do_not_fail_the_first_one() -> None:
     for _ in range(2):
         fail(run, other, HTTPStatusError(503), now)
         now += 1000
-        found = taken(run, now)
+        found = take_all(run, now)
         other = found[0] if found else other
     assert found == []  # it is not split any more
     run.progress(first.key, 10, 100, now)
-    assert taken(run, now) == []
+    assert take_all(run, now) == []
     settle(run, first, now=now)
-    (rest,) = taken(run, now)
+    (rest,) = take_all(run, now)
     assert rest.segment == WHOLE
     settle(run, rest, End.COMPLETE)
     assert [result.status for result in run.results()] == [Status.DONE]
@@ -502,9 +495,9 @@ def test_where_no_other_try_helps_the_other_segments_go_on_all_the_same(error: D
     fail(run, second, error)
     assert run.cuts() == [(first.key, 25)]
     for attempt in (third, fourth, first):
-        assert taken(run) == []
+        assert take_all(run) == []
         settle(run, attempt)
-    (rest,) = taken(run)
+    (rest,) = take_all(run)
     fail(run, rest, error)
     (result,) = run.results()
     assert (result.status, result.error) == (Status.FAILED, error)
@@ -534,10 +527,10 @@ def test_a_wrong_checksum_is_found_by_one_and_begins_again_at_zero(order: tuple[
         else:
             settle(run, attempts[number])
     assert run.results() == []
-    (again,) = taken(run)
+    (again,) = take_all(run)
     assert (again.segment, again.fresh) == (WHOLE, True)
     run.progress(again.key, 0, 100, 10.0)
-    (beside,) = taken(run, 10.0)
+    (beside,) = take_all(run, 10.0)
     assert not beside.fresh, "what the first one brings is what it joins in"
     fail(run, beside, wrong)
     settle(run, again)
@@ -552,10 +545,10 @@ def test_a_file_that_changed_begins_again_and_is_not_split_any_more(order: tuple
     for number in order:
         settle(run, attempts[number], End.RESTART if number else End.SEGMENT)
         assert run.cuts() == ([(attempts[0].key, ABORT)] if number and order[0] else [])
-    (again,) = taken(run)
+    (again,) = take_all(run)
     assert (again.segment, again.fresh) == (WHOLE, True)
     run.progress(again.key, 0, 100, 10.0)
-    assert taken(run, 10.0) == []
+    assert take_all(run, 10.0) == []
     settle(run, again, End.COMPLETE)
     assert [result.status for result in run.results()] == [Status.DONE]
 
@@ -564,7 +557,7 @@ def test_a_file_that_changed_begins_again_and_is_not_split_any_more(order: tuple
 def test_one_that_was_not_begun_is_asked_for_at_once(end: End) -> None:
     run, (_, second, *_) = split()
     settle(run, second, end)
-    (again,) = taken(run)
+    (again,) = take_all(run)
     assert again.segment == second.segment
     assert again.number == (4 if end is End.UNSTARTED else 5)
     assert again.repeated is (end is End.UNREPORTED)
@@ -575,17 +568,17 @@ def test_where_none_runs_any_more_all_that_is_left_is_asked_for(end: End) -> Non
     run, attempts = split(most=2)
     settle(run, attempts[0])
     settle(run, attempts[1], end)
-    (rest,) = taken(run)
+    (rest,) = take_all(run)
     assert (rest.segment, rest.key) == (WHOLE, attempts[0].key)
     fail(run, rest, NetworkError("reset"))
-    assert len(taken(run, 1e6)) == 1  # only one try has been used
+    assert len(take_all(run, 1e6)) == 1  # only one try has been used
 
 
 def test_a_worker_that_is_lost_with_all_segments_costs_one_try() -> None:
     run, attempts = split(retries=1)
     for attempt in attempts:
         settle(run, attempt, End.LOST)
-    (again,) = taken(run, 1000.0)
+    (again,) = take_all(run, 1000.0)
     assert (again.segment, again.repeated) == (WHOLE, True)
     settle(run, again, End.COMPLETE)
     assert [result.status for result in run.results()] == [Status.DONE]
@@ -595,9 +588,9 @@ def test_a_worker_that_is_lost_with_all_segments_costs_one_try() -> None:
 def test_a_segment_that_cannot_join_in_is_left_to_the_others(error: DownloadError) -> None:
     run, (first, second) = split(most=2, retries=0)
     fail(run, second, error)
-    assert taken(run) == []
+    assert take_all(run) == []
     settle(run, first)
-    (rest,) = taken(run)
+    (rest,) = take_all(run)
     assert rest.segment == WHOLE
 
 
@@ -620,10 +613,10 @@ def test_after_the_last_failure_one_attempt_fetches_the_rest() -> None:
     run, (first, second) = split(most=2, retries=2)
     settle(run, first)
     fail(run, second, NetworkError("reset"), now=1.0)
-    (rest,) = taken(run, 5.0)
+    (rest,) = take_all(run, 5.0)
     assert (rest.segment, rest.fresh) == (WHOLE, False)
     fail(run, rest, NetworkError("reset"), now=5.0)
-    (rest,) = taken(run, 1e6)
+    (rest,) = take_all(run, 1e6)
     fail(run, rest, NetworkError("reset"), now=1e6)
     assert [result.status for result in run.results()] == [Status.FAILED]
 
@@ -631,22 +624,22 @@ def test_after_the_last_failure_one_attempt_fetches_the_rest() -> None:
 def test_a_last_segment_refused_is_left_to_one_attempt() -> None:
     run, (first, second) = split(most=2, retries=1)
     fail(run, second, NetworkError("reset"))
-    (second,) = taken(run, 1000.0)
+    (second,) = take_all(run, 1000.0)
     settle(run, first, now=1000.0)
     fail(run, second, NetworkError("reset"), now=1000.0)
     for _ in range(2):
         assert run.results() == []
-        (rest,) = taken(run, 1e6)
+        (rest,) = take_all(run, 1e6)
         assert rest.segment == WHOLE
         run.progress(rest.key, 10, 100, 1e6)
-        assert taken(run, 1e6) == []
+        assert take_all(run, 1e6) == []
         fail(run, rest, NetworkError("reset"))
     assert [result.status for result in run.results()] == [Status.FAILED]
 
 
 def test_progress_of_what_has_ended_is_none() -> None:
     run = scheduler([Download(URL)])
-    (first,) = taken(run)
+    (first,) = take_all(run)
     run.stop()
     run.progress(first.key, 0, 100, 0.0)
     settle(run, first, End.COMPLETE)
@@ -723,11 +716,11 @@ def test_a_mirror_that_is_of_no_use_is_dropped(end: End, error: DownloadError | 
         settle(run, good)
     settle(run, bad, end, error)
     if not last:
-        (again,) = taken(run)
+        (again,) = take_all(run)
         assert (again.url, again.mirror, again.segment) == (URL, False, bad.segment)
         settle(run, again)
         settle(run, good)
-    (rest,) = taken(run)
+    (rest,) = take_all(run)
     assert (rest.url, rest.segment, rest.fresh) == (URL, WHOLE, False)
     settle(run, rest, End.COMPLETE)
     assert [result.status for result in run.results()] == [Status.DONE]
@@ -736,7 +729,7 @@ def test_a_mirror_that_is_of_no_use_is_dropped(end: End, error: DownloadError | 
 def test_a_mirror_is_dropped_when_its_tries_are_used_up() -> None:
     run, attempts = split(MIRROR, most=2, retries=0)
     fail(run, at_mirror(attempts), HTTPStatusError(500))
-    (again,) = taken(run)
+    (again,) = take_all(run)
     assert again.url == URL
 
 
@@ -744,7 +737,7 @@ def test_the_first_url_is_dropped_where_a_mirror_goes_on() -> None:
     run, attempts = split(MIRROR, most=2)
     first = attempts[0]
     fail(run, first, HTTPStatusError(404))
-    (again,) = taken(run)
+    (again,) = take_all(run)
     assert (again.url, again.segment, again.mirror) == (MIRROR, Segment(0, 50), True)
 
 
@@ -762,10 +755,10 @@ def test_a_wrong_checksum_of_several_servers_leads_to_one_at_a_time() -> None:
     settle(run, attempts[0])
     fail(run, attempts[1], error)
     for _ in range(2):
-        (again,) = taken(run)
+        (again,) = take_all(run)
         assert again.fresh
         run.progress(again.key, 0, 100, 0.0)
-        (beside,) = taken(run)
+        (beside,) = take_all(run)
         assert (again.url, again.mirror) == (beside.url, beside.mirror)
         asked.append(again.url)
         settle(run, again)
@@ -816,7 +809,7 @@ class World:
         """One event."""
         what, which, pause = next(self.choices, (20, 0, 3))
         self.now += pause / 10
-        for attempt in taken(self.run, self.now):
+        for attempt in take_all(self.run, self.now):
             assert attempt.key not in self.flying
             start, stop = attempt.segment
             self.flying[attempt.key] = attempt, start, TOTAL if stop is None else stop
