@@ -19,11 +19,10 @@ from downloader.testserver import content
 from downloader.testserver.launch import TestServer
 from tests.support.files import assert_served_files
 from tests.support.processes import processes_of_group, wait_until
-from tests.support.strategies import QUICK
+from tests.support.strategies import quick_for_each_transport
 
 FILES = 200
 SIZE = 20_000
-SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("threads", "processes", "hybrid", "gevent", "auto")]
 
 
 def fetch(folder: Path, server: TestServer, strategy: str, before: Callable[[], None]) -> "subprocess.CompletedProcess[str]":
@@ -33,14 +32,14 @@ def fetch(folder: Path, server: TestServer, strategy: str, before: Callable[[], 
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, preexec_fn=before)
 
 
-@pytest.mark.parametrize("strategy", [*QUICK, *SLOW])
+@quick_for_each_transport
 def test_64_descriptors_are_enough(strategy: str, server: TestServer, tmp_path: Path) -> None:
     done = fetch(tmp_path, server, strategy, lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)))
     assert done.returncode == 0, done.stderr
     assert_served_files(tmp_path / "out", FILES, SIZE)
 
 
-@pytest.mark.parametrize("strategy", [*QUICK, *SLOW])
+@quick_for_each_transport
 def test_400_mb_of_address_space_are_enough(strategy: str, server: TestServer, tmp_path: Path) -> None:
     """A thread takes 8 MB of it: where no further one can be started, those that there are do the work."""
     done = fetch(tmp_path, server, strategy, lambda: resource.setrlimit(resource.RLIMIT_AS, (400_000_000, 400_000_000)))

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess, Popen
 
@@ -13,7 +14,10 @@ class Shell:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def __call__(self, *words: str, stdin: str = "", before: object = None, **variables: str) -> "CompletedProcess[str]":
+    def __call__(
+        self, *words: str, stdin: str = "", before: Callable[[], None] | None = None, **variables: str
+    ) -> "CompletedProcess[str]":
+        """Run `dl` with these words. ``before``: called in the new process. ``variables``: of its environment."""
         environment = {**os.environ, "XDG_CONFIG_HOME": str(self.folder / "config"), **variables}
         command = [sys.executable, "-m", "downloader", *words]
         return subprocess.run(
@@ -24,7 +28,7 @@ class Shell:
             capture_output=True,
             text=True,
             timeout=120,
-            preexec_fn=before,  # type: ignore[arg-type]
+            preexec_fn=before,
         )
 
     def list(self, *lines: str, name: str = "urls.txt") -> str:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from downloader.core.http.headers import format_http_date
-from downloader.core.http.messages import Head, Headers, Request
-from downloader.core.model import Checksum
+from downloader.core.http.messages import Head, Request
+from downloader.core.model import Checksum, Headers
 from downloader.errors import NetworkError
 
 CHANGED_AT = 784111777.0

@@ -3,7 +3,7 @@
 import heapq
 import random
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
@@ -117,7 +117,7 @@ def _row(scenario: Scenario, model: Model, dice: random.Random, peer: bool = Fal
         for elapsed in times
     ]
     dice.shuffle(runs)
-    shown = {"peer": peer, "how": model.how, "low": times[1], "high": times[5], "confidence": 0.969}
+    shown: dict[str, Any] = {"peer": peer, "how": model.how, "low": times[1], "high": times[5], "confidence": 0.969}
     return Row(model.name, jobs, runs=runs, stretches=[] if peer else stretches, traced=traced, **shown)
 
 

@@ -96,10 +96,10 @@ def serve(body: bytes, **fields: str) -> Script:
     def script(connection: Connection, request: RecordedRequest) -> None:
         span = request.range_of(len(body))
         if span is None:
-            connection.send(reply("200 OK", body, Accept_Ranges="bytes", **fields))
+            connection.send(reply("200 OK", body, -1, Accept_Ranges="bytes", **fields))
         else:
             where = f"bytes {span[0]}-{span[1] - 1}/{len(body)}"
-            connection.send(reply("206 Partial Content", body[slice(*span)], Content_Range=where, **fields))
+            connection.send(reply("206 Partial Content", body[slice(*span)], -1, Content_Range=where, **fields))
 
     return script
 

@@ -4,11 +4,8 @@ import pytest
 
 from downloader.strategies.registry import BUILT_IN, find
 
-QUICK = ("serial", "async", "multiplex")
-"""One strategy for each transport: requests, httpx, libcurl."""
-
-quick_for_each_transport = pytest.mark.quick_for(*QUICK)
-"""The test, or each test of the file, is slow under every strategy but one for each transport."""
+quick_for_each_transport = pytest.mark.quick_for("serial", "async", "multiplex")
+"""Slow under every strategy but one for each transport: requests, httpx, libcurl."""
 
 quick_but_for_processes = pytest.mark.quick_for(*(name for name in BUILT_IN if name not in ("processes", "gevent")))
 """Slow under two of the three strategies whose workers are processes, which take long to start; quick under `hybrid`."""

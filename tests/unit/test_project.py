@@ -44,12 +44,12 @@ def test_links_of_the_readme_lead_to_files_of_the_project() -> None:
 def test_no_test_file_imports_from_another_one() -> None:
     for path in sorted((ROOT / "tests").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom):
-                modules = [f"{node.module}.{item.name}" for item in node.names]
-            else:
-                modules = [item.name for item in node.names] if isinstance(node, ast.Import) else []
-            ours = [module for module in modules if module.split(".")[0] == "tests"]
-            assert all(module.startswith("tests.support") for module in ours), f"{path.relative_to(ROOT)}:{node.lineno}"
+            if not isinstance(node, ast.Import | ast.ImportFrom):
+                continue
+            prefix = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
+            ours = [item.name for item in node.names if f"{prefix}{item.name}".startswith("tests.")]
+            wrong = [name for name in ours if not f"{prefix}{name}".startswith("tests.support")]
+            assert wrong == [], f"{path.relative_to(ROOT)}:{node.lineno}"
 
 
 def test_a_subprocess_runs_the_same_code_as_this_process(tmp_path: Path) -> None:
