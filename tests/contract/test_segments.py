@@ -174,7 +174,7 @@ def test_the_end_does_not_wait_for_a_connection_that_crawls(fetch: Fetch, script
 def from_two(fetch: Fetch, scripted: MakeServer, first: Origin, second: Origin, **values: object) -> tuple[object, list[int]]:
     """A file from two servers: the report, and how many ranges each was asked for."""
     one, two = scripted(first), scripted(second)
-    first.also = second.ranged
+    first.second_event = second.ranged
     download = Download(f"{one.url}/a", mirrors=(f"{two.url}/b",), **values)  # type: ignore[arg-type]
     report = fetch([download], jobs=4, segments=4, retries=4)
     assert (report.failed, report.done) == ([], 1)

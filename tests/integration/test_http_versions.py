@@ -20,6 +20,7 @@ from downloader.testserver import content
 from tests.support.files import assert_served_files, part_files_with_bytes
 from tests.support.ports import free_port
 from tests.support.processes import wait_until
+from tests.support.strategies import quick_for_each_transport
 
 CADDY = shutil.which("caddy")
 FILES = 20
@@ -154,6 +155,7 @@ SMALL = range(FILES)
 VERSIONS = [("--http1.1", "HTTP/1.1"), ("--http2", "HTTP/2.0"), ("--http3", "HTTP/3.0")]
 
 
+@pytest.mark.quick_for("auto", "multiplex")
 @pytest.mark.parametrize(("flag", "version"), VERSIONS)
 @pytest.mark.parametrize("strategy", ["auto", "multiplex", "hybrid"])
 def test_version_that_was_asked_for_is_spoken(
@@ -255,6 +257,7 @@ def test_unknown_authority_is_told_over_any_version(caddies: Callable[[str], Cad
         assert "certificate" in done.stderr
 
 
+@quick_for_each_transport
 @pytest.mark.parametrize("strategy", ["async", "threads", "serial"])
 @pytest.mark.parametrize("flag", ["--http2", "--http3"])
 def test_strategy_that_does_not_speak_it_says_so(tmp_path: Path, strategy: str, flag: str) -> None:

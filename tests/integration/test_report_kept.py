@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from downloader.core.model import Result, Status
 from downloader.reports.outputs import JsonLines
 from downloader.testserver.launch import TestServer
 from tests.support.command import Shell
+from tests.support.processes import wait_until
 from tests.support.scripted import Connection, MakeServer, RecordedRequest, reply
 
 MODULE = "import hashlib\ndef sha(path): return hashlib.sha256(path.read_bytes()).hexdigest()\ndef size(path): return 5\n"
@@ -100,8 +100,8 @@ def test_run_that_is_killed_loses_nothing_of_what_was_known(dl: Shell, scripted:
         command = [sys.executable, "-m", "downloader", "more.txt", *words, "-s", "serial"]
         with subprocess.Popen(command, cwd=dl.folder, stderr=subprocess.DEVNULL) as running:
             assert fetched.wait(20)
-            while len((dl.folder / "r.jsonl").read_bytes().splitlines()) < 2:  # readable while it runs
-                time.sleep(0.01)
+            report = dl.folder / "r.jsonl"  # can be read while the command runs
+            wait_until(lambda report=report: len(report.read_bytes().splitlines()) >= 2)  # type: ignore[misc]
             running.send_signal(kill)
     dl.list(*(f"{server.url}/{number}" for number in (1, 2, 3, "new")))
     done = dl("urls.txt", *words)

@@ -22,7 +22,7 @@ class Origin:
     - ``holds`` False: the first connection does not wait.
     - ``drips``: the first connection sends a little more while it waits.
     - ``hangs``: the first connection never sends the rest.
-    - ``also``: a second event that the first connection waits for.
+    - ``second_event``: a second event that the first connection waits for.
     - ``special``: called for each range; returns whether it has answered.
     """
 
@@ -35,7 +35,7 @@ class Origin:
     special: Callable[[Connection, int, int], bool] | None = None
     spans: list[tuple[int, int]] = field(default_factory=list)
     ranged: threading.Event = field(default_factory=threading.Event)
-    also: threading.Event | None = None
+    second_event: threading.Event | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, connection: Connection, request: RecordedRequest) -> None:
@@ -71,6 +71,6 @@ class Origin:
             at += 10_000
         if self.holds:
             self.ranged.wait(60)
-            if self.also is not None:
-                self.also.wait(60)
+            if self.second_event is not None:
+                self.second_event.wait(60)
         connection.send(self.body[at:])

@@ -61,12 +61,12 @@ def kill_and_wait(*processes: int) -> None:
 
 def descendants(process: int) -> list[int]:
     """The children of a process, their children, and so on."""
-    found = [process]
-    for parent in found:
+    tree = [process]
+    for parent in tree:
         for thread in Path(f"/proc/{parent}/task").glob("*"):
             with contextlib.suppress(OSError):
-                found += [int(child) for child in (thread / "children").read_text().split()]
-    return found[1:]
+                tree += [int(child) for child in (thread / "children").read_text().split()]
+    return tree[1:]
 
 
 def command_line(process: int) -> bytes:

@@ -149,12 +149,12 @@ def _stretches(scenario: Scenario, model: Model, jobs: int, dice: random.Random)
     return done
 
 
-def _sweep(over: str, scenario: Scenario, models: Sequence[Model], dice: random.Random) -> Sweep:
+def _sweep(variable: str, scenario: Scenario, models: Sequence[Model], dice: random.Random) -> Sweep:
     def at(value: int, model: Model) -> Row:
-        if over == "jobs":
+        if variable == "jobs":
             return _row(replace(scenario, files=200, delay=0.01), model, dice, jobs=value)
         return _row(replace(scenario, files=value), model, dice)
 
-    values = (1, 2, 4, 8, 16, 32) if over == "jobs" else (10, 100, 1000)
-    swept = models if over == "files" else [model for model in models if model.name != "serial"]
-    return Sweep(over, scenario, [Point(value, [at(value, model) for model in swept]) for value in values])
+    values = (1, 2, 4, 8, 16, 32) if variable == "jobs" else (10, 100, 1000)
+    swept = models if variable == "files" else [model for model in models if model.name != "serial"]
+    return Sweep(variable, scenario, [Point(value, [at(value, model) for model in swept]) for value in values])

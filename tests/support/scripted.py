@@ -30,16 +30,16 @@ class RecordedRequest:
     @property
     def start(self) -> int:
         """Where the requested range begins; 0 without a Range field."""
-        found = self.range_of(0)
-        return found[0] if found is not None else 0
+        span = self.range_of(0)
+        return span[0] if span is not None else 0
 
 
 class Connection:
     """One accepted connection, which a script controls."""
 
-    def __init__(self, sock: socket.socket, over: threading.Event) -> None:
+    def __init__(self, sock: socket.socket, closing: threading.Event) -> None:
         self.sock = sock
-        self._over = over
+        self._closing = closing
 
     def send(self, data: bytes) -> bool:
         """Send these bytes. Returns False if the client or the test has ended."""
@@ -47,7 +47,7 @@ class Connection:
             self.sock.sendall(data)
         except OSError:
             return False
-        return not self._over.is_set()
+        return not self._closing.is_set()
 
     def reset(self) -> None:
         """Close with RST."""
@@ -58,7 +58,7 @@ class Connection:
         """Send nothing until the test ends or the client closes the connection."""
         with contextlib.suppress(OSError):
             self.sock.settimeout(0.05)
-            while not self._over.is_set():
+            while not self._closing.is_set():
                 try:
                     if not self.sock.recv(4096):
                         return
@@ -159,7 +159,7 @@ class ScriptedServer:
     requests: list[RecordedRequest] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._over = threading.Event()
+        self._closing = threading.Event()
         self._lock = threading.Lock()
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
         self._listener = socket.create_server((self.host, 0), family=family, backlog=512)
@@ -190,7 +190,7 @@ class ScriptedServer:
     def _serve(self, sock: socket.socket) -> None:
         with sock:
             rest = b""
-            while not self._over.is_set():
+            while not self._closing.is_set():
                 request, rest = (RecordedRequest("", {}), b"") if self.answers_at_once else self._read(sock, rest)
                 if request is None:
                     return
@@ -199,7 +199,7 @@ class ScriptedServer:
                     script = self.scripts[min(len(self.requests), len(self.scripts)) - 1]
                 if isinstance(script, bytes):
                     script = answer(script, close=not _is_whole(script))
-                script(Connection(sock, self._over), request)
+                script(Connection(sock, self._closing), request)
                 if self.answers_at_once or sock.fileno() < 0:
                     return
 
@@ -221,7 +221,7 @@ class ScriptedServer:
 
     def close(self) -> None:
         """End every connection, and wait for all threads."""
-        self._over.set()
+        self._closing.set()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()

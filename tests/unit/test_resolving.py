@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -77,6 +78,14 @@ class ErrorRecorder:
         self.errors.append(error)
 
 
+def turn_until(multi: Multi, condition: Callable[[], object]) -> None:
+    """Let the loop run until the condition holds; 30 s at most."""
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        multi.turn(0.05)
+
+
 def test_others_go_on_while_a_name_server_is_silent(
     monkeypatch: pytest.MonkeyPatch, scripted: Callable[..., ScriptedServer]
 ) -> None:
@@ -98,22 +107,18 @@ def test_others_go_on_while_a_name_server_is_silent(
             multi.begin(CurlExchange(ear, options), Request(f"{DEAD}a", ()))
         unwanted = CurlExchange(given_up, options)
         multi.begin(unwanted, Request(f"{DEAD}b", ()))
-        while not asked:
-            multi.turn(0.05)
+        turn_until(multi, lambda: asked)
         for _ in range(3):
             good.errors.clear()
             multi.begin(CurlExchange(good, options), Request(f"{server.url}/a", ()))
-            while not good.errors:
-                multi.turn(0.05)
+            turn_until(multi, lambda: good.errors)
         assert (first.errors, second.errors, good.errors) == ([], [], [None])
         multi.abandon(unwanted)
         speak.set()
-        while not (first.errors and second.errors):
-            multi.turn(0.05)
+        turn_until(multi, lambda: first.errors and second.errors)
         third = ErrorRecorder()
         multi.begin(CurlExchange(third, options), Request(f"{DEAD}c", ()))
-        while not third.errors:
-            multi.turn(0.05)
+        turn_until(multi, lambda: third.errors)
     finally:
         speak.set()
         multi.close()
