@@ -312,6 +312,7 @@ def test_folder_is_removed_whatever_happens(stage: Stage, tmp_path: Path) -> Non
     with pytest.raises(KeyboardInterrupt):
         compare(WORK, rows("a", "b"), ONCE, str(tmp_path), None, interrupted)
     assert list(tmp_path.iterdir()) == [running]
+    assert stage.folders
     assert all(folder.is_relative_to(tmp_path) for folder in stage.folders)
 
 
