@@ -26,7 +26,7 @@ HOST = "http://archive.example"
 
 
 @dataclass
-class Counting:
+class CountingScript:
     """Holds each request a moment, and counts those that are held."""
 
     seconds: float = 0.02
@@ -43,7 +43,7 @@ class Counting:
 
 @pytest.mark.parametrize("jobs", [0, 24])
 def test_many_small_files_never_more_than_16_at_once(strategy: str, jobs: int, tmp_path: Path, scripted: MakeServer) -> None:
-    counting = Counting()
+    counting = CountingScript()
     server = scripted(counting)
     urls = [f"{HOST}/{number}" for number in range(40)]
     assert Downloader(tmp_path, strategy=strategy, jobs=jobs, proxy=server.url).run(urls).done == 40
@@ -90,7 +90,7 @@ def test_one_slow_file_never_has_more_than_6_connections(strategy: str, tmp_path
 
 
 def test_the_wait_between_two_requests_holds(strategy: str, tmp_path: Path, scripted: MakeServer) -> None:
-    counting, wait = Counting(0.0), 0.1
+    counting, wait = CountingScript(0.0), 0.1
     server = scripted(counting)
     began = time.monotonic()
     urls = [f"{server.url}/{number}" for number in range(5)]
@@ -159,7 +159,7 @@ def test_a_huge_robots_txt_is_not_read_to_its_end(strategy: str, tmp_path: Path,
 
 
 def test_a_crawl_delay_is_kept(strategy: str, tmp_path: Path, scripted: MakeServer) -> None:
-    counting = Counting(0.0)
+    counting = CountingScript(0.0)
 
     def answered(connection: Connection, request: RecordedRequest) -> None:
         if request.path == "/robots.txt":

@@ -59,9 +59,10 @@ class FakeServer:
             lines.append(("Content-Range", f"bytes {start}-{stop - 1}/{len(self.body)}"))
         if self.length:
             lines.append(("Content-Length", str(stop - start)))
-        return Head(status, tuple(lines)), self._pieces(self.body[start:stop])
+        return Head(status, tuple(lines)), self.blocks(self.body[start:stop])
 
-    def _pieces(self, data: bytes) -> Iterator[bytes]:
+    def blocks(self, data: bytes) -> Iterator[bytes]:
+        """The body in blocks of the sizes ``pieces``, up to ``cut``."""
         end = len(data) if self.cut is None else self.cut
         sizes = itertools.cycle(self.pieces)
         at = 0

@@ -283,7 +283,7 @@ def test_a_truncated_body_is_kept_and_resumed_with_if_range(driver: ExchangeDriv
 
 def test_a_body_that_ends_early_without_an_error_is_truncated_too(driver: ExchangeDriver) -> None:
     class Short(FakeServer):
-        def _pieces(self, data: bytes) -> Iterator[bytes]:
+        def blocks(self, data: bytes) -> Iterator[bytes]:
             return iter([data[:100]])
 
     outcome = driver.run(Short())
@@ -471,7 +471,7 @@ def test_a_resumed_file_is_verified_as_a_whole(driver: ExchangeDriver) -> None:
 
 def test_more_bytes_than_announced_are_an_error_and_are_not_kept(driver: ExchangeDriver) -> None:
     class Long(FakeServer):
-        def _pieces(self, data: bytes) -> Iterator[bytes]:
+        def blocks(self, data: bytes) -> Iterator[bytes]:
             return iter([data, b"and more"])
 
     assert isinstance(driver.run(Long()).error, ProtocolError)

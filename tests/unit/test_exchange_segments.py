@@ -328,7 +328,7 @@ def test_a_lane_says_where_a_segment_is_and_that_it_may_be_split(exchanges: Exch
 # --- a server that does not do as the first one did
 
 
-class Short(FakeServer):
+class ShortRanges(FakeServer):
     """Gives at most so many bytes of a range."""
 
     def answer(self, request: Request) -> tuple[Head, Iterator[bytes]]:
@@ -343,7 +343,7 @@ class Short(FakeServer):
 def test_a_range_answered_in_part_is_asked_for_on(exchanges: Exchanges) -> None:
     first = exchanges.shared(ranged_server())
     first.lane.stop = 1000
-    second = exchanges.start(Short(more=RANGES), Segment(1000, TOTAL))
+    second = exchanges.start(ShortRanges(more=RANGES), Segment(1000, TOTAL))
     second.finish()
     first.finish()
     assert requested_ranges(second) == ["bytes=1000-1999", "bytes=1300-1999", "bytes=1600-1999", "bytes=1900-1999"]

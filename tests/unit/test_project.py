@@ -2,9 +2,12 @@
 
 import ast
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 import downloader
 from downloader import errors
@@ -95,6 +98,13 @@ def test_importing_loads_no_http_client() -> None:
     code = "import downloader, sys; print(*{'requests', 'httpx', 'aiohttp', 'urllib3', 'tqdm', 'granian'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("method", ["connect", "connect_ex", "sendto"])
+def test_a_socket_of_a_test_reaches_loopback_only(method: str) -> None:
+    kind = socket.SOCK_DGRAM if method == "sendto" else socket.SOCK_STREAM
+    with socket.socket(type=kind) as sock, pytest.raises(AssertionError, match=r"tried to reach 192\.0\.2\.1"):
+        getattr(sock, method)(*([b"x"] if method == "sendto" else []), ("192.0.2.1", 9))  # RFC 5737: for documentation
 
 
 def test_no_file_outgrows_its_job() -> None:

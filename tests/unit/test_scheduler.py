@@ -570,13 +570,13 @@ def test_what_wakes_first_is_said() -> None:
 
 
 @dataclass
-class Counting:
+class CountingSource:
     """A Source that counts how far it was read."""
 
     downloads: Iterator[Download]
     read: int = 0
 
-    def __iter__(self) -> "Counting":
+    def __iter__(self) -> "CountingSource":
         return self
 
     def __next__(self) -> Download:
@@ -618,7 +618,7 @@ def test_the_window_is_never_too_small_for_the_slots() -> None:
 
 @pytest.mark.parametrize("hosts", [1, 7])
 def test_the_source_is_read_no_further_than_the_window_ahead(hosts: int) -> None:
-    source = Counting(Download(f"https://h{number % hosts}.example/{number}") for number in itertools.count())
+    source = CountingSource(Download(f"https://h{number % hosts}.example/{number}") for number in itertools.count())
     run = Scheduler(source, Slots(4, 2), RetryPolicy(), window=50)
     started, results = 0, []
     for _ in range(500):
@@ -634,7 +634,7 @@ def test_the_source_is_read_no_further_than_the_window_ahead(hosts: int) -> None
 
 
 def test_duplicates_by_the_thousand_are_told_before_more_are_read() -> None:
-    source = Counting(Download(URL) for _ in range(1000))
+    source = CountingSource(Download(URL) for _ in range(1000))
     run = Scheduler(source, Slots(4, 2), RetryPolicy(), window=50)
     settle(run, take_one(run))
     found = run.results()
@@ -649,14 +649,14 @@ def test_duplicates_by_the_thousand_are_told_before_more_are_read() -> None:
 
 
 def test_the_first_attempt_does_not_wait_for_the_window_to_fill() -> None:
-    source = Counting(iter(files("a", 10_000)))
+    source = CountingSource(iter(files("a", 10_000)))
     run = Scheduler(source, Slots(4, 4), RetryPolicy(), window=5000)
     assert len(run.take(0.0)) == 1
     assert source.read <= 100
 
 
 def test_the_source_is_read_no_further_while_a_dead_host_blocks() -> None:
-    source = Counting(Download(f"https://a.example/{number}") for number in itertools.count())
+    source = CountingSource(Download(f"https://a.example/{number}") for number in itertools.count())
     run = Scheduler(source, Slots(4, 4), RetryPolicy(), window=8)
     for _ in range(3000):
         for attempt in run.take(0.0):
@@ -670,7 +670,7 @@ def test_the_source_is_read_no_further_while_a_dead_host_blocks() -> None:
 
 
 def test_after_a_stop_nothing_starts_and_what_runs_is_settled() -> None:
-    source = Counting(iter(files("a", 10_000)))
+    source = CountingSource(iter(files("a", 10_000)))
     run = Scheduler(source, Slots(2, 2), RetryPolicy())
     first, second = take_one(run), take_one(run)
     read = source.read
@@ -724,7 +724,7 @@ def test_fail_fast_goes_on_while_there_are_only_retries_and_skips() -> None:
 
 
 def test_fail_fast_stops_reading_at_a_wish_that_is_refused() -> None:
-    source = Counting(iter([Download(URL, out="../x"), *files("a", 10)]))
+    source = CountingSource(iter([Download(URL, out="../x"), *files("a", 10)]))
     run = Scheduler(source, Slots(2, 2), RetryPolicy(), fail_fast=True)
     assert run.take(0.0) == []
     assert run.take(0.0) == []
