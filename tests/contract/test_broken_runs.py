@@ -101,7 +101,7 @@ def test_what_waits_for_another_try_is_told_when_the_run_is_stopped(
     server = scripted(reply("503 Service Unavailable", Retry_After="60"))
     session = Downloader(tmp_path, strategy=strategy, jobs=2).session([f"{server.url}/{number}" for number in range(5)])
     session.start()
-    wait_until(lambda: session.counters.waiting is not None and session.counters.waiting.files == 5, timeout=ENOUGH)
+    wait_until(lambda: session.stats.waiting is not None and session.stats.waiting.files == 5, timeout=ENOUGH)
     session.stop()
     report = session.join()
     assert (report.failures, report.interrupted) == (5, True)

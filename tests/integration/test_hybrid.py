@@ -201,7 +201,7 @@ def test_interpreter_that_is_something_else_is_told(server: TestServer, tmp_path
     other = tmp_path / "other"
     other.write_text("#!/bin/sh\nexec sleep 600\n")
     other.chmod(0o755)
-    impatient = CONSTANTS + "from downloader.engine.workers import pool; replace_constants(pool, _START_TIME=0.2)\n"
+    impatient = CONSTANTS + "from downloader.engine.workers import pool; replace_constants(pool, _START_SECONDS=0.2)\n"
     script = f"import sys; sys.executable = {str(other)!r}\n" + impatient + UNGUARDED.format(more=", strategy='hybrid'")
     done = run(script, tmp_path, server.file(1, 10))
     assert done.returncode == 1
@@ -225,7 +225,7 @@ def test_error_of_the_callers_ends_the_run_and_its_workers(server: TestServer, t
 import sys, downloader
 from downloader.engine.workers import pool
 from tests.support.constants import replace_constants
-replace_constants(pool, _END_TIME=600)  # the workers end because they are told to, and are not killed in the end
+replace_constants(pool, _SHUTDOWN_SECONDS=600)  # the workers end because they are told to, and are not killed in the end
 def complain(result):
     raise BrokenPipeError("the caller's own")
 session = downloader.Downloader("out", strategy="hybrid", jobs=4).session(sys.argv[1:], complain)
@@ -278,14 +278,14 @@ def test_many_small_files_get_processes(server: TestServer, tmp_path: Path) -> N
 
 def test_many_large_files_get_threads(server: TestServer, tmp_path: Path) -> None:
     urls = [server.file(number, 20_000, delay=0.01) for number in range(100)]
-    said = chosen(tmp_path, urls, EAGER + "replace_constants(auto, LARGE=0)\n")
+    said = chosen(tmp_path, urls, EAGER + "replace_constants(auto, LARGE_FILE=0)\n")
     assert said.count("an event loop over libcurl in each of 2 threads") == 1
     assert "processes" not in said
 
 
 def test_what_is_soon_done_is_left_alone(server: TestServer, tmp_path: Path) -> None:
     urls = [server.file(number, 1000, delay=0.01) for number in range(150)]
-    said = chosen(tmp_path, urls, EAGER + "replace_constants(auto, LOOK_EVERY=0.1, WORTH=1e9)\n")
+    said = chosen(tmp_path, urls, EAGER + "replace_constants(auto, LOOK_SECONDS=0.1, WORTH_SECONDS=1e9)\n")
     assert "processes" not in said
 
 

@@ -20,4 +20,4 @@ def two_processors() -> None:
 def change_over_at_once() -> None:
     """Make `auto` change over to processes at its first look, whatever it sees, on two processors."""
     two_processors()
-    replace_constants(auto, FEW=0, LOOK_EVERY=0.0, BUSY=-1e9, WORTH=-1e9, LARGE=1 << 60)
+    replace_constants(auto, SHORT_LIST=0, LOOK_SECONDS=0.0, BUSY_SHARE=-1e9, WORTH_SECONDS=-1e9, LARGE_FILE=1 << 60)

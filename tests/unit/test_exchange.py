@@ -20,8 +20,9 @@ from downloader.core.http.messages import Head, Request, TransferPolicy
 from downloader.core.model import Attempt, Checksum, End, Outcome
 from downloader.engine.attempt.attempt import FLUSH_AFTER, LARGE, attempt_steps
 from downloader.engine.attempt.commands import DROP, READ, Call, Command, Write
-from downloader.engine.contract import WorkerConfig
-from downloader.engine.stats import PlainLane
+from downloader.engine.contract import AttemptContext, Slot, WorkerConfig
+from downloader.engine.control import Cut
+from downloader.engine.stats import LocalStats
 from downloader.errors import (
     DownloadError,
     HTTPStatusError,
@@ -46,7 +47,7 @@ class ExchangeDriver:
     root: Path
     config: WorkerConfig
     attempt: Attempt = field(default_factory=lambda: Attempt(0, 1, URL, URL, "file.bin"))
-    lane: PlainLane = field(default_factory=PlainLane)
+    slot: Slot = field(default_factory=lambda: Slot(LocalStats(), Cut()))
     commands: list[Command] = field(default_factory=list)
     tick: float = 0.0
     now: float = 0.0
@@ -64,7 +65,8 @@ class ExchangeDriver:
         folder = Folder(str(self.root))
         attempt = replace(self.attempt, **changes)
         before = self.files()
-        steps = attempt_steps(attempt, self.config, folder, self.lane, self.clock, lambda: NOW)
+        context = AttemptContext(self.config, folder, clock=self.clock, epoch_now=lambda: NOW)
+        steps = attempt_steps(attempt, context, self.slot)
         pieces: Iterator[bytes] = iter(())
         answer: Head | bytes | None = None
         error: BaseException | None = None
@@ -144,8 +146,8 @@ def test_a_whole_file_gets_its_name_its_time_and_an_outcome(driver: ExchangeDriv
     )
     assert driver.files() == {"file.bin": BODY}
     assert (driver.root / "file.bin").stat().st_mtime == CHANGED_AT
-    assert driver.lane.received == driver.lane.done == driver.lane.size == 2000
-    assert driver.lane.since == 0.0
+    assert driver.slot.stats.received == driver.slot.stats.done == driver.slot.stats.size == 2000
+    assert driver.slot.stats.since == 0.0
     assert pickle.loads(pickle.dumps(outcome)) == outcome
 
 
@@ -278,7 +280,7 @@ def test_a_truncated_body_is_kept_and_resumed_with_if_range(driver: ExchangeDriv
     assert (outcome.end, outcome.status, outcome.received, outcome.size) == (End.COMPLETE, 206, 766, 2000)
     assert driver.files() == {"file.bin": BODY}
     assert (driver.root / "file.bin").stat().st_mtime == CHANGED_AT
-    assert driver.lane.received == 2000
+    assert driver.slot.stats.received == 2000
 
 
 def test_a_body_that_ends_early_without_an_error_is_truncated_too(driver: ExchangeDriver) -> None:
@@ -510,13 +512,14 @@ def test_whatever_breaks_the_driver_keeps_what_can_be_resumed(driver: ExchangeDr
     with pytest.raises(KeyboardInterrupt):
         driver.run(FakeServer(), at=broken)
     assert driver.names == (KEPT if step > 2 else set())
-    assert driver.lane.since == 0.0
+    assert driver.slot.stats.since == 0.0
 
 
 @pytest.mark.parametrize("step", range(1, 5))
 def test_a_generator_that_is_closed_keeps_what_can_be_resumed(driver: ExchangeDriver, step: int) -> None:
     folder = Folder(str(driver.root))
-    steps = attempt_steps(driver.attempt, driver.config, folder, driver.lane, driver.clock, lambda: NOW)
+    context = AttemptContext(driver.config, folder, clock=driver.clock, epoch_now=lambda: NOW)
+    steps = attempt_steps(driver.attempt, context, driver.slot)
     head, pieces = FakeServer().answer(next(steps))  # type: ignore[arg-type]
     answer: Head | bytes = head
     for _ in range(step):
@@ -619,7 +622,7 @@ def test_the_lane_shows_what_is_under_way(driver: ExchangeDriver) -> None:
     seen: list[tuple[int, int, float]] = []
     driver.run(
         FakeServer(pieces=(500,)),
-        at=lambda number, command: seen.append((driver.lane.done, driver.lane.size, driver.lane.since)),
+        at=lambda number, command: seen.append((driver.slot.stats.done, driver.slot.stats.size, driver.slot.stats.since)),
     )
     assert seen == [(0, 0, 50.0), (1000, 2000, 50.0), (1500, 2000, 50.0), (2000, 2000, 50.0)]
 
@@ -628,13 +631,13 @@ def test_the_lane_tells_when_the_body_was_last_heard_of(driver: ExchangeDriver) 
     seen: list[float] = []
 
     def pass_time(number: int, command: Command) -> None:
-        seen.append(driver.lane.heard)
+        seen.append(driver.slot.stats.heard)
         driver.now += 0.125
 
     driver.now = 50.0
     assert driver.run(FakeServer(pieces=(1000,)), at=pass_time).end is End.COMPLETE
     assert seen == [0.0, 50.125, 50.25, 50.375]  # the request, and three times waiting for a piece
-    assert driver.lane.heard == 0.0
+    assert driver.slot.stats.heard == 0.0
 
 
 def test_the_servers_of_these_tests_answer_as_they_should() -> None:
