@@ -171,7 +171,9 @@ def test_the_end_does_not_wait_for_a_connection_that_crawls(fetch: Fetch, script
 # --- mirrors
 
 
-def from_two(fetch: Fetch, scripted: MakeServer, first: Origin, second: Origin, **values: object) -> tuple[object, list[int]]:
+def fetch_from_two(
+    fetch: Fetch, scripted: MakeServer, first: Origin, second: Origin, **values: object
+) -> tuple[object, list[int]]:
     """A file from two servers: the report, and how many ranges each was asked for."""
     one, two = scripted(first), scripted(second)
     first.second_event = second.ranged
@@ -183,7 +185,7 @@ def from_two(fetch: Fetch, scripted: MakeServer, first: Origin, second: Origin, 
 
 
 def test_mirrors_serve_different_segments(fetch: Fetch, scripted: MakeServer) -> None:
-    _, counts = from_two(fetch, scripted, Origin(), Origin())
+    _, counts = fetch_from_two(fetch, scripted, Origin(), Origin())
     assert min(counts) >= 1
 
 
@@ -193,7 +195,7 @@ def test_a_mirror_that_fails_is_left_out(fetch: Fetch, scripted: MakeServer, sta
         connection.send(reply(status))
         return True
 
-    from_two(fetch, scripted, Origin(), Origin(special=refuse))
+    fetch_from_two(fetch, scripted, Origin(), Origin(special=refuse))
 
 
 @pytest.mark.parametrize(
@@ -204,27 +206,27 @@ def test_a_mirror_that_fails_is_left_out(fetch: Fetch, scripted: MakeServer, sta
 def test_a_mirror_with_another_file_spoils_nothing(
     fetch: Fetch, scripted: MakeServer, sums: tuple[Checksum, ...], etag: str
 ) -> None:
-    report, _ = from_two(fetch, scripted, Origin(), Origin(OTHER, etag, holds=False), checksums=sums)
+    report, _ = fetch_from_two(fetch, scripted, Origin(), Origin(OTHER, etag, holds=False), checksums=sums)
     assert report.verified == len(sums)  # type: ignore[attr-defined]
 
 
 def test_a_mirror_with_another_etag_is_used_if_a_checksum_is_known(fetch: Fetch, scripted: MakeServer) -> None:
-    _, counts = from_two(fetch, scripted, Origin(), Origin(etag='"m"'), checksums=(SUM,))
+    _, counts = fetch_from_two(fetch, scripted, Origin(), Origin(etag='"m"'), checksums=(SUM,))
     assert min(counts) >= 1
 
 
 # --- stopped, and killed
 
 
-def complete(folder: Path, source: str) -> int:
-    """How many bytes of the file the next run need not fetch."""
+def bytes_kept(folder: Path, source: str) -> int:
+    """How many bytes of the file the next run need not request."""
     other = Folder(str(folder))
     found = PartFile(other, "a", source).held()
     other.close()
     return held(found.spans) if found.spans else found.size
 
 
-def half(connection: Connection, start: int, stop: int) -> bool:
+def send_half(connection: Connection, start: int, stop: int) -> bool:
     """Half of each range, and then nothing more."""
     where = f"bytes {start}-{stop - 1}/{SIZE}"
     body = BODY[start : (start + stop) // 2]
@@ -234,7 +236,7 @@ def half(connection: Connection, start: int, stop: int) -> bool:
 
 
 def test_a_stopped_run_goes_on_at_each_gap(strategy: str, tmp_path: Path, scripted: MakeServer) -> None:
-    origin = Origin(special=half, hangs=True)
+    origin = Origin(special=send_half, hangs=True)
     server = scripted(origin)
     downloads = Downloader(tmp_path, strategy=strategy, jobs=3, segments=3, grace=0.2)
     session = downloads.session([f"{server.url}/a"]).start()
@@ -242,7 +244,7 @@ def test_a_stopped_run_goes_on_at_each_gap(strategy: str, tmp_path: Path, script
     session.stop()
     report = session.join()
     assert [type(result.error) for result in report.failed] == [Interrupted]
-    before = complete(tmp_path, f"{server.url}/a")
+    before = bytes_kept(tmp_path, f"{server.url}/a")
     assert before > 2_000_000
     origin.special = None
     origin.spans.clear()
@@ -287,7 +289,7 @@ def test_a_killed_run_goes_on_at_each_gap(strategy: str, tmp_path: Path, scripte
         wait_until(lambda: served[0] - start > wanted - before or process.poll() is not None)  # noqa: B023 - called at once
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-        found = complete(folder, f"{server.url}/a")
+        found = bytes_kept(folder, f"{server.url}/a")
         assert found >= before, "what was complete is complete"
         before = found
         on_disk = (folder / "a.part").read_bytes()
