@@ -61,6 +61,11 @@ def busy_workers(process: "subprocess.Popen[str]") -> list[int]:
     return found
 
 
+def wait_until_busy(process: "subprocess.Popen[str]") -> None:
+    """Wait until a worker process of the run is at work. Fails at once if the run has ended."""
+    wait_until(lambda: busy_workers(process), "no worker works", unless=lambda: process.poll() is not None)
+
+
 def results(folder: Path) -> list[tuple[str, str]]:
     """What became of each URL."""
     lines = folder.with_name("report.jsonl").read_text().splitlines()
@@ -74,11 +79,11 @@ BOTH = pytest.mark.parametrize("strategy", ["hybrid", "auto"])
 @pytest.mark.parametrize("how_many", ["one", pytest.param("all", marks=pytest.mark.slow)])
 def test_killed_workers_cost_retries_and_nothing_else(server: TestServer, tmp_path: Path, strategy: str, how_many: str) -> None:
     folder = tmp_path / "out"
-    urls = [server.file(number, 2_500_000, rate=2_500_000) for number in range(9)]
+    urls = [server.file(number, 2_500_000, rate=1_000_000) for number in range(9)]
     first = slow_start(server, strategy)
     process = start([*first, *urls], folder, strategy, "--retry-wait", "0.05", "--retries", "20")
     for _ in range(3):
-        wait_until(lambda: busy_workers(process), "no worker works")
+        wait_until_busy(process)
         victims = busy_workers(process)
         victims = victims[:1] if how_many == "one" else victims
         kill_and_wait(*victims)
@@ -123,7 +128,7 @@ def test_many_small_files_and_workers_that_are_killed_all_the_time(server: TestS
 def test_killed_parent_leaves_no_worker(server: TestServer, tmp_path: Path, strategy: str) -> None:
     folder = tmp_path / "out"
     process = start([*slow_start(server, strategy), *endless(server)], folder, strategy)
-    wait_until(lambda: busy_workers(process), "no worker works")
+    wait_until_busy(process)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate(timeout=30)
     assert_session_ended(process)
@@ -136,7 +141,7 @@ def test_interrupts_end_workers_too(server: TestServer, tmp_path: Path, strategy
     grace = "0.3" if times == 1 else "600"
     urls = [*slow_start(server, strategy), *endless(server)]
     process = start(urls, folder, strategy, "--grace", grace, "--progress", "none")
-    wait_until(lambda: busy_workers(process), "no worker works")
+    wait_until_busy(process)
     for number in range(times):
         if number:
             time.sleep(0.2)

@@ -377,7 +377,7 @@ def in_two(first: int, gate: threading.Event, body: bytes) -> Script:
 LONG = BODY * 60
 
 
-def held(one: Client, scripted: MakeServer) -> tuple[CurlExchange, RecordingReceiver]:
+def paused_transfer(one: Client, scripted: MakeServer) -> tuple[CurlExchange, RecordingReceiver]:
     """A transfer that is held while more has come: libcurl keeps it."""
     gate = threading.Event()
     server = scripted(in_two(50_000, gate, LONG))
@@ -394,7 +394,7 @@ def held(one: Client, scripted: MakeServer) -> tuple[CurlExchange, RecordingRece
 
 def test_held_data_is_brought_again(client: Callable[..., Client], scripted: MakeServer) -> None:
     one = client(chunk=4096)
-    wire, ear = held(one, scripted)
+    wire, ear = paused_transfer(one, scripted)
     wire.go_on()
     one.turn_until(lambda: ear.done)
     assert (ear.data, ear.error) == (LONG, None)
@@ -402,7 +402,7 @@ def test_held_data_is_brought_again(client: Callable[..., Client], scripted: Mak
 
 def test_holding_after_every_piece_loses_nothing(client: Callable[..., Client], scripted: MakeServer) -> None:
     one = client(chunk=4096)
-    wire, ear = held(one, scripted)
+    wire, ear = paused_transfer(one, scripted)
     held_now = [True]
 
     def hold() -> bool:
@@ -427,7 +427,7 @@ def test_holding_after_every_piece_loses_nothing(client: Callable[..., Client], 
 def test_listener_may_end_it_in_what_is_brought_again(client: Callable[..., Client], scripted: MakeServer, how: str) -> None:
     """libcurl says so with an error of the call that lets it go on; that is no error of the loop."""
     one = client(chunk=4096)
-    wire, ear = held(one, scripted)
+    wire, ear = paused_transfer(one, scripted)
 
     def end() -> bool:
         if how == "raise":
