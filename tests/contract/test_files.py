@@ -11,7 +11,7 @@ from downloader import Checksum, Download, IntegrityError, NetworkError, PolicyE
 from downloader.testserver import content
 from downloader.testserver.launch import TestServer
 from tests.support.fetching import Fetch
-from tests.support.scripted import MakeServer, SocksServer, reply
+from tests.support.scripted import Connection, MakeServer, RecordedRequest, SocksServer, reply
 from tests.support.strategies import quick_for_each_transport
 
 pytestmark = quick_for_each_transport
@@ -144,6 +144,17 @@ def test_on_exists(fetch: Fetch, scripted: MakeServer, on_exists: str, status: S
     assert len(server.requests) == (0 if on_exists in ("skip", "fail") else 1)
     if others:
         assert result.path == others[0]
+
+
+def test_file_that_has_appeared_before_another_try_is_not_fetched(fetch: Fetch, scripted: MakeServer) -> None:
+    def meanwhile(connection: Connection, request: RecordedRequest) -> None:
+        (fetch.folder / "a.txt").write_bytes(b"of somebody else")
+        connection.send(reply("503 Service Unavailable"))
+
+    server = scripted(meanwhile, reply("200 OK", b"new"))
+    report = fetch([f"{server.url}/a.txt"])
+    assert (report.done, report.skipped, len(server.requests)) == (0, 1, 1)
+    assert (fetch.folder / "a.txt").read_bytes() == b"of somebody else"
 
 
 def test_refresh_keeps_what_has_not_changed(fetch: Fetch, server: TestServer) -> None:

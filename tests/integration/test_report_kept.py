@@ -100,8 +100,8 @@ def test_run_that_is_killed_loses_nothing_of_what_was_known(dl: Shell, scripted:
         command = [sys.executable, "-m", "downloader", "more.txt", *words, "-s", "serial"]
         with subprocess.Popen(command, cwd=dl.folder, stderr=subprocess.DEVNULL) as running:
             assert fetched.wait(20)
-            report = dl.folder / "r.jsonl"  # can be read while the command runs
-            wait_until(lambda report=report: len(report.read_bytes().splitlines()) >= 2)  # type: ignore[misc]
+            report = dl.folder / "r.jsonl"
+            wait_until(lambda report=report: len(report.read_bytes().splitlines()) >= 2, "cannot be read during the run", 20)  # type: ignore[misc]
             running.send_signal(kill)
     dl.list(*(f"{server.url}/{number}" for number in (1, 2, 3, "new")))
     done = dl("urls.txt", *words)

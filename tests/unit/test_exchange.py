@@ -3,6 +3,7 @@
 import base64
 import copy
 import hashlib
+import os
 import pickle
 import tempfile
 from collections.abc import Callable, Iterator
@@ -251,6 +252,17 @@ def test_what_is_there_is_overwritten_or_kept_beside_a_numbered_one(tmp_path: Pa
     assert not driver.early
 
 
+@pytest.mark.parametrize("on_exists", ["skip", "overwrite", "rename", "fail"])
+def test_a_file_is_whole_where_the_system_writes_few_bytes_at_a_time(
+    tmp_path: Path, on_exists: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:300]))
+    driver = driver_in(tmp_path, on_exists=on_exists)
+    assert driver.run(FakeServer()).end is End.COMPLETE
+    assert driver.files() == {"file.bin": BODY}
+
+
 def test_a_redirect_is_followed_after_its_answer_is_dropped(driver: ExchangeDriver) -> None:
     moved = FakeServer(status=302, more=(("Location", "https://other.example/x"),))
     good = FakeServer()
@@ -437,6 +449,14 @@ def test_a_wrong_checksum_does_not_touch_what_has_the_name_already(tmp_path: Pat
     driver = driver_in(tmp_path, on_exists="overwrite")
     assert isinstance(driver.run(FakeServer(body=b"bad"), checksums=(SUM,)).error, IntegrityError)
     assert driver.files() == {"file.bin": b"old and good"}
+
+
+@pytest.mark.parametrize(("second", "good"), [(hashlib.md5(BODY).hexdigest(), True), ("0" * 32, False)])
+def test_an_existing_file_is_kept_only_where_every_checksum_matches(driver: ExchangeDriver, second: str, good: bool) -> None:
+    (driver.root / "file.bin").write_bytes(BODY)
+    server = FakeServer()
+    outcome = driver.run(server, checksums=(SUM, Checksum("md5", second)), check=True)
+    assert (outcome.end is End.EXISTS, len(server.requests)) == (good, 0 if good else 1)
 
 
 def test_damaged_bytes_of_a_part_file_are_found_at_its_end(driver: ExchangeDriver) -> None:

@@ -299,6 +299,19 @@ def test_one_that_waits_for_a_head_nobody_wants_ends_without_a_failure(exchanges
     exchanges.complete()
 
 
+def test_a_segment_whose_request_fails_has_failed(exchanges: Exchanges) -> None:
+    first = exchanges.shared(ranged_server())
+    first.cut(600)
+    second = exchanges.start(ranged_server(), Segment(600, TOTAL))
+    second.step()
+    assert isinstance(second.command, Request)
+    second.thrown = NetworkError("connection refused")
+    assert second.finish().end is End.FAILED
+    exchanges.start(ranged_server(), Segment(600, TOTAL)).finish()
+    first.finish()
+    exchanges.complete()
+
+
 @pytest.mark.parametrize("steps", range(1, 12))
 def test_giving_up_ends_it_at_the_next_piece(exchanges: Exchanges, steps: int) -> None:
     first = exchanges.shared(ranged_server())
@@ -514,6 +527,15 @@ def test_a_mirror_must_have_the_same_etag_without_a_checksum(exchanges: Exchange
     first = exchanges.shared(ranged_server())
     first.cut(900)
     mirror = exchanges.start(ranged_server(etag='"m"', body=OTHER_BODY), Segment(900, TOTAL), MIRROR, mirror=True)
+    assert mirror.finish().end is End.RESTART
+    first.finish()
+    exchanges.check()
+
+
+def test_a_mirror_that_names_no_version_is_not_mixed_in_where_no_checksum_is_known(exchanges: Exchanges) -> None:
+    first = exchanges.shared(ranged_server())
+    first.cut(900)
+    mirror = exchanges.start(ranged_server(etag="", changed=None, body=OTHER_BODY), Segment(900, TOTAL), MIRROR, mirror=True)
     assert mirror.finish().end is End.RESTART
     first.finish()
     exchanges.check()
