@@ -166,7 +166,7 @@ class StrategyContract:
 
         with ScriptedServer([breaks_off, ranges]) as server:
             report = self.fetch(tmp_path, [f"{server.url}/a"], segments=1)
-            asked = [request.headers.get("range", "") for request in server.asked]
+            asked = [request.headers.get("range", "") for request in server.requests]
         assert report.done == 1
         assert (tmp_path / "a").read_bytes() == BODY
         assert asked[0] == ""
@@ -185,7 +185,7 @@ class StrategyContract:
             wait_until(lambda: run.stats.received > 1_500_000, "bytes")
             run.stop()
             report = self.finished(run)
-            begun = len(server.asked)
+            begun = len(server.requests)
         assert begun <= 2
         assert len(report.results) == begun
         assert all(isinstance(result.error, Interrupted) for result in report.results)
@@ -287,7 +287,7 @@ class StrategyContract:
         with ScriptedServer([half_until_asked_again, part]) as server:
             run = self.downloader(tmp_path, segments=4, min_segment_size=100_000, jobs=4).session([f"{server.url}/a"])
             report = self.finished(run.start())
-            asked = [request.headers.get("range", "") for request in server.asked]
+            asked = [request.headers.get("range", "") for request in server.requests]
         assert report.done == 1
         assert (tmp_path / "a").read_bytes() == BODY
         assert asked[0] == ""
