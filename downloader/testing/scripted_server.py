@@ -101,6 +101,37 @@ def answer(data: bytes, close: bool = True) -> Script:
     return script
 
 
+def serve(body: bytes, **fields: str) -> Script:
+    """Answer each request with the range that it names, or with the whole body."""
+
+    def script(connection: Connection, request: RecordedRequest) -> None:
+        span = request.range_of(len(body))
+        if span is None:
+            connection.send(reply("200 OK", body, -1, Accept_Ranges="bytes", **fields))
+        else:
+            where = f"bytes {span[0]}-{span[1] - 1}/{len(body)}"
+            connection.send(reply("206 Partial Content", body[slice(*span)], -1, Content_Range=where, **fields))
+
+    return script
+
+
+class InFlight:
+    """Counts the requests that are answered at one time. A context manager around each answer."""
+
+    def __init__(self) -> None:
+        self.now = self.highest = 0
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self.now += 1
+            self.highest = max(self.highest, self.now)
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self.now -= 1
+
+
 def _is_whole(data: bytes) -> bool:
     """Whether the answer has a true Content-Length, so that the connection can serve again."""
     head, _, body = data.partition(b"\r\n\r\n")
