@@ -3,7 +3,6 @@
 import os
 import selectors
 import shutil
-import socket
 import ssl
 import subprocess
 import sys
@@ -23,14 +22,6 @@ MAX_SERVER_CORES = 1.1
 other."""
 _TIMEOUT = 20.0
 """Seconds for the start of the server, and for a request to it."""
-
-
-def free_port() -> int:
-    """A port on the loopback address that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class TestServer(Served):

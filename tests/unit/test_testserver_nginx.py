@@ -15,10 +15,11 @@ import pytest
 
 from downloader.testserver import content, nginx, nginx_config
 from downloader.testserver.answers import MODIFIED
-from downloader.testserver.launch import TestServer, free_port
+from downloader.testserver.launch import TestServer
 from downloader.testserver.nginx import Nginx
 from downloader.testserver.server_errors import CannotStart, Unsupported, WrongQuery
 from downloader.testserver.serving import ListenAddress
+from tests.support.ports import free_port
 
 try:
     PROGRAM = nginx.find()
