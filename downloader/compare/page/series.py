@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from downloader.compare.measurements import ResultRow, Study
 from downloader.compare.peers import DEFAULTS
+from downloader.strategies.registry import BUILT_IN
 
 KNOWN = (*(name for name in BUILT_IN if name != "auto"), "auto")
 """Built-in strategies, in the order of their colours. Plug-ins get the colours that follow."""
