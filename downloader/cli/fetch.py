@@ -292,11 +292,11 @@ def _dry_run(session: DownloadRun) -> int:
     while not run.finished:
         batch = run.take()
         for attempt in batch:
-            held = PartFile(run.folder, attempt.path, attempt.source).held()
+            held = PartFile(run.folder, attempt.path, attempt.source).resume_info()
             verb = f"resume at {held.size}" if held.size else "ask, then fetch" if attempt.probe else "fetch"
             path = attempt.path
             for number in itertools.count(1) if run.config.on_exists == "rename" else ():
-                if run.folder.look(path) is None:
+                if run.folder.existing(path) is None:
                     break
                 path = numbered(attempt.path, number)
             if not attempt.kept:

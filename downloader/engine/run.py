@@ -158,7 +158,7 @@ class Run:
         scheduler, counters = self.scheduler, self.counters
         scheduler.sample(now, counters.received)
         if scheduler.space.is_due(now):
-            scheduler.space.look(self.folder.room(), now)
+            scheduler.space.look(self.folder.free_bytes(), now)
         counters.full, counters.waiting = scheduler.space.waits, scheduler.retrying()
         counters.in_segments = scheduler.done_in_segments()
         self._split = False
@@ -182,10 +182,10 @@ class Run:
         if not ANY_NAME and (refusal := _unwritable(attempt)) is not None:
             self.scheduler.settle(refusal, self.clock(), 0.0)
             return None
-        first = self.folder.empty and attempt.number == 1  # what comes in meanwhile is seen when the file gets its name
+        first = self.folder.was_empty and attempt.number == 1  # what comes in meanwhile is seen when the file gets its name
         if first or attempt.probe or attempt.kept:
             return attempt
-        existing = self.folder.look(attempt.path)
+        existing = self.folder.existing(attempt.path)
         admitted = admit(attempt, existing, self.config.on_exists)
         if isinstance(admitted, Attempt):
             return admitted
@@ -198,7 +198,7 @@ class Run:
         if any(attempt.check for attempt in batch):  # of files that are there: perhaps nothing is to be written
             return False
         self._checked = True
-        error = self.folder.objection()
+        error = self.folder.write_problem()
         if error is None:
             return False
         self.settle(Outcome(attempt.key, End.FAILED, path=attempt.path, error=error) for attempt in batch)

@@ -15,12 +15,12 @@ from downloader.errors import StorageError
 from downloader.sources.text import format_download
 
 if TYPE_CHECKING:
-    from downloader.storage.manifest import Row
+    from downloader.storage.earlier_report import EarlierRow
 
 _encode = msgspec.json.Encoder().encode
 
 
-def line(result: Result, processed: bool = False, function: str = "", known: "Row | None" = None) -> bytes:
+def line(result: Result, processed: bool = False, function: str = "", known: "EarlierRow | None" = None) -> bytes:
     """One Result as a line of JSON. ``path`` is relative to the folder of the run.
 
     No key is ever null but ``value``: readers that learn the columns' types from the first lines know them all from the first.
@@ -121,9 +121,9 @@ class JsonLines(_Sink):
     """
 
     def __init__(self, path: str, root: str = ".", function: str = "") -> None:
-        from downloader.storage.manifest import Manifest  # here: few runs need it
+        from downloader.storage.earlier_report import EarlierReport  # here: few runs need it
 
-        self._manifest = Manifest(path) if path != "-" else None
+        self._earlier = EarlierReport(path) if path != "-" else None
         super().__init__(path)
         self._root = os.path.abspath(os.path.expanduser(root))
         self._function = function
@@ -143,7 +143,7 @@ class JsonLines(_Sink):
         if not result.bytes:
             with suppress(OSError):
                 result = replace(result, bytes=os.stat(os.path.join(self._root, result.path)).st_size)
-        known = self._manifest.row(result, result.bytes) if self._manifest else None
+        known = self._earlier.row(result, result.bytes) if self._earlier else None
         function = (known.function or "") if known else ""
         processed = known is not None and (known.processed or known.value is not None)
         if self._function and function not in ("", self._function):
@@ -153,8 +153,8 @@ class JsonLines(_Sink):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         super().__exit__(kind, error, trace)
-        if self._manifest is not None:
-            self._manifest.close(self._begun, self.complete and error is None)
+        if self._earlier is not None:
+            self._earlier.close(self._begun, self.complete and error is None)
 
 
 class Traces(_Sink):

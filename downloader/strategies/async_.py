@@ -174,13 +174,13 @@ async def _obey(command: Command, response: Response | None) -> None:
 
 async def _write(command: Write) -> None:
     part, view = command.part, memoryview(command.block)
-    if part.shared:  # each block at its place, and none once another Attempt has ended the file
+    if part.is_shared:  # each block at its place, and none once another Attempt has ended the file
         await asyncio.to_thread(part.write, command.block)
         return
     file = wrap(io.FileIO(part.descriptor, "wb", closefd=False))
     while view:
         count = await file.write(view)
-        part.written += count
+        part.advance(count)
         view = view[count:]
 
 

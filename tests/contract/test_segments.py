@@ -289,7 +289,7 @@ def test_a_mirror_with_a_version_of_its_own_serves_where_a_checksum_is_known(fet
 def complete(folder: Path, source: str) -> int:
     """How many bytes of the file the next run need not fetch."""
     other = Folder(str(folder))
-    found = PartFile(other, "a", source).held()
+    found = PartFile(other, "a", source).resume_info()
     other.close()
     return held(found.spans) if found.spans else found.size
 
@@ -372,7 +372,7 @@ def test_a_killed_run_goes_on_at_each_gap(strategy: str, tmp_path: Path, scripte
         before = found
         on_disk = (folder / "a.part").read_bytes()
         other = Folder(str(folder))
-        spans = PartFile(other, "a", f"{server.url}/a").held().spans
+        spans = PartFile(other, "a", f"{server.url}/a").resume_info().spans
         other.close()
         assert all(on_disk[begin:end] == body[begin:end] for begin, end in spans), kill
     start = served[0]

@@ -145,7 +145,7 @@ class Bench:
     def check(self, body: bytes = BODY) -> None:
         """What the next run would believe, were this one killed now, is true."""
         other = Folder(str(self.root))
-        found = PartFile(other, "file.bin", URL).held()
+        found = PartFile(other, "file.bin", URL).resume_info()
         other.close()
         if found != NOTHING_TO_RESUME:
             on_disk = (self.root / "file.bin.part").read_bytes()
@@ -156,11 +156,11 @@ class Bench:
         """Exactly one has ended the file, and nothing else is left of it."""
         assert [flight.end for flight in self.flights].count(End.COMPLETE) == 1
         assert self.files() == {"file.bin": body}
-        assert self.folder.spreads == {}
+        assert self.folder.shared_parts.by_path == {}
 
     def close(self) -> None:
         """Let go of the folder."""
-        assert self.folder.spreads == {}
+        assert self.folder.shared_parts.by_path == {}
         self.folder.close()
 
 
@@ -440,9 +440,9 @@ def leave(bench: Bench, *spans: tuple[int, int]) -> None:
     told = ResumeInfo(0, Validator('"v1"', format_http_date(CHANGED_AT)), TOTAL)
     part, beside = PartFile(other, "file.bin", URL), PartFile(other, "file.bin", URL)
     part.open(0)
-    part.vouch(told)
-    part.share(told)
-    beside.join(beside.held())
+    part.write_sidecar(told)
+    part.allow_sharing(told)
+    beside.open_shared(beside.resume_info())
     for start, stop in spans:
         beside.seek(start)
         beside.write(BODY[start:stop])
@@ -450,7 +450,7 @@ def leave(bench: Bench, *spans: tuple[int, int]) -> None:
     part.keep(told)
     other.close()
     assert stored(bench) == spans
-    bench.folder.empty = False  # another run than the one that left it
+    bench.folder.was_empty = False  # another run than the one that left it
 
 
 def test_gaps_are_fetched_one_after_the_other(bench: Bench) -> None:
@@ -612,7 +612,7 @@ def test_what_is_thrown_at_any_step_costs_no_more_than_what_was_not_written(
 def stored(bench: Bench) -> tuple[tuple[int, int], ...]:
     """What the sidecar says is complete."""
     other = Folder(str(bench.root))
-    found = PartFile(other, "file.bin", URL).held()
+    found = PartFile(other, "file.bin", URL).resume_info()
     other.close()
     return found.spans or ((0, found.size),)
 
@@ -641,7 +641,7 @@ def test_one_begun_while_another_run_has_the_file_is_told_so(bench: Bench) -> No
     leave(bench, (500, 600))
     other = Folder(str(bench.root))
     part = PartFile(other, "file.bin", URL)
-    part.join(part.held())
+    part.open_shared(part.resume_info())
     assert isinstance(bench.start(origin()).finish().error, FileInUse)
     part.close()
     other.close()
@@ -668,7 +668,7 @@ def test_with_one_segment_at_a_time_nothing_is_shared(tmp_path: Path) -> None:
     flight = Flight(attempt_steps(attempt, config, bench.folder, lane, lambda: 0.0, lambda: NOW), origin(), lane, 1)
     while flight.step():
         assert not lane.splittable
-        assert bench.folder.spreads == {}
+        assert bench.folder.shared_parts.by_path == {}
     assert hashlib.sha256(bench.files()["file.bin"]).hexdigest() == SUM.digest
     bench.close()
 
@@ -683,4 +683,4 @@ def test_what_cannot_be_split_is_not_offered(bench: Bench, server: Server) -> No
     while flight.step():
         assert not flight.lane.splittable
     assert flight.end is End.COMPLETE
-    assert bench.folder.spreads == {}
+    assert bench.folder.shared_parts.by_path == {}

@@ -168,7 +168,7 @@ class WorkerPool:
             worker.number * run.jobs,
             run.jobs,
             self._rates_path,
-            run.folder.empty,
+            run.folder.was_empty,
         )
         data = pickle.dumps(about, protocol=pickle.HIGHEST_PROTOCOL)
         with suppress(OSError):  # it may have died already; that is told by reading

@@ -185,7 +185,7 @@ def start(socket_number: int, memory: int, strategy: str) -> None:
     size = int.from_bytes(_exactly(sock, 4), "little")
     config, lanes, first, jobs, rates, empty = pickle.loads(_exactly(sock, size))  # noqa: S301 - our parent's
     run: Any = WorkerRun(sock, config, mapped(memory, lanes), first, jobs, rates)
-    run.folder.empty = empty  # when the run began
+    run.folder.set_was_empty(empty)
     run.say_hello()
     cls().drive(run)
     run.mirror()
