@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from downloader.engine.processors import cores
-from downloader.transports.curl_client import Multi
+from downloader.transports.curl_client import CurlMulti
 
 Then = Callable[[BaseException | None], None]
 
@@ -14,12 +14,12 @@ Then = Callable[[BaseException | None], None]
 class LongWork:
     """Threads that wake a loop when they are done. Made when there is something to do, and of one loop."""
 
-    def __init__(self, multi: Multi) -> None:
+    def __init__(self, multi: CurlMulti) -> None:
         self._ended: deque[tuple[Then, BaseException | None]] = deque()
         self._ear, self._bell = os.pipe()
         self._threads = ThreadPoolExecutor(max(2, cores()), "dl-work")
         self.working = 0  # calls that threads have in hand, or will have
-        multi.listen(self._ear, self._go_on)
+        multi.add_reader(self._ear, self._go_on)
 
     def submit(self, call: Callable[[], object], then: Then) -> None:
         """Call this in a thread, and ``then`` in the loop's, with what it raised."""

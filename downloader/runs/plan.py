@@ -17,7 +17,7 @@ from downloader.errors import UsageError
 from downloader.settings.definitions import Settings
 from downloader.sources import credential_files as credentials
 from downloader.sources.lists import read_sums
-from downloader.transports.base import CHUNK, ClientOptions, check_proxy, environment_proxies
+from downloader.transports.base import READ_BYTES, ClientOptions, check_proxy, environment_proxies
 
 _SPARE_FILES = 64
 _PER_HOST = 256
@@ -107,7 +107,7 @@ def worker_config(settings: Settings, jobs: int, traced: bool = False) -> Worker
         cert=settings.cert,
         key=settings.key,
         insecure=settings.insecure,
-        chunk=_chunk(settings),
+        read_bytes=_read_bytes(settings),
         receive_buffer=_receive_buffer(settings),
         http_version="" if settings.http_version == "auto" else settings.http_version,
     )
@@ -150,6 +150,6 @@ def _receive_buffer(settings: Settings) -> int:
     return min(1 << 20, max(1 << 15, min(rates) // 20)) if rates else 0
 
 
-def _chunk(settings: Settings) -> int:
+def _read_bytes(settings: Settings) -> int:
     """Bytes to read at a time: little enough that a limit to the rate is kept within a fraction of a second."""
-    return max(2048, min([CHUNK, *(rate // 200 for rate in _rates(settings))]))
+    return max(2048, min([READ_BYTES, *(rate // 200 for rate in _rates(settings))]))

@@ -22,8 +22,7 @@ from downloader.engine.contract import Capabilities
 from downloader.engine.run import Run
 from downloader.engine.stats import Lane
 from downloader.errors import DownloadError, Interrupted, NetworkError, NoAnswer
-from downloader.transports.httpx_client import Answer as Response
-from downloader.transports.httpx_client import AsyncClient
+from downloader.transports.httpx_client import AsyncClient, AsyncResponse
 
 
 class AsyncStrategy:
@@ -118,7 +117,7 @@ class _Loop:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - this is a coroutine
         self._performing.add(task)
-        response: Response | None = None
+        response: AsyncResponse | None = None
         answer: Answer
         try:
             command = next(steps)
@@ -161,7 +160,7 @@ class _Loop:
         return NetworkError("the time for one attempt is over", hint="see --timeout")
 
 
-async def _obey(command: Command, response: Response | None) -> None:
+async def _obey(command: Command, response: AsyncResponse | None) -> None:
     if command is DROP and response is not None:
         await response.drop()
     elif isinstance(command, Write):

@@ -167,7 +167,7 @@ class _Team:
                 self._do_without(error)
                 return
             self.sharded = workers
-            self.shares[0].loop.multi.listen(workers.fileno(), self._turn)
+            self.shares[0].loop.multi.add_reader(workers.fileno(), self._turn)
 
     def _do_without(self, error: UsageError) -> None:
         """There will be no processes; the loop that runs goes on."""
@@ -198,7 +198,7 @@ class _Team:
             except UsageError as error:
                 if self.sharded.busy:
                     raise
-                self.shares[0].loop.multi.unlisten(self.sharded.fileno())
+                self.shares[0].loop.multi.remove_reader(self.sharded.fileno())
                 self.sharded.close()
                 self.sharded = None
                 self._do_without(error)

@@ -19,8 +19,8 @@ from downloader.engine.attempt.commands import DROP, READ, Answer, Call, Command
 from downloader.engine.contract import Capabilities
 from downloader.engine.stats import Lane
 from downloader.errors import DownloadError, Interrupted, NetworkError, NoAnswer, WorkerError
-from downloader.transports.base import DRAIN_TIME
-from downloader.transports.curl_client import CurlExchange, Multi
+from downloader.transports.base import DRAIN_SECONDS
+from downloader.transports.curl_client import CurlExchange, CurlMulti
 
 if TYPE_CHECKING:
     from downloader.engine.long_calls import LongWork
@@ -50,7 +50,7 @@ class Loop:
 
     def __init__(self, run: Any) -> None:
         self.run = run
-        self.multi = Multi(run.config.client)
+        self.multi = CurlMulti(run.config.client)
         self.outcomes: list[Outcome] = []
         self.flying: set[_Flight] = set()
         self._spare: list[_Flight] = []
@@ -64,14 +64,14 @@ class Loop:
         """Start what may start, wait, settle what has ended, until all has."""
         run, multi, outcomes = self.run, self.multi, self.outcomes
         if run.waker is not None:
-            multi.listen(run.waker, run.wake)
+            multi.add_reader(run.waker, run.wake)
         try:
             while not run.finished:
                 while len(self.flying) < run.jobs and (batch := run.take()):
                     self._start(batch[0])
                     if outcomes:
                         break
-                multi.turn(0.0 if outcomes else self._wait())
+                multi.run_once(0.0 if outcomes else self._wait())
                 now = time.monotonic()
                 while self._later and self._later[0][0] <= now:
                     _, _, flight, ticket = heapq.heappop(self._later)
@@ -220,7 +220,7 @@ class _Flight:
         elif isinstance(command, Call | Pause):
             self._busy = True
             self._ticket += 1
-            self._wire.hold()
+            self._wire.pause()
             if isinstance(command, Call):
                 self._loop.in_thread(command, self, self._ticket)
             else:
@@ -267,7 +267,7 @@ class _Flight:
             self._over = False
             self.on_done(self._error, None)
         else:
-            self._wire.go_on()
+            self._wire.resume()
 
     def _heard(self) -> float:
         """When something last came, or a head was asked for; 0 where nothing is waited for."""
@@ -278,7 +278,7 @@ class _Flight:
     def check(self, now: float, expired: bool) -> None:
         """End it, if it outlasts a time, or if nobody wants it any more."""
         if self._state is READ:
-            self._wire.tell_rest(now)
+            self._wire.deliver_rest(now)
         if self._outcome is not None:  # by what has come meanwhile, of which libcurl has not told the end yet
             self._loop.multi.abandon(self._wire)
             self._loop.ended(self, self._outcome)
@@ -295,7 +295,7 @@ class _Flight:
             error = NetworkError("another attempt goes on with it")
         elif silent(self._heard(), now, options.read_timeout):
             error = NoAnswer(f"nothing came for {options.read_timeout:g} s", hint="see --low-speed-time")
-        elif self._state is DROP and self._dropping and now - self._dropping > DRAIN_TIME:
+        elif self._state is DROP and self._dropping and now - self._dropping > DRAIN_SECONDS:
             self._loop.multi.abandon(self._wire)
             self._advance(None)
             return

@@ -19,8 +19,16 @@ from urllib3 import HTTPHeaderDict
 from downloader.core.http.messages import Head, Request
 from downloader.core.names.urls import public_url
 from downloader.errors import DownloadError, Interrupted, NetworkError, NoAnswer, ProtocolError, TLSError
-from downloader.transports.base import DRAIN, DRAIN_TIME, ClientOptions, by_proxy, chain, from_system, refuse_url
-from downloader.transports.requests_adapter import WatchedAdapter, present
+from downloader.transports.base import (
+    DRAIN_BYTES,
+    DRAIN_SECONDS,
+    ClientOptions,
+    causes,
+    map_system_error,
+    name_proxy,
+    refused_url,
+)
+from downloader.transports.requests_adapter import OwnedConnectionAdapter, set_owner
 
 PAUSE_AT_A_TIME = 0.1
 """Seconds after which a pause looks whether it was cut."""
@@ -33,7 +41,7 @@ class BlockingClient:
         self._options = options
         self._session = requests.Session()
         self._session.trust_env = False
-        adapter = WatchedAdapter(options)
+        adapter = OwnedConnectionAdapter(options)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
         self._response: requests.Response | None = None
@@ -66,7 +74,7 @@ class BlockingClient:
     def send(self, request: Request) -> Head:
         """Send, and wait for the head of the answer."""
         self._url = request.url
-        present(self)
+        set_owner(self)
         proxy = self._options.proxy_for(request.url)
         plain = proxy.startswith("http") and request.url.startswith("http:")
         self.target = request.url if plain else "/" + request.url.split("/", 3)[3]
@@ -96,7 +104,7 @@ class BlockingClient:
         self._patience = time.monotonic() + self._options.read_timeout
         try:
             raw = self._response.raw
-            data: bytes = raw.read1(self._options.chunk, decode_content=False)
+            data: bytes = raw.read1(self._options.read_bytes, decode_content=False)
             if not data and not raw.closed:
                 raw.read(1, decode_content=False)  # read1 leaves a body that is over open, and so its socket
         except Exception as error:
@@ -125,9 +133,9 @@ class BlockingClient:
     def _end(self, response: requests.Response, drain: bool) -> None:
         with suppress(Exception):
             length = response.raw.length_remaining
-            if drain and length and length <= DRAIN:
-                self._patience = time.monotonic() + DRAIN_TIME
-                response.raw.read(DRAIN, decode_content=False)
+            if drain and length and length <= DRAIN_BYTES:
+                self._patience = time.monotonic() + DRAIN_SECONDS
+                response.raw.read(DRAIN_BYTES, decode_content=False)
             if length == 0 or response.raw.closed:
                 response.raw.release_conn()
                 return
@@ -163,19 +171,19 @@ class BlockingClient:
         url = public_url(self._url)
         if self._cut is not None:
             return self._cut
-        return by_proxy(map_error(error, url, self._options), self._options.proxy_for(self._url))
+        return name_proxy(map_error(error, url, self._options), self._options.proxy_for(self._url))
 
 
 def map_error(error: Exception, url: str, options: ClientOptions) -> DownloadError:
-    """What an error of requests, urllib3 or http.client means; most specific first."""
-    found = list(chain(error))
+    """The DownloadError for an error of requests, urllib3 or http.client. ``url``: shown, so free of credentials."""
+    chain = list(causes(error))
 
     def has(*kinds: type[BaseException]) -> bool:
-        return any(isinstance(item, kinds) for item in found)
+        return any(isinstance(item, kinds) for item in chain)
 
     if has(requests.exceptions.InvalidURL, urllib3.exceptions.LocationParseError):
-        return refuse_url(url)
-    if (known := from_system(error, url)) is not None:
+        return refused_url(url)
+    if (known := map_system_error(error, url)) is not None:
         return known
     if has(urllib3.exceptions.ConnectTimeoutError, requests.exceptions.ConnectTimeout):
         return NoAnswer(f"no connection within {options.connect_timeout:g} s", url, "see --connect-timeout")
@@ -187,7 +195,7 @@ def map_error(error: Exception, url: str, options: ClientOptions) -> DownloadErr
         return TLSError("TLS: the handshake failed", url)
     if has(http.client.RemoteDisconnected):
         return NetworkError("closed before an answer", url)
-    if any(isinstance(item, ValueError) and "base 16" in str(item) and "b''" not in str(item) for item in found):
+    if any(isinstance(item, ValueError) and "base 16" in str(item) and "b''" not in str(item) for item in chain):
         return ProtocolError("malformed answer: the size of a chunk", url)
     if has(http.client.IncompleteRead, urllib3.exceptions.IncompleteRead):
         return NetworkError("truncated: the body ended too early", url, kind="truncated")

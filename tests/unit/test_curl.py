@@ -19,7 +19,7 @@ from downloader.errors import DownloadError, NameNotFound, NetworkError, PolicyE
 from downloader.testserver.launch import free_port
 from downloader.transports import curl_client as curl
 from downloader.transports.base import ClientOptions
-from downloader.transports.curl_client import CurlExchange, Multi
+from downloader.transports.curl_client import CurlExchange, CurlMulti
 from downloader.transports.polling import READ, WRITE, EpollPoller, Poller, SelectorPoller
 from tests.scripted import Asked, Connection, Script, ScriptedServer, SocksServer, answer, reply
 
@@ -66,19 +66,19 @@ class Client:
 
     def __init__(self, **options: object) -> None:
         self.options = ClientOptions(**{"connections": 2000, **options})  # type: ignore[arg-type]
-        self.multi = Multi(self.options)
+        self.multi = CurlMulti(self.options)
 
     def start(self, url: str, ear: Ear | None = None, headers: tuple[tuple[str, str], ...] = ()) -> tuple[CurlExchange, Ear]:
         ear = ear or Ear()
-        wire = CurlExchange(ear, self.options)
-        self.multi.begin(wire, Request(url, headers))
-        return wire, ear
+        exchange = CurlExchange(ear, self.options)
+        self.multi.begin(exchange, Request(url, headers))
+        return exchange, ear
 
     def turn_until(self, condition: Callable[[], object], seconds: float = 20.0) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, "it does not end"
-            self.multi.turn(0.05)
+            self.multi.run_once(0.05)
 
     def get(self, url: str, ear: Ear | None = None, headers: tuple[tuple[str, str], ...] = ()) -> Ear:
         _, ear = self.start(url, ear, headers)
@@ -91,7 +91,7 @@ def client(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, scri
     """Makes clients, over either way to wait; closed before the servers are."""
     if request.param == "epoll" and not hasattr(select, "epoll"):
         pytest.skip("there is no epoll here")
-    monkeypatch.setattr(curl, "poller", {"epoll": EpollPoller, "selectors": SelectorPoller}[request.param])
+    monkeypatch.setattr(curl, "new_poller", {"epoll": EpollPoller, "selectors": SelectorPoller}[request.param])
     made: list[Client] = []
 
     def make(**options: object) -> Client:
@@ -376,32 +376,32 @@ def held(one: Client, scripted: Make) -> tuple[CurlExchange, Ear]:
     """A transfer that is held while more has come: libcurl keeps it."""
     gate = threading.Event()
     server = scripted(in_two(50_000, gate, LONG))
-    wire, ear = one.start(f"{server.url}/a")
+    exchange, ear = one.start(f"{server.url}/a")
     one.turn_until(lambda: len(ear.data) == 50_000)
-    wire.hold()
+    exchange.pause()
     gate.set()
-    one.turn_until(lambda: wire._stuck)
+    one.turn_until(lambda: exchange._has_pending_data)
     for _ in range(5):
-        one.multi.turn(0.01)
+        one.multi.run_once(0.01)
     assert (len(ear.data), ear.done) == (50_000, False)
-    return wire, ear
+    return exchange, ear
 
 
 def test_held_data_is_brought_again(client: Callable[..., Client], scripted: Make) -> None:
-    one = client(chunk=4096)
-    wire, ear = held(one, scripted)
-    wire.go_on()
+    one = client(read_bytes=4096)
+    exchange, ear = held(one, scripted)
+    exchange.resume()
     one.turn_until(lambda: ear.done)
     assert (ear.data, ear.error) == (LONG, None)
 
 
 def test_holding_after_every_piece_loses_nothing(client: Callable[..., Client], scripted: Make) -> None:
-    one = client(chunk=4096)
-    wire, ear = held(one, scripted)
+    one = client(read_bytes=4096)
+    exchange, ear = held(one, scripted)
     held_now = [True]
 
     def hold() -> bool:
-        wire.hold()
+        exchange.pause()
         held_now[0] = True
         return True
 
@@ -410,7 +410,7 @@ def test_holding_after_every_piece_loses_nothing(client: Callable[..., Client], 
     def ended() -> bool:
         if held_now[0]:
             held_now[0] = False
-            wire.go_on()
+            exchange.resume()
         return ear.done
 
     one.turn_until(ended)
@@ -421,8 +421,8 @@ def test_holding_after_every_piece_loses_nothing(client: Callable[..., Client], 
 @pytest.mark.parametrize("how", ["stop", "raise"])
 def test_listener_may_end_it_in_what_is_brought_again(client: Callable[..., Client], scripted: Make, how: str) -> None:
     """libcurl says so with an error of the call that lets it go on; that is no error of the loop."""
-    one = client(chunk=4096)
-    wire, ear = held(one, scripted)
+    one = client(read_bytes=4096)
+    exchange, ear = held(one, scripted)
 
     def end() -> bool:
         if how == "raise":
@@ -430,7 +430,7 @@ def test_listener_may_end_it_in_what_is_brought_again(client: Callable[..., Clie
         return False
 
     ear.at_data = end
-    wire.go_on()
+    exchange.resume()
     one.turn_until(lambda: ear.done)
     assert isinstance(ear.broken, KeyError) == (how == "raise")
     other = one.get(scripted(reply("200 OK", BODY)).url)
@@ -496,11 +496,11 @@ def test_wire_serves_again_after_any_end(
     ear = Ear()
     if change is not None:
         change(ear)
-    wire, _ = one.start(f"{server.url}/a", ear)
+    exchange, _ = one.start(f"{server.url}/a", ear)
     one.turn_until(lambda: ear.done)
     again = Ear()
-    wire._listener = again
-    one.multi.begin(wire, Request(f"{server.url}/b%2f", ()))
+    exchange._listener = again
+    one.multi.begin(exchange, Request(f"{server.url}/b%2f", ()))
     one.turn_until(lambda: again.done)
     assert (again.error, again.broken, again.data) == (None, None, BODY[::-1])
     assert again.head.headers == (("Content-Length", str(len(BODY))), ("ETag", '"2"'))
@@ -511,15 +511,15 @@ def test_wire_serves_again_after_it_was_abandoned(client: Callable[..., Client],
     gate = threading.Event()
     server = scripted(in_two(1000, gate, BODY), reply("200 OK", BODY))
     one = client()
-    wire, ear = one.start(f"{server.url}/a")
+    exchange, ear = one.start(f"{server.url}/a")
     one.turn_until(lambda: ear.data)
-    wire.hold()
-    one.multi.abandon(wire)
-    one.multi.abandon(wire)  # nothing to do
+    exchange.pause()
+    one.multi.abandon(exchange)
+    one.multi.abandon(exchange)  # nothing to do
     gate.set()
     assert not ear.done
-    wire._listener = again = Ear()
-    one.multi.begin(wire, Request(f"{server.url}/b", ()))
+    exchange._listener = again = Ear()
+    one.multi.begin(exchange, Request(f"{server.url}/b", ()))
     one.turn_until(lambda: again.done)
     assert (again.data, again.error) == (BODY, None)
 
@@ -559,9 +559,9 @@ def test_idle_connection_that_the_server_closes_costs_nothing(client: Callable[.
     assert one.get(f"{server.url}/first").data == BODY
     close_now.set()
     for _ in range(5):
-        one.multi.turn(0.02)
+        one.multi.run_once(0.02)
     began = time.process_time()
-    one.multi.turn(0.2)  # it waits: what the idle connection has to say was heard, once
+    one.multi.run_once(0.2)  # it waits: what the idle connection has to say was heard, once
     assert time.process_time() - began < 0.1
     for number in range(3):
         ear = one.get(f"{server.url}/{number}")
@@ -628,7 +628,7 @@ def test_poller_tells_what_is_ready(waiting: Poller) -> None:
         assert waiting.wait(1) == [(ours.fileno(), READ | WRITE)]
         waiting.watch(ours.fileno(), WRITE)
         assert waiting.wait(1) == [(ours.fileno(), WRITE)]
-        waiting.forget(ours.fileno())
+        waiting.unwatch(ours.fileno())
         assert waiting.wait(0) == []
         assert waiting.wait(0) == []
         waiting.watch(ours.fileno(), READ)
@@ -651,7 +651,7 @@ def test_number_of_a_closed_descriptor_may_be_anothers(waiting: Poller, forgotte
     number = first[0].fileno()
     waiting.watch(number, READ)
     if forgotten:
-        waiting.forget(number)
+        waiting.unwatch(number)
     for sock in first:
         sock.close()
     second = socket.socketpair()
@@ -666,7 +666,7 @@ def test_number_of_a_closed_descriptor_may_be_anothers(waiting: Poller, forgotte
 
 
 def test_poller_forgets_what_it_never_knew(waiting: Poller) -> None:
-    waiting.forget(12345)
+    waiting.unwatch(12345)
     assert waiting.wait(0) == []
 
 
@@ -679,13 +679,13 @@ def test_what_else_is_listened_to_is_called(client: Callable[..., Client], scrip
         called[0] += 1
 
     with ours, theirs:
-        one.multi.listen(ours.fileno(), call)
+        one.multi.add_reader(ours.fileno(), call)
         theirs.send(b"ab")
         one.turn_until(lambda: called[0] == 2)
         assert one.get(scripted(reply("200 OK", BODY)).url).data == BODY
-        one.multi.unlisten(ours.fileno())
+        one.multi.remove_reader(ours.fileno())
         theirs.send(b"c")
-        one.multi.turn(0.05)
+        one.multi.run_once(0.05)
         assert called[0] == 2
 
 
@@ -697,7 +697,7 @@ def test_waits_end_with_what_comes_and_not_before(client: Callable[..., Client],
     one.turn_until(lambda: len(ear.data) == 1000)
     stamps = [time.monotonic()]
     for _ in range(3):
-        one.multi.turn(0.1)
+        one.multi.run_once(0.1)
         stamps.append(time.monotonic())
     idle = sum(after - before for before, after in pairwise(stamps))
     assert idle > 0.2

@@ -13,7 +13,7 @@ from downloader.strategies.multiplex import _Flight
 
 class _Multi:
     def abandon(self, wire: object) -> None:
-        """See `Multi`."""
+        """See `CurlMulti`."""
 
 
 class _Loop:
@@ -27,7 +27,7 @@ class _Loop:
 
 
 class _Wire:
-    def tell_rest(self, now: float) -> None:
+    def deliver_rest(self, now: float) -> None:
         """See `CurlExchange`."""
 
 

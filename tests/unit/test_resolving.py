@@ -10,8 +10,8 @@ from downloader import download
 from downloader.core.http.messages import Head, Request
 from downloader.errors import DownloadError, NameNotFound, NetworkError
 from downloader.transports.base import ClientOptions
-from downloader.transports.curl_client import CurlExchange, Multi
-from downloader.transports.resolving import Resolving, why_unresolved
+from downloader.transports.curl_client import CurlExchange, CurlMulti
+from downloader.transports.resolving import NameLookups, resolution_error
 from tests.scripted import ScriptedServer, reply
 
 DEAD = "http://dead.invalid/"
@@ -40,7 +40,7 @@ def test_reason_is_the_one_that_getaddrinfo_gives(
     monkeypatch: pytest.MonkeyPatch, code: int, kind: type, retryable: bool, attempts: int
 ) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", resolver(code))
-    error = why_unresolved("dead.invalid")
+    error = resolution_error("dead.invalid")
     assert (type(error), error.retryable) == (kind, retryable)
 
 
@@ -58,7 +58,7 @@ def test_silent_name_server_is_tried_again_and_a_wrong_name_is_not(
 
 
 def test_label_that_cannot_be_encoded_is_no_such_host() -> None:
-    assert type(why_unresolved("x" * 64 + ".invalid")) is NameNotFound
+    assert type(resolution_error("x" * 64 + ".invalid")) is NameNotFound
 
 
 class Ear:
@@ -91,7 +91,7 @@ def test_others_go_on_while_a_name_server_is_silent(
     monkeypatch.setattr(socket, "getaddrinfo", silent)
     server = scripted(reply("200 OK", b"good"))
     options = ClientOptions()
-    multi = Multi(options)
+    multi = CurlMulti(options)
     first, second, given_up, good = Ear(), Ear(), Ear(), Ear()
     try:
         for ear in (first, second):
@@ -99,21 +99,21 @@ def test_others_go_on_while_a_name_server_is_silent(
         unwanted = CurlExchange(given_up, options)
         multi.begin(unwanted, Request(f"{DEAD}b", ()))
         while not asked:
-            multi.turn(0.05)
+            multi.run_once(0.05)
         for _ in range(3):
             good.errors.clear()
             multi.begin(CurlExchange(good, options), Request(f"{server.url}/a", ()))
             while not good.errors:
-                multi.turn(0.05)
+                multi.run_once(0.05)
         assert (first.errors, second.errors, good.errors) == ([], [], [None])
         multi.abandon(unwanted)
         speak.set()
         while not (first.errors and second.errors):
-            multi.turn(0.05)
+            multi.run_once(0.05)
         third = Ear()
         multi.begin(CurlExchange(third, options), Request(f"{DEAD}c", ()))
         while not third.errors:
-            multi.turn(0.05)
+            multi.run_once(0.05)
     finally:
         speak.set()
         multi.close()
@@ -126,11 +126,11 @@ def test_answer_that_comes_after_the_end_is_dropped(monkeypatch: pytest.MonkeyPa
     """The thread outlives the loop: its word must not go to whatever has the descriptor's number by then."""
     speak = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments, **options: speak.wait(20) and [])
-    resolving, told = Resolving(), []
-    resolving.ask("dead.invalid", 1, told.append)
+    lookups, errors = NameLookups(), []
+    lookups.start("dead.invalid", 1, errors.append)
     (thread,) = [item for item in threading.enumerate() if item.name == "dl-resolve"]
-    resolving.close()
+    lookups.close()
     speak.set()
     thread.join(20)
     assert not thread.is_alive()
-    assert told == []
+    assert errors == []
