@@ -16,7 +16,7 @@ from downloader.errors import UsageError
 from downloader.runs.download_run import DownloadRun
 from downloader.settings.definitions import convert, fields
 from downloader.settings.keywords import Keywords
-from downloader.sources.lists import BackgroundSource, Lists, from_values, held
+from downloader.sources.lists import BackgroundSource, ListReader, from_values, pausable
 
 if TYPE_CHECKING:
     import asyncio
@@ -27,26 +27,26 @@ COMMAND_ONLY = frozenset({"report", "failed", "trace", "progress", "quiet", "ver
 
 
 def source_of(
-    urls: Urls, skip_bad: bool = False, hold: Callable[[], bool] | None = None
+    urls: Urls, skip_bad: bool = False, is_paused: Callable[[], bool] | None = None
 ) -> tuple[Iterator[Download | None], int | None]:
     """A Source for what a caller gave, and how many Downloads it holds (None: unknown until it ends). Raises UsageError.
 
-    ``hold``: whether nothing is to be read at the moment.
+    ``is_paused``: whether nothing is to be read at the moment.
     """
     if isinstance(urls, Download):
         urls = [urls]
     if isinstance(urls, str | Path):
-        lists = Lists([urls], skip_bad)
+        lists = ListReader([urls], skip_bad)
         total = lists.check()
         if lists.bad_lines and not skip_bad:
             raise lists.bad_lines[0]
-        source = lists.source(hold)
+        source = lists.source(is_paused)
     elif isinstance(urls, list | tuple | set | frozenset):
         downloads = list(from_values(urls))
         source, total = iter(downloads), len(downloads)
     else:
-        source, total = BackgroundSource(from_values(urls), hold=hold), None
-    return (source if hold is None or isinstance(source, BackgroundSource) else held(source, hold)), total
+        source, total = BackgroundSource(from_values(urls), is_paused=is_paused), None
+    return (source if is_paused is None or isinstance(source, BackgroundSource) else pausable(source, is_paused)), total
 
 
 class Downloader:
@@ -92,10 +92,10 @@ class Downloader:
         urls: Urls,
         on_result: Callable[[Result], None] | None = None,
         report: Report | None = None,
-        hold: Callable[[], bool] | None = None,
+        is_paused: Callable[[], bool] | None = None,
     ) -> DownloadRun:
         """A run that has not started. Raises UsageError or StorageError for what can be known to be wrong before."""
-        source, total = source_of(urls, self.settings.skip_bad_lines, hold)
+        source, total = source_of(urls, self.settings.skip_bad_lines, is_paused)
         twice = total is not None and self.settings.checksums
         again = (lambda: source_of(urls, self.settings.skip_bad_lines)[0]) if twice else None
         try:

@@ -27,7 +27,7 @@ from downloader.core.text import printable
 from downloader.errors import UsageError
 from downloader.runs.plan import jobs_for
 from downloader.settings.definitions import Settings
-from downloader.sources.lists import Lists
+from downloader.sources.lists import ListReader
 from downloader.sources.text import format_download
 from downloader.storage.folder import Folder
 from downloader.strategies.registry import find, listing
@@ -199,7 +199,7 @@ def _memory() -> str | None:
 
 def _own_work(lists: tuple[str, ...], plain: bool) -> Work:
     """The user's lists as one. ``plain``: peers take part, who know nothing but URLs. Raises UsageError."""
-    source = Lists(list(lists))
+    source = ListReader(list(lists))
     source.check()
     if source.bad_lines:
         raise source.bad_lines[0]

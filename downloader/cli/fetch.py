@@ -21,7 +21,7 @@ from downloader.reports.outputs import FailedList, JsonLines, Traces
 from downloader.reports.summary import complaint, summary
 from downloader.runs.download_run import DownloadRun
 from downloader.settings.definitions import Settings
-from downloader.sources.lists import STDIN, Lists, is_url
+from downloader.sources.lists import STDIN, ListReader, is_url
 from downloader.storage.part import PartFile
 
 LOG = logging.getLogger("downloader")
@@ -46,7 +46,7 @@ def fetch(request: Request) -> int:
     _keep_apart(request)
     if settings.process and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # where the user's own module is, as likely as not
-    lists = Lists(list(request.lists), settings.skip_bad_lines)
+    lists = ListReader(list(request.lists), settings.skip_bad_lines)
     _tell_of_terminal(request)
     total = _checked(lists, settings)
     if total == 0:
@@ -146,7 +146,7 @@ def _outputs(settings: Settings) -> list[tuple[str, str]]:
 
 
 def _conclude(
-    session: DownloadRun, settings: Settings, lists: Lists, interrupted: int | None, sinks: list[JsonLines | FailedList]
+    session: DownloadRun, settings: Settings, lists: ListReader, interrupted: int | None, sinks: list[JsonLines | FailedList]
 ) -> int:
     report = session.report
     for sink in sinks:
@@ -189,7 +189,7 @@ def _unprocessed(report: Report, settings: Settings, sinks: list[JsonLines | Fai
     return f"{count} not processed by this run: they were there already (--report keeps what is known of them)"
 
 
-def _checked(lists: Lists, settings: Settings) -> int | None:
+def _checked(lists: ListReader, settings: Settings) -> int | None:
     total = lists.check()
     for error in lists.bad_lines:
         print(f"dl: {printable(str(error))}", file=sys.stderr)  # noqa: T201

@@ -4,10 +4,10 @@ from msgspec.structs import replace
 
 from downloader.core.names.file_names import wished_path
 from downloader.errors import PolicyError, UsageError
-from downloader.sources.lists import STDIN, Lists
+from downloader.sources.lists import STDIN, ListReader
 
 
-def name_only(lists: Lists, total: int | None, name: str) -> None:
+def name_only(lists: ListReader, total: int | None, name: str) -> None:
     """Name the one Download that the lists hold ``name``, a path below the folder of the run.
 
     ``total``: how many Downloads there are; None where that is not known. Raises UsageError.

@@ -16,7 +16,7 @@ from downloader.engine.contract import Capabilities, WorkerConfig
 from downloader.errors import UsageError
 from downloader.settings.definitions import Settings
 from downloader.sources import credential_files as credentials
-from downloader.sources.lists import read_sums
+from downloader.sources.lists import read_checksums
 from downloader.transports.base import READ_BYTES, ClientOptions, check_proxy, environment_proxies
 
 _SPARE_FILES = 64
@@ -59,7 +59,7 @@ def sums_for(settings: Settings) -> ChecksumList | None:
     """The checksums that were given, where any were given or are required. Raises UsageError."""
     if not settings.checksums:
         return ChecksumList(required=True) if settings.require_checksums else None
-    return ChecksumList(read_sums(settings.checksums), settings.checksums, settings.require_checksums)
+    return ChecksumList(read_checksums(settings.checksums), settings.checksums, settings.require_checksums)
 
 
 def cut_dirs_of(settings: Settings) -> int | None:

@@ -17,8 +17,8 @@ from downloader.core.model import Checksum, Download
 from downloader.core.names.urls import clean_url
 from downloader.errors import UsageError
 from downloader.sources import lists, text
-from downloader.sources.lists import BackgroundSource, Lists, from_values
-from downloader.sources.text import MAX_LINE, checksum, format_download, lines_of, parse, parse_sums
+from downloader.sources.lists import BackgroundSource, ListReader, from_values
+from downloader.sources.text import MAX_LINE, checksum, format_download, lines_of, parse, parse_checksums
 
 A, B, C = "https://a.example/1", "https://b.example/2", "https://c.example/3"
 MD5, SHA256 = "0123456789abcdef" * 2, "0123456789abcdef" * 4
@@ -309,7 +309,7 @@ def test_a_checksum_may_be_written_in_either_way(kind: str, algorithm: str) -> N
     ],
 )
 def test_a_line_of_a_checksum_file_is_of_either_style(line: str, name: str, expected: Checksum) -> None:
-    assert parse_sums(iter([line]), "SUMS") == {name: expected}
+    assert parse_checksums(iter([line]), "SUMS") == {name: expected}
 
 
 @pytest.mark.parametrize(
@@ -325,17 +325,17 @@ def test_a_line_of_a_checksum_file_is_of_either_style(line: str, name: str, expe
     ],
 )
 def test_lines_of_128_digits_are_told_apart_by_tag_and_by_the_name_of_the_file(file: str, line: str, algorithm: str) -> None:
-    assert parse_sums(iter([line.format("a" * 128)]), file) == {"x": Checksum(algorithm, "a" * 128)}
+    assert parse_checksums(iter([line.format("a" * 128)]), file) == {"x": Checksum(algorithm, "a" * 128)}
 
 
 def test_line_of_another_length_in_a_file_of_blake2b_digests_is_wrong() -> None:
     with pytest.raises(UsageError, match="B2SUMS:1"):
-        parse_sums(iter([f"{SHA256}  x"]), "B2SUMS")
+        parse_checksums(iter([f"{SHA256}  x"]), "B2SUMS")
 
 
 def test_comments_and_blank_lines_of_a_checksum_file_are_passed_over_and_the_last_of_a_name_counts() -> None:
     content = ["# made by hand", "", "   ", f"{MD5}  x", f"{SHA256}  x", f"{MD5}  y"]
-    assert parse_sums(iter(content), "SUMS") == {"x": Checksum("sha256", SHA256), "y": Checksum("md5", MD5)}
+    assert parse_checksums(iter(content), "SUMS") == {"x": Checksum("sha256", SHA256), "y": Checksum("md5", MD5)}
 
 
 @pytest.mark.parametrize(
@@ -357,12 +357,12 @@ def test_comments_and_blank_lines_of_a_checksum_file_are_passed_over_and_the_las
 )
 def test_a_wrong_line_of_a_checksum_file_is_told_by_its_number(line: str) -> None:
     with pytest.raises(UsageError, match="SUMS:2"):
-        parse_sums(iter([f"{MD5}  good", line]), "SUMS")
+        parse_checksums(iter([f"{MD5}  good", line]), "SUMS")
 
 
 def test_a_checksum_file_is_read_from_disk(tmp_path: Path) -> None:
     (tmp_path / "SUMS").write_text(f"{SHA256}  x\n")
-    assert lists.read_sums(str(tmp_path / "SUMS")) == {"x": Checksum("sha256", SHA256)}
+    assert lists.read_checksums(str(tmp_path / "SUMS")) == {"x": Checksum("sha256", SHA256)}
 
 
 # --- lists as they are named
@@ -376,7 +376,9 @@ def urls_of(source: Iterator[Download | None]) -> list[str]:
 def test_lists_are_counted_and_then_read_in_order(tmp_path: Path) -> None:
     (tmp_path / "one").write_text(f"{A}\n{B}\n  out=x\n")
     (tmp_path / "two").write_bytes(f"\ufeff{C}\r\n".encode())
-    named = Lists([str(tmp_path / "one"), "https://d.example/a b", Download("https://e.example/", out="e"), tmp_path / "two"])
+    named = ListReader(
+        [str(tmp_path / "one"), "https://d.example/a b", Download("https://e.example/", out="e"), tmp_path / "two"]
+    )
     assert named.check() == 5
     assert named.bad_lines == []
     assert urls_of(named.source()) == [A, B, "https://d.example/a%20b", "https://e.example/", C]
@@ -385,14 +387,14 @@ def test_lists_are_counted_and_then_read_in_order(tmp_path: Path) -> None:
 
 def test_a_list_in_utf_16_is_read(tmp_path: Path) -> None:
     (tmp_path / "list").write_bytes("https://a.example/ü\r\nhttps://b.example/\r\n".encode("utf-16"))
-    named = Lists([tmp_path / "list"])
+    named = ListReader([tmp_path / "list"])
     assert named.check() == 2
     assert urls_of(named.source()) == ["https://a.example/%C3%BC", "https://b.example/"]
 
 
 def test_bytes_that_are_not_utf_8_make_one_wrong_line(tmp_path: Path) -> None:
     (tmp_path / "list").write_bytes(A.encode() + b"\nhttps://b.example/\xff\xfe\n" + C.encode())
-    named = Lists([tmp_path / "list"])
+    named = ListReader([tmp_path / "list"])
     assert named.check() == 2
     assert [error.url for error in named.bad_lines] == [f"{tmp_path / 'list'}:2"]
     assert urls_of(named.source()) == [A, C]
@@ -400,9 +402,9 @@ def test_bytes_that_are_not_utf_8_make_one_wrong_line(tmp_path: Path) -> None:
 
 def test_wrong_lines_are_counted_and_the_first_ones_kept(tmp_path: Path) -> None:
     (tmp_path / "list").write_text("nonsense\n" * 50 + A)
-    named = Lists([tmp_path / "list"])
-    assert named.check(most=3) == 1
-    assert (named.bad_count, len(named.bad_lines)) == (50, 3)
+    named = ListReader([tmp_path / "list"])
+    assert named.check() == 1
+    assert (named.bad_count, len(named.bad_lines)) == (50, lists.KEPT_ERRORS)
     assert urls_of(named.source()) == [A]
     assert named.bad_count == 50  # told once
 
@@ -410,16 +412,16 @@ def test_wrong_lines_are_counted_and_the_first_ones_kept(tmp_path: Path) -> None
 def test_a_missing_list_is_an_error_that_names_the_nearest(tmp_path: Path) -> None:
     (tmp_path / "urls.txt").write_text(A)
     with pytest.raises(UsageError, match="No such file") as caught:
-        Lists([tmp_path / "url.txt"]).check()
+        ListReader([tmp_path / "url.txt"]).check()
     assert caught.value.hint == f"did you mean {tmp_path / 'urls.txt'}?"
     with pytest.raises(UsageError) as caught:
-        Lists([tmp_path / "completely different" / "x"]).check()
+        ListReader([tmp_path / "completely different" / "x"]).check()
     assert "a LIST is" in caught.value.hint
 
 
 def test_a_folder_is_no_list(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"folder|directory"):
-        Lists([tmp_path]).check()
+        ListReader([tmp_path]).check()
 
 
 @pytest.fixture
@@ -439,7 +441,7 @@ def stdin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
 def test_standard_input_has_no_length_and_is_read_as_it_comes(stdin: Callable[[str], None], tmp_path: Path) -> None:
     stdin(f"{B}\n  out=x\n{C}\n")
     (tmp_path / "list").write_text(A)
-    named = Lists([tmp_path / "list", "-"])
+    named = ListReader([tmp_path / "list", "-"])
     assert named.check() is None
     source = named.source()
     assert isinstance(source, BackgroundSource)
@@ -450,7 +452,7 @@ def test_standard_input_has_no_length_and_is_read_as_it_comes(stdin: Callable[[s
 @pytest.mark.parametrize("skip", [True, False])
 def test_a_wrong_line_of_standard_input_ends_it_unless_such_lines_are_skipped(stdin: Callable[[str], None], skip: bool) -> None:
     stdin(f"{A}\nnonsense\n{B}\n")
-    named = Lists(["-"], skip_bad=skip)
+    named = ListReader(["-"], skip_bad=skip)
     source = named.source()
     assert isinstance(source, BackgroundSource)
     assert urls_of(source) == ([A, B] if skip else [A])
