@@ -111,10 +111,10 @@ def _check_text(text: str) -> None:
 def _read_urls(text: str) -> tuple[str, ...]:
     """The URLs of a line that is no option. Raises UsageError, PolicyError."""
     _check_text(text)
-    items = [item.strip() for item in text.split("\t")]
-    if "://" in text and any(" " in item for item in items):
+    items = [item for item in text.split("\t") if item.strip()]
+    if "://" in text and any(" " in item.strip() for item in items):
         raise UsageError("a blank in a URL", hint="write %20; mirrors are separated by TAB, a comment has its own line")
-    return tuple(clean_url(item) for item in items if item)
+    return tuple(map(clean_url, items))
 
 
 def _read_option(entry: _ListEntry | None, text: str) -> None:
