@@ -41,7 +41,8 @@ from typing import TYPE_CHECKING, Any
 from downloader._version import __version__
 
 if TYPE_CHECKING:
-    from downloader.api.calls import Downloader, adownload, download, stream
+    from downloader.api.calls import adownload, download, stream
+    from downloader.api.downloader import Downloader
     from downloader.api.results import Results
     from downloader.core.model import Checksum, Download, Result, Status
     from downloader.core.report import Report
@@ -109,6 +110,7 @@ _HOMES = (
     "downloader.core.report",
     "downloader.progress.frames",
     "downloader.api.results",
+    "downloader.api.downloader",
     "downloader.api.calls",
 )
 

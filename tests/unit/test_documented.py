@@ -6,6 +6,7 @@ import inspect
 import pydoc
 import re
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -41,11 +42,16 @@ def run(code: str, server: TestServer, known: dict[str, Any]) -> None:
         downloader.adownload,
         downloader.stream,
         downloader.Downloader,
+        downloader.Downloader.run,
+        downloader.Downloader.results,
+        downloader.Downloader.arun,
+        downloader.Downloader.stream,
+        downloader.Results,
         downloader.Download,
         downloader.Report,
         downloader.Report.raise_for_errors,
     ],
-    ids=lambda item: item.__name__,
+    ids=lambda item: item.__qualname__ if hasattr(item, "__qualname__") else item.__name__,
 )
 def test_example_runs(
     item: object, server: TestServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -81,9 +87,30 @@ def test_help_begins_with_an_example_and_then_the_names() -> None:
     assert named <= set(downloader.__all__)
 
 
+def section(text: str, name: str) -> str:
+    """What is indented below ``name:`` in a docstring."""
+    matched = re.search(rf"^{name}:\n((?: +.*\n|\n)+)", f"{text}\n", re.MULTILINE)
+    return matched[1] if matched else ""
+
+
 @pytest.mark.parametrize("function", [downloader.download, downloader.adownload, downloader.stream])
-def test_public_functions_say_what_they_take_and_raise(function: object) -> None:
+def test_public_function_describes_each_argument_what_it_returns_and_what_it_raises(function: Callable[..., object]) -> None:
     text = inspect.getdoc(function) or ""
-    assert "Args" in text
-    assert "Raises" in text
+    described = re.findall(r"^ {4}(\w+): ", section(text, "Args"), re.MULTILINE)
+    assert described == list(inspect.signature(function).parameters)
+    assert "second" in section(text, "Args")
+    assert "bytes" in section(text, "Args")
+    assert section(text, "Returns")
+    assert {"UsageError", "StorageError", "Exception"} <= set(re.findall(r"\w+", section(text, "Raises")))
     assert "Example::" in text
+
+
+@pytest.mark.parametrize("name", ["run", "results", "stream", "arun"])
+def test_method_of_the_downloader_takes_what_the_function_takes(name: str) -> None:
+    ours = list(inspect.signature(getattr(downloader.Downloader, name)).parameters)[1:]
+    assert ours == [name for name in inspect.signature(downloader.download).parameters if name not in ("dir", "settings")]
+
+
+def test_session_describes_each_argument() -> None:
+    described = re.findall(r"^ {4}(\w+): ", section(inspect.getdoc(downloader.Downloader.session) or "", "Args"), re.MULTILINE)
+    assert described == list(inspect.signature(downloader.Downloader.session).parameters)[1:]

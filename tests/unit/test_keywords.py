@@ -9,7 +9,7 @@ from typing import Any, get_args, get_type_hints
 import msgspec
 import pytest
 
-from downloader.api.calls import COMMAND_ONLY
+from downloader.api.downloader import COMMAND_ONLY
 from downloader.settings.definitions import Field, Settings, fields
 from downloader.settings.keywords import Count, Keywords, Seconds, Size, Texts
 
