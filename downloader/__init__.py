@@ -1,4 +1,4 @@
-"""Fetch a long list of URLs: parallel, resumable, verified, and honest about every file.
+"""Download a long list of URLs: in parallel, resumable, verified, with a Result for every file.
 
 Example::
 
@@ -15,24 +15,24 @@ Example::
 
 What there is:
 
-- `download`: a list into a folder; the `Report` of it. `adownload`: the same in an event loop.
-- `stream`: the same, each `Result` as it comes (`Results`).
+- `download`: fetch a list into a folder, and return a `Report`. `adownload`: the same for programs with an event loop.
+- `stream`: the same, as an iterator (`Results`) that yields each `Result` as its file ends.
 - `Downloader`: a folder and settings for several runs; its method ``stream`` is for ``async for``.
-- `Download`: a URL with a name, mirrors, headers, a `Checksum`. `Progress`: what ``on_progress`` is called with.
+- `Download`: a URL with a path, mirrors, headers, a `Checksum`. `Progress`: what ``on_progress`` is called with.
 - `Status`: ``done``, ``skipped`` or ``failed``.
-- `DownloadError`, and below it what can go wrong: `downloader.errors` shows the tree.
+- `DownloadError`: the base of all errors; `downloader.errors` shows the tree.
 
-Settings are keyword arguments: ``jobs``, ``retries``, ``per_host``, …; `downloader.settings.keywords.Keywords` has their types,
-and `downloader.settings.definitions.Settings` their meaning. Failures are part of the Report; only `Report.raise_for_errors`
-raises them.
+Settings are keyword arguments: ``jobs``, ``retries``, ``per_host``, and so on. `downloader.settings.keywords.Keywords` has
+their types, `downloader.settings.definitions.Settings` their meaning. Failures are part of the Report; only
+`Report.raise_for_errors` raises them.
 
 The layers of the code, each importing only from those to its right (a test holds it)::
 
     cli → compare → api → runs → strategies · progress · reports → engine → transports · storage · sources
         → settings → core → errors
 
-`downloader.core` decides, the strategies drive; `downloader.engine.contract` is the contract between a run and its strategy.
-docs/architecture.md shows the whole house.
+`downloader.core` decides, the strategies do the waiting; `downloader.engine.contract` is the contract between a run and its
+strategy. docs/architecture.md describes the whole.
 """
 
 from importlib import import_module
@@ -104,7 +104,7 @@ __all__ = [
 ]
 
 
-_HOMES = (
+_MODULES = (
     "downloader.errors",
     "downloader.core.model",
     "downloader.core.report",
@@ -116,13 +116,13 @@ _HOMES = (
 
 
 def __getattr__(name: str) -> Any:
-    """A public name, from the module that it is in (PEP 562): what is not used is not imported."""
+    """Import a public name from its module at its first use (PEP 562), so that ``import downloader`` is fast."""
     if name in __all__:
-        for module in _HOMES:
-            found = getattr(import_module(module), name, None)
-            if found is not None:
-                globals()[name] = found
-                return found
+        for module in _MODULES:
+            value = getattr(import_module(module), name, None)
+            if value is not None:
+                globals()[name] = value
+                return value
     raise AttributeError(f"module 'downloader' has no attribute {name!r}")
 
 

@@ -1,16 +1,16 @@
-"""Everything that can go wrong with a download, as one tree.
+"""Every error of the package, as one tree. The numbers are the exit codes of the command.
 
 ::
 
     DownloadError
     ├── UsageError            2   a bad flag, config value or list line: nothing was started
     ├── StorageError          3   disk full, permission, name too long, target is a directory
-    │   ├── FileInUse             another run is writing it                              (retryable)
-    │   └── FolderError           the folder cannot be written at all: it ends the run
-    │       └── FolderFull            … because it is full
+    │   ├── FileInUse             another run is writing this file                         (retryable)
+    │   └── FolderError           no file can be written to the folder: ends the run
+    │       └── FolderFull            the folder has no space left
     ├── NetworkError          4   DNS, refused, reset, time-out, stall, truncated      (retryable)
     │   ├── NameNotFound          the name does not exist
-    │   └── NoAnswer              a whole time-out passed without a word of the host     (retryable)
+    │   └── NoAnswer              the host sent nothing until the time-out           (retryable)
     ├── TLSError              5   certificate does not verify, handshake
     ├── AuthError             6   401, 403, 407
     ├── ProtocolError         7   malformed answer, redirect loop, bad range
@@ -19,11 +19,11 @@
     ├── PolicyError          10   refused by a rule: path, address, scheme, no checksum
     │   └── Unwanted              the server's file is too large, too small, or of another type
     ├── ProcessError         11   a --process function raised
-    ├── WorkerError           1   a worker process died while it held the download     (retryable)
+    ├── WorkerError           1   a worker process died during the download            (retryable)
     └── Interrupted         130   the run was stopped before this download ended
 
-Errors hold plain values, hand all constructor arguments to ``Exception`` (so that they pickle), and
-compose their text in ``__str__``. This module imports nothing of the package.
+Errors have plain values as attributes, pass all constructor arguments to ``Exception`` (so that they can be pickled), and
+compose their text in ``__str__``. This module imports no other module of the package.
 """
 
 from collections.abc import Iterable
@@ -31,14 +31,21 @@ from http import HTTPStatus
 from typing import ClassVar
 
 RETRYABLE_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504, *range(520, 530)})
-"""Answers that another try may improve on (RFC 9110 section 15, RFC 6585, RFC 8470; 52x: proxies)."""
+"""Statuses after which another attempt may succeed (RFC 9110 section 15, RFC 6585, RFC 8470; 52x: of proxies)."""
 
 
 class DownloadError(Exception):
-    """The root of the tree: why one Download, or the whole run, did not succeed.
+    """Why one Download, or the whole run, did not succeed: the base of all errors.
 
-    ``reason`` says what happened, ``url`` (already free of credentials) where, ``hint`` what to do about it.
-    ``kind``: the reason without what differs from file to file (sizes, digests, names): what failures are counted by.
+    Args:
+        reason: what happened.
+        url: the URL, without credentials; empty if the error concerns no single URL.
+        hint: what the user can do about it; may be empty.
+        kind: the reason without what differs from file to file (sizes, digests, names), by which failures are counted.
+            Default: the reason.
+
+    All arguments are attributes. ``retryable``: another attempt may succeed. ``ends_run``: no other file can succeed.
+    ``exit_code``: of the command, if all failures are of this class.
     """
 
     exit_code: ClassVar[int] = 1
@@ -71,19 +78,19 @@ class StorageError(DownloadError):
 
 
 class FileInUse(StorageError):
-    """Another run is writing this very file. It may be gone in a moment: a worker whose run was killed, say."""
+    """Another run is writing the same file. It may end soon, if it is a worker whose run was killed, for example."""
 
     retryable = True
 
 
 class FolderError(StorageError):
-    """The folder of the run cannot be written to at all: read-only, not ours, removed. No other file would do better."""
+    """No file can be written to the folder of the run: it is read-only, was removed, or belongs to another user."""
 
     ends_run = True
 
 
 class FolderFull(FolderError):
-    """No space is left, or not enough for a file whose length was told. ``needed``: bytes that were still to be written."""
+    """The folder has no space left, or not enough for a file. ``needed``: bytes that were still to be written."""
 
     def __init__(self, reason: str, url: str = "", hint: str = "", needed: int = 0) -> None:
         super().__init__(reason, url, hint)
@@ -99,13 +106,13 @@ class NetworkError(DownloadError):
 
 
 class NameNotFound(NetworkError):
-    """The host name does not exist (as opposed to a name server that did not answer)."""
+    """The host name does not exist. (If a name server did not answer, the error is a NetworkError.)"""
 
     retryable = False
 
 
 class NoAnswer(NetworkError):
-    """A whole time-out passed without a connection, or without a word of an answer: the host may be dead."""
+    """No connection, or no byte of a response, until the time-out: the host may be down."""
 
 
 class TLSError(DownloadError):
@@ -115,7 +122,7 @@ class TLSError(DownloadError):
 
 
 class _StatusError(DownloadError):
-    """An HTTP status that is an error. ``retry_after`` is in seconds, where the server named a time."""
+    """An HTTP status of 400 or more. ``retry_after``: seconds that the server asks to wait; None if it names no time."""
 
     def __init__(self, status: int, url: str = "", hint: str = "", retry_after: float | None = None) -> None:
         try:
@@ -129,7 +136,7 @@ class _StatusError(DownloadError):
 
 
 class AuthError(_StatusError):
-    """401, 403 or 407: the server wants other credentials."""
+    """HTTP status 401, 403 or 407: the server or the proxy requires other credentials."""
 
     exit_code = 6
     HINTS: ClassVar[dict[int, str]] = {
@@ -140,13 +147,13 @@ class AuthError(_StatusError):
 
 
 class ProtocolError(DownloadError):
-    """The answer breaks HTTP's rules: malformed, a redirect loop, a range that was not asked for."""
+    """The response violates HTTP: it is malformed, a redirect loop, or has a range that was not requested."""
 
     exit_code = 7
 
 
 class HTTPStatusError(_StatusError):
-    """Any other status of 400 or more."""
+    """Any other HTTP status of 400 or more. ``status``: the number."""
 
     exit_code = 8
 
@@ -156,41 +163,41 @@ class HTTPStatusError(_StatusError):
 
 
 class IntegrityError(DownloadError):
-    """The file is not what it should be: its checksum or its size differs."""
+    """The checksum or the size of the file differs from the expected one."""
 
     exit_code = 9
 
 
 class PolicyError(DownloadError):
-    """Refused by a rule of ours: a path outside the folder, a scheme, a downgrade from https."""
+    """Refused by a rule: a path outside the folder, a URL scheme, a redirect from https to http, a missing checksum."""
 
     exit_code = 10
 
 
 class Unwanted(PolicyError):
-    """What the server has is refused: it is too large, too small, or of another type. Nothing of it is kept."""
+    """The server's file is refused: it is too large, too small, or of another type. Nothing of it is kept."""
 
 
 class ProcessError(DownloadError):
-    """The function that was to process the finished file raised an exception. The file is kept as a part file."""
+    """The function that processes finished files raised an exception. The file is kept as a part file."""
 
     exit_code = 11
 
 
 class WorkerError(DownloadError):
-    """The process that held this download died (killed, out of memory)."""
+    """The worker process died during the download: it was killed, or out of memory."""
 
     retryable = True
 
 
 class Interrupted(DownloadError):
-    """The run was stopped before this download ended. What it had is kept for the next run."""
+    """The run was stopped before this download ended. The bytes received are kept for the next run."""
 
     exit_code = 130
 
 
 def exit_code(classes: Iterable[type[DownloadError]]) -> int:
-    """The exit code of a run whose failures were of these classes: 0 for none, the class's own for one, 1 for several."""
+    """The exit code of a run with failures of these classes: 0 for none, that of the class for one, 1 for several."""
     codes = {cls.exit_code for cls in classes}
     if not codes:
         return 0

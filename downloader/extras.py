@@ -1,4 +1,4 @@
-"""How what is missing is installed: from the metadata of the installed package, so that only extras that exist are named."""
+"""How to install a missing module: read from the metadata of the installed package, so that every named extra exists."""
 
 import re
 
@@ -8,7 +8,7 @@ _MIXED = frozenset({"all", "test"})
 
 
 def hint_for(module: str) -> str:
-    """What to do about a ``module`` that cannot be imported; empty where nothing is known about that module."""
+    """The command that installs a ``module`` that cannot be imported; empty if the package does not depend on it."""
     from importlib.metadata import PackageNotFoundError, requires  # here: 5 ms that only a missing module needs to pay
 
     try:
@@ -29,5 +29,5 @@ def hint_for(module: str) -> str:
 
 
 def _normal(name: str) -> str:
-    """A name as PEP 503 compares names."""
+    """The name of a distribution, normalized as PEP 503 says."""
     return re.sub(r"[-_.]+", "-", name).lower()

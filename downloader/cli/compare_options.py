@@ -70,7 +70,7 @@ def options() -> list[click.Option]:
 
 
 def _work() -> list[click.Option]:
-    one, size = read_as(Form("whole", least=1)), read_as(Form("size", least=0))
+    one, size = read_as(Form("whole", minimum=1)), read_as(Form("size", minimum=0))
     known = ", ".join(scenario.name for scenario in SCENARIOS)
     work = "What is compared"
     return [
@@ -99,7 +99,7 @@ def _work() -> list[click.Option]:
             work,
             "--latency",
             metavar="TIME",
-            callback=read_as(Form("time", least=0, most=60)),
+            callback=read_as(Form("time", minimum=0, maximum=60)),
             help="… so long until the first byte of each",
         ),
         _option(work, "--rate", metavar="SIZE", callback=size, help="… so many bytes a second for each connection"),
@@ -124,7 +124,7 @@ def _work() -> list[click.Option]:
 
 
 def _how() -> list[click.Option]:
-    one, how = read_as(Form("whole", least=1)), "How it is measured"
+    one, how = read_as(Form("whole", minimum=1)), "How it is measured"
     return [
         _option(how, "-j", "--jobs", metavar="N", callback=one, help="in flight at most, for all  [each strategy's own]"),
         _option(how, "--repeat", metavar="N", callback=one, help="so many rounds  [until the medians are known to 5 %]"),
@@ -133,7 +133,7 @@ def _how() -> list[click.Option]:
             "--budget",
             metavar="TIME",
             type=str,
-            callback=read_as(Form("time", least=0)),
+            callback=read_as(Form("time", minimum=0)),
             default=f"{BUDGET:g}",
             help=f"time for each scenario's rounds, of which there are 3 at least  [{BUDGET:g}]",
         ),

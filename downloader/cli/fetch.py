@@ -18,7 +18,7 @@ from downloader.core.text import printable
 from downloader.errors import DownloadError, UsageError
 from downloader.progress.lines import Display, JsonProgress, PlainLines
 from downloader.reports.outputs import FailedList, JsonLines, Traces
-from downloader.reports.summary import complaint, summary
+from downloader.reports.summary import error_summary, summary
 from downloader.runs.download_run import DownloadRun
 from downloader.settings.definitions import Settings
 from downloader.sources.lists import STDIN, ListReader, is_url
@@ -160,7 +160,7 @@ def _conclude(
         text = summary(report, total=session.counters.total, unprocessed=_unprocessed(report, settings, sinks))
         print(text, file=sys.stderr)  # noqa: T201
     elif settings.quiet and (report.failures or report.errors or report.ended_by is not None):
-        print(complaint(report, total=session.counters.total), file=sys.stderr)  # noqa: T201
+        print(error_summary(report, total=session.counters.total), file=sys.stderr)  # noqa: T201
     if session.error is not None and not isinstance(session.error, DownloadError):  # a mistake of ours
         return 1
     if interrupted is not None:

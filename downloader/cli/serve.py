@@ -18,7 +18,7 @@ from downloader.testserver.served import Served
 from downloader.testserver.serving import LOOPBACK, Place, exposure, resolve
 
 PORT = 8080
-_PORT = read_as(Form("whole", least=0, most=65535))
+_PORT = read_as(Form("whole", minimum=0, maximum=65535))
 _LOOK_EVERY = 0.5
 
 

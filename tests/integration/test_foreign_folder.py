@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from downloader.settings.definitions import ASKED, Trust, example, fields
+from downloader.settings.definitions import OWN, Trust, example, fields
 from downloader.testserver.launch import TestServer
 from tests.integration.test_command import Shell
 from tests.scripted import ScriptedServer, reply
@@ -84,7 +84,7 @@ def test_a_file_that_was_not_asked_for_may_not_set(key: str, tmp_path: Path, mon
 def test_every_setting_has_a_stand_of_its_own_and_those_that_may_harm_need_trust() -> None:
     found = fields()
     assert all(isinstance(field.trust, Trust) for field in found)
-    assert {field.key for field in found if field.trust is ASKED or field.asked} == REFUSED.keys()
+    assert {field.key for field in found if field.trust is OWN or field.own_values} == REFUSED.keys()
 
 
 def test_what_is_harmless_is_taken_and_told(dl: Shell, scripted: Make) -> None:

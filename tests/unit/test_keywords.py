@@ -75,6 +75,10 @@ BAD = [
     'downloader.Downloader(on_exists="skp")',
     "downloader.Downloader(quiet=True)",
     "downloader.download([], on_progress=3)",
+    "later = downloader.adownload([], retries=None)",
+    'downloader.stream([], header="A: b")',
+    'downloader.Downloader(report="r.jsonl")',
+    "downloader.download(3)",
     'downloader.download([], progress="bar")',
     'downloader.Download("", size="10")',
 ]

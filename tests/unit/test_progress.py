@@ -331,7 +331,7 @@ SKIPPED = Result(URL, "file", Status.SKIPPED, reason="exists", attempts=1)
     ],
 )
 def test_the_line_of_a_result_has_exactly_these_fields(result: Result, expected: dict[str, object]) -> None:
-    line = reports.line(result)
+    line = reports.json_line(result)
     assert line.endswith(b"\n")
     assert line.count(b"\n") == 1
     assert list(json.loads(line).items()) == list(expected.items())  # the order too
@@ -344,13 +344,13 @@ def test_a_report_file_has_a_line_for_each_result(tmp_path: Path) -> None:
         for result in (DONE, FAILED, SKIPPED):
             sink.add(result)
         sink.flush()
-        assert path.read_bytes() == b"".join(map(reports.line, (DONE, FAILED, SKIPPED)))
+        assert path.read_bytes() == b"".join(map(reports.json_line, (DONE, FAILED, SKIPPED)))
     with reports.JsonLines(str(path)):
         pass
     assert path.read_bytes().count(b"\n") == 3  # a run that came to nothing leaves it
     with reports.JsonLines(str(path)) as sink:
         sink.add(DONE)
-    assert path.read_bytes() == reports.line(DONE)
+    assert path.read_bytes() == reports.json_line(DONE)
 
 
 @pytest.mark.parametrize("there_before", [True, False])
@@ -377,7 +377,7 @@ def test_the_failed_list_has_the_failed_entries_as_they_were_listed(tmp_path: Pa
 def test_a_report_goes_to_standard_output_where_asked(capfd: pytest.CaptureFixture[str]) -> None:
     with reports.JsonLines("-") as sink:
         sink.add(DONE)
-    assert capfd.readouterr().out.encode() == reports.line(DONE)
+    assert capfd.readouterr().out.encode() == reports.json_line(DONE)
     os.write(1, b"still open\n")
     assert capfd.readouterr().out == "still open\n"
 
@@ -535,7 +535,7 @@ def test_the_summary_names_a_few_failures_and_counts_the_rest() -> None:
     for number in range(7):
         error = NetworkError("reset", f"{URL}/{number}") if number % 2 else StorageError("disk full", f"{URL}/{number}")
         report.add(Result(URL, "", Status.FAILED, error=error))
-    lines = summary(report, most=2).splitlines()
+    lines = summary(report, max_failures=2).splitlines()
     assert lines[2:] == [
         "  4 StorageError: disk full",
         "  3 NetworkError: reset",

@@ -19,7 +19,7 @@ from downloader.errors import UsageError
 from downloader.settings.config_files import ConfigFile
 from downloader.settings.definitions import Field, Settings, convert, fields
 from downloader.settings.layers import load
-from downloader.settings.values import MOST_BYTES, MOST_SECONDS, Form, WrongValue, parse_size, parse_time, read
+from downloader.settings.values import MAX_BYTES, MAX_SECONDS, Form, WrongValue, parse_size, parse_time, read
 
 FIELDS = {field.name: field for field in fields()}
 
@@ -114,21 +114,21 @@ def test_what_is_no_time(text: str) -> None:
     assert parse_time(text) is None
 
 
-@given(st.integers(0, MOST_BYTES))
+@given(st.integers(0, MAX_BYTES))
 def test_whole_numbers_of_bytes_are_never_rounded(count: int) -> None:
     assert read(Form("size"), str(count)) == read(Form("size"), count) == count
 
 
-@given(st.floats(0, MOST_SECONDS))
+@given(st.floats(0, MAX_SECONDS))
 def test_a_time_as_python_writes_it_is_read_back(seconds: float) -> None:
-    assert read(Form("time", least=0), repr(seconds)) == seconds
+    assert read(Form("time", minimum=0), repr(seconds)) == seconds
 
 
 @given(st.text("0123456789.kKmMgGiIbBshd eE+-", max_size=12))
 def test_no_text_breaks_the_readers(text: str) -> None:
     for kind in ("size", "time", "number", "whole", "auto"):
         with contextlib.suppress(WrongValue):
-            assert read(Form(kind, least=0), text, text=True) >= 0
+            assert read(Form(kind, minimum=0), text, text=True) >= 0
 
 
 HUGE = ("1e400", "9" * 400, "9" * 100_000, "1" + "0" * 30 + "G", "1" + "0" * 30 + "h", "0." + "1" * 5000)

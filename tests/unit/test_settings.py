@@ -127,7 +127,7 @@ def test_a_key_like_no_other_is_told_where_to_look() -> None:
 def test_a_variable_that_is_no_setting_is_passed_over_with_a_word_and_without_its_value(variable: str, hint: str) -> None:
     layers = load({}, {variable: "hunter2", "DL_RETRIES": "2"}, None)
     assert layers.settings == Settings(retries=2)
-    assert layers.passed_over == (f"the environment variable {variable} is no setting of dl, and is passed over{hint}",)
+    assert layers.ignored_variables == (f"the environment variable {variable} is no setting of dl, and is passed over{hint}",)
 
 
 @pytest.mark.parametrize(
@@ -228,11 +228,11 @@ def test_the_file_that_is_given_goes_over_the_environment_over_this_folder_over_
     assert find_file(None, {}) == ConfigFile(users)
     written(tmp_path / "here", "")
     here = Path("downloader.toml")
-    assert find_file(None, {}) == ConfigFile(here, asked=False)
+    assert find_file(None, {}) == ConfigFile(here, is_trusted=False)
     assert find_file(None, {"DL_CONFIG": "other.toml"}) == ConfigFile(Path("other.toml"))
     assert find_file("given.toml", {"DL_CONFIG": "other.toml"}) == ConfigFile(Path("given.toml"))
     assert find_file("/dev/null", {"DL_CONFIG": "other.toml"}) is None
-    assert find_file(None, {"DL_CONFIG": ""}) == ConfigFile(here, asked=False)
+    assert find_file(None, {"DL_CONFIG": ""}) == ConfigFile(here, is_trusted=False)
     assert find_file("downloader.toml", {}) == ConfigFile(here)
     monkeypatch.chdir(users.parent)
     assert find_file(None, {}) == ConfigFile(here)
