@@ -5,21 +5,21 @@
     DownloadError
     ├── UsageError            2   a bad flag, config value or list line: nothing was started
     ├── StorageError          3   disk full, permission, name too long, target is a directory
-    │   ├── FileInUse             another run is writing this file                         (retryable)
+    │   ├── FileInUse             another run is writing this file                  (retryable)
     │   └── FolderError           no file can be written to the folder: ends the run
     │       └── FolderFull            the folder has no space left
-    ├── NetworkError          4   DNS, refused, reset, time-out, stall, truncated      (retryable)
+    ├── NetworkError          4   DNS, refused, reset, time-out, stall, truncated   (retryable)
     │   ├── NameNotFound          the name does not exist
-    │   └── NoAnswer              the host sent nothing until the time-out           (retryable)
+    │   └── NoAnswer              the host sent nothing until the time-out          (retryable)
     ├── TLSError              5   certificate does not verify, handshake
     ├── AuthError             6   401, 403, 407
     ├── ProtocolError         7   malformed answer, redirect loop, bad range
-    ├── HTTPStatusError       8   other status >= 400                                    (some retryable)
+    ├── HTTPStatusError       8   other status >= 400                               (some retryable)
     ├── IntegrityError        9   checksum or size mismatch
     ├── PolicyError          10   refused by a rule: path, address, scheme, no checksum
     │   └── Unwanted              the server's file is too large, too small, or of another type
     ├── ProcessError         11   a --process function raised
-    ├── WorkerError           1   a worker process died during the download            (retryable)
+    ├── WorkerError           1   a worker process died during the download         (retryable)
     └── Interrupted         130   the run was stopped before this download ended
 
 Errors have plain values as attributes, pass all constructor arguments to ``Exception`` (so that they can be pickled), and
