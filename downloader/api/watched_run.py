@@ -128,7 +128,7 @@ class WatchedRun:
         try:
             while not run.wait(period):
                 self._update()
-            run.counters.waiting, run.counters.full = None, False  # nothing waits any more
+            run.stats.waiting, run.stats.full = None, False  # nothing waits any more
             self._update()
         finally:
             try:
@@ -139,7 +139,7 @@ class WatchedRun:
     def _update(self) -> None:
         for display in tuple(self._displays):
             try:
-                display.update(self.run.counters, time.monotonic())
+                display.update(self.run.stats, time.monotonic())
             except BaseException as error:  # noqa: BLE001 - `join` raises it in the caller's thread
                 self._displays.remove(display)
                 with suppress(Exception):

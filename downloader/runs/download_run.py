@@ -13,8 +13,9 @@ from typing import Self
 
 from downloader.core.model import Download, Outcome, Result
 from downloader.core.report import Report
-from downloader.engine.run import Run
-from downloader.engine.stats import Counters
+from downloader.engine.contract import AttemptContext
+from downloader.engine.run import LocalRun
+from downloader.engine.stats import RunStats
 from downloader.errors import DownloadError, UsageError
 from downloader.runs import plan
 from downloader.runs.done_callbacks import DoneCallbacks
@@ -27,7 +28,7 @@ LOG = logging.getLogger("downloader")
 
 
 class DownloadRun:
-    """One run, from settings and a Source to a Report. `start` it, read its `counters` meanwhile, `join` it.
+    """One run, from settings and a Source to a Report. `start` it, read its `stats` meanwhile, `join` it.
 
     ``jobs``: Attempts in flight at most. ``notice``: a sentence for the user about the settings, or empty. ``error``: what
     broke the run, after its end. ``run``: what the strategy works on.
@@ -58,7 +59,7 @@ class DownloadRun:
         capabilities = self._strategy.capabilities
         plan.check_supported(settings, capabilities)
         self.jobs, self.notice = plan.jobs_for(settings, capabilities)
-        self.counters = Counters(total=total)
+        self.stats = RunStats(total=total)
         self.report = report if report is not None else Report()
         self.report.strategy = settings.strategy
         self.error: BaseException | None = None
@@ -68,17 +69,15 @@ class DownloadRun:
         self._checksums = plan.checksums_for(settings)
         if self._checksums is not None and again is not None and not settings.content_disposition:
             self._checksums.check(again(), cut_dirs)
-        self.run = Run(
+        self.run = LocalRun(
             scheduler=plan.scheduler_for(settings, capabilities, self.jobs, source, self._checksums, cut_dirs),
-            config=config,
-            folder=self._folder,
+            context=AttemptContext(config, self._folder, plan.rate_limiter_for(settings)),
             jobs=self.jobs,
-            counters=self.counters,
+            stats=self.stats,
             emit=self._emit,
             grace=settings.grace,
             splits=capabilities.segments and settings.segments != 1,
             on_attempt=on_attempt,
-            rate_limiter=plan.rate_limiter_for(settings),
         )
         self._done = DoneCallbacks()
         self._thread = threading.Thread(target=self._main, name="dl-run", daemon=True)
@@ -122,7 +121,7 @@ class DownloadRun:
 
     def _report_changed_list(self) -> None:
         """Report a list that had fewer entries when it was read the second time."""
-        report, total = self.report, self.counters.total
+        report, total = self.report, self.stats.total
         entries = report.done + report.skipped + report.failures
         if total is not None and entries < total and not report.interrupted and report.ended_by is None:
             report.errors.append(UsageError(f"the list was changed while it was read: {entries} of {total} entries were there"))

@@ -206,7 +206,7 @@ class CurlMulti:
         self._options = options
         self._poller = new_poller()
         self.idle = 0.0
-        self._readers: dict[int, Callable[[], None]] = {}
+        self._readers: dict[int, Callable[[], object]] = {}
         self._timer_due: float | None = None  # monotonic seconds
         self._exchanges: dict[Any, CurlExchange] = {}
         self._lookups: NameLookups | None = None
@@ -226,7 +226,7 @@ class CurlMulti:
     def _set_timer(self, milliseconds: int) -> None:
         self._timer_due = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000
 
-    def add_reader(self, descriptor: int, call: Callable[[], None]) -> None:
+    def add_reader(self, descriptor: int, call: Callable[[], object]) -> None:
         """Make `run_once` call this function whenever the descriptor can be read."""
         self._readers[descriptor] = call
         self._poller.watch(descriptor, READ)
