@@ -26,7 +26,7 @@ Settings are keyword arguments: ``jobs``, ``retries``, ``per_host``, and so on. 
 their types, `downloader.settings.definitions.Settings` their meaning. Failures are part of the Report; only
 `Report.raise_for_errors` raises them.
 
-The layers of the code, each importing only from those to its right (a test holds it)::
+The layers of the code, each importing only from those to its right (checked by a test)::
 
     cli → compare → api → runs → strategies · progress · reports → engine → transports · storage · sources
         → settings → core → errors

@@ -24,7 +24,7 @@ def download(
 
     Args:
         urls: the path of a file that lists URLs, a URL, a Download, or an iterable of URLs and Downloads. An iterator is read
-            while the run goes on.
+            during the run.
         dir: the folder that files go into; it is made if it is missing. Default: the current folder.
         progress: show one bar for the run on standard error, or below the cell of a notebook.
         on_progress: called with a `Progress` about five times a second, and once at the end; by a thread of its own.

@@ -13,7 +13,7 @@ Urls = str | Path | Download | Iterable[str | Download]
 def source_of(
     urls: Urls, skip_bad: bool = False, is_paused: Callable[[], bool] | None = None
 ) -> tuple[Iterator[Download | None], int | None]:
-    """The Source for what a caller gave, and the number of its Downloads; None if only its end will tell.
+    """The Source for what a caller gave, and the number of its Downloads; None if it has to be read to its end.
 
     ``skip_bad``: skip invalid lines of a list. ``is_paused``: while it returns True, the Source yields None.
     Raises UsageError if a list cannot be read, or a line or a value is invalid.

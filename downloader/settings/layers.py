@@ -18,7 +18,7 @@ class Layers:
 
     ``origins``: by attribute name, where each value comes from, in words; without an entry it is the default. ``file``: the
     configuration file; empty if there is none, or if it sets nothing. ``ignored_variables``: a sentence for each environment
-    variable that has the prefix of settings but is none.
+    variable that begins with the prefix of settings (``DL_``) but is not a setting.
     """
 
     settings: Settings

@@ -148,14 +148,14 @@ def _hint_for(path: Path, what: str) -> str:
 class BackgroundSource:
     """An iterator that never blocks: a thread reads ``source``, and None means that no Download is available now.
 
-    ``ahead``: Downloads that the thread reads in advance at most. ``is_paused``: while this returns True, no Download is handed
-    out. An exception of the source ends the iteration, and is in ``error`` afterwards.
+    ``read_ahead``: Downloads that the thread reads in advance at most. ``is_paused``: while this returns True, None is
+    returned. An exception of the source ends the iteration, and is in ``error`` afterwards.
     """
 
-    def __init__(self, source: Iterator[Download], ahead: int = 1024, is_paused: Callable[[], bool] | None = None) -> None:
+    def __init__(self, source: Iterator[Download], read_ahead: int = 1024, is_paused: Callable[[], bool] | None = None) -> None:
         self._is_paused = is_paused
         self.error: Exception | None = None
-        self._queue: queue.Queue[object] = queue.Queue(ahead)
+        self._queue: queue.Queue[object] = queue.Queue(read_ahead)
         self._closed = False
         self._thread = threading.Thread(target=self._read, args=(source,), name="dl-source", daemon=True)
         self._thread.start()

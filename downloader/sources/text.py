@@ -27,7 +27,7 @@ _NOT_TEXT = re.compile("[\0\udc80-\udcff]")
 
 OPTIONS = ("out", "dir", "checksum", "header", "referer", "user-agent")
 _HEX = re.compile(r"[0-9a-f]+")
-_SUMS_LINE = re.compile(r"\\?([0-9A-Fa-f]{32,128}) [ *](.+)")
+_CHECKSUM_LINE = re.compile(r"\\?([0-9A-Fa-f]{32,128}) [ *](.+)")
 _BSD_LINE = re.compile(r"([A-Z0-9b-]+) \((.+)\) = ([0-9A-Fa-f]{32,128})")
 _BLAKE2_NAME = re.compile(r"(?<![a-z0-9])b2(?:sums?)?(?![a-z0-9])|blake2")
 _BY_LENGTH = {32: "md5", 40: "sha1", 56: "sha224", 64: "sha256", 96: "sha384", 128: "sha512|blake2b"}
@@ -178,7 +178,7 @@ def parse_checksums(lines: Iterator[str], name: str) -> dict[str, Checksum]:
         text = line.removeprefix("\ufeff").rstrip()
         if not text or text.startswith("#"):
             continue
-        if match := _SUMS_LINE.fullmatch(text):
+        if match := _CHECKSUM_LINE.fullmatch(text):
             digest, path = match.groups()
             algorithm = _by_length(len(digest), name)
             if text.startswith("\\"):  # sha256sum escapes line breaks and backslashes in names

@@ -96,7 +96,7 @@ class Folder:
         return storage_error(error, path, url, FolderError if denied or error.errno == errno.EROFS else StorageError)
 
     def write_problem(self) -> FolderError | None:
-        """Why no file can be written to the folder, as far as the system tells before a file is written; else None."""
+        """Why no file can be written to the folder, as far as this is known in advance; None if nothing is known."""
         if self.descriptor < 0 or not self._made:
             return None
         if self._is_removed():

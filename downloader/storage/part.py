@@ -63,7 +63,7 @@ class PartFile(LockedFile):
     def open_shared(self, expected: ResumeInfo) -> None:
         """Open a part file that may have gaps, together with the Attempts that write it now, if there are any.
 
-        ``expected``: what `resume_info` returned. Raises FileInUse if another Attempt has just finished the file, if it holds
+        ``expected``: what `resume_info` returned. Raises FileInUse if another Attempt has just finished the file, if it is
         another version, or if another run has locked it.
         """
         self._open_parent()

@@ -29,7 +29,7 @@ class SharedPart:
     what is complete. Raises OSError where the descriptors cannot be duplicated.
 
     ``may_have_gaps``: a second Attempt has joined, so the complete bytes need not be contiguous.
-    ``is_finished``: an Attempt has finished or discarded the file; nobody may write to it.
+    ``is_finished``: an Attempt has finished or discarded the file; no Attempt may write to it.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class SharedPart:
             return not self.is_finished
 
     def try_finish(self) -> bool:
-        """Finish the file if every byte is complete. True for exactly one caller; nobody may write any more. Raises OSError."""
+        """Finish the file if every byte is complete. True for one caller only; further writes are refused. Raises OSError."""
         with self.lock:
             if self.is_finished or self._spans != ((0, self._info.total),):
                 return False
@@ -128,7 +128,7 @@ class SharedPart:
 
 
 class SharedParts:
-    """The shared part files of one folder. Change ``by_path`` only while holding ``lock``."""
+    """The shared part files of one folder. Change ``by_path`` only with ``lock`` acquired."""
 
     __slots__ = ("by_path", "lock")
 

@@ -1,4 +1,4 @@
-"""requests as a transport that blocks: for `serial`, `threads` and `processes`.
+"""requests as a blocking transport, for `serial`, `threads`, `processes` and `gevent`.
 
 One `BlockingClient` belongs to one thread. Other threads may only `interrupt` it: its socket is shut down, and what the client
 waits for ends with None.
@@ -33,7 +33,10 @@ from downloader.transports.requests_adapter import OwnedConnectionAdapter, set_o
 
 
 class BlockingClient:
-    """Sends one Request at a time and reads its answer. Raises DownloadError only."""
+    """Sends one Request at a time, and reads its response. Methods raise DownloadError only.
+
+    ``target``, ``connect_timeout``, ``socket_options``: see `ConnectionOwner`.
+    """
 
     def __init__(self, options: ClientOptions) -> None:
         self._options = options
@@ -44,13 +47,13 @@ class BlockingClient:
         self._session.mount("https://", adapter)
         self._response: requests.Response | None = None
         self._socket: socket.socket | None = None
-        self._lock = threading.Lock()  # between the owner, who changes _socket, and the one who cuts it
+        self._lock = threading.Lock()  # between the thread of the client, which changes _socket, and one that interrupts it
         self._interrupted = False
         self._url = ""
         self.silent_at = 0.0
-        """Until when the present wait for the server may last (monotonic seconds); 0: the client does not wait."""
+        """When the current wait for the server has lasted too long (monotonic seconds); 0: the client does not wait."""
         self.drained_by = 0.0
-        """Until when the rest of an unwanted body may take (monotonic seconds); 0: the client reads no such rest."""
+        """When reading the rest of an unwanted body has lasted too long (monotonic seconds); 0: it reads no such rest."""
         self.target = ""
         self.connect_timeout = options.connect_timeout
         self.socket_options = options.socket_options
@@ -69,7 +72,7 @@ class BlockingClient:
             self.silent_at = 0.0
 
     def send(self, request: Request) -> Head | None:
-        """Send, and wait for the head of the answer. None: the wait was interrupted. Raises DownloadError."""
+        """Send a request, and wait for the head of its response. None: the wait was interrupted. Raises DownloadError."""
         self._url = request.url
         set_owner(self)
         proxy = self._options.proxy_for(request.url)
@@ -77,11 +80,11 @@ class BlockingClient:
         self.target = request.url if plain else "/" + request.url.split("/", 3)[3]
         prepared = requests.PreparedRequest()
         prepared.method, prepared.url = "GET", request.url
-        prepared.headers = HTTPHeaderDict(request.headers)  # type: ignore[assignment]  # requests' own holds one line of a name
+        prepared.headers = HTTPHeaderDict(request.headers)  # type: ignore[assignment]  # keeps lines with the same name
         options = self._options
         self.silent_at = time.monotonic() + options.head_timeout
         try:
-            # Session.send would read a redirect's body, whole, and refuse its target before the core has seen it.
+            # Session.send would read the whole body of a redirect, and check its target before the core does.
             response = self._session.get_adapter(request.url).send(
                 prepared,
                 stream=True,
@@ -105,7 +108,7 @@ class BlockingClient:
             raw = self._response.raw
             data: bytes = raw.read1(self._options.read_bytes, decode_content=False)
             if not data and not raw.closed:
-                raw.read(1, decode_content=False)  # read1 leaves a body that is over open, and so its socket
+                raw.read(1, decode_content=False)  # read1 does not close the response at its end, which would keep the socket
         except Exception as error:
             if self._interrupted:
                 return None
@@ -115,15 +118,18 @@ class BlockingClient:
         return None if not data and self._interrupted else data
 
     def drop(self, drain: bool = False) -> None:
-        """Be done with the answer. With ``drain``, read on to its end if that is near, to keep the connection. Never raises."""
+        """Close the response. Never raises.
+
+        With ``drain``, read the rest of a short body first (`DRAIN_BYTES`), so that the connection can be used again.
+        """
         response, self._response = self._response, None
         if response is not None:
-            self._end(response, drain)
+            self._release(response, drain)
             self.drained_by = 0.0
         with self._lock:
             self._socket = None
 
-    def _end(self, response: requests.Response, drain: bool) -> None:
+    def _release(self, response: requests.Response, drain: bool) -> None:
         with suppress(Exception):
             length = response.raw.length_remaining
             if drain and length and length <= DRAIN_BYTES:
@@ -146,7 +152,7 @@ class BlockingClient:
             self._shut_down()
 
     def end_drain(self) -> None:
-        """From any thread: read no more of an unwanted body. The connection does not serve again."""
+        """From any thread: read no more of an unwanted body. The connection is not used again."""
         with self._lock:
             self._shut_down()
 

@@ -20,6 +20,7 @@ from downloader.errors import FileInUse, IntegrityError, PolicyError, StorageErr
 from downloader.storage.checksum import ChecksumVerifier
 from downloader.storage.folder import Folder, storage_error
 from downloader.storage.part import PartFile
+from downloader.storage.publish import publish_block
 
 URL = "https://example.org/file"
 VALIDATOR = Validator('"e"', "Sun, 06 Nov 1994 08:49:37 GMT")
@@ -704,3 +705,41 @@ def test_a_part_shorter_than_it_was_ends_the_priming(tmp_path: Path) -> None:
     with (tmp_path / "part").open("rb") as file:
         verifier.hash_existing(file.fileno(), 5)
     verifier.verify(URL)
+
+
+@pytest.mark.parametrize("path", ["file", "d/e/file", "x" * 250, "d/" + "ü" * 120])
+def test_path_of_the_part_file_is_where_its_bytes_are(folder: Folder, root: Path, path: str) -> None:
+    part = PartFile(folder, path, URL)
+    part.open(0)
+    part.write(b"12345")
+    assert (root / part.path).read_bytes() == b"12345"
+    part.discard()
+    assert not (root / part.path).exists()
+
+
+def test_bytes_that_the_caller_wrote_are_counted(folder: Folder, root: Path) -> None:
+    part = PartFile(folder, "file", URL)
+    part.open(0)
+    os.write(part.descriptor, b"12345")
+    part.advance(5)
+    assert (part.written, part.spans) == (5, ((0, 5),))
+    part.write(b"67")
+    assert part.commit(None, False) == "file"
+    assert (root / "file").read_bytes() == b"1234567"
+
+
+def test_folder_that_was_empty_when_the_run_began_is_so_in_a_worker_that_opens_it_later(folder: Folder, root: Path) -> None:
+    assert folder.was_empty
+    (root / "file").write_bytes(b"")
+    later = Folder(str(root))
+    assert not later.was_empty
+    later.set_was_empty(True)
+    assert later.was_empty
+    later.close()
+
+
+def test_small_file_gets_a_part_file_where_the_file_system_has_no_files_without_a_name(folder: Folder, root: Path) -> None:
+    assert publish_block(folder, "a", b"1", None, False) == "a"
+    folder.set_tmpfile_unsupported()
+    assert publish_block(folder, "b", b"1", None, False) is None
+    assert names(root) == {"a"}

@@ -463,7 +463,7 @@ def test_a_wrong_line_of_standard_input_ends_it_unless_such_lines_are_skipped(st
 
 
 def test_a_feed_gives_all_that_its_source_has_and_then_ends_for_good() -> None:
-    feed = BackgroundSource(iter([Download(f"https://a.example/{number}") for number in range(50)]), ahead=3)
+    feed = BackgroundSource(iter([Download(f"https://a.example/{number}") for number in range(50)]), read_ahead=3)
     assert urls_of(feed) == [f"https://a.example/{number}" for number in range(50)]
     for _ in range(3):
         with pytest.raises(StopIteration):
@@ -486,7 +486,7 @@ def test_a_feed_never_waits_for_its_source() -> None:
 
 def test_a_feed_reads_only_so_far_ahead() -> None:
     numbers = itertools.count()
-    feed = BackgroundSource((Download(f"https://a.example/{next(numbers)}") for _ in iter(int, 1)), ahead=5)
+    feed = BackgroundSource((Download(f"https://a.example/{next(numbers)}") for _ in iter(int, 1)), read_ahead=5)
     found = urls_of(itertools.islice((item for item in feed if item is not None), 20))
     assert found == [f"https://a.example/{number}" for number in range(20)]
     feed.close()
