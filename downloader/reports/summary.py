@@ -54,7 +54,7 @@ def summary(report: Report, max_failures: int = 5, total: int | None = None, unp
     if report.verified:
         lines.append(f"  {report.verified} verified by a checksum")
     if report.without_checksum:
-        also = f" ({report.ambiguous}: the name stands there with several digests)" if report.ambiguous else ""
+        also = f" ({report.ambiguous}: the name is listed with several digests)" if report.ambiguous else ""
         lines.append(f"  {report.without_checksum} without a checksum{also}")
     if unprocessed:
         lines.append(f"  {unprocessed}")

@@ -74,4 +74,4 @@ def _ignored_notice(variable: str, known: Mapping[str, Field]) -> str:
 
     similar = difflib.get_close_matches(variable.removeprefix(PREFIX), [name.removeprefix(PREFIX) for name in known], 1, 0.75)
     hint = f"; {renamed} is one" if renamed else f"; did you mean {PREFIX}{similar[0]}?" if similar else ""
-    return f"the environment variable {variable} is no setting of dl, and is passed over{hint}"
+    return f"the environment variable {variable} is not a setting of dl, and is ignored{hint}"

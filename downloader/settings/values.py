@@ -20,7 +20,7 @@ MAX_SECONDS = 24 * 86_400
 """The longest time: systems count the milliseconds of a wait in 31 bits."""
 
 MAX_COUNT = 10**9
-AUTO_MESSAGE = "must be at least 1; say auto for as many as help"
+AUTO_MESSAGE = "must be at least 1; write auto for as many as help"
 _MAX_CHARACTERS = 1000
 """A longer text is no number, size or time."""
 

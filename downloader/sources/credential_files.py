@@ -41,9 +41,9 @@ def _bearer(variable: str) -> str:
     """The Authorization header for the token in this environment variable; RFC 6750 section 2.1."""
     token = os.environ.get(variable, "").strip()
     if not token:
-        raise UsageError(f"the environment variable {variable} holds no token", hint=f"export {variable}=TOKEN")
+        raise UsageError(f"the environment variable {variable} contains no token", hint=f"export {variable}=TOKEN")
     if not token.isascii() or not token.isprintable() or " " in token:
-        raise UsageError(f"the environment variable {variable} holds what is no token")
+        raise UsageError(f"the environment variable {variable} contains a text that is not a token")
     return f"Bearer {token}"
 
 

@@ -19,10 +19,10 @@ _HINTS = {
     errno.EPERM: "check the permissions of the folder",
     errno.EROFS: "choose another --dir",
     errno.ENAMETOOLONG: "give a shorter name with out=",
-    errno.EEXIST: "a file stands where the folder should be",
-    errno.EISDIR: "a folder stands where the file should go",
-    errno.ENOTDIR: "a file stands where a folder should be",
-    errno.ELOOP: "a symbolic link stands where a file of ours should be",
+    errno.EEXIST: "a file has the name of the folder",
+    errno.EISDIR: "a folder has the name of the file",
+    errno.ENOTDIR: "a file has the name of a folder of the path",
+    errno.ELOOP: "a symbolic link has the name of the file",
     errno.EMFILE: "raise the limit of open files (ulimit -n), or lower --jobs",
 }
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)

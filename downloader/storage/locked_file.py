@@ -75,7 +75,7 @@ class LockedFile:
             self._reuse_existing(offset)
         elif offset:
             os.unlink(self._part_name, dir_fd=self._parent)
-            raise FileInUse("another run has just ended this file")
+            raise FileInUse("another run has just completed this file")
         else:
             self.remove_sidecar()  # one without a part file does not describe the bytes that come now
 
@@ -87,7 +87,7 @@ class LockedFile:
                 raise FileInUse("the part file had two names, one was removed") from None
             self.descriptor = os.open(self._part_name, _FLAGS, dir_fd=self._parent)
         except FileNotFoundError:
-            raise FileInUse("another run has just ended this file") from None
+            raise FileInUse("another run has just completed this file") from None
 
     def _lock(self) -> None:
         """Lock the file against other runs. Raises FileInUse."""
@@ -96,12 +96,12 @@ class LockedFile:
         except BlockingIOError:
             raise FileInUse("another run is writing this file", hint="wait for it, or choose another --dir") from None
         if not self.is_in_place():
-            raise FileInUse("another run has just ended this file", hint="wait for it, or choose another --dir")
+            raise FileInUse("another run has just completed this file", hint="wait for it, or choose another --dir")
 
     def _reuse_existing(self, offset: int) -> None:
         status = os.fstat(self.descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.ELOOP, "the part file is no plain file")
+            raise OSError(errno.ELOOP, "the part file is not a regular file")
         if offset == 0:
             self.remove_sidecar()
             os.ftruncate(self.descriptor, 0)
@@ -116,7 +116,7 @@ class LockedFile:
         self._open_existing()
         self._lock()
         if not stat.S_ISREG(os.fstat(self.descriptor).st_mode):
-            raise IsADirectoryError("what stands there is no plain file")
+            raise IsADirectoryError("the part file is not a regular file")
 
     @property
     def is_open(self) -> bool:

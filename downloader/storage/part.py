@@ -89,7 +89,7 @@ class PartFile(LockedFile):
             if not os.path.samestat(os.fstat(self.descriptor), os.fstat(shared.locked)):
                 raise FileInUse("the part file was changed by someone else")
         else:
-            raise FileInUse("another attempt has just ended this file")
+            raise FileInUse("another attempt has just completed this file")
 
     def allow_sharing(self, info: ResumeInfo) -> None:
         """Allow other Attempts of this process to write to this open file. ``info``: what the server said of the whole."""

@@ -152,7 +152,7 @@ def name_proxy(error: DownloadError, proxy: str) -> DownloadError:
     """The error, with a message that names the proxy if a connection through a proxy failed. ``proxy``: empty for none."""
     if proxy and isinstance(error, NetworkError):
         kind = NetworkError if isinstance(error, NoAnswer) else type(error)  # the proxy did not answer, not the host
-        return kind(f"by way of the proxy: {error.reason}", error.url, "see --proxy")
+        return kind(f"through the proxy: {error.reason}", error.url, "see --proxy")
     return error
 
 

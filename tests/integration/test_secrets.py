@@ -62,8 +62,12 @@ def test_secret_is_sent_and_shown_nowhere(
             {},
             "no password for the user me, and no terminal to ask at (set the environment variable DL_PASSWORD)",
         ),
-        (["--bearer-env", "MY_TOKEN"], {}, "the environment variable MY_TOKEN holds no token"),
-        (["--bearer-env", "MY_TOKEN"], {"MY_TOKEN": "a s3cret"}, "the environment variable MY_TOKEN holds what is no token"),
+        (["--bearer-env", "MY_TOKEN"], {}, "the environment variable MY_TOKEN contains no token"),
+        (
+            ["--bearer-env", "MY_TOKEN"],
+            {"MY_TOKEN": "a s3cret"},
+            "the environment variable MY_TOKEN contains a text that is not a token",
+        ),
         (["--bearer-env", "MY_TOKEN", "--user", "me:s3cret"], {"MY_TOKEN": "b"}, "exclude each other"),
     ],
 )

@@ -164,7 +164,7 @@ def test_a_part_that_is_a_folder_or_a_pipe_holds_nothing_and_is_refused(folder: 
         make(root / f"{name}.part")
         part = PartFile(folder, name, URL)
         assert part.resume_info() == NOTHING_TO_RESUME
-        with pytest.raises(OSError, match=r"directory|no plain file"):
+        with pytest.raises(OSError, match=r"directory|not a regular file"):
             part.open(0)
     assert stat.S_ISFIFO((root / "two.part").stat().st_mode)
 
@@ -236,7 +236,7 @@ def test_a_part_that_has_gone_meanwhile_is_not_made_with_a_hole(folder: Folder, 
     part = PartFile(folder, "file", URL)
     part.resume_info()
     (root / "file.part").unlink()
-    with pytest.raises(FileInUse, match="has just ended this file"):
+    with pytest.raises(FileInUse, match="has just completed this file"):
         part.open(5)
     assert not (root / "file.part").exists()
 
@@ -349,7 +349,7 @@ def test_a_part_that_another_run_finished_between_is_never_cut(
         flock(descriptor, operation)
 
     monkeypatch.setattr(fcntl, "flock", finished_just_now)
-    with pytest.raises(FileInUse, match="has just ended"):
+    with pytest.raises(FileInUse, match="has just completed"):
         late.open(0)
     assert (root / "file").read_bytes() == b"12345"
     assert not third or (root / "file.part").read_bytes() == b"a third run's"

@@ -477,11 +477,11 @@ def test_what_differs_from_file_to_file_does_not_make_another_reason() -> None:
 
 def test_reasons_are_counted_whole() -> None:
     report = Report()
-    for error in (TLSError("TLS: wrong version number"), NetworkError("by way of the proxy: connection refused")):
+    for error in (TLSError("TLS: wrong version number"), NetworkError("through the proxy: connection refused")):
         report.add(Result(URL, "", Status.FAILED, error=error))
     assert set(report.reasons) == {
         "TLSError: TLS: wrong version number",
-        "NetworkError: by way of the proxy: connection refused",
+        "NetworkError: through the proxy: connection refused",
     }
 
 

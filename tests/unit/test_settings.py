@@ -127,7 +127,7 @@ def test_a_key_like_no_other_is_told_where_to_look() -> None:
 def test_a_variable_that_is_no_setting_is_passed_over_with_a_word_and_without_its_value(variable: str, hint: str) -> None:
     layers = load({}, {variable: "hunter2", "DL_RETRIES": "2"}, None)
     assert layers.settings == Settings(retries=2)
-    assert layers.ignored_variables == (f"the environment variable {variable} is no setting of dl, and is passed over{hint}",)
+    assert layers.ignored_variables == (f"the environment variable {variable} is not a setting of dl, and is ignored{hint}",)
 
 
 @pytest.mark.parametrize(
