@@ -19,7 +19,7 @@ from downloader.errors import UsageError
 from downloader.settings.values import AUTO_MESSAGE, MAX_SECONDS, Form, Kind, WrongValue, read
 
 PREFIX = "DL_"
-PASSWORD = f"{PREFIX}PASSWORD"
+PASSWORD_VARIABLE = f"{PREFIX}PASSWORD"
 """The environment variable with a password: it is read, but is no setting."""
 
 HttpVersion = Literal["auto", "1.1", "2", "3"]

@@ -6,9 +6,9 @@ from typing import Any
 
 from downloader.errors import UsageError
 from downloader.settings.config_files import PATH_VARIABLE, ConfigFile, read_file
-from downloader.settings.definitions import PASSWORD, PREFIX, Field, Settings, convert, fields
+from downloader.settings.definitions import PASSWORD_VARIABLE, PREFIX, Field, Settings, convert, fields
 
-OTHER_VARIABLES = frozenset({PATH_VARIABLE, PASSWORD})
+OTHER_VARIABLES = frozenset({PATH_VARIABLE, PASSWORD_VARIABLE})
 """Environment variables that are read, but are no settings."""
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from downloader.core.http.credentials import Cookie, Credentials, basic
 from downloader.errors import UsageError
-from downloader.settings.definitions import PASSWORD
+from downloader.settings.definitions import PASSWORD_VARIABLE
 
-HTTP_ONLY = "#HttpOnly_"
+HTTP_ONLY_PREFIX = "#HttpOnly_"
 
 
 def load(netrc: str, cookies: str, user: str = "", bearer_env: str = "") -> Credentials:
@@ -30,9 +30,11 @@ def _basic(user: str) -> str:
     """The Authorization header for ``name:password``, or for a name whose password is in the environment."""
     name, colon, password = user.partition(":")
     if not colon:
-        from_environment = os.environ.get(PASSWORD)
+        from_environment = os.environ.get(PASSWORD_VARIABLE)
         if from_environment is None:
-            raise UsageError(f"there is no password for the user {name}", hint=f"set the environment variable {PASSWORD}")
+            raise UsageError(
+                f"there is no password for the user {name}", hint=f"set the environment variable {PASSWORD_VARIABLE}"
+            )
         password = from_environment
     return basic(name, password)
 
@@ -71,7 +73,7 @@ def _cookies(path: str) -> tuple[Cookie, ...]:
         raise UsageError(f"cannot read the cookies {path}: {error.strerror}") from None
     parsed = []
     for number, line in enumerate(lines, 1):
-        text = line.removeprefix(HTTP_ONLY)
+        text = line.removeprefix(HTTP_ONLY_PREFIX)
         if not text.strip() or text.startswith("#"):
             continue
         parts = text.split("\t")

@@ -18,7 +18,7 @@ from downloader.core.names.urls import CLEAN_URL, clean_url
 from downloader.errors import DownloadError, UsageError
 from downloader.settings.definitions import parse_header
 
-MAX_LINE = 64 * 1024
+MAX_LINE_CHARACTERS = 64 * 1024
 """Characters of a line at most."""
 
 _OPTION = re.compile(r"[a-z][a-z0-9-]*\s*=")
@@ -63,12 +63,12 @@ class _ListEntry:
 
 
 def lines_of(stream: IO[str]) -> Iterator[str]:
-    """Lines without their ends. One longer than `MAX_LINE` is cut there, and marked with NUL, so that it is invalid."""
-    while line := stream.readline(MAX_LINE):
-        is_complete = line.endswith("\n") or len(line) < MAX_LINE
+    """Lines without their ends. A longer one than `MAX_LINE_CHARACTERS` is cut, and marked with NUL as invalid."""
+    while line := stream.readline(MAX_LINE_CHARACTERS):
+        is_complete = line.endswith("\n") or len(line) < MAX_LINE_CHARACTERS
         while not is_complete:
-            rest = stream.readline(MAX_LINE)
-            is_complete = rest.endswith("\n") or len(rest) < MAX_LINE
+            rest = stream.readline(MAX_LINE_CHARACTERS)
+            is_complete = rest.endswith("\n") or len(rest) < MAX_LINE_CHARACTERS
             line += "\0" if not line.endswith("\0") else ""
         yield line.rstrip("\r\n")
 

@@ -1,4 +1,4 @@
-"""Part files: what is held, whose it is, where it may be, and how it gets its final name."""
+"""Part files: what can be resumed, which run may write, where they may be, and how they get their final name."""
 
 import errno
 import fcntl
@@ -64,22 +64,22 @@ def leave(folder: Folder, path: str, data: bytes, info: ResumeInfo | None = None
     part.keep(info or INFO)
 
 
-# --- what is held
+# --- what can be resumed
 
 
-def test_what_was_kept_is_held(folder: Folder, root: Path) -> None:
+def test_bytes_that_were_kept_can_be_resumed(folder: Folder, root: Path) -> None:
     leave(folder, "d/file", b"12345")
     assert names(root) == {"d", "d/file.part", "d/file.part.meta"}
     assert PartFile(folder, "d/file", URL).resume_info() == ResumeInfo(5, VALIDATOR, 10)
 
 
-def test_what_the_server_said_of_the_whole_is_held_too(folder: Folder) -> None:
+def test_total_size_and_digests_are_resumed_too(folder: Folder) -> None:
     digests = (Checksum("sha256", "1" * 64), Checksum("sha512", "2" * 128))
     leave(folder, "file", b"12345", ResumeInfo(0, VALIDATOR, None, digests))
     assert PartFile(folder, "file", URL).resume_info() == ResumeInfo(5, VALIDATOR, None, digests)
 
 
-def test_nothing_is_held_where_there_is_nothing(folder: Folder) -> None:
+def test_without_a_part_file_there_is_nothing_to_resume(folder: Folder) -> None:
     assert PartFile(folder, "file", URL).resume_info() == NOTHING_TO_RESUME
     assert PartFile(folder, "no/such/folder/file", URL).resume_info() == NOTHING_TO_RESUME
 
@@ -109,7 +109,7 @@ def test_no_bytes_are_not_kept(folder: Folder, root: Path) -> None:
         b'{"source": "' + b"x" * 10_000 + b'"}',
     ],
 )
-def test_a_damaged_sidecar_vouches_for_nothing(folder: Folder, root: Path, damage: bytes) -> None:
+def test_with_a_damaged_sidecar_nothing_is_resumed(folder: Folder, root: Path, damage: bytes) -> None:
     leave(folder, "file", b"12345")
     (root / "file.part.meta").write_bytes(damage)
     part = PartFile(folder, "file", URL)
@@ -129,14 +129,14 @@ def test_a_sidecar_of_any_bytes_never_raises(tmp_path_factory: pytest.TempPathFa
     folder.close()
 
 
-def test_the_sidecar_of_another_url_vouches_for_nothing(folder: Folder) -> None:
+def test_with_the_sidecar_of_another_url_nothing_is_resumed(folder: Folder) -> None:
     leave(folder, "file", b"12345")
     assert PartFile(folder, "file", URL + "?other").resume_info() == NOTHING_TO_RESUME
     assert PartFile(folder, "file", "").resume_info() == NOTHING_TO_RESUME
     assert PartFile(folder, "file", URL).resume_info().size == 5
 
 
-def test_the_sidecar_does_not_say_the_url(folder: Folder, root: Path) -> None:
+def test_the_sidecar_does_not_contain_the_url(folder: Folder, root: Path) -> None:
     part = PartFile(folder, "file", "https://user:hunter2@example.org/file")
     part.open(0)
     part.collect(b"12345")
@@ -145,19 +145,19 @@ def test_the_sidecar_does_not_say_the_url(folder: Folder, root: Path) -> None:
 
 
 @pytest.mark.parametrize("missing", ["file.part", "file.part.meta"])
-def test_a_part_file_or_a_sidecar_alone_is_worth_nothing(folder: Folder, root: Path, missing: str) -> None:
+def test_a_part_file_or_a_sidecar_alone_cannot_be_resumed(folder: Folder, root: Path, missing: str) -> None:
     leave(folder, "file", b"12345")
     (root / missing).unlink()
     assert PartFile(folder, "file", URL).resume_info() == NOTHING_TO_RESUME
 
 
-def test_an_empty_part_file_is_worth_nothing(folder: Folder, root: Path) -> None:
+def test_an_empty_part_file_cannot_be_resumed(folder: Folder, root: Path) -> None:
     leave(folder, "file", b"12345")
     os.truncate(root / "file.part", 0)
     assert PartFile(folder, "file", URL).resume_info() == NOTHING_TO_RESUME
 
 
-def test_a_part_that_is_a_folder_or_a_pipe_holds_nothing_and_is_refused(folder: Folder, root: Path) -> None:
+def test_a_folder_or_a_pipe_with_the_name_of_a_part_file_is_refused(folder: Folder, root: Path) -> None:
     for name, make in (("one", os.mkdir), ("two", os.mkfifo)):
         leave(folder, name, b"12345")
         (root / f"{name}.part").unlink()
@@ -169,7 +169,7 @@ def test_a_part_that_is_a_folder_or_a_pipe_holds_nothing_and_is_refused(folder: 
     assert stat.S_ISFIFO((root / "two.part").stat().st_mode)
 
 
-def test_a_sidecar_left_alone_does_not_vouch_for_the_bytes_of_a_later_run(folder: Folder, root: Path) -> None:
+def test_a_sidecar_without_a_part_file_is_not_used_for_the_bytes_of_a_later_run(folder: Folder, root: Path) -> None:
     leave(folder, "file", b"old version")
     (root / "file.part").unlink()  # by hand, say
     killed = PartFile(folder, "file", URL)
@@ -181,7 +181,7 @@ def test_a_sidecar_left_alone_does_not_vouch_for_the_bytes_of_a_later_run(folder
     assert PartFile(folder, "file", URL).resume_info() == NOTHING_TO_RESUME
 
 
-def test_a_sidecar_left_alone_is_gone_once_the_file_is_complete(folder: Folder, root: Path) -> None:
+def test_a_sidecar_without_a_part_file_is_removed_when_the_file_is_complete(folder: Folder, root: Path) -> None:
     leave(folder, "file", b"old version")
     (root / "file.part").unlink()
     part = PartFile(folder, "file", URL)
@@ -195,7 +195,7 @@ def test_a_sidecar_left_alone_is_gone_once_the_file_is_complete(folder: Folder, 
 # --- writing
 
 
-def test_a_resume_goes_on_where_it_was(folder: Folder, root: Path) -> None:
+def test_a_resume_continues_at_the_end_of_the_part_file(folder: Folder, root: Path) -> None:
     leave(folder, "file", b"12345")
     part = PartFile(folder, "file", URL)
     part.open(part.resume_info().size)
@@ -209,7 +209,7 @@ def test_a_resume_goes_on_where_it_was(folder: Folder, root: Path) -> None:
     assert (root / "file").read_bytes() == b"1234567890"
 
 
-def test_starting_again_empties_the_part_and_takes_its_sidecar_away(folder: Folder, root: Path) -> None:
+def test_opening_at_zero_truncates_the_part_file_and_removes_its_sidecar(folder: Folder, root: Path) -> None:
     leave(folder, "file", b"12345")
     part = PartFile(folder, "file", URL)
     part.resume_info()
@@ -220,7 +220,7 @@ def test_starting_again_empties_the_part_and_takes_its_sidecar_away(folder: Fold
 
 
 @pytest.mark.parametrize("size", [4, 6, 0])
-def test_a_part_that_was_changed_meanwhile_is_left_as_it_is(folder: Folder, root: Path, size: int) -> None:
+def test_a_part_file_that_was_changed_meanwhile_is_not_written_to(folder: Folder, root: Path, size: int) -> None:
     leave(folder, "file", b"12345")
     part = PartFile(folder, "file", URL)
     assert part.resume_info().size == 5
@@ -231,7 +231,7 @@ def test_a_part_that_was_changed_meanwhile_is_left_as_it_is(folder: Folder, root
     assert (root / "file.part").stat().st_size == size
 
 
-def test_a_part_that_has_gone_meanwhile_is_not_made_with_a_hole(folder: Folder, root: Path) -> None:
+def test_a_part_file_that_was_removed_meanwhile_is_not_made_with_a_hole(folder: Folder, root: Path) -> None:
     leave(folder, "file", b"12345")
     part = PartFile(folder, "file", URL)
     part.resume_info()
@@ -264,7 +264,7 @@ def test_a_killed_run_leaves_what_it_wrote(folder: Folder) -> None:
     assert PartFile(folder, "file", URL).resume_info() == ResumeInfo(3, VALIDATOR, None)
 
 
-def test_closing_twice_and_ending_what_never_began_do_no_harm(folder: Folder, root: Path) -> None:
+def test_closing_twice_and_ending_an_attempt_without_a_file_do_nothing(folder: Folder, root: Path) -> None:
     part = PartFile(folder, "d/file", URL)
     part.keep(INFO)
     part.discard()
@@ -291,9 +291,7 @@ def test_keeping_in_spite_of_a_full_disk_does_not_raise(folder: Folder, monkeypa
     assert not part.is_open
 
 
-def test_a_write_that_takes_only_some_of_the_bytes_is_gone_on_with(
-    folder: Folder, root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_write_of_only_some_of_the_bytes_is_continued(folder: Folder, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.write
     monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:3]))
     part = PartFile(folder, "file", URL)
@@ -326,7 +324,7 @@ def test_a_part_that_another_run_writes_is_refused_and_left_untouched(folder: Fo
     assert (root / "file").read_bytes() == b"1234567890"
 
 
-def test_a_part_is_free_again_once_its_owner_let_go(folder: Folder) -> None:
+def test_a_part_file_can_be_locked_again_after_it_was_closed(folder: Folder) -> None:
     leave(folder, "file", b"12345")
     part = PartFile(folder, "file", URL)
     part.open(5)
@@ -334,7 +332,7 @@ def test_a_part_is_free_again_once_its_owner_let_go(folder: Folder) -> None:
 
 
 @pytest.mark.parametrize("third", [True, False])
-def test_a_part_that_another_run_finished_between_is_never_cut(
+def test_a_part_file_that_another_run_completes_meanwhile_is_never_truncated(
     folder: Folder, root: Path, monkeypatch: pytest.MonkeyPatch, third: bool
 ) -> None:
     leave(folder, "file", b"12345")
@@ -491,7 +489,7 @@ def test_a_file_gets_the_time_it_is_given(folder: Folder, root: Path) -> None:
     assert (root / "no time").read_bytes() == b"x"
 
 
-def test_what_is_there_is_replaced_or_else_the_new_one_is_numbered(folder: Folder, root: Path) -> None:
+def test_an_existing_file_is_replaced_or_the_new_one_gets_a_number(folder: Folder, root: Path) -> None:
     (root / "a.txt").write_bytes(b"old")
     for data, number, path in (
         (b"1", True, "a.1.txt"),
@@ -576,7 +574,7 @@ def test_a_free_name_is_taken_without_replacing(folder: Folder, root: Path) -> N
 
 
 @pytest.mark.parametrize("second", [True, False])
-def test_what_stands_under_the_parts_name_and_is_not_ours_does_not_get_the_final_name(
+def test_another_file_under_the_name_of_the_part_file_does_not_get_the_final_name(
     folder: Folder, root: Path, second: bool
 ) -> None:
     part = PartFile(folder, "file", URL)
@@ -598,7 +596,7 @@ def test_discarding_removes_the_part_and_its_sidecar(folder: Folder, root: Path)
     assert names(root) == set()
 
 
-def test_part_files_are_where_their_names_say(folder: Folder, root: Path) -> None:
+def test_part_files_are_found_by_their_names(folder: Folder, root: Path) -> None:
     leave(folder, "d/e/file", b"12345")
     assert names(root / "d" / "e") == set(part_names("file"))
 
@@ -620,7 +618,7 @@ def test_a_missing_folder_that_is_not_to_be_made_looks_empty(tmp_path: Path) -> 
     assert names(tmp_path) == set()
 
 
-def test_a_folder_that_is_there_is_looked_into_without_making_it(root: Path) -> None:
+def test_an_existing_folder_is_read_without_making_it(root: Path) -> None:
     (root / "file").write_bytes(b"123")
     os.utime(root / "file", (5.0, 6.0))
     (root / "sub").mkdir()
@@ -663,7 +661,7 @@ def test_a_folder_that_cannot_be_made_is_a_storage_error_with_advice(tmp_path: P
         (errno.EIO, ""),
     ],
 )
-def test_an_error_of_the_system_says_what_happened_where_and_what_to_do(number: int, advice: str) -> None:
+def test_a_storage_error_says_what_happened_where_and_what_to_do(number: int, advice: str) -> None:
     error = storage_error(OSError(number, os.strerror(number)), "d/file", URL)
     assert (error.url, error.exit_code, error.retryable) == (URL, 3, False)
     assert error.reason == f"{os.strerror(number).lower()}: cannot write d/file"
@@ -671,7 +669,7 @@ def test_an_error_of_the_system_says_what_happened_where_and_what_to_do(number: 
     assert bool(error.hint) == bool(advice)
 
 
-def test_an_error_of_the_system_without_a_text_is_still_told() -> None:
+def test_a_storage_error_without_a_system_text_has_a_reason() -> None:
     assert str(storage_error(OSError(), "file")) == "i/o error: cannot write file"
 
 
@@ -709,7 +707,7 @@ def test_one_wrong_digest_among_good_ones_is_an_integrity_error(good: list[str])
     assert caught.value.url == URL
 
 
-def test_a_part_shorter_than_it_was_ends_the_priming(tmp_path: Path) -> None:
+def test_hashing_a_part_file_ends_at_its_end(tmp_path: Path) -> None:
     (tmp_path / "part").write_bytes(b"12")
     verifier = ChecksumVerifier([checksum("sha256", b"12")])
     with (tmp_path / "part").open("rb") as file:

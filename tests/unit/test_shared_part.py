@@ -103,12 +103,12 @@ def edit(root: Path, **values: object) -> None:
 # --- what is resumed
 
 
-def test_what_is_complete_is_held_with_all_that_was_told(folder: Folder) -> None:
+def test_complete_spans_are_resumed_with_all_that_the_server_said(folder: Folder) -> None:
     leave(folder, (0, 100), (300, 400))
     assert resume_info(folder) == ResumeInfo(0, VALIDATOR, 1000, (DIGEST,), ((0, 100), (300, 400)))
 
 
-def test_where_nothing_is_complete_that_is_said_too(folder: Folder, root: Path) -> None:
+def test_a_file_without_complete_spans_has_an_empty_span(folder: Folder, root: Path) -> None:
     leave(folder, (500, 600))
     edit(root, spans=[])
     assert resume_info(folder).spans == ((0, 0),)
@@ -122,7 +122,7 @@ def test_where_nothing_is_complete_that_is_said_too(folder: Folder, root: Path) 
         ([[0, 600]], ((0, 600),)),
     ],
 )
-def test_spans_are_held_joined(folder: Folder, root: Path, spans: list[list[int]], expected: tuple[Span, ...]) -> None:
+def test_adjacent_spans_are_joined(folder: Folder, root: Path, spans: list[list[int]], expected: tuple[Span, ...]) -> None:
     leave(folder, (500, 600))
     edit(root, spans=spans)
     assert resume_info(folder).spans == expected
@@ -152,7 +152,7 @@ def test_spans_are_held_joined(folder: Folder, root: Path, spans: list[list[int]
     ],
     ids=str,
 )
-def test_a_sidecar_that_cannot_be_true_vouches_for_nothing(folder: Folder, root: Path, damage: dict[str, object]) -> None:
+def test_with_an_inconsistent_sidecar_nothing_is_resumed(folder: Folder, root: Path, damage: dict[str, object]) -> None:
     leave(folder, (500, 600))
     assert resume_info(folder).spans
     edit(root, **damage)
@@ -160,7 +160,7 @@ def test_a_sidecar_that_cannot_be_true_vouches_for_nothing(folder: Folder, root:
 
 
 @given(st.lists(st.tuples(st.integers(-5, 700), st.integers(-5, 700)), max_size=5), st.integers(0, 700))
-def test_whatever_spans_are_said_none_is_beyond_the_file(
+def test_no_span_of_any_sidecar_is_beyond_the_end_of_the_file(
     tmp_path_factory: pytest.TempPathFactory, spans: list[Span], size: int
 ) -> None:
     root = tmp_path_factory.mktemp("run")
@@ -175,7 +175,7 @@ def test_whatever_spans_are_said_none_is_beyond_the_file(
         assert all(0 <= start <= stop <= size for start, stop in info.spans)
 
 
-def test_a_file_cut_short_by_hand_is_worth_nothing(folder: Folder, root: Path) -> None:
+def test_a_part_file_that_a_user_truncated_cannot_be_resumed(folder: Folder, root: Path) -> None:
     leave(folder, (0, 100), (500, 600))
     os.truncate(root / "file.part", 550)
     assert resume_info(folder) == NOTHING_TO_RESUME
@@ -195,7 +195,7 @@ def test_a_sidecar_that_gets_shorter_is_still_read(folder: Folder, root: Path) -
 # --- sharing
 
 
-def test_while_one_alone_writes_the_sidecar_says_nothing_of_gaps(folder: Folder) -> None:
+def test_while_one_attempt_writes_the_sidecar_has_no_spans(folder: Folder) -> None:
     part = first(folder, 100)
     assert (part.is_shared, part.may_have_gaps, part.spans, part.is_finished) == (True, False, ((0, 100),), False)
     assert resume_info(folder) == ResumeInfo(100, VALIDATOR, 1000, (DIGEST,))
@@ -203,7 +203,7 @@ def test_while_one_alone_writes_the_sidecar_says_nothing_of_gaps(folder: Folder)
     assert resume_info(folder) == ResumeInfo(100, VALIDATOR, 1000, (DIGEST,))
 
 
-def test_from_the_first_that_joins_in_the_sidecar_tells_of_gaps(folder: Folder) -> None:
+def test_when_a_second_attempt_joins_the_sidecar_gets_spans(folder: Folder) -> None:
     part = first(folder, 100)
     other = join(folder)
     assert resume_info(folder).spans == ((0, 100),)
@@ -216,7 +216,7 @@ def test_from_the_first_that_joins_in_the_sidecar_tells_of_gaps(folder: Folder) 
     assert resume_info(folder).spans == ((0, 150), (500, 600))
 
 
-def test_whoever_joins_in_sees_what_the_others_have_written(folder: Folder) -> None:
+def test_an_attempt_that_joins_sees_the_spans_of_the_others(folder: Folder) -> None:
     part = first(folder, 100)
     other = join(folder)
     put(part, 100, 200)
@@ -251,7 +251,7 @@ def test_the_sidecar_is_brought_up_to_date_after_a_while(folder: Folder, monkeyp
     other.close()
 
 
-def test_a_file_joined_after_the_one_that_began_has_failed_gets_gaps_all_the_same(folder: Folder) -> None:
+def test_a_file_that_is_joined_after_its_first_attempt_failed_gets_spans(folder: Folder) -> None:
     """It was shared but never split: its sidecar vouches for all up to its size, which must not be believed from then on."""
     first(folder, 100).keep(INFO)
     other = join(folder, 500)
@@ -274,7 +274,7 @@ def test_a_part_file_in_one_piece_can_be_joined(folder: Folder) -> None:
     other.close()
 
 
-def test_what_was_written_since_it_was_looked_at_is_known(folder: Folder) -> None:
+def test_bytes_written_since_the_sidecar_was_read_are_known(folder: Folder) -> None:
     leave(folder, (0, 100), (500, 600))
     late = PartFile(folder, "file", URL)
     info = late.resume_info()
@@ -286,7 +286,7 @@ def test_what_was_written_since_it_was_looked_at_is_known(folder: Folder) -> Non
     late.close()
 
 
-def test_another_version_since_it_was_looked_at_is_not_mixed_with_it(folder: Folder) -> None:
+def test_another_version_since_the_sidecar_was_read_is_not_joined(folder: Folder) -> None:
     leave(folder, (0, 100), (500, 600))
     late = PartFile(folder, "file", URL)
     info = late.resume_info()
@@ -299,7 +299,7 @@ def test_another_version_since_it_was_looked_at_is_not_mixed_with_it(folder: Fol
     assert resume_info(folder).validator == Validator('"other"')
 
 
-def test_one_that_was_given_its_name_meanwhile_cannot_be_joined(folder: Folder) -> None:
+def test_a_file_that_got_its_final_name_meanwhile_cannot_be_joined(folder: Folder) -> None:
     part = first(folder, 1000)
     late = PartFile(folder, "file", URL)
     info = late.resume_info()
@@ -309,7 +309,7 @@ def test_one_that_was_given_its_name_meanwhile_cannot_be_joined(folder: Folder) 
         late.open_shared(info)
 
 
-def test_one_that_is_claimed_cannot_be_joined(folder: Folder) -> None:
+def test_a_finished_file_cannot_be_joined(folder: Folder) -> None:
     part = first(folder, 1000)
     late = PartFile(folder, "file", URL)
     info = late.resume_info()
@@ -319,7 +319,7 @@ def test_one_that_is_claimed_cannot_be_joined(folder: Folder) -> None:
     part.close()
 
 
-def test_one_that_was_replaced_cannot_be_joined(folder: Folder, root: Path) -> None:
+def test_a_replaced_part_file_cannot_be_joined(folder: Folder, root: Path) -> None:
     part = first(folder, 100)
     (root / "file.part").unlink()
     (root / "file.part").write_bytes(BODY)
@@ -348,10 +348,10 @@ def test_in_a_folder_below(folder: Folder, root: Path) -> None:
     assert os.listdir(root / "d/e") == ["file"]
 
 
-# --- ending it
+# --- finishing
 
 
-def test_exactly_one_ends_it(folder: Folder, root: Path) -> None:
+def test_exactly_one_attempt_finishes_the_file(folder: Folder, root: Path) -> None:
     part = first(folder, 500)
     other, third = join(folder), join(folder)
     assert not any(item.try_finish() for item in (part, other, third))
@@ -369,7 +369,7 @@ def test_exactly_one_ends_it(folder: Folder, root: Path) -> None:
     assert os.listdir(root) == ["file"]
 
 
-def test_a_part_file_that_is_not_shared_is_not_to_be_claimed(folder: Folder) -> None:
+def test_a_part_file_that_is_not_shared_cannot_be_finished(folder: Folder) -> None:
     part = PartFile(folder, "file", URL)
     part.open(0)
     assert not part.try_finish()
@@ -377,7 +377,7 @@ def test_a_part_file_that_is_not_shared_is_not_to_be_claimed(folder: Folder) -> 
     part.discard()
 
 
-def test_one_claimed_by_a_run_that_ends_there_is_complete_in_the_next(folder: Folder, root: Path) -> None:
+def test_a_file_finished_without_a_commit_is_complete_in_the_next_run(folder: Folder, root: Path) -> None:
     part = first(folder, 500)
     other = join(folder, 500)
     other.write(BODY[500:])
@@ -392,7 +392,7 @@ def test_one_claimed_by_a_run_that_ends_there_is_complete_in_the_next(folder: Fo
     assert os.listdir(root) == ["file"]
 
 
-def test_none_writes_a_sidecar_once_it_is_claimed(folder: Folder, root: Path) -> None:
+def test_no_sidecar_is_written_after_the_file_is_finished(folder: Folder, root: Path) -> None:
     part = first(folder, 500)
     other = join(folder, 500)
     other.write(BODY[500:])
@@ -402,7 +402,7 @@ def test_none_writes_a_sidecar_once_it_is_claimed(folder: Folder, root: Path) ->
     assert os.listdir(root) == ["file"]
 
 
-def test_discarding_it_ends_it_for_all(folder: Folder, root: Path) -> None:
+def test_discarding_ends_the_file_for_all_attempts(folder: Folder, root: Path) -> None:
     part = first(folder, 500)
     other = join(folder, 600)
     part.discard()
@@ -412,7 +412,7 @@ def test_discarding_it_ends_it_for_all(folder: Folder, root: Path) -> None:
     assert os.listdir(root) == []
 
 
-def test_a_name_that_was_taken_meanwhile_is_not_taken_from_it(folder: Folder, root: Path) -> None:
+def test_a_file_that_appeared_meanwhile_under_the_final_name_is_not_replaced(folder: Folder, root: Path) -> None:
     part = first(folder, 500)
     other = join(folder, 500)
     other.write(BODY[500:])
@@ -429,7 +429,7 @@ def test_a_name_that_was_taken_meanwhile_is_not_taken_from_it(folder: Folder, ro
 # --- locks and descriptors
 
 
-def test_the_lock_is_held_until_the_last_has_left(folder: Folder) -> None:
+def test_the_file_is_locked_until_the_last_attempt_has_closed_it(folder: Folder) -> None:
     part = first(folder, 100)
     other = join(folder, 500)
     part.close()
@@ -455,7 +455,7 @@ def test_two_runs_cannot_write_one_file(folder: Folder) -> None:
     elsewhere.close()
 
 
-def test_leaving_twice_is_leaving_once(folder: Folder) -> None:
+def test_closing_twice_counts_once(folder: Folder) -> None:
     part = first(folder, 100)
     other = join(folder)
     other.close()
@@ -467,7 +467,9 @@ def test_leaving_twice_is_leaving_once(folder: Folder) -> None:
 
 
 @pytest.mark.parametrize("good", range(4))
-def test_without_descriptors_left_none_is_leaked(folder: Folder, monkeypatch: pytest.MonkeyPatch, good: int) -> None:
+def test_no_descriptor_is_leaked_where_no_further_one_can_be_opened(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, good: int
+) -> None:
     dup, count = os.dup, iter(range(100))
 
     def failing(descriptor: int) -> int:
@@ -488,7 +490,7 @@ def test_without_descriptors_left_none_is_leaked(folder: Folder, monkeypatch: py
     assert resume_info(folder).size == 10
 
 
-def test_a_sidecar_that_cannot_be_written_keeps_others_out_and_leaks_nothing(folder: Folder, root: Path) -> None:
+def test_if_the_sidecar_cannot_be_written_no_attempt_joins_and_nothing_is_leaked(folder: Folder, root: Path) -> None:
     part = first(folder, 100)
     (root / "file.part.meta").unlink()
     with pytest.raises(FileNotFoundError):
@@ -517,7 +519,7 @@ def test_a_disk_that_is_full_in_the_middle_of_a_block(folder: Folder, monkeypatc
     assert resume_info(folder).spans == ((0, 100), (500, 530))
 
 
-def test_a_sidecar_that_cannot_be_saved_at_the_end_costs_what_it_did_not_say(folder: Folder, root: Path) -> None:
+def test_if_the_last_sidecar_cannot_be_written_nothing_is_resumed(folder: Folder, root: Path) -> None:
     part = first(folder, 100)
     other = join(folder, 500)
     other.write(BODY[500:600])
@@ -527,7 +529,7 @@ def test_a_sidecar_that_cannot_be_saved_at_the_end_costs_what_it_did_not_say(fol
     assert resume_info(folder) == NOTHING_TO_RESUME
 
 
-def test_the_lock_of_a_spread_is_the_files(tmp_path: Path) -> None:
+def test_a_shared_part_keeps_the_lock_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "x"
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -550,7 +552,7 @@ def test_the_lock_of_a_spread_is_the_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("round_number", range(5))
-def test_threads_write_one_file_and_one_of_them_ends_it(folder: Folder, root: Path, round_number: int) -> None:
+def test_threads_write_one_file_and_one_of_them_finishes_it(folder: Folder, root: Path, round_number: int) -> None:
     count, size = 8, 40_000
     body = os.urandom(count * size)
     part = PartFile(folder, "file", URL)
@@ -595,7 +597,7 @@ def test_threads_write_one_file_and_one_of_them_ends_it(folder: Folder, root: Pa
     st.lists(st.tuples(st.integers(0, 2), st.integers(0, 999), st.integers(1, 400)), max_size=20),
     st.sampled_from([1, 50, 10_000]),
 )
-def test_after_a_kill_at_any_moment_the_sidecar_never_says_too_much(
+def test_the_sidecar_never_records_bytes_that_are_not_on_the_disk(
     tmp_path_factory: pytest.TempPathFactory, writes: list[tuple[int, int, int]], save_every: int
 ) -> None:
     root = tmp_path_factory.mktemp("run")

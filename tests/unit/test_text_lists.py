@@ -19,7 +19,7 @@ from downloader.core.names.urls import clean_url
 from downloader.errors import UsageError
 from downloader.sources import lists, text
 from downloader.sources.lists import BackgroundSource, ListReader, from_values
-from downloader.sources.text import MAX_LINE, checksum, format_download, lines_of, parse, parse_checksums
+from downloader.sources.text import MAX_LINE_CHARACTERS, checksum, format_download, lines_of, parse, parse_checksums
 
 A, B, C = "https://a.example/1", "https://b.example/2", "https://c.example/3"
 MD5, SHA256 = "0123456789abcdef" * 2, "0123456789abcdef" * 4
@@ -126,8 +126,8 @@ def test_options_belong_to_the_url_above_them_only() -> None:
         (f"{A}\nout=x\n{B}\n", 2, "not a URL"),
         (f"{A}\n\0\n{B}\n", 2, "not UTF-8"),
         (f"{A}\nhttps://c.example/\udcff\n{B}\n", 2, "not UTF-8"),
-        (f"{A}\nhttps://c.example/{'x' * MAX_LINE}\n{B}\n", 2, "too long"),
-        (f"{A}\nhttps://c.example/{'x' * 5 * MAX_LINE}\n{B}\n", 2, "too long"),
+        (f"{A}\nhttps://c.example/{'x' * MAX_LINE_CHARACTERS}\n{B}\n", 2, "too long"),
+        (f"{A}\nhttps://c.example/{'x' * 5 * MAX_LINE_CHARACTERS}\n{B}\n", 2, "too long"),
         (f"{A}\n{C}\n  out=../x\n{B}\n", 3, "leaves the folder"),
         (f"{A}\n{C}\n  out=/x\n{B}\n", 3, "absolute"),
         (f"{A}\n{C}\n  dir=..\n{B}\n", 3, "leaves the folder"),
@@ -186,18 +186,18 @@ def test_a_wrong_header_does_not_show_its_value() -> None:
     assert "hunter2" not in str(bad[0])
 
 
-@pytest.mark.parametrize("length", [MAX_LINE - 1, MAX_LINE - 2, len(A)])
+@pytest.mark.parametrize("length", [MAX_LINE_CHARACTERS - 1, MAX_LINE_CHARACTERS - 2, len(A)])
 def test_a_line_of_nearly_the_greatest_length_is_good(length: int) -> None:
     line = "https://a.example/1" + "x" * (length - len(A))
     assert [download.url for download in read(f"{line}\n{B}\n")[0]] == [line, B]
     assert [download.url for download in read(f"{B}\n{line}")[0]] == [B, line]
 
 
-@given(st.integers(0, 5 * MAX_LINE), st.booleans())
+@given(st.integers(0, 5 * MAX_LINE_CHARACTERS), st.booleans())
 def test_a_line_that_is_too_long_takes_no_memory(length: int, ended: bool) -> None:
     found = list(lines_of(io.StringIO("x" * length + ("\n" if ended else ""))))
     assert len(found) == (1 if length or ended else 0)
-    assert all(len(line) <= MAX_LINE + 1 for line in found)
+    assert all(len(line) <= MAX_LINE_CHARACTERS + 1 for line in found)
 
 
 LINES = st.lists(
@@ -537,4 +537,4 @@ def test_what_is_neither_a_url_nor_a_download_is_a_usage_error(value: object) ->
 
 
 def test_the_modules_limits_are_those_that_these_tests_assume() -> None:
-    assert text.MAX_LINE == 64 * 1024
+    assert text.MAX_LINE_CHARACTERS == 64 * 1024
