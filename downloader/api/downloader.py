@@ -90,6 +90,13 @@ class Downloader:
         Raises:
             UsageError: the list cannot be read, a line or a value is invalid, or a setting cannot be used.
             StorageError: the folder cannot be used.
+
+        Example::
+
+            run = downloader.Downloader("data").session(["https://example.org/a.csv"]).start()
+            while not run.wait(1.0):
+                print(run.stats.received, "bytes so far")
+            report = run.join()
         """
         source, total = source_of(urls, self.settings.skip_bad_lines, is_paused)
         can_read_twice = total is not None and self.settings.checksums

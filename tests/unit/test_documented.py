@@ -42,6 +42,7 @@ def run(code: str, server: TestServer, known: dict[str, Any]) -> None:
         downloader.adownload,
         downloader.stream,
         downloader.Downloader,
+        downloader.Downloader.session,
         downloader.Downloader.run,
         downloader.Downloader.results,
         downloader.Downloader.arun,
@@ -85,6 +86,22 @@ def test_help_begins_with_an_example_and_then_the_names() -> None:
         "Unwanted",
     }
     assert named <= set(downloader.__all__)
+
+
+def public_items() -> list[tuple[str, object]]:
+    """The public names but the version, and the public methods of the classes among them."""
+    items = [(name, getattr(downloader, name)) for name in downloader.__all__ if name != "__version__"]
+    for name, item in list(items):
+        if isinstance(item, type):
+            members = [(key, value) for key, value in vars(item).items() if not key.startswith("_")]
+            items += [(f"{name}.{key}", value) for key, value in members if callable(value) or isinstance(value, property)]
+    return items
+
+
+@pytest.mark.parametrize(("name", "item"), public_items(), ids=[name for name, _ in public_items()])
+def test_public_item_has_a_docstring_of_its_own(name: str, item: object) -> None:
+    text = item.__doc__ or ""
+    assert re.match(r"\S[^\n]{8,}[.:]($|\n| )", text), name
 
 
 def section(text: str, name: str) -> str:
