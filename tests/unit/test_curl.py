@@ -29,7 +29,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 class Ear:
-    """A listener that keeps what it is told, in the order it is told."""
+    """A listener that keeps what it gets, in order."""
 
     def __init__(self) -> None:
         self.told: list[str] = []
@@ -116,7 +116,9 @@ def error_of(url: str, **options: object) -> DownloadError:
     return error
 
 
-def test_head_is_told_before_the_body_and_the_body_before_the_end(client: Callable[..., Client], scripted: Make) -> None:
+def test_listener_gets_the_head_before_the_body_and_the_body_before_the_end(
+    client: Callable[..., Client], scripted: Make
+) -> None:
     server = scripted(reply("200 OK", BODY, ETag='"v1"', X_Other="no"))
     ear = client().get(f"{server.url}/a", headers=(("Accept", "*/*"), ("X-Empty", "")))
     assert (ear.told[0], ear.told[-1], set(ear.told[1:-1])) == ("head", "done", {"data"})
@@ -170,7 +172,7 @@ def test_head_is_the_last_one_without_trailers(
 @pytest.mark.parametrize(
     "raw", [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early\r\nETag: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-"]
 )
-def test_interim_answer_is_never_told_as_the_head(scripted: Make, raw: bytes) -> None:
+def test_listener_never_gets_the_head_of_an_interim_response(scripted: Make, raw: bytes) -> None:
     one = Client()
     ear = one.get(scripted(answer(raw)).url + "/a")
     one.multi.close()
@@ -292,7 +294,7 @@ def test_error_of_a_proxy(scripted: Make) -> None:
     assert error.reason == "through the proxy: the proxy cannot be used"
 
 
-def test_no_more_descriptors_is_told_as_what_it_is() -> None:
+def test_running_out_of_descriptors_is_reported_as_such() -> None:
     one = Client()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     ear = one.start(f"http://127.0.0.1:{free_port()}/")[1]
@@ -371,7 +373,7 @@ def test_socks_proxy_leads_there(scripted: Make, scheme: str, wanted: str) -> No
 
 
 def in_two(first: int, gate: threading.Event, body: bytes) -> Script:
-    """Sends the second part of a body when it is told to."""
+    """Sends the second part of a body when the test lets it."""
 
     def script(connection: Connection, asked: Asked) -> None:
         connection.send(reply("200 OK", body[:first], length=len(body)))
@@ -384,8 +386,8 @@ def in_two(first: int, gate: threading.Event, body: bytes) -> Script:
 LONG = BODY * 60
 
 
-def held(one: Client, scripted: Make) -> tuple[CurlExchange, Ear]:
-    """A transfer that is held while more has come: libcurl keeps it."""
+def paused(one: Client, scripted: Make) -> tuple[CurlExchange, Ear]:
+    """A paused transfer for which data has arrived: libcurl keeps the data."""
     gate = threading.Event()
     server = scripted(in_two(50_000, gate, LONG))
     exchange, ear = one.start(f"{server.url}/a")
@@ -399,9 +401,9 @@ def held(one: Client, scripted: Make) -> tuple[CurlExchange, Ear]:
     return exchange, ear
 
 
-def test_held_data_is_brought_again(client: Callable[..., Client], scripted: Make) -> None:
+def test_data_of_a_paused_transfer_is_delivered_after_it_resumes(client: Callable[..., Client], scripted: Make) -> None:
     one = client(read_bytes=4096)
-    exchange, ear = held(one, scripted)
+    exchange, ear = paused(one, scripted)
     exchange.resume()
     one.turn_until(lambda: ear.done)
     assert (ear.data, ear.error) == (LONG, None)
@@ -409,7 +411,7 @@ def test_held_data_is_brought_again(client: Callable[..., Client], scripted: Mak
 
 def test_holding_after_every_piece_loses_nothing(client: Callable[..., Client], scripted: Make) -> None:
     one = client(read_bytes=4096)
-    exchange, ear = held(one, scripted)
+    exchange, ear = paused(one, scripted)
     held_now = [True]
 
     def hold() -> bool:
@@ -431,10 +433,10 @@ def test_holding_after_every_piece_loses_nothing(client: Callable[..., Client], 
 
 
 @pytest.mark.parametrize("how", ["stop", "raise"])
-def test_listener_may_end_it_in_what_is_brought_again(client: Callable[..., Client], scripted: Make, how: str) -> None:
+def test_listener_may_end_a_transfer_when_it_resumes(client: Callable[..., Client], scripted: Make, how: str) -> None:
     """libcurl says so with an error of the call that lets it go on; that is no error of the loop."""
     one = client(read_bytes=4096)
-    exchange, ear = held(one, scripted)
+    exchange, ear = paused(one, scripted)
 
     def end() -> bool:
         if how == "raise":
@@ -640,7 +642,7 @@ def waiting(request: pytest.FixtureRequest) -> Iterator[Poller]:
     made.close()
 
 
-def test_poller_tells_what_is_ready(waiting: Poller) -> None:
+def test_poller_reports_what_is_ready(waiting: Poller) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         waiting.watch(ours.fileno(), READ)

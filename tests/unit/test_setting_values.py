@@ -76,7 +76,7 @@ def test_sizes(text: str, size: int) -> None:
         "--5",
     ],
 )
-def test_what_is_no_size(text: str) -> None:
+def test_text_that_is_no_size(text: str) -> None:
     assert parse_size(text) is None
 
 
@@ -110,7 +110,7 @@ def test_times(text: str, seconds: float) -> None:
 @pytest.mark.parametrize(
     "text", ["", "s", "m", "5x", "5mm", "30s1m", "1s2s", "1:30", "1_0", "nan", "inf", "-inf", "soon", "\uff15m", "1e5s"]
 )
-def test_what_is_no_time(text: str) -> None:
+def test_text_that_is_no_time(text: str) -> None:
     assert parse_time(text) is None
 
 
@@ -136,7 +136,7 @@ HUGE = ("1e400", "9" * 400, "9" * 100_000, "1" + "0" * 30 + "G", "1" + "0" * 30 
 
 @pytest.mark.parametrize("text", HUGE, ids=lambda text: text[:8])
 @pytest.mark.parametrize("name", ["limit_rate", "low_speed_limit", "timeout", "retries", "jobs", "max_requests_per_second"])
-def test_a_number_beyond_all_bounds_is_told_in_a_short_sentence(name: str, text: str) -> None:
+def test_a_number_beyond_all_bounds_is_reported_in_a_short_sentence(name: str, text: str) -> None:
     with pytest.raises(UsageError, match=r"must be at most|expected a ") as caught:
         load({name: text}, {}, None)
     assert len(str(caught.value)) < 150
@@ -247,7 +247,7 @@ def _complaints(field: Field, folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("field", FIELDS.values(), ids=list(FIELDS))
-def test_wrong_values_are_told_in_the_words_of_users_not_of_types(field: Field, tmp_path: Path) -> None:
+def test_messages_about_wrong_values_name_no_type_of_a_program(field: Field, tmp_path: Path) -> None:
     said = _complaints(field, tmp_path)
     assert len(said) > 10
     for text in said:

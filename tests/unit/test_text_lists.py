@@ -142,7 +142,7 @@ def test_options_belong_to_the_url_above_them_only() -> None:
         (f"{A}\n{C}\n  out=\udcff\n{B}\n", 3, "not UTF-8"),
     ],
 )
-def test_a_wrong_line_is_told_by_its_number_and_the_good_ones_are_not_lost(content: str, line: int, what: str) -> None:
+def test_a_wrong_line_is_reported_by_its_number_and_the_good_ones_are_not_lost(content: str, line: int, what: str) -> None:
     found, bad = read(content, "some/list")
     assert [download.url for download in found] == [A, B]
     (error,) = bad
@@ -163,13 +163,13 @@ def test_options_below_a_wrong_line_do_not_go_to_the_url_above_it() -> None:
     assert len(bad) == 1
 
 
-def test_every_wrong_line_is_told() -> None:
+def test_every_wrong_line_is_reported() -> None:
     found, bad = read(f"x\ny\n{A}\n  out=..\n  out=good\n  checksum=?\nz\n{B}")
     assert [download.url for download in found] == [B]
     assert [error.url for error in bad] == ["list:1", "list:2", "list:4", "list:6", "list:7"]
 
 
-def test_whoever_hears_of_a_wrong_line_may_end_the_list_there() -> None:
+def test_the_callback_for_invalid_lines_may_end_the_list() -> None:
     def refuse(error: UsageError) -> None:
         raise error
 
@@ -325,7 +325,7 @@ def test_a_line_of_a_checksum_file_is_of_either_style(line: str, name: str, expe
         ("web2sum", "{}  x", "sha512|blake2b"),
     ],
 )
-def test_lines_of_128_digits_are_told_apart_by_tag_and_by_the_name_of_the_file(file: str, line: str, algorithm: str) -> None:
+def test_the_algorithm_of_128_digits_comes_from_the_tag_or_the_name_of_the_file(file: str, line: str, algorithm: str) -> None:
     assert parse_checksums(iter([line.format("a" * 128)]), file) == {"x": Checksum(algorithm, "a" * 128)}
 
 
@@ -334,7 +334,7 @@ def test_line_of_another_length_in_a_file_of_blake2b_digests_is_wrong() -> None:
         parse_checksums(iter([f"{SHA256}  x"]), "B2SUMS")
 
 
-def test_comments_and_blank_lines_of_a_checksum_file_are_passed_over_and_the_last_of_a_name_counts() -> None:
+def test_comments_and_blank_lines_of_a_checksum_file_are_ignored_and_the_last_line_of_a_name_counts() -> None:
     content = ["# made by hand", "", "   ", f"{MD5}  x", f"{SHA256}  x", f"{MD5}  y"]
     assert parse_checksums(iter(content), "SUMS") == {"x": Checksum("sha256", SHA256), "y": Checksum("md5", MD5)}
 
@@ -356,7 +356,7 @@ def test_comments_and_blank_lines_of_a_checksum_file_are_passed_over_and_the_las
         f"RMD160 (file.bin) = {'a' * 40}",
     ],
 )
-def test_a_wrong_line_of_a_checksum_file_is_told_by_its_number(line: str) -> None:
+def test_a_wrong_line_of_a_checksum_file_is_reported_by_its_number(line: str) -> None:
     with pytest.raises(UsageError, match="SUMS:2"):
         parse_checksums(iter([f"{MD5}  good", line]), "SUMS")
 
@@ -465,12 +465,12 @@ def test_a_wrong_line_of_standard_input_ends_it_unless_such_lines_are_skipped(st
 
 
 def test_a_feed_gives_all_that_its_source_has_and_then_ends_for_good() -> None:
-    feed = BackgroundSource(iter([Download(f"https://a.example/{number}") for number in range(50)]), read_ahead=3)
-    assert urls_of(feed) == [f"https://a.example/{number}" for number in range(50)]
+    source = BackgroundSource(iter([Download(f"https://a.example/{number}") for number in range(50)]), read_ahead=3)
+    assert urls_of(source) == [f"https://a.example/{number}" for number in range(50)]
     for _ in range(3):
         with pytest.raises(StopIteration):
-            next(feed)
-    assert feed.error is None
+            next(source)
+    assert source.error is None
 
 
 def test_a_feed_never_waits_for_its_source() -> None:
@@ -480,38 +480,38 @@ def test_a_feed_never_waits_for_its_source() -> None:
         go_on.wait()
         yield Download(A)
 
-    feed = BackgroundSource(slow())
-    assert [next(feed) for _ in range(100)] == [None] * 100
+    source = BackgroundSource(slow())
+    assert [next(source) for _ in range(100)] == [None] * 100
     go_on.set()
-    assert urls_of(feed) == [A]
+    assert urls_of(source) == [A]
 
 
 def test_a_feed_reads_only_so_far_ahead() -> None:
     numbers = itertools.count()
-    feed = BackgroundSource((Download(f"https://a.example/{next(numbers)}") for _ in iter(int, 1)), read_ahead=5)
-    found = urls_of(itertools.islice((item for item in feed if item is not None), 20))
+    source = BackgroundSource((Download(f"https://a.example/{next(numbers)}") for _ in iter(int, 1)), read_ahead=5)
+    found = urls_of(itertools.islice((item for item in source if item is not None), 20))
     assert found == [f"https://a.example/{number}" for number in range(20)]
-    feed.close()
+    source.close()
     assert next(numbers) <= 20 + 5 + 2  # in the queue, in hand, and being made
 
 
 def test_a_feed_that_is_closed_reads_no_further() -> None:
     before = set(threading.enumerate())
-    feed = BackgroundSource((Download(f"https://a.example/{number}") for number in itertools.count()), read_ahead=2)
+    source = BackgroundSource((Download(f"https://a.example/{number}") for number in itertools.count()), read_ahead=2)
     (reader,) = set(threading.enumerate()) - before
-    feed.close()
+    source.close()
     reader.join(30)
     assert not reader.is_alive()
 
 
-def test_an_error_in_the_source_ends_a_feed_and_is_told_afterwards() -> None:
+def test_an_error_of_the_source_ends_a_background_source_and_is_kept() -> None:
     def broken() -> Iterator[Download]:
         yield Download(A)
         raise ValueError("the caller's own")
 
-    feed = BackgroundSource(broken())
-    assert urls_of(feed) == [A]
-    assert isinstance(feed.error, ValueError)
+    source = BackgroundSource(broken())
+    assert urls_of(source) == [A]
+    assert isinstance(source.error, ValueError)
 
 
 # --- what a caller of the library gives
@@ -531,7 +531,7 @@ def test_a_callers_urls_and_downloads_are_cleaned() -> None:
 @pytest.mark.parametrize(
     "value", ["nonsense", Download("ftp://x/"), Download(A, mirrors=("x",)), 5, None, b"https://a.example/"]
 )
-def test_what_is_neither_a_url_nor_a_download_is_a_usage_error(value: object) -> None:
+def test_a_value_that_is_neither_a_url_nor_a_download_is_a_usage_error(value: object) -> None:
     with pytest.raises(UsageError):
         list(from_values([value]))  # type: ignore[list-item]
 
