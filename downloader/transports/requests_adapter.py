@@ -35,7 +35,7 @@ class ConnectionOwner(Protocol):
     connect_timeout: float
     socket_options: tuple[tuple[int, int, int], ...]
 
-    def connected(self, sock: Any) -> None:
+    def on_socket(self, sock: Any) -> None:
         """Called before the thread waits for this socket."""
 
 
@@ -61,7 +61,7 @@ def _connect(connection: HTTPConnection) -> socket.socket:
                 sock.setsockopt(*option)
             sock.settimeout(owner.connect_timeout if owner is not None else None)
             if owner is not None:
-                owner.connected(sock)
+                owner.on_socket(sock)
             sock.connect(address)
         except TimeoutError:
             sock.close()
@@ -137,7 +137,7 @@ class _OwnedConnection:
     def getresponse(self) -> Any:
         owner = _owner()
         if owner is not None:
-            owner.connected(self.sock)  # type: ignore[attr-defined]
+            owner.on_socket(self.sock)  # type: ignore[attr-defined]
         return super().getresponse()  # type: ignore[misc]
 
 

@@ -58,7 +58,7 @@ class BlockingClient:
         self.connect_timeout = options.connect_timeout
         self.socket_options = options.socket_options
 
-    def connected(self, sock: Any) -> None:
+    def on_socket(self, sock: Any) -> None:
         """Called by the adapter with the socket that the client is about to wait on. Raises OSError after an interrupt."""
         with self._lock:
             self._socket = sock
