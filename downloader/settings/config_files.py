@@ -5,6 +5,7 @@ taken from such a file is defined in `downloader.settings.definitions`.
 """
 
 import os
+import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,12 +38,22 @@ def find_file(given: str | None, environment: Mapping[str, str]) -> ConfigFile |
     given = given or environment.get(PATH_VARIABLE) or None
     if given is not None:
         return None if given == os.devnull else ConfigFile(Path(given))
-    from platformdirs import user_config_path  # here: it takes milliseconds that not every call needs to pay
-
-    current, user = Path(FILE_NAME), user_config_path("downloader") / FILE_NAME
+    current, user = Path(FILE_NAME), user_folder(environment) / FILE_NAME
     if current.is_file():
         return ConfigFile(current, is_trusted=user.is_file() and current.samefile(user))
     return ConfigFile(user) if user.is_file() else None
+
+
+def user_folder(environment: Mapping[str, str]) -> Path:
+    """The folder for the configuration of this user (XDG Base Directory Specification 0.8).
+
+    On macOS it is in ``~/Library/Application Support``. ``XDG_CONFIG_HOME`` is ignored if it is not an absolute path, as the
+    specification requires.
+    """
+    base = environment.get("XDG_CONFIG_HOME", "")
+    if not os.path.isabs(base):
+        base = os.path.expanduser("~/Library/Application Support" if sys.platform == "darwin" else "~/.config")
+    return Path(base, "downloader")
 
 
 def read_file(path: Path) -> dict[str, Any]:
