@@ -169,7 +169,7 @@ def test_a_folder_or_a_pipe_with_the_name_of_a_part_file_is_refused(folder: Fold
     assert stat.S_ISFIFO((root / "two.part").stat().st_mode)
 
 
-def test_a_sidecar_without_a_part_file_is_not_used_for_the_bytes_of_a_later_run(folder: Folder, root: Path) -> None:
+def test_a_sidecar_without_its_part_is_ignored_by_a_later_run(folder: Folder, root: Path) -> None:
     leave(folder, "file", b"old version")
     (root / "file.part").unlink()  # by hand, say
     killed = PartFile(folder, "file", URL)
@@ -324,11 +324,17 @@ def test_a_part_that_another_run_writes_is_refused_and_left_untouched(folder: Fo
     assert (root / "file").read_bytes() == b"1234567890"
 
 
-def test_a_part_file_can_be_locked_again_after_it_was_closed(folder: Folder) -> None:
+def test_a_part_can_be_opened_again_once_its_owner_has_closed_it(folder: Folder, root: Path) -> None:
     leave(folder, "file", b"12345")
     part = PartFile(folder, "file", URL)
     part.open(5)
     part.close()
+    other = PartFile(folder, "file", URL)
+    other.open(other.resume_info().size)  # and not FileInUse
+    other.write(b"67890")
+    other.commit(None, False)
+    assert names(root) == {"file"}
+    assert (root / "file").read_bytes() == b"1234567890"
 
 
 @pytest.mark.parametrize("third", [True, False])
@@ -387,7 +393,7 @@ def test_a_part_that_is_a_hard_link_is_refused_and_only_its_name_removed(folder:
     assert names(root) == {"file"}
 
 
-def test_a_sidecar_that_is_a_symbolic_link_is_neither_read_nor_written_through(folder: Folder, root: Path) -> None:
+def test_a_symbolic_link_as_a_sidecar_is_not_followed(folder: Folder, root: Path) -> None:
     leave(folder, "file", b"12345")
     (root / "file.part.meta").rename(root / "moved")
     (root / "file.part.meta").symlink_to(root / "moved")
@@ -523,7 +529,7 @@ def test_a_link_to_nothing_is_a_name_that_is_taken(folder: Folder, root: Path) -
     assert (root / "a.txt").is_symlink()
 
 
-def test_a_folder_in_the_way_of_the_final_name_leaves_the_part_to_be_kept(folder: Folder, root: Path) -> None:
+def test_a_folder_at_the_final_name_leaves_the_part_file(folder: Folder, root: Path) -> None:
     (root / "file").mkdir()
     part = PartFile(folder, "file", URL)
     part.open(0)
@@ -574,9 +580,7 @@ def test_a_free_name_is_taken_without_replacing(folder: Folder, root: Path) -> N
 
 
 @pytest.mark.parametrize("second", [True, False])
-def test_another_file_under_the_name_of_the_part_file_does_not_get_the_final_name(
-    folder: Folder, root: Path, second: bool
-) -> None:
+def test_a_foreign_file_at_the_part_name_is_not_published(folder: Folder, root: Path, second: bool) -> None:
     part = PartFile(folder, "file", URL)
     part.open(0)
     part.write(b"ours")
@@ -695,7 +699,7 @@ def test_any_chunking_and_any_resume_has_the_same_digest(
     places = [held, *sorted(cut for cut in cuts if cut > held), len(BODY)]
     for start, stop in itertools.pairwise(places):
         verifier.update(BODY[start:stop])
-    verifier.verify(URL)
+    verifier.verify(URL)  # raises IntegrityError unless both digests are right
 
 
 @pytest.mark.parametrize("good", [[], ["sha256"]])
@@ -712,7 +716,7 @@ def test_hashing_a_part_file_ends_at_its_end(tmp_path: Path) -> None:
     verifier = ChecksumVerifier([checksum("sha256", b"12")])
     with (tmp_path / "part").open("rb") as file:
         verifier.hash_existing(file.fileno(), 5)
-    verifier.verify(URL)
+    verifier.verify(URL)  # raises IntegrityError unless exactly the two bytes were read
 
 
 @pytest.mark.parametrize("path", ["file", "d/e/file", "x" * 250, "d/" + "ü" * 120])

@@ -251,7 +251,7 @@ def test_the_sidecar_is_brought_up_to_date_after_a_while(folder: Folder, monkeyp
     other.close()
 
 
-def test_a_file_that_is_joined_after_its_first_attempt_failed_gets_spans(folder: Folder) -> None:
+def test_a_file_joined_after_its_first_attempt_failed_gets_gaps(folder: Folder) -> None:
     """It was shared but never split: its sidecar vouches for all up to its size, which must not be believed from then on."""
     first(folder, 100).keep(INFO)
     other = join(folder, 500)
@@ -490,7 +490,7 @@ def test_no_descriptor_is_leaked_where_no_further_one_can_be_opened(
     assert resume_info(folder).size == 10
 
 
-def test_if_the_sidecar_cannot_be_written_no_attempt_joins_and_nothing_is_leaked(folder: Folder, root: Path) -> None:
+def test_a_sidecar_that_cannot_be_written_prevents_sharing(folder: Folder, root: Path) -> None:
     part = first(folder, 100)
     (root / "file.part.meta").unlink()
     with pytest.raises(FileNotFoundError):
@@ -519,7 +519,7 @@ def test_a_disk_that_is_full_in_the_middle_of_a_block(folder: Folder, monkeypatc
     assert resume_info(folder).spans == ((0, 100), (500, 530))
 
 
-def test_if_the_last_sidecar_cannot_be_written_nothing_is_resumed(folder: Folder, root: Path) -> None:
+def test_a_sidecar_that_cannot_be_saved_costs_the_unsaved_bytes(folder: Folder, root: Path) -> None:
     part = first(folder, 100)
     other = join(folder, 500)
     other.write(BODY[500:600])
