@@ -231,7 +231,7 @@ class LocalRun(Run):
         scheduler, stats = self.scheduler, self.stats
         scheduler.sample(now, stats.received)
         if scheduler.space.is_due(now):
-            scheduler.space.look(self._context.folder.room(), now)
+            scheduler.space.look(self._context.folder.free_bytes(), now)
         stats.full, stats.waiting = scheduler.space.waits, scheduler.retrying()
         stats.in_segments = scheduler.done_in_segments()
         self._any_splittable = False
@@ -264,10 +264,10 @@ class LocalRun(Run):
             self.scheduler.settle(refusal, self._clock(), 0.0)
             return None
         folder = self._context.folder
-        first = folder.empty and attempt.number == 1  # a file that appears later is noticed when this one gets its name
+        first = folder.was_empty and attempt.number == 1  # a file that appears later is noticed when this one gets its name
         if first or attempt.probe or attempt.kept:
             return attempt
-        admitted = admit(attempt, folder.look(attempt.path), self._context.config.on_exists)
+        admitted = admit(attempt, folder.existing(attempt.path), self._context.config.on_exists)
         if isinstance(admitted, Attempt):
             return admitted
         self.scheduler.settle(admitted, self._clock(), 0.0)
@@ -279,7 +279,7 @@ class LocalRun(Run):
         if any(attempt.check for attempt in batch):  # existing files are verified first: perhaps nothing has to be written
             return False
         self._folder_checked = True
-        error = self._context.folder.objection()
+        error = self._context.folder.write_problem()
         if error is None:
             return False
         self.settle(Outcome(attempt.key, End.FAILED, path=attempt.path, error=error) for attempt in batch)

@@ -26,7 +26,7 @@ from downloader.errors import (
     NetworkError,
     StorageError,
 )
-from downloader.storage.checksum import Verifier
+from downloader.storage.checksum import ChecksumVerifier
 from downloader.storage.folder import Folder
 from downloader.storage.part import PartFile
 
@@ -47,7 +47,7 @@ def attempt_steps(attempt: Attempt, context: AttemptContext, slot: Slot) -> Step
     stats = slot.stats
     started = clock()
     part = PartFile(folder, attempt.path, attempt.source)
-    held = NOTHING_TO_RESUME if folder.empty and attempt.number == 1 else part.held()
+    held = NOTHING_TO_RESUME if folder.was_empty and attempt.number == 1 else part.resume_info()
     transfer = Transfer(attempt, config.policy, held, started, context.epoch_now())
     stats.done = stats.size = stats.beyond = 0
     stats.paused = 0.0
@@ -121,11 +121,11 @@ def _keep(transfer: Transfer, file: File) -> Substeps:
 
 def _is_good(transfer: Transfer, folder: Folder) -> Generator[Command, Answer, bool]:
     """Whether the file that is there has the checksum that is known for it."""
-    verifier = Verifier(transfer.attempt.checksums)
-    yield Call(lambda: verifier.take_in(folder, transfer.attempt.path), long=True)
-    transfer.bad_before = not verifier.holds
-    transfer.size = verifier.count if verifier.holds else 0
-    return verifier.holds
+    verifier = ChecksumVerifier(transfer.attempt.checksums)
+    yield Call(lambda: verifier.hash_file(folder, transfer.attempt.path), long=True)
+    transfer.bad_before = not verifier.matches
+    transfer.size = verifier.count if verifier.matches else 0
+    return verifier.matches
 
 
 def _ask(transfer: Transfer, file: File) -> Generator[Command, Answer, HeadAction | Verdict]:
@@ -158,10 +158,10 @@ def _gaps(transfer: Transfer, file: File) -> Substeps:
         transfer.decided = End.SEGMENT  # what it was a Segment of has gone: it got its name, or begins again
         return
     stats.done, stats.size = segment.start, held.total
-    part.join(held)
+    part.open_shared(held)
     stats.splittable = segment != WHOLE
     transfer.rely_on(held)
-    while not part.over and (gap := missing(part.spans, segment.start, int(min(file.stop, held.total)))) is not None:
+    while not part.is_finished and (gap := missing(part.spans, segment.start, int(min(file.stop, held.total)))) is not None:
         transfer.again(*gap)
         try:
             action = yield from _ask(transfer, file)
@@ -186,8 +186,8 @@ def _gaps(transfer: Transfer, file: File) -> Substeps:
 
 def _come_to(transfer: Transfer, part: PartFile) -> None:
     """Others may have been writing, too: exactly one ends the file."""
-    if part.shared:
-        transfer.decided = End.COMPLETE if part.claim() else End.SEGMENT
+    if part.is_shared:
+        transfer.decided = End.COMPLETE if part.try_finish() else End.SEGMENT
         transfer.size = transfer.total or 0
 
 
@@ -198,10 +198,10 @@ def _begin(transfer: Transfer, file: File) -> Substeps:
         _check_room(transfer.expected, file.folder, transfer.public)
     if not part.is_open and (transfer.offset or part.may_exist):
         part.open(transfer.offset)
-    if transfer.digests and not part.shared:
-        file.verifier = verifier = Verifier(transfer.digests)
+    if transfer.digests and not part.is_shared:
+        file.verifier = verifier = ChecksumVerifier(transfer.digests)
         if transfer.offset:
-            yield Call(lambda: verifier.prime(part.descriptor, transfer.offset), long=True)
+            yield Call(lambda: verifier.hash_existing(part.descriptor, transfer.offset), long=True)
     stats.heard = file.flushed = file.clock()
     transfer.begin_body(file.flushed)
     stats.done = transfer.offset
@@ -210,7 +210,7 @@ def _begin(transfer: Transfer, file: File) -> Substeps:
 
 def _check_room(needed: int, folder: Folder, url: str) -> None:
     """Raises FolderFull where so many bytes are not free: better now than after they have come."""
-    room = folder.room()
+    room = folder.free_bytes()
     if room is not None and needed > room:
         hint = "free some space and run the same command again: incomplete files are kept"
         raise FolderFull(f"not enough space: {needed} bytes are needed, {room} are free", url, hint, needed)
@@ -266,13 +266,13 @@ def _flush(transfer: Transfer, file: File) -> Substeps:
     part = file.part
     if not part.is_open:
         part.open(0)
-    part.vouch(transfer.promised)
+    part.write_sidecar(transfer.promised)
     block, verifier = part.take(), file.verifier
     if verifier is not None:
         yield Call(lambda: verifier.update(block))
-    if file.stop == 0 or part.over:
+    if file.stop == 0 or part.is_finished:
         return
     yield Write(part, block)
-    if transfer.splittable and not part.shared and file.config.segments != 1:
-        part.share(transfer.promised)
+    if transfer.splittable and not part.is_shared and file.config.segments != 1:
+        part.allow_sharing(transfer.promised)
         file.stats.splittable = True

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from downloader.core.http.transfer import Transfer
-from downloader.core.names.file_names import part_names
 from downloader.engine.attempt.commands import Answer, Call, Command, Substeps
 from downloader.engine.attempt.postprocess import process
 from downloader.engine.contract import WorkerConfig
@@ -15,11 +14,11 @@ from downloader.engine.control import Cut
 from downloader.engine.rate_limiter import RateLimiter
 from downloader.engine.stats import SlotStats
 from downloader.errors import DownloadError, ProcessError
-from downloader.storage.checksum import Verifier
+from downloader.storage.checksum import ChecksumVerifier
 from downloader.storage.folder import Folder
 from downloader.storage.part import PartFile
 from downloader.storage.processing_guard import ProcessingGuard
-from downloader.storage.publish import place
+from downloader.storage.publish import publish_block
 
 
 @dataclass(slots=True)
@@ -35,7 +34,7 @@ class File:
     clock: Callable[[], float]
     config: WorkerConfig
     rate_limiter: RateLimiter | None
-    verifier: Verifier | None = None
+    verifier: ChecksumVerifier | None = None
     flushed: float = 0.0
 
     @property
@@ -53,11 +52,13 @@ def finish(transfer: Transfer, file: File) -> Generator[Command, Answer, str]:
     if transfer.digests:
         verifier = file.verifier
         if not part.is_open:
-            verifier = verifier or Verifier(transfer.digests)
+            verifier = verifier or ChecksumVerifier(transfer.digests)
             verifier.update(block)
-        elif verifier is None or verifier.count != transfer.size or part.split:  # it came in pieces, or was there already
-            verifier = again = Verifier(transfer.digests)
-            yield Call(lambda: again.prime(part.descriptor, transfer.size), long=True)
+        elif (
+            verifier is None or verifier.count != transfer.size or part.may_have_gaps
+        ):  # it came in pieces, or was there already
+            verifier = again = ChecksumVerifier(transfer.digests)
+            yield Call(lambda: again.hash_existing(part.descriptor, transfer.size), long=True)
         verifier.verify(transfer.public)
     if config.process:
         yield from _process(transfer, file, block)
@@ -65,7 +66,7 @@ def finish(transfer: Transfer, file: File) -> Generator[Command, Answer, str]:
     replace = transfer.attempt.check or config.on_exists not in ("skip", "fail")
     number = config.on_exists == "rename"
     if not part.is_open:
-        path = place(file.folder, transfer.attempt.path, block, modified, number) if number or not replace else None
+        path = publish_block(file.folder, transfer.attempt.path, block, modified, number) if number or not replace else None
         if path is not None:
             return path
         part.open(0)
@@ -79,9 +80,8 @@ def _process(transfer: Transfer, file: File, block: bytes) -> Substeps:
     if not part.is_open:
         part.open(0)
         part.write(block)
-    prefix, slash, name = transfer.attempt.path.rpartition("/")
-    where = Path(file.config.root, f"{prefix}{slash}{part_names(name)[0]}")
-    lent = ProcessingGuard(part)
+    where = Path(file.config.root, part.path)
+    guard = ProcessingGuard(part)
 
     def call() -> None:
         transfer.returned = process(function, where, transfer.public)
@@ -89,13 +89,13 @@ def _process(transfer: Transfer, file: File, block: bytes) -> Substeps:
     try:
         yield Call(call, long=True)
     except DownloadError as error:
-        if isinstance(error, ProcessError) and lent.untouched:
-            part.vouch(transfer.promised)
+        if isinstance(error, ProcessError) and guard.is_unchanged:
+            part.write_sidecar(transfer.promised)
         else:
             part.discard()
         raise
     try:
-        lent.take_back()
+        guard.take_over()
     except (DownloadError, OSError) as error:
         part.close()
         raise ProcessError(f"processing failed: {function} left no part file", transfer.public) from error
