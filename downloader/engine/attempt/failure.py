@@ -16,7 +16,7 @@ def failed(transfer: Transfer, part: PartFile, failure: DownloadError) -> Downlo
     error = _bare(failure, transfer.public)
     if transfer.bad_before and not isinstance(error, Interrupted):
         _advise(error, "the existing file has a wrong checksum, too; it was not changed")
-    if part.split and transfer.decided is not End.COMPLETE and isinstance(failure, ProtocolError):
+    if part.may_have_gaps and transfer.decided is not End.COMPLETE and isinstance(failure, ProtocolError):
         part.take()  # the other Segments are none the worse
     elif isinstance(failure, IntegrityError | ProtocolError | Unwanted):
         if isinstance(failure, Unwanted) and not part.is_open and transfer.held.size:
