@@ -62,7 +62,7 @@ class Downloader:
         for name in sorted(set(given) & COMMAND_ONLY):
             hint = "give it to run(), results(), arun() or stream()" if name == "progress" else ""
             hint = hint or "the Results and the Report are yours to write"
-            raise UsageError(f"{name} is a setting of the command alone", hint=hint)
+            raise UsageError(f"{name} is a setting of the command only", hint=hint)
         if given.get("process"):
             given["process"] = name_of(given["process"])
         keys = {item.name: item.key for item in fields()}

@@ -61,7 +61,7 @@ def summary(report: Report, max_failures: int = 5, total: int | None = None, unp
     if report.warnings:
         names = ", ".join(printable(result.path) for result in report.doubtful)
         more = ", …" if report.warnings > len(report.doubtful) else ""
-        one, several = "looks like a web page, not what its name says", "look like web pages, not what their names say"
+        one, several = "looks like a web page, unlike its name", "look like web pages, unlike their names"
         lines.append(f"  {report.warnings} {one if report.warnings == 1 else several}: {names}{more}")
     lines += [f"  {count} {reason}" for reason, count in sorted(report.reasons.items(), key=lambda item: (-item[1], item[0]))]
     lines += _failures(report, max_failures)

@@ -124,7 +124,7 @@ class DownloadRun:
         report, total = self.report, self.stats.total
         entries = report.done + report.skipped + report.failures
         if total is not None and entries < total and not report.interrupted and report.ended_by is None:
-            report.errors.append(UsageError(f"the list was changed while it was read: {entries} of {total} entries were there"))
+            report.errors.append(UsageError(f"the list was changed while it was read: {entries} of {total} entries were left"))
 
     @property
     def source_error(self) -> Exception | None:

@@ -59,9 +59,9 @@ def check_supported(settings: Settings, capabilities: Capabilities) -> None:
     """Raises UsageError if the strategy does not support what the settings ask for."""
     wanted = settings.http_version
     if wanted != "auto" and wanted not in capabilities.http_versions:
-        raise UsageError(f"{settings.strategy} does not speak HTTP/{wanted}", hint="--strategy multiplex does")
+        raise UsageError(f"{settings.strategy} does not support HTTP/{wanted}", hint="--strategy multiplex does")
     if settings.segments > 1 and not capabilities.segments:
-        raise UsageError(f"{settings.strategy} fetches each file in one piece", hint="--strategy multiplex splits them")
+        raise UsageError(f"{settings.strategy} does not split files", hint="--strategy multiplex splits them")
     if (settings.limit_rate or settings.limit_rate_per_host) and not capabilities.limit_rate:
         raise UsageError(f"{settings.strategy} cannot limit the rate", hint="--strategy multiplex can")
     if settings.process:

@@ -106,7 +106,7 @@ def _header(name: str, pair: object) -> tuple[str, str]:
     if not isinstance(key, str) or not isinstance(text, str):
         raise UsageError(f"{name}: expected pairs of texts, got {type(key).__name__} and {type(text).__name__}")
     if key != key.strip():
-        raise UsageError(f"{name}: the name of a header contains a blank or a line break")
+        raise UsageError(f"{name}: the name of a header contains a space or a line break")
     if ":" in key:
         raise UsageError(f"{name}: the name of a header contains a colon")
     try:

@@ -113,7 +113,7 @@ def _read_urls(text: str) -> tuple[str, ...]:
     _check_text(text)
     items = [item for item in text.split("\t") if item.strip()]
     if "://" in text and any(" " in item.strip() for item in items):
-        raise UsageError("a blank in a URL", hint="write %20; mirrors are separated by TAB, a comment has its own line")
+        raise UsageError("a space in a URL", hint="write %20; mirrors are separated by TAB, a comment has its own line")
     return tuple(map(clean_url, items))
 
 

@@ -100,7 +100,7 @@ class Folder:
         if self.descriptor < 0 or not self._made:
             return None
         if self._is_removed():
-            return FolderError(f"the folder was removed: {self.root}", hint="make it again, or choose another --dir")
+            return FolderError(f"the folder was removed: {self.root}", hint="create it again, or choose another --dir")
         if not self._is_writable():
             number = errno.EROFS if os.fstatvfs(self.descriptor).f_flag & os.ST_RDONLY else errno.EACCES
             return FolderError(f"{os.strerror(number).lower()}: cannot write to {self.root}", hint=_HINTS[number])

@@ -75,7 +75,7 @@ class LockedFile:
             self._reuse_existing(offset)
         elif offset:
             os.unlink(self._part_name, dir_fd=self._parent)
-            raise FileInUse("another run has just completed this file")
+            raise FileInUse("another run has just finished this file")
         else:
             self.remove_sidecar()  # one without a part file does not describe the bytes that come now
 
@@ -87,7 +87,7 @@ class LockedFile:
                 raise FileInUse("the part file had two names, one was removed") from None
             self.descriptor = os.open(self._part_name, _FLAGS, dir_fd=self._parent)
         except FileNotFoundError:
-            raise FileInUse("another run has just completed this file") from None
+            raise FileInUse("another run has just finished this file") from None
 
     def _lock(self) -> None:
         """Lock the file against other runs. Raises FileInUse."""
@@ -96,7 +96,7 @@ class LockedFile:
         except BlockingIOError:
             raise FileInUse("another run is writing this file", hint="wait for it, or choose another --dir") from None
         if not self.is_in_place():
-            raise FileInUse("another run has just completed this file", hint="wait for it, or choose another --dir")
+            raise FileInUse("another run has just finished this file", hint="wait for it, or choose another --dir")
 
     def _reuse_existing(self, offset: int) -> None:
         status = os.fstat(self.descriptor)
@@ -106,7 +106,7 @@ class LockedFile:
             self.remove_sidecar()
             os.ftruncate(self.descriptor, 0)
         elif status.st_size != offset:
-            raise FileInUse("the part file was changed by someone else")
+            raise FileInUse("the part file was changed by another program")
         os.lseek(self.descriptor, offset, os.SEEK_SET)
 
     def open_replacement(self) -> None:

@@ -82,14 +82,14 @@ class PartFile(LockedFile):
             self._lock()
             info = self.resume_info()  # again: from now on no other run can change the file
             if (info.validator, info.total) != (expected.validator, expected.total):  # another version
-                raise FileInUse("the part file was changed by someone else")
+                raise FileInUse("the part file was changed by another program")
             self._share(info, info.spans or ((0, info.size),)).start_gaps()
         elif shared.add_writer():
             self._shared = shared
             if not os.path.samestat(os.fstat(self.descriptor), os.fstat(shared.locked)):
-                raise FileInUse("the part file was changed by someone else")
+                raise FileInUse("the part file was changed by another program")
         else:
-            raise FileInUse("another attempt has just completed this file")
+            raise FileInUse("another attempt has just finished this file")
 
     def allow_sharing(self, info: ResumeInfo) -> None:
         """Allow other Attempts of this process to write to this open file. ``info``: what the server said of the whole."""
@@ -180,7 +180,7 @@ class PartFile(LockedFile):
         was taken meanwhile and ``replace`` is false, FileInUse if the open file is not the one under the part file's name.
         """
         if not self.is_in_place():
-            raise FileInUse("the part file was changed by someone else")
+            raise FileInUse("the part file was changed by another program")
         set_modified(self.descriptor, modified)
         if self._has_sidecar:
             self.remove_sidecar()  # before the rename: one that is left over would describe a later file's bytes
@@ -190,7 +190,7 @@ class PartFile(LockedFile):
             os.unlink(self._part_name, dir_fd=self._parent)
         else:
             if not replace and is_taken(self._parent, name):
-                raise FileExistsError(errno.EEXIST, "the file has appeared meanwhile")
+                raise FileExistsError(errno.EEXIST, "the file was created meanwhile")
             os.rename(self._part_name, name, src_dir_fd=self._parent, dst_dir_fd=self._parent)
         self.close()
         return f"{self._prefix}/{name}" if self._prefix else name

@@ -66,7 +66,7 @@ def test_secret_is_sent_and_shown_nowhere(
             {"MY_TOKEN": "a s3cret"},
             "the environment variable MY_TOKEN contains a text that is not a token",
         ),
-        (["--bearer-env", "MY_TOKEN", "--user", "me:s3cret"], {"MY_TOKEN": "b"}, "exclude each other"),
+        (["--bearer-env", "MY_TOKEN", "--user", "me:s3cret"], {"MY_TOKEN": "b"}, "cannot be combined"),
     ],
 )
 def test_missing_or_wrong_secret_is_told_before_anything_starts(

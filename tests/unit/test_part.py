@@ -236,7 +236,7 @@ def test_a_part_file_that_was_removed_meanwhile_is_not_made_with_a_hole(folder: 
     part = PartFile(folder, "file", URL)
     part.resume_info()
     (root / "file.part").unlink()
-    with pytest.raises(FileInUse, match="has just completed this file"):
+    with pytest.raises(FileInUse, match="has just finished this file"):
         part.open(5)
     assert not (root / "file.part").exists()
 
@@ -353,7 +353,7 @@ def test_a_part_file_that_another_run_completes_meanwhile_is_never_truncated(
         flock(descriptor, operation)
 
     monkeypatch.setattr(fcntl, "flock", finished_just_now)
-    with pytest.raises(FileInUse, match="has just completed"):
+    with pytest.raises(FileInUse, match="has just finished"):
         late.open(0)
     assert (root / "file").read_bytes() == b"12345"
     assert not third or (root / "file.part").read_bytes() == b"a third run's"

@@ -208,7 +208,7 @@ def test_a_file_that_is_missing_or_no_toml_is_reported(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["retries = " + "9" * 5000, "retries = " + "[" * 100_000])
 def test_a_file_that_the_parser_cannot_process_is_reported(tmp_path: Path, text: str) -> None:
-    with pytest.raises(UsageError, match="is not TOML"):
+    with pytest.raises(UsageError, match="is not valid TOML"):
         read_file(written(tmp_path, text))
 
 
