@@ -292,14 +292,14 @@ def _dry_run(session: DownloadRun) -> int:
     while not run.finished:
         batch = run.take()
         for attempt in batch:
-            held = PartFile(run.folder, attempt.path, attempt.source).held()
-            verb = f"resume at {held.size}" if held.size else "ask, then fetch" if attempt.probe else "fetch"
+            held = PartFile(run.folder, attempt.path, attempt.primary_url).held()
+            verb = f"resume at {held.size}" if held.size else "ask, then fetch" if attempt.is_probe else "fetch"
             path = attempt.path
             for number in itertools.count(1) if run.config.on_exists == "rename" else ():
                 if run.folder.look(path) is None:
                     break
                 path = numbered(attempt.path, number)
-            if not attempt.kept:
+            if not attempt.keep_body:
                 _print_fate(verb, public_url(attempt.url), path)
             run.settle((Outcome(attempt.key, End.NOT_MODIFIED),))
         if not batch:

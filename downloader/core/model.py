@@ -116,51 +116,64 @@ class Existing(NamedTuple):
 
 
 class Attempt(Struct, frozen=True, array_like=True, omit_defaults=True):
-    """One try at one Segment from one URL: what the scheduler hands out.
+    """One try at one Segment of a Download from one URL: the unit of work that the scheduler hands out.
 
-    ``source`` is the Download's first URL (a part file belongs to it, whichever mirror is asked).
-    ``fresh``: start at zero, whatever is held. ``probe``: learn the server's name for the file, take no body.
-    ``modified_since``: the time of the file that exists, for a conditional request.
-    ``repeated``: an earlier worker was lost with this Download in hand, perhaps after it had finished.
-    ``check``: the file is there, and is to be fetched only if its checksum is wrong.
-    ``beside``: the key of an Attempt at another Segment of the same file that runs now: to be run in the same process.
-    ``kept``: the body is returned with the Outcome; there is no file.
-    ``mirror``: the URL is not the one whose validator the part file is bound to.
+    =====================  =============================================================================================
+    field                  meaning
+    =====================  =============================================================================================
+    ``key``                identifies the Attempt in its Outcome and in the scheduler; unique among the running ones
+    ``number``             how many Attempts of this Download were started so far, this one included
+    ``url``                the URL to ask
+    ``primary_url``        the first URL of the Download: the part file is bound to it, whichever mirror is asked
+    ``path``               the final path of the file
+    ``segment``            the bytes to fetch
+    ``headers``            request headers that the list gave for this Download
+    ``checksums``          the digests that the finished file must have
+    ``size``               bytes that the finished file must have; None: not known
+    ``from_scratch``       ignore what an earlier Attempt left in the part file
+    ``is_probe``           only learn the server's name for the file; the body is not read
+    ``modified_since``     modification time of the existing file (seconds since the epoch): send If-Modified-Since
+    ``may_exist_already``  a worker was lost while it had this Download, and may have finished the file before
+    ``verify_existing``    the file exists: fetch it only if a checksum does not match
+    ``same_process_as``    key of a running Attempt at another Segment of this file: run this one in the same process
+    ``is_alternate_url``   ``url`` is not the URL whose validator the part file is bound to
+    ``keep_body``          return the body in the Outcome; write no file
+    =====================  =============================================================================================
     """
 
     key: int
     number: int
     url: str
-    source: str
+    primary_url: str
     path: str
     segment: Segment = WHOLE
     headers: Headers = ()
     checksums: tuple[Checksum, ...] = ()
     size: int | None = None
-    fresh: bool = False
-    probe: bool = False
+    from_scratch: bool = False
+    is_probe: bool = False
     modified_since: float | None = None
-    repeated: bool = False
-    check: bool = False
-    beside: int | None = None
-    mirror: bool = False
-    kept: bool = False
+    may_exist_already: bool = False
+    verify_existing: bool = False
+    same_process_as: int | None = None
+    is_alternate_url: bool = False
+    keep_body: bool = False
 
 
 class End(Enum):
-    """How an Attempt ended."""
+    """How an Attempt ended. The comments say what the scheduler does next."""
 
-    COMPLETE = "complete"
-    SEGMENT = "segment"  # its Segment is complete, the file is not
-    NOT_MODIFIED = "not modified"
-    NAMED = "named"  # a probe learned the server's name for the file
-    EXISTS = "exists"  # nothing was asked: the file is there
-    RESTART = "restart"  # what was held is of no use: begin again at zero, at once
-    FAILED = "failed"
-    LOST = "lost"  # the worker died with it
-    UNREPORTED = "untold"  # it ended, but the worker died before it could say how
-    UNSTARTED = "unstarted"  # it was never begun: costs no try
-    INTERRUPTED = "interrupted"
+    COMPLETE = "complete"  # the file has its final name: the Download is done
+    SEGMENT_DONE = "segment"  # the Segment is complete, other parts of the file are not: the other Segments go on
+    NOT_MODIFIED = "not modified"  # 304, or an equal date: the Download is skipped
+    NAME_LEARNED = "named"  # a probe learned the server's name for the file: the Download starts under that name
+    EXISTS = "exists"  # the file exists and no request was sent: the Download is skipped
+    MUST_RESTART = "restart"  # the part file cannot be resumed: an Attempt from byte 0 follows at once, not counted as a retry
+    FAILED = "failed"  # with `Outcome.error`: the retry policy decides
+    WORKER_LOST = "lost"  # the worker process died while it ran this Attempt: as FAILED with a WorkerError
+    UNREPORTED = "untold"  # it ended, but the worker died before it reported how: another Attempt, not counted as a retry
+    UNSTARTED = "unstarted"  # the worker returned it, or died before it began: another Attempt, not counted at all
+    INTERRUPTED = "interrupted"  # the run was stopped: the Download fails with Interrupted
 
 
 class Returned:
@@ -183,7 +196,8 @@ class Returned:
 class Outcome(Struct, frozen=True, array_like=True, omit_defaults=True):
     """How one Attempt ended. ``received`` counts the body bytes that came over the network, ``size`` the file's bytes.
 
-    ``waited``: seconds from the last request to its answer's head; 0 where there was none. ``returned``: by post-processing.
+    ``head_latency``: seconds from the last request to the head of its answer; 0 where there was none. ``returned``: by
+    post-processing.
     ``trace``: only of a run that is traced. ``warning``: what is doubtful about a file that was taken all the same.
     """
 
@@ -196,10 +210,10 @@ class Outcome(Struct, frozen=True, array_like=True, omit_defaults=True):
     final_url: str = ""
     etag: str = ""
     path: str = ""
-    name: str = ""
+    proposed_name: str = ""
     verified: bool = False
     error: DownloadError | None = None
-    waited: float = 0.0
+    head_latency: float = 0.0
     returned: Returned | None = None
     trace: Trace | None = None
     warning: str = ""

@@ -183,7 +183,7 @@ class Run:
             self.scheduler.settle(refusal, self.clock(), 0.0)
             return None
         first = self.folder.empty and attempt.number == 1  # what comes in meanwhile is seen when the file gets its name
-        if first or attempt.probe or attempt.kept:
+        if first or attempt.is_probe or attempt.keep_body:
             return attempt
         existing = self.folder.look(attempt.path)
         admitted = admit(attempt, existing, self.config.on_exists)
@@ -195,7 +195,7 @@ class Run:
 
     def _refused(self, batch: list[Attempt]) -> bool:
         """Before the first request: whether no file can be written at all; the batch is settled then."""
-        if any(attempt.check for attempt in batch):  # of files that are there: perhaps nothing is to be written
+        if any(attempt.verify_existing for attempt in batch):  # of files that are there: perhaps nothing is to be written
             return False
         self._checked = True
         error = self.folder.objection()

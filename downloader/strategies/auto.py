@@ -271,7 +271,7 @@ class _Share:
             if self.config.process and self._is_full():
                 return []
             batch = [team.others.pop()] if team.others else self._run.take(most)
-            if batch and team.sharded is not None and team.sharded.runs(batch[0].beside):
+            if batch and team.sharded is not None and team.sharded.runs(batch[0].same_process_as):
                 team.sharded.hand(batch)
                 return []
             self.flying += len(batch)

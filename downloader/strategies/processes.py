@@ -116,7 +116,7 @@ class _ProcessLane:
         self._executor.shutdown(wait=False)
         self._numbers.since = 0.0
         self._executor = self._start()
-        ends = [End.UNREPORTED] * max(0, begun) + [End.LOST] * (begun >= 0) + [End.UNSTARTED] * (len(batch) - begun - 1)
+        ends = [End.UNREPORTED] * max(0, begun) + [End.WORKER_LOST] * (begun >= 0) + [End.UNSTARTED] * (len(batch) - begun - 1)
         return [Outcome(item.key, end) for item, end in zip(batch, ends, strict=True)]
 
     def close(self) -> None:

@@ -392,9 +392,9 @@ class Careless(Server):
 def test_a_changed_file_is_never_merged_with_what_is_held(bench: Bench, server: Server) -> None:
     bench.run(Server(cut=1234))
     outcome = bench.run(server)
-    assert (outcome.end, outcome.error, outcome.received) == (End.RESTART, None, 0)
+    assert (outcome.end, outcome.error, outcome.received) == (End.MUST_RESTART, None, 0)
     assert bench.names == KEPT  # for now: the next Attempt is fresh
-    assert bench.run(server, fresh=True).end is End.COMPLETE
+    assert bench.run(server, from_scratch=True).end is End.COMPLETE
     assert bench.files() == {"file.bin": server.body}
 
 
@@ -414,8 +414,8 @@ def test_a_part_that_was_complete_already_only_gets_its_name(bench: Bench) -> No
 
 def test_a_part_that_is_longer_than_the_file_starts_again(bench: Bench) -> None:
     bench.run(Server(cut=1234))
-    assert bench.run(Careless(body=BODY[:1000])).end is End.RESTART
-    assert bench.run(Server(body=BODY[:1000]), fresh=True).end is End.COMPLETE
+    assert bench.run(Careless(body=BODY[:1000])).end is End.MUST_RESTART
+    assert bench.run(Server(body=BODY[:1000]), from_scratch=True).end is End.COMPLETE
     assert bench.files() == {"file.bin": BODY[:1000]}
 
 
@@ -429,8 +429,8 @@ def test_a_file_that_is_still_good_is_left_alone(bench: Bench) -> None:
 
 
 def test_a_probe_takes_no_body_and_leaves_no_file(bench: Bench) -> None:
-    outcome = bench.run(Server(more=(("Content-Disposition", "attachment; filename=told.bin"),)), probe=True)
-    assert (outcome.end, outcome.name) == (End.NAMED, "told.bin")
+    outcome = bench.run(Server(more=(("Content-Disposition", "attachment; filename=told.bin"),)), is_probe=True)
+    assert (outcome.end, outcome.proposed_name) == (End.NAME_LEARNED, "told.bin")
     assert READ not in bench.commands
     assert bench.files() == {}
 
@@ -438,7 +438,7 @@ def test_a_probe_takes_no_body_and_leaves_no_file(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("server", "changes"),
     [
-        (Server(), {"probe": True}),
+        (Server(), {"is_probe": True}),
         (Server(), {"size": 5}),
         (Server(status=304), {"modified_since": 0.0}),
         (Server(status=404), {}),
@@ -479,7 +479,7 @@ def test_a_wrong_checksum_leaves_no_final_name_and_no_part(bench: Bench, held: i
     assert outcome.error.url == URL
     assert bench.files() == {}
     assert not bench.early
-    assert bench.run(Server(), checksums=(SUM,), fresh=True).end is End.COMPLETE
+    assert bench.run(Server(), checksums=(SUM,), from_scratch=True).end is End.COMPLETE
     assert bench.files() == {"file.bin": BODY}
 
 
@@ -635,7 +635,7 @@ def test_a_link_out_of_the_folder_is_a_policy_error_that_names_the_url(tmp_path:
 
 def test_an_error_that_knew_no_url_gets_it_and_still_pickles_and_copies(bench: Bench) -> None:
     secret = "https://user:hunter2@example.org/file.bin"
-    outcome = bench.run(Server(cut=3), url=secret, source=secret)
+    outcome = bench.run(Server(cut=3), url=secret, primary_url=secret)
     error = outcome.error
     assert isinstance(error, NetworkError)
     for same in (error, pickle.loads(pickle.dumps(error)), copy.copy(error)):

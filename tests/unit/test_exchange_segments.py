@@ -275,7 +275,7 @@ def test_a_stop_that_is_told_before_the_first_step_counts(bench: Bench) -> None:
     for flight in (second, third, first):
         flight.finish()
     assert second.outcome is not None
-    assert second.outcome.end is End.SEGMENT
+    assert second.outcome.end is End.SEGMENT_DONE
     bench.complete()
 
 
@@ -287,7 +287,7 @@ def test_one_that_waits_for_a_head_nobody_wants_ends_without_a_failure(bench: Be
     assert isinstance(second.command, Request)
     second.lane.stop = 600
     second.thrown = NetworkError("another attempt goes on with it")
-    assert second.finish().end is End.SEGMENT
+    assert second.finish().end is End.SEGMENT_DONE
     bench.start(origin(), Segment(600, TOTAL)).finish()
     first.finish()
     bench.complete()
@@ -302,7 +302,7 @@ def test_giving_up_ends_it_at_the_next_piece(bench: Bench, steps: int) -> None:
         second.step()
     before = second.lane.received
     second.lane.stop = ABORT
-    assert second.finish().end is End.SEGMENT
+    assert second.finish().end is End.SEGMENT_DONE
     assert second.lane.received - before <= 130
     assert all(wanted is None or "--" not in wanted for wanted in asked(second))
     first.finish()
@@ -362,13 +362,13 @@ class Beyond(Server):
 @pytest.mark.parametrize(
     ("server", "end", "error"),
     [
-        (origin(etag='"v2"', body=OTHER_BODY), End.RESTART, None),
-        (origin(etag='"v2"', body=BODY[:900]), End.RESTART, None),
-        (origin(etag='"v2"', body=BODY * 2), End.RESTART, None),
-        (origin(ranges=False), End.RESTART, None),
-        (origin(body=BODY[:900]), End.RESTART, None),  # 416
-        (origin(body=b""), End.RESTART, None),  # 416 */0
-        (origin(body=BODY + b"x"), End.RESTART, None),  # another total
+        (origin(etag='"v2"', body=OTHER_BODY), End.MUST_RESTART, None),
+        (origin(etag='"v2"', body=BODY[:900]), End.MUST_RESTART, None),
+        (origin(etag='"v2"', body=BODY * 2), End.MUST_RESTART, None),
+        (origin(ranges=False), End.MUST_RESTART, None),
+        (origin(body=BODY[:900]), End.MUST_RESTART, None),  # 416
+        (origin(body=b""), End.MUST_RESTART, None),  # 416 */0
+        (origin(body=BODY + b"x"), End.MUST_RESTART, None),  # another total
         (origin(status=503), End.FAILED, HTTPStatusError),
         (origin(status=404), End.FAILED, HTTPStatusError),
         (origin(cut=0), End.FAILED, NetworkError),
@@ -394,8 +394,8 @@ def test_one_segment_that_fails_leaves_the_others_as_they_are(
     outcome = second.finish()
     assert (outcome.end, type(outcome.error) if outcome.error else None) == (end, error)
     bench.check()
-    assert first.finish().end is End.SEGMENT
-    assert third.finish().end is End.SEGMENT
+    assert first.finish().end is End.SEGMENT_DONE
+    assert third.finish().end is End.SEGMENT_DONE
     bench.check()
     assert bench.files()["file.bin.part"][1800:] == BODY[1800:]
     again = bench.start(origin())
@@ -495,8 +495,8 @@ def test_a_version_that_changes_between_two_gaps_begins_again(bench: Bench) -> N
         if len(again.server.requests) == 1:
             again.server.etag, again.server.body = '"v2"', OTHER_BODY[: again.lane.size]
             again.server.pieces = (130,)
-    assert again.finish().end is End.RESTART
-    new = bench.start(origin(etag='"v2"', body=OTHER_BODY), fresh=True)
+    assert again.finish().end is End.MUST_RESTART
+    new = bench.start(origin(etag='"v2"', body=OTHER_BODY), from_scratch=True)
     assert new.finish().end is End.COMPLETE
     bench.complete(OTHER_BODY)
 
@@ -507,8 +507,8 @@ def test_a_version_that_changes_between_two_gaps_begins_again(bench: Bench) -> N
 def test_a_mirror_is_bound_to_the_first_ones_version_where_no_checksum_is_known(bench: Bench) -> None:
     first = bench.shared(origin())
     first.lane.stop = 900
-    mirror = bench.start(origin(etag='"m"', body=OTHER_BODY), Segment(900, TOTAL), MIRROR, mirror=True)
-    assert mirror.finish().end is End.RESTART
+    mirror = bench.start(origin(etag='"m"', body=OTHER_BODY), Segment(900, TOTAL), MIRROR, is_alternate_url=True)
+    assert mirror.finish().end is End.MUST_RESTART
     first.finish()
     bench.check()
 
@@ -517,7 +517,7 @@ def test_a_mirror_is_bound_to_the_first_ones_version_where_no_checksum_is_known(
 def test_a_mirror_is_bound_by_the_checksum_of_the_whole(bench: Bench, body: bytes) -> None:
     first = bench.shared(origin(), checksums=(SUM,))
     first.lane.stop = 900
-    values = {"mirror": True, "checksums": (SUM,)}
+    values = {"is_alternate_url": True, "checksums": (SUM,)}
     mirror = bench.start(origin(etag='"m"', changed=None, body=body), Segment(900, TOTAL), MIRROR, **values)
     ended = [mirror.finish(), first.finish()]
     assert "If-Range" not in dict(mirror.server.requests[0].headers)
@@ -537,7 +537,7 @@ def test_a_wrong_checksum_is_told_by_one_and_nothing_is_left(bench: Bench, last:
     first.lane.stop = 900
     second = bench.start(origin(), Segment(900, TOTAL), checksums=(WRONG,))
     flights = [second, first] if last == 0 else [first, second]
-    assert flights[0].finish().end is End.SEGMENT
+    assert flights[0].finish().end is End.SEGMENT_DONE
     outcome = flights[1].finish()
     assert isinstance(outcome.error, IntegrityError)
     assert bench.files() == {}
@@ -551,7 +551,7 @@ def test_while_one_verifies_nobody_writes(bench: Bench) -> None:
     assert late.lane.received
     while not (isinstance(first.command, Call) and first.command.long):
         assert first.step()
-    assert late.finish().end is End.SEGMENT
+    assert late.finish().end is End.SEGMENT_DONE
     assert first.finish().end is End.COMPLETE
     bench.complete()
 
@@ -632,7 +632,7 @@ def test_one_begun_after_the_first_has_failed_does_not_make_gaps_that_nobody_kno
 def test_one_begun_after_the_file_has_its_name_does_nothing(bench: Bench) -> None:
     bench.start(origin()).finish()
     late = bench.start(origin(), Segment(900, TOTAL))
-    assert late.finish().end is End.SEGMENT
+    assert late.finish().end is End.SEGMENT_DONE
     assert asked(late) == []
     bench.complete()
 
@@ -655,7 +655,7 @@ def test_a_file_that_has_appeared_meanwhile_is_kept(bench: Bench) -> None:
     first.lane.stop = 900
     second = bench.start(origin(), Segment(900, TOTAL))
     (bench.root / "file.bin").write_bytes(b"precious")
-    assert first.finish().end is End.SEGMENT
+    assert first.finish().end is End.SEGMENT_DONE
     assert second.finish().end is End.EXISTS
     assert bench.files() == {"file.bin": b"precious"}
 

@@ -17,7 +17,7 @@ def attempt(**changes: object) -> Attempt:
 @pytest.mark.parametrize("on_exists", ["skip", "overwrite", "rename", "fail", "refresh"])
 def test_nothing_there_is_no_obstacle(on_exists: str) -> None:
     assert admit(attempt(), None, on_exists) == attempt()
-    assert admit(attempt(probe=True), THERE, on_exists) == attempt(probe=True)
+    assert admit(attempt(is_probe=True), THERE, on_exists) == attempt(is_probe=True)
 
 
 @pytest.mark.parametrize(
@@ -27,9 +27,9 @@ def test_nothing_there_is_no_obstacle(on_exists: str) -> None:
         (attempt(), THERE, "fail", End.FAILED),
         (attempt(), FOLDER, "skip", End.FAILED),
         (attempt(), FOLDER, "overwrite", End.FAILED),
-        (attempt(repeated=True), THERE, "skip", End.COMPLETE),
-        (attempt(repeated=True), THERE, "fail", End.COMPLETE),
-        (attempt(repeated=True), FOLDER, "skip", End.FAILED),
+        (attempt(may_exist_already=True), THERE, "skip", End.COMPLETE),
+        (attempt(may_exist_already=True), THERE, "fail", End.COMPLETE),
+        (attempt(may_exist_already=True), FOLDER, "skip", End.FAILED),
     ],
 )
 def test_what_is_there_ends_it(tried: Attempt, existing: Existing, on_exists: str, end: End) -> None:
@@ -44,9 +44,9 @@ def test_what_is_there_ends_it(tried: Attempt, existing: Existing, on_exists: st
     [
         (attempt(), "overwrite", attempt()),
         (attempt(), "rename", attempt()),
-        (attempt(repeated=True), "overwrite", attempt(repeated=True)),
+        (attempt(may_exist_already=True), "overwrite", attempt(may_exist_already=True)),
         (attempt(), "refresh", attempt(modified_since=1000.0)),
-        (attempt(checksums=SUMS), "skip", attempt(checksums=SUMS, check=True)),
+        (attempt(checksums=SUMS), "skip", attempt(checksums=SUMS, verify_existing=True)),
     ],
 )
 def test_what_is_there_changes_the_attempt(tried: Attempt, on_exists: str, changed: Attempt) -> None:
@@ -54,5 +54,5 @@ def test_what_is_there_changes_the_attempt(tried: Attempt, on_exists: str, chang
 
 
 def test_wrong_file_is_not_taken_for_a_lost_workers_work() -> None:
-    again = attempt(repeated=True, checksums=SUMS)
-    assert admit(again, THERE, "skip") == attempt(repeated=True, checksums=SUMS, check=True)
+    again = attempt(may_exist_already=True, checksums=SUMS)
+    assert admit(again, THERE, "skip") == attempt(may_exist_already=True, checksums=SUMS, verify_existing=True)

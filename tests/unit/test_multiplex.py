@@ -40,7 +40,7 @@ def exhausted() -> Any:
 
 @pytest.mark.parametrize("state", [READ, Call(lambda: None)])
 def test_an_exchange_that_has_ended_is_settled_as_it_ended_though_its_time_is_over(state: Any) -> None:
-    loop, outcome = _Loop(), Outcome(1, End.SEGMENT, received=5_000_000)
+    loop, outcome = _Loop(), Outcome(1, End.SEGMENT_DONE, received=5_000_000)
     flight: Any = object.__new__(_Flight)
     flight._loop, flight._wire, flight._steps, flight._state = loop, _Wire(), exhausted(), state
     flight._outcome, flight._busy, flight.lane = outcome, False, PlainLane(stop=10, done=20)

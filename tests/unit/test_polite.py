@@ -170,7 +170,7 @@ def test_a_segment_that_waits_for_a_slot_keeps_nobody_awake() -> None:
 
 
 def done(attempt: Attempt) -> Outcome:
-    return Outcome(attempt.key, End.COMPLETE, status=200, waited=0.01, size=1)
+    return Outcome(attempt.key, End.COMPLETE, status=200, head_latency=0.01, size=1)
 
 
 def test_a_paced_host_waits_and_others_go_on() -> None:
@@ -191,7 +191,7 @@ def test_a_paced_host_waits_and_others_go_on() -> None:
 def test_retries_wait_for_the_pace_too() -> None:
     run = Scheduler(iter([Download("https://a.example/0")]), Slots(9, 9), RetryPolicy(wait=0.0), gap=5.0)
     (attempt,) = everything(run, 0.0)
-    run.settle(Outcome(attempt.key, End.FAILED, status=500, error=HTTPStatusError(500), waited=0.1), 1.0, 0.0)
+    run.settle(Outcome(attempt.key, End.FAILED, status=500, error=HTTPStatusError(500), head_latency=0.1), 1.0, 0.0)
     assert everything(run, 1.0) == []
     assert run.wake_at == 5.0
     assert len(everything(run, 5.0)) == 1

@@ -117,13 +117,13 @@ def everything(run: ObedientScheduler, now: float = 0.0) -> list[Attempt]:
 
 
 def text(attempt: Attempt, data: bytes) -> Outcome:
-    return Outcome(attempt.key, End.NAMED, status=200, waited=0.01, returned=Returned(data))
+    return Outcome(attempt.key, End.NAME_LEARNED, status=200, head_latency=0.01, returned=Returned(data))
 
 
 def test_each_server_is_asked_once_and_first() -> None:
     run = scheduler(*(Download(f"{SITE}/{number}") for number in range(3)), Download("http://a.example/x"))
     asked = everything(run)
-    assert [(attempt.url, attempt.kept) for attempt in asked] == [
+    assert [(attempt.url, attempt.keep_body) for attempt in asked] == [
         (f"{SITE}/robots.txt", True),
         ("http://a.example/robots.txt", True),
     ]
@@ -149,7 +149,7 @@ def test_each_server_is_asked_once_and_first() -> None:
 def test_a_robots_txt_that_does_not_come(error: DownloadError, allowed: bool) -> None:
     run = scheduler(Download(f"{SITE}/0"))
     (asked,) = everything(run)
-    run.settle(Outcome(asked.key, End.FAILED, error=error, waited=0.1), 1.0, 0.0)
+    run.settle(Outcome(asked.key, End.FAILED, error=error, head_latency=0.1), 1.0, 0.0)
     assert bool(everything(run)) is allowed
     assert run.finished is not allowed
     assert [type(result.error) for result in run.results()] == ([] if allowed else [PolicyError])
@@ -159,8 +159,8 @@ def test_it_is_tried_again_as_a_file_is() -> None:
     run = scheduler(Download(f"{SITE}/0"), retries=1)
     for _ in range(2):
         (asked,) = everything(run, 2.0)
-        assert asked.kept
-        run.settle(Outcome(asked.key, End.FAILED, error=HTTPStatusError(503), waited=0.1), 1.0, 0.0)
+        assert asked.keep_body
+        run.settle(Outcome(asked.key, End.FAILED, error=HTTPStatusError(503), head_latency=0.1), 1.0, 0.0)
     assert [result.attempts for result in run.results()] == [0]
 
 

@@ -110,11 +110,11 @@ def test_these_outcomes_end_the_download(end: End, error: DownloadError | None, 
         (End.FAILED, HTTPStatusError(503), 4.0, {"number": 2}),
         (End.FAILED, HTTPStatusError(503, retry_after=17.0), 17.0, {"number": 2}),
         (End.FAILED, HTTPStatusError(429, retry_after=1e9), 100.0, {"number": 2}),
-        (End.FAILED, IntegrityError("wrong"), 0.0, {"number": 2, "fresh": True}),
-        (End.FAILED, WorkerError("died"), 0.0, {"number": 2, "repeated": True}),
-        (End.LOST, None, 0.0, {"number": 2, "repeated": True}),
-        (End.UNREPORTED, None, 0.0, {"number": 2, "repeated": True}),
-        (End.RESTART, None, 0.0, {"number": 2, "fresh": True}),
+        (End.FAILED, IntegrityError("wrong"), 0.0, {"number": 2, "from_scratch": True}),
+        (End.FAILED, WorkerError("died"), 0.0, {"number": 2, "may_exist_already": True}),
+        (End.WORKER_LOST, None, 0.0, {"number": 2, "may_exist_already": True}),
+        (End.UNREPORTED, None, 0.0, {"number": 2, "may_exist_already": True}),
+        (End.MUST_RESTART, None, 0.0, {"number": 2, "from_scratch": True}),
         (End.UNSTARTED, None, 0.0, {}),
     ],
 )
@@ -135,7 +135,7 @@ def test_these_outcomes_lead_to_another_attempt(
 
 def test_a_try_is_spent_by_a_failure_but_not_by_a_restart_nor_by_what_never_began_or_was_not_told() -> None:
     run = scheduler([Download(URL)], retries=2)
-    for end in (End.UNSTARTED, End.UNREPORTED, End.UNSTARTED, End.FAILED, End.RESTART, End.FAILED, End.UNSTARTED):
+    for end in (End.UNSTARTED, End.UNREPORTED, End.UNSTARTED, End.FAILED, End.MUST_RESTART, End.FAILED, End.UNSTARTED):
         settle(run, take_one(run, 1000.0), end, NetworkError("reset") if end is End.FAILED else None)
     settle(run, take_one(run, 1000.0), End.FAILED, NetworkError("reset again"))
     (result,) = run.results()
@@ -144,7 +144,7 @@ def test_a_try_is_spent_by_a_failure_but_not_by_a_restart_nor_by_what_never_bega
 
 def test_a_loss_spends_a_try_too() -> None:
     run = scheduler([Download(URL)], retries=1)
-    settle(run, take_one(run), End.LOST)
+    settle(run, take_one(run), End.WORKER_LOST)
     settle(run, take_one(run), End.FAILED, NetworkError("reset"))
     assert [str(result.error) for result in run.results()] == ["reset"]
 
@@ -169,25 +169,25 @@ def test_a_second_wrong_checksum_ends_it() -> None:
     settle(run, take_one(run), End.FAILED, IntegrityError("wrong"))
     settle(run, take_one(run), End.FAILED, NetworkError("reset"))
     last = take_one(run, 1000.0)
-    assert not last.fresh  # what came since is good to go on from
+    assert not last.from_scratch  # what came since is good to go on from
     settle(run, last, End.FAILED, IntegrityError("wrong again"))
     assert [str(result.error) for result in run.results()] == ["wrong again"]
 
 
 def test_after_a_restart_that_fails_the_next_try_may_resume() -> None:
     run = scheduler([Download(URL)])
-    settle(run, take_one(run), End.RESTART)
+    settle(run, take_one(run), End.MUST_RESTART)
     fresh = take_one(run)
-    assert fresh.fresh
+    assert fresh.from_scratch
     settle(run, fresh, End.FAILED, NetworkError("reset"))
-    assert not take_one(run, 1000.0).fresh
+    assert not take_one(run, 1000.0).from_scratch
 
 
 @pytest.mark.parametrize("retries", [0, 1])
 def test_a_worker_that_is_lost_again_is_an_error_that_names_the_url(retries: int) -> None:
     run = scheduler([Download("https://u:secret@a.example/file")], retries=retries)
-    settle(run, take_one(run), End.LOST)  # on the house: it may have been done
-    settle(run, take_one(run), End.LOST)
+    settle(run, take_one(run), End.WORKER_LOST)  # on the house: it may have been done
+    settle(run, take_one(run), End.WORKER_LOST)
     (result,) = run.results()
     assert isinstance(result.error, WorkerError)
     assert result.error.url == URL
@@ -255,7 +255,7 @@ def test_a_mirror_is_asked_in_turn_after_the_wait() -> None:
     asked = []
     for _ in range(4):
         attempt = take_one(run, 1000.0)
-        assert attempt.source == URL
+        assert attempt.primary_url == URL
         asked.append(attempt.url)
         settle(run, attempt, End.FAILED, NetworkError("reset"))
         assert run.in_flight == 0
@@ -443,22 +443,22 @@ def test_a_checksum_is_found_by_path_else_by_name(
 def test_a_probe_comes_first_and_names_the_file_safely(told: str, folder: str, path: str) -> None:
     run = scheduler([Download(URL, dir=folder)], probe=True, sums=ChecksumList({path.rpartition("/")[2]: SUM}))
     probe = take_one(run)
-    assert probe.probe
-    settle(run, probe, End.NAMED, name=told)
+    assert probe.is_probe
+    settle(run, probe, End.NAME_LEARNED, proposed_name=told)
     attempt = take_one(run)
-    assert (attempt.probe, attempt.path, attempt.number, attempt.checksums) == (False, path, 2, (SUM,))
+    assert (attempt.is_probe, attempt.path, attempt.number, attempt.checksums) == (False, path, 2, (SUM,))
     settle(run, attempt)
     (result,) = run.results()
     assert (result.path, result.status) == (path, Status.DONE)
 
 
 def test_what_has_a_name_by_wish_is_not_probed() -> None:
-    assert not take_one(scheduler([Download(URL, out="name")], probe=True)).probe
+    assert not take_one(scheduler([Download(URL, out="name")], probe=True)).is_probe
 
 
 def test_a_probe_costs_no_try() -> None:
     run = scheduler([Download(URL)], probe=True, retries=0)
-    settle(run, take_one(run), End.NAMED, name="x")
+    settle(run, take_one(run), End.NAME_LEARNED, proposed_name="x")
     settle(run, take_one(run))
     assert [result.status for result in run.results()] == [Status.DONE]
 
@@ -466,13 +466,13 @@ def test_a_probe_costs_no_try() -> None:
 def test_a_probe_that_fails_is_tried_again_as_a_probe() -> None:
     run = scheduler([Download(URL)], probe=True)
     settle(run, take_one(run), End.FAILED, NetworkError("reset"))
-    assert take_one(run, 1000.0).probe
+    assert take_one(run, 1000.0).is_probe
 
 
 def test_probes_of_the_same_url_end_in_one_file_and_those_of_others_in_names_of_their_own() -> None:
     run = scheduler([Download(URL), Download(URL), Download("https://b.example/x")], probe=True)
     for probe in taken(run):
-        settle(run, probe, End.NAMED, name="same.bin")
+        settle(run, probe, End.NAME_LEARNED, proposed_name="same.bin")
     first, other = taken(run)
     assert first.path == "same.bin"
     assert other.path.startswith("same-")
@@ -763,8 +763,8 @@ def test_a_download_that_was_started_has_a_result_even_if_the_run_is_stopped_bef
         (End.FAILED, IntegrityError("wrong"), IntegrityError),
         (End.FAILED, HTTPStatusError(404), HTTPStatusError),
         (End.INTERRUPTED, Interrupted("stopped"), Interrupted),
-        (End.LOST, None, WorkerError),
-        (End.RESTART, None, Interrupted),
+        (End.WORKER_LOST, None, WorkerError),
+        (End.MUST_RESTART, None, Interrupted),
         (End.UNREPORTED, None, Interrupted),
     ],
 )
@@ -804,7 +804,7 @@ def test_what_was_named_but_not_fetched_before_a_stop_is_interrupted() -> None:
     run = scheduler([Download(URL)], probe=True)
     probe = take_one(run)
     run.stop()
-    settle(run, probe, End.NAMED, name="x")
+    settle(run, probe, End.NAME_LEARNED, proposed_name="x")
     assert [type(result.error) for result in run.results()] == [Interrupted]
 
 
@@ -825,9 +825,9 @@ TROUBLES: tuple[tuple[End, DownloadError | None], ...] = (
     (End.FAILED, HTTPStatusError(404)),
     (End.FAILED, IntegrityError("wrong")),
     (End.FAILED, StorageError("disk full")),
-    (End.LOST, None),
+    (End.WORKER_LOST, None),
     (End.UNREPORTED, None),
-    (End.RESTART, None),
+    (End.MUST_RESTART, None),
     (End.UNSTARTED, None),
     (End.INTERRUPTED, Interrupted("stopped")),
 )
@@ -908,25 +908,27 @@ class Simulation:
             assert attempt.key not in {other.key for other, _ in self.running}
             self.numbers[attempt.key] += 1
             assert attempt.number == self.numbers[attempt.key]
-            assert attempt.source == self.downloads[attempt.key].url
-            assert attempt.url in (attempt.source, *self.downloads[attempt.key].mirrors)
+            assert attempt.primary_url == self.downloads[attempt.key].url
+            assert attempt.url in (attempt.primary_url, *self.downloads[attempt.key].mirrors)
             self.running.append((attempt, self.steps))
         assert len(self.running) == self.run.in_flight
         return True
 
     def settle(self, end: End, error: DownloadError | None, which: int) -> None:
         attempt, lease = self.running.pop(which % len(self.running))
-        if (attempt.probe and end in GOOD_ENDS) or (end is End.RESTART and (attempt.fresh or attempt.probe)):
-            end = End.NAMED if attempt.probe else End.COMPLETE
+        if (attempt.is_probe and end in GOOD_ENDS) or (end is End.MUST_RESTART and (attempt.from_scratch or attempt.is_probe)):
+            end = End.NAME_LEARNED if attempt.is_probe else End.COMPLETE
         name = ("x", "named", "", "../y")[which % 4]
         chance = (which % 10) / 10
-        self.run.settle(ended(attempt, end, error, name=name, path=attempt.path, received=1, elapsed=1.0), self.now, chance)
+        self.run.settle(
+            ended(attempt, end, error, proposed_name=name, path=attempt.path, received=1, elapsed=1.0), self.now, chance
+        )
         if lease not in {other for _, other in self.running}:
             del self.leases[lease]
         self.interrupted |= end is End.INTERRUPTED
         if end is End.UNSTARTED:
             self.numbers[attempt.key] -= 1
-        if end in (End.FAILED, End.LOST) and not self.downloads[attempt.key].mirrors:
+        if end in (End.FAILED, End.WORKER_LOST) and not self.downloads[attempt.key].mirrors:
             self.failures[attempt.key] += 1
             tries = self.failures[attempt.key]
             assert tries <= self.retries + max(1, self.retries) + 1, "tried too often"

@@ -338,7 +338,7 @@ def test_a_segment_that_failed_waits_to_be_asked_for_again() -> None:
     found.ended(Outcome(1, End.FAILED))
     assert found.speeds == [7.0]  # the other's was not known
     found.start(2, URL, Open(0.0, Segment(50, 100), 1), 0.0)
-    found.ended(Outcome(2, End.SEGMENT, received=50, elapsed=0.1))
+    found.ended(Outcome(2, End.SEGMENT_DONE, received=50, elapsed=0.1))
     assert found.speeds == [7.0, 500.0]  # over before it was looked at
 
 
@@ -352,7 +352,7 @@ def test_one_that_was_given_away_whole_is_not_asked_for_again() -> None:
 def test_giving_up_ends_all_that_runs_and_all_that_waits() -> None:
     found = layout(100, at_speed(0, 50, 0, 1.0), at_speed(50, 100, 50, 1.0))
     found.open.append(Open(0.0, Segment(80, 90), 1))
-    first, second = Outcome(5, End.FAILED), Outcome(6, End.RESTART)
+    first, second = Outcome(5, End.FAILED), Outcome(6, End.MUST_RESTART)
     found.give_up(first)
     assert (found.over, found.open, found.cuts) == (first, [], [(0, ABORT), (1, ABORT)])
     found.give_up(second)
@@ -398,7 +398,7 @@ def split(*mirrors: str, retries: int = 2, most: int = 4, total: int = 100, **va
 def settle(
     run: Scheduler,
     attempt: Attempt,
-    end: End = End.SEGMENT,
+    end: End = End.SEGMENT_DONE,
     error: DownloadError | None = None,
     now: float = 0.0,
     **values: Any,
@@ -418,7 +418,7 @@ def test_a_file_that_may_be_split_is_fetched_in_segments() -> None:
     assert run.cuts() == [(first.key, 25)]
     assert run.cuts() == []
     assert [tuple(item.segment) for item in others] == [(25, 50), (50, 75), (75, 100)]
-    assert all(item.beside == first.key and not item.mirror and item.url == URL for item in others)
+    assert all(item.same_process_as == first.key and not item.is_alternate_url and item.url == URL for item in others)
     assert [item.number for item in attempts] == [1, 2, 3, 4]
     assert len({item.key for item in attempts}) == 4
     for attempt in others:
@@ -457,7 +457,7 @@ def test_a_segment_that_fails_is_asked_for_again_after_a_while() -> None:
     assert taken(run, 1.0) == []
     assert run.wake_at == 5.0
     (again,) = taken(run, 5.0)
-    assert (again.segment, again.number, again.beside) == (second.segment, 5, first.key)
+    assert (again.segment, again.number, again.same_process_as) == (second.segment, 5, first.key)
     settle(run, again)
     assert run.results() == []
 
@@ -471,7 +471,7 @@ def test_what_a_server_asks_for_is_obeyed_for_a_segment_too() -> None:
     assert run.results() == []
     assert taken(run, 50.0) == []  # the rest is of one Attempt again, and waits as long
     (rest,) = taken(run, 51.0)
-    assert (rest.segment, rest.fresh) == (WHOLE, False)
+    assert (rest.segment, rest.from_scratch) == (WHOLE, False)
     assert not run.finished
 
 
@@ -533,10 +533,10 @@ def test_a_wrong_checksum_is_found_by_one_and_begins_again_at_zero(order: tuple[
             settle(run, attempts[number])
     assert run.results() == []
     (again,) = taken(run)
-    assert (again.segment, again.fresh) == (WHOLE, True)
+    assert (again.segment, again.from_scratch) == (WHOLE, True)
     run.progress(again.key, 0, 100, 10.0)
     (beside,) = taken(run, 10.0)
-    assert not beside.fresh, "what the first one brings is what it joins in"
+    assert not beside.from_scratch, "what the first one brings is what it joins in"
     fail(run, beside, wrong)
     settle(run, again)
     assert [result.error for result in run.results()] == [wrong]
@@ -548,10 +548,10 @@ def test_a_file_that_changed_begins_again_and_is_not_split_any_more(order: tuple
     run, attempts = split(most=2)
     run.cuts()
     for number in order:
-        settle(run, attempts[number], End.RESTART if number else End.SEGMENT)
+        settle(run, attempts[number], End.MUST_RESTART if number else End.SEGMENT_DONE)
         assert run.cuts() == ([(attempts[0].key, ABORT)] if number and order[0] else [])
     (again,) = taken(run)
-    assert (again.segment, again.fresh) == (WHOLE, True)
+    assert (again.segment, again.from_scratch) == (WHOLE, True)
     run.progress(again.key, 0, 100, 10.0)
     assert taken(run, 10.0) == []
     settle(run, again, End.COMPLETE)
@@ -565,10 +565,10 @@ def test_one_that_was_not_begun_is_asked_for_at_once(end: End) -> None:
     (again,) = taken(run)
     assert again.segment == second.segment
     assert again.number == (4 if end is End.UNSTARTED else 5)
-    assert again.repeated is (end is End.UNREPORTED)
+    assert again.may_exist_already is (end is End.UNREPORTED)
 
 
-@pytest.mark.parametrize("end", [End.UNSTARTED, End.UNREPORTED, End.SEGMENT])
+@pytest.mark.parametrize("end", [End.UNSTARTED, End.UNREPORTED, End.SEGMENT_DONE])
 def test_where_none_runs_any_more_all_that_is_left_is_asked_for(end: End) -> None:
     run, attempts = split(most=2)
     settle(run, attempts[0])
@@ -582,9 +582,9 @@ def test_where_none_runs_any_more_all_that_is_left_is_asked_for(end: End) -> Non
 def test_a_worker_that_is_lost_with_all_segments_costs_one_try() -> None:
     run, attempts = split(retries=1)
     for attempt in attempts:
-        settle(run, attempt, End.LOST)
+        settle(run, attempt, End.WORKER_LOST)
     (again,) = taken(run, 1000.0)
-    assert (again.segment, again.repeated) == (WHOLE, True)
+    assert (again.segment, again.may_exist_already) == (WHOLE, True)
     settle(run, again, End.COMPLETE)
     assert [result.status for result in run.results()] == [Status.DONE]
 
@@ -619,7 +619,7 @@ def test_the_last_failure_is_tried_again_by_an_attempt_at_all_that_is_left() -> 
     settle(run, first)
     fail(run, second, NetworkError("reset"), now=1.0)
     (rest,) = taken(run, 5.0)
-    assert (rest.segment, rest.fresh) == (WHOLE, False)
+    assert (rest.segment, rest.from_scratch) == (WHOLE, False)
     fail(run, rest, NetworkError("reset"), now=5.0)
     (rest,) = taken(run, 1e6)
     fail(run, rest, NetworkError("reset"), now=1e6)
@@ -699,18 +699,23 @@ def test_interrupted_segments_are_one_interrupted_download() -> None:
 def test_mirrors_serve_different_segments() -> None:
     _, attempts = split(MIRROR, OTHER)
     assert {item.url for item in attempts} == {URL, MIRROR, OTHER}
-    assert all(item.mirror is (item.url != URL) for item in attempts)
-    assert all(item.source == URL for item in attempts)
+    assert all(item.is_alternate_url is (item.url != URL) for item in attempts)
+    assert all(item.primary_url == URL for item in attempts)
 
 
 def at_mirror(attempts: list[Attempt]) -> Attempt:
     """The first one at a mirror."""
-    return next(item for item in attempts if item.mirror)
+    return next(item for item in attempts if item.is_alternate_url)
 
 
 @pytest.mark.parametrize(
     ("end", "error"),
-    [(End.FAILED, HTTPStatusError(404)), (End.FAILED, AuthError(403)), (End.FAILED, ProtocolError("x")), (End.RESTART, None)],
+    [
+        (End.FAILED, HTTPStatusError(404)),
+        (End.FAILED, AuthError(403)),
+        (End.FAILED, ProtocolError("x")),
+        (End.MUST_RESTART, None),
+    ],
 )
 @pytest.mark.parametrize("last", [True, False])
 def test_a_mirror_that_is_of_no_use_is_dropped(end: End, error: DownloadError | None, last: bool) -> None:
@@ -722,11 +727,11 @@ def test_a_mirror_that_is_of_no_use_is_dropped(end: End, error: DownloadError | 
     settle(run, bad, end, error)
     if not last:
         (again,) = taken(run)
-        assert (again.url, again.mirror, again.segment) == (URL, False, bad.segment)
+        assert (again.url, again.is_alternate_url, again.segment) == (URL, False, bad.segment)
         settle(run, again)
         settle(run, good)
     (rest,) = taken(run)
-    assert (rest.url, rest.segment, rest.fresh) == (URL, WHOLE, False)
+    assert (rest.url, rest.segment, rest.from_scratch) == (URL, WHOLE, False)
     settle(run, rest, End.COMPLETE)
     assert [result.status for result in run.results()] == [Status.DONE]
 
@@ -743,7 +748,7 @@ def test_the_first_url_is_dropped_where_a_mirror_goes_on() -> None:
     first = attempts[0]
     fail(run, first, HTTPStatusError(404))
     (again,) = taken(run)
-    assert (again.url, again.segment, again.mirror) == (MIRROR, Segment(0, 50), True)
+    assert (again.url, again.segment, again.is_alternate_url) == (MIRROR, Segment(0, 50), True)
 
 
 def test_a_full_disk_is_no_mirrors_fault() -> None:
@@ -761,10 +766,10 @@ def test_bytes_of_several_servers_with_a_wrong_checksum_lead_to_one_server_at_a_
     fail(run, attempts[1], error)
     for _ in range(2):
         (again,) = taken(run)
-        assert again.fresh
+        assert again.from_scratch
         run.progress(again.key, 0, 100, 0.0)
         (beside,) = taken(run)
-        assert (again.url, again.mirror) == (beside.url, beside.mirror)
+        assert (again.url, again.is_alternate_url) == (beside.url, beside.is_alternate_url)
         asked.append(again.url)
         settle(run, again)
         fail(run, beside, error)
@@ -783,10 +788,10 @@ TROUBLES: tuple[tuple[End, DownloadError | None], ...] = (
     (End.FAILED, StorageError("disk full")),
     (End.FAILED, FileInUse("in use")),
     (End.FAILED, ProtocolError("nonsense")),
-    (End.LOST, None),
+    (End.WORKER_LOST, None),
     (End.UNREPORTED, None),
     (End.UNSTARTED, None),
-    (End.RESTART, None),
+    (End.MUST_RESTART, None),
     (End.INTERRUPTED, Interrupted("stopped")),
 )
 
@@ -818,8 +823,8 @@ class World:
             assert attempt.key not in self.flying
             start, stop = attempt.segment
             self.flying[attempt.key] = attempt, start, TOTAL if stop is None else stop
-            self.begun[attempt.source] += 1
-            if attempt.fresh:
+            self.begun[attempt.primary_url] += 1
+            if attempt.from_scratch:
                 assert attempt.segment == WHOLE
                 self.files[self.of(attempt)] = []
         self.check()
@@ -839,7 +844,7 @@ class World:
 
     def of(self, attempt: Attempt) -> int:
         """Which file it is."""
-        return int(attempt.source.rpartition("/")[2])
+        return int(attempt.primary_url.rpartition("/")[2])
 
     def fetch(self, attempt: Attempt, at: int, stop: int, count: int) -> None:
         """It gets so many bytes, and tells where it is."""
@@ -857,18 +862,18 @@ class World:
             complete = joined(spans) == ((0, TOTAL),) and stop != ABORT
             if complete:
                 spans.append((TOTAL, TOTAL + 1))  # claimed: nobody else ends it
-            self.end(attempt, End.COMPLETE if complete else End.SEGMENT, size=TOTAL)
+            self.end(attempt, End.COMPLETE if complete else End.SEGMENT_DONE, size=TOTAL)
             return
         self.run.progress(attempt.key, at, TOTAL, self.now)
 
     def end(self, attempt: Attempt, end: End, error: DownloadError | None = None, **values: Any) -> None:
         """It ends like this."""
-        if end is End.RESTART and attempt.fresh:
-            end = End.SEGMENT if attempt.segment != WHOLE else End.UNREPORTED
+        if end is End.MUST_RESTART and attempt.from_scratch:
+            end = End.SEGMENT_DONE if attempt.segment != WHOLE else End.UNREPORTED
         if isinstance(error, IntegrityError):
             self.files[self.of(attempt)] = []
         if end is End.UNSTARTED:
-            self.unbegun[attempt.source] += 1
+            self.unbegun[attempt.primary_url] += 1
         del self.flying[attempt.key]
         self.stops.pop(attempt.key, None)
         self.run.settle(Outcome(attempt.key, end, error=error, received=1, **values), self.now, 0.5)
@@ -885,10 +890,10 @@ class World:
         assert len(self.flying) == self.run.in_flight <= self.in_all
         hosts = Counter(host_of(attempt.url) for attempt, _, _ in self.flying.values())
         assert max(hosts.values(), default=0) <= self.per_host
-        of_one = Counter(attempt.source for attempt, _, _ in self.flying.values())
+        of_one = Counter(attempt.primary_url for attempt, _, _ in self.flying.values())
         assert max(of_one.values(), default=0) <= self.most or not self.most
         for attempt, _, _ in self.flying.values():
-            assert attempt.segment == WHOLE or not attempt.fresh
+            assert attempt.segment == WHOLE or not attempt.from_scratch
 
 
 @st.composite

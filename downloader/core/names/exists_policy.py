@@ -13,13 +13,16 @@ def admit(attempt: Attempt, existing: Existing | None, on_exists: str) -> Attemp
     ``existing``: what stands under its path; ``on_exists``: the setting of that name. A final name is a complete file,
     unless a checksum that is known says otherwise.
     """
-    if attempt.probe or existing is None:
+    if attempt.is_probe or existing is None:
         return attempt
     if existing.is_folder:
         return _failed(attempt, "a folder stands where the file should go", "give out=")
     if on_exists == "skip" and attempt.checksums:
-        return replace(attempt, check=True)
-    if attempt.repeated and on_exists in ("skip", "fail"):  # it was not there when it began: a lost worker had finished it
+        return replace(attempt, verify_existing=True)
+    if attempt.may_exist_already and on_exists in (
+        "skip",
+        "fail",
+    ):  # it was not there when it began: a lost worker had finished it
         return Outcome(attempt.key, End.COMPLETE, path=attempt.path, size=existing.size)
     if on_exists == "skip":
         return Outcome(attempt.key, End.EXISTS, path=attempt.path, size=existing.size)

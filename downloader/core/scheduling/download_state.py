@@ -15,7 +15,7 @@ class DownloadState(Struct, eq=False):
     """A Download under way: what has been tried, and what it cost.
 
     ``due``: when what is left of a file that came in Segments may be asked for. ``one_piece``: it is not split any more.
-    ``kept``: it is no Download of the list, but a robots.txt.
+    ``is_robots_txt``: it is no Download of the list, but a robots.txt.
     ``mixed``: the bytes are of several URLs; ``alone``: they no longer may be, for their checksum was wrong.
     """
 
@@ -30,15 +30,15 @@ class DownloadState(Struct, eq=False):
     turn: int = 0
     mismatches: int = 0
     losses: int = 0
-    fresh: bool = False
-    repeated: bool = False
+    from_scratch: bool = False
+    may_exist_already: bool = False
     received: int = 0
     elapsed: float = 0.0
     due: float = 0.0
     one_piece: bool = False
     mixed: bool = False
     alone: bool = False
-    kept: bool = False
+    is_robots_txt: bool = False
 
     @property
     def url(self) -> str:
@@ -53,15 +53,22 @@ class DownloadState(Struct, eq=False):
     def failed(self, error: DownloadError) -> None:
         """Note what an Attempt failed of, for those that follow."""
         if isinstance(error, WorkerError):
-            self.repeated = True
+            self.may_exist_already = True
             self.losses += 1
-        self.fresh = False
+        self.from_scratch = False
         if isinstance(error, IntegrityError):
             self.mismatches += not self.mixed  # of several servers' bytes nobody knows whose are wrong: each gets its turn
             self.alone |= self.mixed
-            self.mixed, self.fresh = False, True
+            self.mixed, self.from_scratch = False, True
 
-    def attempt(self, key: int, url: str, segment: Segment = WHOLE, beside: int | None = None, mirror: bool = False) -> Attempt:
+    def attempt(
+        self,
+        key: int,
+        url: str,
+        segment: Segment = WHOLE,
+        same_process_as: int | None = None,
+        is_alternate_url: bool = False,
+    ) -> Attempt:
         """An Attempt at it, or at one Segment of it."""
         download = self.download
         if segment is WHOLE and self._is_plain:
@@ -70,25 +77,32 @@ class DownloadState(Struct, eq=False):
             key=key,
             number=self.number,
             url=url,
-            source=download.url,
+            primary_url=download.url,
             path=self.path,
             segment=segment,
             headers=download.headers,
             checksums=self.checksums,
             size=download.size,
-            fresh=self.fresh and segment is WHOLE,
-            probe=not self.named,
-            repeated=self.repeated,
-            beside=beside,
-            mirror=mirror,
-            kept=self.kept,
+            from_scratch=self.from_scratch and segment is WHOLE,
+            is_probe=not self.named,
+            may_exist_already=self.may_exist_already,
+            same_process_as=same_process_as,
+            is_alternate_url=is_alternate_url,
+            keep_body=self.is_robots_txt,
         )
 
     @property
     def _is_plain(self) -> bool:
         """Whether there is nothing to say of it but where it is and where it goes: so it is with most."""
         about = self.download
-        special = self.fresh or self.repeated or self.kept or self.checksums or about.headers or about.size is not None
+        special = (
+            self.from_scratch
+            or self.may_exist_already
+            or self.is_robots_txt
+            or self.checksums
+            or about.headers
+            or about.size is not None
+        )
         return not special and self.named
 
     def result(self, status: Status, outcome: Outcome | None, reason: str, error: DownloadError | None) -> Result:

@@ -83,7 +83,7 @@ _DECIDED = (End.EXISTS, End.UNSTARTED, End.COMPLETE, End.NOT_MODIFIED)
 def was_asked(outcome: Outcome) -> bool:
     """Whether a request may have been sent: not where what was there already decided."""
     decided = outcome.end in _DECIDED or (outcome.end is End.FAILED and isinstance(outcome.error, StorageError))
-    return not (decided and outcome.status == 0 and outcome.waited == 0)
+    return not (decided and outcome.status == 0 and outcome.head_latency == 0)
 
 
 def is_refusal(outcome: Outcome) -> bool:

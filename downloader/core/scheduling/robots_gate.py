@@ -37,7 +37,7 @@ class Permission:
 
         An error: none of its URLs is allowed. None: it waits here for an answer. A URL that is forbidden is left out.
         """
-        if entry.kept:
+        if entry.is_robots_txt:
             return entry
         error: DownloadError | None = None
         while entry.urls:
@@ -63,7 +63,7 @@ class Permission:
             return None
         key, url = _FIRST_KEY + len(self._sites), f"{origin}/robots.txt"
         self._sites[origin] = _Site(parked=[entry])
-        return DownloadState(key, Download(url), _NO_NAME, [url], True, (), fresh=True, kept=True)
+        return DownloadState(key, Download(url), _NO_NAME, [url], True, (), from_scratch=True, is_robots_txt=True)
 
     def answered(
         self, asked: DownloadState, outcome: Outcome | None, error: DownloadError | None

@@ -31,7 +31,7 @@ class ObedientScheduler(Scheduler):
             self._end(entry, Status.FAILED, error=found)
 
     def _name(self, entry: DownloadState, outcome: Outcome) -> None:
-        if entry.kept:
+        if entry.is_robots_txt:
             self._permit(entry, outcome, None)
         else:
             super()._name(entry, outcome)
@@ -44,7 +44,7 @@ class ObedientScheduler(Scheduler):
         reason: str = "",
         error: DownloadError | None = None,
     ) -> None:
-        if entry.kept:
+        if entry.is_robots_txt:
             self._permit(entry, outcome, error)
         else:
             super()._end(entry, status, outcome, reason=reason, error=error)

@@ -243,15 +243,15 @@ class Scheduler:
                 self._end(entry, Status.DONE, outcome)
             case End.EXISTS | End.NOT_MODIFIED:
                 self._end(entry, Status.SKIPPED, outcome, reason=outcome.end.value)
-            case End.NAMED:
+            case End.NAME_LEARNED:
                 self._name(entry, outcome)
             case End.UNREPORTED:
-                entry.repeated = True
+                entry.may_exist_already = True
                 entry.tries -= 1
                 self._again(entry)
-            case End.SEGMENT:  # no Attempt runs, and yet some Segment is missing: one for all that is left
+            case End.SEGMENT_DONE:  # no Attempt runs, and yet some Segment is missing: one for all that is left
                 entry.tries -= 1
-                entry.fresh = False
+                entry.from_scratch = False
                 self._again(entry, now, entry.due - now)
             case End.UNSTARTED:
                 entry.number -= 1
@@ -260,11 +260,11 @@ class Scheduler:
             case End.INTERRUPTED:
                 self._cut_short = True
                 self._end(entry, Status.FAILED, outcome, error=outcome.error)
-            case End.RESTART:
-                entry.fresh = True
+            case End.MUST_RESTART:
+                entry.from_scratch = True
                 entry.tries -= 1  # what follows is the try that counts, and it cannot end like this again
                 self._again(entry)
-            case End.LOST | End.FAILED:
+            case End.WORKER_LOST | End.FAILED:
                 self._failed(entry, outcome, now, chance)
 
     def _place(self, admitted: NamedDownload) -> None:
@@ -276,7 +276,7 @@ class Scheduler:
 
     def _name(self, entry: DownloadState, outcome: Outcome) -> None:
         entry.tries -= 1
-        self._place(self._intake.rename(entry, outcome.name))
+        self._place(self._intake.rename(entry, outcome.proposed_name))
 
     def _failed(self, entry: DownloadState, outcome: Outcome, now: float, chance: float) -> None:
         error = outcome.error or WorkerError("the worker process died", public_url(entry.url))

@@ -223,7 +223,7 @@ class SegmentLayout:
         """An Attempt has ended: what it was at."""
         ended = self.running.pop(outcome.key)
         speed = ended.speed
-        if speed is None and outcome.end is End.SEGMENT and outcome.elapsed:  # it was too soon over to be looked at
+        if speed is None and outcome.end is End.SEGMENT_DONE and outcome.elapsed:  # it was too soon over to be looked at
             speed = outcome.received / outcome.elapsed
         if speed:
             self.speeds.append(speed)

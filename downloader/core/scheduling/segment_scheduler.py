@@ -11,7 +11,7 @@ from downloader.core.scheduling.retry import RetryPolicy, another_server_may_hel
 from downloader.core.scheduling.segment_layout import Running, SegmentLayout, SplitPolicy
 from downloader.errors import FileInUse, ProtocolError, WorkerError
 
-_GO_ON = (End.SEGMENT, End.UNSTARTED, End.UNREPORTED, End.LOST, End.FAILED)
+_GO_ON = (End.SEGMENT_DONE, End.UNSTARTED, End.UNREPORTED, End.WORKER_LOST, End.FAILED)
 """Whatever else an Attempt at one of several Segments comes to is true of the whole file."""
 
 Begun = tuple[DownloadState, int, str, Segment, int]
@@ -107,20 +107,20 @@ class SegmentScheduler:
         """An Attempt at one of several Segments has ended. The Outcome of the Download, once all is decided and over."""
         layout = self._layouts[entry.key]
         ended = layout.ended(outcome)
-        if outcome.end is End.RESTART and ended.url != layout.url:
+        if outcome.end is End.MUST_RESTART and ended.url != layout.url:
             error = ProtocolError("this mirror has another version of the file", public_url(ended.url))
             outcome = replace(outcome, end=End.FAILED, error=error)
         if outcome.end not in _GO_ON:
             layout.give_up(outcome)
-        elif outcome.end is not End.SEGMENT and layout.over is None and not stopped:
+        elif outcome.end is not End.SEGMENT_DONE and layout.over is None and not stopped:
             outcome = self._retried(layout, entry, ended, outcome, now, chance)
         if layout.running:
             return None
         del self._layouts[entry.key], self._entries[entry.key]
         decided = layout.over or outcome
-        if decided.end is End.RESTART:
+        if decided.end is End.MUST_RESTART:
             entry.one_piece = True  # servers that disagree about its version would have it begin again for ever
-        elif decided.end is End.SEGMENT and layout.open:
+        elif decided.end is End.SEGMENT_DONE and layout.open:
             entry.tries = max(entry.tries, *(item.tries for item in layout.open))
             entry.due = min(item.due for item in layout.open)
         return decided
@@ -135,11 +135,11 @@ class SegmentScheduler:
         """
         if outcome.end in (End.UNSTARTED, End.UNREPORTED):
             entry.number -= outcome.end is End.UNSTARTED
-            entry.repeated |= outcome.end is End.UNREPORTED
+            entry.may_exist_already |= outcome.end is End.UNREPORTED
             layout.again(ended, now)
-            return replace(outcome, end=End.SEGMENT)
+            return replace(outcome, end=End.SEGMENT_DONE)
         error = outcome.error or WorkerError("the worker process died", public_url(ended.url))
-        entry.repeated |= isinstance(error, WorkerError)
+        entry.may_exist_already |= isinstance(error, WorkerError)
         tries = ended.tries if layout.running else max(entry.tries, ended.tries)
         if self._retry.allows(error, tries, 2):
             ended.tries += 1
@@ -150,9 +150,9 @@ class SegmentScheduler:
             entry.urls = [url for url in entry.urls if url != ended.url]  # it is of no use; the others go on
             ended.tries = 1
             layout.again(ended, now)
-            return replace(outcome, end=End.SEGMENT, error=None)
+            return replace(outcome, end=End.SEGMENT_DONE, error=None)
         else:
             layout.closed = entry.one_piece = True
             if outcome.key != entry.key:
-                return replace(outcome, end=End.SEGMENT, error=None)
+                return replace(outcome, end=End.SEGMENT_DONE, error=None)
         return outcome

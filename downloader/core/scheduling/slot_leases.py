@@ -59,8 +59,8 @@ class SlotLeases:
         """An Attempt has ended. Its host, and whether that got its slot back, or others still share it."""
         lease = self._held.pop(outcome.key)
         refused = outcome.error is not None and is_refusal(outcome)
-        if refused or outcome.waited:
-            self.slots.settled(lease.host, now, outcome.waited, refused)
+        if refused or outcome.head_latency:
+            self.slots.settled(lease.host, now, outcome.head_latency, refused)
         elif self._pace is not None and not was_asked(outcome):
             self._pace.take_back(lease.host, lease.began)
         lease.left -= 1

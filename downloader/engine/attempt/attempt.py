@@ -55,7 +55,7 @@ def attempt_steps(
 ) -> Steps:
     """The steps of one Attempt. ``clock`` gives monotonic seconds, ``wall`` seconds since the epoch."""
     started = clock()
-    part = PartFile(folder, attempt.path, attempt.source)
+    part = PartFile(folder, attempt.path, attempt.primary_url)
     held = NOTHING_TO_RESUME if folder.empty and attempt.number == 1 else part.held()
     transfer = Transfer(attempt, config.policy, held, started, wall())
     lane.done = lane.size = lane.beyond = 0
@@ -69,12 +69,12 @@ def attempt_steps(
     error: DownloadError | None = None
     try:
         try:
-            if attempt.check and (yield from _is_good(transfer, folder)):
+            if attempt.verify_existing and (yield from _is_good(transfer, folder)):
                 transfer.decided, transfer.digests = End.EXISTS, attempt.checksums
             elif transfer.held.spans or attempt.segment != WHOLE:
                 yield from _gaps(transfer, file)
             elif (yield from _ask(transfer, file)):
-                yield from (_keep if attempt.kept else _body)(transfer, file)
+                yield from (_keep if attempt.keep_body else _body)(transfer, file)
                 _come_to(transfer, part)
             elif transfer.decided is End.COMPLETE:
                 part.open(transfer.size)
@@ -125,7 +125,7 @@ def _keep(transfer: Transfer, file: File) -> Substeps:
         transfer.on_data(len(data), file.lane.heard)
     else:
         yield DROP
-    transfer.returned, transfer.decided = Returned(body[:LARGEST]), End.NAMED
+    transfer.returned, transfer.decided = Returned(body[:LARGEST]), End.NAME_LEARNED
 
 
 def _is_good(transfer: Transfer, folder: Folder) -> Generator[Command, Answer, bool]:
@@ -162,7 +162,7 @@ def _gaps(transfer: Transfer, file: File) -> Substeps:
     """Fetch what is missing of a Segment, one gap after the other; other Attempts may be at other Segments."""
     part, lane, held, segment = file.part, file.lane, transfer.held, transfer.attempt.segment
     if held.total is None or not held.validator.if_range:
-        transfer.decided = End.SEGMENT  # what it was a Segment of has gone: it got its name, or begins again
+        transfer.decided = End.SEGMENT_DONE  # what it was a Segment of has gone: it got its name, or begins again
         return
     lane.done, lane.size = segment.start, held.total
     part.join(held)
@@ -192,7 +192,7 @@ def _gaps(transfer: Transfer, file: File) -> Substeps:
 def _come_to(transfer: Transfer, part: PartFile) -> None:
     """Others may have been writing, too: exactly one ends the file."""
     if part.shared:
-        transfer.decided = End.COMPLETE if part.claim() else End.SEGMENT
+        transfer.decided = End.COMPLETE if part.claim() else End.SEGMENT_DONE
         transfer.size = transfer.total or 0
 
 

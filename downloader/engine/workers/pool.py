@@ -197,7 +197,7 @@ class WorkerPool:
             batch = run.take(batch_size(self._seconds_each, run.scheduler.waiting, lanes))
             if not batch:
                 break
-            if others is not None and batch[0].beside is not None and not self.runs(batch[0].beside):
+            if others is not None and batch[0].same_process_as is not None and not self.runs(batch[0].same_process_as):
                 others += batch
             elif self._place(batch, shards):
                 busy += 1
@@ -218,7 +218,7 @@ class WorkerPool:
     def _place(self, batch: list[Attempt], shards: "dict[_Worker, list[Shard]]") -> bool:
         """Choose a worker; where it has no lane free, they are unstarted."""
         run = self._run
-        beside = self._at.get(batch[0].beside) if batch[0].beside is not None else None
+        beside = self._at.get(batch[0].same_process_as) if batch[0].same_process_as is not None else None
         worker = beside or max(self._workers, key=_Worker.room)
         if not worker.free:
             run.settle([Outcome(attempt.key, End.UNSTARTED) for attempt in batch])
@@ -281,7 +281,9 @@ class WorkerPool:
         for lane in list(worker.batches):
             seen = SharedLane(self._shared, worker.number * run.jobs + lane)
             batch, begun = self._forget(worker, lane), int(seen.begun)
-            ends = [End.UNREPORTED] * max(0, begun) + [End.LOST] * (begun >= 0) + [End.UNSTARTED] * (len(batch) - begun - 1)
+            ends = (
+                [End.UNREPORTED] * max(0, begun) + [End.WORKER_LOST] * (begun >= 0) + [End.UNSTARTED] * (len(batch) - begun - 1)
+            )
             outcomes += [Outcome(attempt.key, end) for attempt, end in zip(batch, ends, strict=True)]
         for lane in range(run.jobs):
             silent = SharedLane(self._shared, worker.number * run.jobs + lane)
