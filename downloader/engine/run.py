@@ -133,7 +133,7 @@ class Run:
                 self.on_attempt(outcome)
             self.scheduler.settle(outcome, now, self.chance() if outcome.error is not None else 0.0)
             if outcome.error is not None and LOG.isEnabledFor(logging.INFO):
-                again = f"; again in {self.scheduler.waits:.1f} s" if self.scheduler.waits else ""
+                again = f"; again in {self.scheduler.retry_delay:.1f} s" if self.scheduler.retry_delay else ""
                 LOG.info("attempt failed: %s%s", printable(str(outcome.error)), again)
             self._cuts.pop(outcome.key, None)
         if self.scheduler.stopped:
@@ -158,8 +158,8 @@ class Run:
         scheduler, counters = self.scheduler, self.counters
         scheduler.sample(now, counters.received)
         if scheduler.space.is_due(now):
-            scheduler.space.look(self.folder.room(), now)
-        counters.full, counters.waiting = scheduler.space.waits, scheduler.retrying()
+            scheduler.space.check(self.folder.room(), now)
+        counters.full, counters.waiting = scheduler.space.is_waiting, scheduler.retrying()
         counters.in_segments = scheduler.done_in_segments()
         self._split = False
         for lane in counters.lanes if self.splits else ():

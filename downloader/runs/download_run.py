@@ -184,6 +184,6 @@ class DownloadRun:
 def _obedient(settings: Settings) -> Callable[..., Scheduler]:
     """What makes the scheduler of a run that obeys robots.txt."""
     from downloader.core.http.robots import product
-    from downloader.core.scheduling.robots_scheduler import ObedientScheduler  # here: few runs need it
+    from downloader.core.scheduling.robots_scheduler import RobotsScheduler  # here: few runs need it
 
-    return partial(ObedientScheduler, product(settings.user_agent or "downloader"))
+    return partial(RobotsScheduler, product(settings.user_agent or "downloader"))

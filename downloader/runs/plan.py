@@ -80,17 +80,17 @@ def guards_for(settings: Settings) -> Guards:
 def limits_for(settings: Settings, capabilities: Capabilities, jobs: int) -> Limits:
     """How many may be in flight: a number that was given stays, else it is found out; few at a public host."""
     per_host = min(settings.per_host or _PER_HOST, jobs)
-    public = 0 if settings.per_host or settings.aggressive else hosts.MOST
+    public = 0 if settings.per_host or settings.aggressive else hosts.MAX_AT_PUBLIC_HOST
     if settings.jobs or capabilities.most_jobs is None:
         never = 4 * jobs  # in all, so that this alone decides nothing but how many a public host gets
-        few = AdaptiveSlots(ceiling=never, host_ceiling=per_host, start=never, public=public) if public else None
+        few = AdaptiveSlots(ceiling=never, host_ceiling=per_host, start=never, public_ceiling=public) if public else None
         return Slots(jobs, per_host, few)
-    return AdaptiveSlots(ceiling=jobs, host_ceiling=per_host, start=capabilities.default_jobs, public=public)
+    return AdaptiveSlots(ceiling=jobs, host_ceiling=per_host, start=capabilities.default_jobs, public_ceiling=public)
 
 
 def split_policy(settings: Settings) -> SplitPolicy:
     """How many Segments of a file: a number that was given stays, else as many as help; few from a public host."""
-    public = 0 if settings.segments or settings.aggressive else hosts.MOST_SEGMENTS
+    public = 0 if settings.segments or settings.aggressive else hosts.MAX_SEGMENTS_AT_PUBLIC_HOST
     return SplitPolicy(settings.segments, settings.min_segment_size, public)
 
 

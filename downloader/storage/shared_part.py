@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from downloader.core.model import ResumeInfo, Span
-from downloader.core.scheduling.segment_layout import joined
+from downloader.core.spans import merged
 
 SAVE_EVERY = 8 << 20
 """Bytes written until the sidecar is brought up to date, or …"""
@@ -41,7 +41,7 @@ class SharedPart:
         self.users = 1
         self.split = False
         self._told = told
-        self._spans = joined(spans)
+        self._spans = merged(spans)
         self._save = save
         self._unsaved = 0
         self._saved = 0.0
@@ -63,7 +63,7 @@ class SharedPart:
             while view and not self.over:
                 count = os.pwrite(descriptor, view, stop)
                 view, stop = view[count:], stop + count
-                self._spans = joined([*self._spans, (at, stop)])
+                self._spans = merged([*self._spans, (at, stop)])
                 self._unsaved += count
             late = self._unsaved >= SAVE_EVERY or time.monotonic() - self._saved >= SAVE_AFTER
             if self.split and self._unsaved and late:

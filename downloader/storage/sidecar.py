@@ -7,7 +7,7 @@ import msgspec
 
 from downloader.core.http.headers import DIGEST_ALGORITHMS
 from downloader.core.model import NOTHING_TO_RESUME, Checksum, ResumeInfo, Span, Validator
-from downloader.core.scheduling.segment_layout import joined
+from downloader.core.spans import merged
 
 _MOST = 1 << 18
 """Bytes; a longer one is none of ours."""
@@ -83,4 +83,4 @@ def load(folder: int, path: str, source: str, size: int) -> ResumeInfo:
     marks = [0, *(mark for span in found.spans for mark in span), size]
     if found.total is None or size > found.total or marks != sorted(marks) or not validator.if_range:
         return NOTHING_TO_RESUME
-    return ResumeInfo(0, validator, found.total, digests, joined(found.spans) or ((0, 0),))
+    return ResumeInfo(0, validator, found.total, digests, merged(found.spans) or ((0, 0),))

@@ -176,14 +176,14 @@ class _Team:
 
     def fair_share(self) -> int:
         """How many each loop may have in flight: its part of all that is there, or of the slots, for files may be split."""
-        scheduler, there = self.run.scheduler, self.run.scheduler.at_once
+        scheduler, there = self.run.scheduler, self.run.scheduler.max_in_flight
         if scheduler.waiting:
             there = min(there, scheduler.waiting + sum(share.flying for share in self.shares))
         return max(1, -(-there // len(self.shares)))
 
     def deal(self) -> bool:
         """Give each process its share of the slots; whether the loop here has not had its own yet."""
-        at_once = self.run.scheduler.at_once
+        at_once = self.run.scheduler.max_in_flight
         share = max(1, at_once // self.cores)
         most = at_once - share
         if self.run.config.process:

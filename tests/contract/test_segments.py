@@ -15,7 +15,7 @@ import pytest
 
 from downloader import Download, Downloader, Interrupted
 from downloader.core.model import Checksum
-from downloader.core.scheduling.segment_layout import held
+from downloader.core.spans import byte_count
 from downloader.storage.folder import Folder
 from downloader.storage.part import PartFile
 from downloader.strategies.registry import find
@@ -291,7 +291,7 @@ def complete(folder: Path, source: str) -> int:
     other = Folder(str(folder))
     found = PartFile(other, "a", source).held()
     other.close()
-    return held(found.spans) if found.spans else found.size
+    return byte_count(found.spans) if found.spans else found.size
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:

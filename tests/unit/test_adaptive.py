@@ -13,8 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from downloader.core.limits.adaptive import REMEMBERED, AdaptiveSlots, Flow, Limit, Phase
+from downloader.core.limits.adaptive import REMEMBERED_HOSTS, AdaptiveSlots
+from downloader.core.limits.adaptive_limit import AdaptiveLimit, Flow, Phase
 from downloader.core.limits.slots import Slots
+from tests.unit.host_levels import level, taken
 
 FIXED = [1, 2, 4, 8, 16, 32, 64, 128, 256]
 
@@ -133,12 +135,12 @@ def small_files(
         at, _, host, asked, refused = heapq.heappop(heap)
         if at > until:
             break
-        seen.area += slots.in_flight * max(0.0, at - max(last, since))
+        seen.area += taken(slots) * max(0.0, at - max(last, since))
         now = last = at
         accepted[host] -= not refused
         if now >= since:
             (seen.refusals if refused else seen.answers)[host] += 1
-            seen.peak = max(seen.peak, slots.in_flight)
+            seen.peak = max(seen.peak, taken(slots))
         seen.ends.append(now)
         received += 0 if refused else 10_000
         if isinstance(slots, AdaptiveSlots):
@@ -242,13 +244,13 @@ def test_a_burst_settled_at_once_does_not_look_smaller_than_it_was() -> None:
     fill(slots)
     answer(slots, 0.2, 39)  # a round ends here, and the burst does not
     answer(slots, 0.2, 1, refused=True)
-    assert (slots.in_all, slots.at("a")) == (80, 20)
+    assert (slots.max_in_flight, level(slots, "a")) == (80, 20)
 
 
 def test_a_wall_that_is_gone_is_forgotten_and_what_brings_nothing_is_not_kept() -> None:
     slots = adaptive()
     small_files(slots, {"a": Then(2.0, Refuses(lambda now: 20), Capacity(lambda now, held: 300, base=0.1))}, until=10)
-    assert 30 <= slots.at("a") <= 100
+    assert 30 <= level(slots, "a") <= 100
 
 
 def test_steps_downward_that_cost_a_little_each_do_not_add_up() -> None:
@@ -295,8 +297,8 @@ def test_a_slow_host_and_one_that_refuses_leave_the_slots_to_the_others() -> Non
     assert seen.answers["slow"] / 3 >= 0.9 * alone["slow"]
     assert seen.answers["refuses"] / 3 >= 0.9 * 100
     assert seen.answers["far"] / 3 >= 0.85 * alone["far"]
-    assert slots.at("refuses") <= 10
-    assert slots.at("slow") < 64
+    assert level(slots, "refuses") <= 10
+    assert level(slots, "slow") < 64
 
 
 @pytest.mark.parametrize(
@@ -315,8 +317,8 @@ def test_large_files_get_as_many_connections_as_bring_more_bytes(
     best = max(large_files(Slots(n, n), lambda now: cap, total, size, until, since) for n in FIXED)
     slots = adaptive()
     assert large_files(slots, lambda now: cap, total, size, until, since) >= 0.9 * best
-    assert slots.in_all >= least
-    assert slots.in_all <= max(1.5 * total / cap, 67)  # more would bring nothing
+    assert slots.max_in_flight >= least
+    assert slots.max_in_flight <= max(1.5 * total / cap, 67)  # more would bring nothing
 
 
 def test_large_files_that_slow_down_get_more_connections_when_those_begun_have_ended() -> None:
@@ -345,8 +347,8 @@ def answer(
 def test_it_starts_where_it_is_told_to_and_within_the_ceilings() -> None:
     for ceiling, host_ceiling, start, in_all, at_host in [(256, 256, 40, 40, 40), (16, 256, 40, 16, 16), (256, 6, 40, 40, 6)]:
         slots = adaptive(ceiling, host_ceiling, start)
-        assert (slots.in_all, slots.at("a")) == (in_all, at_host)
-        assert fill(slots) == at_host == slots.in_flight
+        assert (slots.max_in_flight, level(slots, "a")) == (in_all, at_host)
+        assert fill(slots) == at_host == taken(slots)
         assert slots.free == in_all - at_host
 
 
@@ -359,7 +361,7 @@ def test_nothing_grows_that_is_not_used() -> None:
         answer(slots, turn / 100, 1)
         assert slots.acquire("a")
         slots.sample(turn / 100, 10_000 * turn)
-    assert (slots.in_all, slots.at("a")) == (40, 40)
+    assert (slots.max_in_flight, level(slots, "a")) == (40, 40)
 
 
 def test_many_refusals_of_one_burst_count_once() -> None:
@@ -367,18 +369,18 @@ def test_many_refusals_of_one_burst_count_once() -> None:
     slots.sample(0.0, 0)
     fill(slots)
     answer(slots, 0.1, 10, refused=True)
-    assert slots.at("a") == 20
+    assert level(slots, "a") == 20
     answer(slots, 0.15, 10, 0.15, refused=True)  # sent before it was known
-    assert (slots.at("a"), slots.in_all) == (20, 40)
+    assert (level(slots, "a"), slots.max_in_flight) == (20, 40)
     answer(slots, 0.2, 5)
     fill(slots)
-    assert slots.in_flight == 20
+    assert taken(slots) == 20
     answer(slots, 0.25, 1, 0.05, refused=True)  # sent after
-    assert slots.at("a") == 10
+    assert level(slots, "a") == 10
     answer(slots, 0.26, 1, 0.0, refused=True)  # when it was sent is not known: within a round of the last
-    assert slots.at("a") == 10
+    assert level(slots, "a") == 10
     answer(slots, 0.4, 1, 0.0, refused=True)
-    assert slots.at("a") == 5
+    assert level(slots, "a") == 5
 
 
 def test_after_a_refusal_it_comes_back_to_just_under_that_level() -> None:
@@ -389,7 +391,7 @@ def test_after_a_refusal_it_comes_back_to_just_under_that_level() -> None:
     answer(slots, 0.15, 20)
     levels, now = [], 0.2
     while now < 1.9:
-        levels.append(slots.at("a"))
+        levels.append(level(slots, "a"))
         answer(slots, now, fill(slots))
         now += 0.1
     assert list(dict.fromkeys(levels)) == [20, 30, 35, 37, 38, 39]
@@ -402,10 +404,10 @@ def test_after_a_refusal_the_answers_to_what_was_sent_before_say_nothing() -> No
     answer(slots, 0.1, 30)
     fill(slots)
     answer(slots, 0.11, 1, refused=True)
-    for now, count, level in [(0.12, 10, 20), (0.15, 20, 20), (0.18, 9, 20), (0.2, 1, 30)]:
+    for now, count, expected in [(0.12, 10, 20), (0.15, 20, 20), (0.18, 9, 20), (0.2, 1, 30)]:
         for _ in range(count):
             slots.settled("a", now, 0.01, False)
-        assert slots.at("a") == level
+        assert level(slots, "a") == expected
 
 
 def test_refused_at_one_it_stays_at_one() -> None:
@@ -413,7 +415,7 @@ def test_refused_at_one_it_stays_at_one() -> None:
     for turn in range(1, 50):
         assert fill(slots) == 1
         answer(slots, turn, 1, refused=True)
-        assert slots.at("a") == 1
+        assert level(slots, "a") == 1
 
 
 def test_another_host_is_not_slowed_by_refusals_and_what_was_learned_outlasts_a_pause() -> None:
@@ -421,23 +423,23 @@ def test_another_host_is_not_slowed_by_refusals_and_what_was_learned_outlasts_a_
     assert slots.acquire("a")
     assert slots.acquire("b")
     answer(slots, 0.1, 1, refused=True)
-    assert (slots.at("a"), slots.at("b"), slots.in_all) == (1, 40, 40)
+    assert (level(slots, "a"), level(slots, "b"), slots.max_in_flight) == (1, 40, 40)
     assert fill(slots, "a") == 1
     assert fill(slots, "b") == 38
 
 
 def test_hosts_are_forgotten_when_nothing_was_learned_and_the_oldest_when_there_are_too_many() -> None:
     slots = adaptive()
-    for number in range(3 * REMEMBERED):
+    for number in range(3 * REMEMBERED_HOSTS):
         assert slots.acquire(f"good{number}")
         answer(slots, 0.1, 1, host=f"good{number}")
     assert not slots._hosts
-    assert not slots._idle
-    for number in range(3 * REMEMBERED):
+    assert not slots._idle_hosts
+    for number in range(3 * REMEMBERED_HOSTS):
         assert slots.acquire(f"bad{number}")
         answer(slots, 0.1, 1, host=f"bad{number}", refused=True)
-    assert len(slots._idle) == REMEMBERED
-    assert (slots.at("bad0"), slots.at(f"bad{3 * REMEMBERED - 1}")) == (40, 1)
+    assert len(slots._idle_hosts) == REMEMBERED_HOSTS
+    assert (level(slots, "bad0"), level(slots, f"bad{3 * REMEMBERED_HOSTS - 1}")) == (40, 1)
 
 
 def test_sample_names_the_hosts_that_may_take_more_though_nothing_ended() -> None:
@@ -445,9 +447,9 @@ def test_sample_names_the_hosts_that_may_take_more_though_nothing_ended() -> Non
     assert list(slots.sample(0.0, 0)) == []
     fill(slots)
     assert list(slots.sample(0.6, 0)) == []  # not one byte yet: nothing to go by
-    assert slots.at("a") == 40
+    assert level(slots, "a") == 40
     assert list(slots.sample(0.7, 1_000_000)) == ["a"]
-    assert (slots.at("a"), slots.in_all) == (80, 80)
+    assert (level(slots, "a"), slots.max_in_flight) == (80, 80)
     assert list(slots.sample(0.701, 1_000_000)) == []
 
 
@@ -475,18 +477,18 @@ def test_it_says_what_it_does_in_one_line() -> None:
     ],
 )
 def test_throughputs_are_compared_by_what_tells(flow: Flow, other: Flow, times: float) -> None:
-    assert flow.over(other) == times
+    assert flow.ratio_to(other) == times
 
 
 def test_an_older_flow_fades() -> None:
     assert Flow(10, 1, 100, 1).plus(Flow(1, 2, 3, 4), weight=0.5) == Flow(6, 2.5, 53, 4.5)
 
 
-def rounds(limit: Limit, *rates: float, timed: bool = False, used: bool = True) -> list[int]:
+def rounds(limit: AdaptiveLimit, *rates: float, timed: bool = False, used: bool = True) -> list[int]:
     """The limit after each of these rounds of a second, by the answers that came in it."""
     levels = []
     for rate in rates:
-        limit.held = limit.limit if used else limit.limit - 1
+        limit.in_flight = limit.limit if used else limit.limit - 1
         limit.begin(0.0, 0, 0.0)
         limit.end_round(1.0, Flow(rate, 1.0), timed=timed)
         levels.append(limit.limit)
@@ -494,22 +496,26 @@ def rounds(limit: Limit, *rates: float, timed: bool = False, used: bool = True) 
 
 
 def test_it_doubles_while_that_brings_more_and_gives_new_connections_a_second_round() -> None:
-    assert rounds(Limit(40, 256), 400, 800, 1600, 2560) == [80, 160, 256, 256]
-    assert rounds(Limit(40, 256), 400, 400, 800, 1600) == [80, 80, 160, 256]
-    assert rounds(Limit(40, 256), 400, 400, 400) == [80, 80, 40]
-    assert rounds(Limit(40, 256), 400, 460, 460) == [80, 80, 51]  # 40 brought 400, so 46 bring 460; and a tenth to spare
-    assert rounds(Limit(40, 256), 400, 400, 400, 400, timed=True) == [80, 80, 80, 40]  # the first is not measured
+    assert rounds(AdaptiveLimit(40, 256), 400, 800, 1600, 2560) == [80, 160, 256, 256]
+    assert rounds(AdaptiveLimit(40, 256), 400, 400, 800, 1600) == [80, 80, 160, 256]
+    assert rounds(AdaptiveLimit(40, 256), 400, 400, 400) == [80, 80, 40]
+    assert rounds(AdaptiveLimit(40, 256), 400, 460, 460) == [
+        80,
+        80,
+        51,
+    ]  # 40 brought 400, so 46 bring 460; and a tenth to spare
+    assert rounds(AdaptiveLimit(40, 256), 400, 400, 400, 400, timed=True) == [80, 80, 80, 40]  # the first is not measured
 
 
 def test_a_probe_that_something_else_holds_back_says_nothing() -> None:
-    limit = Limit(40, 256)
+    limit = AdaptiveLimit(40, 256)
     rounds(limit, 400, 400, 400, 400)
     assert rounds(limit, 400, 400, 400)[-1] == 50
     assert limit.phase is Phase.UP
     assert rounds(limit, 400, 400, used=False)[-1] == 50  # a raised limit may stay, as it costs nothing
     assert limit.phase is Phase.HOLDS
-    limit = Limit(40, 256)
-    limit.least = 0.01
+    limit = AdaptiveLimit(40, 256)
+    limit.least_latency = 0.01
     rounds(limit, 400, 400, 400, 400)
     limit.latency = 0.1
     assert rounds(limit, 400, 400, 400)[-1] == 30
@@ -519,8 +525,8 @@ def test_a_probe_that_something_else_holds_back_says_nothing() -> None:
 
 
 def test_probes_go_downward_and_upward_in_turns_where_requests_queue() -> None:
-    limit = Limit(40, 256)
-    limit.latency, limit.least = 0.1, 0.01
+    limit = AdaptiveLimit(40, 256)
+    limit.latency, limit.least_latency = 0.1, 0.01
     rounds(limit, 400, 400, 400, 400)
     assert rounds(limit, 400, 400, 400, 300, 300, 300, 300, 300) == [40, 40, 30, 30, 30, 30, 40, 40]
     assert rounds(limit, 400, 400, 400, 400, 400, 400, 400) == [40, 40, 50, 50, 50, 50, 40]
@@ -542,7 +548,7 @@ def test_a_lower_limit_is_not_judged_while_long_transfers_of_a_higher_one_still_
     fill(slots)
     for _ in long_files(slots, 0.0, 10.0, 1e8):
         fill(slots)
-    assert (slots.in_flight, slots.in_all, slots.free) == (80, 40, -40)
+    assert (taken(slots), slots.max_in_flight, slots.free) == (80, 40, -40)
     assert {slots.explain() for _ in long_files(slots, 10.0, 60.0, 1e8)} == {"jobs 40 of 256: holds"}
 
 
@@ -551,10 +557,10 @@ def test_long_transfers_do_not_keep_a_refused_host_down() -> None:
     slots.sample(0.0, 0)
     fill(slots)
     answer(slots, 0.1, 5, refused=True)
-    assert (slots.at("a"), slots.in_flight) == (20, 35)
+    assert (level(slots, "a"), taken(slots)) == (20, 35)
     for _ in long_files(slots, 0.1, 5.0, 1e8):
         pass
-    assert slots.at("a") == 37  # of 39; more than 35 is not used
+    assert level(slots, "a") == 37  # of 39; more than 35 is not used
 
 
 MOVE = st.tuples(
@@ -577,17 +583,17 @@ def test_no_limit_leaves_its_bounds_and_every_slot_is_counted(
         received += 1000 * count
         for _ in range(count):
             if move == "take":
-                room = slots.free > 0 and held[host] < slots.at(host)
+                room = slots.free > 0 and held[host] < level(slots, host)
                 assert slots.acquire(host) is room
                 held[host] += room
             elif move == "sample":
-                assert all(held[each] < slots.at(each) for each in slots.sample(now, int(received)))
+                assert all(held[each] < level(slots, each) for each in slots.sample(now, int(received)))
             elif held[host]:
                 slots.settled(host, now, passed, move == "refuse")
                 slots.release(host)
                 held[host] -= 1
-        assert slots.in_flight == held.total() == slots.in_all - slots.free
-        assert 1 <= slots.in_all <= ceiling
+        assert taken(slots) == held.total()
+        assert 1 <= slots.max_in_flight <= ceiling
         assert held.total() <= ceiling
-        assert all(1 <= slots.at(each) <= min(host_ceiling, ceiling) for each in "abc")
+        assert all(1 <= level(slots, each) <= min(host_ceiling, ceiling) for each in "abc")
         assert all(held[each] <= min(host_ceiling, ceiling) for each in "abc")

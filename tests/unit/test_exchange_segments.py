@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from downloader.core.http.headers import format_http_date
 from downloader.core.http.messages import Head, Request, TransferPolicy
 from downloader.core.model import NOTHING_TO_RESUME, WHOLE, Attempt, Checksum, End, Outcome, ResumeInfo, Segment, Validator
-from downloader.core.scheduling.segment_layout import ABORT, held
+from downloader.core.scheduling.segment_layout import ABORT
+from downloader.core.spans import byte_count
 from downloader.engine.attempt import attempt as module
 from downloader.engine.attempt.attempt import attempt_steps
 from downloader.engine.attempt.commands import READ, Call, Command, Steps, Write
@@ -599,7 +600,7 @@ def test_what_is_thrown_at_any_step_costs_no_more_than_what_was_not_written(
             bench.complete()
         else:
             assert hit
-            before = held(stored(bench))
+            before = byte_count(stored(bench))
             again = bench.start(origin())
             assert again.finish().end is End.COMPLETE
             assert again.outcome is not None

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from downloader.core.limits.slots import Slots
 from downloader.core.model import Attempt, Download, End, Outcome, Status
 from downloader.core.names.urls import host_of
-from downloader.core.scheduling.reachability import REMEMBERED, Reachability
+from downloader.core.scheduling.reachability import REMEMBERED_HOSTS, Reachability
 from downloader.core.scheduling.retry import RetryPolicy
 from downloader.core.scheduling.scheduler import Scheduler
 from downloader.errors import HTTPStatusError, NetworkError, NoAnswer
@@ -135,16 +135,16 @@ def test_those_that_answer_do_not_wait_for_those_that_do_not() -> None:
 
 def test_memory_does_not_grow_with_the_number_of_hosts() -> None:
     reach = Reachability(3)
-    for number in range(3 * REMEMBERED):
+    for number in range(3 * REMEMBERED_HOSTS):
         host = f"h{number}"
         reach.began(host)
         reach.ended(host)
         assert reach.answered(host)
-    assert len(reach._proofs) <= REMEMBERED
-    assert reach._flying == {}
+    assert len(reach._unanswered) <= REMEMBERED_HOSTS
+    assert reach._in_flight == {}
 
 
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["began", "ended", "answered", "silent"])), max_size=200))
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["began", "ended", "answered", "timed_out"])), max_size=200))
 def test_slots_of_unproven_hosts_are_counted_right_whatever_happens(steps: list[tuple[str, str]]) -> None:
     reach, flying = Reachability(2), dict.fromkeys("abc", 0)
     for host, step in steps:
@@ -155,5 +155,5 @@ def test_slots_of_unproven_hosts_are_counted_right_whatever_happens(steps: list[
     for host, count in flying.items():
         for _ in range(count):
             reach.ended(host)
-    assert reach._unproven == 0
-    assert reach._flying == {}
+    assert reach._unproven_in_flight == 0
+    assert reach._in_flight == {}

@@ -8,7 +8,7 @@ from downloader.core.http.robots import LARGEST, parse, product
 from downloader.core.limits.slots import Slots
 from downloader.core.model import Attempt, Download, End, Outcome, Returned, Status
 from downloader.core.scheduling.retry import RetryPolicy
-from downloader.core.scheduling.robots_scheduler import ObedientScheduler
+from downloader.core.scheduling.robots_scheduler import RobotsScheduler
 from downloader.errors import AuthError, DownloadError, HTTPStatusError, NetworkError, PolicyError
 
 SITE = "https://a.example"
@@ -105,11 +105,11 @@ def test_no_more_is_read_than_needed() -> None:
     assert parse(b"User-agent: *\n" + b"#" * LARGEST + b"\nDisallow: /", "downloader").allows(f"{SITE}/x")
 
 
-def scheduler(*downloads: Download, gap: float | None = None, retries: int = 0) -> ObedientScheduler:
-    return ObedientScheduler("downloader", iter(downloads), Slots(9, 9), RetryPolicy(retries, wait=0.0), gap=gap)
+def scheduler(*downloads: Download, gap: float | None = None, retries: int = 0) -> RobotsScheduler:
+    return RobotsScheduler("downloader", iter(downloads), Slots(9, 9), RetryPolicy(retries, wait=0.0), gap=gap)
 
 
-def everything(run: ObedientScheduler, now: float = 0.0) -> list[Attempt]:
+def everything(run: RobotsScheduler, now: float = 0.0) -> list[Attempt]:
     found: list[Attempt] = []
     while batch := run.take(now, 64):
         found += batch
@@ -203,6 +203,6 @@ def test_the_list_is_read_lazily_while_it_waits() -> None:
             read.append(number)
             yield Download(f"{SITE}/{number}")
 
-    run = ObedientScheduler("downloader", listed(), Slots(2, 2), RetryPolicy(), window=50)
+    run = RobotsScheduler("downloader", listed(), Slots(2, 2), RetryPolicy(), window=50)
     assert len(everything(run)) == 1
     assert len(read) <= 100

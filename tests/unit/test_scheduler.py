@@ -17,7 +17,7 @@ from downloader.core.names.checksum_list import ChecksumList
 from downloader.core.names.urls import host_of, public_url
 from downloader.core.scheduling.retry import RetryPolicy
 from downloader.core.scheduling.scheduler import Scheduler
-from downloader.core.scheduling.source_reader import POLL
+from downloader.core.scheduling.source_reader import SOURCE_POLL
 from downloader.errors import (
     AuthError,
     DownloadError,
@@ -128,7 +128,7 @@ def test_these_outcomes_lead_to_another_attempt(
     assert not run.finished
     if wait:
         assert run.wake_at == wait
-        assert run.in_flight == 0  # it waits without a slot
+        assert not run._running  # it waits without a slot
         assert run.take(wait - 0.001) == []
     assert take_one(run, wait) == replace(first, **changes)
 
@@ -258,7 +258,7 @@ def test_a_mirror_is_asked_in_turn_after_the_wait() -> None:
         assert attempt.primary_url == URL
         asked.append(attempt.url)
         settle(run, attempt, End.FAILED, NetworkError("reset"))
-        assert run.in_flight == 0
+        assert not run._running
     assert asked == [URL, *MIRRORS, URL]
 
 
@@ -521,17 +521,17 @@ def test_a_slot_that_is_given_back_is_taken_by_the_host_that_waited_for_it() -> 
 
 def test_a_batch_shares_one_slot_until_its_last_is_settled() -> None:
     run = scheduler(files("a", 10), in_all=1)
-    batch = run.take(0.0, most=3)
+    batch = run.take(0.0, max_attempts=3)
     assert [attempt.path for attempt in batch] == ["0", "1", "2"]
     for attempt in reversed(batch):
-        assert run.take(0.0, most=3) == []
+        assert run.take(0.0, max_attempts=3) == []
         settle(run, attempt)
-    assert [attempt.path for attempt in run.take(0.0, most=99)] == ["3", "4", "5", "6", "7", "8", "9"]
+    assert [attempt.path for attempt in run.take(0.0, max_attempts=99)] == ["3", "4", "5", "6", "7", "8", "9"]
 
 
 def test_a_batch_is_of_one_host() -> None:
     run = scheduler(files("a", 2) + files("b", 2))
-    assert [[host_of(attempt.url) for attempt in run.take(0.0, most=9)] for _ in range(3)] == [
+    assert [[host_of(attempt.url) for attempt in run.take(0.0, max_attempts=9)] for _ in range(3)] == [
         ["a.example"] * 2,
         ["b.example"] * 2,
         [],
@@ -554,9 +554,9 @@ def test_a_source_that_has_nothing_at_the_moment_is_asked_again_a_little_later()
     run = scheduler([None, Download(URL), None, None])
     assert run.take(10.0) == []
     assert not run.finished
-    assert run.wake_at == 10.0 + POLL
-    assert run.take(10.0 + POLL / 2) == []
-    attempt = take_one(run, 10.0 + POLL)
+    assert run.wake_at == 10.0 + SOURCE_POLL
+    assert run.take(10.0 + SOURCE_POLL / 2) == []
+    attempt = take_one(run, 10.0 + SOURCE_POLL)
     settle(run, attempt)
     assert not run.finished  # there may be more
     assert run.take(11.0) == []
@@ -567,10 +567,10 @@ def test_a_source_that_has_nothing_at_the_moment_is_asked_again_a_little_later()
 def test_what_wakes_first_is_said() -> None:
     run = scheduler([Download(URL), None, None, None])
     attempt = take_one(run, 0.0)
-    run.settle(ended(attempt, End.FAILED, HTTPStatusError(503, retry_after=POLL / 2)), 0.0, 0.5)
-    assert run.wake_at == POLL / 2
-    take_one(run, POLL / 2)
-    assert run.wake_at == POLL
+    run.settle(ended(attempt, End.FAILED, HTTPStatusError(503, retry_after=SOURCE_POLL / 2)), 0.0, 0.5)
+    assert run.wake_at == SOURCE_POLL / 2
+    take_one(run, SOURCE_POLL / 2)
+    assert run.wake_at == SOURCE_POLL
 
 
 @dataclass
@@ -888,7 +888,7 @@ class Simulation:
                 assert wake > self.now or self.told, "what is due was not handed out"
                 self.now = max(self.now, wake)
         assert not self.running
-        assert self.run.in_flight == 0
+        assert len(self.run._running) == 0
 
     def take(self) -> bool:
         batch = self.run.take(self.now, self.most)
@@ -911,7 +911,7 @@ class Simulation:
             assert attempt.primary_url == self.downloads[attempt.key].url
             assert attempt.url in (attempt.primary_url, *self.downloads[attempt.key].mirrors)
             self.running.append((attempt, self.steps))
-        assert len(self.running) == self.run.in_flight
+        assert len(self.running) == len(self.run._running)
         return True
 
     def settle(self, end: End, error: DownloadError | None, which: int) -> None:

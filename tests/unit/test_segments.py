@@ -17,16 +17,17 @@ from downloader.core.scheduling.retry import RetryPolicy
 from downloader.core.scheduling.scheduler import Scheduler
 from downloader.core.scheduling.segment_layout import (
     ABORT,
-    MEASURED,
-    PATIENCE,
-    Open,
-    Running,
+    MIN_GAIN,
+    MIN_SPEED_SAMPLE,
+    SLOW_SEGMENT_GRACE,
+    PendingSegment,
+    RunningSegment,
     SegmentLayout,
+    SplitLimit,
     SplitPolicy,
-    held,
-    joined,
-    missing,
+    split_limit,
 )
+from downloader.core.spans import byte_count, first_gap, merged
 from downloader.errors import (
     AuthError,
     DownloadError,
@@ -64,7 +65,7 @@ OTHER = "https://c.example/file"
     ],
 )
 def test_joined(spans: list[Span], expected: tuple[Span, ...]) -> None:
-    assert joined(spans) == expected
+    assert merged(spans) == expected
 
 
 @pytest.mark.parametrize(
@@ -87,12 +88,12 @@ def test_joined(spans: list[Span], expected: tuple[Span, ...]) -> None:
     ],
 )
 def test_missing(spans: tuple[Span, ...], start: int, stop: int, expected: Span | None) -> None:
-    assert missing(spans, start, stop) == expected
+    assert first_gap(spans, start, stop) == expected
 
 
 def test_held() -> None:
-    assert held(()) == 0
-    assert held(((0, 4), (6, 9))) == 7
+    assert byte_count(()) == 0
+    assert byte_count(((0, 4), (6, 9))) == 7
 
 
 SPANS = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 12)).map(lambda pair: (pair[0], sum(pair))), max_size=8)
@@ -105,18 +106,18 @@ def in_them(spans: Iterable[Span]) -> set[int]:
 
 @given(SPANS)
 def test_joined_are_the_same_bytes_in_order_with_gaps_between(spans: list[Span]) -> None:
-    found = joined(spans)
+    found = merged(spans)
     assert in_them(found) == in_them(spans)
-    assert held(found) == len(in_them(spans))
+    assert byte_count(found) == len(in_them(spans))
     marks = [mark for span in found for mark in span]
     assert marks == sorted(set(marks))
-    assert joined(found) == found
+    assert merged(found) == found
 
 
 @given(SPANS, st.integers(0, 50), st.integers(-1, 50))
 def test_missing_is_the_first_gap(spans: list[Span], start: int, stop: int) -> None:
     there, wanted = in_them(spans), range(start, max(start, stop))
-    gap = missing(joined(spans), start, stop)
+    gap = first_gap(merged(spans), start, stop)
     if gap is None:
         assert set(wanted) <= there
     else:
@@ -129,12 +130,12 @@ def test_missing_is_the_first_gap(spans: list[Span], start: int, stop: int) -> N
 
 @given(SPANS, st.integers(1, 50))
 def test_gap_after_gap_everything_gets_there(spans: list[Span], total: int) -> None:
-    found = joined(spans)
+    found = merged(spans)
     for _ in range(len(spans) + 2):
-        gap = missing(found, 0, total)
+        gap = first_gap(found, 0, total)
         if gap is None:
             break
-        found = joined([*found, gap])
+        found = merged([*found, gap])
     assert set(range(total)) <= in_them(found)
 
 
@@ -142,55 +143,62 @@ def test_gap_after_gap_everything_gets_there(spans: list[Span], total: int) -> N
 
 
 def test_a_speed_is_believed_after_a_while_and_follows() -> None:
-    running = Running(0, 1000, 0, 10.0, URL)
-    running.reached(50, 10.1)
-    assert (running.speed, running.seconds_left, running.left) == (None, 0.0, 1000)
-    running.reached(100, 10.0 + MEASURED)
-    assert (running.speed, running.left) == (100 / MEASURED, 900)
-    running.reached(100, 10.0 + 2 * MEASURED)
-    assert running.speed == 50 / MEASURED
-    assert running.seconds_left == 900 / (50 / MEASURED)
+    running = RunningSegment(0, 1000, 0, 10.0, URL)
+    running.sample(50, 10.1)
+    assert (running.speed, running.seconds_left, running.bytes_left) == (None, 0.0, 1000)
+    running.sample(100, 10.0 + MIN_SPEED_SAMPLE)
+    assert (running.speed, running.bytes_left) == (100 / MIN_SPEED_SAMPLE, 900)
+    running.sample(100, 10.0 + 2 * MIN_SPEED_SAMPLE)
+    assert running.speed == 50 / MIN_SPEED_SAMPLE
+    assert running.seconds_left == 900 / (50 / MIN_SPEED_SAMPLE)
 
 
 def test_nothing_is_known_of_one_that_waits_for_its_first_byte_until_that_takes_too_long() -> None:
-    running = Running(0, 1000, 0, 10.0, URL)
-    running.reached(0, 10.0 + PATIENCE / 2)
+    running = RunningSegment(0, 1000, 0, 10.0, URL)
+    running.sample(0, 10.0 + SLOW_SEGMENT_GRACE / 2)
     assert (running.speed, running.seconds_left) == (None, 0.0)
-    running.reached(0, 10.0 + PATIENCE)
+    running.sample(0, 10.0 + SLOW_SEGMENT_GRACE)
     assert (running.speed, running.seconds_left) == (0.0, math.inf)
-    running.reached(500, 11.0 + PATIENCE)
+    running.sample(500, 11.0 + SLOW_SEGMENT_GRACE)
     assert running.speed == 250
 
 
 def test_one_that_has_nothing_left_takes_no_time() -> None:
-    running = Running(0, 1000, 0, 10.0, URL, speed=0.0)
+    running = RunningSegment(0, 1000, 0, 10.0, URL, speed=0.0)
     running.stop = 0
-    assert (running.left, running.seconds_left) == (0, 0.0)
-    running.at = 10
-    assert running.left == 0
+    assert (running.bytes_left, running.seconds_left) == (0, 0.0)
+    running.position = 10
+    assert running.bytes_left == 0
 
 
 # --- cutting
 
 
-def layout(total: int = 100 * MB, *running: Running) -> SegmentLayout:
+def layout(total: int = 100 * MB, *running: RunningSegment) -> SegmentLayout:
     """A SegmentLayout with these under way, by the keys 0, 1, …; with the whole file, unless said."""
-    return SegmentLayout(URL, total, dict(enumerate(running or [Running(0, total, 0, 0.0, URL)])))
+    items = running or [RunningSegment(0, total, 0, 0.0, URL)]
+    return SegmentLayout(URL, total, running=dict(enumerate(items)))
 
 
-def at_speed(start: int, stop: int, at: int, speed: float | None, **values: Any) -> Running:
-    """A Running that has this speed, since time 0."""
-    return Running(start, stop, at, 0.0, URL, speed=speed, **values)
+def cut_up(found: SegmentLayout, now: float, free: int, policy: SplitPolicy) -> bool:
+    """Split it under this policy, if that allows it."""
+    found.limit = split_limit(policy, unsplittable=False, is_at_public_host=False)
+    return found.split(now, free)
+
+
+def at_speed(start: int, stop: int, at: int, speed: float | None, **values: Any) -> RunningSegment:
+    """A RunningSegment that has this speed, since time 0."""
+    return RunningSegment(start, stop, at, 0.0, URL, speed=speed, **values)
 
 
 def segments(found: SegmentLayout) -> list[Span]:
     """What waits, in order."""
-    return sorted((item.segment.start, item.segment.stop or -1) for item in found.open)
+    return sorted((item.segment.start, item.segment.stop or -1) for item in found.pending)
 
 
 def test_it_is_shared_out_evenly() -> None:
     found = layout(100 * MB)
-    assert found.split(1.0, 10, SplitPolicy(4))
+    assert cut_up(found, 1.0, 10, SplitPolicy(4))
     assert segments(found) == [(25 * MB, 50 * MB), (50 * MB, 75 * MB), (75 * MB, 100 * MB)]
     assert found.cuts == [(0, 25 * MB)]
     assert found.running[0].stop == 25 * MB
@@ -198,7 +206,7 @@ def test_it_is_shared_out_evenly() -> None:
 
 def test_what_was_fetched_already_is_not_shared_out() -> None:
     found = layout(100, at_speed(0, 100, 60, None))
-    assert found.split(1.0, 10, SplitPolicy(4, 1))
+    assert cut_up(found, 1.0, 10, SplitPolicy(4, 1))
     assert segments(found) == [(70, 80), (80, 90), (90, 100)]
 
 
@@ -219,49 +227,69 @@ def test_what_was_fetched_already_is_not_shared_out() -> None:
 )
 def test_how_many_pieces(free: int, policy: SplitPolicy, pieces: int) -> None:
     found = layout(100)
-    assert found.split(1.0, free, policy) is (pieces > 1)
-    assert len(found.open) == pieces - 1
+    assert cut_up(found, 1.0, free, policy) is (pieces > 1)
+    assert len(found.pending) == pieces - 1
 
 
 @pytest.mark.parametrize(("speed", "pieces"), [(None, 1), (1000.0, 1), (100.0, 1), (50.0, 2), (20.0, 5), (1.0, 8)], ids=str)
 def test_without_a_number_it_is_split_only_where_that_helps(speed: float | None, pieces: int) -> None:
     found = layout(100, at_speed(0, 100, 0, speed))
-    assert found.split(1.0, 7, SplitPolicy(0, 1)) is (pieces > 1)
-    assert len(found.open) == pieces - 1
+    assert cut_up(found, 1.0, 7, SplitPolicy(0, 1)) is (pieces > 1)
+    assert len(found.pending) == pieces - 1
 
 
 def test_those_that_run_and_those_that_wait_count() -> None:
     found = layout(1000, at_speed(0, 500, 0, 1.0), at_speed(500, 1000, 500, 1.0))
-    found.open.append(Open(0.0, Segment(700, 800), 1))
-    assert not found.split(1.0, 9, SplitPolicy(3, 1))
-    assert found.split(1.0, 9, SplitPolicy(4, 1))
-    assert len(found.open) == 2
+    found.pending.append(PendingSegment(0.0, Segment(700, 800), 1))
+    assert not cut_up(found, 1.0, 9, SplitPolicy(3, 1))
+    assert cut_up(found, 1.0, 9, SplitPolicy(4, 1))
+    assert len(found.pending) == 2
 
 
 def test_the_one_that_would_take_longest_is_cut() -> None:
     found = layout(1000, at_speed(0, 400, 0, 10.0), at_speed(400, 500, 400, 1.0), at_speed(500, 1000, 500, 50.0))
-    assert found.split(1.0, 1, SplitPolicy(0, 10))
+    assert cut_up(found, 1.0, 1, SplitPolicy(0, 10))
     assert segments(found) == [(450, 500)]
 
 
 def test_where_that_one_is_too_short_another_is() -> None:
     found = layout(1000, at_speed(0, 400, 0, 10.0), at_speed(400, 415, 400, 0.3))
-    assert found.split(1.0, 1, SplitPolicy(0, 10))
+    assert cut_up(found, 1.0, 1, SplitPolicy(0, 10))
     assert segments(found) == [(200, 400)]
 
 
 def test_the_pieces_inherit_the_tries() -> None:
     found = layout(100, at_speed(0, 100, 0, None, tries=3))
-    found.split(1.0, 1, SplitPolicy(2, 1))
-    assert [item.tries for item in found.open] == [3]
+    cut_up(found, 1.0, 1, SplitPolicy(2, 1))
+    assert [item.tries for item in found.pending] == [3]
 
 
-def test_nothing_is_cut_that_is_over_or_closed() -> None:
-    for name, value in (("over", Outcome(0, End.COMPLETE)), ("closed", True)):
-        found = layout(100)
-        setattr(found, name, value)
-        assert not found.split(1.0, 5, SplitPolicy(4, 1))
-    assert not SegmentLayout(URL, 100).split(1.0, 5, SplitPolicy(4, 1))
+def test_nothing_is_cut_that_is_decided_or_has_no_running_segment() -> None:
+    found = layout(100)
+    found.final_outcome = Outcome(0, End.COMPLETE)
+    assert not cut_up(found, 1.0, 5, SplitPolicy(4, 1))
+    assert not cut_up(SegmentLayout(URL, 100), 1.0, 5, SplitPolicy(4, 1))
+
+
+@pytest.mark.parametrize(
+    ("policy", "unsplittable", "is_at_public_host", "limit"),
+    [
+        (SplitPolicy(), False, False, None),
+        (SplitPolicy(1, 5), False, True, None),
+        (SplitPolicy(4, 5), True, False, None),
+        (SplitPolicy(0, 5), True, False, None),
+        (SplitPolicy(4, 5), False, False, SplitLimit(4, 5, 0.0)),
+        (SplitPolicy(4, 0), False, False, SplitLimit(4, 1, 0.0)),
+        (SplitPolicy(4, 5, 6), False, True, SplitLimit(4, 5, 0.0)),
+        (SplitPolicy(0, 5, 6), False, True, SplitLimit(6, 5, MIN_GAIN)),
+        (SplitPolicy(0, 5, 0), False, True, SplitLimit(None, 5, MIN_GAIN)),
+        (SplitPolicy(0, 5, 6), False, False, SplitLimit(None, 5, MIN_GAIN)),
+    ],
+)
+def test_how_far_a_file_may_be_split(
+    policy: SplitPolicy, unsplittable: bool, is_at_public_host: bool, limit: SplitLimit | None
+) -> None:
+    assert split_limit(policy, unsplittable=unsplittable, is_at_public_host=is_at_public_host) == limit
 
 
 # --- taking over
@@ -269,37 +297,39 @@ def test_nothing_is_cut_that_is_over_or_closed() -> None:
 
 def test_one_that_crawls_is_taken_over_whole() -> None:
     found = layout(1000, at_speed(0, 500, 100, 100.0), at_speed(500, 1000, 510, 1.0))
-    assert not found.split(PATIENCE / 2, 1, SplitPolicy(0, 10_000))
-    assert found.split(PATIENCE, 1, SplitPolicy(0, 10_000))
+    assert not cut_up(found, SLOW_SEGMENT_GRACE / 2, 1, SplitPolicy(0, 10_000))
+    assert cut_up(found, SLOW_SEGMENT_GRACE, 1, SplitPolicy(0, 10_000))
     assert segments(found) == [(510, 1000)]
     assert found.cuts == [(1, 510)]
-    assert found.open[0].patience == 2 * PATIENCE
+    assert found.pending[0].grace == 2 * SLOW_SEGMENT_GRACE
 
 
 def test_whoever_takes_over_has_twice_as_long() -> None:
     found = layout(1000, at_speed(0, 500, 100, 100.0))
-    found.start(7, MIRROR, Open(10.0, Segment(510, 1000), 2, 2 * PATIENCE), 10.0)
+    found.pending.append(PendingSegment(10.0, Segment(510, 1000), 2, 2 * SLOW_SEGMENT_GRACE))
+    found.start(7, MIRROR, found.pending[0], 10.0)
+    assert found.pending == []
     taken = found.running[7]
-    assert (taken.start, taken.stop, taken.at, taken.url, taken.tries) == (510, 1000, 510, MIRROR, 2)
-    taken.reached(510, 10.0 + PATIENCE)
+    assert (taken.start, taken.stop, taken.position, taken.url, taken.tries) == (510, 1000, 510, MIRROR, 2)
+    taken.sample(510, 10.0 + SLOW_SEGMENT_GRACE)
     assert taken.speed is None
-    taken.reached(510, 10.0 + 2 * PATIENCE)
+    taken.sample(510, 10.0 + 2 * SLOW_SEGMENT_GRACE)
     assert taken.speed == 0
-    assert not found.split(9.9 + 2 * PATIENCE, 1, SplitPolicy(0, 10_000))
-    assert found.split(10.0 + 2 * PATIENCE, 1, SplitPolicy(0, 10_000))
-    assert found.open[0].patience == 4 * PATIENCE
+    assert not cut_up(found, 9.9 + 2 * SLOW_SEGMENT_GRACE, 1, SplitPolicy(0, 10_000))
+    assert cut_up(found, 10.0 + 2 * SLOW_SEGMENT_GRACE, 1, SplitPolicy(0, 10_000))
+    assert found.pending[0].grace == 4 * SLOW_SEGMENT_GRACE
 
 
 def test_one_of_which_nothing_ever_came_is_taken_over_and_never_cut_into_pieces() -> None:
     found = layout(1000, at_speed(0, 500, 400, 100.0), at_speed(500, 1000, 500, 0.0))
-    assert found.split(PATIENCE, 5, SplitPolicy(8, 1))
+    assert cut_up(found, SLOW_SEGMENT_GRACE, 5, SplitPolicy(8, 1))
     assert segments(found) == [(500, 1000)]
 
 
 def test_one_at_the_very_start_is_told_to_stop_at_once() -> None:
     """An end of 0 would be the end of the file."""
     found = layout(1000, at_speed(0, 500, 0, 0.0), at_speed(500, 1000, 600, 100.0))
-    assert found.split(PATIENCE, 1, SplitPolicy(0, 10_000))
+    assert cut_up(found, SLOW_SEGMENT_GRACE, 1, SplitPolicy(0, 10_000))
     assert found.cuts == [(0, ABORT)]
 
 
@@ -323,8 +353,8 @@ def test_one_at_the_very_start_is_told_to_stop_at_once() -> None:
 def test_what_crawls(others: list[float | None], speeds: list[float], speed: float | None, at: int, taken: bool) -> None:
     running = [at_speed(10 * number, 10 * number + 5, 10 * number, other) for number, other in enumerate(others)]
     found = layout(1000, *running, at_speed(500, 1000, at, speed))
-    found.speeds = speeds
-    assert found.split(PATIENCE, 1, SplitPolicy(0, 10_000)) is taken
+    found.ended_speeds = speeds
+    assert cut_up(found, SLOW_SEGMENT_GRACE, 1, SplitPolicy(0, 10_000)) is taken
 
 
 # --- what becomes of them
@@ -333,39 +363,40 @@ def test_what_crawls(others: list[float | None], speeds: list[float], speed: flo
 def test_a_segment_that_failed_waits_to_be_asked_for_again() -> None:
     found = layout(100, at_speed(0, 50, 0, 7.0), at_speed(50, 100, 60, None))
     ended = found.ended(Outcome(0, End.FAILED))
-    found.again(ended, 12.5)
-    assert (found.open, found.speeds) == ([Open(12.5, Segment(0, 50), 1)], [7.0])
+    found.requeue(ended, 12.5)
+    assert (found.pending, found.ended_speeds) == ([PendingSegment(12.5, Segment(0, 50), 1)], [7.0])
     found.ended(Outcome(1, End.FAILED))
-    assert found.speeds == [7.0]  # the other's was not known
-    found.start(2, URL, Open(0.0, Segment(50, 100), 1), 0.0)
+    assert found.ended_speeds == [7.0]  # the other's was not known
+    found.pending.append(PendingSegment(0.0, Segment(50, 100), 1))
+    found.start(2, URL, found.pending[-1], 0.0)
     found.ended(Outcome(2, End.SEGMENT_DONE, received=50, elapsed=0.1))
-    assert found.speeds == [7.0, 500.0]  # over before it was looked at
+    assert found.ended_speeds == [7.0, 500.0]  # over before it was looked at
 
 
 def test_one_that_was_given_away_whole_is_not_asked_for_again() -> None:
     found = layout(100)
     found.running[0].stop = 0
-    found.again(found.ended(Outcome(0, End.FAILED)), 0.0)
-    assert found.open == []
+    found.requeue(found.ended(Outcome(0, End.FAILED)), 0.0)
+    assert found.pending == []
 
 
 def test_giving_up_ends_all_that_runs_and_all_that_waits() -> None:
     found = layout(100, at_speed(0, 50, 0, 1.0), at_speed(50, 100, 50, 1.0))
-    found.open.append(Open(0.0, Segment(80, 90), 1))
+    found.pending.append(PendingSegment(0.0, Segment(80, 90), 1))
     first, second = Outcome(5, End.FAILED), Outcome(6, End.MUST_RESTART)
-    found.give_up(first)
-    assert (found.over, found.open, found.cuts) == (first, [], [(0, ABORT), (1, ABORT)])
-    found.give_up(second)
-    assert found.over is first
-    found.again(found.ended(Outcome(0, End.FAILED)), 0.0)
-    assert found.open == []
+    found.finish_with(first)
+    assert (found.final_outcome, found.pending, found.cuts) == (first, [], [(0, ABORT), (1, ABORT)])
+    found.finish_with(second)
+    assert found.final_outcome is first
+    found.requeue(found.ended(Outcome(0, End.FAILED)), 0.0)
+    assert found.pending == []
 
 
 def test_a_file_that_is_complete_is_complete_whatever_else_was_said() -> None:
     found = layout()
-    found.give_up(Outcome(5, End.FAILED))
-    found.give_up(done := Outcome(6, End.COMPLETE))
-    assert found.over is done
+    found.finish_with(Outcome(5, End.FAILED))
+    found.finish_with(done := Outcome(6, End.COMPLETE))
+    assert found.final_outcome is done
 
 
 # --- with a scheduler
@@ -566,6 +597,18 @@ def test_one_that_was_not_begun_is_asked_for_at_once(end: End) -> None:
     assert again.segment == second.segment
     assert again.number == (4 if end is End.UNSTARTED else 5)
     assert again.may_exist_already is (end is End.UNREPORTED)
+
+
+@pytest.mark.parametrize(("end", "attempts"), [(End.UNSTARTED, 1), (End.UNREPORTED, 2)])
+@pytest.mark.parametrize("last", [True, False])
+def test_one_that_was_not_begun_before_the_file_was_complete_is_no_attempt(end: End, attempts: int, last: bool) -> None:
+    run, (first, second) = split(most=2)
+    if last:
+        settle(run, first, End.COMPLETE, size=100)
+    settle(run, second, end)
+    if not last:
+        settle(run, first, End.COMPLETE, size=100)
+    assert [(result.status, result.attempts) for result in run.results()] == [(Status.DONE, attempts)]
 
 
 @pytest.mark.parametrize("end", [End.UNSTARTED, End.UNREPORTED, End.SEGMENT_DONE])
@@ -851,15 +894,15 @@ class World:
         if attempt.key in self.stops:
             stop = min(stop, self.stops[attempt.key]) if self.stops[attempt.key] >= 0 else ABORT
         spans = self.files.setdefault(self.of(attempt), [])
-        gap = missing(joined(spans), at, stop)
+        gap = first_gap(merged(spans), at, stop)
         if gap is not None:
             got = min(gap[1], gap[0] + count)
             spans.append((gap[0], got))
             self.fetched += got - gap[0]
             at = got
             self.flying[attempt.key] = attempt, at, stop
-        if missing(joined(spans), at, stop) is None:
-            complete = joined(spans) == ((0, TOTAL),) and stop != ABORT
+        if first_gap(merged(spans), at, stop) is None:
+            complete = merged(spans) == ((0, TOTAL),) and stop != ABORT
             if complete:
                 spans.append((TOTAL, TOTAL + 1))  # claimed: nobody else ends it
             self.end(attempt, End.COMPLETE if complete else End.SEGMENT_DONE, size=TOTAL)
@@ -887,7 +930,7 @@ class World:
     def check(self) -> None:
         """What holds at any moment."""
         self.collect()
-        assert len(self.flying) == self.run.in_flight <= self.in_all
+        assert len(self.flying) == len(self.run._running) <= self.in_all
         hosts = Counter(host_of(attempt.url) for attempt, _, _ in self.flying.values())
         assert max(hosts.values(), default=0) <= self.per_host
         of_one = Counter(attempt.primary_url for attempt, _, _ in self.flying.values())
@@ -923,7 +966,7 @@ def worlds(draw: st.DrawFn, quiet: bool) -> World:
 def released(world: World) -> bool:
     """Whether every slot was given back, and nothing is kept of any file."""
     slots: Slots = world.slots  # type: ignore[attr-defined]
-    return slots.in_flight == 0 and not slots.at_host and not world.run._splits and not world.run._ready._leases
+    return slots.in_flight == 0 and not slots.at_host and not world.run._segments.split_files and not world.run._ready._leases
 
 
 @settings(max_examples=300)
@@ -957,7 +1000,7 @@ def test_whatever_happens_there_is_one_result_and_no_slot_is_lost(world: World, 
         assert result.attempts == world.begun[result.url] - world.unbegun[result.url]
         number = int(result.url.rpartition("/")[2])
         if result.status is Status.DONE:
-            assert joined(world.files[number]) == ((0, TOTAL + 1),), "a byte is missing"
+            assert merged(world.files[number]) == ((0, TOTAL + 1),), "a byte is missing"
         else:
             assert result.error is not None
     assert released(world)

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from downloader.core.model import NOTHING_TO_RESUME, Checksum, ResumeInfo, Span, Validator
-from downloader.core.scheduling.segment_layout import joined, missing
+from downloader.core.spans import first_gap, merged
 from downloader.errors import FileInUse
 from downloader.storage import shared_part as spread
 from downloader.storage import sidecar
@@ -172,7 +172,7 @@ def test_whatever_spans_are_said_none_is_beyond_the_file(
     held = PartFile(folder, "file", URL).held()
     folder.close()
     if held != NOTHING_TO_RESUME:
-        assert held.spans == (joined(spans) or ((0, 0),))
+        assert held.spans == (merged(spans) or ((0, 0),))
         assert all(0 <= start <= stop <= size for start, stop in held.spans)
 
 
@@ -387,7 +387,7 @@ def test_one_claimed_by_a_run_that_ends_there_is_complete_in_the_next(folder: Fo
     part.keep(TOLD)
     assert told(folder).spans == ((0, 1000),)
     again = beside(folder)
-    assert missing(again.spans, 0, 1000) is None
+    assert first_gap(again.spans, 0, 1000) is None
     assert again.claim()
     again.commit(None, False)
     assert os.listdir(root) == ["file"]
@@ -571,7 +571,7 @@ def test_threads_write_one_file_and_one_of_them_ends_it(folder: Folder, root: Pa
                 mine.join(mine.held())
             together.wait()
             start, stop = number * size, (number + 1) * size
-            while (gap := missing(mine.spans, start, stop)) is not None:
+            while (gap := first_gap(mine.spans, start, stop)) is not None:
                 mine.seek(gap[0])
                 mine.write(body[gap[0] : min(gap[1], gap[0] + 777)])
             if mine.claim():

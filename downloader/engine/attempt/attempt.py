@@ -15,7 +15,8 @@ from collections.abc import Callable, Generator
 from downloader.core.http.messages import Head, HeadAction
 from downloader.core.http.transfer import Transfer
 from downloader.core.model import NOTHING_TO_RESUME, WHOLE, Attempt, End, Returned
-from downloader.core.scheduling.segment_layout import ABORT, held_after, missing
+from downloader.core.scheduling.segment_layout import ABORT
+from downloader.core.spans import byte_count_after, first_gap
 from downloader.core.trace import Trace
 from downloader.engine.attempt.commands import DROP, READ, Answer, Call, Command, Pause, Steps, Substeps, Write
 from downloader.engine.attempt.failure import failed
@@ -168,7 +169,7 @@ def _gaps(transfer: Transfer, file: File) -> Substeps:
     part.join(held)
     lane.splittable = segment != WHOLE
     transfer.rely_on(held)
-    while not part.over and (gap := missing(part.spans, segment.start, int(lane.stop) or held.total)) is not None:
+    while not part.over and (gap := first_gap(part.spans, segment.start, int(lane.stop) or held.total)) is not None:
         transfer.again(*gap)
         try:
             asked = yield from _ask(transfer, file)
@@ -183,7 +184,7 @@ def _gaps(transfer: Transfer, file: File) -> Substeps:
             yield from _body(transfer, file)
             break
         part.seek(gap[0])
-        lane.beyond = held_after(part.spans, gap[0])
+        lane.beyond = byte_count_after(part.spans, gap[0])
         lane.splittable = file.config.segments != 1
         yield from _body(transfer, file)
     _come_to(transfer, part)

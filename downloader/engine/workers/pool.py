@@ -193,7 +193,7 @@ class WorkerPool:
             self._shared[0] = EXPIRED if run.expired else STOPPING
         shards: dict[_Worker, list[Shard]] = {}
         while busy < (run.jobs if most is None else most):
-            lanes = max(1, min(run.jobs, run.scheduler.at_once))
+            lanes = max(1, min(run.jobs, run.scheduler.max_in_flight))
             batch = run.take(batch_size(self._seconds_each, run.scheduler.waiting, lanes))
             if not batch:
                 break
