@@ -1,9 +1,9 @@
-"""The values that the parts of the program hand each other.
+"""The values that the parts of the program hand to each other: Download, Attempt, Outcome, Result, and what they consist of.
 
-All are frozen and picklable: they cross process boundaries. Nothing here decides anything.
-Times are in seconds, sizes in bytes, paths relative to the folder of the run with ``/`` between components.
+All are immutable and picklable, as they cross process boundaries. Nothing here decides anything. Times are in seconds, sizes
+in bytes; paths are relative to the folder of the run, with ``/`` between their components.
 
-Those that are made for each file are msgspec's Structs: one is made in 0.2 µs where a frozen dataclass takes 4.
+The classes of which there is one object for each file are msgspec Structs: making one takes 0.2 µs, a frozen dataclass 4.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,11 @@ Headers = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Checksum:
-    """What a file's bytes must hash to. ``algorithm``: as hashlib names it, or ``sha512|blake2b``; ``digest``: in small hex."""
+    """A digest that the bytes of a file must have.
+
+    ``algorithm``: a name that hashlib knows, or several with ``|`` between them where any of these may be meant
+    (``sha512|blake2b``); ``digest``: in lower-case hexadecimal.
+    """
 
     algorithm: str
     digest: str
@@ -30,11 +34,21 @@ class Checksum:
 class Download(Struct, frozen=True):
     """One wanted file.
 
-    ``out`` and ``dir`` are the wished path (empty: from the URL). ``mirrors`` are further URLs of the same bytes.
-    ``priority``: higher starts earlier at its host, among those already read from the list; hosts take turns.
-    ``size``: bytes that the file must have. ``origin`` is where it was listed.
+    =============  =====================================================================================================
+    field          meaning
+    =============  =====================================================================================================
+    ``url``        where it is: an absolute http or https URL
+    ``out``        the wanted name or relative path; empty: the name is made from the URL
+    ``dir``        the wanted folder, relative to that of the run
+    ``mirrors``    further URLs of the same bytes
+    ``headers``    request headers for this file, as pairs of name and value
+    ``checksums``  the digests that the file must have
+    ``size``       the size that the file must have; None: any
+    ``priority``   a higher number starts earlier at its host, among the Downloads that were already read from the list
+    ``origin``     where it was listed, for messages: ``urls.txt:12``
+    =============  =====================================================================================================
 
-    A run takes headers as a dict as well, and lists for tuples; it checks all fields before it starts::
+    The functions of the package accept a dict for ``headers``, and lists for tuples; they check all fields before the run::
 
         Download("https://example.org/a?id=5", out="a.csv", headers={"Accept": "text/csv"}, size=1000)
     """
@@ -49,7 +63,7 @@ class Download(Struct, frozen=True):
     priority: int = 0
     origin: str = ""
 
-    if TYPE_CHECKING:  # what a caller may give; inside a run each field is of the type above
+    if TYPE_CHECKING:  # what a caller may pass; inside a run each field has the type above
 
         def __init__(
             self,
@@ -66,11 +80,11 @@ class Download(Struct, frozen=True):
 
 
 Span = tuple[int, int]
-"""The bytes from the first number to the second, exclusive."""
+"""Bytes of a file: from the first number up to, and without, the second."""
 
 
 class Segment(NamedTuple):
-    """The bytes ``start`` to ``stop`` (exclusive; None: to the end) of a Download."""
+    """The bytes of a file from ``start`` up to, and without, ``stop`` (None: to the end of the file)."""
 
     start: int = 0
     stop: int | None = None
@@ -80,21 +94,23 @@ WHOLE = Segment()
 
 
 class Validator(NamedTuple):
-    """What tells one version of a file from another: a strong ETag, or a Last-Modified date. RFC 9110 section 8.8."""
+    """What distinguishes one version of a file from another: a strong ETag, or a Last-Modified date (RFC 9110 section 8.8)."""
 
     etag: str = ""
     last_modified: str = ""
 
     @property
     def if_range(self) -> str:
-        """The value for If-Range; empty where no resume may be tried."""
+        """The value for If-Range (RFC 9110 section 13.1.5); empty: the file must not be resumed."""
         return self.etag or self.last_modified
 
 
 class ResumeInfo(NamedTuple):
-    """What an earlier Attempt left in the part file. ``total`` and ``digests`` are of the whole, where they were told.
+    """What an earlier Attempt left in the part file.
 
-    ``spans``: what is complete of a file that was fetched in segments; without them it is all from the start to ``size``.
+    ``size``: bytes of the part file. ``validator``, ``total`` (bytes) and ``digests``: of the whole file, as the server stated
+    them; ``total`` None: it did not. ``spans``: the bytes that are there, of a file that was fetched in Segments; empty: all
+    bytes from the start to ``size``.
     """
 
     size: int = 0
@@ -108,7 +124,7 @@ NOTHING_TO_RESUME = ResumeInfo()
 
 
 class Existing(NamedTuple):
-    """What stands under a final name already."""
+    """The file or folder that exists under a final name. ``size``: bytes; ``modified``: seconds since the epoch."""
 
     size: int
     modified: float
@@ -177,7 +193,7 @@ class End(Enum):
 
 
 class Returned:
-    """What post-processing returned, whatever that is: a value of the user's, which only pickle knows how to carry."""
+    """A value that post-processing returned. It may be of any type that pickle can transfer."""
 
     __slots__ = ("value",)
 
@@ -194,11 +210,28 @@ class Returned:
 
 
 class Outcome(Struct, frozen=True, array_like=True, omit_defaults=True):
-    """How one Attempt ended. ``received`` counts the body bytes that came over the network, ``size`` the file's bytes.
+    """How one Attempt ended.
 
-    ``head_latency``: seconds from the last request to the head of its answer; 0 where there was none. ``returned``: by
-    post-processing.
-    ``trace``: only of a run that is traced. ``warning``: what is doubtful about a file that was taken all the same.
+    =================  =================================================================================================
+    field              meaning
+    =================  =================================================================================================
+    ``key``            that of the Attempt
+    ``end``            see `End`
+    ``received``       body bytes that came over the network
+    ``size``           bytes of the file, as far as they are there
+    ``elapsed``        seconds from the start of the Attempt to its end
+    ``status``         HTTP status of the last response; 0: there was none
+    ``final_url``      the URL after redirects
+    ``etag``           ETag of the last response
+    ``path``           the final path; empty: that of the Attempt
+    ``proposed_name``  the server's name for the file (Content-Disposition), where the Attempt was a probe
+    ``verified``       at least one checksum was known, and all matched
+    ``error``          why it failed
+    ``head_latency``   seconds from the last request to the head of its response; 0: there was none
+    ``returned``       what post-processing returned, or the body where the Attempt was to keep it
+    ``trace``          when and where it ran; only in a run with ``--trace``
+    ``warning``        what is doubtful about a file that was accepted all the same
+    =================  =================================================================================================
     """
 
     key: int
@@ -228,11 +261,32 @@ class Status(StrEnum):
 
 
 class Result(Struct, frozen=True):
-    """How one Download ended: exactly one for each.
+    """How one Download ended. There is exactly one Result for each Download that was started.
 
-    ``bytes`` is the size of the file, ``received`` what came over the network for it in this run, ``elapsed`` the
-    seconds its Attempts took (waiting not counted), ``verified`` whether a checksum was known, and held, ``value`` what
-    post-processing returned, ``warning`` what is doubtful about the file. URLs are free of credentials, except in ``download``.
+    ================  ==================================================================================================
+    field             meaning
+    ================  ==================================================================================================
+    ``url``           the first URL of the Download
+    ``path``          the path of the file, relative to the folder of the run
+    ``status``        ``done``, ``skipped`` or ``failed``
+    ``bytes``         size of the file, where it is done or exists; else 0
+    ``received``      body bytes that came over the network for it in this run: less than ``bytes`` where it was resumed,
+                      more where bytes were fetched twice
+    ``http_status``   of the last response; 0: there was none
+    ``attempts``      how many Attempts were made
+    ``elapsed``       seconds that these took together, without the time between them
+    ``final_url``     the URL after redirects
+    ``etag``          ETag of the last response
+    ``reason``        why it was skipped: ``exists`` (a file of that name), ``not modified`` (since the file that exists was
+                      written), or ``duplicate`` (the same URL was listed before); else empty
+    ``verified``      at least one checksum was known, and all matched
+    ``error``         why it failed
+    ``download``      where it failed: the Download, to try it again
+    ``value``         what post-processing returned
+    ``warning``       what is doubtful about a file that is done
+    ================  ==================================================================================================
+
+    URLs are without credentials, except in ``download``.
     """
 
     url: str
