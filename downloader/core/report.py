@@ -112,7 +112,7 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """The exit code of the command for this run; see `downloader.errors`. It does not depend on the order of the Results."""
+        """The exit code of the command for this run; see `downloader.errors`. The order of the Results does not matter."""
         classes = self.error_classes
         if self.ended_by is not None or self.stopped_by_failure:
             classes = classes - {Interrupted}  # these are a consequence of the other error
