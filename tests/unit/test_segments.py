@@ -16,7 +16,6 @@ from downloader.core.names.urls import host_of
 from downloader.core.scheduling.retry import RetryPolicy
 from downloader.core.scheduling.scheduler import Scheduler
 from downloader.core.scheduling.segment_layout import (
-    ABORT,
     MIN_GAIN,
     MIN_SPEED_SAMPLE,
     SLOW_SEGMENT_GRACE,
@@ -83,7 +82,7 @@ def test_joined(spans: list[Span], expected: tuple[Span, ...]) -> None:
         (((0, 4), (6, 8)), 7, 8, None),
         (((20, 30),), 0, 10, (0, 10)),
         (((20, 30),), 5, 5, None),  # it was given away whole
-        (((20, 30),), 5, ABORT, None),
+        (((20, 30),), 5, 0, None),
         (((0, 4), (20, 30)), 5, 3, None),
     ],
 )
@@ -327,10 +326,9 @@ def test_one_of_which_nothing_ever_came_is_taken_over_and_never_cut_into_pieces(
 
 
 def test_one_at_the_very_start_is_told_to_stop_at_once() -> None:
-    """An end of 0 would be the end of the file."""
     found = layout(1000, at_speed(0, 500, 0, 0.0), at_speed(500, 1000, 600, 100.0))
     assert cut_up(found, SLOW_SEGMENT_GRACE, 1, SplitPolicy(0, 10_000))
-    assert found.cuts == [(0, ABORT)]
+    assert found.cuts == [(0, 0)]
 
 
 @pytest.mark.parametrize(
@@ -385,7 +383,7 @@ def test_giving_up_ends_all_that_runs_and_all_that_waits() -> None:
     found.pending.append(PendingSegment(0.0, Segment(80, 90), 1))
     first, second = Outcome(5, End.FAILED), Outcome(6, End.MUST_RESTART)
     found.finish_with(first)
-    assert (found.final_outcome, found.pending, found.cuts) == (first, [], [(0, ABORT), (1, ABORT)])
+    assert (found.final_outcome, found.pending, found.cuts) == (first, [], [(0, 0), (1, 0)])
     found.finish_with(second)
     assert found.final_outcome is first
     found.requeue(found.ended(Outcome(0, End.FAILED)), 0.0)
@@ -545,7 +543,7 @@ def test_what_is_true_of_the_whole_file_ends_all_its_segments(error: DownloadErr
     run, (first, second, third, fourth) = split(retries=0)
     run.cuts()
     fail(run, second, error)
-    assert sorted(run.cuts()) == sorted((item.key, ABORT) for item in (first, third, fourth))
+    assert sorted(run.cuts()) == sorted((item.key, 0) for item in (first, third, fourth))
     for attempt in (third, fourth, first):
         assert run.results() == []
         settle(run, attempt)
@@ -580,7 +578,7 @@ def test_a_file_that_changed_begins_again_and_is_not_split_any_more(order: tuple
     run.cuts()
     for number in order:
         settle(run, attempts[number], End.MUST_RESTART if number else End.SEGMENT_DONE)
-        assert run.cuts() == ([(attempts[0].key, ABORT)] if number and order[0] else [])
+        assert run.cuts() == ([(attempts[0].key, 0)] if number and order[0] else [])
     (again,) = taken(run)
     assert (again.segment, again.from_scratch) == (WHOLE, True)
     run.progress(again.key, 0, 100, 10.0)
@@ -892,7 +890,7 @@ class World:
     def fetch(self, attempt: Attempt, at: int, stop: int, count: int) -> None:
         """It gets so many bytes, and tells where it is."""
         if attempt.key in self.stops:
-            stop = min(stop, self.stops[attempt.key]) if self.stops[attempt.key] >= 0 else ABORT
+            stop = min(stop, self.stops[attempt.key])
         spans = self.files.setdefault(self.of(attempt), [])
         gap = first_gap(merged(spans), at, stop)
         if gap is not None:
@@ -902,7 +900,7 @@ class World:
             at = got
             self.flying[attempt.key] = attempt, at, stop
         if first_gap(merged(spans), at, stop) is None:
-            complete = merged(spans) == ((0, TOTAL),) and stop != ABORT
+            complete = merged(spans) == ((0, TOTAL),) and stop != 0
             if complete:
                 spans.append((TOTAL, TOTAL + 1))  # claimed: nobody else ends it
             self.end(attempt, End.COMPLETE if complete else End.SEGMENT_DONE, size=TOTAL)

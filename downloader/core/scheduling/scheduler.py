@@ -200,7 +200,7 @@ class Scheduler:
         return self._segments.bytes_present() if self._segments.split_files else {}
 
     def cuts(self) -> list[tuple[int, int]]:
-        """Running Attempts that end elsewhere now, since the last call: their keys, and the positions (`ABORT`: at once)."""
+        """Keys of running Attempts that end elsewhere now, and the positions (0: at once), since the last call."""
         return self._segments.cuts()
 
     def _enqueue(self, entry: DownloadState) -> None:

@@ -32,9 +32,6 @@ RECENT_SPEEDS = 16
 MAX_PAUSED_SHARE = 0.1
 """A speed says nothing about the server if the rate limit paused the transfer for a larger share of the time than this."""
 
-ABORT = -1
-"""In `SegmentLayout.cuts` instead of a position: end at once, nothing of this Segment is wanted any more."""
-
 
 @dataclass(frozen=True, slots=True)
 class SplitPolicy:
@@ -159,7 +156,8 @@ class SegmentLayout:
     ``url``: the one whose validator they are bound to. ``total``: bytes of the file. ``limit``: how far it may be split;
     None: no further. ``running``: by the key of their Attempt. ``pending``: those that wait for one. ``ended_speeds``: of the
     Segments that have ended, bytes a second. ``final_outcome``: the Download ends like this once nothing runs; None: open.
-    ``cuts``: keys of running Attempts whose Segment now ends elsewhere, and where (`ABORT`: at once), since last taken.
+    ``cuts``: keys of running Attempts whose Segment ends elsewhere now, and the positions, since they were last taken. An
+    Attempt that is at this position, or behind it, is to end at once: always so at position 0.
     """
 
     url: str
@@ -193,7 +191,7 @@ class SegmentLayout:
         if self.final_outcome is None or outcome.end is End.COMPLETE:
             self.final_outcome = outcome
             self.pending.clear()
-            self.cuts += [(key, ABORT) for key in self.running]
+            self.cuts += [(key, 0) for key in self.running]
 
     def split(self, now: float, free_slots: int) -> bool:
         """Cut one running Segment, if that helps, so that there are pending ones for up to ``free_slots`` more Attempts.
@@ -236,7 +234,7 @@ class SegmentLayout:
         marks = [item.position + each * number for number in range(1, pieces)] or [item.position]
         others = [Segment(start, end) for start, end in zip(marks, [*marks[1:], item.stop], strict=True)]
         item.stop = marks[0]
-        self.cuts.append((key, item.stop or ABORT))
+        self.cuts.append((key, item.stop))
         return others
 
     def start(self, key: int, url: str, item: PendingSegment, now: float) -> None:

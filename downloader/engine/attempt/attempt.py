@@ -1,29 +1,25 @@
 """One Attempt from its first request to its Outcome, as steps that any driver can take.
 
-`exchange` is a generator: it yields what is to be done next, and is sent what came of it. It does the deciding (through
-`Transfer`) and the file (through `PartFile`); the driver does the waiting: on a socket, on a disk, in a thread, in an
-event loop. So the sequence is written once, for blocking and for asynchronous strategies alike.
-
-What it yields, and what is to be done about it, stands in `downloader.engine.attempt.commands`. What goes wrong is thrown into
-the generator as a DownloadError (or OSError, for Write and Call). It returns the Outcome.
+`attempt_steps` is a generator. It yields commands (`downloader.engine.attempt.commands`), receives their answers, and returns
+the Outcome. `Transfer` makes the decisions, `PartFile` keeps the bytes, and the driver waits: on a socket, on a disk, in a
+thread, in an event loop. So the sequence is written once, for blocking and for asynchronous strategies alike.
 """
 
 import os
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 
 from downloader.core.http.messages import Head, HeadAction
 from downloader.core.http.transfer import Transfer
 from downloader.core.model import NOTHING_TO_RESUME, WHOLE, Attempt, End, Returned
-from downloader.core.scheduling.segment_layout import ABORT
 from downloader.core.spans import byte_count_after, first_gap
 from downloader.core.trace import Trace
 from downloader.engine.attempt.commands import DROP, READ, Answer, Call, Command, Pause, Steps, Substeps, Write
 from downloader.engine.attempt.failure import failed
 from downloader.engine.attempt.finish import File, finish
-from downloader.engine.contract import WorkerConfig
-from downloader.engine.rate_limiter import RateLimiter
-from downloader.engine.stats import Lane
+from downloader.engine.contract import AttemptContext, Slot
+from downloader.engine.deadlines import Verdict
+from downloader.engine.stats import SlotStats
 from downloader.errors import (
     DownloadError,
     FolderFull,
@@ -45,27 +41,21 @@ LARGE = 1 << 20
 """Bytes collected before they are written in one go. Fewer at the end of a file are written at once, in line."""
 
 
-def attempt_steps(
-    attempt: Attempt,
-    config: WorkerConfig,
-    folder: Folder,
-    lane: Lane,
-    clock: Callable[[], float],
-    wall: Callable[[], float],
-    rate_limiter: RateLimiter | None = None,
-) -> Steps:
-    """The steps of one Attempt. ``clock`` gives monotonic seconds, ``wall`` seconds since the epoch."""
+def attempt_steps(attempt: Attempt, context: AttemptContext, slot: Slot) -> Steps:
+    """The steps of one Attempt. ``slot``: where the Attempt counts what it does, and is ordered to end earlier."""
+    config, folder, clock = context.config, context.folder, context.clock
+    stats = slot.stats
     started = clock()
     part = PartFile(folder, attempt.path, attempt.primary_url)
     held = NOTHING_TO_RESUME if folder.empty and attempt.number == 1 else part.held()
-    transfer = Transfer(attempt, config.policy, held, started, wall())
-    lane.done = lane.size = lane.beyond = 0
-    lane.paused = 0.0
-    lane.splittable = False
-    lane.stop = attempt.segment.stop or 0
-    lane.key = attempt.key  # from here on it may be told of another stop
-    lane.since = started
-    file = File(part, folder, lane, clock, config, rate_limiter)
+    transfer = Transfer(attempt, config.policy, held, started, context.epoch_now())
+    stats.done = stats.size = stats.beyond = 0
+    stats.paused = 0.0
+    stats.splittable = False
+    slot.cut.clear()
+    stats.key = attempt.key  # from here on, the run may order this Attempt to end earlier
+    stats.since = started
+    file = File(part, folder, stats, slot.cut, attempt.key, attempt.segment.stop, clock, config, context.rate_limiter)
     path = ""
     error: DownloadError | None = None
     try:
@@ -74,7 +64,7 @@ def attempt_steps(
                 transfer.decided, transfer.digests = End.EXISTS, attempt.checksums
             elif transfer.held.spans or attempt.segment != WHOLE:
                 yield from _gaps(transfer, file)
-            elif (yield from _ask(transfer, file)):
+            elif (yield from _ask(transfer, file)) is HeadAction.BODY:
                 yield from (_keep if attempt.keep_body else _body)(transfer, file)
                 _come_to(transfer, part)
             elif transfer.decided is End.COMPLETE:
@@ -95,18 +85,18 @@ def attempt_steps(
         if part.is_open or part.buffered:
             part.keep(transfer.promised)
             part.close()
-        lane.since = lane.heard = 0.0
-        lane.splittable = False
+        stats.since = stats.heard = 0.0
+        stats.splittable = False
     ended = clock()
     if config.traced:
-        transfer.trace = _trace(transfer, lane, started, ended)
+        transfer.trace = _trace(transfer, stats, started, ended)
     return transfer.outcome(ended - started, path, error)
 
 
-def _trace(transfer: Transfer, lane: Lane, started: float, ended: float) -> Trace:
+def _trace(transfer: Transfer, stats: SlotStats, started: float, ended: float) -> Trace:
     attempt, thread = transfer.attempt, threading.get_native_id()  # gevent's greenlets each have a name of their own
     at = attempt.segment.start
-    return Trace(attempt.number, at, os.getpid(), thread, lane.task, started, transfer.answered, ended)
+    return Trace(attempt.number, at, os.getpid(), thread, stats.place, started, transfer.answered, ended)
 
 
 def _keep(transfer: Transfer, file: File) -> Substeps:
@@ -114,16 +104,16 @@ def _keep(transfer: Transfer, file: File) -> Substeps:
     from downloader.core.http.robots import LARGEST  # here: few runs need it
 
     body = b""
-    file.lane.heard = file.clock()
-    transfer.begin_body(file.lane.heard)
+    file.stats.heard = file.clock()
+    transfer.begin_body(file.stats.heard)
     while len(body) < LARGEST:
         data = yield READ
         if not data:
             break
-        assert isinstance(data, bytes)  # noqa: S101 - what READ is answered with
+        assert isinstance(data, bytes)  # noqa: S101 - the answer to READ; nobody orders this Attempt to end
         body += data
-        file.lane.heard = file.clock()
-        transfer.on_data(len(data), file.lane.heard)
+        file.stats.heard = file.clock()
+        transfer.on_data(len(data), file.stats.heard)
     else:
         yield DROP
     transfer.returned, transfer.decided = Returned(body[:LARGEST]), End.NAME_LEARNED
@@ -138,12 +128,14 @@ def _is_good(transfer: Transfer, folder: Folder) -> Generator[Command, Answer, b
     return verifier.holds
 
 
-def _ask(transfer: Transfer, file: File) -> Generator[Command, Answer, bool]:
-    """Ask, as often as redirects want it. Whether there is a body to take."""
+def _ask(transfer: Transfer, file: File) -> Generator[Command, Answer, HeadAction | Verdict]:
+    """Send requests until an answer is no redirect. What the last answer means, or `Verdict.CUT`."""
     while True:
         asked = file.clock()
         head = yield transfer.request()
-        assert isinstance(head, Head)  # noqa: S101 - what a Request is answered with
+        if head is Verdict.CUT:
+            return Verdict.CUT
+        assert isinstance(head, Head)  # noqa: S101 - the other answer to a Request
         now = file.clock()
         transfer.waited = now - asked
         transfer.answered = transfer.answered or now
@@ -153,39 +145,41 @@ def _ask(transfer: Transfer, file: File) -> Generator[Command, Answer, bool]:
             yield DROP  # so that the connection serves again
             raise
         if move is HeadAction.BODY:
-            return True
+            return move
         yield DROP
         if move is HeadAction.STOP:
-            return False
+            return move
 
 
 def _gaps(transfer: Transfer, file: File) -> Substeps:
     """Fetch what is missing of a Segment, one gap after the other; other Attempts may be at other Segments."""
-    part, lane, held, segment = file.part, file.lane, transfer.held, transfer.attempt.segment
+    part, stats, held, segment = file.part, file.stats, transfer.held, transfer.attempt.segment
     if held.total is None or not held.validator.if_range:
         transfer.decided = End.SEGMENT_DONE  # what it was a Segment of has gone: it got its name, or begins again
         return
-    lane.done, lane.size = segment.start, held.total
+    stats.done, stats.size = segment.start, held.total
     part.join(held)
-    lane.splittable = segment != WHOLE
+    stats.splittable = segment != WHOLE
     transfer.rely_on(held)
-    while not part.over and (gap := first_gap(part.spans, segment.start, int(lane.stop) or held.total)) is not None:
+    while not part.over and (gap := first_gap(part.spans, segment.start, int(min(file.stop, held.total)))) is not None:
         transfer.again(*gap)
         try:
-            asked = yield from _ask(transfer, file)
+            action = yield from _ask(transfer, file)
         except NetworkError:
-            if not lane.stop or gap[0] < lane.stop:
+            if gap[0] < file.stop:
                 raise
-            break  # nobody waits for it any more
-        if not asked:
+            break  # another Attempt fetches these bytes meanwhile
+        if action is Verdict.CUT:
+            break
+        if action is HeadAction.STOP:
             return
         if not transfer.resuming:  # all of it, for it has changed
             part.close()
             yield from _body(transfer, file)
             break
         part.seek(gap[0])
-        lane.beyond = byte_count_after(part.spans, gap[0])
-        lane.splittable = file.config.segments != 1
+        stats.beyond = byte_count_after(part.spans, gap[0])
+        stats.splittable = file.config.segments != 1
         yield from _body(transfer, file)
     _come_to(transfer, part)
 
@@ -199,7 +193,7 @@ def _come_to(transfer: Transfer, part: PartFile) -> None:
 
 def _begin(transfer: Transfer, file: File) -> Substeps:
     """Open the part file where there is one, or will be for certain; a small file gets none at all."""
-    part, lane = file.part, file.lane
+    part, stats = file.part, file.stats
     if transfer.expected is not None and transfer.expected >= WORTH_A_LOOK:
         _check_room(transfer.expected, file.folder, transfer.public)
     if not part.is_open and (transfer.offset or part.may_exist):
@@ -208,10 +202,10 @@ def _begin(transfer: Transfer, file: File) -> Substeps:
         file.verifier = verifier = Verifier(transfer.digests)
         if transfer.offset:
             yield Call(lambda: verifier.prime(part.descriptor, transfer.offset), long=True)
-    lane.heard = file.flushed = file.clock()
+    stats.heard = file.flushed = file.clock()
     transfer.begin_body(file.flushed)
-    lane.done = transfer.offset
-    lane.size = transfer.total or 0
+    stats.done = transfer.offset
+    stats.size = transfer.total or 0
 
 
 def _check_room(needed: int, folder: Folder, url: str) -> None:
@@ -223,38 +217,40 @@ def _check_room(needed: int, folder: Folder, url: str) -> None:
 
 
 def _body(transfer: Transfer, file: File) -> Substeps:
-    part, lane, clock = file.part, file.lane, file.clock
+    part, stats, cut, clock = file.part, file.stats, file.cut, file.clock
     yield from _begin(transfer, file)
+    stop = file.stop
     while True:
         try:
             data = yield READ
         except NetworkError:
-            if not lane.stop or transfer.size < lane.stop:
+            if transfer.size < file.stop:
                 raise
-            break  # it ends here in any case: that end was set meanwhile
-        if not data:
+            break  # another Attempt fetches the rest
+        if not data or not isinstance(data, bytes):  # the end of the body, or `Verdict.CUT`
             break
-        assert isinstance(data, bytes)  # noqa: S101 - what READ is answered with
         now = clock()
         count = len(data)
         part.collect(data)
-        lane.heard = now
-        lane.received += count
-        lane.done += count
+        stats.heard = now
+        stats.received += count
+        stats.done += count
         transfer.on_data(count, now)
         if file.rate_limiter is not None and (wait := file.rate_limiter.pay(transfer.url, count, now)):
-            lane.heard = 0.0
-            lane.paused += wait
+            stats.heard = 0.0
+            stats.paused += wait
             yield Pause(wait)
             transfer.excuse(wait)
-            lane.heard = now = clock()
-        if lane.stop and transfer.size >= lane.stop:
+            stats.heard = now = clock()
+        if cut.order is not None:
+            stop = file.stop
+        if transfer.size >= stop:
             break
         if part.buffered >= LARGE or now - file.flushed >= FLUSH_AFTER:
             yield from _flush(transfer, file)
-            lane.heard = file.flushed = clock()
-    lane.heard = 0.0
-    if lane.stop and transfer.size >= lane.stop:  # the rest is another Attempt's
+            stats.heard = file.flushed = clock()
+    stats.heard = 0.0
+    if transfer.size >= file.stop:  # the rest is another Attempt's
         yield DROP
         yield from _flush(transfer, file)
     else:
@@ -274,9 +270,9 @@ def _flush(transfer: Transfer, file: File) -> Substeps:
     block, verifier = part.take(), file.verifier
     if verifier is not None:
         yield Call(lambda: verifier.update(block))
-    if file.lane.stop == ABORT or part.over:
+    if file.stop == 0 or part.over:
         return
     yield Write(part, block)
     if transfer.splittable and not part.shared and file.config.segments != 1:
         part.share(transfer.promised)
-        file.lane.splittable = True
+        file.stats.splittable = True

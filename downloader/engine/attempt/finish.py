@@ -1,5 +1,6 @@
 """The end of an exchange: a file that is complete is verified, processed where that was asked for, and gets its name."""
 
+import math
 import os
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -10,8 +11,9 @@ from downloader.core.names.file_names import part_names
 from downloader.engine.attempt.commands import Answer, Call, Command, Substeps
 from downloader.engine.attempt.postprocess import process
 from downloader.engine.contract import WorkerConfig
+from downloader.engine.control import Cut
 from downloader.engine.rate_limiter import RateLimiter
-from downloader.engine.stats import Lane
+from downloader.engine.stats import SlotStats
 from downloader.errors import DownloadError, ProcessError
 from downloader.storage.checksum import Verifier
 from downloader.storage.folder import Folder
@@ -26,12 +28,22 @@ class File:
 
     part: PartFile
     folder: Folder
-    lane: Lane
+    stats: SlotStats
+    cut: Cut
+    key: int
+    segment_stop: int | None
     clock: Callable[[], float]
     config: WorkerConfig
     rate_limiter: RateLimiter | None
     verifier: Verifier | None = None
     flushed: float = 0.0
+
+    @property
+    def stop(self) -> float:
+        """The offset where the Attempt must end, by its Segment or by order of the run; infinite: at the end of the file."""
+        stop = self.cut.stop_of(self.key)
+        stop = self.segment_stop if stop is None else stop
+        return math.inf if stop is None else stop
 
 
 def finish(transfer: Transfer, file: File) -> Generator[Command, Answer, str]:
