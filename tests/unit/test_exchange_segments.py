@@ -523,7 +523,7 @@ def test_a_mirror_is_bound_to_the_first_ones_version_where_no_checksum_is_known(
 def test_a_mirror_is_bound_by_the_checksum_of_the_whole(bench: Bench, body: bytes) -> None:
     first = bench.shared(origin(), checksums=(SUM,))
     first.cut(900)
-    values = {"mirror": True, "checksums": (SUM,)}
+    values = {"is_alternate_url": True, "checksums": (SUM,)}
     mirror = bench.start(origin(etag='"m"', changed=None, body=body), Segment(900, TOTAL), MIRROR, **values)
     ended = [mirror.finish(), first.finish()]
     assert "If-Range" not in dict(mirror.server.requests[0].headers)
