@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterable
 
 from downloader.core.model import Attempt, End, Outcome, Result, Status
-from downloader.core.names.exists_policy import admit
+from downloader.core.names.exists_policy import apply_exists_policy
 from downloader.core.names.urls import public_url
 from downloader.core.scheduling.scheduler import Scheduler
 from downloader.core.text import printable
@@ -266,7 +266,7 @@ class LocalRun(Run):
         first = folder.empty and attempt.number == 1  # a file that appears later is noticed when this one gets its name
         if first or attempt.is_probe or attempt.keep_body:
             return attempt
-        admitted = admit(attempt, folder.look(attempt.path), self._context.config.on_exists)
+        admitted = apply_exists_policy(attempt, folder.look(attempt.path), self._context.config.on_exists)
         if isinstance(admitted, Attempt):
             return admitted
         self.scheduler.settle(admitted, self._clock(), 0.0)

@@ -74,7 +74,7 @@ class DownloadRun:
         cut_dirs = cut_dirs_of(settings)
         self._sums = sums_for(settings)
         if self._sums is not None and again is not None and not settings.content_disposition:
-            self._sums.check(again(), cut_dirs)
+            self._sums.check_any_matches(again(), cut_dirs)
         self.run = LocalRun(
             scheduler=scheduler(
                 source,
@@ -138,8 +138,8 @@ class DownloadRun:
         sums, report = self._sums, self.report
         if sums is not None:
             report.without_checksum, report.ambiguous = sums.without, sums.ambiguous
-            if sums.complaint is not None and not report.interrupted:
-                report.errors.append(sums.complaint)
+            if sums.no_match_error is not None and not report.interrupted:
+                report.errors.append(sums.no_match_error)
 
     def _tell_list(self) -> None:
         """A list that is read twice may be another the second time."""

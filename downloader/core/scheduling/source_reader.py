@@ -6,7 +6,7 @@ from typing import NamedTuple
 from downloader.core.model import Download
 from downloader.core.names.checksum_list import ChecksumList
 from downloader.core.names.claimed_paths import ClaimedPaths
-from downloader.core.names.file_names import default_path, path_by_server, wished_path
+from downloader.core.names.file_names import default_path, path_with_server_name, wished_path
 from downloader.core.names.urls import public_url
 from downloader.core.scheduling.download_state import DownloadState
 from downloader.errors import DownloadError, UsageError
@@ -116,7 +116,7 @@ class SourceReader:
     def rename(self, entry: DownloadState, proposed: str) -> NamedDownload:
         """Give an entry the name that its server proposed; where it proposed none (empty), the name from the URL."""
         entry.is_named = True
-        path = path_by_server(entry.path, proposed)
+        path = path_with_server_name(entry.path, proposed)
         claimed = self._claimed_paths.claim(path, entry.download.url)
         entry.path = claimed or path
         return NamedDownload(entry, is_duplicate=True) if claimed is None else self._with_checksums(entry)
@@ -124,7 +124,7 @@ class SourceReader:
     def _with_checksums(self, entry: DownloadState) -> NamedDownload:
         if self._checksums is not None and entry.is_named:
             try:
-                entry.checksums = self._checksums.verify(entry.path, entry.download)
+                entry.checksums = self._checksums.checksums_for(entry.path, entry.download)
             except DownloadError as error:
                 return NamedDownload(entry, type(error)(error.reason, public_url(entry.download.url), error.hint, error.kind))
         return NamedDownload(entry)
