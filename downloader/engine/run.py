@@ -191,7 +191,7 @@ class LocalRun(Run):
             if now - self._sampled_at >= SAMPLE_SECONDS:
                 self._sample(now)
             batch = self.scheduler.take(now, limit)
-            if self._any_splittable and (cuts := self.scheduler.cuts()):
+            if self._any_splittable and (cuts := self.scheduler.segments.cuts()):
                 self._cuts.update(cuts)
                 self._order_cuts()
             if self.scheduler.stopped:
@@ -233,13 +233,13 @@ class LocalRun(Run):
         if scheduler.space.is_due(now):
             scheduler.space.check(self._context.folder.room(), now)
         stats.full, stats.waiting = scheduler.space.is_waiting, scheduler.retrying()
-        stats.in_segments = scheduler.done_in_segments()
+        stats.in_segments = scheduler.segments.bytes_present()
         self._any_splittable = False
         for slot in stats.slots if self._splits else ():
             key, done, size, paused, beyond = int(slot.key), int(slot.done), int(slot.size), slot.paused, int(slot.beyond)
             if slot.splittable and slot.key == key:  # the slot may have begun another file meanwhile
                 self._any_splittable = True
-                scheduler.progress(key, done, size, now, paused, beyond)
+                scheduler.segments.progress(key, done, size, now, paused, beyond)
         if self._cuts:
             self._order_cuts()
 

@@ -42,7 +42,7 @@ def test_names_are_told_apart_and_wishes_win() -> None:
         Download("http://h/a/g.bin", dir="d"),
     ]
     reader = SourceReader(iter(listed), None, False, 0)
-    paths = [entry.path for entry, _, _ in reader.read_ahead(0.0, 0, 0, 0)]
+    paths = [entry.path for entry in reader.read_ahead(0.0, 0, 0, 0)]
     assert paths[:2] == ["h/a/f.bin", "h/b/f.bin"]
     assert paths[2].startswith("h/a/f-")
     assert paths[3:] == ["x/y", "d/h/a/g.bin"]

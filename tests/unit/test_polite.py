@@ -146,8 +146,8 @@ def test_how_many_segments_a_file_has() -> None:
             iter([Download(url)]), Slots(40, 40), RetryPolicy(), split=SplitPolicy(0, 1, MAX_SEGMENTS_AT_PUBLIC_HOST)
         )
         (first,) = run.take(0.0)
-        run.progress(first.key, 0, 10**9, 0.0)
-        run.progress(first.key, 1000, 10**9, 1.0)
+        run.segments.progress(first.key, 0, 10**9, 0.0)
+        run.segments.progress(first.key, 1000, 10**9, 1.0)
         assert 1 + len(everything(run, 1.0)) == most
 
 
@@ -166,8 +166,8 @@ def test_a_segment_that_waits_for_a_slot_keeps_nobody_awake() -> None:
         split=SplitPolicy(0, 1, 6),
     )
     (first,) = run.take(0.0)
-    run.progress(first.key, 0, 10**9, 0.0)
-    run.progress(first.key, 1000, 10**9, 1.0)
+    run.segments.progress(first.key, 0, 10**9, 0.0)
+    run.segments.progress(first.key, 1000, 10**9, 1.0)
     assert len(everything(run, 1.0)) == 1
     assert run.wake_at is None
 

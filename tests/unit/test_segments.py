@@ -420,7 +420,7 @@ def split(*mirrors: str, retries: int = 2, most: int = 4, total: int = 100, **va
     """A run whose one file has just been split, and the Attempts at it, the first one first."""
     run = scheduler([Download(URL, mirrors=mirrors, **values)], retries=retries, most=most)
     (first,) = taken(run)
-    run.progress(first.key, 0, total, 0.0)
+    run.segments.progress(first.key, 0, total, 0.0)
     return run, [first, *taken(run)]
 
 
@@ -444,8 +444,8 @@ def fail(run: Scheduler, attempt: Attempt, error: DownloadError, now: float = 0.
 def test_a_file_that_may_be_split_is_fetched_in_segments() -> None:
     run, attempts = split()
     first, *others = attempts
-    assert run.cuts() == [(first.key, 25)]
-    assert run.cuts() == []
+    assert run.segments.cuts() == [(first.key, 25)]
+    assert run.segments.cuts() == []
     assert [tuple(item.segment) for item in others] == [(25, 50), (50, 75), (75, 100)]
     assert all(item.same_process_as == first.key and not item.is_alternate_url and item.url == URL for item in others)
     assert [item.number for item in attempts] == [1, 2, 3, 4]
@@ -462,7 +462,7 @@ def test_a_file_that_may_be_split_is_fetched_in_segments() -> None:
 def test_files_that_wait_come_before_more_segments() -> None:
     run = scheduler([Download(URL), Download(URL + "2"), Download(URL + "3")], in_all=3)
     first, second = run.take(0.0)[0], run.take(0.0)[0]
-    run.progress(first.key, 0, 100, 0.0)
+    run.segments.progress(first.key, 0, 100, 0.0)
     third = run.take(0.0)[0]
     assert third.segment == WHOLE
     settle(run, second, End.COMPLETE)
@@ -473,7 +473,7 @@ def test_files_that_wait_come_before_more_segments() -> None:
 def test_segments_hold_slots_of_their_host() -> None:
     run = scheduler([Download(URL)], in_all=9, per_host=2, most=4)
     (first,) = taken(run)
-    run.progress(first.key, 0, 100, 0.0)
+    run.segments.progress(first.key, 0, 100, 0.0)
     (second,) = taken(run)
     settle(run, second)
     (third,) = taken(run)
@@ -514,7 +514,7 @@ def test_a_server_that_refuses_further_connections_does_not_fail_what_the_first_
         found = taken(run, now)
         other = found[0] if found else other
     assert found == []  # it is not split any more
-    run.progress(first.key, 10, 100, now)
+    run.segments.progress(first.key, 10, 100, now)
     assert taken(run, now) == []
     settle(run, first, now=now)
     (rest,) = taken(run, now)
@@ -527,7 +527,7 @@ def test_a_server_that_refuses_further_connections_does_not_fail_what_the_first_
 def test_where_no_other_try_helps_the_other_segments_go_on_all_the_same(error: DownloadError) -> None:
     run, (first, second, third, fourth) = split()
     fail(run, second, error)
-    assert run.cuts() == [(first.key, 25)]
+    assert run.segments.cuts() == [(first.key, 25)]
     for attempt in (third, fourth, first):
         assert taken(run) == []
         settle(run, attempt)
@@ -541,9 +541,9 @@ def test_where_no_other_try_helps_the_other_segments_go_on_all_the_same(error: D
 @pytest.mark.parametrize("error", [StorageError("disk full"), IntegrityError("wrong size")])
 def test_what_is_true_of_the_whole_file_ends_all_its_segments(error: DownloadError) -> None:
     run, (first, second, third, fourth) = split(retries=0)
-    run.cuts()
+    run.segments.cuts()
     fail(run, second, error)
-    assert sorted(run.cuts()) == sorted((item.key, 0) for item in (first, third, fourth))
+    assert sorted(run.segments.cuts()) == sorted((item.key, 0) for item in (first, third, fourth))
     for attempt in (third, fourth, first):
         assert run.results() == []
         settle(run, attempt)
@@ -563,7 +563,7 @@ def test_a_wrong_checksum_is_found_by_one_and_begins_again_at_zero(order: tuple[
     assert run.results() == []
     (again,) = taken(run)
     assert (again.segment, again.from_scratch) == (WHOLE, True)
-    run.progress(again.key, 0, 100, 10.0)
+    run.segments.progress(again.key, 0, 100, 10.0)
     (beside,) = taken(run, 10.0)
     assert not beside.from_scratch, "what the first one brings is what it joins in"
     fail(run, beside, wrong)
@@ -575,13 +575,13 @@ def test_a_wrong_checksum_is_found_by_one_and_begins_again_at_zero(order: tuple[
 def test_a_file_that_changed_begins_again_and_is_not_split_any_more(order: tuple[int, int]) -> None:
     """Servers that disagree about its version would have it begin again for ever."""
     run, attempts = split(most=2)
-    run.cuts()
+    run.segments.cuts()
     for number in order:
         settle(run, attempts[number], End.MUST_RESTART if number else End.SEGMENT_DONE)
-        assert run.cuts() == ([(attempts[0].key, 0)] if number and order[0] else [])
+        assert run.segments.cuts() == ([(attempts[0].key, 0)] if number and order[0] else [])
     (again,) = taken(run)
     assert (again.segment, again.from_scratch) == (WHOLE, True)
-    run.progress(again.key, 0, 100, 10.0)
+    run.segments.progress(again.key, 0, 100, 10.0)
     assert taken(run, 10.0) == []
     settle(run, again, End.COMPLETE)
     assert [result.status for result in run.results()] == [Status.DONE]
@@ -677,7 +677,7 @@ def test_a_segment_refused_for_good_as_the_last_is_left_to_one_attempt_at_all_th
         assert run.results() == []
         (rest,) = taken(run, 1e6)
         assert rest.segment == WHOLE
-        run.progress(rest.key, 10, 100, 1e6)
+        run.segments.progress(rest.key, 10, 100, 1e6)
         assert taken(run, 1e6) == []
         fail(run, rest, NetworkError("reset"))
     assert [result.status for result in run.results()] == [Status.FAILED]
@@ -687,18 +687,18 @@ def test_progress_of_what_has_ended_is_none() -> None:
     run = scheduler([Download(URL)])
     (first,) = taken(run)
     run.stop()
-    run.progress(first.key, 0, 100, 0.0)
+    run.segments.progress(first.key, 0, 100, 0.0)
     settle(run, first, End.COMPLETE)
-    run.progress(first.key, 0, 100, 0.0)
-    run.progress(-99, 0, 100, 0.0)
-    assert run.cuts() == []
+    run.segments.progress(first.key, 0, 100, 0.0)
+    run.segments.progress(-99, 0, 100, 0.0)
+    assert run.segments.cuts() == []
 
 
 def test_progress_of_one_given_away_changes_nothing() -> None:
     run, (first, second, *_) = split()
     settle(run, second)
-    run.progress(second.key, 30, 100, 1.0)
-    run.progress(first.key, 10, 100, 1.0)
+    run.segments.progress(second.key, 30, 100, 1.0)
+    run.segments.progress(first.key, 10, 100, 1.0)
     assert run.wake_at is None
 
 
@@ -808,7 +808,7 @@ def test_bytes_of_several_servers_with_a_wrong_checksum_lead_to_one_server_at_a_
     for _ in range(2):
         (again,) = taken(run)
         assert again.from_scratch
-        run.progress(again.key, 0, 100, 0.0)
+        run.segments.progress(again.key, 0, 100, 0.0)
         (beside,) = taken(run)
         assert (again.url, again.is_alternate_url) == (beside.url, beside.is_alternate_url)
         asked.append(again.url)
@@ -905,7 +905,7 @@ class World:
                 spans.append((TOTAL, TOTAL + 1))  # claimed: nobody else ends it
             self.end(attempt, End.COMPLETE if complete else End.SEGMENT_DONE, size=TOTAL)
             return
-        self.run.progress(attempt.key, at, TOTAL, self.now)
+        self.run.segments.progress(attempt.key, at, TOTAL, self.now)
 
     def end(self, attempt: Attempt, end: End, error: DownloadError | None = None, **values: Any) -> None:
         """It ends like this."""
@@ -922,7 +922,7 @@ class World:
 
     def collect(self) -> None:
         """Hear what the scheduler says."""
-        self.stops.update((key, stop) for key, stop in self.run.cuts() if key in self.flying)
+        self.stops.update((key, stop) for key, stop in self.run.segments.cuts() if key in self.flying)
         self.results += self.run.results()
 
     def check(self) -> None:
@@ -964,7 +964,7 @@ def worlds(draw: st.DrawFn, quiet: bool) -> World:
 def released(world: World) -> bool:
     """Whether every slot was given back, and nothing is kept of any file."""
     slots: Slots = world.slots  # type: ignore[attr-defined]
-    return slots.in_flight == 0 and not slots.at_host and not world.run._segments.split_files and not world.run._ready._leases
+    return slots.in_flight == 0 and not slots.at_host and not world.run.segments.split_files and not world.run._ready._leases
 
 
 @settings(max_examples=300)

@@ -10,9 +10,9 @@ It is pure: the time and random numbers come in as arguments, values go out. A d
     settle(outcome, now, jitter)               exactly once for each Attempt taken
     results() -> list[Result]                  what has ended since the last call
     wake_at                                    when `take` may return something although nothing was settled
-    progress(key, position, total, now)        where an Attempt is that may be split; then `take` may split it, and
-    cuts() -> list[(key, stop)]                says where running Attempts end now
-    finished                                   nothing is left to do; ``space``: whether it waits for a full folder
+    finished                                   nothing is left to do
+    segments.progress(...), segments.cuts()    where an Attempt is whose file may be split; where running Attempts end now
+    space.is_due(now), space.check(...)        while the run waits for space in a full folder
 
 Its parts: `SourceReader` reads and names, `ReadyQueue` holds what may start, `RetryQueue` what waits for its next try,
 `SegmentScheduler` what is fetched in Segments, `RetryPolicy` decides about another try.
@@ -31,7 +31,7 @@ from downloader.core.scheduling.retry import NextStep, RetryPolicy, failure_of
 from downloader.core.scheduling.retry_queue import RetryQueue, Waiting
 from downloader.core.scheduling.segment_layout import SplitPolicy
 from downloader.core.scheduling.segment_scheduler import SegmentScheduler
-from downloader.core.scheduling.source_reader import NamedDownload, SourceReader
+from downloader.core.scheduling.source_reader import SourceReader
 from downloader.core.scheduling.space_wait import SPACE_RETRY_DELAY, SpaceWait
 from downloader.errors import DownloadError, Interrupted, NoAnswer
 
@@ -42,9 +42,9 @@ _Error = DownloadError | None
 class Scheduler:
     """Decides what starts, and what follows from each Outcome.
 
-    ``space``: whether the run waits for a full folder. ``stopped``: nothing starts any more. ``failed_fast``: because a file
-    failed. ``ended_by``: the error that ended the run before the list was done. ``retry_delay``: seconds until the Download
-    that was settled last is tried again; 0 where it is not, or at once.
+    ``segments``: the files that are fetched in Segments. ``space``: whether the run waits for space in a full folder.
+    ``stopped``: nothing starts any more. ``failed_fast``: because a file failed. ``ended_by``: the error that ended the run
+    before the list was done. ``retry_delay``: seconds until the Download that was settled last is tried again, if it is.
 
     Args:
         source: yields the Downloads; None where none is available at the moment.
@@ -83,7 +83,7 @@ class Scheduler:
         self._ready = ReadyQueue(slots, host_failures, gap)
         self._retries = RetryQueue()
         self._running: dict[int, DownloadState] = {}  # by the key of the Attempt
-        self._segments = SegmentScheduler(split, self._ready, retry, self._running)
+        self.segments = SegmentScheduler(split, self._ready, retry, self._running)
         self._results: list[Result] = []
         self._last_take = -math.inf
         self._cut_short = False
@@ -123,7 +123,7 @@ class Scheduler:
         """When `take` may return something although nothing was settled: monotonic seconds; None: not by time alone."""
         if self.space.is_waiting:
             return self.space.next_check
-        due = min(self._retries.next_due, self._ready.next_due, self._segments.next_due(self._last_take))
+        due = min(self._retries.next_due, self._ready.next_due, self.segments.next_due(self._last_take))
         if self._reader.ask_again is not None:
             due = min(due, self._reader.ask_again)
         return None if due == math.inf else due
@@ -137,7 +137,7 @@ class Scheduler:
         self._cut_short = not self._reader.exhausted or bool(ready or self._retries)
         for entry in sorted(ready + self._retries.clear(), key=lambda entry: entry.order):
             self._interrupt(entry)
-        self._segments.stop()
+        self.segments.stop()
 
     def _interrupt(self, entry: DownloadState) -> None:
         self._cut_short = True
@@ -173,7 +173,7 @@ class Scheduler:
         if self._retries.next_due <= now:
             for entry in self._retries.pop_due(now):
                 self._enqueue(entry)
-        if self._segments.split_files and (segment := self._segments.start_next(now)):  # first, so that files get completed
+        if self.segments.split_files and (segment := self.segments.start_next(now)):  # first, so that files get completed
             return segment
         if not self._reader.exhausted and len(self._ready) <= self._reader.window // 2:
             self._refill(now)
@@ -181,27 +181,15 @@ class Scheduler:
             return []
         while not (entries := self._ready.start(max_attempts, now)):
             if not self._refill(now):  # only busy hosts so far: read on, another may come
-                return self._segments.start_next(now, split=True) if self._segments.split_files else []
+                return self.segments.start_next(now, split=True) if self.segments.split_files else []
         running = self._running
         for entry in entries:
             running[entry.key] = entry
         return [entry.start() for entry in entries]
 
-    def progress(self, key: int, position: int, total: int, now: float, paused: float = 0.0, bytes_ahead: int = 0) -> None:
-        """See `SegmentScheduler.progress`."""
-        self._segments.progress(key, position, total, now, paused, bytes_ahead)
-
     def sample(self, now: float, received: int) -> None:
         """Tell the limits that ``received`` body bytes have come in by now, in all."""
         self._ready.sample(now, received)
-
-    def done_in_segments(self) -> dict[str, int]:
-        """Of each file that is fetched in Segments now: how many bytes are there, by its path."""
-        return self._segments.bytes_present() if self._segments.split_files else {}
-
-    def cuts(self) -> list[tuple[int, int]]:
-        """Keys of running Attempts that end elsewhere now, and the positions (0: at once), since the last call."""
-        return self._segments.cuts()
 
     def _enqueue(self, entry: DownloadState) -> None:
         if not self._ready.push(entry):
@@ -219,20 +207,18 @@ class Scheduler:
         some = False
         if self.stopped:
             return False
-        for named in self._reader.read_ahead(now, self.waiting, len(self._retries), len(self._results)):
+        for read in self._reader.read_ahead(now, self.waiting, len(self._retries), len(self._results)):
             some = True
-            self._place(named)
+            self._place(read)
             if self.stopped:
                 break
         return some
 
-    def _place(self, named: NamedDownload) -> None:
-        entry, error, is_duplicate = named
-        if error is None and not is_duplicate:
-            self._requeue(entry)
+    def _place(self, read: DownloadState | Result) -> None:
+        if isinstance(read, DownloadState):
+            self._requeue(read)
         else:
-            reason = "" if error else "duplicate"
-            self._end(entry, Status.FAILED if error else Status.SKIPPED, reason=reason, error=error)
+            self._finish(read)
 
     def settle(self, outcome: Outcome, now: float, jitter: float) -> None:
         """Record how an Attempt ended: this leads to a Result, or to a further Attempt after `retry_delay` seconds.
@@ -248,8 +234,8 @@ class Scheduler:
             self._leave_host(other)
         entry.received += outcome.received
         entry.elapsed += outcome.elapsed
-        if entry.key in self._segments.split_files:
-            final = self._segments.ended(outcome, entry, now, jitter)
+        if entry.key in self.segments.split_files:
+            final = self.segments.ended(outcome, entry, now, jitter)
             if final is None:
                 return
             outcome = final
@@ -312,7 +298,10 @@ class Scheduler:
     def _end(
         self, entry: DownloadState, status: Status, outcome: Outcome | None = None, reason: str = "", error: _Error = None
     ) -> None:
-        if status is Status.FAILED and self._fail_fast and not self.stopped:
+        self._finish(entry.result(status, outcome, reason, error))
+
+    def _finish(self, result: Result) -> None:
+        if self._fail_fast and not self.stopped and result.status is Status.FAILED:
             self.failed_fast = True
             self.stop()
-        self._results.append(entry.result(status, outcome, reason, error))
+        self._results.append(result)

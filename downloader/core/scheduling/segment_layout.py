@@ -156,8 +156,7 @@ class SegmentLayout:
     ``url``: the one whose validator they are bound to. ``total``: bytes of the file. ``limit``: how far it may be split;
     None: no further. ``running``: by the key of their Attempt. ``pending``: those that wait for one. ``ended_speeds``: of the
     Segments that have ended, bytes a second. ``final_outcome``: the Download ends like this once nothing runs; None: open.
-    ``cuts``: keys of running Attempts whose Segment ends elsewhere now, and the positions, since they were last taken. An
-    Attempt that is at this position, or behind it, is to end at once: always so at position 0.
+    ``cuts``: see `SegmentScheduler.cuts`.
     """
 
     url: str

@@ -39,7 +39,7 @@ class SegmentScheduler:
         self._stopped = False
         self.split_files: dict[int, tuple[DownloadState, SegmentLayout]] = {}
 
-    def progress(self, key: int, position: int, total: int, now: float, paused: float, bytes_ahead: int) -> None:
+    def progress(self, key: int, position: int, total: int, now: float, paused: float = 0.0, bytes_ahead: int = 0) -> None:
         """Record where a running Attempt is whose file may be split.
 
         Args:
@@ -169,7 +169,12 @@ class SegmentScheduler:
         return outcome
 
     def cuts(self) -> list[tuple[int, int]]:
-        """See `Scheduler.cuts`."""
+        """Running Attempts whose Segments end elsewhere now, since the last call.
+
+        Returns:
+            Pairs of the key of the Attempt and the position in the file where it must end. If it is there already, or behind
+            it, as always at position 0, it must end at once.
+        """
         cuts: list[tuple[int, int]] = []
         for _, layout in self.split_files.values():
             if layout.cuts:

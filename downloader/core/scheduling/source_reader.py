@@ -1,9 +1,8 @@
 """Reads Downloads from the list, lazily, and gives each file its path and its checksums."""
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
-from downloader.core.model import Download
+from downloader.core.model import Download, Result, Status
 from downloader.core.names.checksum_list import ChecksumList
 from downloader.core.names.claimed_paths import ClaimedPaths
 from downloader.core.names.file_names import default_path, path_with_server_name, wished_path
@@ -19,14 +18,6 @@ MAX_RETRYING_WINDOWS = 16
 
 MAX_READ = 32
 """Downloads that are read in one go, so that the first Attempt need not wait until the window is full."""
-
-
-class NamedDownload(NamedTuple):
-    """A Download that was read, with its path. ``error``: why it cannot be fetched; ``is_duplicate``: it was listed before."""
-
-    entry: DownloadState
-    error: DownloadError | None = None
-    is_duplicate: bool = False
 
 
 class SourceReader:
@@ -61,8 +52,10 @@ class SourceReader:
         self.exhausted = False
         self.ask_again: float | None = None
 
-    def read_ahead(self, now: float, ready: int, retrying: int, unread_results: int) -> Iterable[NamedDownload]:
-        """The next Downloads, as far as the window has room for them; none where the source has nothing at the moment.
+    def read_ahead(self, now: float, ready: int, retrying: int, unread_results: int) -> Iterable[DownloadState | Result]:
+        """The next Downloads, as far as the window has room for them, or the Results of those that are not fetched.
+
+        Not fetched are those whose path cannot be used, and duplicates. Nothing is read if the source has nothing now.
 
         Args:
             now: monotonic seconds.
@@ -81,7 +74,7 @@ class SourceReader:
             self.ask_again = now  # many duplicates: let their Results be taken first
         return ()
 
-    def _read(self, now: float, max_downloads: int) -> Iterator[NamedDownload]:
+    def _read(self, now: float, max_downloads: int) -> Iterator[DownloadState | Result]:
         self.ask_again = None
         for _ in range(min(max_downloads, MAX_READ)):
             try:
@@ -94,7 +87,7 @@ class SourceReader:
                 return
             yield self._name(download)
 
-    def _name(self, download: Download) -> NamedDownload:
+    def _name(self, download: Download) -> DownloadState | Result:
         key, self._next_key = self._next_key, self._next_key + 1
         try:
             for name, value in download.headers:
@@ -105,26 +98,36 @@ class SourceReader:
             path = wished or default_path(download, self._cut_dirs)
             claimed = self._claimed_paths.claim(path, download.url) if is_named else path
         except DownloadError as error:
-            located = type(error)(error.reason, public_url(download.url), error.hint, error.kind)
-            return NamedDownload(DownloadState(key, download, "", [download.url], True, ()), located)
+            return _refused(DownloadState(key, download, "", [download.url], True, ()), error)
         urls = [download.url, *download.mirrors]
         entry = DownloadState(key, download, claimed or path, urls, is_named, download.checksums)
-        if claimed is None:
-            return NamedDownload(entry, is_duplicate=True)
-        return self._with_checksums(entry)
+        return self._with_checksums(entry) if claimed else _duplicate(entry)
 
-    def rename(self, entry: DownloadState, proposed: str) -> NamedDownload:
-        """Give an entry the name that its server proposed; where it proposed none (empty), the name from the URL."""
+    def rename(self, entry: DownloadState, proposed: str) -> DownloadState | Result:
+        """Give an entry the name that its server proposed; where it proposed none (empty), the name from the URL.
+
+        Returns:
+            The entry, or a Result if it is not fetched.
+        """
         entry.is_named = True
         path = path_with_server_name(entry.path, proposed)
         claimed = self._claimed_paths.claim(path, entry.download.url)
         entry.path = claimed or path
-        return NamedDownload(entry, is_duplicate=True) if claimed is None else self._with_checksums(entry)
+        return self._with_checksums(entry) if claimed else _duplicate(entry)
 
-    def _with_checksums(self, entry: DownloadState) -> NamedDownload:
+    def _with_checksums(self, entry: DownloadState) -> DownloadState | Result:
         if self._checksums is not None and entry.is_named:
             try:
                 entry.checksums = self._checksums.checksums_for(entry.path, entry.download)
             except DownloadError as error:
-                return NamedDownload(entry, type(error)(error.reason, public_url(entry.download.url), error.hint, error.kind))
-        return NamedDownload(entry)
+                return _refused(entry, error)
+        return entry
+
+
+def _duplicate(entry: DownloadState) -> Result:
+    return entry.result(Status.SKIPPED, None, "duplicate", None)
+
+
+def _refused(entry: DownloadState, error: DownloadError) -> Result:
+    located = type(error)(error.reason, public_url(entry.download.url), error.hint, error.kind)
+    return entry.result(Status.FAILED, None, "", located)
