@@ -3,7 +3,7 @@
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Generic, Protocol, TypeVar
 
 
@@ -24,15 +24,14 @@ class HostQueues(Generic[Item]):
     A host is *eligible* while its queue is not empty and no slot was refused to it since it was last made eligible.
 
     Args:
-        is_proven: whether a host has answered before. Hosts that have may be served first (see `next_host`); None: no
-            difference is made.
+        proven: the hosts that have answered before, which may be served first (see `next_host`); None: no difference is made.
     """
 
-    def __init__(self, is_proven: Callable[[str], bool] | None = None) -> None:
+    def __init__(self, proven: Container[str] | None = None) -> None:
         self._queues: dict[str, list[tuple[int, int, Item]]] = {}
         self._proven: deque[tuple[int, str]] = deque()  # eligible hosts with the number of their turn, each once
         self._unproven: deque[tuple[int, str]] = deque()
-        self._is_proven = is_proven
+        self._proven_hosts = proven
         self._turn_numbers = itertools.count()
         self._eligible: set[str] = set()
         self._count = 0
@@ -53,7 +52,7 @@ class HostQueues(Generic[Item]):
         """Let this host have a turn, the last one, if its queue is not empty: a slot may be free there again."""
         if host in self._queues and host not in self._eligible:
             self._eligible.add(host)
-            proven = self._is_proven is None or self._is_proven(host)
+            proven = self._proven_hosts is None or host in self._proven_hosts
             (self._proven if proven else self._unproven).append((next(self._turn_numbers), host))
 
     def next_host(self, acquire: Callable[[str], bool], proven_first: bool = False) -> str | None:

@@ -32,7 +32,7 @@ class ReadyQueue:
         self.slots: Limits = self._pace or slots
         self._leases = SlotLeases(self.slots, self._pace)
         self._reach = Reachability(host_failures)
-        self._queues: HostQueues[DownloadState] = HostQueues(self._reach.is_proven)
+        self._queues: HostQueues[DownloadState] = HostQueues(self._reach.proven)
         self.is_paced = self._pace is not None
 
     def __len__(self) -> int:
@@ -57,6 +57,8 @@ class ReadyQueue:
 
     def acquire(self, host: str) -> bool:
         """Take a slot at this host, if it may have one more."""
+        if host in self._reach.proven:
+            return self.slots.acquire(host)
         if self._reach.allows(host) and self.slots.acquire(host):
             self._reach.began(host)
             return True
@@ -70,11 +72,14 @@ class ReadyQueue:
         """Record the end of an Attempt. Returns the Downloads that cannot start any more, where it made its host given up."""
         host, released = self._leases.ended(outcome, now)
         if released:
-            self._reach.ended(host)
             self._queues.make_eligible(host)
+        if host in self._reach.proven:
+            return []
+        if released:
+            self._reach.ended(host)
         if outcome.status:
-            if self._reach.answered(host):
-                self._queues.mark_proven(host)
+            self._reach.answered(host)
+            self._queues.mark_proven(host)
         elif isinstance(outcome.error, NoAnswer) and self._reach.timed_out(host):
             return self._queues.drop(host)
         return []
