@@ -72,7 +72,7 @@ class LocalRun(Run):
         self._clock = context.clock
         self._emit = emit
         self._grace = grace
-        self._splits = splits
+        self.splits = splits
         self._on_attempt = on_attempt
         self._jitter = jitter or random.Random().random  # noqa: S311 - no secret
         self._stopping = threading.Event()
@@ -235,7 +235,7 @@ class LocalRun(Run):
         stats.full, stats.waiting = scheduler.space.is_waiting, scheduler.retrying()
         stats.in_segments = scheduler.segments.bytes_present()
         self._any_splittable = False
-        for slot in stats.slots if self._splits else ():
+        for slot in stats.slots if self.splits else ():
             key, done, size, paused, beyond = int(slot.key), int(slot.done), int(slot.size), slot.paused, int(slot.beyond)
             if slot.splittable and slot.key == key:  # the slot may have begun another file meanwhile
                 self._any_splittable = True

@@ -345,11 +345,15 @@ def answer(
 
 
 def test_it_starts_where_it_is_told_to_and_within_the_ceilings() -> None:
-    for ceiling, host_ceiling, start, in_all, at_host in [(256, 256, 40, 40, 40), (16, 256, 40, 16, 16), (256, 6, 40, 40, 6)]:
+    for ceiling, host_ceiling, start, max_in_flight, at_host in [
+        (256, 256, 40, 40, 40),
+        (16, 256, 40, 16, 16),
+        (256, 6, 40, 40, 6),
+    ]:
         slots = adaptive(ceiling, host_ceiling, start)
-        assert (slots.max_in_flight, level(slots, "a")) == (in_all, at_host)
+        assert (slots.max_in_flight, level(slots, "a")) == (max_in_flight, at_host)
         assert fill(slots) == at_host == taken(slots)
-        assert slots.free == in_all - at_host
+        assert slots.free == max_in_flight - at_host
 
 
 def test_nothing_grows_that_is_not_used() -> None:

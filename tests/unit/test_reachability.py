@@ -17,9 +17,9 @@ from downloader.errors import HTTPStatusError, NetworkError, NoAnswer
 SILENT = NoAnswer("no connection within 15 s")
 
 
-def scheduler(downloads: list[Download], slots: int = 4, most: int = 3, retries: int = 5) -> Scheduler:
+def scheduler(downloads: list[Download], slots: int = 4, host_failures: int = 3, retries: int = 5) -> Scheduler:
     """A Scheduler of these, with backoffs of a second at most."""
-    return Scheduler(iter(downloads), Slots(slots, slots), RetryPolicy(retries, 1.0, 1.0), host_failures=most)
+    return Scheduler(iter(downloads), Slots(slots, slots), RetryPolicy(retries, 1.0, 1.0), host_failures=host_failures)
 
 
 def files(host: str, count: int) -> list[Download]:
@@ -86,7 +86,7 @@ def test_what_is_told_at_once_is_no_proof(error: Exception) -> None:
 
 
 def test_zero_gives_no_host_up() -> None:
-    run = scheduler(files("dead", 1), slots=1, most=0, retries=9)
+    run = scheduler(files("dead", 1), slots=1, host_failures=0, retries=9)
     for number in range(10):
         (attempt,) = run.take(10.0 * number)
         run.settle(silent(attempt), 10.0 * number, 0.0)
@@ -106,6 +106,19 @@ def test_a_mirror_elsewhere_takes_over_when_a_host_is_given_up() -> None:
     results = {result.path: result for result in run.results()}
     assert results["x"].status is Status.DONE
     assert asked.count("dead.example") == 3
+
+
+def test_a_mirror_has_all_its_tries_when_the_first_host_is_given_up() -> None:
+    download = Download("https://dead.example/x", mirrors=("https://alive.example/x",))
+    run = scheduler([download], slots=1, host_failures=1, retries=2)
+    (attempt,) = run.take(0.0)
+    run.settle(silent(attempt), 0.0, 0.0)
+    for number in range(1, 3):
+        (attempt,) = run.take(100.0 * number)
+        run.settle(Outcome(attempt.key, End.FAILED, error=NetworkError("reset")), 100.0 * number, 0.0)
+    (attempt,) = run.take(300.0)
+    run.settle(Outcome(attempt.key, End.COMPLETE, status=200), 300.0, 0.0)
+    assert [result.status for result in run.results()] == [Status.DONE]
 
 
 def test_those_that_answer_do_not_wait_for_those_that_do_not() -> None:

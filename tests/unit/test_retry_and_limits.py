@@ -27,22 +27,22 @@ from downloader.errors import (
     WorkerError,
 )
 
-CHANCE = st.just(0.0) | st.floats(1e-9, 1, exclude_max=True)
+JITTER = st.just(0.0) | st.floats(1e-9, 1, exclude_max=True)
 SECONDS = st.floats(0, 1e6)
 
 
-@given(st.floats(0, 100), st.floats(0, 1000), st.integers(1, 10_000), CHANCE)
-def test_a_backoff_is_between_nothing_and_its_cap(first: float, cap: float, tries: int, chance: float) -> None:
-    wait = RetryPolicy(wait=first, longest_wait=cap).backoff(tries, chance)
+@given(st.floats(0, 100), st.floats(0, 1000), st.integers(1, 10_000), JITTER)
+def test_a_backoff_is_between_nothing_and_its_cap(first: float, cap: float, tries: int, jitter: float) -> None:
+    wait = RetryPolicy(wait=first, longest_wait=cap).backoff(tries, jitter)
     assert 0 <= wait <= cap
     assert wait <= first * 2 ** min(tries - 1, 1000)
 
 
-@given(st.floats(0.001, 100), st.integers(1, 25), CHANCE)
-def test_the_upper_bound_of_a_backoff_doubles_from_try_to_try(first: float, tries: int, chance: float) -> None:
+@given(st.floats(0.001, 100), st.integers(1, 25), JITTER)
+def test_the_upper_bound_of_a_backoff_doubles_from_try_to_try(first: float, tries: int, jitter: float) -> None:
     policy = RetryPolicy(wait=first, longest_wait=float("inf"))
-    assert policy.backoff(tries + 1, chance) == 2 * policy.backoff(tries, chance)
-    assert policy.backoff(1, chance) == chance * first
+    assert policy.backoff(tries + 1, jitter) == 2 * policy.backoff(tries, jitter)
+    assert policy.backoff(1, jitter) == jitter * first
 
 
 @given(st.floats(0.001, 100), st.floats(0, 1000), st.integers(1, 50))
@@ -52,15 +52,15 @@ def test_the_jitter_is_full(first: float, cap: float, tries: int) -> None:
     assert policy.backoff(tries, 0.5) == pytest.approx(min(cap, first * 2 ** (tries - 1)) / 2)
 
 
-@given(SECONDS, SECONDS, st.integers(1, 100), CHANCE)
-def test_what_the_server_asks_for_is_obeyed_up_to_the_cap(asked: float, cap: float, tries: int, chance: float) -> None:
+@given(SECONDS, SECONDS, st.integers(1, 100), JITTER)
+def test_what_the_server_asks_for_is_obeyed_up_to_the_cap(asked: float, cap: float, tries: int, jitter: float) -> None:
     policy = RetryPolicy(max_retry_after=cap)
-    wait = policy.backoff(tries, chance, retry_after=asked)
+    wait = policy.backoff(tries, jitter, retry_after=asked)
     assert wait == (asked if asked <= cap else cap)
 
 
 @pytest.mark.parametrize(
-    ("error", "tries", "mismatches", "allowed"),
+    ("error", "tries", "checksum_mismatches", "allowed"),
     [
         (NetworkError("reset"), 1, 0, True),
         (NetworkError("reset"), 3, 0, True),
@@ -84,8 +84,8 @@ def test_what_the_server_asks_for_is_obeyed_up_to_the_cap(asked: float, cap: flo
         (Interrupted("stopped"), 1, 0, False),
     ],
 )
-def test_which_errors_are_worth_another_try(error: DownloadError, tries: int, mismatches: int, allowed: bool) -> None:
-    assert RetryPolicy(retries=3).allows(error, tries, mismatches) is allowed
+def test_which_errors_are_worth_another_try(error: DownloadError, tries: int, checksum_mismatches: int, allowed: bool) -> None:
+    assert RetryPolicy(retries=3).allows(error, tries, checksum_mismatches) is allowed
 
 
 @pytest.mark.parametrize("error", [NetworkError("reset"), IntegrityError("wrong")])
@@ -99,20 +99,20 @@ def test_without_retries_there_is_no_second_try(error: DownloadError) -> None:
     st.lists(st.tuples(st.booleans(), st.sampled_from("abcd")), max_size=80),
 )
 def test_slots_are_never_more_than_they_may_be_and_never_refused_without_need(
-    in_all: int, per_host: int, moves: list[tuple[bool, str]]
+    max_in_flight: int, per_host: int, moves: list[tuple[bool, str]]
 ) -> None:
-    slots = Slots(in_all, per_host)
+    slots = Slots(max_in_flight, per_host)
     held: Counter[str] = Counter()
     for take, host in moves:
         if take:
-            room = held.total() < in_all and held[host] < per_host
+            room = held.total() < max_in_flight and held[host] < per_host
             assert slots.acquire(host) is room
             held[host] += room
         elif held[host]:
             slots.release(host)
             held[host] -= 1
-        assert slots.in_flight == held.total() <= in_all
-        assert slots.free == in_all - held.total()
+        assert slots.in_flight == held.total() <= max_in_flight
+        assert slots.free == max_in_flight - held.total()
         assert slots.at_host == +held  # a host that has nothing is forgotten: memory does not grow with the list
         assert max(held.values(), default=0) <= per_host
 
@@ -126,16 +126,16 @@ def test_a_slot_that_was_not_taken_cannot_be_given_back() -> None:
 
 @given(st.just(0.0) | st.floats(1e-9, 10), st.integers(0, 10_000), st.integers(0, 64), st.floats(0.001, 1), st.integers(1, 256))
 def test_a_batch_is_at_least_one_and_no_more_than_a_fair_share_of_what_waits(
-    each: float, waiting: int, lanes: int, target: float, most: int
+    each: float, waiting: int, workers: int, target: float, max_size: int
 ) -> None:
-    size = batch_size(each, waiting, lanes, target, most)
-    assert 1 <= size <= most
-    assert size == 1 or (size - 1) * max(lanes, 1) < waiting  # one less for each would not have been enough for all
+    size = batch_size(each, waiting, workers, target, max_size)
+    assert 1 <= size <= max_size
+    assert size == 1 or (size - 1) * max(workers, 1) < waiting  # one less for each would not have been enough for all
     assert size == 1 or size * each <= target
 
 
 @pytest.mark.parametrize(
-    ("each", "waiting", "lanes", "size"),
+    ("each", "waiting", "workers", "size"),
     [
         (0.0, 10_000, 4, 64),
         (-1.0, 10_000, 4, 64),
@@ -149,14 +149,14 @@ def test_a_batch_is_at_least_one_and_no_more_than_a_fair_share_of_what_waits(
         (0.001, 10, 0, 10),
     ],
 )
-def test_a_batch_takes_about_its_target_time(each: float, waiting: int, lanes: int, size: int) -> None:
-    assert batch_size(each, waiting, lanes) == size
+def test_a_batch_takes_about_its_target_time(each: float, waiting: int, workers: int, size: int) -> None:
+    assert batch_size(each, waiting, workers) == size
 
 
 @given(st.integers(0, 10_000), st.integers(1, 64), st.floats(0.0001, 1), st.floats(0.0001, 1))
-def test_slower_files_never_make_a_larger_batch(waiting: int, lanes: int, one: float, other: float) -> None:
+def test_slower_files_never_make_a_larger_batch(waiting: int, workers: int, one: float, other: float) -> None:
     fast, slow = sorted((one, other))
-    assert batch_size(slow, waiting, lanes) <= batch_size(fast, waiting, lanes)
+    assert batch_size(slow, waiting, workers) <= batch_size(fast, waiting, workers)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from downloader.core.limits.adaptive import AdaptiveSlots
 from downloader.core.limits.slots import Slots
 from downloader.core.model import Attempt, Checksum, Download, End, Outcome, Result, Status
 from downloader.core.names.checksum_list import ChecksumList
@@ -18,9 +19,11 @@ from downloader.core.names.urls import host_of, public_url
 from downloader.core.scheduling.retry import RetryPolicy
 from downloader.core.scheduling.scheduler import Scheduler
 from downloader.core.scheduling.source_reader import SOURCE_POLL
+from downloader.core.scheduling.space_wait import FIRST_SPACE_CHECK
 from downloader.errors import (
     AuthError,
     DownloadError,
+    FolderFull,
     HTTPStatusError,
     IntegrityError,
     Interrupted,
@@ -32,17 +35,18 @@ from downloader.errors import (
     TLSError,
     WorkerError,
 )
+from tests.unit.host_levels import level
 
 URL = "https://a.example/file"
 MIRRORS = ("https://b.example/file", "https://c.example/file")
 
 
 def scheduler(
-    downloads: Iterable[Download | None], in_all: int = 4, per_host: int = 4, retries: int = 2, **options: Any
+    downloads: Iterable[Download | None], max_in_flight: int = 4, per_host: int = 4, retries: int = 2, **options: Any
 ) -> Scheduler:
     """A Scheduler of these, whose first backoff is at most 8 seconds."""
     policy = RetryPolicy(retries=retries, wait=8.0, longest_wait=1000.0, max_retry_after=100.0)
-    return Scheduler(iter(downloads), Slots(in_all, per_host), policy, **options)
+    return Scheduler(iter(downloads), Slots(max_in_flight, per_host), policy, **options)
 
 
 def files(host: str, count: int, **values: Any) -> list[Download]:
@@ -68,9 +72,9 @@ def settle(
     run.settle(ended(attempt, end, error, **values), 0.0, 0.5)
 
 
-def taken(run: Scheduler, now: float = 0.0, most: int = 1) -> list[Attempt]:
+def taken(run: Scheduler, now: float = 0.0, max_attempts: int = 1) -> list[Attempt]:
     """All that may start now."""
-    return list(itertools.chain.from_iterable(iter(lambda: run.take(now, most), [])))
+    return list(itertools.chain.from_iterable(iter(lambda: run.take(now, max_attempts), [])))
 
 
 # --- what each Outcome leads to
@@ -286,6 +290,15 @@ def test_no_mirror_helps_against_our_own_troubles(error: DownloadError) -> None:
     assert [result.error for result in run.results()] == [error]
 
 
+def test_the_mirrors_that_are_left_have_all_their_tries() -> None:
+    run = scheduler([Download(URL, mirrors=MIRRORS[:1])], retries=2)
+    settle(run, take_one(run), End.FAILED, HTTPStatusError(404))
+    for _ in range(2):
+        settle(run, take_one(run, 1000.0), End.FAILED, NetworkError("reset"))
+    settle(run, take_one(run, 1000.0))
+    assert [result.status for result in run.results()] == [Status.DONE]
+
+
 def test_a_mirror_that_is_listed_twice_ends_too() -> None:
     run = scheduler([Download(URL, mirrors=(URL, URL))], retries=0)
     for _ in range(3):
@@ -457,9 +470,10 @@ def test_what_has_a_name_by_wish_is_not_probed() -> None:
 
 
 def test_a_probe_costs_no_try() -> None:
-    run = scheduler([Download(URL)], probe=True, retries=0)
+    run = scheduler([Download(URL)], probe=True, retries=1)
     settle(run, take_one(run), End.NAME_LEARNED, proposed_name="x")
-    settle(run, take_one(run))
+    settle(run, take_one(run), End.FAILED, NetworkError("reset"))
+    settle(run, take_one(run, 1000.0))
     assert [result.status for result in run.results()] == [Status.DONE]
 
 
@@ -480,6 +494,37 @@ def test_probes_of_the_same_url_end_in_one_file_and_those_of_others_in_names_of_
     assert [(result.status, result.reason) for result in run.results()] == [(Status.SKIPPED, "duplicate")]
 
 
+@pytest.mark.parametrize(
+    ("error", "status", "fewer"),
+    [
+        (HTTPStatusError(429), 429, True),
+        (HTTPStatusError(503), 503, True),
+        (NetworkError("connection refused"), 0, True),
+        (HTTPStatusError(404), 404, False),
+        (HTTPStatusError(500), 500, False),
+    ],
+)
+def test_a_refusal_lowers_the_limit_of_its_host(error: DownloadError, status: int, fewer: bool) -> None:
+    slots = AdaptiveSlots(ceiling=64, host_ceiling=64, start=8)
+    run = Scheduler(iter(files("a", 100)), slots, RetryPolicy())
+    attempts = taken(run)
+    assert level(slots, "a.example") == len(attempts) == 8
+    run.settle(ended(attempts[0], End.FAILED, error, status=status, head_latency=0.1), 0.1, 0.5)
+    assert (level(slots, "a.example") < 8) is fewer
+
+
+def test_what_a_full_folder_had_no_room_for_is_tried_again_when_there_is_some() -> None:
+    run = scheduler(files("a", 2), max_in_flight=1, retries=0, wait_for_space=True)
+    settle(run, take_one(run), End.FAILED, FolderFull("not enough space", needed=5000))
+    assert (run.results(), run.take(0.5), run.finished) == ([], [], False)
+    assert run.wake_at == FIRST_SPACE_CHECK
+    run.space.check(1 << 30, FIRST_SPACE_CHECK)
+    for _ in range(2):
+        settle(run, take_one(run, FIRST_SPACE_CHECK))
+    assert [result.status for result in run.results()] == [Status.DONE] * 2
+    assert run.complete
+
+
 # --- order
 
 
@@ -494,24 +539,24 @@ def test_hosts_take_turns() -> None:
 
 
 def test_one_busy_host_does_not_hide_the_others_behind_it() -> None:
-    run = scheduler([*files("a", 500), Download("https://b.example/x")], in_all=4, per_host=2)
+    run = scheduler([*files("a", 500), Download("https://b.example/x")], max_in_flight=4, per_host=2)
     hosts = Counter(host_of(attempt.url) for attempt in taken(run))
     assert hosts == {"a.example": 2, "b.example": 1}
 
 
 def test_one_busy_host_does_not_hide_the_others_behind_it_for_long() -> None:
-    run = scheduler([*files("a", 500), Download("https://b.example/x")], in_all=4, per_host=2)
+    run = scheduler([*files("a", 500), Download("https://b.example/x")], max_in_flight=4, per_host=2)
     hosts = Counter(host_of(attempt.url) for _ in range(20) for attempt in taken(run))
     assert hosts == {"a.example": 2, "b.example": 1}
 
 
 def test_what_is_behind_the_window_has_to_wait() -> None:
-    run = scheduler([*files("a", 500), Download("https://b.example/x")], in_all=4, per_host=2, window=100)
+    run = scheduler([*files("a", 500), Download("https://b.example/x")], max_in_flight=4, per_host=2, window=100)
     assert {host_of(attempt.url) for _ in range(20) for attempt in taken(run)} == {"a.example"}
 
 
 def test_a_slot_that_is_given_back_is_taken_by_the_host_that_waited_for_it() -> None:
-    run = scheduler(files("a", 3), in_all=4, per_host=1)
+    run = scheduler(files("a", 3), max_in_flight=4, per_host=1)
     for number in range(3):
         attempt = take_one(run)
         assert attempt.path == str(number)
@@ -520,7 +565,7 @@ def test_a_slot_that_is_given_back_is_taken_by_the_host_that_waited_for_it() -> 
 
 
 def test_a_batch_shares_one_slot_until_its_last_is_settled() -> None:
-    run = scheduler(files("a", 10), in_all=1)
+    run = scheduler(files("a", 10), max_in_flight=1)
     batch = run.take(0.0, max_attempts=3)
     assert [attempt.path for attempt in batch] == ["0", "1", "2"]
     for attempt in reversed(batch):
@@ -616,7 +661,7 @@ def test_a_source_that_has_ended_is_not_asked_again() -> None:
 
 
 def test_the_window_is_never_too_small_for_the_slots() -> None:
-    run = scheduler(files("a", 8) + files("b", 1), in_all=4, per_host=1, window=1)
+    run = scheduler(files("a", 8) + files("b", 1), max_in_flight=4, per_host=1, window=1)
     assert {host_of(attempt.url) for _ in range(20) for attempt in taken(run)} == {"a.example", "b.example"}
 
 
@@ -705,7 +750,7 @@ def test_a_stop_at_the_very_end_leaves_the_run_complete(fail_fast: bool) -> None
 
 @pytest.mark.parametrize("error", [HTTPStatusError(404), Interrupted("stopped")])
 def test_fail_fast_stops_at_the_first_failure(error: DownloadError) -> None:
-    run = scheduler(files("a", 10), in_all=2, fail_fast=True)
+    run = scheduler(files("a", 10), max_in_flight=2, fail_fast=True)
     first, second = taken(run)
     settle(run, first, End.FAILED, error)
     assert run.stopped
@@ -783,7 +828,7 @@ def test_whatever_ends_after_a_stop_has_one_result_and_no_other_try(
 
 
 def test_what_was_read_but_not_begun_before_a_stop_gets_no_result() -> None:
-    run = scheduler(files("a", 3), in_all=1)
+    run = scheduler(files("a", 3), max_in_flight=1)
     settle(run, take_one(run))
     run.stop()
     assert [result.path for result in run.results()] == ["0"]
@@ -853,9 +898,9 @@ class Simulation:
 
     run: Scheduler
     downloads: list[Download]
-    in_all: int
+    max_in_flight: int
     per_host: int
-    most: int
+    max_attempts: int
     retries: int
     events: Iterator[tuple[int, int, int]]
     now: float = 100.0
@@ -891,17 +936,17 @@ class Simulation:
         assert len(self.run._running) == 0
 
     def take(self) -> bool:
-        batch = self.run.take(self.now, self.most)
+        batch = self.run.take(self.now, self.max_attempts)
         results = self.run.results()
         self.told = bool(results)
         self.results += results
         if not batch:
             return False
         assert not self.run.stopped
-        assert len(batch) <= self.most
+        assert len(batch) <= self.max_attempts
         (host,) = {host_of(attempt.url) for attempt in batch}
         self.leases[self.steps] = host
-        assert len(self.leases) <= self.in_all
+        assert len(self.leases) <= self.max_in_flight
         assert list(self.leases.values()).count(host) <= self.per_host
         for attempt in batch:
             assert self.now >= self.earliest.get(attempt.key, 0.0), "before its time"
@@ -919,9 +964,9 @@ class Simulation:
         if (attempt.is_probe and end in GOOD_ENDS) or (end is End.MUST_RESTART and (attempt.from_scratch or attempt.is_probe)):
             end = End.NAME_LEARNED if attempt.is_probe else End.COMPLETE
         name = ("x", "named", "", "../y")[which % 4]
-        chance = (which % 10) / 10
+        jitter = (which % 10) / 10
         self.run.settle(
-            ended(attempt, end, error, proposed_name=name, path=attempt.path, received=1, elapsed=1.0), self.now, chance
+            ended(attempt, end, error, proposed_name=name, path=attempt.path, received=1, elapsed=1.0), self.now, jitter
         )
         if lease not in {other for _, other in self.running}:
             del self.leases[lease]
@@ -934,7 +979,7 @@ class Simulation:
             assert tries <= self.retries + max(1, self.retries) + 1, "tried too often"
             if isinstance(error, NetworkError | HTTPStatusError):
                 asked_for = getattr(error, "retry_after", None)
-                wait = chance * min(1000.0, 8.0 * 2 ** (tries - 1)) if asked_for is None else asked_for
+                wait = jitter * min(1000.0, 8.0 * 2 ** (tries - 1)) if asked_for is None else asked_for
                 self.earliest[attempt.key] = self.now + wait
         self.results += self.run.results()
 
@@ -942,12 +987,12 @@ class Simulation:
 @st.composite
 def simulations(draw: st.DrawFn, listed: list[Download | None]) -> Simulation:
     """A Simulation of this list."""
-    in_all = draw(st.integers(1, 5))
-    per_host, most, retries = draw(st.integers(1, in_all)), draw(st.integers(1, 4)), draw(st.integers(0, 3))
+    max_in_flight = draw(st.integers(1, 5))
+    per_host, max_attempts, retries = draw(st.integers(1, max_in_flight)), draw(st.integers(1, 4)), draw(st.integers(0, 3))
     events = draw(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50), st.integers(0, 50)), max_size=120))
-    run = scheduler(listed, in_all, per_host, retries, probe=draw(st.booleans()), window=draw(st.integers(1, 12)))
+    run = scheduler(listed, max_in_flight, per_host, retries, probe=draw(st.booleans()), window=draw(st.integers(1, 12)))
     downloads = [download for download in listed if download is not None]
-    return Simulation(run, downloads, in_all, per_host, most, retries, iter(events))
+    return Simulation(run, downloads, max_in_flight, per_host, max_attempts, retries, iter(events))
 
 
 LISTS = st.lists(ONE | st.none(), max_size=30)
@@ -993,11 +1038,11 @@ def test_a_run_that_is_stopped_ends_with_at_most_one_result_for_each_download(
 
 
 @given(st.lists(ONE, min_size=1, max_size=30, unique_by=lambda download: download.url), st.integers(1, 5), st.integers(1, 4))
-def test_what_always_succeeds_is_asked_for_once(listed: list[Download], in_all: int, most: int) -> None:
-    run = scheduler(listed, in_all, in_all)
+def test_what_always_succeeds_is_asked_for_once(listed: list[Download], max_in_flight: int, max_attempts: int) -> None:
+    run = scheduler(listed, max_in_flight, max_in_flight)
     asked: Counter[int] = Counter()
     while not run.finished:
-        for attempt in run.take(0.0, most):
+        for attempt in run.take(0.0, max_attempts):
             asked[attempt.key] += 1
             settle(run, attempt, path=attempt.path)
     assert set(asked.values()) <= {1}

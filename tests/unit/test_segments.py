@@ -401,11 +401,16 @@ def test_a_file_that_is_complete_is_complete_whatever_else_was_said() -> None:
 
 
 def scheduler(
-    downloads: Iterable[Download], in_all: int = 4, per_host: int = 4, most: int = 4, retries: int = 2, **options: Any
+    downloads: Iterable[Download],
+    max_in_flight: int = 4,
+    per_host: int = 4,
+    max_segments: int = 4,
+    retries: int = 2,
+    **options: Any,
 ) -> Scheduler:
     """A Scheduler that splits files of a few bytes."""
     policy = RetryPolicy(retries=retries, wait=8.0, longest_wait=1000.0, max_retry_after=100.0)
-    return Scheduler(iter(downloads), Slots(in_all, per_host), policy, split=SplitPolicy(most, 1), **options)
+    return Scheduler(iter(downloads), Slots(max_in_flight, per_host), policy, split=SplitPolicy(max_segments, 1), **options)
 
 
 def taken(run: Scheduler, now: float = 0.0) -> list[Attempt]:
@@ -416,9 +421,11 @@ def taken(run: Scheduler, now: float = 0.0) -> list[Attempt]:
     return found
 
 
-def split(*mirrors: str, retries: int = 2, most: int = 4, total: int = 100, **values: Any) -> tuple[Scheduler, list[Attempt]]:
+def split(
+    *mirrors: str, retries: int = 2, max_segments: int = 4, total: int = 100, **values: Any
+) -> tuple[Scheduler, list[Attempt]]:
     """A run whose one file has just been split, and the Attempts at it, the first one first."""
-    run = scheduler([Download(URL, mirrors=mirrors, **values)], retries=retries, most=most)
+    run = scheduler([Download(URL, mirrors=mirrors, **values)], retries=retries, max_segments=max_segments)
     (first,) = taken(run)
     run.segments.progress(first.key, 0, total, 0.0)
     return run, [first, *taken(run)]
@@ -460,7 +467,7 @@ def test_a_file_that_may_be_split_is_fetched_in_segments() -> None:
 
 
 def test_files_that_wait_come_before_more_segments() -> None:
-    run = scheduler([Download(URL), Download(URL + "2"), Download(URL + "3")], in_all=3)
+    run = scheduler([Download(URL), Download(URL + "2"), Download(URL + "3")], max_in_flight=3)
     first, second = run.take(0.0)[0], run.take(0.0)[0]
     run.segments.progress(first.key, 0, 100, 0.0)
     third = run.take(0.0)[0]
@@ -471,7 +478,7 @@ def test_files_that_wait_come_before_more_segments() -> None:
 
 
 def test_segments_hold_slots_of_their_host() -> None:
-    run = scheduler([Download(URL)], in_all=9, per_host=2, most=4)
+    run = scheduler([Download(URL)], max_in_flight=9, per_host=2, max_segments=4)
     (first,) = taken(run)
     run.segments.progress(first.key, 0, 100, 0.0)
     (second,) = taken(run)
@@ -505,7 +512,7 @@ def test_what_a_server_asks_for_is_obeyed_for_a_segment_too() -> None:
 
 
 def test_a_server_that_refuses_further_connections_does_not_fail_what_the_first_one_brings() -> None:
-    run, (first, *others) = split(most=2, retries=1)
+    run, (first, *others) = split(max_segments=2, retries=1)
     now = 0.0
     (other,) = others
     for _ in range(2):
@@ -553,7 +560,7 @@ def test_what_is_true_of_the_whole_file_ends_all_its_segments(error: DownloadErr
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_a_wrong_checksum_is_found_by_one_and_begins_again_at_zero(order: tuple[int, int]) -> None:
-    run, attempts = split(most=2)
+    run, attempts = split(max_segments=2)
     wrong = IntegrityError("the checksum is wrong")
     for number in order:
         if number:
@@ -574,7 +581,7 @@ def test_a_wrong_checksum_is_found_by_one_and_begins_again_at_zero(order: tuple[
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_a_file_that_changed_begins_again_and_is_not_split_any_more(order: tuple[int, int]) -> None:
     """Servers that disagree about its version would have it begin again for ever."""
-    run, attempts = split(most=2)
+    run, attempts = split(max_segments=2)
     run.segments.cuts()
     for number in order:
         settle(run, attempts[number], End.MUST_RESTART if number else End.SEGMENT_DONE)
@@ -600,7 +607,7 @@ def test_one_that_was_not_begun_is_asked_for_at_once(end: End) -> None:
 @pytest.mark.parametrize(("end", "attempts"), [(End.UNSTARTED, 1), (End.UNREPORTED, 2)])
 @pytest.mark.parametrize("last", [True, False])
 def test_one_that_was_not_begun_before_the_file_was_complete_is_no_attempt(end: End, attempts: int, last: bool) -> None:
-    run, (first, second) = split(most=2)
+    run, (first, second) = split(max_segments=2)
     if last:
         settle(run, first, End.COMPLETE, size=100)
     settle(run, second, end)
@@ -611,7 +618,7 @@ def test_one_that_was_not_begun_before_the_file_was_complete_is_no_attempt(end: 
 
 @pytest.mark.parametrize("end", [End.UNSTARTED, End.UNREPORTED, End.SEGMENT_DONE])
 def test_where_none_runs_any_more_all_that_is_left_is_asked_for(end: End) -> None:
-    run, attempts = split(most=2)
+    run, attempts = split(max_segments=2)
     settle(run, attempts[0])
     settle(run, attempts[1], end)
     (rest,) = taken(run)
@@ -632,7 +639,7 @@ def test_a_worker_that_is_lost_with_all_segments_costs_one_try() -> None:
 
 @pytest.mark.parametrize("error", [FileInUse("another run is writing this file"), WorkerError("died")])
 def test_a_segment_that_cannot_join_in_is_left_to_the_others(error: DownloadError) -> None:
-    run, (first, second) = split(most=2, retries=0)
+    run, (first, second) = split(max_segments=2, retries=0)
     fail(run, second, error)
     assert taken(run) == []
     settle(run, first)
@@ -649,14 +656,14 @@ def test_an_end_that_is_true_of_the_file_is_the_downloads() -> None:
 
 
 def test_what_failed_before_the_file_was_complete_does_not_matter() -> None:
-    run, (first, second) = split(most=2)
+    run, (first, second) = split(max_segments=2)
     fail(run, second, StorageError("disk full"))
     settle(run, first, End.COMPLETE, size=100)
     assert [result.status for result in run.results()] == [Status.DONE]
 
 
 def test_the_last_failure_is_tried_again_by_an_attempt_at_all_that_is_left() -> None:
-    run, (first, second) = split(most=2, retries=2)
+    run, (first, second) = split(max_segments=2, retries=2)
     settle(run, first)
     fail(run, second, NetworkError("reset"), now=1.0)
     (rest,) = taken(run, 5.0)
@@ -668,7 +675,7 @@ def test_the_last_failure_is_tried_again_by_an_attempt_at_all_that_is_left() -> 
 
 
 def test_a_segment_refused_for_good_as_the_last_is_left_to_one_attempt_at_all_that_is_left() -> None:
-    run, (first, second) = split(most=2, retries=1)
+    run, (first, second) = split(max_segments=2, retries=1)
     fail(run, second, NetworkError("reset"))
     (second,) = taken(run, 1000.0)
     settle(run, first, now=1000.0)
@@ -718,7 +725,7 @@ def test_stopping_asks_for_no_further_segment() -> None:
 
 
 def test_stopping_lets_a_file_get_complete() -> None:
-    run, (first, second) = split(most=2)
+    run, (first, second) = split(max_segments=2)
     run.stop()
     settle(run, first)
     settle(run, second, End.COMPLETE)
@@ -760,7 +767,7 @@ def at_mirror(attempts: list[Attempt]) -> Attempt:
 )
 @pytest.mark.parametrize("last", [True, False])
 def test_a_mirror_that_is_of_no_use_is_dropped(end: End, error: DownloadError | None, last: bool) -> None:
-    run, attempts = split(MIRROR, most=2)
+    run, attempts = split(MIRROR, max_segments=2)
     bad = at_mirror(attempts)
     good = next(item for item in attempts if item is not bad)
     if last:
@@ -778,14 +785,14 @@ def test_a_mirror_that_is_of_no_use_is_dropped(end: End, error: DownloadError | 
 
 
 def test_a_mirror_is_dropped_when_its_tries_are_used_up() -> None:
-    run, attempts = split(MIRROR, most=2, retries=0)
+    run, attempts = split(MIRROR, max_segments=2, retries=0)
     fail(run, at_mirror(attempts), HTTPStatusError(500))
     (again,) = taken(run)
     assert again.url == URL
 
 
 def test_the_first_url_is_dropped_where_a_mirror_goes_on() -> None:
-    run, attempts = split(MIRROR, most=2)
+    run, attempts = split(MIRROR, max_segments=2)
     first = attempts[0]
     fail(run, first, HTTPStatusError(404))
     (again,) = taken(run)
@@ -793,14 +800,14 @@ def test_the_first_url_is_dropped_where_a_mirror_goes_on() -> None:
 
 
 def test_a_full_disk_is_no_mirrors_fault() -> None:
-    run, attempts = split(MIRROR, most=2)
+    run, attempts = split(MIRROR, max_segments=2)
     fail(run, at_mirror(attempts), StorageError("disk full"))
     settle(run, attempts[0])
     assert [type(result.error) for result in run.results()] == [StorageError]
 
 
 def test_bytes_of_several_servers_with_a_wrong_checksum_lead_to_one_server_at_a_time() -> None:
-    run, attempts = split(MIRROR, most=2, checksums=(Checksum("md5", "0" * 32),), retries=5)
+    run, attempts = split(MIRROR, max_segments=2, checksums=(Checksum("md5", "0" * 32),), retries=5)
     asked = []
     error = IntegrityError("wrong")
     settle(run, attempts[0])
@@ -842,9 +849,9 @@ class World:
     """What a driver and a server would do: each Attempt fetches bytes of its Segment, in order, until told otherwise."""
 
     run: Scheduler
-    in_all: int
+    max_in_flight: int
     per_host: int
-    most: int
+    max_segments: int
     choices: Iterator[tuple[int, int, int]]
     quiet: bool
     now: float = 0.0
@@ -928,11 +935,11 @@ class World:
     def check(self) -> None:
         """What holds at any moment."""
         self.collect()
-        assert len(self.flying) == len(self.run._running) <= self.in_all
+        assert len(self.flying) == len(self.run._running) <= self.max_in_flight
         hosts = Counter(host_of(attempt.url) for attempt, _, _ in self.flying.values())
         assert max(hosts.values(), default=0) <= self.per_host
         of_one = Counter(attempt.primary_url for attempt, _, _ in self.flying.values())
-        assert max(of_one.values(), default=0) <= self.most or not self.most
+        assert max(of_one.values(), default=0) <= self.max_segments or not self.max_segments
         for attempt, _, _ in self.flying.values():
             assert attempt.segment == WHOLE or not attempt.from_scratch
 
@@ -940,8 +947,8 @@ class World:
 @st.composite
 def worlds(draw: st.DrawFn, quiet: bool) -> World:
     """Any such run, of up to three files."""
-    in_all = draw(st.integers(1, 8))
-    per_host, most = draw(st.integers(1, in_all)), draw(st.sampled_from([0, 1, 2, 3, 8]))
+    max_in_flight = draw(st.integers(1, 8))
+    per_host, max_segments = draw(st.integers(1, max_in_flight)), draw(st.sampled_from([0, 1, 2, 3, 8]))
     mirrors = [f"https://{host}.example/" for host in draw(st.sampled_from(["", "b", "bc", "a"]))]
     downloads = [
         Download(f"https://a.example/{number}", mirrors=tuple(f"{mirror}{number}" for mirror in mirrors))
@@ -950,13 +957,13 @@ def worlds(draw: st.DrawFn, quiet: bool) -> World:
     choices = draw(st.lists(st.tuples(st.integers(0, 52), st.integers(0, 9), st.integers(0, 9)), max_size=150))
     run = Scheduler(
         iter(downloads),
-        slots := Slots(in_all, per_host),
+        slots := Slots(max_in_flight, per_host),
         RetryPolicy(draw(st.integers(0, 2)), wait=1.0),
-        split=SplitPolicy(most, draw(st.sampled_from([1, 100, 5000]))),
+        split=SplitPolicy(max_segments, draw(st.sampled_from([1, 100, 5000]))),
         fail_fast=not quiet and draw(st.booleans()),
         host_failures=draw(st.integers(0, 2)),
     )
-    world = World(run, in_all, per_host, most, iter(choices), quiet)
+    world = World(run, max_in_flight, per_host, max_segments, iter(choices), quiet)
     world.slots, world.downloads = slots, downloads  # type: ignore[attr-defined]
     return world
 
