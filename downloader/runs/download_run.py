@@ -81,7 +81,7 @@ class DownloadRun:
                 limits_for(settings, able, self.jobs),
                 retry,
                 split=split_policy(settings),
-                sums=self._sums,
+                checksum_list=self._sums,
                 cut_dirs=cut_dirs,
                 probe=settings.content_disposition,
                 fail_fast=settings.fail_fast,

@@ -434,7 +434,7 @@ SUM, OTHER_SUM = Checksum("sha256", "1" * 64), Checksum("sha256", "2" * 64)
 def test_a_checksum_is_found_by_path_else_by_name(
     sums: dict[str, Checksum], listed: Download, expected: tuple[Checksum, ...]
 ) -> None:
-    assert take_one(scheduler([listed], sums=ChecksumList(sums))).checksums == expected
+    assert take_one(scheduler([listed], checksum_list=ChecksumList(sums))).checksums == expected
 
 
 @pytest.mark.parametrize(
@@ -454,7 +454,7 @@ def test_a_checksum_is_found_by_path_else_by_name(
     ],
 )
 def test_a_probe_comes_first_and_names_the_file_safely(told: str, folder: str, path: str) -> None:
-    run = scheduler([Download(URL, dir=folder)], probe=True, sums=ChecksumList({path.rpartition("/")[2]: SUM}))
+    run = scheduler([Download(URL, dir=folder)], probe=True, checksum_list=ChecksumList({path.rpartition("/")[2]: SUM}))
     probe = take_one(run)
     assert probe.is_probe
     settle(run, probe, End.NAME_LEARNED, proposed_name=told)

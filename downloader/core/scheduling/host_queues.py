@@ -29,10 +29,10 @@ class HostQueues(Generic[Item]):
 
     def __init__(self, proven: Container[str] | None = None) -> None:
         self._queues: dict[str, list[tuple[int, int, Item]]] = {}
-        self._proven: deque[tuple[int, str]] = deque()  # eligible hosts with the number of their turn, each once
+        self._proven: deque[tuple[int, str]] = deque()  # eligible hosts, numbered in order, each once
         self._unproven: deque[tuple[int, str]] = deque()
         self._proven_hosts = proven
-        self._turn_numbers = itertools.count()
+        self._numbers = itertools.count()
         self._eligible: set[str] = set()
         self._count = 0
 
@@ -53,7 +53,7 @@ class HostQueues(Generic[Item]):
         if host in self._queues and host not in self._eligible:
             self._eligible.add(host)
             proven = self._proven_hosts is None or host in self._proven_hosts
-            (self._proven if proven else self._unproven).append((next(self._turn_numbers), host))
+            (self._proven if proven else self._unproven).append((next(self._numbers), host))
 
     def next_host(self, acquire: Callable[[str], bool], proven_first: bool = False) -> str | None:
         """The first eligible host, in turn, that gets a slot; None if there is none.
@@ -62,14 +62,14 @@ class HostQueues(Generic[Item]):
             acquire: takes a slot for a host and returns True, or returns False; then the host is not eligible any more.
             proven_first: hosts that have answered before come before all others.
         """
-        while (turns := self._next_turns(proven_first)) is not None:
-            host = turns.popleft()[1]
+        while (hosts := self._next_hosts(proven_first)) is not None:
+            host = hosts.popleft()[1]
             self._eligible.discard(host)
             if acquire(host):
                 return host
         return None
 
-    def _next_turns(self, proven_first: bool) -> deque[tuple[int, str]] | None:
+    def _next_hosts(self, proven_first: bool) -> deque[tuple[int, str]] | None:
         proven, unproven = self._proven, self._unproven
         if proven and (proven_first or not unproven or proven[0] < unproven[0]):
             return proven
@@ -77,10 +77,10 @@ class HostQueues(Generic[Item]):
 
     def mark_proven(self, host: str) -> None:
         """Move an eligible host to those that have answered; it goes behind them."""
-        for turn in self._unproven:
-            if turn[1] == host:
-                self._unproven.remove(turn)
-                self._proven.append(turn)
+        for numbered in self._unproven:
+            if numbered[1] == host:
+                self._unproven.remove(numbered)
+                self._proven.append(numbered)
                 return
 
     def pop(self, host: str, max_items: int) -> list[Item]:
@@ -100,10 +100,10 @@ class HostQueues(Generic[Item]):
         self._count -= len(items)
         if host in self._eligible:
             self._eligible.discard(host)
-            for turns in (self._proven, self._unproven):
-                for turn in turns:
-                    if turn[1] == host:
-                        turns.remove(turn)
+            for hosts in (self._proven, self._unproven):
+                for numbered in hosts:
+                    if numbered[1] == host:
+                        hosts.remove(numbered)
                         break
         return items
 

@@ -51,7 +51,7 @@ class Scheduler:
         slots: how many Attempts may be in flight, in all and at each host.
         retry: how often and after which delays failed Attempts are repeated.
         split: how files may be split into Segments.
-        sums: checksums from a file; they are added to those of the list.
+        checksum_list: checksums from a file; they are added to those of the list.
         probe: ask the server for the name of each file first.
         cut_dirs: see `default_path`.
         fail_fast: the first Download that fails ends the run.
@@ -68,7 +68,7 @@ class Scheduler:
         retry: RetryPolicy,
         *,
         split: SplitPolicy = WHOLE_FILES,
-        sums: ChecksumList | None = None,
+        checksum_list: ChecksumList | None = None,
         probe: bool = False,
         cut_dirs: int | None = None,
         fail_fast: bool = False,
@@ -77,7 +77,7 @@ class Scheduler:
         window: int = 1024,
         gap: float | None = None,
     ) -> None:
-        self._reader = SourceReader(source, sums, probe, cut_dirs, max(window, 2 * slots.max_in_flight))
+        self._reader = SourceReader(source, checksum_list, probe, cut_dirs, max(window, 2 * slots.max_in_flight))
         self._retry = retry
         self._fail_fast = fail_fast
         self._ready = ReadyQueue(slots, host_failures, gap)

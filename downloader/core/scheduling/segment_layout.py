@@ -195,7 +195,7 @@ class SegmentLayout:
     def split(self, now: float, free_slots: int) -> bool:
         """Cut one running Segment, if that helps, so that there are pending ones for up to ``free_slots`` more Attempts.
 
-        The Segment that would take longest is cut, or taken over whole if it is too slow; where neither is of use, the next.
+        The Segment that would take longest is cut, or taken over whole if it is too slow; where neither helps, the next one.
 
         Returns:
             Whether one was cut.

@@ -28,7 +28,7 @@ class SourceReader:
 
     Args:
         source: yields the Downloads; None where none is available at the moment.
-        checksums: checksums from a file; they are added to those of the list.
+        checksum_list: checksums from a file; they are added to those of the list.
         probe: the server is asked for the name of each file; until then a path is not claimed.
         cut_dirs: see `default_path`.
         window: number of Downloads that are read ahead.
@@ -37,7 +37,7 @@ class SourceReader:
     def __init__(
         self,
         source: Iterator[Download | None],
-        checksums: ChecksumList | None,
+        checksum_list: ChecksumList | None,
         probe: bool,
         cut_dirs: int | None = None,
         window: int = 1024,
@@ -45,7 +45,7 @@ class SourceReader:
         self._source = source
         self.window = window
         self._cut_dirs = cut_dirs
-        self._checksums = checksums
+        self._checksum_list = checksum_list
         self._probe = probe
         self._claimed_paths = ClaimedPaths()
         self._next_key = 0
@@ -116,9 +116,9 @@ class SourceReader:
         return self._with_checksums(entry) if claimed else _duplicate(entry)
 
     def _with_checksums(self, entry: DownloadState) -> DownloadState | Result:
-        if self._checksums is not None and entry.is_named:
+        if self._checksum_list is not None and entry.is_named:
             try:
-                entry.checksums = self._checksums.checksums_for(entry.path, entry.download)
+                entry.checksums = self._checksum_list.checksums_for(entry.path, entry.download)
             except DownloadError as error:
                 return _refused(entry, error)
         return entry
