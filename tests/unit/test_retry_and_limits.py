@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from downloader.core.limits.batches import batch_size
 from downloader.core.limits.slots import Slots
 from downloader.core.limits.stall import silent
-from downloader.core.scheduling.retry import RetryPolicy
+from downloader.core.scheduling.retry import NextStep, RetryPolicy
 from downloader.errors import (
     AuthError,
     DownloadError,
@@ -86,6 +86,42 @@ def test_what_the_server_asks_for_is_obeyed_up_to_the_cap(asked: float, cap: flo
 )
 def test_which_errors_are_worth_another_try(error: DownloadError, tries: int, checksum_mismatches: int, allowed: bool) -> None:
     assert RetryPolicy(retries=3).allows(error, tries, checksum_mismatches) is allowed
+
+
+@pytest.mark.parametrize(
+    ("error", "tries", "mismatches", "losses", "alone", "with_mirrors"),
+    [
+        (NetworkError("reset"), 3, 0, 0, NextStep.RETRY, NextStep.RETRY),
+        (NetworkError("reset"), 4, 0, 0, NextStep.FAIL, NextStep.OTHER_URL),
+        (HTTPStatusError(404), 1, 0, 0, NextStep.FAIL, NextStep.OTHER_URL),
+        (AuthError(403), 1, 0, 0, NextStep.FAIL, NextStep.OTHER_URL),
+        (StorageError("disk full"), 1, 0, 0, NextStep.FAIL, NextStep.FAIL),
+        (IntegrityError("wrong"), 1, 1, 0, NextStep.RETRY, NextStep.RETRY),
+        (IntegrityError("wrong"), 2, 2, 0, NextStep.FAIL, NextStep.FAIL),
+        (WorkerError("died"), 9, 0, 3, NextStep.RETRY, NextStep.RETRY),
+        (WorkerError("died"), 9, 0, 4, NextStep.FAIL, NextStep.FAIL),
+        (WorkerError("died"), 4, 0, 0, NextStep.FAIL, NextStep.FAIL),
+    ],
+)
+def test_what_follows_a_failure(
+    error: DownloadError, tries: int, mismatches: int, losses: int, alone: NextStep, with_mirrors: NextStep
+) -> None:
+    policy = RetryPolicy(retries=3)
+    assert policy.next_step(error, tries, False, mismatches, losses) is alone
+    assert policy.next_step(error, tries, True, mismatches, losses) is with_mirrors
+
+
+@pytest.mark.parametrize(
+    ("error", "delay"),
+    [
+        (NetworkError("reset"), 2.0),
+        (HTTPStatusError(503, retry_after=7.0), 7.0),
+        (IntegrityError("wrong"), 0.0),
+        (WorkerError("died"), 0.0),
+    ],
+)
+def test_only_what_a_server_may_be_to_blame_for_waits(error: DownloadError, delay: float) -> None:
+    assert RetryPolicy(wait=2.0).delay(error, 2, 0.5) == delay
 
 
 @pytest.mark.parametrize("error", [NetworkError("reset"), IntegrityError("wrong")])
