@@ -35,6 +35,7 @@ from downloader.errors import (
     IntegrityError,
     Interrupted,
     NetworkError,
+    NoAnswer,
     ProtocolError,
     StorageError,
     WorkerError,
@@ -630,6 +631,18 @@ def test_stopping_asks_for_no_further_segment() -> None:
     assert isinstance(result.error, Interrupted)
     assert run.finished
     assert not run.complete
+
+
+def test_a_file_is_not_split_by_the_call_that_stops_the_run() -> None:
+    dead = "https://dead.example/"
+    listed = [Download(dead + "b"), Download(dead + "c", mirrors=(MIRROR,)), Download(URL)]
+    run = scheduler(listed, host_failures=1, fail_fast=True)
+    b, c, split_one = sorted(taken(run), key=lambda item: item.key)
+    fail(run, b, NetworkError("refused"))
+    fail(run, c, NoAnswer("no connection"))  # goes on at its mirror: nothing has failed so far
+    run.segments.progress(split_one.key, 0, 100, 0.0)
+    assert run.take(1000.0) == []  # the first one is due, and its host is given up
+    assert run.failed_fast
 
 
 def test_stopping_lets_a_file_get_complete() -> None:

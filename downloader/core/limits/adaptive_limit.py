@@ -58,6 +58,12 @@ MIN_RESPONSES = 16
 DOUBLING_ROUNDS = 2
 """Rounds for which a doubled limit may take to show its gain."""
 
+GAIN_MARGIN = 1.1
+"""So many times the level that would bring the measured gain is kept where a doubling brought less than it must."""
+
+FLOW_MEMORY = 0.8
+"""The weight that the earlier rounds of a level keep with each new round."""
+
 PROBE_ROUNDS = 3
 """Rounds for which a level, and a probe, are measured."""
 
@@ -123,10 +129,8 @@ class AdaptiveLimit:
         self.probe_pause, self.downward_next = PROBE_PAUSE, True  # seconds until the next probe, and its direction
         self.latency, self.least_latency = 0.0, math.inf  # mean of the last round, and the least seen lately, seconds
         self.max_allowed = ceiling  # the highest level that is not known to be refused
-        self.beyond_step, self.refusal_pause = (
-            1,
-            REFUSAL_PAUSE,
-        )  # how far the next try goes beyond it, and how long refusals pause
+        self.beyond_step = 1  # how far the next try goes beyond that
+        self.refusal_pause = REFUSAL_PAUSE  # seconds until that try, if it is refused again
         self.last_refusal = self.beyond_due = -math.inf  # when the limit was halved last, and when the next try may come
         self._enter(Phase.GROWS, min(start, ceiling))
 
@@ -215,7 +219,7 @@ class AdaptiveLimit:
 
     def _measure(self, now: float, flow: Flow) -> None:
         """Measure the level; from time to time begin a probe, upward or downward in turn, where there is room or reason."""
-        self.good_flow = self.good_flow.plus(flow, weight=0.8)
+        self.good_flow = self.good_flow.plus(flow, weight=FLOW_MEMORY)
         self.trial_rounds, self.trial_seconds = self.trial_rounds + 1, self.trial_seconds + flow.seconds
         if self.max_allowed == self.limit < self.ceiling and now >= self.beyond_due:
             self._enter(Phase.BEYOND, min(self.limit + self.beyond_step, self.ceiling), skip=1)
@@ -239,7 +243,8 @@ class AdaptiveLimit:
             if gain >= DOUBLING_GAIN:
                 self._double(flow, skip)
             elif self.trial_rounds == DOUBLING_ROUNDS:  # not earlier: new connections may have been in their handshakes
-                self._hold(self.good_level if gain < PROBE_GAIN else min(math.ceil(1.1 * gain * self.good_level), self.limit))
+                level = min(math.ceil(GAIN_MARGIN * gain * self.good_level), self.limit)
+                self._hold(self.good_level if gain < PROBE_GAIN else level)
         elif self.trial_rounds == PROBE_ROUNDS:
             if gain < (PROBE_GAIN if self.phase is Phase.UP else DOWNWARD_GAIN):
                 self.probe_pause = min(2 * self.probe_pause, LONGEST_PROBE_PAUSE)

@@ -51,14 +51,14 @@ class Slots:
     Args:
         max_in_flight: Attempts in flight, at least 1.
         per_host: Attempts in flight at one host, at least 1.
-        public: further limits, for public hosts only; None: there are none.
+        public_limits: further limits, for public hosts only; None: there are none.
 
     ``in_flight``: slots that are taken; ``at_host``: the same by host, without those that have none.
     """
 
     max_in_flight: int
     per_host: int
-    public: Limits | None = None
+    public_limits: Limits | None = None
     in_flight: int = 0
     at_host: dict[str, int] = field(default_factory=dict)
 
@@ -76,7 +76,7 @@ class Slots:
         taken = self.at_host.get(host, 0)
         if self.in_flight >= self.max_in_flight or taken >= self.per_host:
             return False
-        if self.public is not None and is_public(host) and not self.public.acquire(host):
+        if self.public_limits is not None and is_public(host) and not self.public_limits.acquire(host):
             return False
         self.at_host[host] = taken + 1
         self.in_flight += 1
@@ -84,17 +84,17 @@ class Slots:
 
     def settled(self, host: str, now: float, latency: float, refused: bool) -> None:
         """See `Limits`. Only the limits for public hosts learn from it."""
-        if self.public is not None and is_public(host):
-            self.public.settled(host, now, latency, refused)
+        if self.public_limits is not None and is_public(host):
+            self.public_limits.settled(host, now, latency, refused)
 
     def sample(self, now: float, received: int) -> Sequence[str]:
         """See `Limits`. Only the limits for public hosts learn from it."""
-        return () if self.public is None else self.public.sample(now, received)
+        return () if self.public_limits is None else self.public_limits.sample(now, received)
 
     def release(self, host: str) -> None:
         """See `Limits`. Raises KeyError where no slot of this host is taken."""
-        if self.public is not None and is_public(host):
-            self.public.release(host)
+        if self.public_limits is not None and is_public(host):
+            self.public_limits.release(host)
         taken = self.at_host[host] - 1
         if taken:
             self.at_host[host] = taken

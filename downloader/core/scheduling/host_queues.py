@@ -29,9 +29,9 @@ class HostQueues(Generic[Item]):
 
     def __init__(self, proven: Container[str] | None = None) -> None:
         self._queues: dict[str, list[tuple[int, int, Item]]] = {}
-        self._proven: deque[tuple[int, str]] = deque()  # eligible hosts, numbered in order, each once
-        self._unproven: deque[tuple[int, str]] = deque()
-        self._proven_hosts = proven
+        self._eligible_proven: deque[tuple[int, str]] = deque()  # eligible hosts, numbered in order, each once
+        self._eligible_unproven: deque[tuple[int, str]] = deque()
+        self._proven = proven
         self._numbers = itertools.count()
         self._eligible: set[str] = set()
         self._count = 0
@@ -52,8 +52,9 @@ class HostQueues(Generic[Item]):
         """Let this host have a turn, the last one, if its queue is not empty: a slot may be free there again."""
         if host in self._queues and host not in self._eligible:
             self._eligible.add(host)
-            proven = self._proven_hosts is None or host in self._proven_hosts
-            (self._proven if proven else self._unproven).append((next(self._numbers), host))
+            proven = self._proven is None or host in self._proven
+            hosts = self._eligible_proven if proven else self._eligible_unproven
+            hosts.append((next(self._numbers), host))
 
     def next_host(self, acquire: Callable[[str], bool], proven_first: bool = False) -> str | None:
         """The first eligible host, in turn, that gets a slot; None if there is none.
@@ -70,17 +71,17 @@ class HostQueues(Generic[Item]):
         return None
 
     def _next_hosts(self, proven_first: bool) -> deque[tuple[int, str]] | None:
-        proven, unproven = self._proven, self._unproven
+        proven, unproven = self._eligible_proven, self._eligible_unproven
         if proven and (proven_first or not unproven or proven[0] < unproven[0]):
             return proven
         return unproven or None
 
     def mark_proven(self, host: str) -> None:
         """Move an eligible host to those that have answered; it goes behind them."""
-        for numbered in self._unproven:
+        for numbered in self._eligible_unproven:
             if numbered[1] == host:
-                self._unproven.remove(numbered)
-                self._proven.append(numbered)
+                self._eligible_unproven.remove(numbered)
+                self._eligible_proven.append(numbered)
                 return
 
     def pop(self, host: str, max_items: int) -> list[Item]:
@@ -100,7 +101,7 @@ class HostQueues(Generic[Item]):
         self._count -= len(items)
         if host in self._eligible:
             self._eligible.discard(host)
-            for hosts in (self._proven, self._unproven):
+            for hosts in (self._eligible_proven, self._eligible_unproven):
                 for numbered in hosts:
                     if numbered[1] == host:
                         hosts.remove(numbered)

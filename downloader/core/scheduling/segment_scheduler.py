@@ -77,7 +77,7 @@ class SegmentScheduler:
             The Attempt, or nothing.
         """
         slots, files = self._ready.slots, self.split_files.values()
-        if split and not any(layout.split(now, slots.free) for _, layout in files):
+        if self._stopped or (split and not any(layout.split(now, slots.free) for _, layout in files)):
             return []
         for entry, layout in files:
             for item in layout.pending if slots.free > 0 else ():
