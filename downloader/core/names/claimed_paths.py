@@ -69,7 +69,7 @@ class ClaimedPaths(HashTable):
     """The URL that each path was given to. Only hashes are stored."""
 
     def claim(self, path: str, url: str) -> str | None:
-        """Give a path to a URL. Raises PolicyError if all the paths below are taken, which is practically impossible.
+        """Give a path to a URL. Raises PolicyError if the path is taken even with the longest digest.
 
         Returns:
             The path; if it belongs to another URL, the path with a digest of this URL; None if this URL has the path already.
