@@ -234,7 +234,7 @@ def test_it_does_not_stay_above_what_a_server_refuses(most: int) -> None:
     assert seen.peak <= most + 1
 
 
-def test_a_burst_settled_at_once_does_not_look_smaller_than_it_was() -> None:
+def test_settling_many_at_once_does_not_lower_the_measured_level() -> None:
     seen = small_files(adaptive(), {"a": Refuses(lambda now: 50, seconds=0.1)}, until=6, since=2.5, batch=0.09)
     assert seen.rate >= 0.9 * small_files(Slots(50, 50), {"a": Latency()}, until=6, since=2.5, batch=0.09).rate
     slots = adaptive()
@@ -247,13 +247,13 @@ def test_a_burst_settled_at_once_does_not_look_smaller_than_it_was() -> None:
     assert (slots.max_in_flight, level(slots, "a")) == (80, 20)
 
 
-def test_a_wall_that_is_gone_is_forgotten_and_what_brings_nothing_is_not_kept() -> None:
+def test_a_refused_level_is_tried_again_and_a_useless_one_is_not_kept() -> None:
     slots = adaptive()
     small_files(slots, {"a": Then(2.0, Refuses(lambda now: 20), Capacity(lambda now, held: 300, base=0.1))}, until=10)
     assert 30 <= level(slots, "a") <= 100
 
 
-def test_steps_downward_that_cost_a_little_each_do_not_add_up() -> None:
+def test_small_losses_of_downward_probes_do_not_add_up() -> None:
     def server() -> Capacity:
         return Capacity(lambda now, held: 1000 * min(1.0, (held / 40) ** 0.1), base=0.001)
 
@@ -261,7 +261,7 @@ def test_steps_downward_that_cost_a_little_each_do_not_add_up() -> None:
     assert small_files(adaptive(), {"a": server()}, 20, 18).rate >= 0.93 * best
 
 
-def test_it_is_tried_ever_more_rarely_whether_a_level_is_still_refused() -> None:
+def test_the_pause_between_tries_of_a_refused_level_grows() -> None:
     early = small_files(adaptive(), {"a": Refuses(lambda now: 20)}, until=20, since=3).refusals["a"]
     late = small_files(adaptive(), {"a": Refuses(lambda now: 20)}, until=60, since=43).refusals["a"]
     assert late <= 1 < early <= 4
@@ -285,7 +285,7 @@ def test_a_server_that_changes_is_found_again_within_six_seconds(server: Callabl
     assert seen.refusals["a"] < 0.02 * seen.answers["a"]
 
 
-def test_a_slow_host_and_one_that_refuses_leave_the_slots_to_the_others() -> None:
+def test_slow_and_refusing_hosts_leave_the_slots_to_the_others() -> None:
     def servers() -> dict[str, Server]:
         return {"slow": Capacity(lambda now, held: 200), "refuses": Refuses(lambda now: 10), "far": Latency(jitter=0.2)}
 
@@ -310,7 +310,7 @@ def test_a_slow_host_and_one_that_refuses_leave_the_slots_to_the_others() -> Non
         (10, 200, 1000, 1.0, 20),  # not one ends
     ],
 )
-def test_large_files_get_as_many_connections_as_bring_more_bytes(
+def test_large_files_get_more_connections_while_the_byte_rate_grows(
     cap: float, total: float, size: float, since: float, least: int
 ) -> None:
     until = since + 10
@@ -344,7 +344,7 @@ def answer(
         slots.release(host)
 
 
-def test_it_starts_where_it_is_told_to_and_within_the_ceilings() -> None:
+def test_the_first_levels_are_within_the_ceilings() -> None:
     for ceiling, host_ceiling, start, max_in_flight, at_host in [
         (256, 256, 40, 40, 40),
         (16, 256, 40, 16, 16),
@@ -356,7 +356,7 @@ def test_it_starts_where_it_is_told_to_and_within_the_ceilings() -> None:
         assert slots.free == max_in_flight - at_host
 
 
-def test_nothing_grows_that_is_not_used() -> None:
+def test_a_limit_that_is_not_reached_does_not_grow() -> None:
     slots = adaptive()
     slots.sample(0.0, 0)
     for _ in range(30):
@@ -387,7 +387,7 @@ def test_many_refusals_of_one_burst_count_once() -> None:
     assert level(slots, "a") == 5
 
 
-def test_after_a_refusal_it_comes_back_to_just_under_that_level() -> None:
+def test_after_a_refusal_the_limit_returns_to_just_under_that_level() -> None:
     slots = adaptive()
     slots.sample(0.0, 0)
     fill(slots)
@@ -401,7 +401,7 @@ def test_after_a_refusal_it_comes_back_to_just_under_that_level() -> None:
     assert list(dict.fromkeys(levels)) == [20, 30, 35, 37, 38, 39]
 
 
-def test_after_a_refusal_the_answers_to_what_was_sent_before_say_nothing() -> None:
+def test_after_a_refusal_responses_to_earlier_requests_are_not_measured() -> None:
     slots = adaptive()
     slots.sample(0.0, 0)
     fill(slots)
@@ -446,7 +446,7 @@ def test_hosts_are_forgotten_when_nothing_was_learned_and_the_oldest_when_there_
     assert (level(slots, "bad0"), level(slots, f"bad{3 * REMEMBERED_HOSTS - 1}")) == (40, 1)
 
 
-def test_sample_names_the_hosts_that_may_take_more_though_nothing_ended() -> None:
+def test_sample_returns_hosts_whose_limit_has_risen() -> None:
     slots = adaptive()
     assert list(slots.sample(0.0, 0)) == []
     fill(slots)
@@ -457,7 +457,7 @@ def test_sample_names_the_hosts_that_may_take_more_though_nothing_ended() -> Non
     assert list(slots.sample(0.701, 1_000_000)) == []
 
 
-def test_it_says_what_it_does_in_one_line() -> None:
+def test_explain_is_one_line() -> None:
     slots = adaptive()
     assert slots.explain() == "jobs 40 of 256: grows"
     for host in "abcde":
@@ -480,11 +480,11 @@ def test_it_says_what_it_does_in_one_line() -> None:
         (Flow(0, 1, 100, 1), Flow(0, 1), 1.0),  # nothing to compare
     ],
 )
-def test_throughputs_are_compared_by_what_tells(flow: Flow, other: Flow, times: float) -> None:
+def test_throughputs_are_compared_by_responses_bytes_or_both(flow: Flow, other: Flow, times: float) -> None:
     assert flow.ratio_to(other) == times
 
 
-def test_an_older_flow_fades() -> None:
+def test_an_older_flow_counts_less() -> None:
     assert Flow(10, 1, 100, 1).plus(Flow(1, 2, 3, 4), weight=0.5) == Flow(6, 2.5, 53, 4.5)
 
 
@@ -511,7 +511,7 @@ def test_it_doubles_while_that_brings_more_and_gives_new_connections_a_second_ro
     assert rounds(AdaptiveLimit(40, 256), 400, 400, 400, 400, timed=True) == [80, 80, 80, 40]  # the first is not measured
 
 
-def test_a_probe_that_something_else_holds_back_says_nothing() -> None:
+def test_a_probe_that_is_not_reached_is_not_judged() -> None:
     limit = AdaptiveLimit(40, 256)
     rounds(limit, 400, 400, 400, 400)
     assert rounds(limit, 400, 400, 400)[-1] == 50
@@ -556,7 +556,7 @@ def test_a_lower_limit_is_not_judged_while_long_transfers_of_a_higher_one_still_
     assert {slots.explain() for _ in long_files(slots, 10.0, 60.0, 1e8)} == {"jobs 40 of 256: holds"}
 
 
-def test_long_transfers_do_not_keep_a_refused_host_down() -> None:
+def test_long_transfers_do_not_delay_the_return_after_a_refusal() -> None:
     slots = adaptive()
     slots.sample(0.0, 0)
     fill(slots)

@@ -33,7 +33,7 @@ def test_path_is_host_folders_and_name(url: str, cut: int, path: str | None) -> 
     assert not {"con", "a.part", "", "."} & set(found.split("/"))
 
 
-def test_names_are_told_apart_and_wishes_win() -> None:
+def test_equal_paths_get_a_digest_and_out_takes_precedence() -> None:
     listed = [
         Download("http://h/a/f.bin"),
         Download("http://h/b/f.bin"),

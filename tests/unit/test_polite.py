@@ -112,7 +112,7 @@ def answers(slots: AdaptiveSlots | Slots, now: float, seconds: float, width: int
     return now
 
 
-def test_more_only_while_that_helps_and_less_at_the_first_refusal() -> None:
+def test_the_limit_of_a_public_host_rises_only_while_that_helps() -> None:
     slots = AdaptiveSlots(ceiling=256, host_ceiling=256, public_ceiling=MAX_AT_PUBLIC_HOST)
     now = answers(slots, 0.0, 2.0, width=1000)
     assert level(slots, PUBLIC) == MAX_AT_PUBLIC_HOST
@@ -126,7 +126,7 @@ def test_more_only_while_that_helps_and_less_at_the_first_refusal() -> None:
     assert level(slots, PUBLIC) < 8
 
 
-def test_jobs_that_were_given_begin_with_few_at_a_public_host_too() -> None:
+def test_a_public_host_starts_with_few_even_if_jobs_is_given() -> None:
     slots = limits_for(Settings(jobs=100), find("multiplex").capabilities, 100)
     assert isinstance(slots, Slots)
     now = answers(slots, 0.0, 2.0, width=1000)
@@ -177,7 +177,7 @@ def test_files_are_not_split_where_the_requests_to_a_host_are_spaced(
     session.start().join()
 
 
-def test_a_segment_that_waits_for_a_slot_keeps_nobody_awake() -> None:
+def test_a_pending_segment_without_a_slot_causes_no_wake_up() -> None:
     run = Scheduler(
         iter([Download("https://archive.example/a")]),
         Slots(40, 40, AdaptiveSlots(ceiling=80, host_ceiling=2, start=80, public_ceiling=2)),
@@ -219,7 +219,7 @@ def test_retries_wait_for_the_pace_too() -> None:
     assert len(everything(run, 5.0)) == 1
 
 
-def test_what_is_there_already_costs_no_wait() -> None:
+def test_an_existing_file_does_not_delay_the_next_request() -> None:
     run = Scheduler(iter([Download(f"https://a.example/{number}") for number in range(4)]), Slots(9, 9), RetryPolicy(), gap=5.0)
     for outcome in ({"end": End.EXISTS}, {"end": End.FAILED, "error": StorageError("the file exists")}, {"end": End.COMPLETE}):
         (attempt,) = everything(run, 0.0)

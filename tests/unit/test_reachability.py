@@ -47,7 +47,7 @@ def test_a_host_that_never_answers_is_given_up_by_the_whole_list() -> None:
     assert now <= 15.0 * 4
 
 
-def test_each_file_of_a_host_that_is_given_up_says_so() -> None:
+def test_the_error_of_each_file_says_that_its_host_is_given_up() -> None:
     run = scheduler(files("dead", 5), slots=1)
     for _ in range(3):
         (attempt,) = run.take(100.0 * _)
@@ -72,7 +72,7 @@ def test_a_host_that_has_answered_is_not_given_up() -> None:
 
 
 @pytest.mark.parametrize("error", [NetworkError("connection refused"), HTTPStatusError(503)])
-def test_what_is_told_at_once_is_no_proof(error: Exception) -> None:
+def test_an_immediate_refusal_or_an_error_status_does_not_count_against_the_host(error: Exception) -> None:
     run = scheduler(files("a", 1), slots=1, retries=9)
     status = 503 if isinstance(error, HTTPStatusError) else 0
     count = 0
@@ -121,7 +121,7 @@ def test_a_mirror_has_all_its_tries_when_the_first_host_is_given_up() -> None:
     assert [result.status for result in run.results()] == [Status.DONE]
 
 
-def test_those_that_answer_do_not_wait_for_those_that_do_not() -> None:
+def test_hosts_that_answer_do_not_wait_for_hosts_that_do_not() -> None:
     dead = [item for number in range(250) for item in files(f"dead{number}", 2)]
     alive = files("alive", 2000)
     mixed = [item for number, one in enumerate(dead) for item in (one, *alive[4 * number : 4 * number + 4])]
@@ -160,7 +160,7 @@ def test_memory_does_not_grow_with_the_number_of_hosts() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["began", "ended", "answered", "timed_out"])), max_size=200))
-def test_slots_of_unproven_hosts_are_counted_right_whatever_happens(steps: list[tuple[str, str]]) -> None:
+def test_slots_of_unproven_hosts_are_counted_correctly(steps: list[tuple[str, str]]) -> None:
     reach, flying = Reachability(2), dict.fromkeys("abc", 0)
     for host, step in steps:
         if step == "ended" and not flying[host]:

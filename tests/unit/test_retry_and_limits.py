@@ -53,7 +53,7 @@ def test_the_jitter_is_full(first: float, cap: float, tries: int) -> None:
 
 
 @given(SECONDS, SECONDS, st.integers(1, 100), JITTER)
-def test_what_the_server_asks_for_is_obeyed_up_to_the_cap(asked: float, cap: float, tries: int, jitter: float) -> None:
+def test_retry_after_is_obeyed_up_to_the_cap(asked: float, cap: float, tries: int, jitter: float) -> None:
     policy = RetryPolicy(max_retry_after=cap)
     wait = policy.backoff(tries, jitter, retry_after=asked)
     assert wait == (asked if asked <= cap else cap)
@@ -120,7 +120,7 @@ def test_what_follows_a_failure(
         (WorkerError("died"), 0.0),
     ],
 )
-def test_only_what_a_server_may_be_to_blame_for_waits(error: DownloadError, delay: float) -> None:
+def test_wrong_bytes_and_dead_workers_are_tried_again_without_delay(error: DownloadError, delay: float) -> None:
     assert RetryPolicy(wait=2.0).delay(error, 2, 0.5) == delay
 
 
@@ -134,7 +134,7 @@ def test_without_retries_there_is_no_second_try(error: DownloadError) -> None:
     st.integers(1, 8),
     st.lists(st.tuples(st.booleans(), st.sampled_from("abcd")), max_size=80),
 )
-def test_slots_are_never_more_than_they_may_be_and_never_refused_without_need(
+def test_a_slot_is_granted_exactly_when_both_limits_allow_it(
     max_in_flight: int, per_host: int, moves: list[tuple[bool, str]]
 ) -> None:
     slots = Slots(max_in_flight, per_host)
@@ -153,7 +153,7 @@ def test_slots_are_never_more_than_they_may_be_and_never_refused_without_need(
         assert max(held.values(), default=0) <= per_host
 
 
-def test_a_slot_that_was_not_taken_cannot_be_given_back() -> None:
+def test_releasing_a_slot_that_was_not_taken_raises() -> None:
     slots = Slots(2, 2)
     with pytest.raises(KeyError):
         slots.release("a")
@@ -161,7 +161,7 @@ def test_a_slot_that_was_not_taken_cannot_be_given_back() -> None:
 
 
 @given(st.just(0.0) | st.floats(1e-9, 10), st.integers(0, 10_000), st.integers(0, 64), st.floats(0.001, 1), st.integers(1, 256))
-def test_a_batch_is_at_least_one_and_no_more_than_a_fair_share_of_what_waits(
+def test_a_batch_is_at_least_one_and_at_most_a_fair_share(
     each: float, waiting: int, workers: int, target: float, max_size: int
 ) -> None:
     size = batch_size(each, waiting, workers, target, max_size)
@@ -199,6 +199,6 @@ def test_slower_files_never_make_a_larger_batch(waiting: int, workers: int, one:
     ("heard", "now", "ended"),
     [(100.0, 101.9, False), (100.0, 102.0, True), (100.0, 103.0, True), (0.0, 1000.0, False), (math.inf, 1000.0, False)],
 )
-def test_silence_ends_when_its_time_is_over_and_not_later(heard: float, now: float, ended: bool) -> None:
+def test_silence_is_noticed_when_the_allowed_time_has_passed(heard: float, now: float, ended: bool) -> None:
     """No driver waits for longer than was asked for. Nothing heard yet (0), or no connection yet: nothing to end."""
     assert silent(heard, now, 2.0) is ended

@@ -90,7 +90,7 @@ LINE = st.sampled_from(
     st.binary(max_size=200) | st.lists(LINE, max_size=12).map(lambda lines: "\n".join(lines).encode()),
     st.text("/ab%*$?", max_size=9),
 )
-def test_whatever_the_text_is_nothing_is_raised(data: bytes, path: str) -> None:
+def test_parsing_never_raises(data: bytes, path: str) -> None:
     rules = parse(data, "downloader")
     assert rules.allows(f"{SITE}/{path}") in (True, False)
     assert rules.delay >= 0
@@ -155,7 +155,7 @@ def test_a_robots_txt_that_does_not_come(error: DownloadError, allowed: bool) ->
     assert [type(result.error) for result in run.results()] == ([] if allowed else [PolicyError])
 
 
-def test_it_is_tried_again_as_a_file_is() -> None:
+def test_a_robots_txt_is_tried_again_like_a_file() -> None:
     run = scheduler(Download(f"{SITE}/0"), retries=1)
     for _ in range(2):
         (asked,) = everything(run, 2.0)
@@ -174,7 +174,7 @@ def test_a_mirror_is_asked_where_the_first_server_forbids_it() -> None:
     assert [attempt.url for attempt in everything(run)] == ["https://b.example/0"]
 
 
-def test_the_delay_is_kept_from_the_robots_txt_on() -> None:
+def test_the_crawl_delay_also_counts_from_the_request_for_robots_txt() -> None:
     run = scheduler(*(Download(f"{SITE}/{number}") for number in range(2)), gap=1.0)
     (asked,) = everything(run, 10.0)
     run.settle(text(asked, b"User-agent: *\nCrawl-delay: 5"), 10.5, 0.0)

@@ -137,7 +137,7 @@ def test_these_outcomes_lead_to_another_attempt(
     assert take_one(run, wait) == replace(first, **changes)
 
 
-def test_a_try_is_spent_by_a_failure_but_not_by_a_restart_nor_by_what_never_began_or_was_not_told() -> None:
+def test_only_failures_count_as_tries() -> None:
     run = scheduler([Download(URL)], retries=2)
     for end in (End.UNSTARTED, End.UNREPORTED, End.UNSTARTED, End.FAILED, End.MUST_RESTART, End.FAILED, End.UNSTARTED):
         settle(run, take_one(run, 1000.0), end, NetworkError("reset") if end is End.FAILED else None)
@@ -146,7 +146,7 @@ def test_a_try_is_spent_by_a_failure_but_not_by_a_restart_nor_by_what_never_bega
     assert (result.status, str(result.error), result.attempts) == (Status.FAILED, "reset again", 5)
 
 
-def test_a_loss_spends_a_try_too() -> None:
+def test_a_lost_worker_counts_as_a_try() -> None:
     run = scheduler([Download(URL)], retries=1)
     settle(run, take_one(run), End.WORKER_LOST)
     settle(run, take_one(run), End.FAILED, NetworkError("reset"))
@@ -154,7 +154,7 @@ def test_a_loss_spends_a_try_too() -> None:
 
 
 @pytest.mark.parametrize("retries", [0, 1, 5])
-def test_there_are_so_many_tries_after_the_first_and_the_waits_double(retries: int) -> None:
+def test_the_number_of_retries_and_their_doubling_delays(retries: int) -> None:
     run = scheduler([Download(URL)], retries=retries)
     now, waits = 0.0, []
     for number in range(1, retries + 2):
@@ -168,7 +168,7 @@ def test_there_are_so_many_tries_after_the_first_and_the_waits_double(retries: i
     assert [result.attempts for result in run.results()] == [retries + 1]
 
 
-def test_a_second_wrong_checksum_ends_it() -> None:
+def test_a_second_wrong_checksum_fails_the_download() -> None:
     run = scheduler([Download(URL)], retries=5)
     settle(run, take_one(run), End.FAILED, IntegrityError("wrong"))
     settle(run, take_one(run), End.FAILED, NetworkError("reset"))
@@ -229,7 +229,7 @@ def test_a_result_adds_up_what_its_attempts_cost() -> None:
     assert run.results() == []
 
 
-def test_what_failed_has_no_bytes_but_tells_what_came_for_it() -> None:
+def test_a_failed_result_has_received_but_no_bytes() -> None:
     run = scheduler([Download(URL)], retries=0)
     settle(run, take_one(run), End.FAILED, NetworkError("reset"), received=10, size=15)
     assert [(result.bytes, result.received) for result in run.results()] == [(0, 10)]
@@ -269,7 +269,7 @@ def test_a_mirror_is_asked_in_turn_after_the_wait() -> None:
 @pytest.mark.parametrize(
     "error", [HTTPStatusError(404), AuthError(403), TLSError("bad"), ProtocolError("nonsense"), NameNotFound("no such host")]
 )
-def test_a_mirror_of_no_use_gives_way_to_the_next_at_once(error: DownloadError) -> None:
+def test_a_mirror_that_fails_for_good_is_dropped_at_once(error: DownloadError) -> None:
     run = scheduler([Download(URL, mirrors=MIRRORS)], retries=0)
     asked = []
     for _ in range(3):
@@ -284,13 +284,13 @@ ATTEMPT = Attempt(0, 1, URL, URL, "file")
 
 
 @pytest.mark.parametrize("error", [StorageError("disk full"), PolicyError("refused")])
-def test_no_mirror_helps_against_our_own_troubles(error: DownloadError) -> None:
+def test_local_errors_do_not_lead_to_a_mirror(error: DownloadError) -> None:
     run = scheduler([Download(URL, mirrors=MIRRORS)])
     settle(run, take_one(run), End.FAILED, error)
     assert [result.error for result in run.results()] == [error]
 
 
-def test_the_mirrors_that_are_left_have_all_their_tries() -> None:
+def test_the_remaining_mirrors_have_all_their_tries() -> None:
     run = scheduler([Download(URL, mirrors=MIRRORS[:1])], retries=2)
     settle(run, take_one(run), End.FAILED, HTTPStatusError(404))
     for _ in range(2):
@@ -355,7 +355,7 @@ def test_a_name_that_looks_like_one_with_a_digest_is_not_given_twice() -> None:
     assert len({attempt.path for attempt in taken(run)}) == 3
 
 
-def test_when_even_long_digests_are_taken_the_download_fails_by_itself() -> None:
+def test_the_download_fails_if_even_long_digests_are_taken() -> None:
     second = "https://b.example/file"
     taken_by_others = [Download(URL)]
     for number in range(3):
@@ -369,7 +369,7 @@ def test_when_even_long_digests_are_taken_the_download_fails_by_itself() -> None
 
 
 @pytest.mark.parametrize(("folder", "out"), [("", "../x"), ("", "/x"), ("..", "x")])
-def test_a_wish_that_leaves_the_folder_is_a_failed_result_and_the_rest_goes_on(folder: str, out: str) -> None:
+def test_an_out_path_that_leaves_the_folder_fails_this_download_only(folder: str, out: str) -> None:
     run = scheduler([Download("https://u:secret@a.example/bad", dir=folder, out=out), Download(URL)])
     assert [attempt.url for attempt in taken(run)] == [URL]
     (result,) = run.results()
@@ -380,7 +380,7 @@ def test_a_wish_that_leaves_the_folder_is_a_failed_result_and_the_rest_goes_on(f
 
 
 @pytest.mark.parametrize("folder", ["..", "/tmp", "a/../..", "~"])
-def test_a_folder_that_leaves_the_folder_is_a_failed_result_too(folder: str) -> None:
+def test_a_dir_that_leaves_the_folder_fails_the_download(folder: str) -> None:
     run = scheduler([Download("https://a.example/bad", dir=folder), Download(URL)])
     assert [attempt.url for attempt in taken(run)] == [URL]
     assert [type(result.error) for result in run.results()] == [PolicyError]
@@ -394,13 +394,13 @@ def test_a_folder_that_leaves_the_folder_is_a_failed_result_too(folder: str) -> 
         (Download(URL, out="o", dir="d"), Download(URL, out="o", dir="d")),
     ],
 )
-def test_a_failed_result_says_the_download_as_it_was_listed(listed: Download, again: Download) -> None:
+def test_a_failed_result_has_the_download_as_it_was_listed(listed: Download, again: Download) -> None:
     run = scheduler([listed])
     settle(run, take_one(run), End.FAILED, HTTPStatusError(404))
     assert [result.download for result in run.results()] == [again]
 
 
-def test_a_failed_result_says_the_name_that_only_the_whole_list_led_to() -> None:
+def test_a_failed_result_has_the_name_that_depends_on_the_rest_of_the_list() -> None:
     run = scheduler([Download(URL, dir="d"), Download("https://b.example/file", dir="d")])
     first, second = taken(run)
     settle(run, first)
@@ -465,11 +465,11 @@ def test_a_probe_comes_first_and_names_the_file_safely(told: str, folder: str, p
     assert (result.path, result.status) == (path, Status.DONE)
 
 
-def test_what_has_a_name_by_wish_is_not_probed() -> None:
+def test_a_download_with_out_is_not_probed() -> None:
     assert not take_one(scheduler([Download(URL, out="name")], probe=True)).is_probe
 
 
-def test_a_probe_costs_no_try() -> None:
+def test_a_probe_is_not_counted_as_a_try() -> None:
     run = scheduler([Download(URL)], probe=True, retries=1)
     settle(run, take_one(run), End.NAME_LEARNED, proposed_name="x")
     settle(run, take_one(run), End.FAILED, NetworkError("reset"))
@@ -483,7 +483,7 @@ def test_a_probe_that_fails_is_tried_again_as_a_probe() -> None:
     assert take_one(run, 1000.0).is_probe
 
 
-def test_probes_of_the_same_url_end_in_one_file_and_those_of_others_in_names_of_their_own() -> None:
+def test_probed_names_are_unique_and_duplicates_are_skipped() -> None:
     run = scheduler([Download(URL), Download(URL), Download("https://b.example/x")], probe=True)
     for probe in taken(run):
         settle(run, probe, End.NAME_LEARNED, proposed_name="same.bin")
@@ -513,7 +513,7 @@ def test_a_refusal_lowers_the_limit_of_its_host(error: DownloadError, status: in
     assert (level(slots, "a.example") < 8) is fewer
 
 
-def test_what_a_full_folder_had_no_room_for_is_tried_again_when_there_is_some() -> None:
+def test_after_a_full_folder_downloads_are_tried_again_when_there_is_space() -> None:
     run = scheduler(files("a", 2), max_in_flight=1, retries=0, wait_for_space=True)
     settle(run, take_one(run), End.FAILED, FolderFull("not enough space", needed=5000))
     assert (run.results(), run.take(0.5), run.finished) == ([], [], False)
@@ -550,12 +550,12 @@ def test_one_busy_host_does_not_hide_the_others_behind_it_for_long() -> None:
     assert hosts == {"a.example": 2, "b.example": 1}
 
 
-def test_what_is_behind_the_window_has_to_wait() -> None:
+def test_downloads_beyond_the_window_are_not_read() -> None:
     run = scheduler([*files("a", 500), Download("https://b.example/x")], max_in_flight=4, per_host=2, window=100)
     assert {host_of(attempt.url) for _ in range(20) for attempt in taken(run)} == {"a.example"}
 
 
-def test_a_slot_that_is_given_back_is_taken_by_the_host_that_waited_for_it() -> None:
+def test_a_released_slot_goes_to_the_host_that_waits_for_it() -> None:
     run = scheduler(files("a", 3), max_in_flight=4, per_host=1)
     for number in range(3):
         attempt = take_one(run)
@@ -595,7 +595,7 @@ def test_an_empty_source_is_finished_once_it_was_asked() -> None:
     assert run.wake_at is None
 
 
-def test_a_source_that_has_nothing_at_the_moment_is_asked_again_a_little_later() -> None:
+def test_a_source_that_has_nothing_now_is_asked_again_later() -> None:
     run = scheduler([None, Download(URL), None, None])
     assert run.take(10.0) == []
     assert not run.finished
@@ -609,7 +609,7 @@ def test_a_source_that_has_nothing_at_the_moment_is_asked_again_a_little_later()
     assert run.finished
 
 
-def test_what_wakes_first_is_said() -> None:
+def test_wake_at_is_the_earliest_time() -> None:
     run = scheduler([Download(URL), None, None, None])
     attempt = take_one(run, 0.0)
     run.settle(ended(attempt, End.FAILED, HTTPStatusError(503, retry_after=SOURCE_POLL / 2)), 0.0, 0.5)
@@ -682,7 +682,7 @@ def test_the_source_is_read_no_further_than_the_window_ahead(hosts: int) -> None
     assert len(results + run.results()) == started
 
 
-def test_duplicates_by_the_thousand_are_told_before_more_are_read() -> None:
+def test_results_of_many_duplicates_are_taken_before_more_is_read() -> None:
     source = Counting(Download(URL) for _ in range(1000))
     run = Scheduler(source, Slots(4, 2), RetryPolicy(), window=50)
     settle(run, take_one(run))
@@ -704,7 +704,7 @@ def test_the_first_attempt_does_not_wait_for_the_window_to_fill() -> None:
     assert source.read <= 100
 
 
-def test_the_source_is_not_read_to_its_end_while_a_dead_host_makes_everything_wait() -> None:
+def test_the_source_is_not_read_on_while_many_downloads_wait_for_a_retry() -> None:
     source = Counting(Download(f"https://a.example/{number}") for number in itertools.count())
     run = Scheduler(source, Slots(4, 4), RetryPolicy(), window=8)
     for _ in range(3000):
@@ -772,7 +772,7 @@ def test_fail_fast_goes_on_while_there_are_only_retries_and_skips() -> None:
     assert take_one(run, 1000.0).number == 2
 
 
-def test_fail_fast_stops_reading_at_a_wish_that_is_refused() -> None:
+def test_fail_fast_stops_reading_at_a_refused_path() -> None:
     source = Counting(iter([Download(URL, out="../x"), *files("a", 10)]))
     run = Scheduler(source, Slots(2, 2), RetryPolicy(), fail_fast=True)
     assert run.take(0.0) == []
@@ -814,7 +814,7 @@ def test_a_download_that_was_started_has_a_result_even_if_the_run_is_stopped_bef
     ],
 )
 @pytest.mark.parametrize("mirrors", [(), MIRRORS])
-def test_whatever_ends_after_a_stop_has_one_result_and_no_other_try(
+def test_an_attempt_that_ends_after_a_stop_is_not_tried_again(
     end: End, error: DownloadError | None, expected: type[DownloadError] | None, mirrors: tuple[str, ...]
 ) -> None:
     run = scheduler([Download(URL, mirrors=mirrors), *files("b", 3)])
@@ -827,7 +827,7 @@ def test_whatever_ends_after_a_stop_has_one_result_and_no_other_try(
     assert (None if result.error is None else type(result.error)) is expected
 
 
-def test_what_was_read_but_not_begun_before_a_stop_gets_no_result() -> None:
+def test_a_download_that_was_not_taken_before_a_stop_has_no_result() -> None:
     run = scheduler(files("a", 3), max_in_flight=1)
     settle(run, take_one(run))
     run.stop()
@@ -835,7 +835,7 @@ def test_what_was_read_but_not_begun_before_a_stop_gets_no_result() -> None:
     assert (run.finished, run.complete, run.waiting) == (True, False, 0)
 
 
-def test_what_was_taken_but_not_begun_before_a_stop_gets_no_result() -> None:
+def test_a_download_that_was_taken_but_not_started_before_a_stop_has_no_result() -> None:
     run = scheduler([Download(URL)])
     attempt = take_one(run)
     run.stop()
@@ -845,7 +845,7 @@ def test_what_was_taken_but_not_begun_before_a_stop_gets_no_result() -> None:
     assert run.results() == []
 
 
-def test_what_was_named_but_not_fetched_before_a_stop_is_interrupted() -> None:
+def test_a_download_that_was_only_probed_before_a_stop_is_interrupted() -> None:
     run = scheduler([Download(URL)], probe=True)
     probe = take_one(run)
     run.stop()
@@ -853,7 +853,7 @@ def test_what_was_named_but_not_fetched_before_a_stop_is_interrupted() -> None:
     assert [type(result.error) for result in run.results()] == [Interrupted]
 
 
-def test_stopping_twice_tells_nothing_twice() -> None:
+def test_a_second_stop_adds_no_results() -> None:
     run = scheduler([Download(URL)])
     settle(run, take_one(run), End.FAILED, NetworkError("reset"))
     run.stop()
@@ -1038,7 +1038,7 @@ def test_a_run_that_is_stopped_ends_with_at_most_one_result_for_each_download(
 
 
 @given(st.lists(ONE, min_size=1, max_size=30, unique_by=lambda download: download.url), st.integers(1, 5), st.integers(1, 4))
-def test_what_always_succeeds_is_asked_for_once(listed: list[Download], max_in_flight: int, max_attempts: int) -> None:
+def test_without_failures_each_file_is_asked_for_once(listed: list[Download], max_in_flight: int, max_attempts: int) -> None:
     run = scheduler(listed, max_in_flight, max_in_flight)
     asked: Counter[int] = Counter()
     while not run.finished:

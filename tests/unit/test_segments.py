@@ -50,7 +50,7 @@ OTHER = "https://c.example/file"
 # --- one Segment's speed
 
 
-def test_a_speed_is_believed_after_a_while_and_follows() -> None:
+def test_the_speed_is_measured_over_a_minimum_time_and_then_averaged() -> None:
     running = RunningSegment(0, 1000, 0, 10.0, URL)
     running.sample(50, 10.1)
     assert (running.speed, running.seconds_left, running.bytes_left) == (None, 0.0, 1000)
@@ -61,7 +61,7 @@ def test_a_speed_is_believed_after_a_while_and_follows() -> None:
     assert running.seconds_left == 900 / (50 / MIN_SPEED_SAMPLE)
 
 
-def test_nothing_is_known_of_one_that_waits_for_its_first_byte_until_that_takes_too_long() -> None:
+def test_the_speed_is_unknown_before_the_first_byte_until_the_grace_time_has_passed() -> None:
     running = RunningSegment(0, 1000, 0, 10.0, URL)
     running.sample(0, 10.0 + SLOW_SEGMENT_GRACE / 2)
     assert (running.speed, running.seconds_left) == (None, 0.0)
@@ -71,7 +71,7 @@ def test_nothing_is_known_of_one_that_waits_for_its_first_byte_until_that_takes_
     assert running.speed == 250
 
 
-def test_one_that_has_nothing_left_takes_no_time() -> None:
+def test_a_segment_with_no_bytes_left_takes_no_time() -> None:
     running = RunningSegment(0, 1000, 0, 10.0, URL, speed=0.0)
     running.stop = 0
     assert (running.bytes_left, running.seconds_left) == (0, 0.0)
@@ -104,7 +104,7 @@ def segments(found: SegmentLayout) -> list[Span]:
     return sorted((item.segment.start, item.segment.stop or -1) for item in found.pending)
 
 
-def test_it_is_shared_out_evenly() -> None:
+def test_a_file_is_split_into_equal_pieces() -> None:
     found = layout(100 * MB)
     assert cut_up(found, 1.0, 10, SplitPolicy(4))
     assert segments(found) == [(25 * MB, 50 * MB), (50 * MB, 75 * MB), (75 * MB, 100 * MB)]
@@ -112,7 +112,7 @@ def test_it_is_shared_out_evenly() -> None:
     assert found.running[0].stop == 25 * MB
 
 
-def test_what_was_fetched_already_is_not_shared_out() -> None:
+def test_only_the_bytes_that_are_missing_are_split() -> None:
     found = layout(100, at_speed(0, 100, 60, None))
     assert cut_up(found, 1.0, 10, SplitPolicy(4, 1))
     assert segments(found) == [(70, 80), (80, 90), (90, 100)]
@@ -140,13 +140,13 @@ def test_how_many_pieces(free: int, policy: SplitPolicy, pieces: int) -> None:
 
 
 @pytest.mark.parametrize(("speed", "pieces"), [(None, 1), (1000.0, 1), (100.0, 1), (50.0, 2), (20.0, 5), (1.0, 8)], ids=str)
-def test_without_a_number_it_is_split_only_where_that_helps(speed: float | None, pieces: int) -> None:
+def test_without_a_given_number_a_file_is_split_only_if_each_piece_takes_long_enough(speed: float | None, pieces: int) -> None:
     found = layout(100, at_speed(0, 100, 0, speed))
     assert cut_up(found, 1.0, 7, SplitPolicy(0, 1)) is (pieces > 1)
     assert len(found.pending) == pieces - 1
 
 
-def test_those_that_run_and_those_that_wait_count() -> None:
+def test_running_and_pending_segments_count_toward_the_limit() -> None:
     found = layout(1000, at_speed(0, 500, 0, 1.0), at_speed(500, 1000, 500, 1.0))
     found.pending.append(PendingSegment(0.0, Segment(700, 800), 1))
     assert not cut_up(found, 1.0, 9, SplitPolicy(3, 1))
@@ -154,13 +154,13 @@ def test_those_that_run_and_those_that_wait_count() -> None:
     assert len(found.pending) == 2
 
 
-def test_the_one_that_would_take_longest_is_cut() -> None:
+def test_the_segment_that_would_take_longest_is_cut() -> None:
     found = layout(1000, at_speed(0, 400, 0, 10.0), at_speed(400, 500, 400, 1.0), at_speed(500, 1000, 500, 50.0))
     assert cut_up(found, 1.0, 1, SplitPolicy(0, 10))
     assert segments(found) == [(450, 500)]
 
 
-def test_where_that_one_is_too_short_another_is() -> None:
+def test_the_next_segment_is_cut_if_the_slowest_is_too_short() -> None:
     found = layout(1000, at_speed(0, 400, 0, 10.0), at_speed(400, 415, 400, 0.3))
     assert cut_up(found, 1.0, 1, SplitPolicy(0, 10))
     assert segments(found) == [(200, 400)]
@@ -172,7 +172,7 @@ def test_the_pieces_inherit_the_tries() -> None:
     assert [item.tries for item in found.pending] == [3]
 
 
-def test_nothing_is_cut_that_is_decided_or_has_no_running_segment() -> None:
+def test_a_file_is_not_split_once_its_outcome_is_known_or_nothing_runs() -> None:
     found = layout(100)
     found.final_outcome = Outcome(0, End.COMPLETE)
     assert not cut_up(found, 1.0, 5, SplitPolicy(4, 1))
@@ -203,7 +203,7 @@ def test_how_far_a_file_may_be_split(
 # --- taking over
 
 
-def test_one_that_crawls_is_taken_over_whole() -> None:
+def test_the_rest_of_a_slow_segment_is_taken_over() -> None:
     found = layout(1000, at_speed(0, 500, 100, 100.0), at_speed(500, 1000, 510, 1.0))
     assert not cut_up(found, SLOW_SEGMENT_GRACE / 2, 1, SplitPolicy(0, 10_000))
     assert cut_up(found, SLOW_SEGMENT_GRACE, 1, SplitPolicy(0, 10_000))
@@ -212,7 +212,7 @@ def test_one_that_crawls_is_taken_over_whole() -> None:
     assert found.pending[0].grace == 2 * SLOW_SEGMENT_GRACE
 
 
-def test_whoever_takes_over_has_twice_as_long() -> None:
+def test_the_grace_time_doubles_with_each_takeover() -> None:
     found = layout(1000, at_speed(0, 500, 100, 100.0))
     found.pending.append(PendingSegment(10.0, Segment(510, 1000), 2, 2 * SLOW_SEGMENT_GRACE))
     found.start(7, MIRROR, found.pending[0], 10.0)
@@ -228,13 +228,13 @@ def test_whoever_takes_over_has_twice_as_long() -> None:
     assert found.pending[0].grace == 4 * SLOW_SEGMENT_GRACE
 
 
-def test_one_of_which_nothing_ever_came_is_taken_over_and_never_cut_into_pieces() -> None:
+def test_a_segment_without_any_bytes_is_taken_over_but_not_split() -> None:
     found = layout(1000, at_speed(0, 500, 400, 100.0), at_speed(500, 1000, 500, 0.0))
     assert cut_up(found, SLOW_SEGMENT_GRACE, 5, SplitPolicy(8, 1))
     assert segments(found) == [(500, 1000)]
 
 
-def test_one_at_the_very_start_is_told_to_stop_at_once() -> None:
+def test_a_segment_at_the_start_of_the_file_is_cut_at_zero() -> None:
     found = layout(1000, at_speed(0, 500, 0, 0.0), at_speed(500, 1000, 600, 100.0))
     assert cut_up(found, SLOW_SEGMENT_GRACE, 1, SplitPolicy(0, 10_000))
     assert found.cuts == [(0, 0)]
@@ -257,7 +257,9 @@ def test_one_at_the_very_start_is_told_to_stop_at_once() -> None:
         ([], [100.0] * 50 + [1.0] * 16, 1.0, 510, False),  # what was long ago does not count
     ],
 )
-def test_what_crawls(others: list[float | None], speeds: list[float], speed: float | None, at: int, taken: bool) -> None:
+def test_which_segments_are_too_slow(
+    others: list[float | None], speeds: list[float], speed: float | None, at: int, taken: bool
+) -> None:
     running = [at_speed(10 * number, 10 * number + 5, 10 * number, other) for number, other in enumerate(others)]
     found = layout(1000, *running, at_speed(500, 1000, at, speed))
     found.ended_speeds = speeds
@@ -267,7 +269,7 @@ def test_what_crawls(others: list[float | None], speeds: list[float], speed: flo
 # --- what becomes of them
 
 
-def test_a_segment_that_failed_waits_to_be_asked_for_again() -> None:
+def test_a_segment_that_failed_becomes_pending_again() -> None:
     found = layout(100, at_speed(0, 50, 0, 7.0), at_speed(50, 100, 60, None))
     ended = found.ended(Outcome(0, End.FAILED))
     found.requeue(ended, 12.5)
@@ -280,14 +282,14 @@ def test_a_segment_that_failed_waits_to_be_asked_for_again() -> None:
     assert found.ended_speeds == [7.0, 500.0]  # over before it was looked at
 
 
-def test_one_that_was_given_away_whole_is_not_asked_for_again() -> None:
+def test_a_segment_that_was_taken_over_is_not_asked_for_again() -> None:
     found = layout(100)
     found.running[0].stop = 0
     found.requeue(found.ended(Outcome(0, End.FAILED)), 0.0)
     assert found.pending == []
 
 
-def test_giving_up_ends_all_that_runs_and_all_that_waits() -> None:
+def test_a_final_outcome_ends_running_and_pending_segments() -> None:
     found = layout(100, at_speed(0, 50, 0, 1.0), at_speed(50, 100, 50, 1.0))
     found.pending.append(PendingSegment(0.0, Segment(80, 90), 1))
     first, second = Outcome(5, End.FAILED), Outcome(6, End.MUST_RESTART)
@@ -299,7 +301,7 @@ def test_giving_up_ends_all_that_runs_and_all_that_waits() -> None:
     assert found.pending == []
 
 
-def test_a_file_that_is_complete_is_complete_whatever_else_was_said() -> None:
+def test_a_complete_file_stays_complete_after_an_earlier_failure() -> None:
     found = layout()
     found.finish_with(Outcome(5, End.FAILED))
     found.finish_with(done := Outcome(6, End.COMPLETE))
@@ -375,7 +377,7 @@ def test_a_file_that_may_be_split_is_fetched_in_segments() -> None:
     assert run.finished
 
 
-def test_files_that_wait_come_before_more_segments() -> None:
+def test_files_that_are_ready_come_before_further_segments() -> None:
     run = scheduler([Download(URL), Download(URL + "2"), Download(URL + "3")], max_in_flight=3)
     first, second = run.take(0.0)[0], run.take(0.0)[0]
     run.segments.progress(first.key, 0, 100, 0.0)
@@ -407,7 +409,7 @@ def test_a_segment_that_fails_is_asked_for_again_after_a_while() -> None:
     assert run.results() == []
 
 
-def test_what_a_server_asks_for_is_obeyed_for_a_segment_too() -> None:
+def test_retry_after_is_obeyed_for_a_segment() -> None:
     run, attempts = split()
     fail(run, attempts[1], HTTPStatusError(503, retry_after=50.0), now=1.0)
     assert run.wake_at == 51.0
@@ -420,7 +422,7 @@ def test_what_a_server_asks_for_is_obeyed_for_a_segment_too() -> None:
     assert not run.finished
 
 
-def test_a_server_that_refuses_further_connections_does_not_fail_what_the_first_one_brings() -> None:
+def test_a_refused_second_connection_does_not_fail_the_file() -> None:
     run, (first, *others) = split(max_segments=2, retries=1)
     now = 0.0
     (other,) = others
@@ -440,7 +442,7 @@ def test_a_server_that_refuses_further_connections_does_not_fail_what_the_first_
 
 
 @pytest.mark.parametrize("error", [AuthError(403), HTTPStatusError(404), ProtocolError("nonsense")])
-def test_where_no_other_try_helps_the_other_segments_go_on_all_the_same(error: DownloadError) -> None:
+def test_the_other_segments_go_on_if_one_fails_for_good(error: DownloadError) -> None:
     run, (first, second, third, fourth) = split()
     fail(run, second, error)
     assert run.segments.cuts() == [(first.key, 25)]
@@ -455,7 +457,7 @@ def test_where_no_other_try_helps_the_other_segments_go_on_all_the_same(error: D
 
 
 @pytest.mark.parametrize("error", [StorageError("disk full"), IntegrityError("wrong size")])
-def test_what_is_true_of_the_whole_file_ends_all_its_segments(error: DownloadError) -> None:
+def test_an_error_of_the_whole_file_ends_all_its_segments(error: DownloadError) -> None:
     run, (first, second, third, fourth) = split(retries=0)
     run.segments.cuts()
     fail(run, second, error)
@@ -468,7 +470,7 @@ def test_what_is_true_of_the_whole_file_ends_all_its_segments(error: DownloadErr
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_a_wrong_checksum_is_found_by_one_and_begins_again_at_zero(order: tuple[int, int]) -> None:
+def test_after_a_wrong_checksum_the_file_starts_again_from_zero(order: tuple[int, int]) -> None:
     run, attempts = split(max_segments=2)
     wrong = IntegrityError("the checksum is wrong")
     for number in order:
@@ -488,7 +490,7 @@ def test_a_wrong_checksum_is_found_by_one_and_begins_again_at_zero(order: tuple[
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_a_file_that_changed_begins_again_and_is_not_split_any_more(order: tuple[int, int]) -> None:
+def test_a_file_that_changed_starts_again_and_is_not_split_any_more(order: tuple[int, int]) -> None:
     """Servers that disagree about its version would have it begin again for ever."""
     run, attempts = split(max_segments=2)
     run.segments.cuts()
@@ -504,7 +506,7 @@ def test_a_file_that_changed_begins_again_and_is_not_split_any_more(order: tuple
 
 
 @pytest.mark.parametrize("end", [End.UNSTARTED, End.UNREPORTED])
-def test_one_that_was_not_begun_is_asked_for_at_once(end: End) -> None:
+def test_a_segment_that_was_not_started_is_asked_for_again_at_once(end: End) -> None:
     run, (_, second, *_) = split()
     settle(run, second, end)
     (again,) = taken(run)
@@ -515,7 +517,7 @@ def test_one_that_was_not_begun_is_asked_for_at_once(end: End) -> None:
 
 @pytest.mark.parametrize(("end", "attempts"), [(End.UNSTARTED, 1), (End.UNREPORTED, 2)])
 @pytest.mark.parametrize("last", [True, False])
-def test_one_that_was_not_begun_before_the_file_was_complete_is_no_attempt(end: End, attempts: int, last: bool) -> None:
+def test_a_segment_that_was_not_started_is_not_counted_as_an_attempt(end: End, attempts: int, last: bool) -> None:
     run, (first, second) = split(max_segments=2)
     if last:
         settle(run, first, End.COMPLETE, size=100)
@@ -526,7 +528,7 @@ def test_one_that_was_not_begun_before_the_file_was_complete_is_no_attempt(end: 
 
 
 @pytest.mark.parametrize("end", [End.UNSTARTED, End.UNREPORTED, End.SEGMENT_DONE])
-def test_where_none_runs_any_more_all_that_is_left_is_asked_for(end: End) -> None:
+def test_one_attempt_fetches_the_rest_if_no_segment_runs_any_more(end: End) -> None:
     run, attempts = split(max_segments=2)
     settle(run, attempts[0])
     settle(run, attempts[1], end)
@@ -547,7 +549,7 @@ def test_a_worker_that_is_lost_with_all_segments_costs_one_try() -> None:
 
 
 @pytest.mark.parametrize("error", [FileInUse("another run is writing this file"), WorkerError("died")])
-def test_a_segment_that_cannot_join_in_is_left_to_the_others(error: DownloadError) -> None:
+def test_a_segment_that_fails_locally_is_fetched_after_the_others(error: DownloadError) -> None:
     run, (first, second) = split(max_segments=2, retries=0)
     fail(run, second, error)
     assert taken(run) == []
@@ -556,7 +558,7 @@ def test_a_segment_that_cannot_join_in_is_left_to_the_others(error: DownloadErro
     assert rest.segment == WHOLE
 
 
-def test_an_end_that_is_true_of_the_file_is_the_downloads() -> None:
+def test_an_end_of_the_whole_file_is_the_end_of_the_download() -> None:
     run, attempts = split()
     settle(run, attempts[2], End.EXISTS)
     for attempt in (attempts[0], attempts[1], attempts[3]):
@@ -564,14 +566,14 @@ def test_an_end_that_is_true_of_the_file_is_the_downloads() -> None:
     assert [(result.status, result.reason) for result in run.results()] == [(Status.SKIPPED, "exists")]
 
 
-def test_what_failed_before_the_file_was_complete_does_not_matter() -> None:
+def test_a_failure_before_the_file_was_complete_does_not_matter() -> None:
     run, (first, second) = split(max_segments=2)
     fail(run, second, StorageError("disk full"))
     settle(run, first, End.COMPLETE, size=100)
     assert [result.status for result in run.results()] == [Status.DONE]
 
 
-def test_the_last_failure_is_tried_again_by_an_attempt_at_all_that_is_left() -> None:
+def test_after_the_last_failure_one_attempt_fetches_the_rest() -> None:
     run, (first, second) = split(max_segments=2, retries=2)
     settle(run, first)
     fail(run, second, NetworkError("reset"), now=1.0)
@@ -583,7 +585,7 @@ def test_the_last_failure_is_tried_again_by_an_attempt_at_all_that_is_left() -> 
     assert [result.status for result in run.results()] == [Status.FAILED]
 
 
-def test_a_segment_refused_for_good_as_the_last_is_left_to_one_attempt_at_all_that_is_left() -> None:
+def test_a_last_segment_without_tries_is_fetched_by_one_attempt_at_the_rest() -> None:
     run, (first, second) = split(max_segments=2, retries=1)
     fail(run, second, NetworkError("reset"))
     (second,) = taken(run, 1000.0)
@@ -599,7 +601,7 @@ def test_a_segment_refused_for_good_as_the_last_is_left_to_one_attempt_at_all_th
     assert [result.status for result in run.results()] == [Status.FAILED]
 
 
-def test_progress_of_what_has_ended_is_none() -> None:
+def test_progress_of_an_attempt_that_has_ended_is_ignored() -> None:
     run = scheduler([Download(URL)])
     (first,) = taken(run)
     run.stop()
@@ -610,7 +612,7 @@ def test_progress_of_what_has_ended_is_none() -> None:
     assert run.segments.cuts() == []
 
 
-def test_progress_of_one_given_away_changes_nothing() -> None:
+def test_progress_of_a_segment_that_has_ended_is_ignored() -> None:
     run, (first, second, *_) = split()
     settle(run, second)
     run.segments.progress(second.key, 30, 100, 1.0)
@@ -618,7 +620,7 @@ def test_progress_of_one_given_away_changes_nothing() -> None:
     assert run.wake_at is None
 
 
-def test_stopping_asks_for_no_further_segment() -> None:
+def test_no_segment_starts_after_a_stop() -> None:
     run, (first, second, third, fourth) = split()
     fail(run, second, NetworkError("reset"))
     run.stop()
@@ -645,7 +647,7 @@ def test_a_file_is_not_split_by_the_call_that_stops_the_run() -> None:
     assert run.failed_fast
 
 
-def test_stopping_lets_a_file_get_complete() -> None:
+def test_a_file_may_become_complete_after_a_stop() -> None:
     run, (first, second) = split(max_segments=2)
     run.stop()
     settle(run, first)
@@ -687,7 +689,7 @@ def at_mirror(attempts: list[Attempt]) -> Attempt:
     ],
 )
 @pytest.mark.parametrize("last", [True, False])
-def test_a_mirror_that_is_of_no_use_is_dropped(end: End, error: DownloadError | None, last: bool) -> None:
+def test_a_mirror_that_fails_for_good_is_dropped(end: End, error: DownloadError | None, last: bool) -> None:
     run, attempts = split(MIRROR, max_segments=2)
     bad = at_mirror(attempts)
     good = next(item for item in attempts if item is not bad)
@@ -720,14 +722,14 @@ def test_the_first_url_is_dropped_where_a_mirror_goes_on() -> None:
     assert (again.url, again.segment, again.is_alternate_url) == (MIRROR, Segment(0, 50), True)
 
 
-def test_a_full_disk_is_no_mirrors_fault() -> None:
+def test_a_full_disk_drops_no_mirror() -> None:
     run, attempts = split(MIRROR, max_segments=2)
     fail(run, at_mirror(attempts), StorageError("disk full"))
     settle(run, attempts[0])
     assert [type(result.error) for result in run.results()] == [StorageError]
 
 
-def test_bytes_of_several_servers_with_a_wrong_checksum_lead_to_one_server_at_a_time() -> None:
+def test_after_a_wrong_checksum_of_mixed_sources_one_server_is_asked_at_a_time() -> None:
     run, attempts = split(MIRROR, max_segments=2, checksums=(Checksum("md5", "0" * 32),), retries=5)
     asked = []
     error = IntegrityError("wrong")
@@ -897,7 +899,7 @@ def released(world: World) -> bool:
 
 @settings(max_examples=300)
 @given(worlds(quiet=True))
-def test_without_trouble_every_byte_is_fetched_once(world: World) -> None:
+def test_without_failures_every_byte_is_fetched_once(world: World) -> None:
     steps = 0
     while not world.run.finished:
         steps += 1

@@ -13,7 +13,7 @@ def full(needed: int) -> FolderFull:
     return FolderFull("not enough space", "https://example.org/file", "free some space", needed)
 
 
-def test_a_run_waits_until_there_is_room_for_the_largest_file_that_had_none() -> None:
+def test_a_run_waits_until_there_is_space_for_the_largest_file_that_had_none() -> None:
     space = SpaceWait(True)
     assert space.begins(full(100), 0.0)
     assert space.begins(full(5000), 0.5)
@@ -26,7 +26,7 @@ def test_a_run_waits_until_there_is_room_for_the_largest_file_that_had_none() ->
     assert not space.is_waiting
 
 
-def test_what_one_wait_needed_does_not_count_for_the_next() -> None:
+def test_the_space_that_one_wait_needed_does_not_count_for_the_next() -> None:
     space = SpaceWait(True)
     space.begins(full(5000), 0.0)
     space.check(5001, 1.0)
@@ -42,7 +42,7 @@ def test_the_run_goes_on_where_the_free_space_is_unknown() -> None:
     assert not space.is_waiting
 
 
-def test_a_folder_that_is_full_again_at_once_is_looked_at_ever_more_rarely() -> None:
+def test_the_pause_grows_while_the_folder_is_full_again_soon() -> None:
     space, now, pauses = SpaceWait(True), 0.0, []
     for _ in range(8):
         space.begins(full(10), now)
@@ -59,7 +59,7 @@ def test_a_folder_that_is_full_again_at_once_is_looked_at_ever_more_rarely() -> 
 @pytest.mark.parametrize(
     ("wanted", "error"), [(False, full(10)), (True, FolderError("read-only file system")), (True, NetworkError("reset"))]
 )
-def test_only_a_full_folder_is_waited_for_and_only_where_asked_to(wanted: bool, error: DownloadError) -> None:
+def test_a_run_waits_only_for_a_full_folder_and_only_if_enabled(wanted: bool, error: DownloadError) -> None:
     space = SpaceWait(wanted)
     assert not space.begins(error, 0.0)
     assert not space.is_waiting
