@@ -134,7 +134,7 @@ def test_without_retries_there_is_no_second_try(error: DownloadError) -> None:
     st.integers(1, 8),
     st.lists(st.tuples(st.booleans(), st.sampled_from("abcd")), max_size=80),
 )
-def test_a_slot_is_granted_exactly_when_both_limits_allow_it(
+def test_slots_keep_to_their_limits_and_are_given_if_free(
     max_in_flight: int, per_host: int, moves: list[tuple[bool, str]]
 ) -> None:
     slots = Slots(max_in_flight, per_host)
@@ -161,9 +161,7 @@ def test_releasing_a_slot_that_was_not_taken_raises() -> None:
 
 
 @given(st.just(0.0) | st.floats(1e-9, 10), st.integers(0, 10_000), st.integers(0, 64), st.floats(0.001, 1), st.integers(1, 256))
-def test_a_batch_is_at_least_one_and_at_most_a_fair_share(
-    each: float, waiting: int, workers: int, target: float, max_size: int
-) -> None:
+def test_a_batch_is_between_one_and_a_fair_share(each: float, waiting: int, workers: int, target: float, max_size: int) -> None:
     size = batch_size(each, waiting, workers, target, max_size)
     assert 1 <= size <= max_size
     assert size == 1 or (size - 1) * max(workers, 1) < waiting  # one less for each would not have been enough for all

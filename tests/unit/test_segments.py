@@ -40,6 +40,7 @@ from downloader.errors import (
     StorageError,
     WorkerError,
 )
+from tests.support.scheduling import take_all
 
 MB = 1 << 20
 URL = "https://a.example/file"
@@ -61,7 +62,7 @@ def test_the_speed_is_measured_over_a_minimum_time_and_then_averaged() -> None:
     assert running.seconds_left == 900 / (50 / MIN_SPEED_SAMPLE)
 
 
-def test_the_speed_is_unknown_before_the_first_byte_until_the_grace_time_has_passed() -> None:
+def test_an_attempt_without_a_byte_has_no_speed_at_first() -> None:
     running = RunningSegment(0, 1000, 0, 10.0, URL)
     running.sample(0, 10.0 + SLOW_SEGMENT_GRACE / 2)
     assert (running.speed, running.seconds_left) == (None, 0.0)
@@ -160,7 +161,7 @@ def test_the_segment_that_would_take_longest_is_cut() -> None:
     assert segments(found) == [(450, 500)]
 
 
-def test_the_next_segment_is_cut_if_the_slowest_is_too_short() -> None:
+def test_another_segment_is_split_if_the_slowest_is_too_short() -> None:
     found = layout(1000, at_speed(0, 400, 0, 10.0), at_speed(400, 415, 400, 0.3))
     assert cut_up(found, 1.0, 1, SplitPolicy(0, 10))
     assert segments(found) == [(200, 400)]
@@ -212,7 +213,7 @@ def test_the_rest_of_a_slow_segment_is_taken_over() -> None:
     assert found.pending[0].grace == 2 * SLOW_SEGMENT_GRACE
 
 
-def test_the_grace_time_doubles_with_each_takeover() -> None:
+def test_an_attempt_that_takes_over_has_twice_as_long() -> None:
     found = layout(1000, at_speed(0, 500, 100, 100.0))
     found.pending.append(PendingSegment(10.0, Segment(510, 1000), 2, 2 * SLOW_SEGMENT_GRACE))
     found.start(7, MIRROR, found.pending[0], 10.0)
@@ -228,7 +229,7 @@ def test_the_grace_time_doubles_with_each_takeover() -> None:
     assert found.pending[0].grace == 4 * SLOW_SEGMENT_GRACE
 
 
-def test_a_segment_without_any_bytes_is_taken_over_but_not_split() -> None:
+def test_an_attempt_without_a_byte_is_taken_over_whole() -> None:
     found = layout(1000, at_speed(0, 500, 400, 100.0), at_speed(500, 1000, 500, 0.0))
     assert cut_up(found, SLOW_SEGMENT_GRACE, 5, SplitPolicy(8, 1))
     assert segments(found) == [(500, 1000)]
@@ -257,7 +258,7 @@ def test_a_segment_at_the_start_of_the_file_is_cut_at_zero() -> None:
         ([], [100.0] * 50 + [1.0] * 16, 1.0, 510, False),  # what was long ago does not count
     ],
 )
-def test_which_segments_are_too_slow(
+def test_an_attempt_crawls_if_it_is_much_slower(
     others: list[float | None], speeds: list[float], speed: float | None, at: int, taken: bool
 ) -> None:
     running = [at_speed(10 * number, 10 * number + 5, 10 * number, other) for number, other in enumerate(others)]
@@ -324,22 +325,14 @@ def scheduler(
     return Scheduler(iter(downloads), Slots(max_in_flight, per_host), policy, split=SplitPolicy(max_segments, 1), **options)
 
 
-def taken(run: Scheduler, now: float = 0.0) -> list[Attempt]:
-    """All that may start now."""
-    found: list[Attempt] = []
-    while batch := run.take(now):
-        found += batch
-    return found
-
-
 def split(
     *mirrors: str, retries: int = 2, max_segments: int = 4, total: int = 100, **values: Any
 ) -> tuple[Scheduler, list[Attempt]]:
     """A run whose one file has just been split, and the Attempts at it, the first one first."""
     run = scheduler([Download(URL, mirrors=mirrors, **values)], retries=retries, max_segments=max_segments)
-    (first,) = taken(run)
+    (first,) = take_all(run)
     run.segments.progress(first.key, 0, total, 0.0)
-    return run, [first, *taken(run)]
+    return run, [first, *take_all(run)]
 
 
 def settle(
@@ -385,25 +378,25 @@ def test_files_that_are_ready_come_before_further_segments() -> None:
     assert third.segment == WHOLE
     settle(run, second, End.COMPLETE)
     settle(run, third, End.COMPLETE)
-    assert [item.segment for item in taken(run)] == [Segment(33, 66), Segment(66, 100)]
+    assert [item.segment for item in take_all(run)] == [Segment(33, 66), Segment(66, 100)]
 
 
 def test_segments_hold_slots_of_their_host() -> None:
     run = scheduler([Download(URL)], max_in_flight=9, per_host=2, max_segments=4)
-    (first,) = taken(run)
+    (first,) = take_all(run)
     run.segments.progress(first.key, 0, 100, 0.0)
-    (second,) = taken(run)
+    (second,) = take_all(run)
     settle(run, second)
-    (third,) = taken(run)
+    (third,) = take_all(run)
     assert third.segment == Segment(50, 75)
 
 
 def test_a_segment_that_fails_is_asked_for_again_after_a_while() -> None:
     run, (first, second, *_) = split()
     fail(run, second, NetworkError("reset"), now=1.0)
-    assert taken(run, 1.0) == []
+    assert take_all(run, 1.0) == []
     assert run.wake_at == 5.0
-    (again,) = taken(run, 5.0)
+    (again,) = take_all(run, 5.0)
     assert (again.segment, again.number, again.same_process_as) == (second.segment, 5, first.key)
     settle(run, again)
     assert run.results() == []
@@ -416,26 +409,26 @@ def test_retry_after_is_obeyed_for_a_segment() -> None:
     for attempt in (attempts[0], *attempts[2:]):
         settle(run, attempt, now=2.0)
     assert run.results() == []
-    assert taken(run, 50.0) == []  # the rest is of one Attempt again, and waits as long
-    (rest,) = taken(run, 51.0)
+    assert take_all(run, 50.0) == []  # the rest is of one Attempt again, and waits as long
+    (rest,) = take_all(run, 51.0)
     assert (rest.segment, rest.from_scratch) == (WHOLE, False)
     assert not run.finished
 
 
-def test_a_refused_second_connection_does_not_fail_the_file() -> None:
+def test_refused_connections_do_not_fail_the_first_one() -> None:
     run, (first, *others) = split(max_segments=2, retries=1)
     now = 0.0
     (other,) = others
     for _ in range(2):
         fail(run, other, HTTPStatusError(503), now)
         now += 1000
-        found = taken(run, now)
+        found = take_all(run, now)
         other = found[0] if found else other
     assert found == []  # it is not split any more
     run.segments.progress(first.key, 10, 100, now)
-    assert taken(run, now) == []
+    assert take_all(run, now) == []
     settle(run, first, now=now)
-    (rest,) = taken(run, now)
+    (rest,) = take_all(run, now)
     assert rest.segment == WHOLE
     settle(run, rest, End.COMPLETE)
     assert [result.status for result in run.results()] == [Status.DONE]
@@ -447,9 +440,9 @@ def test_the_other_segments_go_on_if_one_fails_for_good(error: DownloadError) ->
     fail(run, second, error)
     assert run.segments.cuts() == [(first.key, 25)]
     for attempt in (third, fourth, first):
-        assert taken(run) == []
+        assert take_all(run) == []
         settle(run, attempt)
-    (rest,) = taken(run)
+    (rest,) = take_all(run)
     fail(run, rest, error)
     (result,) = run.results()
     assert (result.status, result.error) == (Status.FAILED, error)
@@ -479,10 +472,10 @@ def test_after_a_wrong_checksum_the_file_starts_again_from_zero(order: tuple[int
         else:
             settle(run, attempts[number])
     assert run.results() == []
-    (again,) = taken(run)
+    (again,) = take_all(run)
     assert (again.segment, again.from_scratch) == (WHOLE, True)
     run.segments.progress(again.key, 0, 100, 10.0)
-    (beside,) = taken(run, 10.0)
+    (beside,) = take_all(run, 10.0)
     assert not beside.from_scratch, "what the first one brings is what it joins in"
     fail(run, beside, wrong)
     settle(run, again)
@@ -497,10 +490,10 @@ def test_a_file_that_changed_starts_again_and_is_not_split_any_more(order: tuple
     for number in order:
         settle(run, attempts[number], End.MUST_RESTART if number else End.SEGMENT_DONE)
         assert run.segments.cuts() == ([(attempts[0].key, 0)] if number and order[0] else [])
-    (again,) = taken(run)
+    (again,) = take_all(run)
     assert (again.segment, again.from_scratch) == (WHOLE, True)
     run.segments.progress(again.key, 0, 100, 10.0)
-    assert taken(run, 10.0) == []
+    assert take_all(run, 10.0) == []
     settle(run, again, End.COMPLETE)
     assert [result.status for result in run.results()] == [Status.DONE]
 
@@ -509,22 +502,10 @@ def test_a_file_that_changed_starts_again_and_is_not_split_any_more(order: tuple
 def test_a_segment_that_was_not_started_is_asked_for_again_at_once(end: End) -> None:
     run, (_, second, *_) = split()
     settle(run, second, end)
-    (again,) = taken(run)
+    (again,) = take_all(run)
     assert again.segment == second.segment
     assert again.number == (4 if end is End.UNSTARTED else 5)
     assert again.may_exist_already is (end is End.UNREPORTED)
-
-
-@pytest.mark.parametrize(("end", "attempts"), [(End.UNSTARTED, 1), (End.UNREPORTED, 2)])
-@pytest.mark.parametrize("last", [True, False])
-def test_a_segment_that_was_not_started_is_not_counted_as_an_attempt(end: End, attempts: int, last: bool) -> None:
-    run, (first, second) = split(max_segments=2)
-    if last:
-        settle(run, first, End.COMPLETE, size=100)
-    settle(run, second, end)
-    if not last:
-        settle(run, first, End.COMPLETE, size=100)
-    assert [(result.status, result.attempts) for result in run.results()] == [(Status.DONE, attempts)]
 
 
 @pytest.mark.parametrize("end", [End.UNSTARTED, End.UNREPORTED, End.SEGMENT_DONE])
@@ -532,17 +513,17 @@ def test_one_attempt_fetches_the_rest_if_no_segment_runs_any_more(end: End) -> N
     run, attempts = split(max_segments=2)
     settle(run, attempts[0])
     settle(run, attempts[1], end)
-    (rest,) = taken(run)
+    (rest,) = take_all(run)
     assert (rest.segment, rest.key) == (WHOLE, attempts[0].key)
     fail(run, rest, NetworkError("reset"))
-    assert len(taken(run, 1e6)) == 1  # only one try has been used
+    assert len(take_all(run, 1e6)) == 1  # only one try has been used
 
 
 def test_a_worker_that_is_lost_with_all_segments_costs_one_try() -> None:
     run, attempts = split(retries=1)
     for attempt in attempts:
         settle(run, attempt, End.WORKER_LOST)
-    (again,) = taken(run, 1000.0)
+    (again,) = take_all(run, 1000.0)
     assert (again.segment, again.may_exist_already) == (WHOLE, True)
     settle(run, again, End.COMPLETE)
     assert [result.status for result in run.results()] == [Status.DONE]
@@ -552,9 +533,9 @@ def test_a_worker_that_is_lost_with_all_segments_costs_one_try() -> None:
 def test_a_segment_that_fails_locally_is_fetched_after_the_others(error: DownloadError) -> None:
     run, (first, second) = split(max_segments=2, retries=0)
     fail(run, second, error)
-    assert taken(run) == []
+    assert take_all(run) == []
     settle(run, first)
-    (rest,) = taken(run)
+    (rest,) = take_all(run)
     assert rest.segment == WHOLE
 
 
@@ -577,33 +558,33 @@ def test_after_the_last_failure_one_attempt_fetches_the_rest() -> None:
     run, (first, second) = split(max_segments=2, retries=2)
     settle(run, first)
     fail(run, second, NetworkError("reset"), now=1.0)
-    (rest,) = taken(run, 5.0)
+    (rest,) = take_all(run, 5.0)
     assert (rest.segment, rest.from_scratch) == (WHOLE, False)
     fail(run, rest, NetworkError("reset"), now=5.0)
-    (rest,) = taken(run, 1e6)
+    (rest,) = take_all(run, 1e6)
     fail(run, rest, NetworkError("reset"), now=1e6)
     assert [result.status for result in run.results()] == [Status.FAILED]
 
 
-def test_a_last_segment_without_tries_is_fetched_by_one_attempt_at_the_rest() -> None:
+def test_a_last_segment_refused_is_left_to_one_attempt() -> None:
     run, (first, second) = split(max_segments=2, retries=1)
     fail(run, second, NetworkError("reset"))
-    (second,) = taken(run, 1000.0)
+    (second,) = take_all(run, 1000.0)
     settle(run, first, now=1000.0)
     fail(run, second, NetworkError("reset"), now=1000.0)
     for _ in range(2):
         assert run.results() == []
-        (rest,) = taken(run, 1e6)
+        (rest,) = take_all(run, 1e6)
         assert rest.segment == WHOLE
         run.segments.progress(rest.key, 10, 100, 1e6)
-        assert taken(run, 1e6) == []
+        assert take_all(run, 1e6) == []
         fail(run, rest, NetworkError("reset"))
     assert [result.status for result in run.results()] == [Status.FAILED]
 
 
 def test_progress_of_an_attempt_that_has_ended_is_ignored() -> None:
     run = scheduler([Download(URL)])
-    (first,) = taken(run)
+    (first,) = take_all(run)
     run.stop()
     run.segments.progress(first.key, 0, 100, 0.0)
     settle(run, first, End.COMPLETE)
@@ -635,18 +616,6 @@ def test_no_segment_starts_after_a_stop() -> None:
     assert not run.complete
 
 
-def test_a_file_is_not_split_by_the_call_that_stops_the_run() -> None:
-    dead = "https://dead.example/"
-    listed = [Download(dead + "b"), Download(dead + "c", mirrors=(MIRROR,)), Download(URL)]
-    run = scheduler(listed, host_failures=1, fail_fast=True)
-    b, c, split_one = sorted(taken(run), key=lambda item: item.key)
-    fail(run, b, NetworkError("refused"))
-    fail(run, c, NoAnswer("no connection"))  # goes on at its mirror: nothing has failed so far
-    run.segments.progress(split_one.key, 0, 100, 0.0)
-    assert run.take(1000.0) == []  # the first one is due, and its host is given up
-    assert run.failed_fast
-
-
 def test_a_file_may_become_complete_after_a_stop() -> None:
     run, (first, second) = split(max_segments=2)
     run.stop()
@@ -662,6 +631,30 @@ def test_interrupted_segments_are_one_interrupted_download() -> None:
     for attempt in attempts:
         settle(run, attempt, End.INTERRUPTED, Interrupted("stopped"))
     assert [type(result.error) for result in run.results()] == [Interrupted]
+
+
+@pytest.mark.parametrize(("end", "attempts"), [(End.UNSTARTED, 1), (End.UNREPORTED, 2)])
+@pytest.mark.parametrize("last", [True, False])
+def test_a_segment_that_was_not_started_is_not_counted_as_an_attempt(end: End, attempts: int, last: bool) -> None:
+    run, (first, second) = split(max_segments=2)
+    if last:
+        settle(run, first, End.COMPLETE, size=100)
+    settle(run, second, end)
+    if not last:
+        settle(run, first, End.COMPLETE, size=100)
+    assert [(result.status, result.attempts) for result in run.results()] == [(Status.DONE, attempts)]
+
+
+def test_a_file_is_not_split_by_the_call_that_stops_the_run() -> None:
+    dead = "https://dead.example/"
+    listed = [Download(dead + "b"), Download(dead + "c", mirrors=(MIRROR,)), Download(URL)]
+    run = scheduler(listed, host_failures=1, fail_fast=True)
+    b, c, split_one = sorted(take_all(run), key=lambda item: item.key)
+    fail(run, b, NetworkError("refused"))
+    fail(run, c, NoAnswer("no connection"))  # goes on at its mirror: nothing has failed so far
+    run.segments.progress(split_one.key, 0, 100, 0.0)
+    assert run.take(1000.0) == []  # the first one is due, and its host is given up
+    assert run.failed_fast
 
 
 # --- mirrors
@@ -697,11 +690,11 @@ def test_a_mirror_that_fails_for_good_is_dropped(end: End, error: DownloadError 
         settle(run, good)
     settle(run, bad, end, error)
     if not last:
-        (again,) = taken(run)
+        (again,) = take_all(run)
         assert (again.url, again.is_alternate_url, again.segment) == (URL, False, bad.segment)
         settle(run, again)
         settle(run, good)
-    (rest,) = taken(run)
+    (rest,) = take_all(run)
     assert (rest.url, rest.segment, rest.from_scratch) == (URL, WHOLE, False)
     settle(run, rest, End.COMPLETE)
     assert [result.status for result in run.results()] == [Status.DONE]
@@ -710,7 +703,7 @@ def test_a_mirror_that_fails_for_good_is_dropped(end: End, error: DownloadError 
 def test_a_mirror_is_dropped_when_its_tries_are_used_up() -> None:
     run, attempts = split(MIRROR, max_segments=2, retries=0)
     fail(run, at_mirror(attempts), HTTPStatusError(500))
-    (again,) = taken(run)
+    (again,) = take_all(run)
     assert again.url == URL
 
 
@@ -718,7 +711,7 @@ def test_the_first_url_is_dropped_where_a_mirror_goes_on() -> None:
     run, attempts = split(MIRROR, max_segments=2)
     first = attempts[0]
     fail(run, first, HTTPStatusError(404))
-    (again,) = taken(run)
+    (again,) = take_all(run)
     assert (again.url, again.segment, again.is_alternate_url) == (MIRROR, Segment(0, 50), True)
 
 
@@ -729,17 +722,17 @@ def test_a_full_disk_drops_no_mirror() -> None:
     assert [type(result.error) for result in run.results()] == [StorageError]
 
 
-def test_after_a_wrong_checksum_of_mixed_sources_one_server_is_asked_at_a_time() -> None:
+def test_a_wrong_checksum_of_several_servers_leads_to_one_at_a_time() -> None:
     run, attempts = split(MIRROR, max_segments=2, checksums=(Checksum("md5", "0" * 32),), retries=5)
     asked = []
     error = IntegrityError("wrong")
     settle(run, attempts[0])
     fail(run, attempts[1], error)
     for _ in range(2):
-        (again,) = taken(run)
+        (again,) = take_all(run)
         assert again.from_scratch
         run.segments.progress(again.key, 0, 100, 0.0)
-        (beside,) = taken(run)
+        (beside,) = take_all(run)
         assert (again.url, again.is_alternate_url) == (beside.url, beside.is_alternate_url)
         asked.append(again.url)
         settle(run, again)
@@ -790,7 +783,7 @@ class World:
         """One event."""
         what, which, pause = next(self.choices, (20, 0, 3))
         self.now += pause / 10
-        for attempt in taken(self.run, self.now):
+        for attempt in take_all(self.run, self.now):
             assert attempt.key not in self.flying
             start, stop = attempt.segment
             self.flying[attempt.key] = attempt, start, TOTAL if stop is None else stop

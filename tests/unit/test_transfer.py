@@ -326,7 +326,7 @@ def test_each_answer_has_one_meaning(
         assert move is meaning
 
 
-def test_a_416_that_completes_tells_the_size_and_the_validator_that_we_hold() -> None:
+def test_a_416_that_completes_has_the_size_and_validator() -> None:
     state = transfer(held=ALL_OF_IT)
     state.on_head(answer(416, ("Content-Range", "bytes */5")))
     outcome = state.outcome(1.5)
@@ -407,7 +407,7 @@ def test_a_digest_that_the_user_gave_goes_over_that_of_the_server() -> None:
     assert state.digests == (mine,)
 
 
-def test_the_rest_of_a_file_keeps_its_validator_and_has_no_use_for_the_digest_of_the_part() -> None:
+def test_a_range_keeps_the_validator_and_ignores_its_digest() -> None:
     digest = base64.b64encode(hashlib.sha256(b"x").digest()).decode()
     state = transfer(held=BY_DATE)
     state.on_head(answer(206, RANGE, ("Content-Digest", f"sha-256=:{digest}:")))
@@ -576,7 +576,7 @@ def test_a_netrc_password_does_not_follow_to_another_scheme_host_or_port(netrc: 
     assert BASIC not in follow(state, location).headers
 
 
-def test_a_netrc_entry_of_the_host_that_a_redirect_leads_to_is_used_there() -> None:
+def test_netrc_is_used_for_the_host_of_a_redirect() -> None:
     policy = TransferPolicy(credentials=Credentials(netrc=(("other.example", "me", "pw"),)))
     assert BASIC in follow(transfer(policy=policy), "https://other.example/b").headers
 
