@@ -251,7 +251,7 @@ class Transfer:
             now = (h.http_date(fields.date) if fields.date else None) or self._wall
             self.retry_after = h.retry_after(fields.retry_after, now)
             return HTTPStatusError(self.status, self.public, "", self.retry_after)
-        return ProtocolError(f"an answer that fits no request of ours: HTTP {self.status}", self.public)
+        return ProtocolError(f"unexpected status for this request: HTTP {self.status}", self.public)
 
     @property
     def promised(self) -> ResumeInfo:
@@ -269,7 +269,7 @@ class Transfer:
         self._taken += count
         self.size += count
         if self.expected is not None and self._taken > self.expected:
-            what = "more than the announced bytes"
+            what = "more bytes than announced"
             raise ProtocolError(f"{what}: {self.expected}", self.public, kind=what)
         if self.expected is None and 0 < self._policy.guards.max_size < self.size:
             raise self._policy.guards.too_large(f"more than {self._policy.guards.max_size} bytes", self.public)

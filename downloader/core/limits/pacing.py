@@ -82,7 +82,7 @@ class PacedSlots:
 
     def explain(self) -> str:
         """See `Limits`."""
-        return f"{self._slots.explain()}; {self._gap:g} s from one request to a host to the next"
+        return f"{self._slots.explain()}; {self._gap:g} s between two requests to a host"
 
     def release(self, host: str) -> None:
         """See `Limits`."""

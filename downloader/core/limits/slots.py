@@ -69,7 +69,7 @@ class Slots:
 
     def explain(self) -> str:
         """See `Limits`."""
-        return f"jobs {self.max_in_flight}, {self.per_host} at a host: as given"
+        return f"jobs {self.max_in_flight}, {self.per_host} per host: as given"
 
     def acquire(self, host: str) -> bool:
         """See `Limits`."""

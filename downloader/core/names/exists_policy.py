@@ -23,7 +23,7 @@ def apply_exists_policy(attempt: Attempt, existing: Existing | None, on_exists: 
     if attempt.is_probe or existing is None:
         return attempt
     if existing.is_folder:
-        return _failed(attempt, "a folder stands where the file should go", "give out=")
+        return _failed(attempt, "a folder has the name of the file", "give out=")
     if on_exists == "skip" and attempt.checksums:
         return replace(attempt, verify_existing=True)
     if attempt.may_exist_already and on_exists in (

@@ -73,7 +73,7 @@ def attempt_steps(attempt: Attempt, context: AttemptContext, slot: Slot) -> Step
                 path = yield from finish(transfer, file)
         except FileExistsError as failure:
             if config.on_exists == "fail":
-                raise StorageError("the file has appeared meanwhile", transfer.public, "see --on-exists") from failure
+                raise StorageError("the file was created meanwhile", transfer.public, "see --on-exists") from failure
             transfer.decided = End.EXISTS
             part.discard()
         except OSError as failure:
@@ -212,8 +212,8 @@ def _check_room(needed: int, folder: Folder, url: str) -> None:
     """Raises FolderFull where so many bytes are not free: better now than after they have come."""
     room = folder.room()
     if room is not None and needed > room:
-        hint = "free some space and run the same command again: what is there is kept"
-        raise FolderFull(f"not enough space: {needed} bytes are to come, {room} are free", url, hint, needed)
+        hint = "free some space and run the same command again: incomplete files are kept"
+        raise FolderFull(f"not enough space: {needed} bytes are needed, {room} are free", url, hint, needed)
 
 
 def _body(transfer: Transfer, file: File) -> Substeps:

@@ -15,7 +15,7 @@ def failed(transfer: Transfer, part: PartFile, failure: DownloadError) -> Downlo
         failure = NetworkError(failure.reason, failure.url, failure.hint)
     error = _bare(failure, transfer.public)
     if transfer.bad_before and not isinstance(error, Interrupted):
-        _advise(error, "the file that is there has a wrong checksum, too; it was left as it is")
+        _advise(error, "the existing file has a wrong checksum, too; it was not changed")
     if part.split and transfer.decided is not End.COMPLETE and isinstance(failure, ProtocolError):
         part.take()  # the other Segments are none the worse
     elif isinstance(failure, IntegrityError | ProtocolError | Unwanted):

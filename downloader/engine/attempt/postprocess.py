@@ -65,7 +65,7 @@ def process(name: str, part: Path, url: str) -> Returned:
     try:
         return Returned(pickle.loads(pickle.dumps(value)))  # noqa: S301 - we have just written it
     except BaseException as error:  # whatever a class of the user's does here
-        what = f"{name} returned what cannot be pickled, a {type(value).__name__}"
+        what = f"{name} returned a value that cannot be pickled, a {type(value).__name__}"
         raise ProcessError(f"processing failed: {what}", url) from error
 
 
