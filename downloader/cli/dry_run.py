@@ -20,14 +20,14 @@ def dry_run(session: DownloadRun) -> int:
     while not run.finished:
         batch = run.take()
         for attempt in batch:
-            partial = PartFile(run.context.folder, attempt.path, attempt.source).resume_info()
-            action = f"resume at {partial.size}" if partial.size else "ask, then fetch" if attempt.probe else "fetch"
+            partial = PartFile(run.context.folder, attempt.path, attempt.primary_url).resume_info()
+            action = f"resume at {partial.size}" if partial.size else "ask, then fetch" if attempt.is_probe else "fetch"
             path = attempt.path
             for number in itertools.count(1) if run.context.config.on_exists == "rename" else ():
                 if run.context.folder.existing(path) is None:
                     break
                 path = numbered(attempt.path, number)
-            if not attempt.kept:
+            if not attempt.keep_body:
                 _print_action(action, public_url(attempt.url), path)
             run.settle((Outcome(attempt.key, End.NOT_MODIFIED),))  # the scheduler goes on as if the file were settled
         if not batch:

@@ -1,8 +1,8 @@
-"""Bytes and seconds as people read them."""
+"""Numbers of bytes and seconds as text for people."""
 
 
 def size(count: float) -> str:
-    """Bytes in decimal units, as disks and networks are sold: ``512 B``, ``12.3 MB``."""
+    """A number of bytes in decimal units, as for disks and networks: ``512 B``, ``12.3 MB``."""
     for unit in ("B", "kB", "MB", "GB", "TB"):
         if count < 999.95 or unit == "TB":
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
@@ -11,7 +11,7 @@ def size(count: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """``4.25 s``, ``1:05 min``, ``2:03:04``."""
+    """A number of seconds: ``4.25 s``, ``1:05 min``, ``2:03:04``."""
     if seconds < 59.995:
         return f"{seconds:.2f} s"
     text = clock(seconds)
@@ -19,7 +19,7 @@ def duration(seconds: float) -> str:
 
 
 def clock(seconds: float) -> str:
-    """``1:05``, ``2:03:04``."""
+    """A number of seconds, rounded, as minutes and hours: ``1:05``, ``2:03:04``."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,9 +1,9 @@
-"""The values that the parts of the program hand each other.
+"""The values that the parts of the program hand to each other: Download, Attempt, Outcome, Result, and what they consist of.
 
-All are frozen and picklable: they cross process boundaries. Nothing here decides anything.
-Times are in seconds, sizes in bytes, paths relative to the folder of the run with ``/`` between components.
+All are immutable and picklable, as they cross process boundaries. Nothing here decides anything. Times are in seconds, sizes
+in bytes; paths are relative to the folder of the run, with ``/`` between their components.
 
-Those that are made for each file are msgspec's Structs: one is made in 0.2 µs where a frozen dataclass takes 4.
+The classes of which there is one object for each file are msgspec Structs: making one takes 0.2 µs, a frozen dataclass 4.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,21 +21,34 @@ Headers = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Checksum:
-    """What a file's bytes must hash to. ``algorithm``: as hashlib names it, or ``sha512|blake2b``; ``digest``: in small hex."""
+    """A digest that the bytes of a file must have.
+
+    ``algorithm``: a name that hashlib knows, or several with ``|`` between them where any of these may be meant
+    (``sha512|blake2b``); ``digest``: in lower-case hexadecimal.
+    """
 
     algorithm: str
     digest: str
 
 
 class Download(Struct, frozen=True):
-    """A file to download.
+    """One wanted file.
 
-    ``out`` and ``dir``: the name and the folder of the file (empty: from the URL). ``mirrors``: further URLs of the same
-    file. ``headers``: additional request headers. ``checksums``: digests that the file must have. ``size``: the size in
-    bytes that the file must have. ``priority``: a higher number starts earlier, among the Downloads of the same host that
-    were already read. ``origin``: the list and the line of the entry.
+    =============  =====================================================================================================
+    field          meaning
+    =============  =====================================================================================================
+    ``url``        where it is: an absolute http or https URL
+    ``out``        the wanted name or relative path; empty: the name is made from the URL
+    ``dir``        the wanted folder, relative to that of the run
+    ``mirrors``    further URLs of the same bytes
+    ``headers``    request headers for this file, as pairs of name and value
+    ``checksums``  the digests that the file must have
+    ``size``       the size that the file must have; None: any
+    ``priority``   a higher number starts earlier at its host, among the Downloads that were already read from the list
+    ``origin``     where it was listed, for messages: ``urls.txt:12``
+    =============  =====================================================================================================
 
-    ``headers`` may also be a dict, and lists may replace tuples. A run checks all fields before it starts::
+    The functions of the package accept a dict for ``headers``, and lists for tuples; they check all fields before the run::
 
         Download("https://example.org/a?id=5", out="a.csv", headers={"Accept": "text/csv"}, size=1000)
     """
@@ -50,7 +63,7 @@ class Download(Struct, frozen=True):
     priority: int = 0
     origin: str = ""
 
-    if TYPE_CHECKING:  # what a caller may give; inside a run each field is of the type above
+    if TYPE_CHECKING:  # what a caller may pass; inside a run each field has the type above
 
         def __init__(
             self,
@@ -67,11 +80,11 @@ class Download(Struct, frozen=True):
 
 
 Span = tuple[int, int]
-"""The bytes from the first number to the second, exclusive."""
+"""Bytes of a file: from the first number up to, and without, the second."""
 
 
 class Segment(NamedTuple):
-    """The bytes ``start`` to ``stop`` (exclusive; None: to the end) of a Download."""
+    """The bytes of a file from ``start`` up to, and without, ``stop`` (None: to the end of the file)."""
 
     start: int = 0
     stop: int | None = None
@@ -81,21 +94,23 @@ WHOLE = Segment()
 
 
 class Validator(NamedTuple):
-    """What tells one version of a file from another: a strong ETag, or a Last-Modified date. RFC 9110 section 8.8."""
+    """What distinguishes one version of a file from another: a strong ETag, or a Last-Modified date (RFC 9110 section 8.8)."""
 
     etag: str = ""
     last_modified: str = ""
 
     @property
     def if_range(self) -> str:
-        """The value for If-Range; empty where no resume may be tried."""
+        """The value for If-Range (RFC 9110 section 13.1.5); empty: the file must not be resumed."""
         return self.etag or self.last_modified
 
 
 class ResumeInfo(NamedTuple):
-    """What an earlier Attempt left in the part file. ``total`` and ``digests`` are of the whole, where they were told.
+    """What an earlier Attempt left in the part file.
 
-    ``spans``: what is complete of a file that was fetched in segments; without them it is all from the start to ``size``.
+    ``size``: bytes of the part file. ``validator``, ``total`` (bytes) and ``digests``: of the whole file, as the server stated
+    them; ``total`` None: it did not. ``spans``: the bytes that are there, of a file that was fetched in Segments; empty: all
+    bytes from the start to ``size``.
     """
 
     size: int = 0
@@ -109,7 +124,7 @@ NOTHING_TO_RESUME = ResumeInfo()
 
 
 class Existing(NamedTuple):
-    """What stands under a final name already."""
+    """The file or folder that exists under a final name. ``size``: bytes; ``modified``: seconds since the epoch."""
 
     size: int
     modified: float
@@ -117,55 +132,68 @@ class Existing(NamedTuple):
 
 
 class Attempt(Struct, frozen=True, array_like=True, omit_defaults=True):
-    """One try at one Segment from one URL: what the scheduler hands out.
+    """One try at one Segment of a Download from one URL: the unit of work that the scheduler hands out.
 
-    ``source`` is the Download's first URL (a part file belongs to it, whichever mirror is asked).
-    ``fresh``: start at zero, whatever is held. ``probe``: learn the server's name for the file, take no body.
-    ``modified_since``: the time of the file that exists, for a conditional request.
-    ``repeated``: an earlier worker was lost with this Download in hand, perhaps after it had finished.
-    ``check``: the file is there, and is to be fetched only if its checksum is wrong.
-    ``beside``: the key of an Attempt at another Segment of the same file that runs now: to be run in the same process.
-    ``kept``: the body is returned with the Outcome; there is no file.
-    ``mirror``: the URL is not the one whose validator the part file is bound to.
+    =====================  =============================================================================================
+    field                  meaning
+    =====================  =============================================================================================
+    ``key``                identifies the Attempt in its Outcome and in the scheduler; unique among the running ones
+    ``number``             how many Attempts of this Download were started so far, this one included
+    ``url``                the URL to ask
+    ``primary_url``        the first URL of the Download: the part file is bound to it, whichever mirror is asked
+    ``path``               the final path of the file
+    ``segment``            the bytes to fetch
+    ``headers``            request headers that the list gave for this Download
+    ``checksums``          the digests that the finished file must have
+    ``size``               bytes that the finished file must have; None: not known
+    ``from_scratch``       ignore what an earlier Attempt left in the part file
+    ``is_probe``           only learn the server's name for the file; the body is not read
+    ``modified_since``     modification time of the existing file (seconds since the epoch): send If-Modified-Since
+    ``may_exist_already``  a worker was lost while it had this Download, and may have finished the file before
+    ``verify_existing``    the file exists: fetch it only if a checksum does not match
+    ``same_process_as``    key of a running Attempt at another Segment of this file: run this one in the same process
+    ``is_alternate_url``   ``url`` is not the URL whose validator the part file is bound to
+    ``keep_body``          return the body in the Outcome; write no file
+    =====================  =============================================================================================
     """
 
     key: int
     number: int
     url: str
-    source: str
+    primary_url: str
     path: str
     segment: Segment = WHOLE
     headers: Headers = ()
     checksums: tuple[Checksum, ...] = ()
     size: int | None = None
-    fresh: bool = False
-    probe: bool = False
+    from_scratch: bool = False
+    is_probe: bool = False
     modified_since: float | None = None
-    repeated: bool = False
-    check: bool = False
-    beside: int | None = None
-    mirror: bool = False
-    kept: bool = False
+    may_exist_already: bool = False
+    verify_existing: bool = False
+    same_process_as: int | None = None
+    is_alternate_url: bool = False
+    keep_body: bool = False
 
 
 class End(Enum):
-    """How an Attempt ended."""
+    """How an Attempt ended. The comments say what the scheduler does next."""
 
-    COMPLETE = "complete"
-    SEGMENT = "segment"  # its Segment is complete, the file is not
-    NOT_MODIFIED = "not modified"
-    NAMED = "named"  # a probe learned the server's name for the file
-    EXISTS = "exists"  # nothing was asked: the file is there
-    RESTART = "restart"  # what was held is of no use: begin again at zero, at once
-    FAILED = "failed"
-    LOST = "lost"  # the worker died with it
-    UNREPORTED = "untold"  # it ended, but the worker died before it could say how
-    UNSTARTED = "unstarted"  # it was never begun: costs no try
-    INTERRUPTED = "interrupted"
+    COMPLETE = "complete"  # the file has its final name: the Download is done
+    SEGMENT_DONE = "segment"  # the Segment is complete, other parts of the file are not: the other Segments go on
+    NOT_MODIFIED = "not modified"  # 304, or an equal date: the Download is skipped
+    NAME_LEARNED = "named"  # a probe learned the server's name for the file: the Download starts under that name
+    EXISTS = "exists"  # the file exists and no request was sent: the Download is skipped
+    MUST_RESTART = "restart"  # the part file cannot be resumed: an Attempt from byte 0 follows at once, not counted as a retry
+    FAILED = "failed"  # with `Outcome.error`: the retry policy decides
+    WORKER_LOST = "lost"  # the worker process died while it ran this Attempt: as FAILED with a WorkerError
+    UNREPORTED = "untold"  # it ended, but the worker died before it reported how: another Attempt, not counted as a retry
+    UNSTARTED = "unstarted"  # the worker returned it, or died before it began: another Attempt, not counted at all
+    INTERRUPTED = "interrupted"  # the run was stopped: the Download fails with Interrupted
 
 
 class Returned:
-    """What post-processing returned, whatever that is: a value of the user's, which only pickle knows how to carry."""
+    """A value that post-processing returned. It may be of any type that pickle can transfer."""
 
     __slots__ = ("value",)
 
@@ -182,10 +210,28 @@ class Returned:
 
 
 class Outcome(Struct, frozen=True, array_like=True, omit_defaults=True):
-    """How one Attempt ended. ``received`` counts the body bytes that came over the network, ``size`` the file's bytes.
+    """How one Attempt ended.
 
-    ``waited``: seconds from the last request to its answer's head; 0 where there was none. ``returned``: by post-processing.
-    ``trace``: only of a run that is traced. ``warning``: what is doubtful about a file that was taken all the same.
+    =================  =================================================================================================
+    field              meaning
+    =================  =================================================================================================
+    ``key``            that of the Attempt
+    ``end``            see `End`
+    ``received``       body bytes that came over the network
+    ``size``           bytes of the file, as far as they are there
+    ``elapsed``        seconds from the start of the Attempt to its end
+    ``status``         HTTP status of the last response; 0: there was none
+    ``final_url``      the URL after redirects
+    ``etag``           ETag of the last response
+    ``path``           the final path; empty: that of the Attempt
+    ``proposed_name``  the server's name for the file (Content-Disposition), where the Attempt was a probe
+    ``verified``       at least one checksum was known, and all matched
+    ``error``          why it failed
+    ``head_latency``   seconds from the last request to the head of its response; 0: there was none
+    ``returned``       what post-processing returned, or the body where the Attempt was to keep it
+    ``trace``          when and where it ran; only in a run with ``--trace``
+    ``warning``        what is doubtful about a file that was accepted all the same
+    =================  =================================================================================================
     """
 
     key: int
@@ -197,17 +243,17 @@ class Outcome(Struct, frozen=True, array_like=True, omit_defaults=True):
     final_url: str = ""
     etag: str = ""
     path: str = ""
-    name: str = ""
+    proposed_name: str = ""
     verified: bool = False
     error: DownloadError | None = None
-    waited: float = 0.0
+    head_latency: float = 0.0
     returned: Returned | None = None
     trace: Trace | None = None
     warning: str = ""
 
 
 class Status(StrEnum):
-    """The status of a Download that has ended."""
+    """How a Download ended."""
 
     DONE = "done"
     SKIPPED = "skipped"
@@ -215,14 +261,32 @@ class Status(StrEnum):
 
 
 class Result(Struct, frozen=True):
-    """The result of one Download; each Download has exactly one.
+    """How one Download ended. There is exactly one Result for each Download that was started.
 
-    ``path``: relative to the folder of the run. ``bytes``: the size of the file. ``received``: the bytes that this run
-    received for the file. ``http_status``: of the last answer, 0 without one. ``attempts``: the number of Attempts.
-    ``elapsed``: the seconds that the Attempts took, without waits. ``reason``: why the Download was skipped: ``exists``,
-    ``not modified`` or ``duplicate``. ``verified``: whether a checksum was verified. ``error``: why the Download failed.
-    ``value``: what post-processing returned. ``warning``: what is doubtful about the file. URLs contain no credentials,
-    except in ``download``.
+    ================  ==================================================================================================
+    field             meaning
+    ================  ==================================================================================================
+    ``url``           the first URL of the Download
+    ``path``          the path of the file, relative to the folder of the run
+    ``status``        ``done``, ``skipped`` or ``failed``
+    ``bytes``         size of the file, where it is done or exists; else 0
+    ``received``      body bytes that came over the network for it in this run: less than ``bytes`` where it was resumed,
+                      more where bytes were fetched twice
+    ``http_status``   of the last response; 0: there was none
+    ``attempts``      how many Attempts were made
+    ``elapsed``       seconds that these took together, without the time between them
+    ``final_url``     the URL after redirects
+    ``etag``          ETag of the last response
+    ``reason``        why it was skipped: ``exists`` (a file of that name), ``not modified`` (since the file that exists was
+                      written), or ``duplicate`` (the same URL was listed before); else empty
+    ``verified``      at least one checksum was known, and all matched
+    ``error``         why it failed
+    ``download``      where it failed: the Download, to try it again
+    ``value``         what post-processing returned
+    ``warning``       what is doubtful about a file that is done
+    ================  ==================================================================================================
+
+    URLs are without credentials, except in ``download``.
     """
 
     url: str

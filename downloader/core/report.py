@@ -1,34 +1,58 @@
-"""What a run comes to: its Results, counted."""
+"""The Results of a run, counted."""
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from downloader.core.amounts import duration, size
 from downloader.core.model import Result, Status
 from downloader.errors import DownloadError, Interrupted, exit_code
 
-MOST_REASONS = 50
+MAX_REASONS = 50
+"""Different reasons that are counted apart. Servers write parts of these texts, so their number must be limited."""
+
+MAX_DOUBTFUL = 3
+"""Results with a warning that are kept."""
 
 
 @dataclass(slots=True, repr=False)
 class Report:
-    """The Results of a run, counted. Failures are not raised, unless `raise_for_errors` is called.
+    """The Results of a run, counted. Nothing that failed is raised, unless `raise_for_errors` is called.
 
-    ``done``, ``skipped`` and ``failures`` are numbers of files; ``failed`` is a list of the Results that failed. ``bytes``: the
-    sizes of the files that are done; ``received``: the bytes that this run received; ``elapsed``: seconds. ``reasons``: the
-    number of files that were skipped or failed, by reason; ``interrupted``: the run ended before the end of the list::
+    ======================  ============================================================================================
+    attribute               meaning
+    ======================  ============================================================================================
+    ``strategy``            name of the strategy of the run
+    ``keep``                whether all Results are kept in ``results``
+    ``keep_failed``         how many Results are kept in ``failed``; None: all
+    ``done``                number of files that are complete
+    ``skipped``             number of files that were skipped
+    ``failures``            number of files that failed
+    ``bytes``               the sizes of the files that are done, together
+    ``received``            body bytes that came over the network: less than ``bytes`` where files were resumed, more where
+                            bytes were fetched twice or for files that failed
+    ``elapsed``             seconds of the run
+    ``verified``            number of files whose checksums matched
+    ``interrupted``         the list was not done to its end
+    ``stopped_by_failure``  because one failed (``--fail-fast``)
+    ``ended_by``            what ended the run before the list was done, such as a full disk
+    ``unwritten``           number of files that failed because the folder cannot be written
+    ``results``             all Results, where ``keep`` is set
+    ``failed``              the first Results that failed
+    ``reasons``             how many files were skipped or failed for which reason
+    ``warnings``            number of files that look like web pages although their names say otherwise
+    ``doubtful``            the first of their Results
+    ``without_checksum``    number of files that a run with ``--checksums`` knew no checksum for
+    ``ambiguous``           number of these for whose name the file of checksums has several digests
+    ``errors``              what was wrong with the run as a whole
+    ``error_classes``       the classes of all errors, which decide the exit code
+    ======================  ============================================================================================
+
+    An example::
 
         report = downloader.download(urls, "data")
         print(report.done, "done,", report.skipped, "skipped,", report.failures, "failed")
         for result in report.failed:
             print(result.url, result.error)
-
-    ``unwritten``: the number of files that failed because the folder cannot be written. ``ended_by``: the error that ended
-    the run early, such as a full disk. ``errors``: errors of the run as a whole. ``failed`` contains at most ``keep_failed``
-    Results (None: all); ``results`` contains all Results if ``keep`` is set. ``warnings``: the number of files that look
-    like web pages under other names; ``doubtful``: the first of them. ``without_checksum``: the number of files without a
-    line in ``checksums``; ``ambiguous``: those whose name has several digests there.
     """
 
     strategy: str = ""
@@ -67,7 +91,7 @@ class Report:
             self.bytes += result.bytes
             if result.warning:
                 self.warnings += 1
-                self.doubtful += [result][: 3 - len(self.doubtful)]
+                self.doubtful += [result][: MAX_DOUBTFUL - len(self.doubtful)]
         elif result.status is Status.SKIPPED:
             self.skipped += 1
             self.reasons[f"skipped: {result.reason}"] += 1
@@ -75,9 +99,7 @@ class Report:
             self.failures += 1
             if result.error is not None:
                 reason = f"{type(result.error).__name__}: {result.error.kind}"
-                known = (
-                    reason in self.reasons or len(self.reasons) < MOST_REASONS
-                )  # what servers write must not fill the memory
+                known = reason in self.reasons or len(self.reasons) < MAX_REASONS
                 self.reasons[reason if known else f"{type(result.error).__name__}: other reasons"] += 1
                 self.error_classes.add(type(result.error))
                 self.unwritten += result.error.ends_run
@@ -88,31 +110,25 @@ class Report:
         if self.keep:
             self.results.append(result)
 
-    def extend(self, results: Iterable[Result]) -> None:
-        """Count several."""
-        for result in results:
-            self.add(result)
-
     @property
     def exit_code(self) -> int:
-        """The exit code of the command for this run, see `downloader.errors`.
-
-        It does not depend on the order of the Results.
-        """
+        """The exit code of the command for this run; see `downloader.errors`. The order of the Results does not matter."""
         classes = self.error_classes
         if self.ended_by is not None or self.stopped_by_failure:
-            classes = classes - {Interrupted}  # they ended because of the other
+            classes = classes - {Interrupted}  # these are a consequence of the other error
         return exit_code({*classes, *map(type, self.errors)})
 
     def raise_for_errors(self) -> None:
-        """Raise the errors of the run, if there are any.
+        """Raise the errors of the run and of the Results in ``failed``, if there are any.
 
-        Raises the error itself if there is only one, and an ExceptionGroup if there are several. ``except*`` catches both::
+        Raises:
+            DownloadError: the error, if there is one only.
+            ExceptionGroup: if there are several. ``except*`` catches both::
 
-            try:
-                report.raise_for_errors()
-            except* downloader.HTTPStatusError as group:
-                print(len(group.exceptions), "answers with an error")
+                try:
+                    report.raise_for_errors()
+                except* downloader.HTTPStatusError as group:
+                    print(len(group.exceptions), "answers with an error")
         """
         errors = self.errors + [result.error for result in self.failed if result.error is not None]
         if len(errors) == 1:

@@ -1,4 +1,4 @@
-"""Text that is safe to print on a terminal."""
+"""Text from the network that is safe to print on a terminal or to use in a file name."""
 
 import unicodedata
 
@@ -7,12 +7,12 @@ _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\
 
 
 def is_unsafe(char: str) -> bool:
-    """Whether a character must not stand in a file name: separators, control and bidirectional characters."""
+    """Whether a character must not be in a file name: separators, control characters, and bidirectional ones."""
     return char in "/\\\0" or char in _BIDI or unicodedata.category(char) in _UNSAFE_CATEGORIES
 
 
 def printable(text: str) -> str:
-    """Text from the network as it may reach a terminal: control, bidirectional and invisible characters escaped."""
+    """The text with control, bidirectional and invisible characters escaped, so that a terminal shows it as it is."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(c if c.isprintable() and c not in _BIDI else c.encode("unicode_escape", "replace").decode() for c in text)

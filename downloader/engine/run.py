@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterable
 
 from downloader.core.model import Attempt, End, Outcome, Result, Status
-from downloader.core.names.exists_policy import admit
+from downloader.core.names.exists_policy import apply_exists_policy
 from downloader.core.names.urls import public_url
 from downloader.core.scheduling.scheduler import Scheduler
 from downloader.core.text import printable
@@ -146,7 +146,7 @@ class LocalRun(Run):
     @property
     def limit(self) -> int:
         """See `Run`."""
-        return self.scheduler.at_once
+        return self.scheduler.max_in_flight
 
     def progress(self) -> RunProgress:
         """See `Run`."""
@@ -191,7 +191,7 @@ class LocalRun(Run):
             if now - self._sampled_at >= SAMPLE_SECONDS:
                 self._sample(now)
             batch = self.scheduler.take(now, limit)
-            if self._any_splittable and (cuts := self.scheduler.cuts()):
+            if self._any_splittable and (cuts := self.scheduler.segments.cuts()):
                 self._cuts.update(cuts)
                 self._order_cuts()
             if self.scheduler.stopped:
@@ -214,7 +214,7 @@ class LocalRun(Run):
                 self._on_attempt(outcome)
             self.scheduler.settle(outcome, now, self._jitter() if outcome.error is not None else 0.0)
             if outcome.error is not None and LOG.isEnabledFor(logging.INFO):
-                again = f"; again in {self.scheduler.waits:.1f} s" if self.scheduler.waits else ""
+                again = f"; again in {self.scheduler.retry_delay:.1f} s" if self.scheduler.retry_delay else ""
                 LOG.info("attempt failed: %s%s", printable(str(outcome.error)), again)
             self._withdraw_cut(outcome.key)
         if self.scheduler.stopped:
@@ -231,15 +231,15 @@ class LocalRun(Run):
         scheduler, stats = self.scheduler, self.stats
         scheduler.sample(now, stats.received)
         if scheduler.space.is_due(now):
-            scheduler.space.look(self._context.folder.free_bytes(), now)
-        stats.full, stats.waiting = scheduler.space.waits, scheduler.retrying()
-        stats.in_segments = scheduler.done_in_segments()
+            scheduler.space.check(self._context.folder.free_bytes(), now)
+        stats.full, stats.waiting = scheduler.space.is_waiting, scheduler.retrying()
+        stats.in_segments = scheduler.segments.bytes_present()
         self._any_splittable = False
         for slot in stats.slots if self.splits else ():
             key, done, size, paused, beyond = int(slot.key), int(slot.done), int(slot.size), slot.paused, int(slot.beyond)
             if slot.splittable and slot.key == key:  # the slot may have begun another file meanwhile
                 self._any_splittable = True
-                scheduler.progress(key, done, size, now, paused, beyond)
+                scheduler.segments.progress(key, done, size, now, paused, beyond)
         if self._cuts:
             self._order_cuts()
 
@@ -249,7 +249,7 @@ class LocalRun(Run):
             key = int(stats.key)
             stop = self._cuts.get(key) if stats.since else None
             if stop is not None:
-                cut.end_at(key, max(0, stop))
+                cut.end_at(key, stop)
 
     def _withdraw_cut(self, key: int) -> None:
         """The Attempt has ended: another one at the same file may get the same key, and the same slot."""
@@ -265,9 +265,9 @@ class LocalRun(Run):
             return None
         folder = self._context.folder
         first = folder.was_empty and attempt.number == 1  # a file that appears later is noticed when this one gets its name
-        if first or attempt.probe or attempt.kept:
+        if first or attempt.is_probe or attempt.keep_body:
             return attempt
-        admitted = admit(attempt, folder.existing(attempt.path), self._context.config.on_exists)
+        admitted = apply_exists_policy(attempt, folder.existing(attempt.path), self._context.config.on_exists)
         if isinstance(admitted, Attempt):
             return admitted
         self.scheduler.settle(admitted, self._clock(), 0.0)
@@ -276,8 +276,8 @@ class LocalRun(Run):
 
     def _folder_refuses(self, batch: list[Attempt]) -> bool:
         """Before the first request: whether no file can be written at all. The batch is settled then."""
-        if any(attempt.check for attempt in batch):  # existing files are verified first: perhaps nothing has to be written
-            return False
+        if any(attempt.verify_existing for attempt in batch):
+            return False  # existing files are verified first: perhaps nothing has to be written
         self._folder_checked = True
         error = self._context.folder.write_problem()
         if error is None:

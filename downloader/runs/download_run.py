@@ -68,7 +68,7 @@ class DownloadRun:
         cut_dirs = plan.cut_dirs_for(settings)
         self._checksums = plan.checksums_for(settings)
         if self._checksums is not None and again is not None and not settings.content_disposition:
-            self._checksums.check(again(), cut_dirs)
+            self._checksums.check_any_matches(again(), cut_dirs)
         self.run = LocalRun(
             scheduler=plan.scheduler_for(settings, capabilities, self.jobs, source, self._checksums, cut_dirs),
             context=AttemptContext(config, self._folder, plan.rate_limiter_for(settings)),
@@ -116,8 +116,8 @@ class DownloadRun:
         checksums, report = self._checksums, self.report
         if checksums is not None:
             report.without_checksum, report.ambiguous = checksums.without, checksums.ambiguous
-            if checksums.complaint is not None and not report.interrupted:
-                report.errors.append(checksums.complaint)
+            if checksums.no_match_error is not None and not report.interrupted:
+                report.errors.append(checksums.no_match_error)
 
     def _report_changed_list(self) -> None:
         """Report a list that had fewer entries when it was read the second time."""

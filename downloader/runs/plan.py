@@ -115,7 +115,7 @@ def scheduler_for(
         limits_for(settings, capabilities, jobs),
         retry_policy(settings),
         split=split_policy(settings),
-        sums=checksums,
+        checksum_list=checksums,
         cut_dirs=cut_dirs,
         probe=settings.content_disposition,
         fail_fast=settings.fail_fast,
@@ -129,9 +129,9 @@ def _scheduler_class(settings: Settings) -> Callable[..., Scheduler]:
     if not settings.obey_robots:
         return Scheduler
     from downloader.core.http.robots import product
-    from downloader.core.scheduling.robots_scheduler import ObedientScheduler  # here: few runs need it
+    from downloader.core.scheduling.robots_scheduler import RobotsScheduler  # here: few runs need it
 
-    return partial(ObedientScheduler, product(settings.user_agent or "downloader"))
+    return partial(RobotsScheduler, product(settings.user_agent or "downloader"))
 
 
 def limits_for(settings: Settings, capabilities: Capabilities, jobs: int) -> Limits:
@@ -141,12 +141,14 @@ def limits_for(settings: Settings, capabilities: Capabilities, jobs: int) -> Lim
     a number for each host, or chose --aggressive.
     """
     per_host = min(settings.per_host or _MAX_PER_HOST, jobs)
-    public = 0 if settings.per_host or settings.aggressive else public_hosts.MOST
+    public = 0 if settings.per_host or settings.aggressive else public_hosts.MAX_AT_PUBLIC_HOST
     if settings.jobs or capabilities.most_jobs is None:
         unreached = 4 * jobs  # a ceiling above the fixed number: these slots only limit public hosts
-        adaptive = AdaptiveSlots(ceiling=unreached, host_ceiling=per_host, start=unreached, public=public) if public else None
+        adaptive = (
+            AdaptiveSlots(ceiling=unreached, host_ceiling=per_host, start=unreached, public_ceiling=public) if public else None
+        )
         return Slots(jobs, per_host, adaptive)
-    return AdaptiveSlots(ceiling=jobs, host_ceiling=per_host, start=capabilities.default_jobs, public=public)
+    return AdaptiveSlots(ceiling=jobs, host_ceiling=per_host, start=capabilities.default_jobs, public_ceiling=public)
 
 
 def retry_policy(settings: Settings) -> RetryPolicy:
@@ -157,7 +159,7 @@ def retry_policy(settings: Settings) -> RetryPolicy:
 
 def split_policy(settings: Settings) -> SplitPolicy:
     """Into how many Segments a file is split: a number from the user is fixed, else as many as help; few from a public host."""
-    public = 0 if settings.segments or settings.aggressive else public_hosts.MOST_SEGMENTS
+    public = 0 if settings.segments or settings.aggressive else public_hosts.MAX_SEGMENTS_AT_PUBLIC_HOST
     return SplitPolicy(settings.segments, settings.min_segment_size, public)
 
 

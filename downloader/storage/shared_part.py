@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from downloader.core.model import ResumeInfo, Span
-from downloader.core.scheduling.segment_layout import joined
+from downloader.core.spans import merged
 
 SAVE_BYTES = 8 << 20
 """The sidecar is updated after this many bytes were written, or after …"""
@@ -46,7 +46,7 @@ class SharedPart:
         self.writers = 1
         self.may_have_gaps = False
         self._info = info
-        self._spans = joined(spans)
+        self._spans = merged(spans)
         self._save = save
         self._unsaved_bytes = 0
         self._saved_at = 0.0  # monotonic seconds
@@ -71,7 +71,7 @@ class SharedPart:
             while view and not self.is_finished:
                 count = os.pwrite(descriptor, view, stop)
                 view, stop = view[count:], stop + count
-                self._spans = joined([*self._spans, (offset, stop)])
+                self._spans = merged([*self._spans, (offset, stop)])
                 self._unsaved_bytes += count
             is_due = self._unsaved_bytes >= SAVE_BYTES or time.monotonic() - self._saved_at >= SAVE_SECONDS
             if self.may_have_gaps and self._unsaved_bytes and is_due:

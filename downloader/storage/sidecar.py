@@ -10,7 +10,7 @@ import msgspec
 
 from downloader.core.http.headers import DIGEST_ALGORITHMS
 from downloader.core.model import NOTHING_TO_RESUME, Checksum, ResumeInfo, Span, Validator
-from downloader.core.scheduling.segment_layout import joined
+from downloader.core.spans import merged
 
 _MAX_BYTES = 1 << 18
 """Bytes of a sidecar that are read: a longer file was not written by this module."""
@@ -92,4 +92,4 @@ def load(folder: int, path: str, source: str, size: int) -> ResumeInfo:
     ends = [0, *(end for span in fields.spans for end in span), size]
     if fields.total is None or size > fields.total or ends != sorted(ends) or not validator.if_range:
         return NOTHING_TO_RESUME
-    return ResumeInfo(0, validator, fields.total, digests, joined(fields.spans) or ((0, 0),))
+    return ResumeInfo(0, validator, fields.total, digests, merged(fields.spans) or ((0, 0),))

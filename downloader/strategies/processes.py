@@ -12,7 +12,8 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, ClassVar
 
-from downloader.core.model import End, Outcome
+from downloader.core.model import Outcome
+from downloader.core.scheduling.lost_batch import ends_of_lost_batch
 from downloader.engine.blocking_driver import Batch, BlockingDriver, Watchdog
 from downloader.engine.contract import AttemptContext, Capabilities, Run, Slot, WorkerConfig
 from downloader.engine.control import Cut
@@ -106,7 +107,7 @@ class _ProcessSlot:
         self._executor.shutdown(wait=False)
         self._memory.make_idle(self._number)
         self._executor = self._start()
-        ends = [End.UNREPORTED] * max(0, started) + [End.LOST] * (started >= 0) + [End.UNSTARTED] * (len(batch) - started - 1)
+        ends = ends_of_lost_batch(len(batch), started)
         return [Outcome(item.key, end) for item, end in zip(batch, ends, strict=True)]
 
     def close(self) -> None:

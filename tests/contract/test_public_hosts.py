@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from downloader import Download, Downloader, PolicyError
-from downloader.core.limits.public_hosts import MOST, MOST_SEGMENTS
+from downloader.core.limits.public_hosts import MAX_AT_PUBLIC_HOST, MAX_SEGMENTS_AT_PUBLIC_HOST
 from downloader.core.model import Outcome
 from downloader.runs.download_run import DownloadRun
 from downloader.settings.definitions import Settings
@@ -47,7 +47,7 @@ def test_many_small_files_never_more_than_16_at_once(strategy: str, jobs: int, t
     server = scripted(counting)
     urls = [f"{HOST}/{number}" for number in range(40)]
     assert Downloader(tmp_path, strategy=strategy, jobs=jobs, proxy=server.url).run(urls).done == 40
-    assert 0 < counting.in_flight.highest <= MOST
+    assert 0 < counting.in_flight.highest <= MAX_AT_PUBLIC_HOST
 
 
 def test_an_explicit_number_always_wins(tmp_path: Path, scripted: MakeServer) -> None:
@@ -86,7 +86,7 @@ def test_one_slow_file_never_has_more_than_6_connections(strategy: str, tmp_path
     assert session.start().join().done == 1
     assert (tmp_path / "a").read_bytes() == BODY
     spans = [(outcome.trace.started, outcome.trace.ended) for outcome in traced if outcome.trace is not None]
-    assert 1 < overlap(spans) <= MOST_SEGMENTS
+    assert 1 < overlap(spans) <= MAX_SEGMENTS_AT_PUBLIC_HOST
 
 
 def test_the_wait_between_two_requests_holds(strategy: str, tmp_path: Path, scripted: MakeServer) -> None:

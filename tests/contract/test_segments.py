@@ -14,7 +14,7 @@ import pytest
 
 from downloader import Download, Downloader, Interrupted
 from downloader.core.model import Checksum
-from downloader.core.scheduling.segment_layout import held
+from downloader.core.spans import byte_count
 from downloader.storage.folder import Folder
 from downloader.storage.part import PartFile
 from downloader.testserver import content
@@ -223,7 +223,7 @@ def bytes_kept(folder: Path, source: str) -> int:
     other = Folder(str(folder))
     found = PartFile(other, "a", source).resume_info()
     other.close()
-    return held(found.spans) if found.spans else found.size
+    return byte_count(found.spans) if found.spans else found.size
 
 
 def send_half(connection: Connection, start: int, stop: int) -> bool:

@@ -15,8 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from downloader.core.limits.adaptive import REMEMBERED, AdaptiveSlots, Flow, Limit, Phase
+from downloader.core.limits.adaptive import REMEMBERED_HOSTS, AdaptiveSlots
+from downloader.core.limits.adaptive_limit import AdaptiveLimit, Flow, Phase
 from downloader.core.limits.slots import Slots
+from tests.support.limits import level, taken
 
 FIXED = [1, 2, 4, 8, 16, 32, 64, 128, 256]
 
@@ -135,12 +137,12 @@ def small_files(
         at, _, host, asked, refused = heapq.heappop(heap)
         if at > until:
             break
-        seen.area += slots.in_flight * max(0.0, at - max(last, since))
+        seen.area += taken(slots) * max(0.0, at - max(last, since))
         now = last = at
         accepted[host] -= not refused
         if now >= since:
             (seen.refusals if refused else seen.answers)[host] += 1
-            seen.peak = max(seen.peak, slots.in_flight)
+            seen.peak = max(seen.peak, taken(slots))
         seen.ends.append(now)
         received += 0 if refused else 10_000
         if isinstance(slots, AdaptiveSlots):
@@ -237,7 +239,7 @@ def test_it_does_not_stay_above_what_a_server_refuses(most: int) -> None:
     assert seen.peak <= most + 1
 
 
-def test_a_burst_settled_at_once_does_not_look_smaller_than_it_was() -> None:
+def test_settling_many_at_once_does_not_lower_the_measured_level() -> None:
     seen = small_files(adaptive(), {"a": Refuses(lambda now: 50, seconds=0.1)}, until=6, since=2.5, batch=0.09)
     assert seen.rate >= 0.9 * small_files(Slots(50, 50), {"a": Latency()}, until=6, since=2.5, batch=0.09).rate
     slots = adaptive()
@@ -247,17 +249,17 @@ def test_a_burst_settled_at_once_does_not_look_smaller_than_it_was() -> None:
     fill(slots)
     answer(slots, 0.2, 39)  # a round ends here, and the burst does not
     answer(slots, 0.2, 1, refused=True)
-    assert 0.5 * 40 <= slots.at("a") < 40  # a part of the whole burst, not of the one answer that was left of it
-    assert slots.in_all >= 40
+    assert 0.5 * 40 <= level(slots, "a") < 40  # a part of the whole burst, not of the one answer that was left of it
+    assert slots.max_in_flight >= 40
 
 
 def test_a_limit_that_the_server_has_lifted_is_forgotten() -> None:
     slots = adaptive()
     small_files(slots, {"a": Then(2.0, Refuses(lambda now: 20), Capacity(lambda now, held: 300, base=0.1))}, until=10)
-    assert 30 <= slots.at("a") <= 100
+    assert 30 <= level(slots, "a") <= 100
 
 
-def test_steps_downward_that_cost_a_little_each_do_not_add_up() -> None:
+def test_small_losses_of_downward_probes_do_not_add_up() -> None:
     def server() -> Capacity:
         return Capacity(lambda now, held: 1000 * min(1.0, (held / 40) ** 0.1), base=0.001)
 
@@ -265,7 +267,7 @@ def test_steps_downward_that_cost_a_little_each_do_not_add_up() -> None:
     assert small_files(adaptive(), {"a": server()}, 20, 18).rate >= 0.93 * best
 
 
-def test_it_is_tried_ever_more_rarely_whether_a_level_is_still_refused() -> None:
+def test_the_pause_between_tries_of_a_refused_level_grows() -> None:
     early = small_files(adaptive(), {"a": Refuses(lambda now: 20)}, until=20, since=3).refusals["a"]
     late = small_files(adaptive(), {"a": Refuses(lambda now: 20)}, until=60, since=43).refusals["a"]
     assert late <= 1 < early <= 4
@@ -289,7 +291,7 @@ def test_a_server_that_changes_is_found_again_within_six_seconds(server: Callabl
     assert seen.refusals["a"] < 0.02 * seen.answers["a"]
 
 
-def test_a_slow_host_and_one_that_refuses_leave_the_slots_to_the_others() -> None:
+def test_slow_and_refusing_hosts_leave_the_slots_to_the_others() -> None:
     def servers() -> dict[str, Server]:
         return {"slow": Capacity(lambda now, held: 200), "refuses": Refuses(lambda now: 10), "far": Latency(jitter=0.2)}
 
@@ -301,8 +303,8 @@ def test_a_slow_host_and_one_that_refuses_leave_the_slots_to_the_others() -> Non
     assert seen.answers["slow"] / 3 >= 0.9 * alone["slow"]
     assert seen.answers["refuses"] / 3 >= 0.9 * 100
     assert seen.answers["far"] / 3 >= 0.85 * alone["far"]
-    assert slots.at("refuses") <= 10
-    assert slots.at("slow") < 64
+    assert level(slots, "refuses") <= 10
+    assert level(slots, "slow") < 64
 
 
 @pytest.mark.parametrize(
@@ -314,15 +316,15 @@ def test_a_slow_host_and_one_that_refuses_leave_the_slots_to_the_others() -> Non
         (10, 200, 1000, 1.0, 20),  # not one ends
     ],
 )
-def test_large_files_get_as_many_connections_as_bring_more_bytes(
+def test_large_files_get_more_connections_while_the_byte_rate_grows(
     cap: float, total: float, size: float, since: float, least: int
 ) -> None:
     until = since + 10
     best = max(large_files(Slots(n, n), lambda now: cap, total, size, until, since) for n in FIXED)
     slots = adaptive()
     assert large_files(slots, lambda now: cap, total, size, until, since) >= 0.9 * best
-    assert slots.in_all >= least
-    assert slots.in_all <= max(1.5 * total / cap, 67)  # more would bring nothing
+    assert slots.max_in_flight >= least
+    assert slots.max_in_flight <= max(1.5 * total / cap, 67)  # more would bring nothing
 
 
 def test_large_files_that_slow_down_get_more_connections() -> None:
@@ -348,15 +350,19 @@ def answer(
         slots.release(host)
 
 
-def test_it_starts_where_it_is_told_to_and_within_the_ceilings() -> None:
-    for ceiling, host_ceiling, start, in_all, at_host in [(256, 256, 40, 40, 40), (16, 256, 40, 16, 16), (256, 6, 40, 40, 6)]:
+def test_the_first_levels_are_within_the_ceilings() -> None:
+    for ceiling, host_ceiling, start, max_in_flight, at_host in [
+        (256, 256, 40, 40, 40),
+        (16, 256, 40, 16, 16),
+        (256, 6, 40, 40, 6),
+    ]:
         slots = adaptive(ceiling, host_ceiling, start)
-        assert (slots.in_all, slots.at("a")) == (in_all, at_host)
-        assert fill(slots) == at_host == slots.in_flight
-        assert slots.free == in_all - at_host
+        assert (slots.max_in_flight, level(slots, "a")) == (max_in_flight, at_host)
+        assert fill(slots) == at_host == taken(slots)
+        assert slots.free == max_in_flight - at_host
 
 
-def test_nothing_grows_that_is_not_used() -> None:
+def test_a_limit_that_is_not_reached_does_not_grow() -> None:
     slots = adaptive()
     slots.sample(0.0, 0)
     for _ in range(30):
@@ -365,7 +371,7 @@ def test_nothing_grows_that_is_not_used() -> None:
         answer(slots, turn / 100, 1)
         assert slots.acquire("a")
         slots.sample(turn / 100, 10_000 * turn)
-    assert (slots.in_all, slots.at("a")) == (40, 40)
+    assert (slots.max_in_flight, level(slots, "a")) == (40, 40)
 
 
 def test_many_refusals_of_one_burst_count_once() -> None:
@@ -373,23 +379,23 @@ def test_many_refusals_of_one_burst_count_once() -> None:
     slots.sample(0.0, 0)
     fill(slots)
     answer(slots, 0.1, 10, refused=True)
-    once = slots.at("a")
+    once = level(slots, "a")
     assert once < 40
     answer(slots, 0.15, 10, 0.15, refused=True)  # sent before the first refusal was known
-    assert (slots.at("a"), slots.in_all) == (once, 40)
+    assert (level(slots, "a"), slots.max_in_flight) == (once, 40)
     answer(slots, 0.2, 5)
     fill(slots)
-    assert slots.in_flight == once
+    assert taken(slots) == once
     answer(slots, 0.25, 1, 0.05, refused=True)  # sent after the first refusal
-    twice = slots.at("a")
+    twice = level(slots, "a")
     assert 1 <= twice < once
     answer(slots, 0.26, 1, 0.0, refused=True)  # the time of the request is unknown: within a round of the last refusal
-    assert slots.at("a") == twice
+    assert level(slots, "a") == twice
     answer(slots, 0.4, 1, 0.0, refused=True)
-    assert 1 <= slots.at("a") < twice
+    assert 1 <= level(slots, "a") < twice
 
 
-def test_after_a_refusal_it_comes_back_to_just_under_that_level() -> None:
+def test_after_a_refusal_the_limit_returns_to_just_under_that_level() -> None:
     slots = adaptive()
     slots.sample(0.0, 0)
     fill(slots)
@@ -397,7 +403,7 @@ def test_after_a_refusal_it_comes_back_to_just_under_that_level() -> None:
     answer(slots, 0.15, 20)
     levels, now = [], 0.2
     while now < 1.9:
-        levels.append(slots.at("a"))
+        levels.append(level(slots, "a"))
         answer(slots, now, fill(slots))
         now += 0.1
     assert levels[0] < 0.75 * 40
@@ -406,21 +412,21 @@ def test_after_a_refusal_it_comes_back_to_just_under_that_level() -> None:
     assert max(levels) < 40  # the refused level itself is left alone so soon after the refusal
 
 
-def test_after_a_refusal_the_answers_to_what_was_sent_before_say_nothing() -> None:
+def test_after_a_refusal_responses_to_earlier_requests_are_not_measured() -> None:
     slots = adaptive()
     slots.sample(0.0, 0)
     fill(slots)
     answer(slots, 0.1, 30)
     fill(slots)
     answer(slots, 0.11, 1, refused=True)
-    level, in_flight = slots.at("a"), slots.in_flight
-    assert level <= in_flight
+    halved, in_flight = level(slots, "a"), taken(slots)
+    assert halved <= in_flight
     levels = []
     for number in range(3 * in_flight):  # the first of them, as many as are in flight, were sent before the refusal
         slots.settled("a", 0.12 + 0.003 * number, 0.01, False)
-        levels.append(slots.at("a"))
-    assert set(levels[:level]) == {level}
-    assert levels[-1] > level
+        levels.append(level(slots, "a"))
+    assert set(levels[:halved]) == {halved}
+    assert levels[-1] > halved
 
 
 def test_refused_at_one_it_stays_at_one() -> None:
@@ -428,7 +434,7 @@ def test_refused_at_one_it_stays_at_one() -> None:
     for turn in range(1, 50):
         assert fill(slots) == 1
         answer(slots, turn, 1, refused=True)
-        assert slots.at("a") == 1
+        assert level(slots, "a") == 1
 
 
 def test_refusals_of_one_host_do_not_slow_another_one() -> None:
@@ -436,38 +442,38 @@ def test_refusals_of_one_host_do_not_slow_another_one() -> None:
     assert slots.acquire("a")
     assert slots.acquire("b")
     answer(slots, 0.1, 1, refused=True)
-    assert (slots.at("a"), slots.at("b"), slots.in_all) == (1, 40, 40)
+    assert (level(slots, "a"), level(slots, "b"), slots.max_in_flight) == (1, 40, 40)
     assert fill(slots, "a") == 1
     assert fill(slots, "b") == 38
 
 
 def limits_in_memory() -> int:
     gc.collect()
-    return sum(isinstance(item, Limit) for item in gc.get_objects())
+    return sum(isinstance(item, AdaptiveLimit) for item in gc.get_objects())
 
 
 def test_only_the_last_hosts_that_taught_something_are_remembered() -> None:
     slots = adaptive()
     before = limits_in_memory()
-    for number in range(3 * REMEMBERED):
+    for number in range(3 * REMEMBERED_HOSTS):
         assert slots.acquire(f"good{number}")
         answer(slots, 0.1, 1, host=f"good{number}")
     assert limits_in_memory() == before
-    for number in range(3 * REMEMBERED):
+    for number in range(3 * REMEMBERED_HOSTS):
         assert slots.acquire(f"bad{number}")
         answer(slots, 0.1, 1, host=f"bad{number}", refused=True)
-    assert limits_in_memory() == before + REMEMBERED
-    assert (slots.at("bad0"), slots.at(f"bad{3 * REMEMBERED - 1}")) == (40, 1)
+    assert limits_in_memory() == before + REMEMBERED_HOSTS
+    assert (level(slots, "bad0"), level(slots, f"bad{3 * REMEMBERED_HOSTS - 1}")) == (40, 1)
 
 
-def test_sample_names_the_hosts_that_may_take_more_though_nothing_ended() -> None:
+def test_sample_returns_hosts_whose_limit_has_risen() -> None:
     slots = adaptive()
     assert list(slots.sample(0.0, 0)) == []
     fill(slots)
     assert list(slots.sample(0.6, 0)) == []  # not one byte yet: nothing to go by
-    assert slots.at("a") == 40
+    assert level(slots, "a") == 40
     assert list(slots.sample(0.7, 1_000_000)) == ["a"]
-    assert slots.at("a") == slots.in_all > 40
+    assert level(slots, "a") == slots.max_in_flight > 40
     assert list(slots.sample(0.701, 1_000_000)) == []
 
 
@@ -494,19 +500,19 @@ def test_it_explains_itself_in_one_line() -> None:
         (Flow(0, 1, 100, 1), Flow(0, 1), 1.0),  # nothing to compare
     ],
 )
-def test_throughputs_are_compared_by_what_tells(flow: Flow, other: Flow, times: float) -> None:
-    assert flow.over(other) == times
+def test_throughputs_are_compared_by_responses_bytes_or_both(flow: Flow, other: Flow, times: float) -> None:
+    assert flow.ratio_to(other) == times
 
 
-def test_an_older_flow_fades() -> None:
+def test_an_older_flow_counts_less() -> None:
     assert Flow(10, 1, 100, 1).plus(Flow(1, 2, 3, 4), weight=0.5) == Flow(6, 2.5, 53, 4.5)
 
 
-def rounds(limit: Limit, *rates: float, timed: bool = False, used: bool = True) -> list[int]:
+def rounds(limit: AdaptiveLimit, *rates: float, timed: bool = False, used: bool = True) -> list[int]:
     """The limit after each of these rounds of a second, by the answers that came in it."""
     levels = []
     for rate in rates:
-        limit.held = limit.limit if used else limit.limit - 1
+        limit.in_flight = limit.limit if used else limit.limit - 1
         limit.begin(0.0, 0, 0.0)
         limit.end_round(1.0, Flow(rate, 1.0), timed=timed)
         levels.append(limit.limit)
@@ -514,40 +520,40 @@ def rounds(limit: Limit, *rates: float, timed: bool = False, used: bool = True) 
 
 
 def test_it_grows_up_to_the_ceiling_while_that_brings_more() -> None:
-    levels = [40, *rounds(Limit(40, 256), 400, 800, 1600, 2560)]
+    levels = [40, *rounds(AdaptiveLimit(40, 256), 400, 800, 1600, 2560)]
     assert levels[-1] == 256
     assert all(earlier <= later <= 2 * earlier for earlier, later in pairwise(levels))
 
 
 def test_new_connections_get_a_second_round_before_a_level_is_judged() -> None:
-    levels = [40, *rounds(Limit(40, 256), 400, 400, 800, 1600)]  # the first round at the second level brings no more
+    levels = [40, *rounds(AdaptiveLimit(40, 256), 400, 400, 800, 1600)]  # the first round at the second level brings no more
     assert levels[-1] == 256
     assert levels == sorted(levels)
 
 
 def test_a_level_that_brings_nothing_is_left_for_the_one_before() -> None:
-    levels = rounds(Limit(40, 256), 400, 400, 400)
+    levels = rounds(AdaptiveLimit(40, 256), 400, 400, 400)
     assert levels[0] > 40
     assert levels[-1] == 40
-    timed = rounds(Limit(40, 256), 400, 400, 400, 400, timed=True)  # the first round at a level is not measured here
+    timed = rounds(AdaptiveLimit(40, 256), 400, 400, 400, 400, timed=True)  # the first round at a level is not measured here
     assert timed[:3] == [levels[0]] * 3
     assert timed[-1] == 40
 
 
 def test_a_level_that_brings_a_little_is_lowered_to_what_brings_as_much() -> None:
-    assert 46 <= rounds(Limit(40, 256), 400, 460, 460)[-1] < 60  # 40 brought 400, so 46 bring 460
+    assert 46 <= rounds(AdaptiveLimit(40, 256), 400, 460, 460)[-1] < 60  # 40 brought 400, so 46 bring 460
 
 
-def test_a_probe_that_something_else_holds_back_says_nothing() -> None:
-    limit = Limit(40, 256)
+def test_a_probe_that_is_not_reached_is_not_judged() -> None:
+    limit = AdaptiveLimit(40, 256)
     rounds(limit, 400, 400, 400, 400)
     (raised,) = set(rounds(limit, 400, 400, 400)) - {40}
     assert raised > 40
     assert limit.phase is Phase.UP
     assert rounds(limit, 400, 400, used=False)[-1] == raised  # a raised limit may stay, as it costs nothing
     assert limit.phase is Phase.HOLDS
-    limit = Limit(40, 256)
-    limit.least = 0.01
+    limit = AdaptiveLimit(40, 256)
+    limit.least_latency = 0.01
     rounds(limit, 400, 400, 400, 400)
     limit.latency = 0.1
     assert rounds(limit, 400, 400, 400)[-1] < 40
@@ -557,8 +563,8 @@ def test_a_probe_that_something_else_holds_back_says_nothing() -> None:
 
 
 def test_probes_go_downward_and_upward_in_turns_where_requests_queue() -> None:
-    limit = Limit(40, 256)
-    limit.latency, limit.least = 0.1, 0.01
+    limit = AdaptiveLimit(40, 256)
+    limit.latency, limit.least_latency = 0.1, 0.01
     assert rounds(limit, 400, 400, 400, 400)[-1] == 40
     levels = [40]
     while len(levels) < 40:  # a lower level brings less, and a higher one the same
@@ -585,21 +591,21 @@ def test_no_lower_limit_is_judged_while_transfers_of_a_higher_one_run() -> None:
     fill(slots)
     for _ in long_files(slots, 0.0, 10.0, 1e8):
         fill(slots)
-    level, in_flight = slots.in_all, slots.in_flight
+    level, in_flight = slots.max_in_flight, taken(slots)
     assert 40 <= level < in_flight
     assert slots.free == level - in_flight
     assert {slots.explain() for _ in long_files(slots, 10.0, 60.0, 1e8)} == {f"jobs {level} of 256: holds"}
 
 
-def test_long_transfers_do_not_keep_a_refused_host_down() -> None:
+def test_long_transfers_do_not_delay_the_return_after_a_refusal() -> None:
     slots = adaptive()
     slots.sample(0.0, 0)
     fill(slots)
     answer(slots, 0.1, 5, refused=True)
-    assert slots.at("a") < slots.in_flight == 35
+    assert level(slots, "a") < taken(slots) == 35
     for _ in long_files(slots, 0.1, 5.0, 1e8):
         pass
-    assert 35 <= slots.at("a") < 40  # 35 are in flight, and 40 were refused
+    assert 35 <= level(slots, "a") < 40  # 35 are in flight, and 40 were refused
 
 
 MOVE = st.tuples(
@@ -622,17 +628,17 @@ def test_no_limit_leaves_its_bounds_and_every_slot_is_counted(
         received += 1000 * count
         for _ in range(count):
             if move == "take":
-                room = slots.free > 0 and held[host] < slots.at(host)
+                room = slots.free > 0 and held[host] < level(slots, host)
                 assert slots.acquire(host) is room
                 held[host] += room
             elif move == "sample":
-                assert all(held[each] < slots.at(each) for each in slots.sample(now, int(received)))
+                assert all(held[each] < level(slots, each) for each in slots.sample(now, int(received)))
             elif held[host]:
                 slots.settled(host, now, passed, move == "refuse")
                 slots.release(host)
                 held[host] -= 1
-        assert slots.in_flight == held.total() == slots.in_all - slots.free
-        assert 1 <= slots.in_all <= ceiling
+        assert taken(slots) == held.total() == slots.max_in_flight - slots.free
+        assert 1 <= slots.max_in_flight <= ceiling
         assert held.total() <= ceiling
-        assert all(1 <= slots.at(each) <= min(host_ceiling, ceiling) for each in "abc")
+        assert all(1 <= level(slots, each) <= min(host_ceiling, ceiling) for each in "abc")
         assert all(held[each] <= min(host_ceiling, ceiling) for each in "abc")

@@ -139,7 +139,8 @@ def test_the_exit_code_of_a_report_is_independent_of_the_order() -> None:
     codes = set()
     for order in itertools.permutations([*failures, Result(URL, "b", Status.DONE)]):
         report = Report()
-        report.extend(order)
+        for result in order:
+            report.add(result)
         codes.add(report.exit_code)
     assert codes == {1}
 

@@ -355,9 +355,9 @@ class Careless(FakeServer):
 def test_a_changed_file_is_never_merged_with_what_is_held(driver: ExchangeDriver, server: FakeServer) -> None:
     driver.run(FakeServer(cut=1234))
     outcome = driver.run(server)
-    assert (outcome.end, outcome.error, outcome.received) == (End.RESTART, None, 0)
+    assert (outcome.end, outcome.error, outcome.received) == (End.MUST_RESTART, None, 0)
     assert driver.names == KEPT  # for now: the next Attempt is fresh
-    assert driver.run(server, fresh=True).end is End.COMPLETE
+    assert driver.run(server, from_scratch=True).end is End.COMPLETE
     assert driver.files() == {"file.bin": server.body}
 
 
@@ -377,8 +377,8 @@ def test_a_part_that_was_complete_already_only_gets_its_name(driver: ExchangeDri
 
 def test_a_part_that_is_longer_than_the_file_starts_again(driver: ExchangeDriver) -> None:
     driver.run(FakeServer(cut=1234))
-    assert driver.run(Careless(body=BODY[:1000])).end is End.RESTART
-    assert driver.run(FakeServer(body=BODY[:1000]), fresh=True).end is End.COMPLETE
+    assert driver.run(Careless(body=BODY[:1000])).end is End.MUST_RESTART
+    assert driver.run(FakeServer(body=BODY[:1000]), from_scratch=True).end is End.COMPLETE
     assert driver.files() == {"file.bin": BODY[:1000]}
 
 
@@ -392,8 +392,8 @@ def test_a_file_that_is_still_good_is_left_alone(driver: ExchangeDriver) -> None
 
 
 def test_a_probe_takes_no_body_and_leaves_no_file(driver: ExchangeDriver) -> None:
-    outcome = driver.run(FakeServer(more=(("Content-Disposition", "attachment; filename=told.bin"),)), probe=True)
-    assert (outcome.end, outcome.name) == (End.NAMED, "told.bin")
+    outcome = driver.run(FakeServer(more=(("Content-Disposition", "attachment; filename=told.bin"),)), is_probe=True)
+    assert (outcome.end, outcome.proposed_name) == (End.NAME_LEARNED, "told.bin")
     assert READ not in driver.commands
     assert driver.files() == {}
 
@@ -401,7 +401,7 @@ def test_a_probe_takes_no_body_and_leaves_no_file(driver: ExchangeDriver) -> Non
 @pytest.mark.parametrize(
     ("server", "changes"),
     [
-        (FakeServer(), {"probe": True}),
+        (FakeServer(), {"is_probe": True}),
         (FakeServer(), {"size": 5}),
         (FakeServer(status=304), {"modified_since": 0.0}),
         (FakeServer(status=404), {}),
@@ -440,7 +440,7 @@ def test_a_wrong_checksum_leaves_no_final_name_and_no_part(driver: ExchangeDrive
     assert outcome.error.url == URL
     assert driver.files() == {}
     assert not driver.early
-    assert driver.run(FakeServer(), checksums=(SUM,), fresh=True).end is End.COMPLETE
+    assert driver.run(FakeServer(), checksums=(SUM,), from_scratch=True).end is End.COMPLETE
     assert driver.files() == {"file.bin": BODY}
 
 
@@ -455,7 +455,7 @@ def test_a_wrong_checksum_does_not_touch_what_has_the_name_already(tmp_path: Pat
 def test_an_existing_file_is_kept_only_where_every_checksum_matches(driver: ExchangeDriver, second: str, good: bool) -> None:
     (driver.root / "file.bin").write_bytes(BODY)
     server = FakeServer()
-    outcome = driver.run(server, checksums=(SUM, Checksum("md5", second)), check=True)
+    outcome = driver.run(server, checksums=(SUM, Checksum("md5", second)), verify_existing=True)
     assert (outcome.end is End.EXISTS, len(server.requests)) == (good, 0 if good else 1)
 
 
@@ -607,7 +607,7 @@ def test_a_link_out_of_the_folder_is_a_policy_error_that_names_the_url(tmp_path:
 
 def test_an_error_that_knew_no_url_gets_it_and_still_pickles_and_copies(driver: ExchangeDriver) -> None:
     secret = "https://user:hunter2@example.org/file.bin"
-    outcome = driver.run(FakeServer(cut=3), url=secret, source=secret)
+    outcome = driver.run(FakeServer(cut=3), url=secret, primary_url=secret)
     error = outcome.error
     assert isinstance(error, NetworkError)
     for same in (error, pickle.loads(pickle.dumps(error)), copy.copy(error)):

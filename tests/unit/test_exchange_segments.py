@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from downloader.core.http.headers import format_http_date
 from downloader.core.http.messages import Head, Request, TransferPolicy
 from downloader.core.model import NOTHING_TO_RESUME, WHOLE, Attempt, Checksum, End, Outcome, ResumeInfo, Segment, Validator
-from downloader.core.scheduling.segment_layout import held
+from downloader.core.spans import byte_count
 from downloader.engine.attempt import attempt as module
 from downloader.engine.attempt.attempt import attempt_steps
 from downloader.engine.attempt.commands import CUT, READ, Answer, Call, Command, Steps, Write
@@ -281,7 +281,7 @@ def test_a_stop_that_is_told_before_the_first_step_counts(exchanges: Exchanges) 
     for flight in (second, third, first):
         flight.finish()
     assert second.outcome is not None
-    assert second.outcome.end is End.SEGMENT
+    assert second.outcome.end is End.SEGMENT_DONE
     exchanges.complete()
 
 
@@ -293,7 +293,7 @@ def test_one_that_waits_for_a_head_nobody_wants_ends_without_a_failure(exchanges
     assert isinstance(second.command, Request)
     second.cut(600)
     second.answer = CUT
-    assert second.finish().end is End.SEGMENT
+    assert second.finish().end is End.SEGMENT_DONE
     exchanges.start(ranged_server(), Segment(600, TOTAL)).finish()
     first.finish()
     exchanges.complete()
@@ -321,7 +321,7 @@ def test_giving_up_ends_it_at_the_next_piece(exchanges: Exchanges, steps: int) -
         second.step()
     before = second.slot.stats.received
     second.cut(0)
-    assert second.finish().end is End.SEGMENT
+    assert second.finish().end is End.SEGMENT_DONE
     assert second.slot.stats.received - before <= 130
     assert all(wanted is None or "--" not in wanted for wanted in requested_ranges(second))
     first.finish()
@@ -381,13 +381,13 @@ class Beyond(FakeServer):
 @pytest.mark.parametrize(
     ("server", "end", "error"),
     [
-        (ranged_server(etag='"v2"', body=OTHER_BODY), End.RESTART, None),
-        (ranged_server(etag='"v2"', body=BODY[:900]), End.RESTART, None),
-        (ranged_server(etag='"v2"', body=BODY * 2), End.RESTART, None),
-        (ranged_server(ranges=False), End.RESTART, None),
-        (ranged_server(body=BODY[:900]), End.RESTART, None),  # 416
-        (ranged_server(body=b""), End.RESTART, None),  # 416 */0
-        (ranged_server(body=BODY + b"x"), End.RESTART, None),  # another total
+        (ranged_server(etag='"v2"', body=OTHER_BODY), End.MUST_RESTART, None),
+        (ranged_server(etag='"v2"', body=BODY[:900]), End.MUST_RESTART, None),
+        (ranged_server(etag='"v2"', body=BODY * 2), End.MUST_RESTART, None),
+        (ranged_server(ranges=False), End.MUST_RESTART, None),
+        (ranged_server(body=BODY[:900]), End.MUST_RESTART, None),  # 416
+        (ranged_server(body=b""), End.MUST_RESTART, None),  # 416 */0
+        (ranged_server(body=BODY + b"x"), End.MUST_RESTART, None),  # another total
         (ranged_server(status=503), End.FAILED, HTTPStatusError),
         (ranged_server(status=404), End.FAILED, HTTPStatusError),
         (ranged_server(cut=0), End.FAILED, NetworkError),
@@ -413,8 +413,8 @@ def test_one_segment_that_fails_leaves_the_others_as_they_are(
     outcome = second.finish()
     assert (outcome.end, type(outcome.error) if outcome.error else None) == (end, error)
     exchanges.check()
-    assert first.finish().end is End.SEGMENT
-    assert third.finish().end is End.SEGMENT
+    assert first.finish().end is End.SEGMENT_DONE
+    assert third.finish().end is End.SEGMENT_DONE
     exchanges.check()
     assert exchanges.files()["file.bin.part"][1800:] == BODY[1800:]
     again = exchanges.start(ranged_server())
@@ -514,8 +514,8 @@ def test_a_version_that_changes_between_two_gaps_begins_again(exchanges: Exchang
         if len(again.server.requests) == 1:
             again.server.etag, again.server.body = '"v2"', OTHER_BODY[: again.slot.stats.size]
             again.server.pieces = (130,)
-    assert again.finish().end is End.RESTART
-    new = exchanges.start(ranged_server(etag='"v2"', body=OTHER_BODY), fresh=True)
+    assert again.finish().end is End.MUST_RESTART
+    new = exchanges.start(ranged_server(etag='"v2"', body=OTHER_BODY), from_scratch=True)
     assert new.finish().end is End.COMPLETE
     exchanges.complete(OTHER_BODY)
 
@@ -526,8 +526,8 @@ def test_a_version_that_changes_between_two_gaps_begins_again(exchanges: Exchang
 def test_a_mirror_must_have_the_same_etag_without_a_checksum(exchanges: Exchanges) -> None:
     first = exchanges.shared(ranged_server())
     first.cut(900)
-    mirror = exchanges.start(ranged_server(etag='"m"', body=OTHER_BODY), Segment(900, TOTAL), MIRROR, mirror=True)
-    assert mirror.finish().end is End.RESTART
+    mirror = exchanges.start(ranged_server(etag='"m"', body=OTHER_BODY), Segment(900, TOTAL), MIRROR, is_alternate_url=True)
+    assert mirror.finish().end is End.MUST_RESTART
     first.finish()
     exchanges.check()
 
@@ -535,8 +535,10 @@ def test_a_mirror_must_have_the_same_etag_without_a_checksum(exchanges: Exchange
 def test_a_mirror_that_names_no_version_is_not_mixed_in_where_no_checksum_is_known(exchanges: Exchanges) -> None:
     first = exchanges.shared(ranged_server())
     first.cut(900)
-    mirror = exchanges.start(ranged_server(etag="", changed=None, body=OTHER_BODY), Segment(900, TOTAL), MIRROR, mirror=True)
-    assert mirror.finish().end is End.RESTART
+    mirror = exchanges.start(
+        ranged_server(etag="", changed=None, body=OTHER_BODY), Segment(900, TOTAL), MIRROR, is_alternate_url=True
+    )
+    assert mirror.finish().end is End.MUST_RESTART
     first.finish()
     exchanges.check()
 
@@ -545,7 +547,7 @@ def test_a_mirror_that_names_no_version_is_not_mixed_in_where_no_checksum_is_kno
 def test_a_mirror_is_bound_by_the_checksum_of_the_whole(exchanges: Exchanges, body: bytes) -> None:
     first = exchanges.shared(ranged_server(), checksums=(SUM,))
     first.cut(900)
-    values = {"mirror": True, "checksums": (SUM,)}
+    values = {"is_alternate_url": True, "checksums": (SUM,)}
     mirror = exchanges.start(ranged_server(etag='"m"', changed=None, body=body), Segment(900, TOTAL), MIRROR, **values)
     ended = [mirror.finish(), first.finish()]
     assert "If-Range" not in dict(mirror.server.requests[0].headers)
@@ -565,7 +567,7 @@ def test_a_wrong_checksum_is_told_by_one_and_nothing_is_left(exchanges: Exchange
     first.cut(900)
     second = exchanges.start(ranged_server(), Segment(900, TOTAL), checksums=(WRONG,))
     flights = [second, first] if last == 0 else [first, second]
-    assert flights[0].finish().end is End.SEGMENT
+    assert flights[0].finish().end is End.SEGMENT_DONE
     outcome = flights[1].finish()
     assert isinstance(outcome.error, IntegrityError)
     assert exchanges.files() == {}
@@ -579,7 +581,7 @@ def test_nobody_writes_during_verification(exchanges: Exchanges) -> None:
     assert late.slot.stats.received
     while not (isinstance(first.command, Call) and first.command.long):
         assert first.step()
-    assert late.finish().end is End.SEGMENT
+    assert late.finish().end is End.SEGMENT_DONE
     assert first.finish().end is End.COMPLETE
     exchanges.complete()
 
@@ -625,7 +627,7 @@ def test_an_error_at_any_step_keeps_what_was_written(tmp_path: Path, victim: int
             exchanges.complete()
         else:
             assert hit
-            before = held(stored(exchanges))
+            before = byte_count(stored(exchanges))
             again = exchanges.start(ranged_server())
             assert again.finish().end is End.COMPLETE
             assert again.outcome is not None
@@ -658,7 +660,7 @@ def test_an_attempt_after_a_failed_one_leaves_no_unknown_gaps(exchanges: Exchang
 def test_one_begun_after_the_file_has_its_name_does_nothing(exchanges: Exchanges) -> None:
     exchanges.start(ranged_server()).finish()
     late = exchanges.start(ranged_server(), Segment(900, TOTAL))
-    assert late.finish().end is End.SEGMENT
+    assert late.finish().end is End.SEGMENT_DONE
     assert requested_ranges(late) == []
     exchanges.complete()
 
@@ -681,7 +683,7 @@ def test_a_file_that_has_appeared_meanwhile_is_kept(exchanges: Exchanges) -> Non
     first.cut(900)
     second = exchanges.start(ranged_server(), Segment(900, TOTAL))
     (exchanges.root / "file.bin").write_bytes(b"precious")
-    assert first.finish().end is End.SEGMENT
+    assert first.finish().end is End.SEGMENT_DONE
     assert second.finish().end is End.EXISTS
     assert exchanges.files() == {"file.bin": b"precious"}
 

@@ -3,7 +3,7 @@
 import pytest
 
 from downloader.core.model import Attempt, Checksum, End, Existing, Outcome
-from downloader.core.names.exists_policy import admit
+from downloader.core.names.exists_policy import apply_exists_policy
 
 THERE, FOLDER = Existing(7, 1000.0), Existing(0, 1000.0, is_folder=True)
 SUMS = (Checksum("sha256", "0" * 64),)
@@ -16,8 +16,8 @@ def attempt(**changes: object) -> Attempt:
 
 @pytest.mark.parametrize("on_exists", ["skip", "overwrite", "rename", "fail", "refresh"])
 def test_nothing_there_is_no_obstacle(on_exists: str) -> None:
-    assert admit(attempt(), None, on_exists) == attempt()
-    assert admit(attempt(probe=True), THERE, on_exists) == attempt(probe=True)
+    assert apply_exists_policy(attempt(), None, on_exists) == attempt()
+    assert apply_exists_policy(attempt(is_probe=True), THERE, on_exists) == attempt(is_probe=True)
 
 
 @pytest.mark.parametrize(
@@ -27,13 +27,13 @@ def test_nothing_there_is_no_obstacle(on_exists: str) -> None:
         (attempt(), THERE, "fail", End.FAILED),
         (attempt(), FOLDER, "skip", End.FAILED),
         (attempt(), FOLDER, "overwrite", End.FAILED),
-        (attempt(repeated=True), THERE, "skip", End.COMPLETE),
-        (attempt(repeated=True), THERE, "fail", End.COMPLETE),
-        (attempt(repeated=True), FOLDER, "skip", End.FAILED),
+        (attempt(may_exist_already=True), THERE, "skip", End.COMPLETE),
+        (attempt(may_exist_already=True), THERE, "fail", End.COMPLETE),
+        (attempt(may_exist_already=True), FOLDER, "skip", End.FAILED),
     ],
 )
 def test_an_existing_file_ends_the_attempt(tried: Attempt, existing: Existing, on_exists: str, end: End) -> None:
-    outcome = admit(tried, existing, on_exists)
+    outcome = apply_exists_policy(tried, existing, on_exists)
     assert isinstance(outcome, Outcome)
     assert (outcome.end, outcome.path) == (end, "a")
     assert (outcome.error is not None) == (end is End.FAILED)
@@ -44,15 +44,15 @@ def test_an_existing_file_ends_the_attempt(tried: Attempt, existing: Existing, o
     [
         (attempt(), "overwrite", attempt()),
         (attempt(), "rename", attempt()),
-        (attempt(repeated=True), "overwrite", attempt(repeated=True)),
+        (attempt(may_exist_already=True), "overwrite", attempt(may_exist_already=True)),
         (attempt(), "refresh", attempt(modified_since=1000.0)),
-        (attempt(checksums=SUMS), "skip", attempt(checksums=SUMS, check=True)),
+        (attempt(checksums=SUMS), "skip", attempt(checksums=SUMS, verify_existing=True)),
     ],
 )
 def test_an_existing_file_changes_the_attempt(tried: Attempt, on_exists: str, changed: Attempt) -> None:
-    assert admit(tried, THERE, on_exists) == changed
+    assert apply_exists_policy(tried, THERE, on_exists) == changed
 
 
 def test_wrong_file_is_not_taken_for_a_lost_workers_work() -> None:
-    again = attempt(repeated=True, checksums=SUMS)
-    assert admit(again, THERE, "skip") == attempt(repeated=True, checksums=SUMS, check=True)
+    again = attempt(may_exist_already=True, checksums=SUMS)
+    assert apply_exists_policy(again, THERE, "skip") == attempt(may_exist_already=True, checksums=SUMS, verify_existing=True)

@@ -33,7 +33,7 @@ def test_path_is_host_folders_and_name(url: str, cut: int, path: str | None) -> 
     assert not {"con", "a.part", "", "."} & set(found.split("/"))
 
 
-def test_names_are_told_apart_and_wishes_win() -> None:
+def test_equal_paths_get_a_digest_and_out_takes_precedence() -> None:
     listed = [
         Download("http://h/a/f.bin"),
         Download("http://h/b/f.bin"),
@@ -41,8 +41,8 @@ def test_names_are_told_apart_and_wishes_win() -> None:
         Download("http://h/a/g.bin", out="x/y"),
         Download("http://h/a/g.bin", dir="d"),
     ]
-    intake = SourceReader(iter(listed), None, False, 0)
-    paths = [entry.path for entry, _, _ in intake.read(0.0, 10)]
+    reader = SourceReader(iter(listed), None, False, 0)
+    paths = [entry.path for entry in reader.read_ahead(0.0, 0, 0, 0)]
     assert paths[:2] == ["h/a/f.bin", "h/b/f.bin"]
     assert paths[2].startswith("h/a/f-")
     assert paths[3:] == ["x/y", "d/h/a/g.bin"]

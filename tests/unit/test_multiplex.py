@@ -40,7 +40,7 @@ def exhausted() -> Any:
 
 @pytest.mark.parametrize("state", [READ, Call(lambda: None)])
 def test_an_attempt_that_has_ended_is_settled_as_it_ended_though_its_time_is_over(state: Any) -> None:
-    loop, outcome = _Loop(), Outcome(1, End.SEGMENT, received=5_000_000)
+    loop, outcome = _Loop(), Outcome(1, End.SEGMENT_DONE, received=5_000_000)
     flight: Any = object.__new__(CurlFlight)
     flight._loop, flight._exchange, flight._steps, flight._state = loop, _Exchange(), exhausted(), state
     flight._outcome, flight._busy, flight.slot = outcome, False, Slot(LocalStats(key=1, done=20), Cut())

@@ -223,7 +223,7 @@ def test_the_host_of_a_url(url: str, host: str) -> None:
         ("http://[::1]:8080/x", ("http", "::1", 8080)),
     ],
 )
-def test_the_origin_of_a_url_has_its_port_said_or_not(url: str, origin: tuple[str, str, int]) -> None:
+def test_the_origin_of_a_url_has_a_port(url: str, origin: tuple[str, str, int]) -> None:
     assert origin_of(url) == origin
 
 
@@ -334,11 +334,11 @@ def test_a_long_name_is_not_cut_into_the_name_of_a_part_file(suffix: str) -> Non
         ("", "a~", "a~"),
     ],
 )
-def test_a_wish_is_one_relative_path(folder: str, name: str, path: str) -> None:
+def test_out_and_dir_make_one_relative_path(folder: str, name: str, path: str) -> None:
     assert wished_path(folder, name) == path
 
 
-def test_a_wish_without_a_name_is_empty_whatever_the_folder() -> None:
+def test_without_out_the_path_is_empty() -> None:
     assert wished_path("a", "") == ""
 
 
@@ -363,13 +363,13 @@ def test_a_wish_without_a_name_is_empty_whatever_the_folder() -> None:
         ("", " .."),
     ],
 )
-def test_a_wish_that_leaves_the_folder_is_refused(folder: str, name: str) -> None:
+def test_out_and_dir_that_leave_the_folder_are_refused(folder: str, name: str) -> None:
     with pytest.raises(PolicyError):
         wished_path(folder, name)
 
 
 @given(TEXT, TEXT)
-def test_no_wish_ever_leaves_the_folder(folder: str, name: str) -> None:
+def test_out_and_dir_never_leave_the_folder(folder: str, name: str) -> None:
     try:
         path = wished_path(folder, name)
     except PolicyError:
@@ -450,7 +450,7 @@ def test_part_files_of_ordinary_names_are_recognised() -> None:
 
 
 @given(TEXT)
-def test_printable_text_holds_nothing_that_moves_a_terminal(text: str) -> None:
+def test_printable_text_has_no_control_characters(text: str) -> None:
     shown = printable(text)
     assert shown.isprintable()
     assert not set(shown) & (set(BIDI) | texts._BIDI)
@@ -469,7 +469,7 @@ def test_printable_text_holds_nothing_that_moves_a_terminal(text: str) -> None:
         ("half \ud800", "half \\ud800"),
     ],
 )
-def test_printable_text_escapes_what_is_not(text: str, shown: str) -> None:
+def test_unprintable_characters_are_escaped(text: str, shown: str) -> None:
     assert printable(text) == shown
 
 

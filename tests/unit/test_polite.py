@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from downloader.core.limits.adaptive import AdaptiveSlots
-from downloader.core.limits.pacing import KEPT, PacedSlots
-from downloader.core.limits.public_hosts import MOST, MOST_SEGMENTS, START, is_public
+from downloader.core.limits.pacing import REMEMBERED_STARTS, PacedSlots
+from downloader.core.limits.public_hosts import MAX_AT_PUBLIC_HOST, MAX_SEGMENTS_AT_PUBLIC_HOST, START_AT_PUBLIC_HOST, is_public
 from downloader.core.limits.slots import Slots
 from downloader.core.model import Attempt, Download, End, Outcome
 from downloader.core.scheduling.retry import RetryPolicy
@@ -24,6 +24,7 @@ from downloader.runs.download_run import DownloadRun
 from downloader.runs.plan import limits_for, split_policy
 from downloader.settings.definitions import Settings, convert
 from downloader.strategies.registry import find
+from tests.support.limits import level
 from tests.support.scheduling import take_all
 
 PUBLIC = "archive.example"
@@ -63,14 +64,14 @@ def at_once(slots: AdaptiveSlots | Slots, host: str) -> int:
 @pytest.mark.parametrize(
     ("given_", "public", "own"),
     [
-        ({}, START, 40),
+        ({}, START_AT_PUBLIC_HOST, 40),
         ({"per_host": 100}, 40, 40),
         ({"aggressive": True}, 40, 40),
         ({"per_host": 3}, 3, 3),
-        ({"jobs": 100}, START, 100),
-        ({"jobs": 5}, START, 5),
+        ({"jobs": 100}, START_AT_PUBLIC_HOST, 100),
+        ({"jobs": 5}, START_AT_PUBLIC_HOST, 5),
         ({"jobs": 2}, 2, 2),
-        ({"jobs": 300}, START, 256),
+        ({"jobs": 300}, START_AT_PUBLIC_HOST, 256),
         ({"jobs": 300, "per_host": 300}, 300, 300),
         ({"jobs": 100, "per_host": 20}, 20, 20),
         ({"jobs": 100, "aggressive": True}, 100, 100),
@@ -86,13 +87,13 @@ def test_how_many_a_host_gets_at_first(given_: dict[str, int], public: int, own:
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans(), st.floats(0, 0.5)), max_size=300))
 def test_a_public_host_never_has_more_than_16(events: list[tuple[bool, bool, float]]) -> None:
-    slots = AdaptiveSlots(ceiling=256, host_ceiling=256, public=MOST)
+    slots = AdaptiveSlots(ceiling=256, host_ceiling=256, public_ceiling=MAX_AT_PUBLIC_HOST)
     now, held = 0.0, 0
     for ended, refused, passed in events:
         now += passed
         held += at_once(slots, PUBLIC)
-        assert held <= MOST
-        assert slots.at(PUBLIC) <= MOST
+        assert held <= MAX_AT_PUBLIC_HOST
+        assert level(slots, PUBLIC) <= MAX_AT_PUBLIC_HOST
         for _ in range(held if ended else 1):
             slots.settled(PUBLIC, now, 0.05, refused)
             slots.release(PUBLIC)
@@ -113,42 +114,44 @@ def answers(slots: AdaptiveSlots | Slots, now: float, seconds: float, width: int
     return now
 
 
-def test_more_only_while_that_helps_and_less_at_the_first_refusal() -> None:
-    slots = AdaptiveSlots(ceiling=256, host_ceiling=256, public=MOST)
+def test_the_limit_of_a_public_host_rises_only_while_that_helps() -> None:
+    slots = AdaptiveSlots(ceiling=256, host_ceiling=256, public_ceiling=MAX_AT_PUBLIC_HOST)
     now = answers(slots, 0.0, 2.0, width=1000)
-    assert slots.at(PUBLIC) == MOST
+    assert level(slots, PUBLIC) == MAX_AT_PUBLIC_HOST
     held = at_once(slots, PUBLIC)
     slots.settled(PUBLIC, now + 0.1, 0.05, True)
-    assert slots.at(PUBLIC) == MOST // 2
+    assert level(slots, PUBLIC) == MAX_AT_PUBLIC_HOST // 2
     for _ in range(held):
         slots.release(PUBLIC)
-    slots = AdaptiveSlots(ceiling=256, host_ceiling=256, public=MOST)
+    slots = AdaptiveSlots(ceiling=256, host_ceiling=256, public_ceiling=MAX_AT_PUBLIC_HOST)
     answers(slots, 0.0, 2.0, width=4)
-    assert slots.at(PUBLIC) < 8
+    assert level(slots, PUBLIC) < 8
 
 
-def test_jobs_that_were_given_begin_with_few_at_a_public_host_too() -> None:
+def test_a_public_host_starts_with_few_even_if_jobs_is_given() -> None:
     slots = limits_for(Settings(jobs=100), find("multiplex").capabilities, 100)
     assert isinstance(slots, Slots)
     now = answers(slots, 0.0, 2.0, width=1000)
-    assert at_once(slots, PUBLIC) == MOST
+    assert at_once(slots, PUBLIC) == MAX_AT_PUBLIC_HOST
     slots.settled(PUBLIC, now + 0.1, 0.05, True)
-    for _ in range(MOST):
+    for _ in range(MAX_AT_PUBLIC_HOST):
         slots.release(PUBLIC)
-    assert at_once(slots, PUBLIC) == MOST // 2
-    assert sum(at_once(slots, f"{number}.example") for number in range(40)) == 100 - MOST // 2
+    assert at_once(slots, PUBLIC) == MAX_AT_PUBLIC_HOST // 2
+    assert sum(at_once(slots, f"{number}.example") for number in range(40)) == 100 - MAX_AT_PUBLIC_HOST // 2
     assert at_once(slots, "localhost") == 0
 
 
 def test_how_many_segments_a_file_has() -> None:
-    assert split_policy(Settings()).public == MOST_SEGMENTS
+    assert split_policy(Settings()).max_at_public_hosts == MAX_SEGMENTS_AT_PUBLIC_HOST
     assert split_policy(Settings(segments=12)) == SplitPolicy(12, 1_048_576)
-    assert split_policy(Settings(aggressive=True)).public == 0
+    assert split_policy(Settings(aggressive=True)).max_at_public_hosts == 0
     for url, most in (("https://archive.example/a", 6), ("http://127.0.0.1/a", 40)):
-        run = Scheduler(iter([Download(url)]), Slots(40, 40), RetryPolicy(), split=SplitPolicy(0, 1, MOST_SEGMENTS))
+        run = Scheduler(
+            iter([Download(url)]), Slots(40, 40), RetryPolicy(), split=SplitPolicy(0, 1, MAX_SEGMENTS_AT_PUBLIC_HOST)
+        )
         (first,) = run.take(0.0)
-        run.progress(first.key, 0, 10**9, 0.0)
-        run.progress(first.key, 1000, 10**9, 1.0)
+        run.segments.progress(first.key, 0, 10**9, 0.0)
+        run.segments.progress(first.key, 1000, 10**9, 1.0)
         assert 1 + len(take_all(run, 1.0)) == most
 
 
@@ -169,22 +172,22 @@ def test_files_are_not_split_where_the_requests_to_a_host_are_spaced(
     session.start().join()
 
 
-def test_a_segment_that_waits_for_a_slot_keeps_nobody_awake() -> None:
+def test_a_pending_segment_without_a_slot_causes_no_wake_up() -> None:
     run = Scheduler(
         iter([Download("https://archive.example/a")]),
-        Slots(40, 40, AdaptiveSlots(ceiling=80, host_ceiling=2, start=80, public=2)),
+        Slots(40, 40, AdaptiveSlots(ceiling=80, host_ceiling=2, start=80, public_ceiling=2)),
         RetryPolicy(),
         split=SplitPolicy(0, 1, 6),
     )
     (first,) = run.take(0.0)
-    run.progress(first.key, 0, 10**9, 0.0)
-    run.progress(first.key, 1000, 10**9, 1.0)
+    run.segments.progress(first.key, 0, 10**9, 0.0)
+    run.segments.progress(first.key, 1000, 10**9, 1.0)
     assert len(take_all(run, 1.0)) == 1
     assert run.wake_at is None
 
 
 def done(attempt: Attempt) -> Outcome:
-    return Outcome(attempt.key, End.COMPLETE, status=200, waited=0.01, size=1)
+    return Outcome(attempt.key, End.COMPLETE, status=200, head_latency=0.01, size=1)
 
 
 def test_a_paced_host_waits_and_others_go_on() -> None:
@@ -205,13 +208,13 @@ def test_a_paced_host_waits_and_others_go_on() -> None:
 def test_retries_wait_for_the_pace_too() -> None:
     run = Scheduler(iter([Download("https://a.example/0")]), Slots(9, 9), RetryPolicy(wait=0.0), gap=5.0)
     (attempt,) = take_all(run, 0.0)
-    run.settle(Outcome(attempt.key, End.FAILED, status=500, error=HTTPStatusError(500), waited=0.1), 1.0, 0.0)
+    run.settle(Outcome(attempt.key, End.FAILED, status=500, error=HTTPStatusError(500), head_latency=0.1), 1.0, 0.0)
     assert take_all(run, 1.0) == []
     assert run.wake_at == 5.0
     assert len(take_all(run, 5.0)) == 1
 
 
-def test_what_is_there_already_costs_no_wait() -> None:
+def test_an_existing_file_does_not_delay_the_next_request() -> None:
     run = Scheduler(iter([Download(f"https://a.example/{number}") for number in range(4)]), Slots(9, 9), RetryPolicy(), gap=5.0)
     for outcome in ({"end": End.EXISTS}, {"end": End.FAILED, "error": StorageError("the file exists")}, {"end": End.COMPLETE}):
         (attempt,) = take_all(run, 0.0)
@@ -234,19 +237,19 @@ def test_no_two_starts_are_closer_than_the_gap(tries: list[tuple[str, float, boo
         elif got:
             last[host] = now
         else:
-            assert slots.wake_at is not None
+            assert slots.next_due > now
 
 
 def test_hosts_whose_time_has_passed_are_forgotten() -> None:
     slots = PacedSlots(Slots(10**6, 10**6), 1.0)
     sizes = []
-    for number in range(1000, 1000 + 5 * KEPT):
+    for number in range(1000, 1000 + 5 * REMEMBERED_STARTS):
         slots.begin(float(number))
         assert slots.acquire(f"{number}.example")
         slots.release(f"{number}.example")
         if number % 100 == 0:
             sizes.append(len(pickle.dumps(slots)))
-    assert max(sizes) <= 1.1 * max(sizes[: KEPT // 100 + 1])
+    assert max(sizes) <= 1.1 * max(sizes[: REMEMBERED_STARTS // 100 + 1])
 
 
 @pytest.mark.parametrize(

@@ -438,7 +438,8 @@ def test_a_full_disk_does_not_hide_what_ended_the_run() -> None:
 def a_report(**values: Any) -> Report:
     """A Report of one Result of each kind."""
     report = Report(strategy="serial", **values)
-    report.extend([DONE, FAILED, SKIPPED])
+    for result in (DONE, FAILED, SKIPPED):
+        report.add(result)
     return report
 
 
@@ -468,7 +469,8 @@ def test_a_report_that_keeps_nothing_still_counts() -> None:
 def test_a_report_keeps_the_first_failures() -> None:
     report = Report(keep_failed=2)
     results = [Result(f"{URL}/{number}", "", Status.FAILED, error=NetworkError("reset")) for number in range(5)]
-    report.extend(results)
+    for result in results:
+        report.add(result)
     assert (report.failed, report.failures) == (results[:2], 5)
 
 

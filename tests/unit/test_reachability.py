@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from downloader.core.limits.slots import Slots
 from downloader.core.model import Attempt, Download, End, Outcome, Status
 from downloader.core.names.urls import host_of
-from downloader.core.scheduling.reachability import REMEMBERED, Reachability
+from downloader.core.scheduling.reachability import REMEMBERED_HOSTS, Reachability
 from downloader.core.scheduling.retry import RetryPolicy
 from downloader.core.scheduling.scheduler import Scheduler
 from downloader.errors import HTTPStatusError, NetworkError, NoAnswer
@@ -18,9 +18,9 @@ from downloader.errors import HTTPStatusError, NetworkError, NoAnswer
 SILENT = NoAnswer("no connection within 15 s")
 
 
-def scheduler(downloads: list[Download], slots: int = 4, most: int = 3, retries: int = 5) -> Scheduler:
+def scheduler(downloads: list[Download], slots: int = 4, host_failures: int = 3, retries: int = 5) -> Scheduler:
     """A Scheduler of these, with backoffs of a second at most."""
-    return Scheduler(iter(downloads), Slots(slots, slots), RetryPolicy(retries, 1.0, 1.0), host_failures=most)
+    return Scheduler(iter(downloads), Slots(slots, slots), RetryPolicy(retries, 1.0, 1.0), host_failures=host_failures)
 
 
 def files(host: str, count: int) -> list[Download]:
@@ -48,7 +48,7 @@ def test_a_host_that_never_answers_is_given_up_by_the_whole_list() -> None:
     assert now <= 15.0 * 4
 
 
-def test_each_file_of_a_host_that_is_given_up_says_so() -> None:
+def test_the_error_of_each_file_says_that_its_host_is_given_up() -> None:
     run = scheduler(files("dead", 5), slots=1)
     for _ in range(3):
         (attempt,) = run.take(100.0 * _)
@@ -87,7 +87,7 @@ def test_an_immediate_error_does_not_count_as_silence(error: Exception) -> None:
 
 
 def test_zero_gives_no_host_up() -> None:
-    run = scheduler(files("dead", 1), slots=1, most=0, retries=9)
+    run = scheduler(files("dead", 1), slots=1, host_failures=0, retries=9)
     for number in range(10):
         (attempt,) = run.take(10.0 * number)
         run.settle(silent(attempt), 10.0 * number, 0.0)
@@ -111,7 +111,7 @@ def test_a_mirror_elsewhere_takes_over_when_a_host_is_given_up() -> None:
 
 def test_a_mirror_has_all_its_tries_when_the_first_host_is_given_up() -> None:
     download = Download("https://dead.example/x", mirrors=("https://alive.example/x",))
-    run = scheduler([download], slots=1, most=1, retries=2)
+    run = scheduler([download], slots=1, host_failures=1, retries=2)
     (attempt,) = run.take(0.0)
     run.settle(silent(attempt), 0.0, 0.0)
     for number in range(1, 3):
@@ -122,7 +122,7 @@ def test_a_mirror_has_all_its_tries_when_the_first_host_is_given_up() -> None:
     assert [result.status for result in run.results()] == [Status.DONE]
 
 
-def test_those_that_answer_do_not_wait_for_those_that_do_not() -> None:
+def test_hosts_that_answer_do_not_wait_for_hosts_that_do_not() -> None:
     dead = [item for number in range(250) for item in files(f"dead{number}", 2)]
     alive = files("alive", 2000)
     mixed = [item for number, one in enumerate(dead) for item in (one, *alive[4 * number : 4 * number + 4])]
@@ -149,18 +149,18 @@ def test_those_that_answer_do_not_wait_for_those_that_do_not() -> None:
 
 def test_memory_does_not_grow_with_the_number_of_hosts() -> None:
     reach, sizes = Reachability(3), []
-    for number in range(10_000, 10_000 + 3 * REMEMBERED):
+    for number in range(10_000, 10_000 + 3 * REMEMBERED_HOSTS):
         host = f"h{number}"
         reach.began(host)
         reach.ended(host)
         assert reach.answered(host)
         if number % 500 == 0:
             sizes.append(len(pickle.dumps(reach)))
-    assert max(sizes) <= 1.1 * max(sizes[: REMEMBERED // 500 + 1])
+    assert max(sizes) <= 1.1 * max(sizes[: REMEMBERED_HOSTS // 500 + 1])
 
 
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["began", "ended", "answered", "silent"])), max_size=200))
-def test_slots_of_unproven_hosts_are_counted_right_whatever_happens(steps: list[tuple[str, str]]) -> None:
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["began", "ended", "answered", "timed_out"])), max_size=200))
+def test_slots_of_unproven_hosts_are_counted_correctly(steps: list[tuple[str, str]]) -> None:
     reach, flying = Reachability(2), dict.fromkeys("abc", 0)
     for host, step in steps:
         if step == "ended" and not flying[host]:
@@ -170,5 +170,5 @@ def test_slots_of_unproven_hosts_are_counted_right_whatever_happens(steps: list[
     for host, count in flying.items():
         for _ in range(count):
             reach.ended(host)
-    assert reach._unproven == 0
-    assert reach._flying == {}
+    assert reach._unproven_in_flight == 0
+    assert reach._in_flight == {}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from downloader.core.limits.batches import batch_size
 from downloader.core.limits.slots import Slots
 from downloader.core.limits.stall import silent
-from downloader.core.scheduling.retry import RetryPolicy
+from downloader.core.scheduling.retry import NextStep, RetryPolicy
 from downloader.errors import (
     AuthError,
     DownloadError,
@@ -27,22 +27,22 @@ from downloader.errors import (
     WorkerError,
 )
 
-CHANCE = st.just(0.0) | st.floats(1e-9, 1, exclude_max=True)
+JITTER = st.just(0.0) | st.floats(1e-9, 1, exclude_max=True)
 SECONDS = st.floats(0, 1e6)
 
 
-@given(st.floats(0, 100), st.floats(0, 1000), st.integers(1, 10_000), CHANCE)
-def test_a_backoff_is_between_nothing_and_its_cap(first: float, cap: float, tries: int, chance: float) -> None:
-    wait = RetryPolicy(wait=first, longest_wait=cap).backoff(tries, chance)
+@given(st.floats(0, 100), st.floats(0, 1000), st.integers(1, 10_000), JITTER)
+def test_a_backoff_is_between_nothing_and_its_cap(first: float, cap: float, tries: int, jitter: float) -> None:
+    wait = RetryPolicy(wait=first, longest_wait=cap).backoff(tries, jitter)
     assert 0 <= wait <= cap
     assert wait <= first * 2 ** min(tries - 1, 1000)
 
 
-@given(st.floats(0.001, 100), st.integers(1, 25), CHANCE)
-def test_the_upper_bound_of_a_backoff_doubles_from_try_to_try(first: float, tries: int, chance: float) -> None:
+@given(st.floats(0.001, 100), st.integers(1, 25), JITTER)
+def test_the_upper_bound_of_a_backoff_doubles_from_try_to_try(first: float, tries: int, jitter: float) -> None:
     policy = RetryPolicy(wait=first, longest_wait=float("inf"))
-    assert policy.backoff(tries + 1, chance) == 2 * policy.backoff(tries, chance)
-    assert policy.backoff(1, chance) == chance * first
+    assert policy.backoff(tries + 1, jitter) == 2 * policy.backoff(tries, jitter)
+    assert policy.backoff(1, jitter) == jitter * first
 
 
 @given(st.floats(0.001, 100), st.floats(0, 1000), st.integers(1, 50))
@@ -52,15 +52,15 @@ def test_the_jitter_is_full(first: float, cap: float, tries: int) -> None:
     assert policy.backoff(tries, 0.5) == pytest.approx(min(cap, first * 2 ** (tries - 1)) / 2)
 
 
-@given(SECONDS, SECONDS, st.integers(1, 100), CHANCE)
-def test_what_the_server_asks_for_is_obeyed_up_to_the_cap(asked: float, cap: float, tries: int, chance: float) -> None:
+@given(SECONDS, SECONDS, st.integers(1, 100), JITTER)
+def test_retry_after_is_obeyed_up_to_the_cap(asked: float, cap: float, tries: int, jitter: float) -> None:
     policy = RetryPolicy(max_retry_after=cap)
-    wait = policy.backoff(tries, chance, retry_after=asked)
+    wait = policy.backoff(tries, jitter, retry_after=asked)
     assert wait == (asked if asked <= cap else cap)
 
 
 @pytest.mark.parametrize(
-    ("error", "tries", "mismatches", "allowed"),
+    ("error", "tries", "checksum_mismatches", "allowed"),
     [
         (NetworkError("reset"), 1, 0, True),
         (NetworkError("reset"), 3, 0, True),
@@ -84,8 +84,44 @@ def test_what_the_server_asks_for_is_obeyed_up_to_the_cap(asked: float, cap: flo
         (Interrupted("stopped"), 1, 0, False),
     ],
 )
-def test_which_errors_are_worth_another_try(error: DownloadError, tries: int, mismatches: int, allowed: bool) -> None:
-    assert RetryPolicy(retries=3).allows(error, tries, mismatches) is allowed
+def test_which_errors_are_worth_another_try(error: DownloadError, tries: int, checksum_mismatches: int, allowed: bool) -> None:
+    assert RetryPolicy(retries=3).allows(error, tries, checksum_mismatches) is allowed
+
+
+@pytest.mark.parametrize(
+    ("error", "tries", "mismatches", "losses", "alone", "with_mirrors"),
+    [
+        (NetworkError("reset"), 3, 0, 0, NextStep.RETRY, NextStep.RETRY),
+        (NetworkError("reset"), 4, 0, 0, NextStep.FAIL, NextStep.OTHER_URL),
+        (HTTPStatusError(404), 1, 0, 0, NextStep.FAIL, NextStep.OTHER_URL),
+        (AuthError(403), 1, 0, 0, NextStep.FAIL, NextStep.OTHER_URL),
+        (StorageError("disk full"), 1, 0, 0, NextStep.FAIL, NextStep.FAIL),
+        (IntegrityError("wrong"), 1, 1, 0, NextStep.RETRY, NextStep.RETRY),
+        (IntegrityError("wrong"), 2, 2, 0, NextStep.FAIL, NextStep.FAIL),
+        (WorkerError("died"), 9, 0, 3, NextStep.RETRY, NextStep.RETRY),
+        (WorkerError("died"), 9, 0, 4, NextStep.FAIL, NextStep.FAIL),
+        (WorkerError("died"), 4, 0, 0, NextStep.FAIL, NextStep.FAIL),
+    ],
+)
+def test_what_follows_a_failure(
+    error: DownloadError, tries: int, mismatches: int, losses: int, alone: NextStep, with_mirrors: NextStep
+) -> None:
+    policy = RetryPolicy(retries=3)
+    assert policy.next_step(error, tries, False, mismatches, losses) is alone
+    assert policy.next_step(error, tries, True, mismatches, losses) is with_mirrors
+
+
+@pytest.mark.parametrize(
+    ("error", "delay"),
+    [
+        (NetworkError("reset"), 2.0),
+        (HTTPStatusError(503, retry_after=7.0), 7.0),
+        (IntegrityError("wrong"), 0.0),
+        (WorkerError("died"), 0.0),
+    ],
+)
+def test_wrong_bytes_and_dead_workers_are_tried_again_without_delay(error: DownloadError, delay: float) -> None:
+    assert RetryPolicy(wait=2.0).delay(error, 2, 0.5) == delay
 
 
 @pytest.mark.parametrize("error", [NetworkError("reset"), IntegrityError("wrong")])
@@ -98,24 +134,26 @@ def test_without_retries_there_is_no_second_try(error: DownloadError) -> None:
     st.integers(1, 8),
     st.lists(st.tuples(st.booleans(), st.sampled_from("abcd")), max_size=80),
 )
-def test_slots_keep_to_their_limits_and_are_given_if_free(in_all: int, per_host: int, moves: list[tuple[bool, str]]) -> None:
-    slots = Slots(in_all, per_host)
+def test_slots_keep_to_their_limits_and_are_given_if_free(
+    max_in_flight: int, per_host: int, moves: list[tuple[bool, str]]
+) -> None:
+    slots = Slots(max_in_flight, per_host)
     held: Counter[str] = Counter()
     for take, host in moves:
         if take:
-            room = held.total() < in_all and held[host] < per_host
+            room = held.total() < max_in_flight and held[host] < per_host
             assert slots.acquire(host) is room
             held[host] += room
         elif held[host]:
             slots.release(host)
             held[host] -= 1
-        assert slots.in_flight == held.total() <= in_all
-        assert slots.free == in_all - held.total()
+        assert slots.in_flight == held.total() <= max_in_flight
+        assert slots.free == max_in_flight - held.total()
         assert slots.at_host == +held  # a host that has nothing is forgotten: memory does not grow with the list
         assert max(held.values(), default=0) <= per_host
 
 
-def test_a_slot_that_was_not_taken_cannot_be_given_back() -> None:
+def test_releasing_a_slot_that_was_not_taken_raises() -> None:
     slots = Slots(2, 2)
     with pytest.raises(KeyError):
         slots.release("a")
@@ -123,15 +161,15 @@ def test_a_slot_that_was_not_taken_cannot_be_given_back() -> None:
 
 
 @given(st.just(0.0) | st.floats(1e-9, 10), st.integers(0, 10_000), st.integers(0, 64), st.floats(0.001, 1), st.integers(1, 256))
-def test_a_batch_is_between_one_and_a_fair_share(each: float, waiting: int, lanes: int, target: float, most: int) -> None:
-    size = batch_size(each, waiting, lanes, target, most)
-    assert 1 <= size <= most
-    assert size == 1 or (size - 1) * max(lanes, 1) < waiting  # one less for each would not have been enough for all
+def test_a_batch_is_between_one_and_a_fair_share(each: float, waiting: int, workers: int, target: float, max_size: int) -> None:
+    size = batch_size(each, waiting, workers, target, max_size)
+    assert 1 <= size <= max_size
+    assert size == 1 or (size - 1) * max(workers, 1) < waiting  # one less for each would not have been enough for all
     assert size == 1 or size * each <= target
 
 
 @pytest.mark.parametrize(
-    ("each", "waiting", "lanes", "size"),
+    ("each", "waiting", "workers", "size"),
     [
         (0.0, 10_000, 4, 64),
         (-1.0, 10_000, 4, 64),
@@ -145,20 +183,20 @@ def test_a_batch_is_between_one_and_a_fair_share(each: float, waiting: int, lane
         (0.001, 10, 0, 10),
     ],
 )
-def test_a_batch_takes_about_its_target_time(each: float, waiting: int, lanes: int, size: int) -> None:
-    assert batch_size(each, waiting, lanes) == size
+def test_a_batch_takes_about_its_target_time(each: float, waiting: int, workers: int, size: int) -> None:
+    assert batch_size(each, waiting, workers) == size
 
 
 @given(st.integers(0, 10_000), st.integers(1, 64), st.floats(0.0001, 1), st.floats(0.0001, 1))
-def test_slower_files_never_make_a_larger_batch(waiting: int, lanes: int, one: float, other: float) -> None:
+def test_slower_files_never_make_a_larger_batch(waiting: int, workers: int, one: float, other: float) -> None:
     fast, slow = sorted((one, other))
-    assert batch_size(slow, waiting, lanes) <= batch_size(fast, waiting, lanes)
+    assert batch_size(slow, waiting, workers) <= batch_size(fast, waiting, workers)
 
 
 @pytest.mark.parametrize(
     ("heard", "now", "ended"),
     [(100.0, 101.9, False), (100.0, 102.0, True), (100.0, 103.0, True), (0.0, 1000.0, False), (math.inf, 1000.0, False)],
 )
-def test_silence_ends_when_its_time_is_over_and_not_later(heard: float, now: float, ended: bool) -> None:
+def test_silence_is_noticed_when_the_allowed_time_has_passed(heard: float, now: float, ended: bool) -> None:
     """No driver waits for longer than was asked for. Nothing heard yet (0), or no connection yet: nothing to end."""
     assert silent(heard, now, 2.0) is ended

@@ -8,7 +8,7 @@ from downloader.core.http.robots import LARGEST, parse, product
 from downloader.core.limits.slots import Slots
 from downloader.core.model import Attempt, Download, End, Outcome, Returned, Status
 from downloader.core.scheduling.retry import RetryPolicy
-from downloader.core.scheduling.robots_scheduler import ObedientScheduler
+from downloader.core.scheduling.robots_scheduler import RobotsScheduler
 from downloader.errors import AuthError, DownloadError, HTTPStatusError, NetworkError, PolicyError
 from tests.support.scheduling import take_all
 
@@ -107,18 +107,18 @@ def test_no_more_is_read_than_needed() -> None:
     assert parse(b"User-agent: *\n" + b"#" * LARGEST + b"\nDisallow: /", "downloader").allows(f"{SITE}/x")
 
 
-def scheduler(*downloads: Download, gap: float | None = None, retries: int = 0) -> ObedientScheduler:
-    return ObedientScheduler("downloader", iter(downloads), Slots(9, 9), RetryPolicy(retries, wait=0.0), gap=gap)
+def scheduler(*downloads: Download, gap: float | None = None, retries: int = 0) -> RobotsScheduler:
+    return RobotsScheduler("downloader", iter(downloads), Slots(9, 9), RetryPolicy(retries, wait=0.0), gap=gap)
 
 
 def text(attempt: Attempt, data: bytes) -> Outcome:
-    return Outcome(attempt.key, End.NAMED, status=200, waited=0.01, returned=Returned(data))
+    return Outcome(attempt.key, End.NAME_LEARNED, status=200, head_latency=0.01, returned=Returned(data))
 
 
 def test_each_server_is_asked_once_and_first() -> None:
     run = scheduler(*(Download(f"{SITE}/{number}") for number in range(3)), Download("http://a.example/x"))
     asked = take_all(run)
-    assert [(attempt.url, attempt.kept) for attempt in asked] == [
+    assert [(attempt.url, attempt.keep_body) for attempt in asked] == [
         (f"{SITE}/robots.txt", True),
         ("http://a.example/robots.txt", True),
     ]
@@ -144,18 +144,18 @@ def test_each_server_is_asked_once_and_first() -> None:
 def test_a_robots_txt_that_does_not_come(error: DownloadError, allowed: bool) -> None:
     run = scheduler(Download(f"{SITE}/0"))
     (asked,) = take_all(run)
-    run.settle(Outcome(asked.key, End.FAILED, error=error, waited=0.1), 1.0, 0.0)
+    run.settle(Outcome(asked.key, End.FAILED, error=error, head_latency=0.1), 1.0, 0.0)
     assert bool(take_all(run)) is allowed
     assert run.finished is not allowed
     assert [type(result.error) for result in run.results()] == ([] if allowed else [PolicyError])
 
 
-def test_it_is_tried_again_as_a_file_is() -> None:
+def test_a_robots_txt_is_tried_again_like_a_file() -> None:
     run = scheduler(Download(f"{SITE}/0"), retries=1)
     for _ in range(2):
         (asked,) = take_all(run, 2.0)
-        assert asked.kept
-        run.settle(Outcome(asked.key, End.FAILED, error=HTTPStatusError(503), waited=0.1), 1.0, 0.0)
+        assert asked.keep_body
+        run.settle(Outcome(asked.key, End.FAILED, error=HTTPStatusError(503), head_latency=0.1), 1.0, 0.0)
     assert [result.attempts for result in run.results()] == [0]
 
 
@@ -169,7 +169,7 @@ def test_a_mirror_is_asked_where_the_first_server_forbids_it() -> None:
     assert [attempt.url for attempt in take_all(run)] == ["https://b.example/0"]
 
 
-def test_the_delay_is_kept_from_the_robots_txt_on() -> None:
+def test_the_crawl_delay_also_counts_from_the_request_for_robots_txt() -> None:
     run = scheduler(*(Download(f"{SITE}/{number}") for number in range(2)), gap=1.0)
     (asked,) = take_all(run, 10.0)
     run.settle(text(asked, b"User-agent: *\nCrawl-delay: 5"), 10.5, 0.0)
@@ -198,6 +198,6 @@ def test_the_list_is_read_lazily_while_it_waits() -> None:
             read.append(number)
             yield Download(f"{SITE}/{number}")
 
-    run = ObedientScheduler("downloader", listed(), Slots(2, 2), RetryPolicy(), window=50)
+    run = RobotsScheduler("downloader", listed(), Slots(2, 2), RetryPolicy(), window=50)
     assert len(take_all(run)) == 1
     assert len(read) <= 100

@@ -18,8 +18,8 @@ from downloader.core.names.checksum_list import ChecksumList
 from downloader.core.names.urls import host_of, public_url
 from downloader.core.scheduling.retry import RetryPolicy
 from downloader.core.scheduling.scheduler import Scheduler
-from downloader.core.scheduling.source_reader import POLL
-from downloader.core.scheduling.space_wait import FIRST_PAUSE
+from downloader.core.scheduling.source_reader import SOURCE_POLL
+from downloader.core.scheduling.space_wait import FIRST_SPACE_CHECK
 from downloader.errors import (
     AuthError,
     DownloadError,
@@ -35,6 +35,7 @@ from downloader.errors import (
     TLSError,
     WorkerError,
 )
+from tests.support.limits import level
 from tests.support.scheduling import take_all
 
 URL = "https://a.example/file"
@@ -42,11 +43,11 @@ MIRRORS = ("https://b.example/file", "https://c.example/file")
 
 
 def scheduler(
-    downloads: Iterable[Download | None], in_all: int = 4, per_host: int = 4, retries: int = 2, **options: Any
+    downloads: Iterable[Download | None], max_in_flight: int = 4, per_host: int = 4, retries: int = 2, **options: Any
 ) -> Scheduler:
     """A Scheduler of these, whose first backoff is at most 8 seconds."""
     policy = RetryPolicy(retries=retries, wait=8.0, longest_wait=1000.0, max_retry_after=100.0)
-    return Scheduler(iter(downloads), Slots(in_all, per_host), policy, **options)
+    return Scheduler(iter(downloads), Slots(max_in_flight, per_host), policy, **options)
 
 
 def files(host: str, count: int, **values: Any) -> list[Download]:
@@ -109,11 +110,11 @@ def test_these_outcomes_end_the_download(end: End, error: DownloadError | None, 
         (End.FAILED, HTTPStatusError(503), 4.0, {"number": 2}),
         (End.FAILED, HTTPStatusError(503, retry_after=17.0), 17.0, {"number": 2}),
         (End.FAILED, HTTPStatusError(429, retry_after=1e9), 100.0, {"number": 2}),
-        (End.FAILED, IntegrityError("wrong"), 0.0, {"number": 2, "fresh": True}),
-        (End.FAILED, WorkerError("died"), 0.0, {"number": 2, "repeated": True}),
-        (End.LOST, None, 0.0, {"number": 2, "repeated": True}),
-        (End.UNREPORTED, None, 0.0, {"number": 2, "repeated": True}),
-        (End.RESTART, None, 0.0, {"number": 2, "fresh": True}),
+        (End.FAILED, IntegrityError("wrong"), 0.0, {"number": 2, "from_scratch": True}),
+        (End.FAILED, WorkerError("died"), 0.0, {"number": 2, "may_exist_already": True}),
+        (End.WORKER_LOST, None, 0.0, {"number": 2, "may_exist_already": True}),
+        (End.UNREPORTED, None, 0.0, {"number": 2, "may_exist_already": True}),
+        (End.MUST_RESTART, None, 0.0, {"number": 2, "from_scratch": True}),
         (End.UNSTARTED, None, 0.0, {}),
     ],
 )
@@ -127,29 +128,29 @@ def test_these_outcomes_lead_to_another_attempt(
     assert not run.finished
     if wait:
         assert run.wake_at == wait
-        assert run.in_flight == 0  # it waits without a slot
+        assert not run._running  # it waits without a slot
         assert run.take(wait - 0.001) == []
     assert take_one(run, wait) == replace(first, **changes)
 
 
 def test_only_a_failure_uses_up_a_try() -> None:
     run = scheduler([Download(URL)], retries=2)
-    for end in (End.UNSTARTED, End.UNREPORTED, End.UNSTARTED, End.FAILED, End.RESTART, End.FAILED, End.UNSTARTED):
+    for end in (End.UNSTARTED, End.UNREPORTED, End.UNSTARTED, End.FAILED, End.MUST_RESTART, End.FAILED, End.UNSTARTED):
         settle(run, take_one(run, 1000.0), end, NetworkError("reset") if end is End.FAILED else None)
     settle(run, take_one(run, 1000.0), End.FAILED, NetworkError("reset again"))
     (result,) = run.results()
     assert (result.status, str(result.error), result.attempts) == (Status.FAILED, "reset again", 5)
 
 
-def test_a_loss_spends_a_try_too() -> None:
+def test_a_lost_worker_counts_as_a_try() -> None:
     run = scheduler([Download(URL)], retries=1)
-    settle(run, take_one(run), End.LOST)
+    settle(run, take_one(run), End.WORKER_LOST)
     settle(run, take_one(run), End.FAILED, NetworkError("reset"))
     assert [str(result.error) for result in run.results()] == ["reset"]
 
 
 @pytest.mark.parametrize("retries", [0, 1, 5])
-def test_there_are_so_many_tries_after_the_first_and_the_waits_double(retries: int) -> None:
+def test_the_number_of_retries_and_their_doubling_delays(retries: int) -> None:
     run = scheduler([Download(URL)], retries=retries)
     now, waits = 0.0, []
     for number in range(1, retries + 2):
@@ -163,30 +164,30 @@ def test_there_are_so_many_tries_after_the_first_and_the_waits_double(retries: i
     assert [result.attempts for result in run.results()] == [retries + 1]
 
 
-def test_a_second_wrong_checksum_ends_it() -> None:
+def test_a_second_wrong_checksum_fails_the_download() -> None:
     run = scheduler([Download(URL)], retries=5)
     settle(run, take_one(run), End.FAILED, IntegrityError("wrong"))
     settle(run, take_one(run), End.FAILED, NetworkError("reset"))
     last = take_one(run, 1000.0)
-    assert not last.fresh  # what came since is good to go on from
+    assert not last.from_scratch  # what came since is good to go on from
     settle(run, last, End.FAILED, IntegrityError("wrong again"))
     assert [str(result.error) for result in run.results()] == ["wrong again"]
 
 
 def test_after_a_restart_that_fails_the_next_try_may_resume() -> None:
     run = scheduler([Download(URL)])
-    settle(run, take_one(run), End.RESTART)
+    settle(run, take_one(run), End.MUST_RESTART)
     fresh = take_one(run)
-    assert fresh.fresh
+    assert fresh.from_scratch
     settle(run, fresh, End.FAILED, NetworkError("reset"))
-    assert not take_one(run, 1000.0).fresh
+    assert not take_one(run, 1000.0).from_scratch
 
 
 @pytest.mark.parametrize("retries", [0, 1])
 def test_a_worker_that_is_lost_again_is_an_error_that_names_the_url(retries: int) -> None:
     run = scheduler([Download("https://u:secret@a.example/file")], retries=retries)
-    settle(run, take_one(run), End.LOST)  # on the house: it may have been done
-    settle(run, take_one(run), End.LOST)
+    settle(run, take_one(run), End.WORKER_LOST)  # on the house: it may have been done
+    settle(run, take_one(run), End.WORKER_LOST)
     (result,) = run.results()
     assert isinstance(result.error, WorkerError)
     assert result.error.url == URL
@@ -224,7 +225,7 @@ def test_a_result_adds_up_what_its_attempts_cost() -> None:
     assert run.results() == []
 
 
-def test_what_failed_has_no_bytes_but_tells_what_came_for_it() -> None:
+def test_a_failed_result_has_received_but_no_bytes() -> None:
     run = scheduler([Download(URL)], retries=0)
     settle(run, take_one(run), End.FAILED, NetworkError("reset"), received=10, size=15)
     assert [(result.bytes, result.received) for result in run.results()] == [(0, 10)]
@@ -254,17 +255,17 @@ def test_a_mirror_is_asked_in_turn_after_the_wait() -> None:
     asked = []
     for _ in range(4):
         attempt = take_one(run, 1000.0)
-        assert attempt.source == URL
+        assert attempt.primary_url == URL
         asked.append(attempt.url)
         settle(run, attempt, End.FAILED, NetworkError("reset"))
-        assert run.in_flight == 0
+        assert not run._running
     assert asked == [URL, *MIRRORS, URL]
 
 
 @pytest.mark.parametrize(
     "error", [HTTPStatusError(404), AuthError(403), TLSError("bad"), ProtocolError("nonsense"), NameNotFound("no such host")]
 )
-def test_a_mirror_of_no_use_gives_way_to_the_next_at_once(error: DownloadError) -> None:
+def test_a_mirror_that_fails_for_good_is_dropped_at_once(error: DownloadError) -> None:
     run = scheduler([Download(URL, mirrors=MIRRORS)], retries=0)
     asked = []
     for _ in range(3):
@@ -279,13 +280,13 @@ ATTEMPT = Attempt(0, 1, URL, URL, "file")
 
 
 @pytest.mark.parametrize("error", [StorageError("disk full"), PolicyError("refused")])
-def test_no_mirror_helps_against_our_own_troubles(error: DownloadError) -> None:
+def test_local_errors_do_not_lead_to_a_mirror(error: DownloadError) -> None:
     run = scheduler([Download(URL, mirrors=MIRRORS)])
     settle(run, take_one(run), End.FAILED, error)
     assert [result.error for result in run.results()] == [error]
 
 
-def test_the_mirrors_that_are_left_have_all_their_tries() -> None:
+def test_the_remaining_mirrors_have_all_their_tries() -> None:
     run = scheduler([Download(URL, mirrors=MIRRORS[:1])], retries=2)
     settle(run, take_one(run), End.FAILED, HTTPStatusError(404))
     for _ in range(2):
@@ -350,7 +351,7 @@ def test_a_name_that_looks_like_one_with_a_digest_is_not_given_twice() -> None:
     assert len({attempt.path for attempt in take_all(run)}) == 3
 
 
-def test_when_even_long_digests_are_taken_the_download_fails_by_itself() -> None:
+def test_the_download_fails_if_even_long_digests_are_taken() -> None:
     second = "https://b.example/file"
     taken_by_others = [Download(URL)]
     for number in range(3):
@@ -375,7 +376,7 @@ def test_a_path_outside_the_folder_fails_that_file_alone(folder: str, out: str) 
 
 
 @pytest.mark.parametrize("folder", ["..", "/tmp", "a/../..", "~"])
-def test_a_folder_that_leaves_the_folder_is_a_failed_result_too(folder: str) -> None:
+def test_a_dir_that_leaves_the_folder_fails_the_download(folder: str) -> None:
     run = scheduler([Download("https://a.example/bad", dir=folder), Download(URL)])
     assert [attempt.url for attempt in take_all(run)] == [URL]
     assert [type(result.error) for result in run.results()] == [PolicyError]
@@ -389,13 +390,13 @@ def test_a_folder_that_leaves_the_folder_is_a_failed_result_too(folder: str) -> 
         (Download(URL, out="o", dir="d"), Download(URL, out="o", dir="d")),
     ],
 )
-def test_a_failed_result_says_the_download_as_it_was_listed(listed: Download, again: Download) -> None:
+def test_a_failed_result_has_the_download_as_it_was_listed(listed: Download, again: Download) -> None:
     run = scheduler([listed])
     settle(run, take_one(run), End.FAILED, HTTPStatusError(404))
     assert [result.download for result in run.results()] == [again]
 
 
-def test_a_failed_result_says_the_name_that_only_the_whole_list_led_to() -> None:
+def test_a_failed_result_has_the_name_that_depends_on_the_rest_of_the_list() -> None:
     run = scheduler([Download(URL, dir="d"), Download("https://b.example/file", dir="d")])
     first, second = take_all(run)
     settle(run, first)
@@ -429,7 +430,7 @@ SUM, OTHER_SUM = Checksum("sha256", "1" * 64), Checksum("sha256", "2" * 64)
 def test_a_checksum_is_found_by_path_else_by_name(
     sums: dict[str, Checksum], listed: Download, expected: tuple[Checksum, ...]
 ) -> None:
-    assert take_one(scheduler([listed], sums=ChecksumList(sums))).checksums == expected
+    assert take_one(scheduler([listed], checksum_list=ChecksumList(sums))).checksums == expected
 
 
 @pytest.mark.parametrize(
@@ -449,24 +450,24 @@ def test_a_checksum_is_found_by_path_else_by_name(
     ],
 )
 def test_a_probe_comes_first_and_names_the_file_safely(told: str, folder: str, path: str) -> None:
-    run = scheduler([Download(URL, dir=folder)], probe=True, sums=ChecksumList({path.rpartition("/")[2]: SUM}))
+    run = scheduler([Download(URL, dir=folder)], probe=True, checksum_list=ChecksumList({path.rpartition("/")[2]: SUM}))
     probe = take_one(run)
-    assert probe.probe
-    settle(run, probe, End.NAMED, name=told)
+    assert probe.is_probe
+    settle(run, probe, End.NAME_LEARNED, proposed_name=told)
     attempt = take_one(run)
-    assert (attempt.probe, attempt.path, attempt.number, attempt.checksums) == (False, path, 2, (SUM,))
+    assert (attempt.is_probe, attempt.path, attempt.number, attempt.checksums) == (False, path, 2, (SUM,))
     settle(run, attempt)
     (result,) = run.results()
     assert (result.path, result.status) == (path, Status.DONE)
 
 
-def test_what_has_a_name_by_wish_is_not_probed() -> None:
-    assert not take_one(scheduler([Download(URL, out="name")], probe=True)).probe
+def test_a_download_with_out_is_not_probed() -> None:
+    assert not take_one(scheduler([Download(URL, out="name")], probe=True)).is_probe
 
 
-def test_a_probe_costs_no_try() -> None:
+def test_a_probe_is_not_counted_as_a_try() -> None:
     run = scheduler([Download(URL)], probe=True, retries=1)
-    settle(run, take_one(run), End.NAMED, name="x")
+    settle(run, take_one(run), End.NAME_LEARNED, proposed_name="x")
     settle(run, take_one(run), End.FAILED, NetworkError("reset"))
     settle(run, take_one(run, 1000.0))
     assert [result.status for result in run.results()] == [Status.DONE]
@@ -475,13 +476,13 @@ def test_a_probe_costs_no_try() -> None:
 def test_a_probe_that_fails_is_tried_again_as_a_probe() -> None:
     run = scheduler([Download(URL)], probe=True)
     settle(run, take_one(run), End.FAILED, NetworkError("reset"))
-    assert take_one(run, 1000.0).probe
+    assert take_one(run, 1000.0).is_probe
 
 
 def test_probes_of_one_url_end_in_one_file() -> None:
     run = scheduler([Download(URL), Download(URL), Download("https://b.example/x")], probe=True)
     for probe in take_all(run):
-        settle(run, probe, End.NAMED, name="same.bin")
+        settle(run, probe, End.NAME_LEARNED, proposed_name="same.bin")
     first, other = take_all(run)
     assert first.path == "same.bin"
     assert other.path.startswith("same-")
@@ -503,19 +504,19 @@ def test_a_refusal_lowers_the_limit_of_its_host(error: DownloadError, status: in
     slots = AdaptiveSlots(ceiling=64, host_ceiling=64, start=8)
     run = Scheduler(iter(files("a", 100)), slots, RetryPolicy())
     attempts = take_all(run)
-    assert slots.at("a.example") == len(attempts) == 8
-    run.settle(ended(attempts[0], End.FAILED, error, status=status, waited=0.1), 0.1, 0.5)
-    assert (slots.at("a.example") < 8) is fewer
+    assert level(slots, "a.example") == len(attempts) == 8
+    run.settle(ended(attempts[0], End.FAILED, error, status=status, head_latency=0.1), 0.1, 0.5)
+    assert (level(slots, "a.example") < 8) is fewer
 
 
-def test_what_a_full_folder_had_no_room_for_is_tried_again_when_there_is_some() -> None:
-    run = scheduler(files("a", 2), in_all=1, retries=0, wait_for_space=True)
+def test_after_a_full_folder_downloads_are_tried_again_when_there_is_space() -> None:
+    run = scheduler(files("a", 2), max_in_flight=1, retries=0, wait_for_space=True)
     settle(run, take_one(run), End.FAILED, FolderFull("not enough space", needed=5000))
     assert (run.results(), run.take(0.5), run.finished) == ([], [], False)
-    assert run.wake_at == FIRST_PAUSE
-    run.space.look(1 << 30, FIRST_PAUSE)
+    assert run.wake_at == FIRST_SPACE_CHECK
+    run.space.check(1 << 30, FIRST_SPACE_CHECK)
     for _ in range(2):
-        settle(run, take_one(run, FIRST_PAUSE))
+        settle(run, take_one(run, FIRST_SPACE_CHECK))
     assert [result.status for result in run.results()] == [Status.DONE] * 2
     assert run.complete
 
@@ -534,24 +535,24 @@ def test_hosts_take_turns() -> None:
 
 
 def test_one_busy_host_does_not_hide_the_others_behind_it() -> None:
-    run = scheduler([*files("a", 500), Download("https://b.example/x")], in_all=4, per_host=2)
+    run = scheduler([*files("a", 500), Download("https://b.example/x")], max_in_flight=4, per_host=2)
     hosts = Counter(host_of(attempt.url) for attempt in take_all(run))
     assert hosts == {"a.example": 2, "b.example": 1}
 
 
 def test_one_busy_host_does_not_hide_the_others_behind_it_for_long() -> None:
-    run = scheduler([*files("a", 500), Download("https://b.example/x")], in_all=4, per_host=2)
+    run = scheduler([*files("a", 500), Download("https://b.example/x")], max_in_flight=4, per_host=2)
     hosts = Counter(host_of(attempt.url) for _ in range(20) for attempt in take_all(run))
     assert hosts == {"a.example": 2, "b.example": 1}
 
 
-def test_what_is_behind_the_window_has_to_wait() -> None:
-    run = scheduler([*files("a", 500), Download("https://b.example/x")], in_all=4, per_host=2, window=100)
+def test_downloads_beyond_the_window_are_not_read() -> None:
+    run = scheduler([*files("a", 500), Download("https://b.example/x")], max_in_flight=4, per_host=2, window=100)
     assert {host_of(attempt.url) for _ in range(20) for attempt in take_all(run)} == {"a.example"}
 
 
 def test_a_released_slot_goes_to_the_host_that_waited() -> None:
-    run = scheduler(files("a", 3), in_all=4, per_host=1)
+    run = scheduler(files("a", 3), max_in_flight=4, per_host=1)
     for number in range(3):
         attempt = take_one(run)
         assert attempt.path == str(number)
@@ -560,18 +561,18 @@ def test_a_released_slot_goes_to_the_host_that_waited() -> None:
 
 
 def test_a_batch_shares_one_slot_until_its_last_is_settled() -> None:
-    run = scheduler(files("a", 10), in_all=1)
-    batch = run.take(0.0, most=3)
+    run = scheduler(files("a", 10), max_in_flight=1)
+    batch = run.take(0.0, max_attempts=3)
     assert [attempt.path for attempt in batch] == ["0", "1", "2"]
     for attempt in reversed(batch):
-        assert run.take(0.0, most=3) == []
+        assert run.take(0.0, max_attempts=3) == []
         settle(run, attempt)
-    assert [attempt.path for attempt in run.take(0.0, most=99)] == ["3", "4", "5", "6", "7", "8", "9"]
+    assert [attempt.path for attempt in run.take(0.0, max_attempts=99)] == ["3", "4", "5", "6", "7", "8", "9"]
 
 
 def test_a_batch_is_of_one_host() -> None:
     run = scheduler(files("a", 2) + files("b", 2))
-    assert [[host_of(attempt.url) for attempt in run.take(0.0, most=9)] for _ in range(3)] == [
+    assert [[host_of(attempt.url) for attempt in run.take(0.0, max_attempts=9)] for _ in range(3)] == [
         ["a.example"] * 2,
         ["b.example"] * 2,
         [],
@@ -594,9 +595,9 @@ def test_a_source_without_an_item_is_asked_again_later() -> None:
     run = scheduler([None, Download(URL), None, None])
     assert run.take(10.0) == []
     assert not run.finished
-    assert run.wake_at == 10.0 + POLL
-    assert run.take(10.0 + POLL / 2) == []
-    attempt = take_one(run, 10.0 + POLL)
+    assert run.wake_at == 10.0 + SOURCE_POLL
+    assert run.take(10.0 + SOURCE_POLL / 2) == []
+    attempt = take_one(run, 10.0 + SOURCE_POLL)
     settle(run, attempt)
     assert not run.finished  # there may be more
     assert run.take(11.0) == []
@@ -604,13 +605,13 @@ def test_a_source_without_an_item_is_asked_again_later() -> None:
     assert run.finished
 
 
-def test_what_wakes_first_is_said() -> None:
+def test_wake_at_is_the_earliest_time() -> None:
     run = scheduler([Download(URL), None, None, None])
     attempt = take_one(run, 0.0)
-    run.settle(ended(attempt, End.FAILED, HTTPStatusError(503, retry_after=POLL / 2)), 0.0, 0.5)
-    assert run.wake_at == POLL / 2
-    take_one(run, POLL / 2)
-    assert run.wake_at == POLL
+    run.settle(ended(attempt, End.FAILED, HTTPStatusError(503, retry_after=SOURCE_POLL / 2)), 0.0, 0.5)
+    assert run.wake_at == SOURCE_POLL / 2
+    take_one(run, SOURCE_POLL / 2)
+    assert run.wake_at == SOURCE_POLL
 
 
 @dataclass
@@ -656,7 +657,7 @@ def test_a_source_that_has_ended_is_not_asked_again() -> None:
 
 
 def test_the_window_is_never_too_small_for_the_slots() -> None:
-    run = scheduler(files("a", 8) + files("b", 1), in_all=4, per_host=1, window=1)
+    run = scheduler(files("a", 8) + files("b", 1), max_in_flight=4, per_host=1, window=1)
     assert {host_of(attempt.url) for _ in range(20) for attempt in take_all(run)} == {"a.example", "b.example"}
 
 
@@ -677,7 +678,7 @@ def test_the_source_is_read_no_further_than_the_window_ahead(hosts: int) -> None
     assert len(results + run.results()) == started
 
 
-def test_duplicates_by_the_thousand_are_told_before_more_are_read() -> None:
+def test_results_of_many_duplicates_are_taken_before_more_is_read() -> None:
     source = CountingSource(Download(URL) for _ in range(1000))
     run = Scheduler(source, Slots(4, 2), RetryPolicy(), window=50)
     settle(run, take_one(run))
@@ -745,7 +746,7 @@ def test_a_stop_at_the_very_end_leaves_the_run_complete(fail_fast: bool) -> None
 
 @pytest.mark.parametrize("error", [HTTPStatusError(404), Interrupted("stopped")])
 def test_fail_fast_stops_at_the_first_failure(error: DownloadError) -> None:
-    run = scheduler(files("a", 10), in_all=2, fail_fast=True)
+    run = scheduler(files("a", 10), max_in_flight=2, fail_fast=True)
     first, second = take_all(run)
     settle(run, first, End.FAILED, error)
     assert run.stopped
@@ -767,7 +768,7 @@ def test_fail_fast_goes_on_while_there_are_only_retries_and_skips() -> None:
     assert take_one(run, 1000.0).number == 2
 
 
-def test_fail_fast_stops_reading_at_a_wish_that_is_refused() -> None:
+def test_fail_fast_stops_reading_at_a_refused_path() -> None:
     source = CountingSource(iter([Download(URL, out="../x"), *files("a", 10)]))
     run = Scheduler(source, Slots(2, 2), RetryPolicy(), fail_fast=True)
     assert run.take(0.0) == []
@@ -803,13 +804,13 @@ def test_a_started_download_has_a_result_after_a_stop(stop_first: bool) -> None:
         (End.FAILED, IntegrityError("wrong"), IntegrityError),
         (End.FAILED, HTTPStatusError(404), HTTPStatusError),
         (End.INTERRUPTED, Interrupted("stopped"), Interrupted),
-        (End.LOST, None, WorkerError),
-        (End.RESTART, None, Interrupted),
+        (End.WORKER_LOST, None, WorkerError),
+        (End.MUST_RESTART, None, Interrupted),
         (End.UNREPORTED, None, Interrupted),
     ],
 )
 @pytest.mark.parametrize("mirrors", [(), MIRRORS])
-def test_whatever_ends_after_a_stop_has_one_result_and_no_other_try(
+def test_an_attempt_that_ends_after_a_stop_is_not_tried_again(
     end: End, error: DownloadError | None, expected: type[DownloadError] | None, mirrors: tuple[str, ...]
 ) -> None:
     run = scheduler([Download(URL, mirrors=mirrors), *files("b", 3)])
@@ -822,15 +823,15 @@ def test_whatever_ends_after_a_stop_has_one_result_and_no_other_try(
     assert (None if result.error is None else type(result.error)) is expected
 
 
-def test_what_was_read_but_not_begun_before_a_stop_gets_no_result() -> None:
-    run = scheduler(files("a", 3), in_all=1)
+def test_a_download_that_was_not_taken_before_a_stop_has_no_result() -> None:
+    run = scheduler(files("a", 3), max_in_flight=1)
     settle(run, take_one(run))
     run.stop()
     assert [result.path for result in run.results()] == ["0"]
     assert (run.finished, run.complete, run.waiting) == (True, False, 0)
 
 
-def test_what_was_taken_but_not_begun_before_a_stop_gets_no_result() -> None:
+def test_a_download_that_was_taken_but_not_started_before_a_stop_has_no_result() -> None:
     run = scheduler([Download(URL)])
     attempt = take_one(run)
     run.stop()
@@ -840,15 +841,15 @@ def test_what_was_taken_but_not_begun_before_a_stop_gets_no_result() -> None:
     assert run.results() == []
 
 
-def test_what_was_named_but_not_fetched_before_a_stop_is_interrupted() -> None:
+def test_a_download_that_was_only_probed_before_a_stop_is_interrupted() -> None:
     run = scheduler([Download(URL)], probe=True)
     probe = take_one(run)
     run.stop()
-    settle(run, probe, End.NAMED, name="x")
+    settle(run, probe, End.NAME_LEARNED, proposed_name="x")
     assert [type(result.error) for result in run.results()] == [Interrupted]
 
 
-def test_stopping_twice_tells_nothing_twice() -> None:
+def test_a_second_stop_adds_no_results() -> None:
     run = scheduler([Download(URL)])
     settle(run, take_one(run), End.FAILED, NetworkError("reset"))
     run.stop()
@@ -865,9 +866,9 @@ TROUBLES: tuple[tuple[End, DownloadError | None], ...] = (
     (End.FAILED, HTTPStatusError(404)),
     (End.FAILED, IntegrityError("wrong")),
     (End.FAILED, StorageError("disk full")),
-    (End.LOST, None),
+    (End.WORKER_LOST, None),
     (End.UNREPORTED, None),
-    (End.RESTART, None),
+    (End.MUST_RESTART, None),
     (End.UNSTARTED, None),
     (End.INTERRUPTED, Interrupted("stopped")),
 )
@@ -893,9 +894,9 @@ class Simulation:
 
     run: Scheduler
     downloads: list[Download]
-    in_all: int
+    max_in_flight: int
     per_host: int
-    most: int
+    max_attempts: int
     retries: int
     events: Iterator[tuple[int, int, int]]
     now: float = 100.0
@@ -928,51 +929,53 @@ class Simulation:
                 assert wake > self.now or self.told, "what is due was not handed out"
                 self.now = max(self.now, wake)
         assert not self.running
-        assert self.run.in_flight == 0
+        assert not self.run._running
 
     def take(self) -> bool:
-        batch = self.run.take(self.now, self.most)
+        batch = self.run.take(self.now, self.max_attempts)
         results = self.run.results()
         self.told = bool(results)
         self.results += results
         if not batch:
             return False
         assert not self.run.stopped
-        assert len(batch) <= self.most
+        assert len(batch) <= self.max_attempts
         (host,) = {host_of(attempt.url) for attempt in batch}
         self.leases[self.steps] = host
-        assert len(self.leases) <= self.in_all
+        assert len(self.leases) <= self.max_in_flight
         assert list(self.leases.values()).count(host) <= self.per_host
         for attempt in batch:
             assert self.now >= self.earliest.get(attempt.key, 0.0), "before its time"
             assert attempt.key not in {other.key for other, _ in self.running}
             self.numbers[attempt.key] += 1
             assert attempt.number == self.numbers[attempt.key]
-            assert attempt.source == self.downloads[attempt.key].url
-            assert attempt.url in (attempt.source, *self.downloads[attempt.key].mirrors)
+            assert attempt.primary_url == self.downloads[attempt.key].url
+            assert attempt.url in (attempt.primary_url, *self.downloads[attempt.key].mirrors)
             self.running.append((attempt, self.steps))
-        assert len(self.running) == self.run.in_flight
+        assert len(self.running) == len(self.run._running)
         return True
 
     def settle(self, end: End, error: DownloadError | None, which: int) -> None:
         attempt, lease = self.running.pop(which % len(self.running))
-        if (attempt.probe and end in GOOD_ENDS) or (end is End.RESTART and (attempt.fresh or attempt.probe)):
-            end = End.NAMED if attempt.probe else End.COMPLETE
+        if (attempt.is_probe and end in GOOD_ENDS) or (end is End.MUST_RESTART and (attempt.from_scratch or attempt.is_probe)):
+            end = End.NAME_LEARNED if attempt.is_probe else End.COMPLETE
         name = ("x", "named", "", "../y")[which % 4]
-        chance = (which % 10) / 10
-        self.run.settle(ended(attempt, end, error, name=name, path=attempt.path, received=1, elapsed=1.0), self.now, chance)
+        jitter = (which % 10) / 10
+        self.run.settle(
+            ended(attempt, end, error, proposed_name=name, path=attempt.path, received=1, elapsed=1.0), self.now, jitter
+        )
         if lease not in {other for _, other in self.running}:
             del self.leases[lease]
         self.interrupted |= end is End.INTERRUPTED
         if end is End.UNSTARTED:
             self.numbers[attempt.key] -= 1
-        if end in (End.FAILED, End.LOST) and not self.downloads[attempt.key].mirrors:
+        if end in (End.FAILED, End.WORKER_LOST) and not self.downloads[attempt.key].mirrors:
             self.failures[attempt.key] += 1
             tries = self.failures[attempt.key]
             assert tries <= self.retries + max(1, self.retries) + 1, "tried too often"
             if isinstance(error, NetworkError | HTTPStatusError):
                 asked_for = getattr(error, "retry_after", None)
-                wait = chance * min(1000.0, 8.0 * 2 ** (tries - 1)) if asked_for is None else asked_for
+                wait = jitter * min(1000.0, 8.0 * 2 ** (tries - 1)) if asked_for is None else asked_for
                 self.earliest[attempt.key] = self.now + wait
         self.results += self.run.results()
 
@@ -980,12 +983,12 @@ class Simulation:
 @st.composite
 def simulations(draw: st.DrawFn, listed: list[Download | None]) -> Simulation:
     """A Simulation of this list."""
-    in_all = draw(st.integers(1, 5))
-    per_host, most, retries = draw(st.integers(1, in_all)), draw(st.integers(1, 4)), draw(st.integers(0, 3))
+    max_in_flight = draw(st.integers(1, 5))
+    per_host, max_attempts, retries = draw(st.integers(1, max_in_flight)), draw(st.integers(1, 4)), draw(st.integers(0, 3))
     events = draw(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50), st.integers(0, 50)), max_size=120))
-    run = scheduler(listed, in_all, per_host, retries, probe=draw(st.booleans()), window=draw(st.integers(1, 12)))
+    run = scheduler(listed, max_in_flight, per_host, retries, probe=draw(st.booleans()), window=draw(st.integers(1, 12)))
     downloads = [download for download in listed if download is not None]
-    return Simulation(run, downloads, in_all, per_host, most, retries, iter(events))
+    return Simulation(run, downloads, max_in_flight, per_host, max_attempts, retries, iter(events))
 
 
 LISTS = st.lists(ONE | st.none(), max_size=30)
@@ -1029,11 +1032,11 @@ def test_a_stopped_run_has_at_most_one_result_for_each_download(
 
 
 @given(st.lists(ONE, min_size=1, max_size=30, unique_by=lambda download: download.url), st.integers(1, 5), st.integers(1, 4))
-def test_what_always_succeeds_is_asked_for_once(listed: list[Download], in_all: int, most: int) -> None:
-    run = scheduler(listed, in_all, in_all)
+def test_without_failures_each_file_is_asked_for_once(listed: list[Download], max_in_flight: int, max_attempts: int) -> None:
+    run = scheduler(listed, max_in_flight, max_in_flight)
     asked: Counter[int] = Counter()
     while not run.finished:
-        for attempt in run.take(0.0, most):
+        for attempt in run.take(0.0, max_attempts):
             asked[attempt.key] += 1
             settle(run, attempt, path=attempt.path)
     assert set(asked.values()) <= {1}

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from downloader.core.model import NOTHING_TO_RESUME, Checksum, ResumeInfo, Span, Validator
-from downloader.core.scheduling.segment_layout import joined, missing
+from downloader.core.spans import first_gap, merged
 from downloader.errors import FileInUse
 from downloader.storage import shared_part, sidecar
 from downloader.storage.folder import Folder
@@ -171,7 +171,7 @@ def test_no_span_of_any_sidecar_is_beyond_the_end_of_the_file(
     info = PartFile(folder, "file", URL).resume_info()
     folder.close()
     if info != NOTHING_TO_RESUME:
-        assert info.spans == (joined(spans) or ((0, 0),))
+        assert info.spans == (merged(spans) or ((0, 0),))
         assert all(0 <= start <= stop <= size for start, stop in info.spans)
 
 
@@ -386,7 +386,7 @@ def test_a_file_finished_without_a_commit_is_complete_in_the_next_run(folder: Fo
     part.keep(INFO)
     assert resume_info(folder).spans == ((0, 1000),)
     again = join(folder)
-    assert missing(again.spans, 0, 1000) is None
+    assert first_gap(again.spans, 0, 1000) is None
     assert again.try_finish()
     again.commit(None, False)
     assert os.listdir(root) == ["file"]
@@ -572,7 +572,7 @@ def test_threads_write_one_file_and_one_of_them_finishes_it(folder: Folder, root
                 own.open_shared(own.resume_info())
             together.wait()
             start, stop = number * size, (number + 1) * size
-            while (gap := missing(own.spans, start, stop)) is not None:
+            while (gap := first_gap(own.spans, start, stop)) is not None:
                 own.seek(gap[0])
                 own.write(body[gap[0] : min(gap[1], gap[0] + 777)])
             if own.try_finish():

@@ -60,8 +60,8 @@ def attempt(
     headers: Headers = (),
     checksums: tuple[Checksum, ...] = (),
     size: int | None = None,
-    fresh: bool = False,
-    probe: bool = False,
+    from_scratch: bool = False,
+    is_probe: bool = False,
     modified_since: float | None = None,
     segment: Segment = WHOLE,
 ) -> Attempt:
@@ -70,14 +70,14 @@ def attempt(
         key=7,
         number=1,
         url=url,
-        source=url,
+        primary_url=url,
         path="file",
         segment=segment,
         headers=headers,
         checksums=checksums,
         size=size,
-        fresh=fresh,
-        probe=probe,
+        from_scratch=from_scratch,
+        is_probe=is_probe,
         modified_since=modified_since,
     )
 
@@ -112,10 +112,10 @@ def test_a_first_request_asks_for_the_bytes_as_they_are() -> None:
         (attempt(), ResumeInfo(5, Validator('"e"', TOLD), None), (("Range", "bytes=5-"), ("If-Range", '"e"'))),
         (attempt(), UNVOUCHED, ()),
         (attempt(), ResumeInfo(0, Validator('"e"', TOLD), 10), ()),
-        (attempt(fresh=True), BY_ETAG, ()),
+        (attempt(from_scratch=True), BY_ETAG, ()),
         (attempt(segment=Segment(100, 200)), BY_ETAG, (("Range", "bytes=105-199"), ("If-Range", '"e"'))),
-        (attempt(probe=True), NOTHING_TO_RESUME, (("Range", "bytes=0-0"),)),
-        (attempt(probe=True), BY_ETAG, (("Range", "bytes=0-0"),)),
+        (attempt(is_probe=True), NOTHING_TO_RESUME, (("Range", "bytes=0-0"),)),
+        (attempt(is_probe=True), BY_ETAG, (("Range", "bytes=0-0"),)),
         (attempt(modified_since=TOLD_AT), NOTHING_TO_RESUME, (("If-Modified-Since", TOLD),)),
         (attempt(modified_since=TOLD_AT), BY_ETAG, (("Range", "bytes=5-"), ("If-Range", '"e"'))),
     ],
@@ -203,45 +203,45 @@ MEANINGS = [
         (HeadAction.BODY, 105),
     ),
     # 206, anything else | with Range | begin again at zero
-    ("206 without range", attempt(), BY_ETAG, answer(206), End.RESTART),
-    ("206, no total at all", attempt(), NO_TOTAL, answer(206, ("Content-Range", "bytes 5-9/*")), End.RESTART),
-    ("206, no etag, date changed", attempt(), BY_BOTH, answer(206, RANGE, ("Last-Modified", OTHER_TIME)), End.RESTART),
-    ("206, malformed range", attempt(), BY_ETAG, answer(206, ("Content-Range", "bytes 5-9")), End.RESTART),
-    ("206, unsatisfied range", attempt(), BY_ETAG, answer(206, ("Content-Range", "bytes */10")), End.RESTART),
-    ("206, wrong start", attempt(), BY_ETAG, answer(206, ("Content-Range", "bytes 4-9/10")), End.RESTART),
-    ("206, from zero", attempt(), BY_ETAG, answer(206, ("Content-Range", "bytes 0-9/10")), End.RESTART),
-    ("206 of a segment, wrong start", attempt(segment=Segment(100)), BY_ETAG, answer(206, RANGE), End.RESTART),
-    ("206, total changed", attempt(), BY_ETAG, answer(206, ("Content-Range", "bytes 5-10/11")), End.RESTART),
-    ("206, etag changed", attempt(), BY_ETAG, answer(206, RANGE, ("ETag", '"new"')), End.RESTART),
-    ("206, etag now weak", attempt(), BY_ETAG, answer(206, RANGE, ("ETag", 'W/"e"')), End.RESTART),
-    ("206, date changed", attempt(), BY_DATE, answer(206, RANGE, ("Last-Modified", OTHER_TIME)), End.RESTART),
-    ("206, too long", attempt(), BY_ETAG, answer(206, RANGE, ("Content-Length", "6")), End.RESTART),
-    ("206, too short", attempt(), BY_ETAG, answer(206, RANGE, ("Content-Length", "4")), End.RESTART),
+    ("206 without range", attempt(), BY_ETAG, answer(206), End.MUST_RESTART),
+    ("206, no total at all", attempt(), NO_TOTAL, answer(206, ("Content-Range", "bytes 5-9/*")), End.MUST_RESTART),
+    ("206, no etag, date changed", attempt(), BY_BOTH, answer(206, RANGE, ("Last-Modified", OTHER_TIME)), End.MUST_RESTART),
+    ("206, malformed range", attempt(), BY_ETAG, answer(206, ("Content-Range", "bytes 5-9")), End.MUST_RESTART),
+    ("206, unsatisfied range", attempt(), BY_ETAG, answer(206, ("Content-Range", "bytes */10")), End.MUST_RESTART),
+    ("206, wrong start", attempt(), BY_ETAG, answer(206, ("Content-Range", "bytes 4-9/10")), End.MUST_RESTART),
+    ("206, from zero", attempt(), BY_ETAG, answer(206, ("Content-Range", "bytes 0-9/10")), End.MUST_RESTART),
+    ("206 of a segment, wrong start", attempt(segment=Segment(100)), BY_ETAG, answer(206, RANGE), End.MUST_RESTART),
+    ("206, total changed", attempt(), BY_ETAG, answer(206, ("Content-Range", "bytes 5-10/11")), End.MUST_RESTART),
+    ("206, etag changed", attempt(), BY_ETAG, answer(206, RANGE, ("ETag", '"new"')), End.MUST_RESTART),
+    ("206, etag now weak", attempt(), BY_ETAG, answer(206, RANGE, ("ETag", 'W/"e"')), End.MUST_RESTART),
+    ("206, date changed", attempt(), BY_DATE, answer(206, RANGE, ("Last-Modified", OTHER_TIME)), End.MUST_RESTART),
+    ("206, too long", attempt(), BY_ETAG, answer(206, RANGE, ("Content-Length", "6")), End.MUST_RESTART),
+    ("206, too short", attempt(), BY_ETAG, answer(206, RANGE, ("Content-Length", "4")), End.MUST_RESTART),
     # 206 | no | ProtocolError
     ("206 unasked", attempt(), NOTHING_TO_RESUME, answer(206, RANGE), ProtocolError),
     ("206 unasked, from zero", attempt(), NOTHING_TO_RESUME, answer(206, ("Content-Range", "bytes 0-9/10")), ProtocolError),
     ("206, unvouched", attempt(), UNVOUCHED, answer(206, RANGE), ProtocolError),
-    ("206, fresh", attempt(fresh=True), BY_ETAG, answer(206, RANGE), ProtocolError),
+    ("206, fresh", attempt(from_scratch=True), BY_ETAG, answer(206, RANGE), ProtocolError),
     # 416, */N and N is what we hold, validator agrees | with Range | complete already
     ("416", attempt(), ALL_OF_IT, answer(416, ("Content-Range", "bytes */5")), End.COMPLETE),
     ("416, same etag", attempt(), ALL_OF_IT, answer(416, ("Content-Range", "bytes */5"), ("ETag", '"e"')), End.COMPLETE),
     ("416, known by etag", attempt(), NO_TOTAL, answer(416, ("Content-Range", "bytes */5"), ("ETag", '"e"')), End.COMPLETE),
     # 416, anything else | with Range | begin again at zero
-    ("416, another size", attempt(), ALL_OF_IT, answer(416, ("Content-Range", "bytes */6")), End.RESTART),
-    ("416, smaller", attempt(), BY_ETAG, answer(416, ("Content-Range", "bytes */4")), End.RESTART),
-    ("416, nothing known", attempt(), NO_TOTAL, answer(416, ("Content-Range", "bytes */5")), End.RESTART),
-    ("416, we know of more", attempt(), BY_ETAG, answer(416, ("Content-Range", "bytes */5")), End.RESTART),
-    ("416 without range", attempt(), ALL_OF_IT, answer(416), End.RESTART),
-    ("416, satisfied range", attempt(), ALL_OF_IT, answer(416, ("Content-Range", "bytes 0-4/5")), End.RESTART),
-    ("416, total unknown", attempt(), ALL_OF_IT, answer(416, ("Content-Range", "bytes */*")), End.RESTART),
-    ("416, etag changed", attempt(), ALL_OF_IT, answer(416, ("Content-Range", "bytes */5"), ("ETag", '"f"')), End.RESTART),
-    ("416, weak etag", attempt(), ALL_OF_IT, answer(416, ("Content-Range", "bytes */5"), ("ETag", 'W/"e"')), End.RESTART),
+    ("416, another size", attempt(), ALL_OF_IT, answer(416, ("Content-Range", "bytes */6")), End.MUST_RESTART),
+    ("416, smaller", attempt(), BY_ETAG, answer(416, ("Content-Range", "bytes */4")), End.MUST_RESTART),
+    ("416, nothing known", attempt(), NO_TOTAL, answer(416, ("Content-Range", "bytes */5")), End.MUST_RESTART),
+    ("416, we know of more", attempt(), BY_ETAG, answer(416, ("Content-Range", "bytes */5")), End.MUST_RESTART),
+    ("416 without range", attempt(), ALL_OF_IT, answer(416), End.MUST_RESTART),
+    ("416, satisfied range", attempt(), ALL_OF_IT, answer(416, ("Content-Range", "bytes 0-4/5")), End.MUST_RESTART),
+    ("416, total unknown", attempt(), ALL_OF_IT, answer(416, ("Content-Range", "bytes */*")), End.MUST_RESTART),
+    ("416, etag changed", attempt(), ALL_OF_IT, answer(416, ("Content-Range", "bytes */5"), ("ETag", '"f"')), End.MUST_RESTART),
+    ("416, weak etag", attempt(), ALL_OF_IT, answer(416, ("Content-Range", "bytes */5"), ("ETag", 'W/"e"')), End.MUST_RESTART),
     (
         "416, date changed",
         attempt(),
         ResumeInfo(5, Validator("", TOLD), 5),
         answer(416, ("Content-Range", "bytes */5"), ("Last-Modified", OTHER_TIME)),
-        End.RESTART,
+        End.MUST_RESTART,
     ),
     ("416 unasked", attempt(), NOTHING_TO_RESUME, answer(416, ("Content-Range", "bytes */5")), HTTPStatusError),
     # 304 | conditional | the file is still good
@@ -266,7 +266,7 @@ MEANINGS = [
         for n in (204, 205)
         for held in (NOTHING_TO_RESUME, BY_ETAG)
     ),
-    ("204, one Segment", attempt(segment=Segment(100, 200)), BY_ETAG, answer(204), End.RESTART),
+    ("204, one Segment", attempt(segment=Segment(100, 200)), BY_ETAG, answer(204), End.MUST_RESTART),
     # 401, 403, 407 | either | AuthError
     *(
         (str(status), attempt(), held, answer(status), AuthError)
@@ -285,11 +285,11 @@ MEANINGS = [
     ),
     *((f"{n} to a range", attempt(), BY_ETAG, answer(n), HTTPStatusError) for n in (404, 412, 503)),
     # a probe takes no body
-    ("probe, 200", attempt(probe=True), NOTHING_TO_RESUME, answer(200), End.NAMED),
-    ("probe, 206", attempt(probe=True), NOTHING_TO_RESUME, answer(206, ("Content-Range", "bytes 0-0/10")), End.NAMED),
-    ("probe, 416", attempt(probe=True), BY_ETAG, answer(416, ("Content-Range", "bytes */0")), End.NAMED),
-    ("probe, 302", attempt(probe=True), NOTHING_TO_RESUME, answer(302, ("Location", "/b")), HeadAction.FOLLOW),
-    ("probe, 404", attempt(probe=True), NOTHING_TO_RESUME, answer(404), HTTPStatusError),
+    ("probe, 200", attempt(is_probe=True), NOTHING_TO_RESUME, answer(200), End.NAME_LEARNED),
+    ("probe, 206", attempt(is_probe=True), NOTHING_TO_RESUME, answer(206, ("Content-Range", "bytes 0-0/10")), End.NAME_LEARNED),
+    ("probe, 416", attempt(is_probe=True), BY_ETAG, answer(416, ("Content-Range", "bytes */0")), End.NAME_LEARNED),
+    ("probe, 302", attempt(is_probe=True), NOTHING_TO_RESUME, answer(302, ("Location", "/b")), HeadAction.FOLLOW),
+    ("probe, 404", attempt(is_probe=True), NOTHING_TO_RESUME, answer(404), HTTPStatusError),
     # heads that cannot be
     ("two lengths", attempt(), NOTHING_TO_RESUME, answer(200, RANGE_200, ("Content-Length", "11")), ProtocolError),
     ("a length that is none", attempt(), NOTHING_TO_RESUME, answer(200, ("Content-Length", "many")), ProtocolError),
@@ -475,9 +475,9 @@ def test_a_file_that_changed_does_not_get_the_date_of_what_was_held() -> None:
     [((), ""), ((("Content-Disposition", 'attachment; filename="a b.txt"'),), "a b.txt")],
 )
 def test_a_probe_learns_the_name(disposition: Headers, name: str) -> None:
-    state = transfer(attempt(probe=True))
+    state = transfer(attempt(is_probe=True))
     state.on_head(answer(206, *disposition))
-    assert (state.outcome(0.1).end, state.outcome(0.1).name) == (End.NAMED, name)
+    assert (state.outcome(0.1).end, state.outcome(0.1).proposed_name) == (End.NAME_LEARNED, name)
 
 
 # --- redirects
@@ -844,7 +844,7 @@ def test_an_outcome_says_all_that_happened() -> None:
         final_url=URL,
         etag='"e"',
         path="file.1",
-        name="",
+        proposed_name="",
         error=None,
     )
     assert pickle.loads(pickle.dumps(outcome)) == outcome

@@ -93,7 +93,7 @@ class Transfer:
         self._policy = policy
         self._wall = wall
         self._headers: Headers = replaced(policy.headers, attempt.headers) if attempt.headers else policy.headers
-        self.held = NOTHING_TO_RESUME if attempt.fresh or attempt.probe else held
+        self.held = NOTHING_TO_RESUME if attempt.from_scratch or attempt.is_probe else held
         self.start = attempt.segment.start + self.held.size  # what is asked for
         self.stop = attempt.segment.stop
         self.resuming = self.held.size > 0 and bool(self.held.validator.if_range)
@@ -112,11 +112,11 @@ class Transfer:
 
     def _special(self) -> Headers:
         """What this request alone says. A mirror has a validator of its own: there the checksum decides."""
-        if self.attempt.probe:
+        if self.attempt.is_probe:
             return (("Range", "bytes=0-0"),)
         if self.resuming:
             asked = ("Range", f"bytes={self.start}-{'' if self.stop is None else self.stop - 1}")
-            unbound = self.attempt.mirror and self.attempt.checksums
+            unbound = self.attempt.is_alternate_url and self.attempt.checksums
             return (asked,) if unbound else (asked, ("If-Range", self.held.validator.if_range))
         if self.attempt.modified_since is not None:
             return (("If-Modified-Since", h.format_http_date(self.attempt.modified_since)),)
@@ -140,11 +140,11 @@ class Transfer:
         fields = h.read_fields(head.headers)
         if head.status in REDIRECTS and fields.location:
             return self._redirect(fields.location)
-        if self.attempt.probe and head.status in (200, 204, 205, 206, 416):
+        if self.attempt.is_probe and head.status in (200, 204, 205, 206, 416):
             self.name = h.disposition_name(fields.disposition)
-            return self._decide(End.NAMED)
+            return self._decide(End.NAME_LEARNED)
         if head.status == 200 or head.status in EMPTY:
-            return self._decide(End.RESTART) if self.shared else self._whole(fields)
+            return self._decide(End.MUST_RESTART) if self.shared else self._whole(fields)
         if head.status == 206 and self.resuming:
             return self._rest(fields)
         if head.status == 416 and self.resuming:
@@ -195,7 +195,7 @@ class Transfer:
             or (fields.length is not None and fields.length != span.stop - start)
             or self._changed(told, fields)
         ):
-            return self._decide(End.RESTART)
+            return self._decide(End.MUST_RESTART)
         self._describe(fields, whole=False)
         self.validator = self.held.validator
         self.offset = start
@@ -207,7 +207,7 @@ class Transfer:
 
     def _changed(self, told: Validator, fields: h.Fields) -> bool:
         held = self.held.validator
-        if self.attempt.mirror and self.attempt.checksums:
+        if self.attempt.is_alternate_url and self.attempt.checksums:
             return False
         if held.etag and fields.etag:
             return told.etag != held.etag
@@ -219,7 +219,7 @@ class Transfer:
         known = self.held.total == held or (bool(fields.etag) and fields.etag == self.held.validator.etag)
         agreed = known and not self._changed(h.validator(fields), fields)
         if span is None or span.start is not None or span.total != held or not agreed or self.held.spans or self.shared:
-            return self._decide(End.RESTART)
+            return self._decide(End.MUST_RESTART)
         self._describe(fields, whole=False)
         self.validator = self.held.validator
         self.size = self.total = held
@@ -307,8 +307,8 @@ class Transfer:
             final_url=public_url(self.url) if self.redirects else self.public,
             etag=self.validator.etag,
             path=path or self.attempt.path,
-            name=self.name,
-            waited=self.waited,
+            proposed_name=self.name,
+            head_latency=self.waited,
             verified=bool(self.digests) and end in (End.COMPLETE, End.EXISTS),
             error=error,
             returned=self.returned,

@@ -1,1 +1,1 @@
-"""How many at once, how fast, how slow is too slow: arithmetic."""
+"""Limits as arithmetic: Attempts in flight, time between requests, rate, and what counts as too slow."""

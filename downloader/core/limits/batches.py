@@ -1,12 +1,22 @@
-"""How many Attempts a worker is given at a time."""
+"""How many Attempts a worker process is given at a time."""
 
 
-def batch_size(seconds_each: float, waiting: int, lanes: int, target: float = 0.05, most: int = 64) -> int:
-    """How many Attempts to hand to one worker at a time, where handing over is costly (`processes`).
+def batch_size(seconds_each: float, waiting: int, workers: int, target: float = 0.05, max_size: int = 64) -> int:
+    """How many Attempts to hand to one worker together, where handing over is costly.
 
-    So many that a batch takes about ``target`` seconds, but never more than this worker's share of what waits, so
-    that at the end of the list no worker sits idle beside a long batch.
+    A batch takes about ``target`` seconds, but is never larger than one worker's share of what is left, so that at the end
+    of the list no worker is idle while another has a long batch.
+
+    Args:
+        seconds_each: mean duration of an Attempt.
+        waiting: Downloads that are ready to start.
+        workers: places that batches are handed to.
+        target: seconds.
+        max_size: upper bound of the result.
+
+    Returns:
+        At least 1.
     """
-    by_time = most if seconds_each * most <= target else int(target / seconds_each)
-    share = -(-waiting // max(lanes, 1))
-    return max(1, min(by_time, share, most))
+    by_time = max_size if seconds_each * max_size <= target else int(target / seconds_each)
+    share = -(-waiting // max(workers, 1))
+    return max(1, min(by_time, share, max_size))

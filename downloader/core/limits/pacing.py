@@ -1,93 +1,96 @@
-"""How much time passes between two requests to one host (`--wait`, Crawl-delay). Arithmetic only: `now` comes in."""
+"""A minimum time between two requests to one host (``--wait``, Crawl-delay). Pure: times come in as arguments."""
 
 import heapq
+import math
 from collections.abc import Sequence
 
 from downloader.core.limits.slots import Limits
 
-KEPT = 4096
-"""Hosts of which the last start is remembered, before those whose time has passed are forgotten."""
+REMEMBERED_STARTS = 4096
+"""Hosts of which the next start is kept, at least; beyond that, those whose time has passed are forgotten."""
 
 
 class PacedSlots:
     """`Limits` under which two Attempts at one host start at least ``gap`` seconds apart. A host that waits holds no slot.
 
-    `begin` says what time it is: to be called before `acquire`.
+    ``next_due``: when the first host that was refused for this reason may start (monotonic seconds); infinity: none was.
+
+    Args:
+        slots: the limits that hold besides.
+        gap: seconds from one start at a host to the next.
     """
 
     def __init__(self, slots: Limits, gap: float) -> None:
         self._slots = slots
         self._gap = gap
-        self._gaps: dict[str, float] = {}  # of hosts that want a longer one
+        self._longer_gaps: dict[str, float] = {}  # of hosts that asked for one
         self._now = 0.0
-        self._next: dict[str, float] = {}  # when the next Attempt may start at a host
-        self._waiting: list[tuple[float, str]] = []  # hosts that were refused a slot until then
-        self._told: set[str] = set()  # these hosts
-        self._most = KEPT
+        self._next_start: dict[str, float] = {}
+        self._refused: list[tuple[float, str]] = []  # a heap: hosts that were refused a slot, until when
+        self._refused_hosts: set[str] = set()
+        self._cleanup_at = REMEMBERED_STARTS
+        self.next_due = math.inf
 
     def begin(self, now: float) -> list[str]:
-        """It is this time. The hosts whose time has come, of those that `acquire` has refused since."""
+        """Set the time; to be called before `acquire`. Returns the hosts that were refused and may start now."""
         self._now = now
-        found = []
-        while self._waiting and self._waiting[0][0] <= now:
-            found.append(heapq.heappop(self._waiting)[1])
-            self._told.discard(found[-1])
-        if len(self._next) > self._most:
-            self._next = {host: due for host, due in self._next.items() if due > now}
-            self._most = max(KEPT, 2 * len(self._next))
-        return found
+        hosts = []
+        while self._refused and self._refused[0][0] <= now:
+            hosts.append(heapq.heappop(self._refused)[1])
+            self._refused_hosts.discard(hosts[-1])
+        self.next_due = self._refused[0][0] if self._refused else math.inf
+        if len(self._next_start) > self._cleanup_at:
+            self._next_start = {host: due for host, due in self._next_start.items() if due > now}
+            self._cleanup_at = max(REMEMBERED_STARTS, 2 * len(self._next_start))
+        return hosts
 
     def slow_down(self, host: str, gap: float) -> None:
-        """This host wants so many seconds at least between two starts."""
-        if gap > self._gaps.get(host, self._gap):
-            if host in self._next:
-                self._next[host] += gap - self._gaps.get(host, self._gap)
-            self._gaps[host] = gap
-
-    @property
-    def wake_at(self) -> float | None:
-        """When the first host that waits may be asked again."""
-        return self._waiting[0][0] if self._waiting else None
+        """Let at least ``gap`` seconds pass from one start at this host to the next; a shorter gap than before is ignored."""
+        if gap > self._longer_gaps.get(host, self._gap):
+            if host in self._next_start:
+                self._next_start[host] += gap - self._longer_gaps.get(host, self._gap)
+            self._longer_gaps[host] = gap
 
     def acquire(self, host: str) -> bool:
-        """Take a slot for this host, if its time has come, and there is one."""
-        due = self._next.get(host)
+        """Take a slot for this host, if its time has come and the other limits allow it."""
+        due = self._next_start.get(host)
         if due is not None and due > self._now:
-            if host not in self._told:
-                self._told.add(host)
-                heapq.heappush(self._waiting, (due, host))
+            if host not in self._refused_hosts:
+                self._refused_hosts.add(host)
+                heapq.heappush(self._refused, (due, host))
+                self.next_due = self._refused[0][0]
             return False
         if not self._slots.acquire(host):
             return False
-        self._next[host] = self._now + self._gaps.get(host, self._gap)
+        self._next_start[host] = self._now + self._longer_gaps.get(host, self._gap)
         return True
 
     def take_back(self, host: str, began: float) -> None:
-        """The Attempt that took its slot at ``began`` sent no request: the next one need not wait for its sake."""
-        if self._next.get(host) == began + self._gaps.get(host, self._gap):
-            del self._next[host]
+        """The Attempt that took its slot at ``began`` sent no request: the next one need not wait because of it."""
+        if self._next_start.get(host) == began + self._longer_gaps.get(host, self._gap):
+            del self._next_start[host]
 
     @property
-    def in_all(self) -> int:
-        """How many may be in flight now."""
-        return self._slots.in_all
+    def max_in_flight(self) -> int:
+        """See `Limits`."""
+        return self._slots.max_in_flight
 
     @property
     def free(self) -> int:
-        """How many more."""
+        """See `Limits`."""
         return self._slots.free
 
     def explain(self) -> str:
-        """One line about the numbers."""
+        """See `Limits`."""
         return f"{self._slots.explain()}; {self._gap:g} s between two requests to a host"
 
     def release(self, host: str) -> None:
-        """Give a slot back."""
+        """See `Limits`."""
         self._slots.release(host)
 
-    def settled(self, host: str, now: float, waited: float, refused: bool) -> None:
+    def settled(self, host: str, now: float, latency: float, refused: bool) -> None:
         """See `Limits`."""
-        self._slots.settled(host, now, waited, refused)
+        self._slots.settled(host, now, latency, refused)
 
     def sample(self, now: float, received: int) -> Sequence[str]:
         """See `Limits`."""

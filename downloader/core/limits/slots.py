@@ -1,4 +1,4 @@
-"""How many may run at once, in all and at each host; how fast; and how slow is too slow. Arithmetic only."""
+"""Limits of how many Attempts are in flight, in all and at each host: the protocol, and numbers that do not change."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,81 +8,96 @@ from downloader.core.limits.public_hosts import is_public
 
 
 class Limits(Protocol):
-    """Who may start: `Slots` for numbers that stay, `downloader.core.limits.adaptive` for numbers that are found out."""
+    """Who may start. `Slots`: numbers that do not change; `AdaptiveSlots`: numbers that are learned; `PacedSlots`: in time.
+
+    An Attempt that starts takes a slot with `acquire`; when it has ended, `settled` is called, and then `release`.
+    """
 
     @property
-    def in_all(self) -> int:
-        """How many may be in flight now."""
+    def max_in_flight(self) -> int:
+        """How many Attempts may be in flight now, in all."""
 
     @property
     def free(self) -> int:
-        """How many more; negative where it was lowered."""
+        """How many more Attempts may start; negative after the limit was lowered, until enough of them have ended."""
 
     def explain(self) -> str:
-        """One line about the numbers, and where they come from."""
+        """One line for logs: the limits, and where they come from."""
 
     def acquire(self, host: str) -> bool:
-        """Take a slot for this host, if there is one in all and one there."""
+        """Take a slot for this host; returns False, and takes none, if there is none in all or none at this host."""
 
     def release(self, host: str) -> None:
-        """Give one back."""
+        """Give a slot of this host back."""
 
-    def settled(self, host: str, now: float, waited: float, refused: bool) -> None:
-        """An Attempt there has ended: ``waited`` seconds for the head of its answer (0: none), or was pushed back."""
+    def settled(self, host: str, now: float, latency: float, refused: bool) -> None:
+        """Record that an Attempt at this host has ended.
+
+        Args:
+            host: as in `acquire`.
+            now: monotonic seconds.
+            latency: seconds from its request to the head of the response; 0: there was none.
+            refused: the server signalled overload.
+        """
 
     def sample(self, now: float, received: int) -> Sequence[str]:
-        """So many body bytes have come in all. The hosts that may take more than before."""
+        """Record that ``received`` body bytes have come in by now, in all. Returns hosts that may take more slots now."""
 
 
 @dataclass(slots=True)
 class Slots:
-    """Counts what is in flight. ``in_all`` and ``per_host`` are at least 1.
+    """Limits that do not change.
 
-    ``public``: what decides at public hosts instead of ``per_host``; None: nothing does.
+    Args:
+        max_in_flight: Attempts in flight, at least 1.
+        per_host: Attempts in flight at one host, at least 1.
+        public_limits: further limits, for public hosts only; None: there are none.
+
+    ``in_flight``: slots that are taken; ``at_host``: the same by host, without those that have none.
     """
 
-    in_all: int
+    max_in_flight: int
     per_host: int
-    public: Limits | None = None
+    public_limits: Limits | None = None
     in_flight: int = 0
     at_host: dict[str, int] = field(default_factory=dict)
 
     @property
     def free(self) -> int:
-        """Slots left in all."""
-        return self.in_all - self.in_flight
+        """See `Limits`."""
+        return self.max_in_flight - self.in_flight
 
     def explain(self) -> str:
-        """They were given."""
-        return f"jobs {self.in_all}, {self.per_host} per host: as given"
+        """See `Limits`."""
+        return f"jobs {self.max_in_flight}, {self.per_host} per host: as given"
 
     def acquire(self, host: str) -> bool:
-        """Take a slot for this host, if there is one in all and one there."""
-        held = self.at_host.get(host, 0)
-        if self.in_flight >= self.in_all or held >= self.per_host:
+        """See `Limits`."""
+        taken = self.at_host.get(host, 0)
+        if self.in_flight >= self.max_in_flight or taken >= self.per_host:
             return False
-        if self.public is not None and is_public(host) and not self.public.acquire(host):
+        if self.public_limits is not None and is_public(host) and not self.public_limits.acquire(host):
             return False
-        self.at_host[host] = held + 1
+        self.at_host[host] = taken + 1
         self.in_flight += 1
         return True
 
-    def settled(self, host: str, now: float, waited: float, refused: bool) -> None:
-        """Nothing is learned from it, but of public hosts."""
-        if self.public is not None and is_public(host):
-            self.public.settled(host, now, waited, refused)
+    def settled(self, host: str, now: float, latency: float, refused: bool) -> None:
+        """See `Limits`. Only the limits for public hosts learn from it."""
+        if self.public_limits is not None and is_public(host):
+            self.public_limits.settled(host, now, latency, refused)
 
     def sample(self, now: float, received: int) -> Sequence[str]:
-        """Nothing is learned from it, but of public hosts."""
-        return () if self.public is None else self.public.sample(now, received)
+        """See `Limits`. Only the limits for public hosts learn from it."""
+        return () if self.public_limits is None else self.public_limits.sample(now, received)
 
     def release(self, host: str) -> None:
-        """Give one back."""
-        if self.public is not None and is_public(host):
-            self.public.release(host)
-        held = self.at_host[host] - 1
-        if held:
-            self.at_host[host] = held
+        """See `Limits`. Raises KeyError where no slot of this host is taken."""
+        if self.public_limits is not None and is_public(host):
+            self.public_limits.release(host)
+        taken = self.at_host[host] - 1
+        if taken:
+            self.at_host[host] = taken
         else:
             del self.at_host[host]
         self.in_flight -= 1

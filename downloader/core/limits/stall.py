@@ -1,8 +1,14 @@
-"""When a transfer is too slow, or silent. Times come in as arguments."""
+"""When a transfer is too slow, or silent. Pure: times come in as arguments."""
 
 
 class StallDetector:
-    """Notices a stall: fewer than ``limit`` bytes a second over ``window`` seconds. Times come in as arguments."""
+    """Detects a stall: fewer than ``limit`` bytes a second over ``window`` seconds.
+
+    Args:
+        limit: bytes a second.
+        window: seconds; 0: nothing is a stall.
+        now: monotonic seconds.
+    """
 
     __slots__ = ("_bytes", "_limit", "_since", "_window")
 
@@ -13,7 +19,7 @@ class StallDetector:
         self._bytes = 0
 
     def stalled(self, count: int, now: float) -> bool:
-        """Count bytes that came by ``now``; True when a whole window has passed with too few."""
+        """Count bytes that came by ``now``. True if a whole window has passed with too few."""
         self._bytes += count
         if now - self._since < self._window:
             return False
@@ -22,10 +28,16 @@ class StallDetector:
         return slow and self._window > 0
 
     def excuse(self, seconds: float) -> None:
-        """So long nothing was asked for: a pause of ours, to keep to a rate, is no fault of the server's."""
+        """Do not count these seconds, in which the rate limit paused the transfer: the server is not to blame for them."""
         self._since += seconds
 
 
 def silent(heard: float, now: float, allowed: float) -> bool:
-    """Whether no data received for as long as is allowed (seconds). ``heard``: when something last came; 0: no wait."""
+    """Whether no byte came for longer than allowed.
+
+    Args:
+        heard: when the last byte came (monotonic seconds); 0: none is waited for.
+        now: monotonic seconds.
+        allowed: seconds without a byte.
+    """
     return 0 < heard <= now - allowed

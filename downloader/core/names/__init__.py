@@ -1,1 +1,1 @@
-"""URLs and file names: which path each file gets."""
+"""URLs, file names and paths: which path each file gets."""

@@ -1,4 +1,4 @@
-"""Which line of a file of checksums belongs to which file of a list, and how many have none."""
+"""A file of checksums: which of its lines belongs to which file of the list, and how many files have none."""
 
 from collections.abc import Iterator, Mapping
 from urllib.parse import unquote, urlsplit
@@ -9,11 +9,19 @@ from downloader.errors import DownloadError, PolicyError, UsageError
 
 
 class ChecksumList:
-    """The lines of a file of checksums, by path. ``name``: of that file, for messages; ``required``: every file needs one.
+    """The lines of a file of checksums.
 
-    A line belongs to a file, in this order: its path is the file's (where the list gives that with ``out=``); its path has
-    folders, and the path of the URL ends in it; its path is the file's; its bare name is the file's, where one of the two has
-    no folder and all lines of that bare name say the same digest.
+    A line belongs to a file if, in this order: its path is the file's, where the list gives that with ``out=``; its path has
+    folders, and the path of the URL ends in it; its path is the file's; its name is the file's, where one of the two has no
+    folder and all lines with that name have the same digest.
+
+    ``matched``: number of files that a line belonged to; ``without``: number of files without any checksum; ``ambiguous``:
+    number of these with several lines of that name and different digests.
+
+    Args:
+        lines: checksums by path; None: there is no such file.
+        name: of the file of checksums, for messages.
+        required: every file of the list needs a checksum.
     """
 
     def __init__(self, lines: Mapping[str, Checksum] | None = None, name: str = "", required: bool = False) -> None:
@@ -28,32 +36,32 @@ class ChecksumList:
             if known[1] != checksum:
                 self._by_name[bare] = (path, None)
         self.matched = self.without = self.ambiguous = 0
-        self._sought = ""
+        self._unmatched = ""
 
     def find(self, path: str, url: str, wished: bool) -> Checksum | None:
-        """The checksum of a file that is stored at ``path``. ``wished``: the list gave that path."""
+        """The checksum of the file at ``path``; None: no line belongs to it. ``wished``: the list gave the path."""
         by_path = self._by_path
-        if wished and (found := by_path.get(path)):
-            return found
+        if wished and (checksum := by_path.get(path)):
+            return checksum
         folders = unquote(urlsplit(url).path, errors="replace").strip("/")
         while "/" in folders:
-            if found := by_path.get(folders):
-                return found
+            if checksum := by_path.get(folders):
+                return checksum
             folders = folders.partition("/")[2]
-        if found := by_path.get(path):
-            return found
+        if checksum := by_path.get(path):
+            return checksum
         at, known = self._by_name.get(path.rpartition("/")[2], ("", None))
         return known if "/" not in path or "/" not in at else by_path.get(path.rpartition("/")[2])
 
-    def verify(self, path: str, download: Download) -> tuple[Checksum, ...]:
-        """All checksums of a file of the list. Counts it. Raises PolicyError where one is required, and none is known."""
+    def checksums_for(self, path: str, download: Download) -> tuple[Checksum, ...]:
+        """All checksums of a file of the list, which is counted. Raises PolicyError if one is required and none is known."""
         checksums = download.checksums
         known = self.find(path, download.url, bool(download.out)) if self._given else None
         if known is not None:
             self.matched += 1
             checksums = checksums if known in checksums else (*checksums, known)
         elif self._given:
-            self._sought = self._sought or path
+            self._unmatched = self._unmatched or path
             self.ambiguous += self._by_name.get(path.rpartition("/")[2], ("", known))[0] != "" and not checksums
         if not checksums:
             self.without += 1
@@ -61,9 +69,9 @@ class ChecksumList:
                 raise PolicyError("no checksum is known for this file", hint="see --require-checksums")
         return checksums
 
-    def check(self, downloads: Iterator[Download | None], cut_dirs: int | None) -> None:
-        """Raises UsageError where no line belongs to any of these. Reads no further than to the first that has one."""
-        sought = ""
+    def check_any_matches(self, downloads: Iterator[Download | None], cut_dirs: int | None) -> None:
+        """Raise UsageError if no line belongs to any of these. Reads only up to the first file that a line belongs to."""
+        unmatched = ""
         for download in downloads if self._given else ():
             if download is None:
                 continue
@@ -73,18 +81,18 @@ class ChecksumList:
                 continue
             if self.find(path, download.url, bool(download.out)) is not None:
                 return
-            sought = sought or path
-        if sought:
-            raise self._of_no_use(sought)
+            unmatched = unmatched or path
+        if unmatched:
+            raise self._error(unmatched)
 
     @property
-    def complaint(self) -> UsageError | None:
-        """After a run: what is wrong where no line belonged to any file."""
-        return self._of_no_use(self._sought) if self._sought and not self.matched else None
+    def no_match_error(self) -> UsageError | None:
+        """After a run: the error if no line belonged to any file; else None."""
+        return self._error(self._unmatched) if self._unmatched and not self.matched else None
 
-    def _of_no_use(self, sought: str) -> UsageError:
+    def _error(self, unmatched: str) -> UsageError:
         line = next(iter(self._by_path), None)
         has = "it has no lines" if line is None else f"it has {line!r}, for example"
         hint = "a line names a file by its path in --dir, by its bare name, or by the end of its URL's path"
         what = f"no line of {self._name or 'the checksums'} belongs to a file of the list"
-        return UsageError(f"{what}: {sought!r} was expected, {has}", hint=hint)
+        return UsageError(f"{what}: {unmatched!r} was expected, {has}", hint=hint)

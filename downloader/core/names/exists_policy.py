@@ -1,4 +1,4 @@
-"""What a file that is there already leads to, before anything is asked of a server."""
+"""What follows if a file with the final name exists already (``--on-exists``), decided before any request is sent."""
 
 from msgspec.structs import replace
 
@@ -7,19 +7,29 @@ from downloader.core.names.urls import public_url
 from downloader.errors import DownloadError, StorageError
 
 
-def admit(attempt: Attempt, existing: Existing | None, on_exists: str) -> Attempt | Outcome:
-    """The Attempt to make, if one is to be made; else its Outcome.
+def apply_exists_policy(attempt: Attempt, existing: Existing | None, on_exists: str) -> Attempt | Outcome:
+    """Decide whether an Attempt is made.
 
-    ``existing``: what stands under its path; ``on_exists``: the setting of that name. A final name is a complete file,
-    unless a checksum that is known says otherwise.
+    A file with the final name counts as complete, unless one of its checksums is known not to match.
+
+    Args:
+        attempt: the Attempt that would be made.
+        existing: the file or folder under its path; None: there is none.
+        on_exists: ``skip``, ``overwrite``, ``rename``, ``fail`` or ``refresh``, as in the setting of that name.
+
+    Returns:
+        The Attempt to make, or the Outcome if none is made.
     """
-    if attempt.probe or existing is None:
+    if attempt.is_probe or existing is None:
         return attempt
     if existing.is_folder:
         return _failed(attempt, "a folder has the name of the file", "give out=")
     if on_exists == "skip" and attempt.checksums:
-        return replace(attempt, check=True)
-    if attempt.repeated and on_exists in ("skip", "fail"):  # it was not there when it began: a lost worker had finished it
+        return replace(attempt, verify_existing=True)
+    if attempt.may_exist_already and on_exists in (
+        "skip",
+        "fail",
+    ):  # the lost worker had finished it
         return Outcome(attempt.key, End.COMPLETE, path=attempt.path, size=existing.size)
     if on_exists == "skip":
         return Outcome(attempt.key, End.EXISTS, path=attempt.path, size=existing.size)

@@ -1,8 +1,8 @@
-"""From a URL, a wish or a header to one safe relative path, and what a URL is called in public.
+"""One safe relative path for each file, made from its URL, from the list, or from a response header.
 
-Whatever comes in, what comes out stays in the folder: no separators within a component, no ``..``, no control or
-bidirectional characters, no reserved device name, no trailing dot or space, at most 255 bytes of UTF-8, NFC.
-A component never ends in the suffixes of part files, so no final name can be another file's part file.
+Whatever the input, the path stays in the folder: no separators within a component, no ``..``, no control or bidirectional
+characters, no reserved device name, no trailing dot or space, at most 255 bytes of UTF-8, in NFC. No component ends in the
+suffix of a part file, so no final name can be the name of another file's part file.
 """
 
 import hashlib
@@ -17,29 +17,29 @@ from downloader.errors import PolicyError
 
 MAX_NAME_BYTES = 255
 MAX_EXTENSION_BYTES = 24
-PART = ".part"
-SIDECAR = ".part.meta"
+PART_SUFFIX = ".part"
+SIDECAR_SUFFIX = ".part.meta"
 DEFAULT_NAME = "index.html"
 
-_DEVICES = frozenset(
+_DEVICE_NAMES = frozenset(
     {"con", "prn", "aux", "nul", "conin$", "conout$"} | {f"{device}{n}" for device in ("com", "lpt") for n in "123456789¹²³"}
 )
-_PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}")
-_USUAL = re.compile(r"[A-Za-z0-9_-]{1,40}\.(?!(?i:part|meta)\Z)[A-Za-z0-9]{1,8}")
-"""Most names are like this, and as they should be."""
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}")
+_USUAL_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}\.(?!(?i:part|meta)\Z)[A-Za-z0-9]{1,8}")
+"""Most names match this, and are safe as they are, unless they are the name of a device."""
 
 _EXTENSION = re.compile(r"(?:\.tar)?\.[^. ]+\Z")
 
 
 def name_from_url(url: str) -> str:
-    """The last segment of the path, percent-decoded once and then reduced to one component; else one from the host."""
+    """The last segment of the URL's path, percent-decoded once, as a safe component; if it is empty, one from the host."""
     if "?" not in url and "#" not in url and url.count("/") > 2:
         last = url.rpartition("/")[2]
-        if _USUAL.fullmatch(last):  # nearly every one
+        if _USUAL_NAME.fullmatch(last):  # nearly every one
             return safe_component(last)
     path = url.partition("://")[2].partition("?")[0].partition("#")[0]
     last = path.partition("/")[2].rpartition("/")[2]
-    if _PLAIN.fullmatch(last):
+    if _PLAIN_NAME.fullmatch(last):
         return safe_component(last)
     decoded = unquote(last, errors="replace").replace("\\", "/").rpartition("/")[2]
     if decoded.strip(". ") == "":
@@ -48,7 +48,7 @@ def name_from_url(url: str) -> str:
 
 
 def path_from_url(url: str, cut_dirs: int = 0) -> str:
-    """The host, the folders of the URL's path without the first ``cut_dirs``, and the name: ``host_8080/a/b/name``."""
+    """Host, folders and name of a URL as a safe path: ``host_8080/a/b/name``; without the first ``cut_dirs`` folders."""
     host = host_of(url).replace("[", "").replace("]", "").replace(":", "_")
     path = url.partition("://")[2].partition("?")[0].partition("#")[0].partition("/")[2]
     folders = [folder for folder in path.split("/")[:-1] if folder][cut_dirs:]
@@ -57,30 +57,34 @@ def path_from_url(url: str, cut_dirs: int = 0) -> str:
 
 
 def safe_component(text: str) -> str:
-    """One file name that no system misunderstands. Never empty, and the same again for its own result."""
-    if _USUAL.fullmatch(text) and text.partition(".")[0].lower() not in _DEVICES:
+    """The text as one file name that is safe on every system. Never empty; the result for a result is the same."""
+    if _USUAL_NAME.fullmatch(text) and text.partition(".")[0].lower() not in _DEVICE_NAMES:
         return text
-    while (safe := _safer(text)) != text:  # cutting may bring to its end what must not stand there
+    while (safe := _safer(text)) != text:  # after a cut, the end may be unsafe again
         text = safe
     return text
 
 
 def _safer(text: str) -> str:
-    if _PLAIN.fullmatch(text) is None:
+    if _PLAIN_NAME.fullmatch(text) is None:
         text = unicodedata.normalize("NFC", text)
         text = "".join("_" if is_unsafe(char) else char for char in text).strip(" ").rstrip(". ")
         text = text or "_"
     else:
         text = text.rstrip(".")
-    if text.partition(".")[0].rstrip(" ").lower() in _DEVICES:
+    if text.partition(".")[0].rstrip(" ").lower() in _DEVICE_NAMES:
         text = f"_{text}"
-    if text.lower().endswith((PART, SIDECAR)):
+    if text.lower().endswith((PART_SUFFIX, SIDECAR_SUFFIX)):
         text = f"{text}_" if len(text.encode()) < MAX_NAME_BYTES else f"{text[:-1]}_"
     return text if len(text) <= MAX_NAME_BYTES // 4 else _cut(text, "", MAX_NAME_BYTES)
 
 
 def wished_path(folder: str, name: str) -> str:
-    """``dir=`` and ``out=`` as one safe relative path; empty where ``name`` is. Raises PolicyError if it would leave."""
+    """``dir=`` and ``out=`` of the list as one safe relative path; empty if ``name`` is.
+
+    Raises:
+        PolicyError: the path is absolute, or leaves the folder.
+    """
     for text in (folder, name):
         if text.startswith(("/", "\\", "~")) or re.match(r"[A-Za-z]:[\\/]", text):
             hint = "out= and dir= are relative to --dir"
@@ -93,21 +97,21 @@ def wished_path(folder: str, name: str) -> str:
 
 
 def with_digest(path: str, url: str, digits: int = 8) -> str:
-    """The path with a short digest of the URL before its extension: the same on every run."""
+    """The path with the first ``digits`` of a digest of the URL before the extension; the same on every run."""
     folder, slash, name = path.rpartition("/")
     digest = hashlib.blake2b(url.encode(), digest_size=16).hexdigest()[:digits]
     return f"{folder}{slash}{_cut(name, f'-{digest}', MAX_NAME_BYTES)}"
 
 
 def numbered(name: str, number: int) -> str:
-    """The name with ``.1``, ``.2``, … before its extension."""
+    """The name with ``.1``, ``.2``, … before the extension."""
     return _cut(name, f".{number}", MAX_NAME_BYTES)
 
 
 def _cut(name: str, insert: str, limit: int) -> str:
-    """``insert`` before the extension, the stem shortened until all is within ``limit`` bytes; the extension is kept."""
-    found = _EXTENSION.search(name, 1)
-    extension = found.group() if found and len(found.group().encode()) <= MAX_EXTENSION_BYTES else ""
+    """Put ``insert`` before the extension, and shorten the stem, not the extension, until all has at most ``limit`` bytes."""
+    match = _EXTENSION.search(name, 1)
+    extension = match.group() if match and len(match.group().encode()) <= MAX_EXTENSION_BYTES else ""
     stem = name[: len(name) - len(extension)] if extension else name
     room = limit - len(insert.encode()) - len(extension.encode())
     if len(stem.encode()) > room:
@@ -116,21 +120,21 @@ def _cut(name: str, insert: str, limit: int) -> str:
 
 
 def part_names(name: str) -> tuple[str, str]:
-    """The names of the part file and of its sidecar, beside the target, within 255 bytes."""
-    if len(name) + len(SIDECAR) > MAX_NAME_BYTES // 4 and len(name.encode()) + len(SIDECAR) > MAX_NAME_BYTES:
+    """The names of the part file of a file and of its sidecar, each of at most 255 bytes."""
+    if len(name) + len(SIDECAR_SUFFIX) > MAX_NAME_BYTES // 4 and len(name.encode()) + len(SIDECAR_SUFFIX) > MAX_NAME_BYTES:
         digest = hashlib.blake2b(name.encode(), digest_size=8).hexdigest()
         name = f"{name.encode()[: MAX_NAME_BYTES - 40].decode(errors='ignore')}~{digest}"
-    return name + PART, name + SIDECAR
+    return name + PART_SUFFIX, name + SIDECAR_SUFFIX
 
 
 def default_path(download: Download, cut_dirs: int | None = None) -> str:
-    """The path of a Download that wishes for no name: from its URL. ``cut_dirs``: see `path_from_url`; None: no folders."""
+    """The path of a Download without ``out``, from its URL. ``cut_dirs``: see `path_from_url`; None: the name only."""
     name = name_from_url(download.url) if cut_dirs is None else path_from_url(download.url, cut_dirs)
     return wished_path(download.dir, name) if download.dir else name
 
 
-def path_by_server(path: str, proposed: str) -> str:
-    """The path with the name that the server proposes for the file; the path itself, where it proposes none."""
+def path_with_server_name(path: str, proposed: str) -> str:
+    """The path with the name that the server proposed for the file; the path itself if it proposed none (empty)."""
     folder, slash, _ = path.rpartition("/")
     base = proposed.replace("\\", "/").rpartition("/")[2]
     return f"{folder}{slash}{safe_component(base)}" if base.strip(". ") else path

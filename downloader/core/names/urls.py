@@ -1,4 +1,4 @@
-"""URLs: the form that the program works with, their hosts and origins, and what of a URL may be shown."""
+"""URLs: the form that the program works with, their hosts and origins, and the part of a URL that may be shown."""
 
 import re
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
@@ -6,7 +6,10 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from downloader.errors import UsageError
 
 CLEAN_URL = re.compile(r"https?://[A-Za-z0-9.-]+(?::(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}))?/[!$-;=?-Z_a-z~%&'()*+,]*")
+"""URLs that `clean_url` returns as they are: nearly all of them."""
 
+RESERVED = "!#$%&'()*+,/:;=?@[]~"
+"""Characters that `clean_url` does not encode: the reserved ones (RFC 3986 section 2.2), "%" and "~"."""
 
 _SECRET_KEYS = frozenset(
     """access_token api_key apikey auth awsaccesskeyid client_secret id_token key-pair-id passwd password private_token
@@ -16,7 +19,7 @@ _SECRET_KEYS = frozenset(
 
 
 def clean_url(text: str) -> str:
-    """One absolute http(s) URL, with what is not ASCII encoded and the fragment cut off. Raises UsageError."""
+    """The text as an absolute http(s) URL in ASCII, without a fragment. Raises UsageError if it is none."""
     if CLEAN_URL.fullmatch(text):
         return text
     try:
@@ -24,29 +27,26 @@ def clean_url(text: str) -> str:
         host, port = parts.hostname, parts.port
         text.encode()
     except ValueError:
-        raise UsageError("not a URL: the host or the port is malformed", _hidden(text)) from None
+        raise UsageError("not a URL: the host or the port is malformed", _shown(text)) from None
     if parts.scheme not in ("http", "https"):
         what = f"cannot fetch {parts.scheme}: URLs" if parts.scheme and "://" in text else "not a URL"
-        raise UsageError(what, _hidden(text), "give an http:// or https:// URL")
+        raise UsageError(what, _shown(text), "give an http:// or https:// URL")
     if not host or port == 0 or "%" in host or any(ord(c) <= 32 or c in '<>"\\^`{|}\x7f' for c in parts.netloc):
-        raise UsageError("not a URL: no host in it", _hidden(text))
+        raise UsageError("not a URL: no host in it", _shown(text))
     try:
         ascii_host = host if host.isascii() else host.encode("idna").decode("ascii")
     except UnicodeError:
-        raise UsageError("not a URL: the host is not a domain name", _hidden(text)) from None
+        raise UsageError("not a URL: the host is not a domain name", _shown(text)) from None
     if ":" in ascii_host:
         ascii_host = f"[{ascii_host}]"
     user, at, _ = parts.netloc.rpartition("@")
-    netloc = f"{quote(user, safe=KEPT)}{at}{ascii_host}" + ("" if port is None else f":{port}")
-    query = "?" + quote(parts.query, safe=KEPT) if parts.query else ""
-    return f"{parts.scheme}://{netloc}{quote(parts.path, safe=KEPT) or '/'}{query}"
-
-
-KEPT = "!#$%&'()*+,/:;=?@[]~"  # reserved characters and % stand as they came: RFC 3986 section 2.2
+    netloc = f"{quote(user, safe=RESERVED)}{at}{ascii_host}" + ("" if port is None else f":{port}")
+    query = "?" + quote(parts.query, safe=RESERVED) if parts.query else ""
+    return f"{parts.scheme}://{netloc}{quote(parts.path, safe=RESERVED) or '/'}{query}"
 
 
 def public_url(url: str) -> str:
-    """The URL as it may be shown: no user or password, and well-known secret query values masked."""
+    """The URL for messages: without user and password, and with the values of well-known secret query keys masked."""
     if "@" in url:
         scheme, mark, rest = url.partition("://")
         if not mark:
@@ -61,8 +61,8 @@ def public_url(url: str) -> str:
     return url
 
 
-def _hidden(text: str) -> str:
-    """Text that is no URL, as it may be shown: whatever may be a user and password is cut out."""
+def _shown(text: str) -> str:
+    """A text that is not a URL, for messages: without anything that could be a user and password."""
     text = text.encode("utf-8", "backslashreplace").decode()
     head, at, tail = text.rpartition("@")
     scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", head)
@@ -80,7 +80,7 @@ def _masked(item: str) -> str:
 
 
 def host_of(url: str) -> str:
-    """``host`` or ``host:port`` of a clean URL, lower case: the unit of the limit for each host."""
+    """``host`` or ``host:port`` of a clean URL, in lower case. Limits for each host are counted by it."""
     netloc = url.split("/", 3)[2]  # a clean URL has a path
     if "?" in netloc or "#" in netloc:
         netloc = _split_authority(netloc)[0]
@@ -88,6 +88,6 @@ def host_of(url: str) -> str:
 
 
 def origin_of(url: str) -> tuple[str, str, int]:
-    """Scheme, host and port (RFC 6454 section 4): what credentials are bound to."""
+    """Scheme, host and port (RFC 6454 section 4). Credentials are bound to the origin."""
     parts = urlsplit(url)
     return parts.scheme, parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)

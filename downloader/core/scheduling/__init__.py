@@ -1,1 +1,1 @@
-"""Which Attempt starts next, and what an Outcome leads to."""
+"""Which Attempt starts next, and what follows from each Outcome."""

@@ -1,4 +1,4 @@
-"""What the scheduler keeps: Downloads under way, those that are ready by host in fair turns, and the names taken."""
+"""The scheduler's record of one Download: what was tried, what it cost, and what the next Attempt must know."""
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -6,95 +6,174 @@ from msgspec.structs import replace
 from downloader.core.model import WHOLE, Attempt, Checksum, Download, End, Outcome, Result, Segment, Status
 from downloader.core.names.file_names import default_path
 from downloader.core.names.urls import public_url
+from downloader.core.scheduling.retry import NextStep, RetryPolicy
 from downloader.errors import DownloadError, IntegrityError, WorkerError
 
-_NONE = Outcome(-1, End.FAILED)
+_NO_OUTCOME = Outcome(-1, End.FAILED)
 
 
 class DownloadState(Struct, eq=False):
-    """A Download under way: what has been tried, and what it cost.
+    """One Download from the time it was read from the list until its Result.
 
-    ``due``: when what is left of a file that came in Segments may be asked for. ``one_piece``: it is not split any more.
-    ``kept``: it is no Download of the list, but a robots.txt.
-    ``mixed``: the bytes are of several URLs; ``alone``: they no longer may be, for their checksum was wrong.
+    =======================  ===========================================================================================
+    field                    meaning
+    =======================  ===========================================================================================
+    ``key``                  position in the list; also the key of the Attempts at the whole file
+    ``download``             as it was listed
+    ``path``                 the final path; until ``is_named``, the path that the URL proposes
+    ``urls``                 the URLs that may be asked: the listed one and its mirrors, without those that were dropped
+    ``is_named``             ``path`` is settled; if not, the first Attempt asks the server for the name
+    ``checksums``            digests that the finished file must have: from the list and from the file of checksums
+    ``tries_counted``        Attempts since the URLs were last changed that count toward `RetryPolicy.retries`
+    ``attempts_made``        all Attempts that were started: `Result.attempts`
+    ``url_index``            which of ``urls`` comes next; counts up, modulo their number
+    ``checksum_mismatches``  how often the finished file of one server had the wrong checksum
+    ``worker_losses``        how often a worker process died with an Attempt at the whole file
+    ``from_scratch``         the next Attempt ignores the part file
+    ``may_exist_already``    a lost worker may have finished the file
+    ``received``             body bytes of all Attempts that ended
+    ``elapsed``              seconds of all Attempts that ended
+    ``resume_due``           when the rest of a file that was fetched in Segments may be asked for (monotonic seconds)
+    ``unsplittable``         the file is not split into Segments any more
+    ``mixed_sources``        the part file has bytes from more than one URL
+    ``single_source``        all Segments must come from one URL: a file from mixed sources had the wrong checksum
+    ``is_robots_txt``        this is no Download of the list, but the robots.txt of a server
+    =======================  ===========================================================================================
     """
 
     key: int
     download: Download
     path: str
     urls: list[str]
-    named: bool
+    is_named: bool
     checksums: tuple[Checksum, ...]
-    tries: int = 0
-    number: int = 0
-    turn: int = 0
-    mismatches: int = 0
-    losses: int = 0
-    fresh: bool = False
-    repeated: bool = False
+    tries_counted: int = 0
+    attempts_made: int = 0
+    url_index: int = 0
+    checksum_mismatches: int = 0
+    worker_losses: int = 0
+    from_scratch: bool = False
+    may_exist_already: bool = False
     received: int = 0
     elapsed: float = 0.0
-    due: float = 0.0
-    one_piece: bool = False
-    mixed: bool = False
-    alone: bool = False
-    kept: bool = False
+    resume_due: float = 0.0
+    unsplittable: bool = False
+    mixed_sources: bool = False
+    single_source: bool = False
+    is_robots_txt: bool = False
 
     @property
     def url(self) -> str:
+        """The URL that the next Attempt asks."""
         urls = self.urls
-        return urls[0] if len(urls) == 1 else urls[self.turn % len(urls)]
+        return urls[0] if len(urls) == 1 else urls[self.url_index % len(urls)]
 
     @property
     def order(self) -> tuple[int, int]:
-        """Higher priority first, then as it was listed."""
+        """Sort key among the Downloads of one host: higher priority first, then the order of the list."""
         return -self.download.priority, self.key
 
-    def failed(self, error: DownloadError) -> None:
-        """Note what an Attempt failed of, for those that follow."""
-        if isinstance(error, WorkerError):
-            self.repeated = True
-            self.losses += 1
-        self.fresh = False
-        if isinstance(error, IntegrityError):
-            self.mismatches += not self.mixed  # of several servers' bytes nobody knows whose are wrong: each gets its turn
-            self.alone |= self.mixed
-            self.mixed, self.fresh = False, True
+    def replace_urls(self, urls: list[str]) -> None:
+        """Go on with these URLs; each of them gets all its tries."""
+        self.urls = urls
+        self.tries_counted = 0
 
-    def attempt(self, key: int, url: str, segment: Segment = WHOLE, beside: int | None = None, mirror: bool = False) -> Attempt:
-        """An Attempt at it, or at one Segment of it."""
+    def note_unfinished(self, end: End) -> None:
+        """Record an Attempt that neither completed the file nor failed: it does not count toward the retries."""
+        self.tries_counted -= 1
+        if end is End.UNSTARTED:
+            self.attempts_made -= 1
+        elif end is End.UNREPORTED:
+            self.may_exist_already = True
+        elif end is End.SEGMENT_DONE:
+            self.from_scratch = False
+        elif end is End.MUST_RESTART:
+            self.from_scratch = True  # such an Attempt cannot end like this again
+
+    def note_failure(self, error: DownloadError) -> None:
+        """Record the error of an Attempt at the whole file, for `next_step` and for the next Attempt."""
+        if isinstance(error, WorkerError):
+            self.may_exist_already = True
+            self.worker_losses += 1
+        self.from_scratch = False
+        if isinstance(error, IntegrityError):
+            # Which of several servers sent the wrong bytes is not known: then this does not count, and the next Attempts
+            # ask one server only.
+            self.checksum_mismatches += not self.mixed_sources
+            self.single_source |= self.mixed_sources
+            self.mixed_sources, self.from_scratch = False, True
+
+    def next_step(self, error: DownloadError, retry: RetryPolicy) -> NextStep:
+        """What follows the error that was recorded last. The URL of the next Attempt is chosen by that."""
+        urls, mismatches, losses = self.urls, self.checksum_mismatches, self.worker_losses
+        step = retry.next_step(error, self.tries_counted, len(urls) > 1, mismatches, losses)
+        if step is NextStep.RETRY:
+            self.url_index += 1
+        elif step is NextStep.OTHER_URL:
+            urls.remove(self.url)
+            self.tries_counted = 0
+        return step
+
+    def start(self) -> Attempt:
+        """The next Attempt at the whole file, which counts as a try from now on."""
+        self.attempts_made += 1
+        self.tries_counted += 1
+        if self._has_defaults:
+            return Attempt(self.key, self.attempts_made, self.url, self.download.url, self.path)
+        return self._attempt(self.key, self.url, WHOLE, self.from_scratch)
+
+    def start_segment(self, key: int, url: str, segment: Segment, same_process_as: int, is_alternate_url: bool) -> Attempt:
+        """An Attempt at one Segment of several; see `Attempt` for the arguments."""
+        self.attempts_made += 1
+        return self._attempt(key, url, segment, False, same_process_as, is_alternate_url)
+
+    def _attempt(
+        self,
+        key: int,
+        url: str,
+        segment: Segment,
+        from_scratch: bool,
+        same_process_as: int | None = None,
+        is_alternate_url: bool = False,
+    ) -> Attempt:
         download = self.download
-        if segment is WHOLE and self._is_plain:
-            return Attempt(key, self.number, url, download.url, self.path)
         return Attempt(
             key=key,
-            number=self.number,
+            number=self.attempts_made,
             url=url,
-            source=download.url,
+            primary_url=download.url,
             path=self.path,
             segment=segment,
             headers=download.headers,
             checksums=self.checksums,
             size=download.size,
-            fresh=self.fresh and segment is WHOLE,
-            probe=not self.named,
-            repeated=self.repeated,
-            beside=beside,
-            mirror=mirror,
-            kept=self.kept,
+            from_scratch=from_scratch,
+            is_probe=not self.is_named,
+            may_exist_already=self.may_exist_already,
+            same_process_as=same_process_as,
+            is_alternate_url=is_alternate_url,
+            keep_body=self.is_robots_txt,
         )
 
     @property
-    def _is_plain(self) -> bool:
-        """Whether there is nothing to say of it but where it is and where it goes: so it is with most."""
-        about = self.download
-        special = self.fresh or self.repeated or self.kept or self.checksums or about.headers or about.size is not None
-        return not special and self.named
+    def _has_defaults(self) -> bool:
+        """Whether an Attempt needs nothing but URL and path, as most do: a shorter call makes it."""
+        download = self.download
+        special = self.from_scratch or self.may_exist_already or self.is_robots_txt
+        return not (special or self.checksums or download.headers or download.size is not None) and self.is_named
 
     def result(self, status: Status, outcome: Outcome | None, reason: str, error: DownloadError | None) -> Result:
-        """How it ended."""
+        """The Result of the Download.
+
+        Args:
+            status: how it ended.
+            outcome: the Outcome that decided; None if none did, as for a duplicate.
+            reason: why it was skipped; see `Result`.
+            error: why it failed.
+        """
         if outcome is None:
-            outcome = _NONE
+            outcome = _NO_OUTCOME
+        found_existing = outcome.end is End.EXISTS and not outcome.status  # no request was sent: not counted as an attempt
         return Result(
             url=public_url(self.download.url),
             path=outcome.path or self.path,
@@ -102,7 +181,7 @@ class DownloadState(Struct, eq=False):
             bytes=outcome.size if status is Status.DONE or outcome.end is End.EXISTS else 0,
             received=self.received,
             http_status=outcome.status,
-            attempts=self.number - (outcome.end is End.EXISTS and not outcome.status),  # to find it there was none
+            attempts=self.attempts_made - found_existing,
             elapsed=self.elapsed,
             final_url=outcome.final_url,
             etag=outcome.etag,
@@ -115,7 +194,7 @@ class DownloadState(Struct, eq=False):
         )
 
     def to_repeat(self) -> Download:
-        """The Download as a later list should say it: with its path, where that list alone would not lead to it again."""
+        """The Download for a list of failures: with ``out`` where that list alone would lead to another path."""
         download = replace(self.download, checksums=self.checksums)
         if download.out or not self.path or self.path == default_path(download):
             return download

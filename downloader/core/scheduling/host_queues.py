@@ -1,102 +1,113 @@
-"""A priority queue for each host, and whose turn it is."""
+"""A priority queue for each host, served in turn."""
 
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Generic, Protocol, TypeVar
 
 
 class Ordered(Protocol):
-    """Something that says what comes before what."""
+    """An item of a priority queue."""
 
     @property
     def order(self) -> tuple[int, int]:
-        """The smaller comes first; no two are equal."""
+        """Sort key: the smallest comes first; no two items have the same."""
 
 
 Item = TypeVar("Item", bound=Ordered)
 
 
 class HostQueues(Generic[Item]):
-    """A priority queue for each host, and whose turn it is: hosts take turns, so that none waits behind another's list."""
+    """A priority queue for each host. Hosts are served round-robin, so that no host waits for the end of another's queue.
 
-    def __init__(self, is_proven: Callable[[str], bool] | None = None) -> None:
-        """``is_proven``: whether a host has answered before; without it, all are alike."""
+    A host is *eligible* while its queue is not empty and no slot was refused to it since it was last made eligible.
+
+    Args:
+        proven: the hosts that have answered before, which may be served first (see `next_host`); None: no difference is made.
+    """
+
+    def __init__(self, proven: Container[str] | None = None) -> None:
         self._queues: dict[str, list[tuple[int, int, Item]]] = {}
-        self._turns: deque[tuple[int, str]] = deque()  # hosts that have something ready and are not known to be full; each once
-        self._unproven: deque[tuple[int, str]] = deque()
-        self._is_proven = is_proven
-        self._tickets = itertools.count()
-        self._in_turn: set[str] = set()
+        self._eligible_proven: deque[tuple[int, str]] = deque()  # eligible hosts, numbered in order, each once
+        self._eligible_unproven: deque[tuple[int, str]] = deque()
+        self._proven = proven
+        self._numbers = itertools.count()
+        self._eligible: set[str] = set()
         self._count = 0
 
     def __len__(self) -> int:
         return self._count
 
     def push(self, host: str, item: Item) -> None:
-        """One more for this host."""
+        """Add an item to the queue of a host, which becomes eligible."""
         queue = self._queues.get(host)
         if queue is None:
             queue = self._queues[host] = []
         heapq.heappush(queue, (*item.order, item))
         self._count += 1
-        self.free(host)
+        self.make_eligible(host)
 
-    def free(self, host: str) -> None:
-        """This host may take something again: it gets its turn, if it has anything."""
-        if host in self._queues and host not in self._in_turn:
-            self._in_turn.add(host)
-            proven = self._is_proven is None or self._is_proven(host)
-            (self._turns if proven else self._unproven).append((next(self._tickets), host))
+    def make_eligible(self, host: str) -> None:
+        """Let this host have a turn, the last one, if its queue is not empty: a slot may be free there again."""
+        if host in self._queues and host not in self._eligible:
+            self._eligible.add(host)
+            proven = self._proven is None or host in self._proven
+            hosts = self._eligible_proven if proven else self._eligible_unproven
+            hosts.append((next(self._numbers), host))
 
     def next_host(self, acquire: Callable[[str], bool], proven_first: bool = False) -> str | None:
-        """The first host, in turn, that ``acquire`` grants a slot; those refused wait until they are `free`."""
-        while (turns := self._next_turns(proven_first)) is not None:
-            host = turns.popleft()[1]
-            self._in_turn.discard(host)
+        """The first eligible host, in turn, that gets a slot; None if there is none.
+
+        Args:
+            acquire: takes a slot for a host and returns True, or returns False; then the host is not eligible any more.
+            proven_first: hosts that have answered before come before all others.
+        """
+        while (hosts := self._next_hosts(proven_first)) is not None:
+            host = hosts.popleft()[1]
+            self._eligible.discard(host)
             if acquire(host):
                 return host
         return None
 
-    def _next_turns(self, proven_first: bool) -> deque[tuple[int, str]] | None:
-        turns, unproven = self._turns, self._unproven
-        if turns and (proven_first or not unproven or turns[0] < unproven[0]):
-            return turns
+    def _next_hosts(self, proven_first: bool) -> deque[tuple[int, str]] | None:
+        proven, unproven = self._eligible_proven, self._eligible_unproven
+        if proven and (proven_first or not unproven or proven[0] < unproven[0]):
+            return proven
         return unproven or None
 
-    def proven(self, host: str) -> None:
-        """This host has answered for the first time."""
-        for turn in self._unproven:
-            if turn[1] == host:
-                self._unproven.remove(turn)
-                self._turns.append(turn)
+    def mark_proven(self, host: str) -> None:
+        """Move an eligible host to those that have answered; it goes behind them."""
+        for numbered in self._eligible_unproven:
+            if numbered[1] == host:
+                self._eligible_unproven.remove(numbered)
+                self._eligible_proven.append(numbered)
                 return
 
-    def drop(self, host: str) -> list[Item]:
-        """Empty the queue of one host; all that was in it."""
-        items = [item for _, _, item in self._queues.pop(host, ())]
-        self._count -= len(items)
-        if host in self._in_turn:
-            self._in_turn.discard(host)
-            for turns in (self._turns, self._unproven):
-                for turn in turns:
-                    if turn[1] == host:
-                        turns.remove(turn)
-                        break
-        return items
-
-    def pop(self, host: str, most: int) -> list[Item]:
-        """The first items of a host, ``most`` at most; what it has left goes to the end of the turns."""
+    def pop(self, host: str, max_items: int) -> list[Item]:
+        """Remove and return the first items of a host; if it has more, it becomes eligible again, with the last turn."""
         queue = self._queues[host]
-        items = [heapq.heappop(queue)[2] for _ in range(min(most, len(queue)))]
+        items = [heapq.heappop(queue)[2] for _ in range(min(max_items, len(queue)))]
         self._count -= len(items)
         if queue:
-            self.free(host)
+            self.make_eligible(host)
         else:
             del self._queues[host]
         return items
 
+    def drop(self, host: str) -> list[Item]:
+        """Remove and return all items of a host."""
+        items = [item for _, _, item in self._queues.pop(host, ())]
+        self._count -= len(items)
+        if host in self._eligible:
+            self._eligible.discard(host)
+            for hosts in (self._eligible_proven, self._eligible_unproven):
+                for numbered in hosts:
+                    if numbered[1] == host:
+                        hosts.remove(numbered)
+                        break
+        return items
+
     def clear(self) -> list[Item]:
-        """Empty it; all that was in it."""
+        """Remove and return all items of all hosts."""
         return [item for host in list(self._queues) for item in self.drop(host)]

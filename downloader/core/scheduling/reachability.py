@@ -1,81 +1,87 @@
-"""Which hosts have answered, which may be dead, and what that means for the rest of the list.
+"""Which hosts have answered in this run, and which are given up because they never do. Pure.
 
-A host is proven once any answer has come from it, be it an error. Until then each Attempt that ends without a word after a
-whole time-out is a proof against it; after so many the host is given up for the list, as nobody would wait for it a
-thousand times. A host that has answered once is not given up: what is wrong then may pass. Pure.
+A host is *proven* once any response came from it, even an error status. Before that, each Attempt that ends in a time-out
+without any answer is counted against the host; after so many, the host is given up for the rest of the list. A proven host
+is never given up: a later failure may be temporary.
 """
+
+from typing import TypeVar
 
 from downloader.errors import NoAnswer
 
-REMEMBERED = 1 << 14
-"""Hosts; those known for longest are forgotten first, so that memory does not grow with the list."""
+Value = TypeVar("Value")
 
-_PROVEN = -1
+REMEMBERED_HOSTS = 1 << 14
+"""Hosts of each kind that are remembered. The oldest are forgotten first, so that memory does not grow with the list."""
 
 
 class Reachability:
-    """``most``: after so many proofs a host is given up; 0: never."""
+    """Counts the Attempts that hosts did not answer.
 
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._proofs: dict[str, int] = {}
-        self._flying: dict[str, int] = {}  # at hosts that are not proven
-        self._unproven = 0
-        self._any = False
+    ``proven``: the hosts that have answered, as keys. Nothing is counted for them, so no other method need be called.
 
-    def is_proven(self, host: str) -> bool:
-        """Whether it has answered in this run."""
-        return self._proofs.get(host) == _PROVEN
+    Args:
+        max_unanswered: after so many unanswered Attempts a host that never answered is given up; 0: never.
+    """
+
+    def __init__(self, max_unanswered: int) -> None:
+        self._max_unanswered = max_unanswered
+        self.proven: dict[str, None] = {}
+        self._unanswered: dict[str, int] = {}  # Attempts, by host
+        self._in_flight: dict[str, int] = {}  # slots taken at hosts that are not proven
+        self._unproven_in_flight = 0
 
     def is_given_up(self, host: str) -> bool:
-        """Whether nothing more is to be tried there."""
-        return 0 < self._most <= self._proofs.get(host, 0)
+        """Whether nothing more is tried at the host."""
+        return 0 < self._max_unanswered <= self._unanswered.get(host, 0)
 
     def allows(self, host: str) -> bool:
-        """Whether one more Attempt may begin there: where there are proofs, one at a time is enough to get more."""
-        return self._proofs.get(host, 0) <= 0 or host not in self._flying
+        """Whether one more Attempt may start there. After the first unanswered Attempt, one at a time is enough."""
+        return self._unanswered.get(host, 0) <= 0 or host not in self._in_flight
 
-    def prefers_proven(self, at_once: int) -> bool:
-        """Whether proven hosts come first now: the others have half of the slots already."""
-        return self._any and 2 * self._unproven >= at_once
+    def prefers_proven(self, max_in_flight: int) -> bool:
+        """Whether proven hosts come first now, as the others have half of the ``max_in_flight`` slots of the run."""
+        return bool(self.proven) and 2 * self._unproven_in_flight >= max_in_flight
 
     def began(self, host: str) -> None:
-        """A slot was taken there."""
-        if self._proofs.get(host) != _PROVEN:
-            self._flying[host] = self._flying.get(host, 0) + 1
-            self._unproven += 1
+        """Record that a slot was taken there."""
+        if host not in self.proven:
+            self._in_flight[host] = self._in_flight.get(host, 0) + 1
+            self._unproven_in_flight += 1
 
     def ended(self, host: str) -> None:
-        """A slot was given back there."""
-        if self._unproven and host in self._flying:
-            self._unproven -= 1
-            self._flying[host] -= 1
-            if not self._flying[host]:
-                del self._flying[host]
+        """Record that a slot was given back there."""
+        if self._unproven_in_flight and host in self._in_flight:
+            self._unproven_in_flight -= 1
+            self._in_flight[host] -= 1
+            if not self._in_flight[host]:
+                del self._in_flight[host]
 
     def answered(self, host: str) -> bool:
-        """An answer has come from there; whether it is the first."""
-        if self._proofs.get(host) == _PROVEN:
+        """Record an answer of any status; returns whether it is the first of this host."""
+        if host in self.proven:
             return False
-        self._note(host, _PROVEN)
-        self._any = True
-        self._unproven -= self._flying.pop(host, 0)
+        self._unanswered.pop(host, None)
+        _remember(self.proven, host, None)
+        self._unproven_in_flight -= self._in_flight.pop(host, 0)
         return True
 
-    def silent(self, host: str) -> bool:
-        """A whole time-out has passed without a word from there; whether the host is given up by that."""
-        count = self._proofs.get(host, 0)
-        if count == _PROVEN:
+    def timed_out(self, host: str) -> bool:
+        """Record an Attempt that ended in a time-out without any answer; returns whether the host is given up now."""
+        if host in self.proven:
             return False
-        self._note(host, count + 1)
-        return count + 1 == self._most
-
-    def _note(self, host: str, value: int) -> None:
-        self._proofs[host] = value
-        if len(self._proofs) > REMEMBERED:
-            del self._proofs[next(iter(self._proofs))]
+        count = self._unanswered.get(host, 0) + 1
+        _remember(self._unanswered, host, count)
+        return count == self._max_unanswered
 
     def error(self, host: str, url: str) -> NoAnswer:
-        """For what is not tried any more."""
-        what = "the host never answered"
-        return NoAnswer(f"{what}: given up after {self._proofs.get(host, 0)} attempts", url, "see --host-failures", what)
+        """The error of a Download that is not tried any more because its host is given up. ``url``: as it may be shown."""
+        reason = "the host never answered"
+        attempts = self._unanswered.get(host, 0)
+        return NoAnswer(f"{reason}: given up after {attempts} attempts", url, "see --host-failures", reason)
+
+
+def _remember(hosts: dict[str, Value], host: str, value: Value) -> None:
+    hosts[host] = value
+    if len(hosts) > REMEMBERED_HOSTS:
+        del hosts[next(iter(hosts))]

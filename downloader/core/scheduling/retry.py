@@ -1,10 +1,12 @@
-"""Is this worth another try, and after how long."""
+"""What follows a failed Attempt: another try, another URL, or the end of the Download. Pure arithmetic and tables."""
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import Enum
 
 from downloader.core.model import End, Outcome
+from downloader.core.names.urls import public_url
 from downloader.errors import (
     AuthError,
     DownloadError,
@@ -20,12 +22,24 @@ from downloader.errors import (
 )
 
 
+class NextStep(Enum):
+    """What follows a failed Attempt."""
+
+    RETRY = "retry"  # try again after `RetryPolicy.delay`
+    OTHER_URL = "other URL"  # do not ask this URL again; the other URLs of the Download get their tries
+    FAIL = "fail"
+
+
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """``retries``: tries after the first. ``wait``: the first backoff; ``longest_wait`` caps it; seconds.
+    """How often a failed Attempt is repeated, and after which delays.
 
-    ``max_retry_after`` caps what a server may ask for with Retry-After, seconds. ``retry_on``: statuses that are tried again
-    besides those that are by themselves.
+    Args:
+        retries: tries after the first one.
+        wait: upper bound of the first backoff, seconds; it doubles with each try.
+        longest_wait: upper bound of any backoff, seconds.
+        max_retry_after: upper bound of what a server may ask for with Retry-After (RFC 9110 section 10.2.3), seconds.
+        retry_on: HTTP statuses that are tried again besides those whose errors are ``retryable``.
     """
 
     retries: int = 5
@@ -34,37 +48,66 @@ class RetryPolicy:
     max_retry_after: float = 120.0
     retry_on: frozenset[int] = frozenset()
 
-    def backoff(self, tries: int, chance: float, retry_after: float | None = None) -> float:
-        """Seconds until the next try, after ``tries`` of them: exponential with full jitter, or what the server asked for.
+    def next_step(
+        self,
+        error: DownloadError,
+        tries: int,
+        has_other_urls: bool,
+        checksum_mismatches: int = 0,
+        worker_losses: int = 0,
+    ) -> NextStep:
+        """What follows an Attempt that failed with this error. ``has_other_urls``: the Download has mirrors left.
 
-        ``chance`` is uniform in [0, 1). Full jitter: Brooker, "Exponential Backoff And Jitter" (AWS, 2015).
+        For the other arguments see `allows`.
         """
-        if retry_after is not None:
-            return min(retry_after, self.max_retry_after)
-        return chance * min(self.longest_wait, self.wait * 2.0 ** min(tries - 1, 30))
+        if self.allows(error, tries, checksum_mismatches, worker_losses):
+            return NextStep.RETRY
+        return NextStep.OTHER_URL if has_other_urls and another_server_may_help(error) else NextStep.FAIL
 
-    def wait_for(self, error: DownloadError, tries: int, chance: float) -> float:
-        """Seconds until the next try after this error; none where bytes were wrong, or a worker of ours died."""
-        if isinstance(error, IntegrityError | WorkerError):
-            return 0.0
-        return self.backoff(tries, chance, getattr(error, "retry_after", None))
+    def allows(self, error: DownloadError, tries: int, checksum_mismatches: int, worker_losses: int = 0) -> bool:
+        """Whether another try may follow this error.
 
-    def allows(self, error: DownloadError, tries: int, mismatches: int, losses: int = 0) -> bool:
-        """May there be another try? ``mismatches``: how often the finished file had the wrong checksum; once is forgiven.
-
-        ``losses``: how often a worker died with it. The first is forgiven: the file may be complete, and only be unreported.
+        Args:
+            error: the error of the last try.
+            tries: tries made so far.
+            checksum_mismatches: how often the finished file had the wrong checksum; only the first one allows another try.
+            worker_losses: how often a worker process died with this Download. At least one loss is allowed, even with
+                ``retries`` 0: the file may be complete, with only the Outcome missing.
         """
-        if losses and isinstance(error, WorkerError):
-            return losses <= max(1, self.retries)
+        if worker_losses and isinstance(error, WorkerError):
+            return worker_losses <= max(1, self.retries)
         if tries > self.retries:
             return False
         if isinstance(error, IntegrityError):
-            return mismatches <= 1
+            return checksum_mismatches <= 1
         return error.retryable or getattr(error, "status", 0) in self.retry_on
+
+    def delay(self, error: DownloadError, tries: int, jitter: float) -> float:
+        """Seconds until the next try after this error; 0 where no server is to blame: wrong bytes, or a dead worker.
+
+        For the other arguments see `backoff`.
+        """
+        if isinstance(error, IntegrityError | WorkerError):
+            return 0.0
+        return self.backoff(tries, jitter, getattr(error, "retry_after", None))
+
+    def backoff(self, tries: int, jitter: float, retry_after: float | None = None) -> float:
+        """Seconds until the next try: exponential backoff with full jitter, or what the server asked for.
+
+        Full jitter: Brooker, "Exponential Backoff And Jitter" (AWS, 2015).
+
+        Args:
+            tries: tries made so far, at least 1.
+            jitter: a random number, uniform in [0, 1).
+            retry_after: seconds that the server asked for; None: it did not.
+        """
+        if retry_after is not None:
+            return min(retry_after, self.max_retry_after)
+        return jitter * min(self.longest_wait, self.wait * 2.0 ** min(tries - 1, 30))
 
 
 def parse_statuses(texts: Iterable[str]) -> frozenset[int]:
-    """``404,403`` as numbers. Raises UsageError for what is no status from 400 to 599."""
+    """The numbers in texts such as ``404,403``. Raises UsageError for anything but statuses from 400 to 599."""
     words = [word.strip() for text in texts for word in text.split(",") if word.strip()]
     for word in words:
         if not re.fullmatch(r"[45][0-9]{2}", word):
@@ -72,22 +115,28 @@ def parse_statuses(texts: Iterable[str]) -> frozenset[int]:
     return frozenset(map(int, words))
 
 
+def failure_of(outcome: Outcome, url: str) -> DownloadError:
+    """The error of an Outcome that failed; a WorkerError where the worker died before it could report one."""
+    return outcome.error or WorkerError("the worker process died", public_url(url))
+
+
 def another_server_may_help(error: DownloadError) -> bool:
-    """Whether a mirror may do better where this server failed for good; not with a full disk, or a refused path."""
+    """Whether a mirror may succeed where this server failed; not so for a full disk or a refused path."""
     return isinstance(error, NetworkError | TLSError | AuthError | ProtocolError | HTTPStatusError | Unwanted)
 
 
-_DECIDED = (End.EXISTS, End.UNSTARTED, End.COMPLETE, End.NOT_MODIFIED)
+_DECIDED_LOCALLY = (End.EXISTS, End.UNSTARTED, End.COMPLETE, End.NOT_MODIFIED)
+"""Ends that an Attempt may have without a request: the file that exists decided."""
 
 
 def was_asked(outcome: Outcome) -> bool:
-    """Whether a request may have been sent: not where what was there already decided."""
-    decided = outcome.end in _DECIDED or (outcome.end is End.FAILED and isinstance(outcome.error, StorageError))
-    return not (decided and outcome.status == 0 and outcome.waited == 0)
+    """Whether the Attempt may have sent a request. False only if the local file or the folder decided it before."""
+    local = outcome.end in _DECIDED_LOCALLY or (outcome.end is End.FAILED and isinstance(outcome.error, StorageError))
+    return not (local and outcome.status == 0 and outcome.head_latency == 0)
 
 
 def is_refusal(outcome: Outcome) -> bool:
-    """Whether the server, or the way to it, said that this was too much: 429, 503, or no answer at all."""
+    """Whether the server, or the network, signalled overload: 429, 503, or a retryable error before any answer."""
     error = outcome.error
     if isinstance(error, NetworkError):
         return outcome.status == 0 and error.retryable

@@ -1,6 +1,7 @@
-"""Downloads that wait for another try: until when, and for what. Pure: times come in as arguments."""
+"""Downloads that wait for their next try. Pure: times come in as arguments."""
 
 import heapq
+import math
 from typing import NamedTuple
 
 from downloader.core.scheduling.download_state import DownloadState
@@ -8,7 +9,10 @@ from downloader.errors import DownloadError
 
 
 class Waiting(NamedTuple):
-    """What waits for another try: how many files, until when the first of them (monotonic seconds), and why that one."""
+    """What a display shows of the Downloads that wait for their next try.
+
+    ``files``: how many there are; ``due``: when the first of them is tried again (monotonic seconds); ``reason``: of that one.
+    """
 
     files: int
     due: float
@@ -16,36 +20,35 @@ class Waiting(NamedTuple):
 
 
 class RetryQueue:
-    """Entries by the time at which they may be tried again."""
+    """Downloads ordered by the time of their next try. ``next_due``: that of the first (infinity: none waits)."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, DownloadState, str]] = []
+        self.next_due = math.inf
 
     def __len__(self) -> int:
         return len(self._heap)
 
     def push(self, entry: DownloadState, due: float, error: DownloadError | None) -> None:
-        """Let this one wait until then, because of that."""
+        """Add a Download that is tried again at ``due``, because of this error."""
         heapq.heappush(self._heap, (due, entry.key, entry, "" if error is None else error.reason))
+        self.next_due = self._heap[0][0]
 
-    def due(self, now: float) -> list[DownloadState]:
-        """Those whose time has come; they wait no longer."""
-        found = []
+    def pop_due(self, now: float) -> list[DownloadState]:
+        """Remove and return those whose time has come."""
+        entries = []
         while self._heap and self._heap[0][0] <= now:
-            found.append(heapq.heappop(self._heap)[2])
-        return found
-
-    @property
-    def soonest(self) -> float | None:
-        """When the first of them is due; None where nothing waits."""
-        return self._heap[0][0] if self._heap else None
+            entries.append(heapq.heappop(self._heap)[2])
+        self.next_due = self._heap[0][0] if self._heap else math.inf
+        return entries
 
     def summary(self) -> Waiting | None:
-        """What a display says about them; None where nothing waits."""
+        """What a display shows; None where nothing waits."""
         return Waiting(len(self._heap), self._heap[0][0], self._heap[0][3]) if self._heap else None
 
     def clear(self) -> list[DownloadState]:
-        """Empty it; all that was in it."""
+        """Remove and return all."""
         entries = [item[2] for item in self._heap]
         self._heap.clear()
+        self.next_due = math.inf
         return entries

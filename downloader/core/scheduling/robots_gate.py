@@ -1,4 +1,4 @@
-"""Whether a server's /robots.txt lets us have a file: Downloads wait here until that is known (`--obey-robots`)."""
+"""Whether robots.txt allows a Download (``--obey-robots``, RFC 9309). Downloads wait here until their server's is known."""
 
 from dataclasses import dataclass, field
 
@@ -8,36 +8,44 @@ from downloader.core.names.urls import host_of, public_url
 from downloader.core.scheduling.download_state import DownloadState
 from downloader.errors import AuthError, DownloadError, HTTPStatusError, PolicyError
 
-_FIRST_KEY = -(1 << 40)
-"""Keys of what is asked for here count up from it: no Download has one, and no Segment."""
+_FIRST_ROBOTS_KEY = -(1 << 40)
+"""The keys of requests for robots.txt count up from here: no Download and no Segment has such a key."""
 
-_NO_NAME = "robots.txt.part"
-"""No Download has such a path. Nothing is written to it."""
+_ROBOTS_PATH = "robots.txt.part"
+"""The path of these requests. No Download has a path that ends in ``.part``, and nothing is written to it."""
 
 
 @dataclass(slots=True)
 class _Site:
-    """What is known of one server. ``rules``: None until its answer has come; ``refusal``: why it may not be asked at all."""
+    """One server. ``rules``: None until its answer came; ``refusal``: why nothing of it may be fetched, if so."""
 
     rules: Rules | None = None
     refusal: str = ""
     parked: list[DownloadState] = field(default_factory=list)
 
 
-class Permission:
-    """The robots.txt of each server of a run. ``agent``: our product token."""
+class RobotsGate:
+    """The robots.txt of each server of a run.
+
+    ``parked``: number of Downloads that wait for an answer.
+
+    Args:
+        agent: the product token that the rules are matched with.
+    """
 
     def __init__(self, agent: str) -> None:
         self._agent = agent
         self._sites: dict[str, _Site] = {}
         self.parked = 0
 
-    def look(self, entry: DownloadState) -> DownloadState | DownloadError | None:
-        """What to do about a Download that could start: the entry to queue (it, or its server's robots.txt).
+    def admit(self, entry: DownloadState) -> DownloadState | DownloadError | None:
+        """Decide about a Download that could start. URLs that are forbidden are removed from it, up to the last one.
 
-        An error: none of its URLs is allowed. None: it waits here for an answer. A URL that is forbidden is left out.
+        Returns:
+            The entry itself, if it may start; the entry of its server's robots.txt, which must be fetched first; an error,
+            if none of its URLs is allowed; or None, if it waits for an answer.
         """
-        if entry.kept:
+        if entry.is_robots_txt:
             return entry
         error: DownloadError | None = None
         while entry.urls:
@@ -48,35 +56,44 @@ class Permission:
                 return self._park(entry, origin, site)
             if not site.refusal and site.rules.allows(url):
                 return entry
-            why = site.refusal or f"robots.txt of {host_of(url)} forbids it"
-            error = error or PolicyError(why, public_url(url))
+            reason = site.refusal or f"robots.txt of {host_of(url)} forbids it"
+            error = error or PolicyError(reason, public_url(url))
             if len(entry.urls) == 1:
                 break
             entry.urls.remove(url)
         return error
 
     def _park(self, entry: DownloadState, origin: str, site: _Site | None) -> DownloadState | None:
-        entry.alone = True  # no other server is asked for a part of it: it would not be looked at here
+        entry.single_source = True  # Segments start without a look at robots.txt: no mirror may be asked for one
         self.parked += 1
         if site is not None:
             site.parked.append(entry)
             return None
-        key, url = _FIRST_KEY + len(self._sites), f"{origin}/robots.txt"
+        key, url = _FIRST_ROBOTS_KEY + len(self._sites), f"{origin}/robots.txt"
         self._sites[origin] = _Site(parked=[entry])
-        return DownloadState(key, Download(url), _NO_NAME, [url], True, (), fresh=True, kept=True)
+        return DownloadState(key, Download(url), _ROBOTS_PATH, [url], True, (), from_scratch=True, is_robots_txt=True)
 
     def answered(
-        self, asked: DownloadState, outcome: Outcome | None, error: DownloadError | None
+        self, entry: DownloadState, outcome: Outcome | None, error: DownloadError | None
     ) -> tuple[list[DownloadState], float]:
-        """A robots.txt has come, or will not: those that waited for it, and the seconds between two requests there.
+        """Record how the request for a robots.txt ended.
 
-        RFC 9309 section 2.3.1: 4xx allows all; where the server cannot be asked, or answers 5xx, nothing is allowed.
+        RFC 9309 section 2.3.1: a 4xx status allows everything; a 5xx status, or no answer, allows nothing. 429 is treated
+        like 5xx.
+
+        Args:
+            entry: of the robots.txt.
+            outcome: with the body, if there is one.
+            error: why there is none.
+
+        Returns:
+            The Downloads that waited for it, and the Crawl-delay, in seconds.
         """
-        site = self._sites["/".join(asked.url.split("/", 3)[:3])]
+        site = self._sites["/".join(entry.url.split("/", 3)[:3])]
         site.rules = Rules()
         unavailable = isinstance(error, AuthError | HTTPStatusError) and 400 <= error.status < 500 and error.status != 429
         if error is not None and not unavailable:
-            site.refusal = f"robots.txt of {host_of(asked.url)} cannot be read: {error.reason}"
+            site.refusal = f"robots.txt of {host_of(entry.url)} cannot be read: {error.reason}"
         elif outcome is not None and outcome.returned is not None and isinstance(outcome.returned.value, bytes):
             site.rules = parse(outcome.returned.value, self._agent)
         parked, site.parked = site.parked, []

@@ -1,40 +1,46 @@
-"""The scheduler of a run that obeys robots.txt: it asks each server for that before anything else."""
+"""The scheduler of a run with ``--obey-robots``: it fetches the robots.txt of each server before anything else from there."""
 
 from typing import Any
 
 from downloader.core.model import Outcome, Status
 from downloader.core.names.urls import host_of
 from downloader.core.scheduling.download_state import DownloadState
-from downloader.core.scheduling.robots_gate import Permission
+from downloader.core.scheduling.robots_gate import RobotsGate
 from downloader.core.scheduling.scheduler import Scheduler
 from downloader.errors import DownloadError
 
 
-class ObedientScheduler(Scheduler):
-    """A `Scheduler`. A robots.txt is an Attempt as any other: with slots, retries and a pace, but without a Result."""
+class RobotsScheduler(Scheduler):
+    """A `Scheduler` that obeys robots.txt.
+
+    A robots.txt is fetched by an ordinary Attempt, with slots, retries and pacing, but has no Result.
+
+    Args:
+        agent: the product token that the rules are matched with.
+        gap: see `Scheduler`; a Crawl-delay that is longer is obeyed.
+    """
 
     def __init__(self, agent: str, *arguments: Any, gap: float | None = None, **options: Any) -> None:
-        """``agent``: our product token. The rest is that of `Scheduler`."""
         super().__init__(*arguments, gap=gap or 0.0, **options)
-        self._permission = Permission(agent)
+        self._gate = RobotsGate(agent)
 
     @property
     def waiting(self) -> int:
-        """Downloads read from the list and not yet started."""
-        return super().waiting + self._permission.parked
+        """Downloads that were read from the list and have not started yet."""
+        return super().waiting + self._gate.parked
 
     def _enqueue(self, entry: DownloadState) -> None:
-        found = self._permission.look(entry)
-        if isinstance(found, DownloadState):
-            super()._enqueue(found)
-        elif found is not None:
-            self._end(entry, Status.FAILED, error=found)
+        decision = self._gate.admit(entry)
+        if isinstance(decision, DownloadState):
+            super()._enqueue(decision)
+        elif decision is not None:
+            self._end(entry, Status.FAILED, error=decision)
 
-    def _name(self, entry: DownloadState, outcome: Outcome) -> None:
-        if entry.kept:
-            self._permit(entry, outcome, None)
+    def _rename(self, entry: DownloadState, outcome: Outcome) -> None:
+        if entry.is_robots_txt:
+            self._release_parked(entry, outcome, None)
         else:
-            super()._name(entry, outcome)
+            super()._rename(entry, outcome)
 
     def _end(
         self,
@@ -44,14 +50,13 @@ class ObedientScheduler(Scheduler):
         reason: str = "",
         error: DownloadError | None = None,
     ) -> None:
-        if entry.kept:
-            self._permit(entry, outcome, error)
+        if entry.is_robots_txt:
+            self._release_parked(entry, outcome, error)
         else:
             super()._end(entry, status, outcome, reason=reason, error=error)
 
-    def _permit(self, asked: DownloadState, outcome: Outcome | None, error: DownloadError | None) -> None:
-        """A robots.txt has come, or will not: the Downloads that waited for it go on."""
-        parked, delay = self._permission.answered(asked, outcome, error)
-        self._ready.slow_down(host_of(asked.url), delay)
+    def _release_parked(self, robots_txt: DownloadState, outcome: Outcome | None, error: DownloadError | None) -> None:
+        parked, delay = self._gate.answered(robots_txt, outcome, error)
+        self._ready.slow_down(host_of(robots_txt.url), delay)
         for entry in parked:
-            self._again(entry)
+            self._requeue(entry)

@@ -1,235 +1,274 @@
-"""How a file is split among several Attempts, and a slow tail split again.
+"""How one file is split into Segments, and how the slow rest of one is split again. Pure: times come in as arguments.
 
-A file begins as one open-ended Segment. While slots are free, the running Segment that would take longest is cut, and
-what it gives away runs beside it: at first the whole file is shared out so, at the end whatever is slow (aria2's and
-axel's users wait for the last 1 %). Where a Segment is too small to be cut and crawls while others ran, another
-connection takes over all that it has left. It is done only where it helps: a Segment that is over in `WORTH` is let be.
+A file starts as one Segment without an end. While slots are free, the running Segment that would take longest is cut: it
+keeps its first piece, and the other pieces become pending Segments, for further Attempts. In this way the whole file is
+shared out first; later, whatever is slow is shared out again, so that the end of a file does not hang on one connection.
+Where a Segment is too small to be cut, and far slower than the others, another connection takes over all of its rest.
 
-A Segment's end moves while it runs; whoever fetches it looks at its Lane. All of a file's Segments are bound to one
-validator. Pure: times and positions come in as arguments.
+The end of a Segment moves while it runs: `SegmentLayout.cuts` says where. All Segments of a file are bound to one validator.
 """
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from downloader.core.model import End, Outcome, Segment, Span
+from downloader.core.model import End, Outcome, Segment
 
-MEASURED = 0.25
-"""Seconds that an Attempt must have run before its speed is believed."""
+MIN_SPEED_SAMPLE = 0.25
+"""Seconds over which the speed of a Segment is measured, at least."""
 
-WORTH = 1.0
-"""Seconds: what ends sooner than that is not split."""
+MIN_GAIN = 1.0
+"""Seconds. Where the number of Segments is not given, a piece that takes less than this is not worth an Attempt of its own."""
 
-PATIENCE = 2.0
-"""Seconds that a Segment has until it may be called too slow; twice as many each time that it is taken over."""
+SLOW_SEGMENT_GRACE = 2.0
+"""Seconds that a Segment runs before it may count as too slow; twice as many each time that its rest is taken over."""
 
-OURS = 0.1
-"""Of the time, how much of it pauses of ours may take for the rest to tell how fast the server is."""
+TOO_SLOW = 1 / 4
+"""A Segment counts as too slow below this share of the median speed of the file's other Segments."""
 
-ABORT = -1
-"""The end of a Segment that is to be given up."""
+RECENT_SPEEDS = 16
+"""So many of the Segments that ended last count for that median."""
 
-
-def joined(spans: Iterable[Span]) -> tuple[Span, ...]:
-    """The same bytes as the fewest spans, in order."""
-    found: list[Span] = []
-    for start, stop in sorted(spans):
-        if found and start <= found[-1][1]:
-            found[-1] = (found[-1][0], max(found[-1][1], stop))
-        elif stop > start:
-            found.append((start, stop))
-    return tuple(found)
-
-
-def missing(spans: tuple[Span, ...], start: int, stop: int) -> Span | None:
-    """The first bytes between ``start`` and ``stop`` that are in none of the spans (joined ones); None where all are."""
-    for begin, end in spans:
-        if begin > start:
-            stop = min(stop, begin)
-            break
-        start = max(start, end)
-    return (start, stop) if start < stop else None
-
-
-def held(spans: tuple[Span, ...]) -> int:
-    """How many bytes these are."""
-    return sum(stop - start for start, stop in spans)
-
-
-def held_after(spans: tuple[Span, ...], at: int) -> int:
-    """How many of these bytes lie behind one."""
-    return sum(stop - max(start, at) for start, stop in spans if stop > at)
+MAX_PAUSED_SHARE = 0.1
+"""A speed says nothing about the server if the rate limit paused the transfer for a larger share of the time than this."""
 
 
 @dataclass(frozen=True, slots=True)
 class SplitPolicy:
-    """``most`` Segments of one file at a time; 0: as many as help. None shorter than ``min_size`` bytes.
+    """How the files of a run may be split.
 
-    ``public``: with ``most`` 0, at most so many of a file at a public host; 0: as many as help there, too.
+    Args:
+        max_segments: Segments of one file that may be in flight; 1: files are not split; 0: as many as help.
+        min_size: a Segment is not cut into pieces shorter than this, bytes.
+        max_at_public_hosts: replaces ``max_segments`` 0 where one of the file's URLs is at a public host; 0: it does not.
     """
 
-    most: int = 1
+    max_segments: int = 1
     min_size: int = 1 << 20
-    public: int = 0
+    max_at_public_hosts: int = 0
+
+
+class SplitLimit(NamedTuple):
+    """How one file may be split.
+
+    ``max_segments``: Segments in flight; None: no limit. ``min_size``: bytes of a piece. ``min_gain``: seconds that a piece
+    must take, at the present speed, to be worth an Attempt of its own; 0: any piece is.
+    """
+
+    max_segments: int | None
+    min_size: int
+    min_gain: float
+
+
+def split_limit(policy: SplitPolicy, *, unsplittable: bool, is_at_public_host: bool) -> SplitLimit | None:
+    """Whether a file may be split, and how far; None: it may not. The only place that decides this.
+
+    Args:
+        policy: of the run.
+        unsplittable: splitting this file has failed before.
+        is_at_public_host: one of its URLs is at a public host.
+    """
+    if unsplittable or policy.max_segments == 1:
+        return None
+    min_size = max(policy.min_size, 1)
+    if policy.max_segments:
+        return SplitLimit(policy.max_segments, min_size, 0.0)
+    return SplitLimit((policy.max_at_public_hosts if is_at_public_host else 0) or None, min_size, MIN_GAIN)
 
 
 @dataclass(slots=True)
-class Running:
-    """One Segment under way: where it is, and how fast it was lately (bytes a second; None: not known yet)."""
+class RunningSegment:
+    """A Segment with a running Attempt: where that is, and how fast it was lately.
+
+    ``start``, ``stop``: the Segment, as cut by now. ``position``: the next byte of the file that was not received when the
+    speed was last measured, at ``sampled_at``. ``url``: which is asked. ``tries``: number of the present try. ``grace``: see
+    `SLOW_SEGMENT_GRACE`. ``speed``: bytes a second; None: not known yet. ``paused``: seconds that the rate limit had paused
+    the Attempt by ``sampled_at``. ``bytes_ahead``: bytes behind ``position`` that an earlier run left in the part file.
+    ``began``: when the Attempt started. Times are monotonic seconds.
+    """
 
     start: int
     stop: int
-    at: int
-    since: float
+    position: int
+    sampled_at: float
     url: str
     tries: int = 1
-    patience: float = PATIENCE
+    grace: float = SLOW_SEGMENT_GRACE
     speed: float | None = None
     paused: float = 0.0
-    beyond: int = 0
+    bytes_ahead: int = 0
     began: float = field(init=False)
 
     def __post_init__(self) -> None:
-        self.began = self.since
+        self.began = self.sampled_at
 
-    def reached(self, at: int, now: float, paused: float = 0.0) -> None:
-        """It is at this byte now. Until the first has come nothing is known, unless that takes too long.
+    def sample(self, position: int, now: float, paused: float = 0.0) -> None:
+        """Measure the speed. Before the first byte the speed stays unknown, until the grace time has passed.
 
-        ``paused``: seconds in all that we took nothing, to keep to a rate: what is slow by that is not the server.
+        Args:
+            position: the next byte of the file.
+            now: monotonic seconds.
+            paused: seconds that the rate limit has paused this Attempt so far. Where this is a large share of the time,
+                the speed is that of the rate limit and not of the server, and counts as unknown.
         """
-        passed, gained = now - self.since, max(0, at - self.at)
-        if passed >= MEASURED and paused - self.paused > OURS * passed:
+        passed, gained = now - self.sampled_at, max(0, position - self.position)
+        if passed >= MIN_SPEED_SAMPLE and paused - self.paused > MAX_PAUSED_SHARE * passed:
             self.speed = None
-            self.at, self.since, self.paused = max(self.at, at), now, paused
+            self.position, self.sampled_at, self.paused = max(self.position, position), now, paused
             return
-        if passed < MEASURED or (self.speed is None and not gained and passed < self.patience):
+        if passed < MIN_SPEED_SAMPLE or (self.speed is None and not gained and passed < self.grace):
             return
         current = gained / passed
         self.speed = current if self.speed is None else (self.speed + current) / 2
-        self.at, self.since, self.paused = max(self.at, at), now, paused
+        self.position, self.sampled_at, self.paused = max(self.position, position), now, paused
 
     @property
-    def left(self) -> int:
-        """Bytes to go."""
-        return max(0, self.stop - self.at)
+    def bytes_left(self) -> int:
+        """Bytes from the position to the end of the Segment."""
+        return max(0, self.stop - self.position)
 
     @property
     def seconds_left(self) -> float:
-        """At the speed it had; 0 where that is not known."""
-        if self.speed is None or not self.left:
+        """Seconds until the end of the Segment at the present speed; 0 where the speed is not known."""
+        if self.speed is None or not self.bytes_left:
             return 0.0
-        return self.left / self.speed if self.speed else math.inf
+        return self.bytes_left / self.speed if self.speed else math.inf
 
 
 @dataclass(slots=True)
-class Open:
-    """A Segment that waits to be asked for (again), from this time on. ``tries``: the number of the one to come."""
+class PendingSegment:
+    """A Segment that waits for an Attempt.
+
+    ``due``: not to be asked for before (monotonic seconds). ``tries``: number of the next try. ``grace``: see
+    `RunningSegment`.
+    """
 
     due: float
     segment: Segment
     tries: int
-    patience: float = PATIENCE
+    grace: float = SLOW_SEGMENT_GRACE
 
 
 @dataclass(slots=True)
 class SegmentLayout:
-    """The Segments of one Download.
+    """The Segments of one Download that are running or pending.
 
-    ``url``: whose validator they are bound to; ``over``: how the Download ends; ``closed``: it is not split any more.
-    ``most``: Segments at a time where the policy names no number; 0: as many as help.
+    ``url``: the one whose validator they are bound to. ``total``: bytes of the file. ``limit``: how far it may be split;
+    None: no further. ``running``: by the key of their Attempt. ``pending``: those that wait for one. ``ended_speeds``: of the
+    Segments that have ended, bytes a second. ``final_outcome``: the Download ends like this once nothing runs; None: open.
+    ``cuts``: see `SegmentScheduler.cuts`.
     """
 
     url: str
     total: int
-    running: dict[int, Running] = field(default_factory=dict)
-    open: list[Open] = field(default_factory=list)
-    speeds: list[float] = field(default_factory=list)
-    over: Outcome | None = None
-    closed: bool = False
+    limit: SplitLimit | None = None
+    running: dict[int, RunningSegment] = field(default_factory=dict)
+    pending: list[PendingSegment] = field(default_factory=list)
+    ended_speeds: list[float] = field(default_factory=list)
+    final_outcome: Outcome | None = None
     cuts: list[tuple[int, int]] = field(default_factory=list)
-    most: int = 0
 
     @property
     def is_split(self) -> bool:
-        """Whether it was ever cut."""
-        return bool(self.open) or any(item.start or item.stop < self.total for item in self.running.values())
+        """Whether there is more than one Segment, or was."""
+        return bool(self.pending) or any(item.start or item.stop < self.total for item in self.running.values())
 
     @property
-    def done(self) -> int:
-        """Bytes that are there, as far as is known."""
-        left = sum(max(0, item.left - item.beyond) for item in self.running.values())
-        for item in self.open:
+    def bytes_present(self) -> int:
+        """Bytes of the file that are there, as far as is known."""
+        missing = sum(max(0, item.bytes_left - item.bytes_ahead) for item in self.running.values())
+        for item in self.pending:
             start, stop = item.segment
-            left += (self.total if stop is None else stop) - start
-        return max(0, self.total - left)
+            missing += (self.total if stop is None else stop) - start
+        return max(0, self.total - missing)
 
-    def give_up(self, outcome: Outcome) -> None:
-        """The Download ends like this, once every Attempt at it has ended."""
-        if self.over is None or outcome.end is End.COMPLETE:
-            self.over = outcome
-            self.open.clear()
-            self.cuts += [(key, ABORT) for key in self.running]
+    def finish_with(self, outcome: Outcome) -> None:
+        """Let the Download end with this Outcome once its running Attempts have ended; they are aborted.
 
-    def split(self, now: float, free: int, policy: SplitPolicy) -> bool:
-        """Share out what would take longest among ``free`` more Attempts, if that helps: what it gives away is `open`."""
-        most = policy.most or self.most
-        room = min(free, most - len(self.running) - len(self.open)) if most else free
-        if room <= 0 or self.closed or self.over is not None:
+        The first call counts, but a file that is complete stays complete.
+        """
+        if self.final_outcome is None or outcome.end is End.COMPLETE:
+            self.final_outcome = outcome
+            self.pending.clear()
+            self.cuts += [(key, 0) for key in self.running]
+
+    def split(self, now: float, free_slots: int) -> bool:
+        """Cut one running Segment, if that helps, so that there are pending ones for up to ``free_slots`` more Attempts.
+
+        The Segment that would take longest is cut, or taken over whole if it is too slow; where neither helps, the next one.
+
+        Returns:
+            Whether one was cut.
+        """
+        limit = self.limit
+        if limit is None or self.final_outcome is not None:
             return False
-        longest_first = sorted(self.running.items(), key=lambda item: (-item[1].seconds_left, -item[1].left))
-        for key, giver in longest_first:
-            pieces = self._pieces(giver, room, policy)
+        room = free_slots
+        if limit.max_segments is not None:
+            room = min(room, limit.max_segments - len(self.running) - len(self.pending))
+        if room <= 0:
+            return False
+        for key, item in sorted(self.running.items(), key=lambda pair: (-pair[1].seconds_left, -pair[1].bytes_left)):
+            pieces = _pieces(item, room, limit)
             if pieces > 1:
-                self.open += [Open(now, segment, giver.tries) for segment in self._cut(key, giver, pieces)]
+                self.pending += [PendingSegment(now, segment, item.tries) for segment in self._cut(key, item, pieces)]
                 return True
-            if self._crawls(giver, now):
-                (rest,) = self._cut(key, giver, 1)
-                self.open.append(Open(now, rest, giver.tries, 2 * giver.patience))
+            if self._is_too_slow(item, now):
+                (rest,) = self._cut(key, item, 1)
+                self.pending.append(PendingSegment(now, rest, item.tries, 2 * item.grace))
                 return True
         return False
 
-    def _pieces(self, giver: Running, room: int, policy: SplitPolicy) -> int:
-        """How many it is worth cutting into. One of which nothing has come yet is let be: its pieces would wait, too."""
-        pieces = min(room + 1, giver.left // max(policy.min_size, 1))
-        if giver.speed == 0:
-            return 1
-        return pieces if policy.most else int(min(pieces, giver.seconds_left / WORTH))
-
-    def _crawls(self, giver: Running, now: float) -> bool:
-        """Whether another connection would do much better: those of this file did, or do."""
-        running = [item.speed for item in self.running.values() if item is not giver and item.speed is not None]
-        others = sorted([*self.speeds[-16:], *running])
-        if not others or giver.speed is None or now - giver.began < giver.patience:
+    def _is_too_slow(self, item: RunningSegment, now: float) -> bool:
+        """Whether another connection would probably be much faster, as those of this file's other Segments are or were."""
+        running = [other.speed for other in self.running.values() if other is not item and other.speed is not None]
+        others = sorted([*self.ended_speeds[-RECENT_SPEEDS:], *running])
+        if not others or item.speed is None or now - item.began < item.grace:
             return False
-        return giver.speed < others[len(others) // 2] / 4 and giver.seconds_left > 2 * WORTH
+        return item.speed < others[len(others) // 2] * TOO_SLOW and item.seconds_left > 2 * MIN_GAIN
 
-    def _cut(self, key: int, giver: Running, pieces: int) -> list[Segment]:
-        """Keep the first piece and give the others away; with one piece, keep nothing."""
-        each = giver.left // pieces if pieces > 1 else 0
-        marks = [giver.at + each * number for number in range(1, pieces)] or [giver.at]
-        given = [Segment(start, end) for start, end in zip(marks, [*marks[1:], giver.stop], strict=True)]
-        giver.stop = marks[0]
-        self.cuts.append((key, giver.stop or ABORT))
-        return given
+    def _cut(self, key: int, item: RunningSegment, pieces: int) -> list[Segment]:
+        """Cut a running Segment into equal pieces. It keeps the first, the others are returned; of one piece it keeps none."""
+        each = item.bytes_left // pieces if pieces > 1 else 0
+        marks = [item.position + each * number for number in range(1, pieces)] or [item.position]
+        others = [Segment(start, end) for start, end in zip(marks, [*marks[1:], item.stop], strict=True)]
+        item.stop = marks[0]
+        self.cuts.append((key, item.stop))
+        return others
 
-    def start(self, key: int, url: str, item: Open, now: float) -> None:
-        """An Attempt at a Segment is under way."""
+    def start(self, key: int, url: str, item: PendingSegment, now: float) -> None:
+        """Record that the Attempt with this key asks ``url`` for a pending Segment now."""
+        self.pending.remove(item)
         start, stop = item.segment
         stop = self.total if stop is None else stop
-        self.running[key] = Running(start, stop, start, now, url, item.tries, item.patience)
+        self.running[key] = RunningSegment(start, stop, start, now, url, item.tries, item.grace)
 
-    def ended(self, outcome: Outcome) -> Running:
-        """An Attempt has ended: what it was at."""
-        ended = self.running.pop(outcome.key)
-        speed = ended.speed
-        if speed is None and outcome.end is End.SEGMENT and outcome.elapsed:  # it was too soon over to be looked at
+    def ended(self, outcome: Outcome) -> RunningSegment:
+        """Record that an Attempt has ended; returns its Segment."""
+        item = self.running.pop(outcome.key)
+        speed = item.speed
+        if speed is None and outcome.end is End.SEGMENT_DONE and outcome.elapsed:  # it ended before its speed was measured
             speed = outcome.received / outcome.elapsed
         if speed:
-            self.speeds.append(speed)
-        return ended
+            self.ended_speeds.append(speed)
+        return item
 
-    def again(self, ended: Running, due: float) -> None:
-        """Ask for this Segment once more, from then on, unless it was given away whole."""
-        if ended.stop > ended.start and self.over is None:
-            self.open.append(Open(due, Segment(ended.start, ended.stop), ended.tries, ended.patience))
+    def requeue(self, item: RunningSegment, due: float, tries: int | None = None) -> None:
+        """Ask for a Segment that has ended once more, unless all of it was given to others.
+
+        Args:
+            item: the Segment.
+            due: not before this time (monotonic seconds).
+            tries: number of the next try; None: that of the last one, which does not count.
+        """
+        if item.stop > item.start and self.final_outcome is None:
+            tries = item.tries if tries is None else tries
+            self.pending.append(PendingSegment(due, Segment(item.start, item.stop), tries, item.grace))
+
+
+def _pieces(item: RunningSegment, room: int, limit: SplitLimit) -> int:
+    """Into how many pieces a Segment is to be cut, at most ``room`` more than it is now."""
+    if item.speed == 0:  # nothing came so far: the other pieces would wait for the same server
+        return 1
+    pieces = min(room + 1, item.bytes_left // limit.min_size)
+    return int(min(pieces, item.seconds_left / limit.min_gain)) if limit.min_gain else pieces

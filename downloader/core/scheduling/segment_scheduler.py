@@ -1,158 +1,198 @@
-"""The files of a run that are fetched in several Segments now: the scheduler's part in it, beside `segments`."""
+"""The files of a run that are fetched in Segments: all that the scheduler knows of splitting, behind one class."""
+
+import math
 
 from msgspec.structs import replace
 
 from downloader.core.limits.public_hosts import is_public
-from downloader.core.model import End, Outcome, Segment
+from downloader.core.model import Attempt, End, Outcome
 from downloader.core.names.urls import host_of, public_url
 from downloader.core.scheduling.download_state import DownloadState
-from downloader.core.scheduling.host_turns import HostTurns
-from downloader.core.scheduling.retry import RetryPolicy, another_server_may_help
-from downloader.core.scheduling.segment_layout import Running, SegmentLayout, SplitPolicy
-from downloader.errors import FileInUse, ProtocolError, WorkerError
+from downloader.core.scheduling.ready_queue import ReadyQueue
+from downloader.core.scheduling.retry import NextStep, RetryPolicy, another_server_may_help, failure_of
+from downloader.core.scheduling.segment_layout import RunningSegment, SegmentLayout, SplitPolicy, split_limit
+from downloader.errors import FileInUse, IntegrityError, ProtocolError, WorkerError
 
-_GO_ON = (End.SEGMENT, End.UNSTARTED, End.UNREPORTED, End.LOST, End.FAILED)
-"""Whatever else an Attempt at one of several Segments comes to is true of the whole file."""
-
-Begun = tuple[DownloadState, int, str, Segment, int]
-"""Whose Segment it is, the key of the Attempt at it, the URL to ask, the Segment, the key of another Attempt at the file."""
+_CONCERNS_SEGMENT = (End.SEGMENT_DONE, End.UNSTARTED, End.UNREPORTED, End.WORKER_LOST, End.FAILED)
+"""Ends of an Attempt at a Segment after which the other Segments may go on. Any other end is one of the whole file."""
 
 
 class SegmentScheduler:
-    """Layouts by the key of their Download."""
+    """Splits files, starts Attempts at their Segments, and joins the Outcomes of these into one for each Download.
 
-    def __init__(self, policy: SplitPolicy, turns: HostTurns, retry: RetryPolicy) -> None:
+    ``split_files``: the Downloads that are split or may be split, with their Segments, by key. A Download is one of them
+    from the first `progress` of an Attempt that may be split until all its Attempts have ended.
+
+    Args:
+        policy: how files may be split.
+        ready: gives slots for the Attempts.
+        retry: whether a Segment that failed is asked for again.
+        running: the Downloads of all running Attempts, by the key of the Attempt; those started here are added to it.
+    """
+
+    def __init__(self, policy: SplitPolicy, ready: ReadyQueue, retry: RetryPolicy, running: dict[int, DownloadState]) -> None:
         self._policy = policy
-        self._turns = turns
+        self._running = running
+        self._ready = ready
         self._retry = retry
-        self._layouts: dict[int, SegmentLayout] = {}
-        self._entries: dict[int, DownloadState] = {}
-        self._last_key = 0  # counted down: those of whole files count up
+        self._last_key = 0  # of an Attempt at a Segment; counts down, as the keys of Downloads count up
+        self._stopped = False
+        self.split_files: dict[int, tuple[DownloadState, SegmentLayout]] = {}
 
-    def __bool__(self) -> bool:
-        return bool(self._layouts)
+    def progress(self, key: int, position: int, total: int, now: float, paused: float = 0.0, bytes_ahead: int = 0) -> None:
+        """Record where a running Attempt is whose file may be split.
 
-    def __contains__(self, key: int) -> bool:
-        return key in self._layouts
+        Args:
+            key: of the Attempt; ignored if it has ended.
+            position: the next byte of the file that it waits for.
+            total: bytes of the file.
+            now: monotonic seconds.
+            paused: seconds that the rate limit has paused it so far.
+            bytes_ahead: bytes behind the position that an earlier run left in the part file.
+        """
+        entry = self._running.get(key)
+        if entry is None or self._stopped:
+            return
+        if entry.key in self.split_files:
+            running = self.split_files[entry.key][1].running.get(key)
+            if running is not None:
+                running.sample(position, now, paused)
+                running.bytes_ahead = bytes_ahead
+            return
+        is_at_public_host = any(is_public(host_of(url)) for url in entry.urls)
+        limit = split_limit(self._policy, unsplittable=entry.unsplittable, is_at_public_host=is_at_public_host)
+        if limit is not None:
+            url, tries = entry.url, entry.tries_counted
+            item = RunningSegment(0, total, position, now, url, tries, paused=paused, bytes_ahead=bytes_ahead)
+            self.split_files[entry.key] = entry, SegmentLayout(url, total, limit, {key: item})
 
-    def is_mirror(self, entry: DownloadState, url: str) -> bool:
-        """Whether this is another URL than the one whose validator the file is bound to."""
-        return url != self._layouts[entry.key].url
+    def start_next(self, now: float, split: bool = False) -> list[Attempt]:
+        """Start an Attempt at a pending Segment whose time has come, if there is one and a slot for it.
 
-    def progress(self, entry: DownloadState, key: int, at: int, total: int, now: float, paused: float, beyond: int) -> None:
-        """See `Scheduler.progress`."""
-        layout = self._layouts.get(entry.key)
-        if layout is None:
-            if entry.one_piece:
-                return
-            public = any(is_public(host_of(url)) for url in entry.urls)
-            layout = self._layouts[entry.key] = SegmentLayout(entry.url, total, most=self._policy.public if public else 0)
-            layout.running[key] = Running(0, total, at, now, entry.url, entry.tries, paused=paused, beyond=beyond)
-            self._entries[entry.key] = entry
-        elif (running := layout.running.get(key)) is not None:
-            running.reached(at, now, paused)
-            running.beyond = beyond
+        Args:
+            now: monotonic seconds.
+            split: first split a file, if slots are free and that helps; if not, start nothing.
 
-    def cuts(self) -> list[tuple[int, int]]:
-        """Running Attempts that end elsewhere than they were told, since the last call."""
-        found: list[tuple[int, int]] = []
-        for layout in self._layouts.values():
-            if layout.cuts:
-                found += layout.cuts
-                layout.cuts.clear()
-        return found
-
-    def done(self) -> dict[str, int]:
-        """Of each file that is fetched in Segments now: how many bytes are there, by its path."""
-        return {self._entries[key].path: layout.done for key, layout in self._layouts.items() if layout.is_split}
-
-    def times(self, now: float) -> list[float]:
-        """When Segments that wait may be asked for; not of those that may be since ``now``, and wait for a slot."""
-        return [item.due for layout in self._layouts.values() for item in layout.open if item.due > now]
-
-    def stop(self) -> None:
-        """Begin no more."""
-        for layout in self._layouts.values():
-            layout.open.clear()
-
-    def begin(self, now: float) -> Begun | None:
-        """The next Segment that waits, with a slot for it; it is under way from here on."""
-        for key, layout in self._layouts.items():
-            for item in layout.open if self._turns.slots.free > 0 else ():
-                entry = self._entries[key]
-                url = self._free_url(entry) if item.due <= now else ""
+        Returns:
+            The Attempt, or nothing.
+        """
+        slots, files = self._ready.slots, self.split_files.values()
+        if self._stopped or (split and not any(layout.split(now, slots.free) for _, layout in files)):
+            return []
+        for entry, layout in files:
+            for item in layout.pending if slots.free > 0 else ():
+                url = self._acquire_url(entry, layout) if item.due <= now else ""
                 if url:
-                    layout.open.remove(item)
                     self._last_key -= 1
-                    beside = next(iter(layout.running))
-                    layout.start(self._last_key, url, item, now)
-                    entry.mixed |= url != layout.url
-                    return entry, self._last_key, url, item.segment, beside
-        return None
+                    key, same_process_as = self._last_key, next(iter(layout.running))
+                    layout.start(key, url, item, now)
+                    self._ready.start_segment(key, host_of(url), now)
+                    entry.mixed_sources |= url != layout.url
+                    self._running[key] = entry
+                    return [entry.start_segment(key, url, item.segment, same_process_as, url != layout.url)]
+        return []
 
-    def _free_url(self, entry: DownloadState) -> str:
-        """One of the entry's URLs whose host has a slot, which is taken; mirrors take turns."""
-        urls = [self._layouts[entry.key].url] if entry.alone else entry.urls
+    def _acquire_url(self, entry: DownloadState, layout: SegmentLayout) -> str:
+        """One of the entry's URLs whose host has a slot, which is taken; empty if there is none. Mirrors take turns."""
+        urls = [layout.url] if entry.single_source else entry.urls
         for step in range(len(urls)):
-            url = urls[(entry.number + step) % len(urls)]
-            if self._turns.acquire(host_of(url)):
+            url = urls[(entry.attempts_made + step) % len(urls)]
+            if self._ready.acquire(host_of(url)):
                 return url
         return ""
 
-    def split(self, now: float) -> bool:
-        """Nothing else may start: if slots are free and it helps, split a file. Whether a Segment waits now."""
-        return any(layout.split(now, self._turns.slots.free, self._policy) for layout in self._layouts.values())
+    def ended(self, outcome: Outcome, entry: DownloadState, now: float, jitter: float) -> Outcome | None:
+        """Record that an Attempt at one of the `split_files` has ended.
 
-    def settle(self, entry: DownloadState, outcome: Outcome, now: float, chance: float, stopped: bool) -> Outcome | None:
-        """An Attempt at one of several Segments has ended. The Outcome of the Download, once all is decided and over."""
-        layout = self._layouts[entry.key]
-        ended = layout.ended(outcome)
-        if outcome.end is End.RESTART and ended.url != layout.url:
-            error = ProtocolError("this mirror has another version of the file", public_url(ended.url))
+        Args:
+            outcome: of the Attempt.
+            entry: its Download.
+            now: monotonic seconds.
+            jitter: see `RetryPolicy.backoff`.
+
+        Returns:
+            The Outcome of the Download as a whole, if this was its last running Attempt; else None.
+        """
+        layout = self.split_files[entry.key][1]
+        item = layout.ended(outcome)
+        if outcome.end is End.MUST_RESTART and item.url != layout.url:
+            error = ProtocolError("this mirror has another version of the file", public_url(item.url))
             outcome = replace(outcome, end=End.FAILED, error=error)
-        if outcome.end not in _GO_ON:
-            layout.give_up(outcome)
-        elif outcome.end is not End.SEGMENT and layout.over is None and not stopped:
-            outcome = self._retried(layout, entry, ended, outcome, now, chance)
+        undecided = layout.final_outcome is None and not self._stopped
+        if outcome.end not in _CONCERNS_SEGMENT:
+            layout.finish_with(outcome)
+        elif outcome.end in (End.UNSTARTED, End.UNREPORTED):  # not counted as a try
+            entry.attempts_made -= outcome.end is End.UNSTARTED
+            entry.may_exist_already |= outcome.end is End.UNREPORTED
+            outcome = replace(outcome, end=End.SEGMENT_DONE)
+            if undecided:
+                layout.requeue(item, now)
+        elif outcome.end is not End.SEGMENT_DONE and undecided:
+            outcome = self._try_again(entry, layout, item, outcome, now, jitter)
         if layout.running:
             return None
-        del self._layouts[entry.key], self._entries[entry.key]
-        decided = layout.over or outcome
-        if decided.end is End.RESTART:
-            entry.one_piece = True  # servers that disagree about its version would have it begin again for ever
-        elif decided.end is End.SEGMENT and layout.open:
-            entry.tries = max(entry.tries, *(item.tries for item in layout.open))
-            entry.due = min(item.due for item in layout.open)
-        return decided
+        del self.split_files[entry.key]
+        final = layout.final_outcome or outcome
+        if final.end is End.MUST_RESTART:
+            entry.unsplittable = True  # servers that disagree about the version would have a split file restart for ever
+        elif final.end is End.SEGMENT_DONE and layout.pending:
+            entry.tries_counted = max(entry.tries_counted, *(pending.tries for pending in layout.pending))
+            entry.resume_due = min(pending.due for pending in layout.pending)
+        return final
 
-    def _retried(
-        self, layout: SegmentLayout, entry: DownloadState, ended: Running, outcome: Outcome, now: float, chance: float
+    def _try_again(
+        self, entry: DownloadState, layout: SegmentLayout, item: RunningSegment, outcome: Outcome, now: float, jitter: float
     ) -> Outcome:
-        """Have a Segment that did not come asked for once more: what is left of the Outcome then.
+        """Ask for a Segment that failed once more, if that may help; returns the Outcome to go on with.
 
-        Where no other try of it is of use, the other Segments go on; what is left is asked for when they are done, in
-        one piece. A server may refuse a second connection for ever, and serve the first.
+        If it does not help, the other Segments go on, and one Attempt fetches the rest of the file when they have ended: a
+        server may refuse a second connection for ever and yet serve the first.
         """
-        if outcome.end in (End.UNSTARTED, End.UNREPORTED):
-            entry.number -= outcome.end is End.UNSTARTED
-            entry.repeated |= outcome.end is End.UNREPORTED
-            layout.again(ended, now)
-            return replace(outcome, end=End.SEGMENT)
-        error = outcome.error or WorkerError("the worker process died", public_url(ended.url))
-        entry.repeated |= isinstance(error, WorkerError)
-        tries = ended.tries if layout.running else max(entry.tries, ended.tries)
-        if self._retry.allows(error, tries, 2):
-            ended.tries += 1
-            layout.again(ended, now + self._retry.backoff(ended.tries - 1, chance, getattr(error, "retry_after", None)))
-        elif not (another_server_may_help(error) or isinstance(error, FileInUse | WorkerError)):
-            layout.give_up(outcome)
-        elif another_server_may_help(error) and [url for url in entry.urls if url != ended.url]:
-            entry.urls = [url for url in entry.urls if url != ended.url]  # it is of no use; the others go on
-            ended.tries = 1
-            layout.again(ended, now)
-            return replace(outcome, end=End.SEGMENT, error=None)
-        else:
-            layout.closed = entry.one_piece = True
+        error = failure_of(outcome, item.url)
+        entry.may_exist_already |= isinstance(error, WorkerError)
+        other_urls = [url for url in entry.urls if url != item.url]
+        tries = item.tries if layout.running else max(entry.tries_counted, item.tries)
+        of_whole_file = isinstance(error, IntegrityError)
+        step = NextStep.FAIL if of_whole_file else self._retry.next_step(error, tries, bool(other_urls))
+        if step is NextStep.RETRY:
+            layout.requeue(item, now + self._retry.delay(error, item.tries, jitter), item.tries + 1)
+        elif step is NextStep.OTHER_URL:
+            entry.urls = other_urls
+            layout.requeue(item, now, tries=1)
+            return replace(outcome, end=End.SEGMENT_DONE, error=None)
+        elif another_server_may_help(error) or isinstance(error, FileInUse | WorkerError):
+            layout.limit, entry.unsplittable = None, True
             if outcome.key != entry.key:
-                return replace(outcome, end=End.SEGMENT, error=None)
+                return replace(outcome, end=End.SEGMENT_DONE, error=None)
+        else:
+            layout.finish_with(outcome)
         return outcome
+
+    def cuts(self) -> list[tuple[int, int]]:
+        """Running Attempts whose Segments end elsewhere now, since the last call.
+
+        Returns:
+            Pairs of the key of the Attempt and the position in the file where it must end. If it is there already, or behind
+            it, as always at position 0, it must end at once.
+        """
+        cuts: list[tuple[int, int]] = []
+        for _, layout in self.split_files.values():
+            if layout.cuts:
+                cuts += layout.cuts
+                layout.cuts.clear()
+        return cuts
+
+    def bytes_present(self) -> dict[str, int]:
+        """Of each file that is split: how many bytes are there, by its path."""
+        return {entry.path: layout.bytes_present for entry, layout in self.split_files.values() if layout.is_split}
+
+    def next_due(self, now: float) -> float:
+        """When the next pending Segment may start, of those that may not yet at ``now``; infinity if there is none."""
+        due = (item.due for _, layout in self.split_files.values() for item in layout.pending if item.due > now)
+        return min(due, default=math.inf)
+
+    def stop(self) -> None:
+        """Start no further Segment, and try none again."""
+        self._stopped = True
+        for _, layout in self.split_files.values():
+            layout.pending.clear()

@@ -1,76 +1,61 @@
-"""Which running Attempt holds which slot, and what its end tells the limits."""
+"""Which running Attempt holds which slot, and what its Outcome tells the limits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from downloader.core.limits.pacing import PacedSlots
 from downloader.core.limits.slots import Limits
 from downloader.core.model import Outcome
 from downloader.core.scheduling.retry import is_refusal, was_asked
 
-if TYPE_CHECKING:
-    from downloader.core.limits.pacing import PacedSlots
-
 
 @dataclass(slots=True)
 class Lease:
-    """One slot at one host, held from ``began`` on until the last of the Attempts that share it has been settled."""
+    """One slot at one host, held from ``began`` (monotonic seconds) until all Attempts that share it have ended.
+
+    ``unsettled``: how many of them have not.
+    """
 
     host: str
-    left: int
+    unsettled: int
     began: float
 
 
 class SlotLeases:
-    """The slots of a run, and who holds them.
+    """The slots of a run, and which Attempts hold them.
 
-    ``gap``: seconds at least from one start at a host to the next; None: they are not counted; 0: a host may want some.
+    Args:
+        slots: the limits of the run.
+        pace: the same limits with a minimum time between two starts at a host; None: starts are not paced.
     """
 
-    def __init__(self, slots: Limits, gap: float | None) -> None:
-        self._pace = None if gap is None else _paced(slots, gap)
-        self.slots: Limits = self._pace or slots
-        self._held: dict[int, Lease] = {}
+    def __init__(self, slots: Limits, pace: PacedSlots | None) -> None:
+        self._slots = slots
+        self._pace = pace
+        self._leases: dict[int, Lease] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._held)
-
-    def begin(self, now: float, most: int) -> tuple[int, Sequence[str]]:
-        """It is this time: how many Attempts of ``most`` may share a slot, and the hosts that may be asked again."""
-        return (most, ()) if self._pace is None else (1, self._pace.begin(now))
-
-    @property
-    def times(self) -> list[float]:
-        """When a host that waits for its time may be asked."""
-        wake = None if self._pace is None else self._pace.wake_at
-        return [] if wake is None else [wake]
-
-    def slow_down(self, host: str, gap: float) -> None:
-        """This host wants so many seconds at least from one start to the next."""
-        if self._pace is not None:
-            self._pace.slow_down(host, gap)
+        return bool(self._leases)
 
     def add(self, lease: Lease, keys: Sequence[int]) -> None:
-        """These Attempts share this slot."""
+        """Record that the Attempts with these keys share this slot."""
         for key in keys:
-            self._held[key] = lease
+            self._leases[key] = lease
 
     def ended(self, outcome: Outcome, now: float) -> tuple[str, bool]:
-        """An Attempt has ended. Its host, and whether that got its slot back, or others still share it."""
-        lease = self._held.pop(outcome.key)
+        """Record the end of an Attempt, and release its slot if no other Attempt shares it.
+
+        Returns:
+            The host of the Attempt, and whether the slot was released.
+        """
+        lease = self._leases.pop(outcome.key)
         refused = outcome.error is not None and is_refusal(outcome)
-        if refused or outcome.waited:
-            self.slots.settled(lease.host, now, outcome.waited, refused)
+        if refused or outcome.head_latency:
+            self._slots.settled(lease.host, now, outcome.head_latency, refused)
         elif self._pace is not None and not was_asked(outcome):
             self._pace.take_back(lease.host, lease.began)
-        lease.left -= 1
-        if lease.left:
+        lease.unsettled -= 1
+        if lease.unsettled:
             return lease.host, False
-        self.slots.release(lease.host)
+        self._slots.release(lease.host)
         return lease.host, True
-
-
-def _paced(slots: Limits, gap: float) -> "PacedSlots":
-    from downloader.core.limits.pacing import PacedSlots  # here: few runs need it
-
-    return PacedSlots(slots, gap)

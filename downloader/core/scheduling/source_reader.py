@@ -1,94 +1,133 @@
-"""What the scheduler reads: a Source, from which Downloads come lazily, each of which gets its path here."""
+"""Reads Downloads from the list, lazily, and gives each file its path and its checksums."""
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
 
-from downloader.core.model import Download
+from downloader.core.model import Download, Result, Status
 from downloader.core.names.checksum_list import ChecksumList
 from downloader.core.names.claimed_paths import ClaimedPaths
-from downloader.core.names.file_names import default_path, path_by_server, wished_path
+from downloader.core.names.file_names import default_path, path_with_server_name, wished_path
 from downloader.core.names.urls import public_url
 from downloader.core.scheduling.download_state import DownloadState
 from downloader.errors import DownloadError, UsageError
 
-POLL = 0.05
-"""Seconds until a Source that had nothing is asked again."""
+SOURCE_POLL = 0.05
+"""Seconds until a source that had nothing is asked again."""
 
-AT_A_TIME = 32
-"""Downloads read in one go, so that the first Attempt need not wait for a full window."""
+MAX_RETRYING_WINDOWS = 16
+"""The list is not read on while as many Downloads wait for their next try as there are in this many windows."""
 
-
-class NamedDownload(NamedTuple):
-    """A Download that was read; ``error``: it cannot be fetched; ``duplicate``: it was listed before."""
-
-    entry: DownloadState
-    error: DownloadError | None = None
-    duplicate: bool = False
+MAX_READ = 32
+"""Downloads that are read in one go, so that the first Attempt need not wait until the window is full."""
 
 
 class SourceReader:
-    """Reads, and names. ``probe``: the server is asked for each name; ``cut_dirs``: see `default_path`."""
+    """Reads the list, and names the files.
+
+    ``exhausted``: the list has ended. ``ask_again``: the source had nothing, and is asked again then (monotonic seconds).
+    ``window``: see the argument.
+
+    Args:
+        source: yields the Downloads; None where none is available at the moment.
+        checksum_list: checksums from a file; they are added to those of the list.
+        probe: the server is asked for the name of each file; until then a path is not claimed.
+        cut_dirs: see `default_path`.
+        window: number of Downloads that are read ahead.
+    """
 
     def __init__(
-        self, source: Iterator[Download | None], sums: ChecksumList | None, probe: bool, cut_dirs: int | None = None
+        self,
+        source: Iterator[Download | None],
+        checksum_list: ChecksumList | None,
+        probe: bool,
+        cut_dirs: int | None = None,
+        window: int = 1024,
     ) -> None:
         self._source = source
+        self.window = window
         self._cut_dirs = cut_dirs
-        self._sums = sums
+        self._checksum_list = checksum_list
         self._probe = probe
-        self._names = ClaimedPaths()
-        self._read = 0
+        self._claimed_paths = ClaimedPaths()
+        self._next_key = 0
         self.exhausted = False
         self.ask_again: float | None = None
 
-    def may_have(self, now: float) -> bool:
-        """Whether it is of use to ask the Source now."""
-        return not self.exhausted and (self.ask_again is None or now >= self.ask_again)
+    def read_ahead(self, now: float, ready: int, retrying: int, unread_results: int) -> Iterable[DownloadState | Result]:
+        """The next Downloads, as far as the window has room for them, or the Results of those that are not fetched.
 
-    def read(self, now: float, most: int) -> Iterator[NamedDownload]:
-        """The next Downloads, ``most`` at most; fewer where the Source has no more at the moment."""
+        Not fetched are those whose path cannot be used, and duplicates. Nothing is read if the source has nothing now.
+
+        Args:
+            now: monotonic seconds.
+            ready: Downloads that were read and are ready to start.
+            retrying: Downloads that wait for their next try.
+            unread_results: Results that were not taken yet.
+        """
+        room = self.window - max(ready, unread_results)
+        if self.exhausted or (self.ask_again is not None and now < self.ask_again):
+            return ()
+        if retrying >= MAX_RETRYING_WINDOWS * self.window:
+            return ()
+        if room > 0:
+            return self._read(now, room)
+        if unread_results:
+            self.ask_again = now  # many duplicates: let their Results be taken first
+        return ()
+
+    def _read(self, now: float, max_downloads: int) -> Iterator[DownloadState | Result]:
         self.ask_again = None
-        for _ in range(min(most, AT_A_TIME)):
+        for _ in range(min(max_downloads, MAX_READ)):
             try:
                 download = next(self._source)
             except StopIteration:
                 self.exhausted = True
                 return
             if download is None:
-                self.ask_again = now + POLL
+                self.ask_again = now + SOURCE_POLL
                 return
-            yield self._admit(download)
+            yield self._name(download)
 
-    def _admit(self, download: Download) -> NamedDownload:
-        key, self._read = self._read, self._read + 1
+    def _name(self, download: Download) -> DownloadState | Result:
+        key, self._next_key = self._next_key, self._next_key + 1
         try:
             for name, value in download.headers:
                 if any("\ud800" <= char <= "\udfff" for char in name + value):
                     raise UsageError("a header is not text")
             wished = wished_path(download.dir, download.out) if download.out else ""
-            named = bool(wished) or not self._probe
+            is_named = bool(wished) or not self._probe
             path = wished or default_path(download, self._cut_dirs)
-            claimed = self._names.claim(path, download.url) if named else path
+            claimed = self._claimed_paths.claim(path, download.url) if is_named else path
         except DownloadError as error:
-            located = type(error)(error.reason, public_url(download.url), error.hint, error.kind)
-            return NamedDownload(DownloadState(key, download, "", [download.url], True, ()), located)
-        entry = DownloadState(key, download, claimed or path, [download.url, *download.mirrors], named, download.checksums)
-        if claimed is None:
-            return NamedDownload(entry, duplicate=True)
-        return self._with_sums(entry)
+            return _refused(DownloadState(key, download, "", [download.url], True, ()), error)
+        urls = [download.url, *download.mirrors]
+        entry = DownloadState(key, download, claimed or path, urls, is_named, download.checksums)
+        return self._with_checksums(entry) if claimed else _duplicate(entry)
 
-    def rename(self, entry: DownloadState, proposed: str) -> NamedDownload:
-        """Give an entry the name that its server proposed."""
-        entry.named = True
-        path = path_by_server(entry.path, proposed)
-        claimed = self._names.claim(path, entry.download.url)
+    def rename(self, entry: DownloadState, proposed: str) -> DownloadState | Result:
+        """Give an entry the name that its server proposed; where it proposed none (empty), the name from the URL.
+
+        Returns:
+            The entry, or a Result if it is not fetched.
+        """
+        entry.is_named = True
+        path = path_with_server_name(entry.path, proposed)
+        claimed = self._claimed_paths.claim(path, entry.download.url)
         entry.path = claimed or path
-        return NamedDownload(entry, duplicate=True) if claimed is None else self._with_sums(entry)
+        return self._with_checksums(entry) if claimed else _duplicate(entry)
 
-    def _with_sums(self, entry: DownloadState) -> NamedDownload:
-        if self._sums is not None and entry.named:
+    def _with_checksums(self, entry: DownloadState) -> DownloadState | Result:
+        if self._checksum_list is not None and entry.is_named:
             try:
-                entry.checksums = self._sums.verify(entry.path, entry.download)
+                entry.checksums = self._checksum_list.checksums_for(entry.path, entry.download)
             except DownloadError as error:
-                return NamedDownload(entry, type(error)(error.reason, public_url(entry.download.url), error.hint, error.kind))
-        return NamedDownload(entry)
+                return _refused(entry, error)
+        return entry
+
+
+def _duplicate(entry: DownloadState) -> Result:
+    return entry.result(Status.SKIPPED, None, "duplicate", None)
+
+
+def _refused(entry: DownloadState, error: DownloadError) -> Result:
+    located = type(error)(error.reason, public_url(entry.download.url), error.hint, error.kind)
+    return entry.result(Status.FAILED, None, "", located)

@@ -1,58 +1,63 @@
-"""Whether a run waits for space in a folder that was full (`--on-full wait`). Pure: times come in as arguments."""
+"""Whether a run waits for space in a folder that was full (``--on-full wait``). Pure: times come in as arguments."""
 
 from downloader.errors import DownloadError, FolderFull
 
-FIRST_PAUSE = 1.0
-"""Seconds until a folder that was full is looked at again; twice as many each time that it was full again at once."""
+FIRST_SPACE_CHECK = 1.0
+"""Seconds until the folder is checked for the first time; twice as many each time that it is full again soon after."""
 
+LONGEST_SPACE_CHECK = 30.0
+"""Upper bound of that time, seconds."""
 
-LONGEST_PAUSE = 30.0
+SPACE_CHECK_RESET = 60.0
+"""Seconds without a full folder after which the first check comes after `FIRST_SPACE_CHECK` again."""
 
-
-CALM = 60.0
-"""Seconds after which a folder that is full again begins with the first pause."""
-
-
-FULL_AGAIN = 1e-3
-"""Seconds: what the folder had no room for is tried again as soon as the run goes on."""
+SPACE_RETRY_DELAY = 1e-3
+"""Seconds until a Download is tried again that the folder had no space for: at once, when the run goes on."""
 
 
 class SpaceWait:
-    """Whether a run waits for space in a folder that was full (``--on-full wait``)."""
+    """Whether the run waits for space, and when the folder is checked.
 
-    def __init__(self, wanted: bool) -> None:
-        self._wanted = wanted
+    ``is_waiting``: it waits, and no Attempt starts.
+
+    Args:
+        enabled: ``--on-full wait``; if not, a full folder ends the run.
+    """
+
+    def __init__(self, enabled: bool) -> None:
+        self._enabled = enabled
         self._needed = 0
-        self._pause = FIRST_PAUSE
-        self._look_at = 0.0
-        self._went_on = float("-inf")
-        self.waits = False
+        self._pause = FIRST_SPACE_CHECK
+        self._check_at = 0.0
+        self._resumed_at = float("-inf")
+        self.is_waiting = False
 
-    def takes(self, error: DownloadError, now: float) -> bool:
-        """Whether the run waits because of this error, rather than end."""
-        if not (self._wanted and isinstance(error, FolderFull)):
+    def begins(self, error: DownloadError, now: float) -> bool:
+        """Wait because of this error, if it is about a full folder; returns False where the error ends the run instead."""
+        if not (self._enabled and isinstance(error, FolderFull)):
             return False
-        if not self.waits:
-            self.waits = True
+        if not self.is_waiting:
+            self.is_waiting = True
             self._needed = 0
-            self._pause = FIRST_PAUSE if now - self._went_on > CALM else min(LONGEST_PAUSE, 2 * self._pause)
-            self._look_at = now + self._pause
+            soon = now - self._resumed_at <= SPACE_CHECK_RESET
+            self._pause = min(LONGEST_SPACE_CHECK, 2 * self._pause) if soon else FIRST_SPACE_CHECK
+            self._check_at = now + self._pause
         self._needed = max(self._needed, error.needed)
         return True
 
     def is_due(self, now: float) -> bool:
-        """Whether it is time to look at the folder."""
-        return self.waits and now >= self._look_at
+        """Whether it is time to check the folder."""
+        return self.is_waiting and now >= self._check_at
 
-    def look(self, room: int | None, now: float) -> None:
-        """So many bytes are free in the folder now; None: that is not known, and only a try can tell."""
-        if room is None or room > self._needed:
-            self.waits = False
-            self._went_on = now
+    def check(self, free: int | None, now: float) -> None:
+        """Go on if ``free`` bytes are enough. None: the number of free bytes is not known, so only a try can tell."""
+        if free is None or free > self._needed:
+            self.is_waiting = False
+            self._resumed_at = now
         else:
-            self._look_at = now + FIRST_PAUSE
+            self._check_at = now + FIRST_SPACE_CHECK
 
     @property
-    def due(self) -> float:
-        """When to look again: monotonic seconds."""
-        return self._look_at
+    def next_check(self) -> float:
+        """When the folder is checked next (monotonic seconds)."""
+        return self._check_at

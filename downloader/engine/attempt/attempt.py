@@ -12,7 +12,7 @@ from collections.abc import Generator
 from downloader.core.http.messages import Head, HeadAction
 from downloader.core.http.transfer import Transfer
 from downloader.core.model import NOTHING_TO_RESUME, WHOLE, Attempt, End, Returned
-from downloader.core.scheduling.segment_layout import held_after, missing
+from downloader.core.spans import byte_count_after, first_gap
 from downloader.core.trace import Trace
 from downloader.engine.attempt.commands import DROP, READ, Answer, Call, Command, Pause, Steps, Substeps, Write
 from downloader.engine.attempt.failure import failed
@@ -46,7 +46,7 @@ def attempt_steps(attempt: Attempt, context: AttemptContext, slot: Slot) -> Step
     config, folder, clock = context.config, context.folder, context.clock
     stats = slot.stats
     started = clock()
-    part = PartFile(folder, attempt.path, attempt.source)
+    part = PartFile(folder, attempt.path, attempt.primary_url)
     held = NOTHING_TO_RESUME if folder.was_empty and attempt.number == 1 else part.resume_info()
     transfer = Transfer(attempt, config.policy, held, started, context.epoch_now())
     stats.done = stats.size = stats.beyond = 0
@@ -60,12 +60,12 @@ def attempt_steps(attempt: Attempt, context: AttemptContext, slot: Slot) -> Step
     error: DownloadError | None = None
     try:
         try:
-            if attempt.check and (yield from _is_good(transfer, folder)):
+            if attempt.verify_existing and (yield from _is_good(transfer, folder)):
                 transfer.decided, transfer.digests = End.EXISTS, attempt.checksums
             elif transfer.held.spans or attempt.segment != WHOLE:
                 yield from _gaps(transfer, file)
             elif (yield from _ask(transfer, file)) is HeadAction.BODY:
-                yield from (_keep if attempt.kept else _body)(transfer, file)
+                yield from (_keep if attempt.keep_body else _body)(transfer, file)
                 _come_to(transfer, part)
             elif transfer.decided is End.COMPLETE:
                 part.open(transfer.size)
@@ -116,7 +116,7 @@ def _keep(transfer: Transfer, file: File) -> Substeps:
         transfer.on_data(len(data), file.stats.heard)
     else:
         yield DROP
-    transfer.returned, transfer.decided = Returned(body[:LARGEST]), End.NAMED
+    transfer.returned, transfer.decided = Returned(body[:LARGEST]), End.NAME_LEARNED
 
 
 def _is_good(transfer: Transfer, folder: Folder) -> Generator[Command, Answer, bool]:
@@ -155,13 +155,13 @@ def _gaps(transfer: Transfer, file: File) -> Substeps:
     """Fetch what is missing of a Segment, one gap after the other; other Attempts may be at other Segments."""
     part, stats, held, segment = file.part, file.stats, transfer.held, transfer.attempt.segment
     if held.total is None or not held.validator.if_range:
-        transfer.decided = End.SEGMENT  # what it was a Segment of has gone: it got its name, or begins again
+        transfer.decided = End.SEGMENT_DONE  # what it was a Segment of has gone: it got its name, or begins again
         return
     stats.done, stats.size = segment.start, held.total
     part.open_shared(held)
     stats.splittable = segment != WHOLE
     transfer.rely_on(held)
-    while not part.is_finished and (gap := missing(part.spans, segment.start, int(min(file.stop, held.total)))) is not None:
+    while not part.is_finished and (gap := first_gap(part.spans, segment.start, int(min(file.stop, held.total)))) is not None:
         transfer.again(*gap)
         try:
             action = yield from _ask(transfer, file)
@@ -178,7 +178,7 @@ def _gaps(transfer: Transfer, file: File) -> Substeps:
             yield from _body(transfer, file)
             break
         part.seek(gap[0])
-        stats.beyond = held_after(part.spans, gap[0])
+        stats.beyond = byte_count_after(part.spans, gap[0])
         stats.splittable = file.config.segments != 1
         yield from _body(transfer, file)
     _come_to(transfer, part)
@@ -187,7 +187,7 @@ def _gaps(transfer: Transfer, file: File) -> Substeps:
 def _come_to(transfer: Transfer, part: PartFile) -> None:
     """Others may have been writing, too: exactly one ends the file."""
     if part.is_shared:
-        transfer.decided = End.COMPLETE if part.try_finish() else End.SEGMENT
+        transfer.decided = End.COMPLETE if part.try_finish() else End.SEGMENT_DONE
         transfer.size = transfer.total or 0
 
 

@@ -63,7 +63,7 @@ def finish(transfer: Transfer, file: File) -> Generator[Command, Answer, str]:
     if config.process:
         yield from _process(transfer, file, block)
     modified = transfer.last_modified if config.mtime else None
-    replace = transfer.attempt.check or config.on_exists not in ("skip", "fail")
+    replace = transfer.attempt.verify_existing or config.on_exists not in ("skip", "fail")
     number = config.on_exists == "rename"
     if not part.is_open:
         path = publish_block(file.folder, transfer.attempt.path, block, modified, number) if number or not replace else None

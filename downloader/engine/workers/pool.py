@@ -20,6 +20,7 @@ from typing import Self
 
 from downloader.core.limits.batches import batch_size
 from downloader.core.model import Attempt, End, Outcome
+from downloader.core.scheduling.lost_batch import ends_of_lost_batch
 from downloader.engine.contract import Run, Slot
 from downloader.engine.rate_limiter import shared_file
 from downloader.engine.workers.channel import Channel, Ended, Shard
@@ -202,7 +203,7 @@ class WorkerPool:
             batch = run.take(batch_size(self._seconds_each, run.ready, slots))
             if not batch:
                 break
-            if elsewhere is not None and batch[0].beside is not None and not self.has(batch[0].beside):
+            if elsewhere is not None and batch[0].same_process_as is not None and not self.has(batch[0].same_process_as):
                 elsewhere += batch
             elif self._place(batch, shards):
                 running += 1
@@ -222,7 +223,7 @@ class WorkerPool:
 
     def _place(self, batch: list[Attempt], shards: "dict[_Worker, list[Shard]]") -> bool:
         """Choose a worker for a batch. False: the worker has no free slot, and the batch goes back unstarted."""
-        run, beside = self._run, batch[0].beside
+        run, beside = self._run, batch[0].same_process_as
         worker = (self._worker_of.get(beside) if beside is not None else None) or max(self._workers, key=_Worker.room)
         if not worker.free:
             run.settle([Outcome(attempt.key, End.UNSTARTED) for attempt in batch])
@@ -291,9 +292,7 @@ class WorkerPool:
         for number in list(worker.batches):
             started = self._memory.started(worker.number * run.jobs + number)
             batch = self._forget(worker, number)
-            ends = (
-                [End.UNREPORTED] * max(0, started) + [End.LOST] * (started >= 0) + [End.UNSTARTED] * (len(batch) - started - 1)
-            )
+            ends = ends_of_lost_batch(len(batch), started)
             outcomes += [Outcome(attempt.key, end) for attempt, end in zip(batch, ends, strict=True)]
         for number in range(run.jobs):
             self._memory.make_idle(worker.number * run.jobs + number)

@@ -1,0 +1,23 @@
+"""What becomes of a batch of Attempts whose worker process died. Pure."""
+
+from downloader.core.model import End
+
+
+def ends_of_lost_batch(count: int, begun: int) -> list[End]:
+    """How each Attempt of a lost batch ended, in the order of the batch.
+
+    A worker runs the Attempts of a batch one after the other, and its Outcomes are lost with it. So the Attempts before
+    ``begun`` have ended, but nobody knows how; the one at ``begun`` was running; those behind it were not started.
+
+    Args:
+        count: number of Attempts in the batch.
+        begun: index of the Attempt that the worker began last; -1 if it began none.
+
+    Raises:
+        ValueError: ``begun`` is not an index of the batch, and not -1.
+    """
+    if not -1 <= begun < count:
+        raise ValueError(f"a batch of {count} has no Attempt {begun}")
+    if begun < 0:
+        return [End.UNSTARTED] * count
+    return [End.UNREPORTED] * begun + [End.WORKER_LOST] + [End.UNSTARTED] * (count - begun - 1)
