@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from downloader.cli.output import name_only
 from downloader.cli.signals import Signals
 from downloader.core.model import End, Outcome, Result, Status
+from downloader.core.names.exists_policy import ON_EXISTS
 from downloader.core.names.file_names import numbered
 from downloader.core.names.urls import public_url
 from downloader.core.report import Report
@@ -292,10 +293,9 @@ def _dry_run(session: DownloadRun) -> int:
     while not run.finished:
         batch = run.take()
         for attempt in batch:
-            held = PartFile(run.folder, attempt.path, attempt.source).held()
-            verb = f"resume at {held.size}" if held.size else "ask, then fetch" if attempt.probe else "fetch"
-            path = attempt.path
-            for number in itertools.count(1) if run.config.on_exists == "rename" else ():
+            path, size = attempt.path, PartFile(run.folder, attempt.path, attempt.source).held().size
+            verb = f"resume at {size}" if size else "ask, then fetch" if attempt.probe else "fetch"
+            for number in itertools.count(1) if ON_EXISTS[run.config.on_exists].numbers else ():
                 if run.folder.look(path) is None:
                     break
                 path = numbered(attempt.path, number)

@@ -35,8 +35,8 @@ YIELD_AFTER = 0.5
 class WorkerConfig:
     """What a worker needs for any Attempt of a run, wherever it is. Picklable.
 
-    ``root``: the folder's path. ``segments``: of one file at a time; 0: as many as help. ``process``: what each finished
-    file is given to, as ``module:function``. ``traced``: whether Outcomes tell when and where they came to be.
+    ``root``: the folder's path. ``process``: what each finished file is given to, as ``module:function``. ``traced``: whether
+    Outcomes tell when and where they came to be.
     """
 
     root: str
@@ -44,7 +44,6 @@ class WorkerConfig:
     client: ClientOptions
     on_exists: str = "skip"
     mtime: bool = True
-    segments: int = 1
     limit_rate: int = 0
     limit_rate_per_host: int = 0
     process: str = ""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from downloader.core.model import Attempt, End, Outcome, Result, Status
-from downloader.core.names.exists_policy import admit
+from downloader.core.names.exists_policy import apply_exists_policy
 from downloader.core.names.urls import public_url
 from downloader.core.scheduling.scheduler import Scheduler
 from downloader.core.text import printable
@@ -36,7 +36,7 @@ LOOK_AHEAD = 256
 class Run:
     """One run under way: the scheduler with a clock, a folder and somebody to tell. Used by one thread, but for `stop`.
 
-    ``jobs``: in flight at most. ``splits``: files may be fetched in several Segments. ``on_attempt``: called with each Outcome.
+    ``jobs``: in flight at most. ``on_attempt``: called with each Outcome.
     """
 
     scheduler: Scheduler
@@ -49,7 +49,6 @@ class Run:
     chance: Callable[[], float] = field(default_factory=lambda: random.Random().random)  # noqa: S311 - jitter, no secret
     clock: Callable[[], float] = time.monotonic
     stopping: threading.Event = field(default_factory=threading.Event)
-    splits: bool = False
     rate_limiter: RateLimiter | None = None
     waker: int | None = None
     on_attempt: Callable[[Outcome], None] | None = None
@@ -162,7 +161,7 @@ class Run:
         counters.full, counters.waiting = scheduler.space.waits, scheduler.retrying()
         counters.in_segments = scheduler.done_in_segments()
         self._split = False
-        for lane in counters.lanes if self.splits else ():
+        for lane in counters.lanes if self.config.policy.may_split else ():
             key, at, size, paused, beyond = int(lane.key), int(lane.done), int(lane.size), lane.paused, int(lane.beyond)
             if lane.splittable and lane.key == key:  # still: a lane may go on to another file at any moment
                 self._split = True
@@ -182,11 +181,10 @@ class Run:
         if not ANY_NAME and (refusal := _unwritable(attempt)) is not None:
             self.scheduler.settle(refusal, self.clock(), 0.0)
             return None
-        first = self.folder.empty and attempt.number == 1  # what comes in meanwhile is seen when the file gets its name
-        if first or attempt.probe or attempt.kept:
+        if attempt.probe or attempt.kept or self.folder.has_nothing_of(attempt):
             return attempt
         existing = self.folder.look(attempt.path)
-        admitted = admit(attempt, existing, self.config.on_exists)
+        admitted = apply_exists_policy(attempt, existing, self.config.on_exists)
         if isinstance(admitted, Attempt):
             return admitted
         self.scheduler.settle(admitted, self.clock(), 0.0)

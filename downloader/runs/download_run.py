@@ -65,7 +65,7 @@ class DownloadRun:
         self.report = report if report is not None else Report()
         self.report.strategy = settings.strategy
         self.error: BaseException | None = None
-        config = worker_config(settings, self.jobs, on_attempt is not None)
+        config = worker_config(settings, able, self.jobs, on_attempt is not None)
         self._folder = Folder(os.path.expanduser(settings.dir), make_folder)
         scheduler = _obedient(settings) if settings.obey_robots else Scheduler
         retry_on = parse_statuses(settings.retry_on)
@@ -94,7 +94,6 @@ class DownloadRun:
             counters=self.counters,
             emit=self._emit,
             grace=settings.grace,
-            splits=able.segments and settings.segments != 1,
             on_attempt=on_attempt,
             rate_limiter=RateLimiter(settings.limit_rate, settings.limit_rate_per_host) if config.is_limited else None,
         )

@@ -88,13 +88,18 @@ def limits_for(settings: Settings, capabilities: Capabilities, jobs: int) -> Lim
     return AdaptiveSlots(ceiling=jobs, host_ceiling=per_host, start=capabilities.default_jobs, public=public)
 
 
+def may_split(settings: Settings, able: Capabilities) -> bool:
+    """Whether the run may fetch a file in several Segments. Of a single file, `Transfer.splittable` says so."""
+    return able.segments and settings.segments != 1
+
+
 def split_policy(settings: Settings) -> SplitPolicy:
     """How many Segments of a file: a number that was given stays, else as many as help; few from a public host."""
     public = 0 if settings.segments or settings.aggressive else hosts.MOST_SEGMENTS
     return SplitPolicy(settings.segments, settings.min_segment_size, public)
 
 
-def worker_config(settings: Settings, jobs: int, traced: bool = False) -> WorkerConfig:
+def worker_config(settings: Settings, able: Capabilities, jobs: int, traced: bool = False) -> WorkerConfig:
     """What workers are told, from what the user set. Raises UsageError for files and values that cannot be used."""
     netrc = settings.netrc_file or (credentials.default_netrc() if settings.netrc else "")
     client = ClientOptions(
@@ -127,11 +132,11 @@ def worker_config(settings: Settings, jobs: int, traced: bool = False) -> Worker
             low_speed_limit=settings.low_speed_limit,
             low_speed_time=settings.low_speed_time,
             guards=guards_for(settings),
+            may_split=may_split(settings, able),
         ),
         client=client,
         on_exists=settings.on_exists,
         mtime=settings.mtime,
-        segments=settings.segments,
         limit_rate=settings.limit_rate,
         limit_rate_per_host=settings.limit_rate_per_host,
         process=settings.process,

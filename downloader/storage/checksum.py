@@ -26,8 +26,8 @@ class Verifier:
         for state in self._hashes.values():
             state.update(data)
 
-    def prime(self, descriptor: int, size: int) -> None:
-        """Take in the ``size`` bytes that the file holds already. Raises OSError."""
+    def hash_existing(self, descriptor: int, size: int) -> None:
+        """Hash the first ``size`` bytes of an open file. Raises OSError."""
         at = 0
         while at < size:
             block = os.pread(descriptor, min(READ, size - at), at)
@@ -40,7 +40,7 @@ class Verifier:
         """Take in a whole file. Raises OSError."""
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder.descriptor)
         try:
-            self.prime(descriptor, os.fstat(descriptor).st_size)
+            self.hash_existing(descriptor, os.fstat(descriptor).st_size)
         finally:
             os.close(descriptor)
 

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from downloader.core.model import Existing
+from downloader.core.model import Attempt, Existing
 from downloader.errors import FolderError, FolderFull, PolicyError, StorageError
 from downloader.storage.shared_part import SharedPart
 
@@ -124,6 +124,13 @@ class Folder:
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1
+
+    def has_nothing_of(self, attempt: Attempt) -> bool:
+        """Whether neither the file nor a part of it can be here: the first Attempt at it, in a folder that was empty.
+
+        What another program has put here since is noticed when the file gets its name.
+        """
+        return self.empty and attempt.number == 1
 
     def look(self, path: str) -> Existing | None:
         """What stands under a path, if anything does."""

@@ -19,7 +19,8 @@ from msgspec.structs import replace
 from downloader.core.http.headers import content_range, format_http_date
 from downloader.core.http.messages import Head, Request, TransferPolicy
 from downloader.core.model import Attempt, Checksum, End, Headers, Outcome
-from downloader.engine.attempt.attempt import FLUSH_AFTER, LARGE, attempt_steps
+from downloader.engine.attempt.attempt import attempt_steps
+from downloader.engine.attempt.body import FLUSH_BYTES, FLUSH_SECONDS
 from downloader.engine.attempt.commands import DROP, READ, Call, Command, Write
 from downloader.engine.contract import WorkerConfig
 from downloader.engine.stats import PlainLane
@@ -229,22 +230,22 @@ def test_any_chunking_and_any_pace_give_the_same_file(
 
 
 def test_the_final_name_never_appears_early(bench: Bench) -> None:
-    bench.tick = FLUSH_AFTER
+    bench.tick = FLUSH_SECONDS
     assert bench.run(Server(pieces=(50,))).end is End.COMPLETE
     assert not bench.early
     assert len(bench.commands) > 2000 // 50
 
 
 def test_a_large_body_is_written_in_large_blocks(bench: Bench) -> None:
-    body = bytes(range(256)) * (LARGE * 5 // 2 // 256)
-    outcome = bench.run(Server(body=body, pieces=(LARGE // 4,)))
+    body = bytes(range(256)) * (FLUSH_BYTES * 5 // 2 // 256)
+    outcome = bench.run(Server(body=body, pieces=(FLUSH_BYTES // 4,)))
     assert outcome.end is End.COMPLETE
-    assert [len(command.block) for command in bench.commands if isinstance(command, Write)] == [LARGE, LARGE]
+    assert [len(command.block) for command in bench.commands if isinstance(command, Write)] == [FLUSH_BYTES, FLUSH_BYTES]
     assert bench.files() == {"file.bin": body}
 
 
 def test_a_large_body_of_one_piece_is_written_at_once_and_hashed_elsewhere(bench: Bench) -> None:
-    body = bytes(LARGE + 1)
+    body = bytes(FLUSH_BYTES + 1)
     sums = (Checksum("md5", hashlib.md5(body).hexdigest()),)
     assert bench.run(Server(body=body, pieces=(len(body),)), checksums=sums).end is End.COMPLETE
     kinds = [type(command) for command in bench.commands]
@@ -267,7 +268,7 @@ def test_a_slow_body_is_written_once_a_second_and_not_piece_by_piece(bench: Benc
 
 
 def test_a_slow_body_is_on_the_disk_with_its_sidecar_before_it_is_complete(bench: Bench) -> None:
-    bench.tick = FLUSH_AFTER
+    bench.tick = FLUSH_SECONDS
     seen: list[set[str]] = []
     bench.run(Server(pieces=(500,)), at=lambda step, command: seen.append(bench.names))
     assert KEPT in seen
@@ -582,7 +583,7 @@ def test_a_generator_that_is_closed_keeps_what_can_be_resumed(bench: Bench, step
 
 @pytest.mark.parametrize("kind", [Write, Call])
 def test_a_full_disk_is_a_storage_error_that_names_the_file_and_the_url(bench: Bench, kind: type[Write] | type[Call]) -> None:
-    bench.tick = FLUSH_AFTER
+    bench.tick = FLUSH_SECONDS
     full = OSError(28, "No space left on device")
     outcome = bench.run(Server(), at=lambda number, command: full if isinstance(command, kind) else None, checksums=(SUM,))
     assert isinstance(outcome.error, StorageError)

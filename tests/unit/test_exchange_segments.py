@@ -16,7 +16,7 @@ from downloader.core.http.headers import format_http_date
 from downloader.core.http.messages import Head, Request, TransferPolicy
 from downloader.core.model import NOTHING_TO_RESUME, WHOLE, Attempt, Checksum, End, Outcome, ResumeInfo, Segment, Validator
 from downloader.core.scheduling.segment_layout import ABORT, held
-from downloader.engine.attempt import attempt as module
+from downloader.engine.attempt import body as module
 from downloader.engine.attempt.attempt import attempt_steps
 from downloader.engine.attempt.commands import READ, Call, Command, Steps, Write
 from downloader.engine.contract import WorkerConfig
@@ -46,7 +46,7 @@ WRONG = Checksum("sha256", "0" * 64)
 
 @pytest.fixture(autouse=True)
 def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(module, "LARGE", BLOCK)
+    monkeypatch.setattr(module, "FLUSH_BYTES", BLOCK)
     before = set(os.listdir("/proc/self/fd"))
     yield
     assert set(os.listdir("/proc/self/fd")) == before
@@ -126,7 +126,7 @@ class Bench:
         self.number += 1
         attempt = Attempt(self.number, self.number, url, URL, "file.bin", segment, **values)
         lane = PlainLane()
-        config = WorkerConfig(str(self.root), TransferPolicy(), ClientOptions(), segments=0, **self.config)
+        config = WorkerConfig(str(self.root), TransferPolicy(may_split=True), ClientOptions(), **self.config)
         steps = attempt_steps(attempt, config, self.folder, lane, lambda: 0.0, lambda: NOW)
         self.flights.append(Flight(steps, server, lane, self.number))
         return self.flights[-1]
@@ -662,7 +662,7 @@ def test_a_file_that_has_appeared_meanwhile_is_kept(bench: Bench) -> None:
 
 def test_with_one_segment_at_a_time_nothing_is_shared(tmp_path: Path) -> None:
     bench = Bench(tmp_path / "run")
-    config = WorkerConfig(str(bench.root), TransferPolicy(), ClientOptions(), segments=1)
+    config = WorkerConfig(str(bench.root), TransferPolicy(may_split=False), ClientOptions())
     lane = PlainLane()
     attempt = Attempt(1, 1, URL, URL, "file.bin")
     flight = Flight(attempt_steps(attempt, config, bench.folder, lane, lambda: 0.0, lambda: NOW), origin(), lane, 1)

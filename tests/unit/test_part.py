@@ -682,7 +682,7 @@ def test_any_chunking_and_any_resume_has_the_same_digest(
     path.write_bytes(BODY[:held] + b"and more")
     verifier = Verifier([checksum("sha256"), checksum("md5")])
     with path.open("rb") as file:
-        verifier.prime(file.fileno(), held)
+        verifier.hash_existing(file.fileno(), held)
     places = [held, *sorted(cut for cut in cuts if cut > held), len(BODY)]
     for start, stop in itertools.pairwise(places):
         verifier.update(BODY[start:stop])
@@ -702,5 +702,5 @@ def test_a_part_shorter_than_it_was_ends_the_priming(tmp_path: Path) -> None:
     (tmp_path / "part").write_bytes(b"12")
     verifier = Verifier([checksum("sha256", b"12")])
     with (tmp_path / "part").open("rb") as file:
-        verifier.prime(file.fileno(), 5)
+        verifier.hash_existing(file.fileno(), 5)
     verifier.verify(URL)

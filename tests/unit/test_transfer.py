@@ -13,6 +13,7 @@ from downloader.core.http.credentials import Cookie, Credentials
 from downloader.core.http.headers import http_date
 from downloader.core.http.messages import Head, HeadAction, Request, TransferPolicy
 from downloader.core.http.transfer import Transfer
+from downloader.core.http.transfer_states import ENDS, State
 from downloader.core.limits.stall import StallDetector
 from downloader.core.model import (
     NOTHING_TO_RESUME,
@@ -86,8 +87,8 @@ def transfer(
     what: Attempt | None = None, held: ResumeInfo = NOTHING_TO_RESUME, policy: TransferPolicy | None = None
 ) -> Transfer:
     """A Transfer that has sent its first request, at time 0."""
-    new = Transfer(what or attempt(), policy or TransferPolicy(), held, 0.0, WALL)
-    new.request()
+    new = Transfer(what or attempt(), policy or TransferPolicy(), held, WALL)
+    new.request(0.0)
     return new
 
 
@@ -100,7 +101,7 @@ def answer(status: int, *headers: tuple[str, str]) -> Head:
 
 
 def test_a_first_request_asks_for_the_bytes_as_they_are() -> None:
-    request = Transfer(attempt(), TransferPolicy(), NOTHING_TO_RESUME, 0.0, WALL).request()
+    request = Transfer(attempt(), TransferPolicy(), NOTHING_TO_RESUME, WALL).request(0.0)
     assert request == Request(URL, (ACCEPT, IDENTITY))
 
 
@@ -121,7 +122,7 @@ def test_a_first_request_asks_for_the_bytes_as_they_are() -> None:
     ],
 )
 def test_what_is_held_makes_the_request_conditional(what: Attempt, held: ResumeInfo, added: Headers) -> None:
-    request = Transfer(what, TransferPolicy(), held, 0.0, WALL).request()
+    request = Transfer(what, TransferPolicy(), held, WALL).request(0.0)
     assert request.headers == (ACCEPT, IDENTITY, *added)
 
 
@@ -151,14 +152,14 @@ def test_headers_of_the_file_go_over_those_of_the_run_and_both_over_ours(
     url: str, of_run: Headers, of_file: Headers, credentials: Credentials, expected: Headers
 ) -> None:
     policy = TransferPolicy(headers=of_run, credentials=credentials)
-    request = Transfer(attempt(url, headers=of_file), policy, NOTHING_TO_RESUME, 0.0, WALL).request()
+    request = Transfer(attempt(url, headers=of_file), policy, NOTHING_TO_RESUME, WALL).request(0.0)
     assert request.headers == expected
     assert "@" not in request.url
 
 
 def test_a_resume_overrides_a_range_of_the_users() -> None:
     what = attempt(headers=(("range", "bytes=0-1"), ("if-range", "x")))
-    lines = dict(Transfer(what, TransferPolicy(), BY_ETAG, 0.0, WALL).request().headers)
+    lines = dict(Transfer(what, TransferPolicy(), BY_ETAG, WALL).request(0.0).headers)
     assert lines["Range"] == "bytes=5-"
     assert lines["If-Range"] == '"e"'
     assert "range" not in lines
@@ -311,24 +312,24 @@ def test_each_answer_has_one_meaning(
     state = transfer(what, held)
     if isinstance(meaning, type):
         with pytest.raises(meaning) as caught:
-            state.on_head(head)
+            state.on_head(head, 0.0)
         assert type(caught.value) is meaning
         assert state.status == head.status
         return
-    move = state.on_head(head)
+    move = state.on_head(head, 0.0)
     assert state.status == head.status
     if isinstance(meaning, End):
-        assert (move, state.decided) == (HeadAction.STOP, meaning)
+        assert (move, ENDS[state.state]) == (HeadAction.STOP, meaning)
     elif isinstance(meaning, tuple):
         assert (move, state.offset) == meaning
-        assert state.decided is End.FAILED  # until the body has come
+        assert state.state is State.BODY_ANNOUNCED
     else:
         assert move is meaning
 
 
 def test_a_416_that_completes_tells_the_size_and_the_validator_that_we_hold() -> None:
     state = transfer(held=ALL_OF_IT)
-    state.on_head(answer(416, ("Content-Range", "bytes */5")))
+    state.on_head(answer(416, ("Content-Range", "bytes */5")), 0.0)
     outcome = state.outcome(1.5)
     assert (outcome.end, outcome.size, outcome.etag, outcome.received, outcome.elapsed) == (End.COMPLETE, 5, '"e"', 0, 1.5)
 
@@ -336,7 +337,7 @@ def test_a_416_that_completes_tells_the_size_and_the_validator_that_we_hold() ->
 @pytest.mark.parametrize("status", [401, 403, 407])
 def test_each_refusal_of_credentials_says_what_to_do(status: int) -> None:
     with pytest.raises(AuthError) as caught:
-        transfer().on_head(answer(status))
+        transfer().on_head(answer(status), 0.0)
     assert caught.value.status == status
     assert AuthError.HINTS[status] in str(caught.value)
     assert URL in str(caught.value)
@@ -354,9 +355,9 @@ def test_each_refusal_of_credentials_says_what_to_do(status: int) -> None:
     ],
 )
 def test_refusal_speaks_of_credentials_only_where_some_were_sent(status: int, sent: Headers, said: str) -> None:
-    state = Transfer(attempt(), TransferPolicy(headers=sent), NOTHING_TO_RESUME, 0.0, WALL)
+    state = transfer(policy=TransferPolicy(headers=sent))
     with pytest.raises(AuthError) as caught:
-        state.on_head(answer(status))
+        state.on_head(answer(status), 0.0)
     assert caught.value.hint == said
 
 
@@ -374,8 +375,8 @@ def test_refusal_speaks_of_credentials_only_where_some_were_sent(status: int, se
 def test_a_server_may_say_when_to_come_back_by_its_own_clock_or_ours(headers: Headers, seconds: float | None) -> None:
     state = transfer()
     with pytest.raises(HTTPStatusError) as caught:
-        state.on_head(answer(503, *headers))
-    assert caught.value.retry_after == state.retry_after == seconds
+        state.on_head(answer(503, *headers), 0.0)
+    assert caught.value.retry_after == seconds
     assert caught.value.retryable
 
 
@@ -391,7 +392,8 @@ def test_a_whole_answer_describes_the_file() -> None:
             ("Last-Modified", TOLD),
             ("Date", MADE),
             ("Content-Digest", f"sha-256=:{base64.b64encode(digest).decode()}:"),
-        )
+        ),
+        0.0,
     )
     assert state.validator == Validator('"e"', TOLD)
     assert state.last_modified == TOLD_AT
@@ -403,14 +405,14 @@ def test_a_digest_that_the_user_gave_goes_over_that_of_the_server() -> None:
     mine = Checksum("sha256", "0" * 64)
     state = transfer(attempt(checksums=(mine,)))
     theirs = base64.b64encode(hashlib.sha256(b"x").digest()).decode()
-    state.on_head(answer(200, ("Repr-Digest", f"sha-256=:{theirs}:"), ("Digest", f"SHA-256={theirs}")))
+    state.on_head(answer(200, ("Repr-Digest", f"sha-256=:{theirs}:"), ("Digest", f"SHA-256={theirs}")), 0.0)
     assert state.digests == (mine,)
 
 
 def test_the_rest_of_a_file_keeps_its_validator_and_has_no_use_for_the_digest_of_the_part() -> None:
     digest = base64.b64encode(hashlib.sha256(b"x").digest()).decode()
     state = transfer(held=BY_DATE)
-    state.on_head(answer(206, RANGE, ("Content-Digest", f"sha-256=:{digest}:")))
+    state.on_head(answer(206, RANGE, ("Content-Digest", f"sha-256=:{digest}:")), 0.0)
     assert state.validator == BY_DATE.validator
     assert state.last_modified == TOLD_AT
     assert state.digests == ()
@@ -442,31 +444,31 @@ def test_what_the_server_said_of_the_whole_holds_for_the_rest_of_it(
     head: Head, checksums: tuple[Checksum, ...], told: tuple[Checksum, ...], verified: tuple[Checksum, ...]
 ) -> None:
     state = transfer(attempt(checksums=checksums), SAID_BEFORE)
-    state.on_head(head)
-    state.begin_body(0.0)
+    state.on_head(head, 0.0)
+    state.start_body(0.0)
     assert state.digests == verified
-    assert state.promised.digests == told
+    assert state.resume_info.digests == told
 
 
 def test_what_is_complete_already_is_verified_by_what_was_said_before() -> None:
     state = transfer(held=ResumeInfo(5, Validator('"e"'), 5, (OLD_DIGEST[0],)))
-    state.on_head(answer(416, ("Content-Range", "bytes */5")))
+    state.on_head(answer(416, ("Content-Range", "bytes */5")), 0.0)
     assert state.digests == (OLD_DIGEST[0],)
 
 
-def test_what_was_promised_is_for_whoever_goes_on() -> None:
+def test_resume_info_holds_what_a_later_attempt_needs() -> None:
     state = transfer()
     state.on_head(
-        answer(200, RANGE_200, ("ETag", '"e"'), ("Last-Modified", TOLD), ("Date", MADE), ("Repr-Digest", OLD_DIGEST[1]))
+        answer(200, RANGE_200, ("ETag", '"e"'), ("Last-Modified", TOLD), ("Date", MADE), ("Repr-Digest", OLD_DIGEST[1])), 0.0
     )
-    state.begin_body(0.0)
+    state.start_body(0.0)
     state.on_data(4, 0.0)
-    assert state.promised == ResumeInfo(4, Validator('"e"', TOLD), 10, (OLD_DIGEST[0],))
+    assert state.resume_info == ResumeInfo(4, Validator('"e"', TOLD), 10, (OLD_DIGEST[0],))
 
 
 def test_a_file_that_changed_does_not_get_the_date_of_what_was_held() -> None:
     state = transfer(held=ResumeInfo(5, Validator('"e"', TOLD), 10))
-    state.on_head(answer(200, ("ETag", '"new"')))
+    state.on_head(answer(200, ("ETag", '"new"')), 0.0)
     assert state.last_modified is None
 
 
@@ -476,7 +478,7 @@ def test_a_file_that_changed_does_not_get_the_date_of_what_was_held() -> None:
 )
 def test_a_probe_learns_the_name(disposition: Headers, name: str) -> None:
     state = transfer(attempt(probe=True))
-    state.on_head(answer(206, *disposition))
+    state.on_head(answer(206, *disposition), 0.0)
     assert (state.outcome(0.1).end, state.outcome(0.1).name) == (End.NAMED, name)
 
 
@@ -485,8 +487,8 @@ def test_a_probe_learns_the_name(disposition: Headers, name: str) -> None:
 
 def follow(state: Transfer, location: str, status: int = 302) -> Request:
     """The request after a redirect."""
-    assert state.on_head(answer(status, ("Location", location))) is HeadAction.FOLLOW
-    return state.request()
+    assert state.on_head(answer(status, ("Location", location)), 0.0) is HeadAction.FOLLOW
+    return state.request(0.0)
 
 
 @pytest.mark.parametrize(
@@ -515,7 +517,7 @@ def test_redirects_are_followed_so_many_times(limit: int) -> None:
     for number in range(limit):
         follow(state, f"/{number}")
     with pytest.raises(ProtocolError, match=f"more than {limit} redirects"):
-        state.on_head(answer(302, ("Location", "/again")))
+        state.on_head(answer(302, ("Location", "/again")), 0.0)
 
 
 PRIVATE: Headers = (("Authorization", "Bearer x"), ("Cookie", "a=1"), ("X-Api-Key", "k"), ("Private-Token", "t"))
@@ -571,8 +573,8 @@ def test_netrc_entries_and_cookies_of_one_host_do_not_go_to_another(location: st
 )
 def test_a_netrc_password_does_not_follow_to_another_scheme_host_or_port(netrc: tuple[str, str, str], location: str) -> None:
     policy = TransferPolicy(credentials=Credentials(netrc=(netrc,)), allow_downgrade=True)
-    state = Transfer(attempt(), policy, NOTHING_TO_RESUME, 0.0, WALL)
-    assert BASIC in state.request().headers
+    state = Transfer(attempt(), policy, NOTHING_TO_RESUME, WALL)
+    assert BASIC in state.request(0.0).headers
     assert BASIC not in follow(state, location).headers
 
 
@@ -583,7 +585,7 @@ def test_a_netrc_entry_of_the_host_that_a_redirect_leads_to_is_used_there() -> N
 
 def test_https_to_http_is_refused_unless_allowed() -> None:
     with pytest.raises(PolicyError, match="https to http") as caught:
-        transfer().on_head(answer(302, ("Location", "http://example.org/b")))
+        transfer().on_head(answer(302, ("Location", "http://example.org/b")), 0.0)
     assert "--allow-downgrade" in str(caught.value)
     assert follow(transfer(policy=TransferPolicy(allow_downgrade=True)), "http://example.org/b").url == "http://example.org/b"
 
@@ -600,7 +602,7 @@ def test_http_to_https_and_http_to_http_are_followed() -> None:
 def test_a_redirect_to_another_kind_of_url_is_refused(location: str) -> None:
     state = transfer()
     with pytest.raises(PolicyError):
-        state.on_head(answer(302, ("Location", location)))
+        state.on_head(answer(302, ("Location", location)), 0.0)
     assert state.url == URL
 
 
@@ -611,7 +613,7 @@ def test_a_redirect_to_another_kind_of_url_is_refused(location: str) -> None:
 def test_a_malformed_redirect_ends_the_attempt(location: str) -> None:
     state = transfer()
     with pytest.raises((PolicyError, ProtocolError)) as caught:
-        state.on_head(answer(302, ("Location", location)))
+        state.on_head(answer(302, ("Location", location)), 0.0)
     assert not caught.value.retryable
     assert caught.value.url == URL
 
@@ -619,7 +621,7 @@ def test_a_malformed_redirect_ends_the_attempt(location: str) -> None:
 def test_an_error_about_a_redirect_shows_no_password() -> None:
     state = transfer(attempt("https://you:own@example.org/a?token=hunter2"))
     with pytest.raises(PolicyError) as caught:
-        state.on_head(answer(302, ("Location", "ftp://them:theirs@example.org/x?token=hunter3")))
+        state.on_head(answer(302, ("Location", "ftp://them:theirs@example.org/x?token=hunter3")), 0.0)
     for secret in ("own", "theirs", "hunter"):
         assert secret not in str(caught.value)
 
@@ -633,7 +635,7 @@ def test_the_outcome_tells_where_the_redirects_led_without_its_password() -> Non
     state = transfer(attempt("https://you:own@example.org/a"))
     assert state.outcome(0.0).final_url == "https://example.org/a"
     follow(state, "https://x:y@other.example/b?sig=z&n=1")
-    state.on_head(answer(200))
+    state.on_head(answer(200), 0.0)
     assert state.outcome(0.0).final_url == "https://other.example/b?sig=***&n=1"
 
 
@@ -642,7 +644,7 @@ def test_the_outcome_tells_where_the_redirects_led_without_its_password() -> Non
 
 def receive(state: Transfer, pieces: list[int], at: float = 0.0) -> None:
     """Take in pieces of so many bytes, all at one time, and the end."""
-    state.begin_body(at)
+    state.start_body(at)
     for count in pieces:
         state.on_data(count, at)
     state.on_end()
@@ -667,7 +669,7 @@ def test_a_body_is_complete_when_all_that_was_announced_has_come(
     held: ResumeInfo, head: Head, pieces: list[int], size: int
 ) -> None:
     state = transfer(held=held)
-    state.on_head(head)
+    state.on_head(head, 0.0)
     receive(state, pieces)
     outcome = state.outcome(2.0)
     assert (outcome.end, outcome.size, outcome.received, outcome.status) == (End.COMPLETE, size, sum(pieces), head.status)
@@ -687,7 +689,7 @@ def test_a_body_is_complete_when_all_that_was_announced_has_come(
 )
 def test_a_body_that_ends_too_early_is_truncated_and_retryable(held: ResumeInfo, head: Head, pieces: list[int]) -> None:
     state = transfer(held=held)
-    state.on_head(head)
+    state.on_head(head, 0.0)
     with pytest.raises(NetworkError, match="truncated") as caught:
         receive(state, pieces)
     assert caught.value.retryable
@@ -705,7 +707,7 @@ def test_a_body_that_ends_too_early_is_truncated_and_retryable(held: ResumeInfo,
 )
 def test_a_body_longer_than_announced_is_an_error(held: ResumeInfo, head: Head, pieces: list[int]) -> None:
     state = transfer(held=held)
-    state.on_head(head)
+    state.on_head(head, 0.0)
     with pytest.raises(ProtocolError, match="more than the announced"):
         receive(state, pieces)
 
@@ -730,9 +732,9 @@ def test_another_size_than_was_known_is_an_integrity_error(held: ResumeInfo, hea
     state = transfer(attempt(size=10), held)
     if pieces is None:
         with pytest.raises(IntegrityError, match="the size is wrong"):
-            state.on_head(head)
+            state.on_head(head, 0.0)
         return
-    state.on_head(head)
+    state.on_head(head, 0.0)
     with pytest.raises(IntegrityError, match="the size is wrong"):
         receive(state, pieces)
 
@@ -742,9 +744,9 @@ def test_another_size_than_was_known_is_an_integrity_error(held: ResumeInfo, hea
 )
 def test_the_size_that_was_known_is_good(held: ResumeInfo, head: Head, pieces: list[int]) -> None:
     state = transfer(attempt(size=10), held)
-    state.on_head(head)
+    state.on_head(head, 0.0)
     receive(state, pieces)
-    assert state.decided is End.COMPLETE
+    assert state.state is State.COMPLETE
 
 
 @given(st.integers(0, 60), st.booleans(), st.lists(st.integers(1, 20), max_size=8), st.booleans())
@@ -755,9 +757,9 @@ def test_any_chunking_of_a_body_has_the_same_outcome(announced: int, told: bool,
     def run(chunks: list[int]) -> tuple[Outcome, type[Exception] | None]:
         state = transfer(held=held)
         if resume:
-            state.on_head(answer(206, ("Content-Range", f"bytes 5-{4 + size}/{5 + size if told else '*'}")))
+            state.on_head(answer(206, ("Content-Range", f"bytes 5-{4 + size}/{5 + size if told else '*'}")), 0.0)
         else:
-            state.on_head(answer(200, *((("Content-Length", str(size)),) if told else ())))
+            state.on_head(answer(200, *((("Content-Length", str(size)),) if told else ())), 0.0)
         try:
             receive(state, chunks)
         except DownloadError as error:
@@ -811,8 +813,8 @@ def test_what_is_never_slower_than_the_limit_never_stalls(limit: int, window: fl
 
 def test_a_slow_body_is_a_retryable_network_error() -> None:
     state = transfer(policy=TransferPolicy(low_speed_limit=10, low_speed_time=5.0))
-    state.on_head(answer(200, ("Content-Length", "1000")))
-    state.begin_body(100.0)  # waiting for the head was no part of the body
+    state.on_head(answer(200, ("Content-Length", "1000")), 0.0)
+    state.start_body(100.0)  # waiting for the head was no part of the body
     state.on_data(1, 104.9)
     with pytest.raises(NetworkError, match="too slow") as caught:
         state.on_data(1, 105.0)
@@ -825,7 +827,7 @@ def test_a_slow_body_is_a_retryable_network_error() -> None:
 
 def test_an_outcome_says_all_that_happened() -> None:
     state = transfer()
-    state.on_head(answer(200, RANGE_200, ("ETag", '"e"')))
+    state.on_head(answer(200, RANGE_200, ("ETag", '"e"')), 0.0)
     receive(state, [10])
     outcome = state.outcome(2.5, path="file.1")
     assert outcome == Outcome(
@@ -850,7 +852,7 @@ def test_an_outcome_says_all_that_happened() -> None:
 )
 def test_an_error_makes_the_outcome_whatever_was_decided(error: DownloadError, end: End) -> None:
     state = transfer()
-    state.on_head(answer(200))
+    state.on_head(answer(200), 0.0)
     receive(state, [3])
     outcome = state.outcome(1.0, error=error)
     assert (outcome.end, outcome.error, outcome.path, outcome.size) == (end, error, "file", 3)

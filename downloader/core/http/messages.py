@@ -12,7 +12,10 @@ from downloader.core.model import Headers
 
 @dataclass(frozen=True, slots=True)
 class TransferPolicy:
-    """What holds for every Attempt of a run. Picklable. Times in seconds, speeds in bytes a second; 0 turns a limit off."""
+    """What holds for every Attempt of a run. Picklable. Times in seconds, speeds in bytes a second; 0 turns a limit off.
+
+    ``may_split``: a file may be fetched in several ranges at the same time, if its server allows it.
+    """
 
     headers: Headers = ()
     credentials: Credentials = NO_CREDENTIALS
@@ -22,6 +25,7 @@ class TransferPolicy:
     low_speed_limit: int = 1
     low_speed_time: float = 30.0
     guards: Guards = NO_GUARDS
+    may_split: bool = False
     usual: Headers = field(init=False, repr=False, compare=False)
     secrets: bool = field(init=False, repr=False, compare=False)
 

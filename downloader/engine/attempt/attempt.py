@@ -1,11 +1,11 @@
 """One Attempt from its first request to its Outcome, as steps that any driver can take.
 
-`exchange` is a generator: it yields what is to be done next, and is sent what came of it. It does the deciding (through
-`Transfer`) and the file (through `PartFile`); the driver does the waiting: on a socket, on a disk, in a thread, in an
-event loop. So the sequence is written once, for blocking and for asynchronous strategies alike.
+`attempt_steps` is a generator: it yields a command, and is sent the result. `Transfer` decides, the part file keeps the bytes,
+and the driver does the waiting: on a socket, on a disk, in a thread, in an event loop. So the sequence is written once, for
+blocking and for asynchronous strategies alike.
 
-What it yields, and what is to be done about it, stands in `downloader.engine.attempt.commands`. What goes wrong is thrown into
-the generator as a DownloadError (or OSError, for Write and Call). It returns the Outcome.
+The commands, and what a driver does about each, stand in `downloader.engine.attempt.commands`. An error is thrown into the
+generator as a DownloadError (or OSError, for Write and Call). The generator returns the Outcome.
 """
 
 import os
@@ -14,34 +14,24 @@ from collections.abc import Callable, Generator
 
 from downloader.core.http.messages import Head, HeadAction
 from downloader.core.http.transfer import Transfer
-from downloader.core.model import NOTHING_TO_RESUME, WHOLE, Attempt, End, Returned
-from downloader.core.scheduling.segment_layout import ABORT, held_after, missing
+from downloader.core.http.transfer_states import State
+from downloader.core.model import NOTHING_TO_RESUME, WHOLE, Attempt
+from downloader.core.scheduling.segment_layout import held_after, missing
 from downloader.core.trace import Trace
-from downloader.engine.attempt.commands import DROP, READ, Answer, Call, Command, Pause, Steps, Substeps, Write
+from downloader.engine.attempt.body import receive_body, receive_in_memory
+from downloader.engine.attempt.commands import DROP, Answer, Call, Command, Steps, Substeps
 from downloader.engine.attempt.failure import failed
-from downloader.engine.attempt.finish import File, finish
+from downloader.engine.attempt.finish import finish
+from downloader.engine.attempt.workspace import Workspace
 from downloader.engine.contract import WorkerConfig
 from downloader.engine.rate_limiter import RateLimiter
 from downloader.engine.stats import Lane
-from downloader.errors import (
-    DownloadError,
-    FolderFull,
-    NetworkError,
-    StorageError,
-)
+from downloader.errors import DownloadError, NetworkError
 from downloader.storage.checksum import Verifier
 from downloader.storage.folder import Folder
 from downloader.storage.part import PartFile
 
-FLUSH_AFTER = 1.0
-"""Seconds after which collected bytes are written even if they are few: what is on disk survives a kill."""
-
-
-WORTH_A_LOOK = 1 << 16
-"""Bytes of a body for which it is looked at the space on the disk before they are taken."""
-
-LARGE = 1 << 20
-"""Bytes collected before they are written in one go. Fewer at the end of a file are written at once, in line."""
+_READY, _COMPLETE, _BODY, _FOLLOW = State.READY, State.COMPLETE, HeadAction.BODY, HeadAction.FOLLOW
 
 
 def attempt_steps(
@@ -50,232 +40,116 @@ def attempt_steps(
     folder: Folder,
     lane: Lane,
     clock: Callable[[], float],
-    wall: Callable[[], float],
+    epoch_now: Callable[[], float],
     rate_limiter: RateLimiter | None = None,
 ) -> Steps:
-    """The steps of one Attempt. ``clock`` gives monotonic seconds, ``wall`` seconds since the epoch."""
+    """The steps of one Attempt. ``clock`` gives monotonic seconds, ``epoch_now`` seconds since the epoch."""
     started = clock()
     part = PartFile(folder, attempt.path, attempt.source)
-    held = NOTHING_TO_RESUME if folder.empty and attempt.number == 1 else part.held()
-    transfer = Transfer(attempt, config.policy, held, started, wall())
+    earlier = NOTHING_TO_RESUME if folder.has_nothing_of(attempt) else part.held()
+    transfer = Transfer(attempt, config.policy, earlier, epoch_now())
     lane.done = lane.size = lane.beyond = 0
     lane.paused = 0.0
     lane.splittable = False
     lane.stop = attempt.segment.stop or 0
     lane.key = attempt.key  # from here on it may be told of another stop
     lane.since = started
-    file = File(part, folder, lane, clock, config, rate_limiter)
+    work = Workspace(part, folder, lane, clock, config, rate_limiter)
     path = ""
     error: DownloadError | None = None
     try:
-        try:
-            if attempt.check and (yield from _is_good(transfer, folder)):
-                transfer.decided, transfer.digests = End.EXISTS, attempt.checksums
-            elif transfer.held.spans or attempt.segment != WHOLE:
-                yield from _gaps(transfer, file)
-            elif (yield from _ask(transfer, file)):
-                yield from (_keep if attempt.kept else _body)(transfer, file)
-                _come_to(transfer, part)
-            elif transfer.decided is End.COMPLETE:
+        if attempt.check:
+            yield from _check_existing(transfer, folder)
+        if transfer.state is _READY:
+            if transfer.earlier.spans or attempt.segment != WHOLE:
+                yield from _fetch_ranges(transfer, work)
+            elif (yield from _exchange(transfer, work)):
+                yield from (receive_in_memory if attempt.kept else receive_body)(transfer, work)
+                _end_segment(transfer, part)
+            elif transfer.state is _COMPLETE:
                 part.open(transfer.size)
-            if transfer.decided is End.COMPLETE:
-                path = yield from finish(transfer, file)
-        except FileExistsError as failure:
-            if config.on_exists == "fail":
-                raise StorageError("the file has appeared meanwhile", transfer.public, "see --on-exists") from failure
-            transfer.decided = End.EXISTS
-            part.discard()
-        except OSError as failure:
-            left = max(part.buffered, (transfer.total or transfer.size) - part.written)
-            raise folder.error(failure, attempt.path, transfer.public, left) from failure
-    except DownloadError as failure:
-        error = failed(transfer, part, failure)
+        if transfer.state is _COMPLETE:
+            path = yield from finish(transfer, work)
+    except (DownloadError, OSError) as failure:
+        error = failed(transfer, part, folder, failure)
     finally:
         if part.is_open or part.buffered:
-            part.keep(transfer.promised)
+            part.keep(transfer.resume_info)
             part.close()
         lane.since = lane.heard = 0.0
         lane.splittable = False
     ended = clock()
-    if config.traced:
-        transfer.trace = _trace(transfer, lane, started, ended)
-    return transfer.outcome(ended - started, path, error)
+    trace = _trace(transfer, lane, started, ended) if config.traced else None
+    return transfer.outcome(ended - started, path, error, trace)
 
 
 def _trace(transfer: Transfer, lane: Lane, started: float, ended: float) -> Trace:
     attempt, thread = transfer.attempt, threading.get_native_id()  # gevent's greenlets each have a name of their own
-    at = attempt.segment.start
-    return Trace(attempt.number, at, os.getpid(), thread, lane.task, started, transfer.answered, ended)
+    start = attempt.segment.start
+    return Trace(attempt.number, start, os.getpid(), thread, lane.task, started, transfer.first_head_at, ended)
 
 
-def _keep(transfer: Transfer, file: File) -> Substeps:
-    """Take the body as it is, so much of it as may be of use: it goes back with the Outcome."""
-    from downloader.core.http.robots import LARGEST  # here: few runs need it
-
-    body = b""
-    file.lane.heard = file.clock()
-    transfer.begin_body(file.lane.heard)
-    while len(body) < LARGEST:
-        data = yield READ
-        if not data:
-            break
-        assert isinstance(data, bytes)  # noqa: S101 - what READ is answered with
-        body += data
-        file.lane.heard = file.clock()
-        transfer.on_data(len(data), file.lane.heard)
-    else:
-        yield DROP
-    transfer.returned, transfer.decided = Returned(body[:LARGEST]), End.NAMED
-
-
-def _is_good(transfer: Transfer, folder: Folder) -> Generator[Command, Answer, bool]:
-    """Whether the file that is there has the checksum that is known for it."""
+def _check_existing(transfer: Transfer, folder: Folder) -> Substeps:
+    """Hash the file that stands under the name, and tell the Transfer whether it is right."""
     verifier = Verifier(transfer.attempt.checksums)
     yield Call(lambda: verifier.take_in(folder, transfer.attempt.path), long=True)
-    transfer.bad_before = not verifier.holds
-    transfer.size = verifier.count if verifier.holds else 0
-    return verifier.holds
+    if verifier.holds:
+        transfer.already_there(verifier.count)
+    else:
+        transfer.existing_corrupt()
 
 
-def _ask(transfer: Transfer, file: File) -> Generator[Command, Answer, bool]:
-    """Ask, as often as redirects want it. Whether there is a body to take."""
+def _exchange(transfer: Transfer, work: Workspace) -> Generator[Command, Answer, bool]:
+    """Send a request and read the head of its answer; again for each redirect. Whether a body follows."""
+    clock = work.clock
     while True:
-        asked = file.clock()
-        head = yield transfer.request()
+        head = yield transfer.request(clock())
         assert isinstance(head, Head)  # noqa: S101 - what a Request is answered with
-        now = file.clock()
-        transfer.waited = now - asked
-        transfer.answered = transfer.answered or now
         try:
-            move = transfer.on_head(head)
+            action = transfer.on_head(head, clock())
         except DownloadError:
             yield DROP  # so that the connection serves again
             raise
-        if move is HeadAction.BODY:
+        if action is _BODY:
             return True
         yield DROP
-        if move is HeadAction.STOP:
+        if action is not _FOLLOW:
             return False
 
 
-def _gaps(transfer: Transfer, file: File) -> Substeps:
-    """Fetch what is missing of a Segment, one gap after the other; other Attempts may be at other Segments."""
-    part, lane, held, segment = file.part, file.lane, transfer.held, transfer.attempt.segment
-    if held.total is None or not held.validator.if_range:
-        transfer.decided = End.SEGMENT  # what it was a Segment of has gone: it got its name, or begins again
+def _fetch_ranges(transfer: Transfer, work: Workspace) -> Substeps:
+    """Fetch the missing ranges of a Segment, one after the other; other Attempts may be fetching other Segments."""
+    part, lane, earlier, segment = work.part, work.lane, transfer.earlier, transfer.attempt.segment
+    if earlier.total is None or not transfer.can_request_ranges:
+        transfer.segment_end(finishes_file=False)  # another Attempt has completed the part file, or begun it again
         return
-    lane.done, lane.size = segment.start, held.total
-    part.join(held)
-    lane.splittable = segment != WHOLE
-    transfer.rely_on(held)
-    while not part.over and (gap := missing(part.spans, segment.start, int(lane.stop) or held.total)) is not None:
-        transfer.again(*gap)
+    lane.done, lane.size = segment.start, earlier.total
+    part.join(earlier)
+    transfer.resume_with_gaps()
+    lane.splittable = transfer.splittable
+    while not part.over and (gap := missing(part.spans, segment.start, int(lane.stop) or earlier.total)) is not None:
+        transfer.next_range(*gap)
         try:
-            asked = yield from _ask(transfer, file)
+            has_body = yield from _exchange(transfer, work)
         except NetworkError:
             if not lane.stop or gap[0] < lane.stop:
                 raise
-            break  # nobody waits for it any more
-        if not asked:
+            transfer.cut()
+            break
+        if not has_body:
             return
-        if not transfer.resuming:  # all of it, for it has changed
+        if not transfer.resuming:  # the file has changed, and comes as a whole
             part.close()
-            yield from _body(transfer, file)
+            yield from receive_body(transfer, work)
             break
         part.seek(gap[0])
         lane.beyond = held_after(part.spans, gap[0])
-        lane.splittable = file.config.segments != 1
-        yield from _body(transfer, file)
-    _come_to(transfer, part)
+        lane.splittable = transfer.splittable
+        yield from receive_body(transfer, work)
+    _end_segment(transfer, part)
 
 
-def _come_to(transfer: Transfer, part: PartFile) -> None:
-    """Others may have been writing, too: exactly one ends the file."""
+def _end_segment(transfer: Transfer, part: PartFile) -> None:
+    """Of the Attempts at a shared part file, exactly one finishes the file: the one that finds every byte present."""
     if part.shared:
-        transfer.decided = End.COMPLETE if part.claim() else End.SEGMENT
-        transfer.size = transfer.total or 0
-
-
-def _begin(transfer: Transfer, file: File) -> Substeps:
-    """Open the part file where there is one, or will be for certain; a small file gets none at all."""
-    part, lane = file.part, file.lane
-    if transfer.expected is not None and transfer.expected >= WORTH_A_LOOK:
-        _check_room(transfer.expected, file.folder, transfer.public)
-    if not part.is_open and (transfer.offset or part.may_exist):
-        part.open(transfer.offset)
-    if transfer.digests and not part.shared:
-        file.verifier = verifier = Verifier(transfer.digests)
-        if transfer.offset:
-            yield Call(lambda: verifier.prime(part.descriptor, transfer.offset), long=True)
-    lane.heard = file.flushed = file.clock()
-    transfer.begin_body(file.flushed)
-    lane.done = transfer.offset
-    lane.size = transfer.total or 0
-
-
-def _check_room(needed: int, folder: Folder, url: str) -> None:
-    """Raises FolderFull where so many bytes are not free: better now than after they have come."""
-    room = folder.room()
-    if room is not None and needed > room:
-        hint = "free some space and run the same command again: what is there is kept"
-        raise FolderFull(f"not enough space: {needed} bytes are to come, {room} are free", url, hint, needed)
-
-
-def _body(transfer: Transfer, file: File) -> Substeps:
-    part, lane, clock = file.part, file.lane, file.clock
-    yield from _begin(transfer, file)
-    while True:
-        try:
-            data = yield READ
-        except NetworkError:
-            if not lane.stop or transfer.size < lane.stop:
-                raise
-            break  # it ends here in any case: that end was set meanwhile
-        if not data:
-            break
-        assert isinstance(data, bytes)  # noqa: S101 - what READ is answered with
-        now = clock()
-        count = len(data)
-        part.collect(data)
-        lane.heard = now
-        lane.received += count
-        lane.done += count
-        transfer.on_data(count, now)
-        if file.rate_limiter is not None and (wait := file.rate_limiter.pay(transfer.url, count, now)):
-            lane.heard = 0.0
-            lane.paused += wait
-            yield Pause(wait)
-            transfer.excuse(wait)
-            lane.heard = now = clock()
-        if lane.stop and transfer.size >= lane.stop:
-            break
-        if part.buffered >= LARGE or now - file.flushed >= FLUSH_AFTER:
-            yield from _flush(transfer, file)
-            lane.heard = file.flushed = clock()
-    lane.heard = 0.0
-    if lane.stop and transfer.size >= lane.stop:  # the rest is another Attempt's
-        yield DROP
-        yield from _flush(transfer, file)
-    else:
-        transfer.on_end()
-        if part.is_open and part.buffered:
-            block = part.take()
-            if file.verifier is not None:
-                file.verifier.update(block)
-            part.write(block)
-
-
-def _flush(transfer: Transfer, file: File) -> Substeps:
-    part = file.part
-    if not part.is_open:
-        part.open(0)
-    part.vouch(transfer.promised)
-    block, verifier = part.take(), file.verifier
-    if verifier is not None:
-        yield Call(lambda: verifier.update(block))
-    if file.lane.stop == ABORT or part.over:
-        return
-    yield Write(part, block)
-    if transfer.splittable and not part.shared and file.config.segments != 1:
-        part.share(transfer.promised)
-        file.lane.splittable = True
+        transfer.segment_end(finishes_file=part.claim())
