@@ -1,5 +1,7 @@
 """The rules for the answer to a Range request: each has a name, and finds what no other rule finds."""
 
+from pathlib import Path
+
 import pytest
 
 from downloader.core.http.headers import Fields
@@ -131,6 +133,11 @@ def cases(table: dict[str, list[RangeAnswer]]) -> list[tuple[str, RangeAnswer]]:
 )
 def test_each_rule_has_its_cases(rules: Rules, table: dict[str, list[RangeAnswer]]) -> None:
     assert [name for name, _ in rules] == list(table)
+
+
+def test_the_page_for_readers_names_each_rule() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "answers.md").read_text()
+    assert [name for name, _ in PARTIAL_CONTENT + RANGE_NOT_SATISFIABLE if f"\n- {name}\n" not in page] == []
 
 
 @pytest.mark.parametrize(("name", "answer"), cases(PARTIAL_CONTENT_CASES))
