@@ -123,7 +123,7 @@ class WatchedRun:
         try:
             while not session.wait(period):
                 self._update()
-            session.counters.waiting, session.counters.full = None, False  # nothing waits any more
+            session.stats.waiting, session.stats.full = None, False  # nothing waits any more
             self._update()
         finally:
             try:
@@ -134,7 +134,7 @@ class WatchedRun:
     def _update(self) -> None:
         for display in tuple(self._displays):
             try:
-                display.update(self.session.counters, time.monotonic())
+                display.update(self.session.stats, time.monotonic())
             except BaseException as error:  # noqa: BLE001 - it is raised to the caller
                 self._displays.remove(display)
                 with suppress(Exception):

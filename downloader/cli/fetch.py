@@ -90,10 +90,10 @@ def fetch(request: Request) -> int:
             session.start()
             full = False
             while not session.wait(display.period):
-                if session.counters.full and not full:
+                if session.stats.full and not full:
                     display.say("dl: the disk is full: waiting for space; Ctrl-C ends the run")
-                full = session.counters.full
-                display.update(session.counters, time.monotonic())
+                full = session.stats.full
+                display.update(session.stats, time.monotonic())
                 flush()
         display.close()
         return _conclude(session, settings, lists, signals.exit_code, sinks)
@@ -158,10 +158,10 @@ def _conclude(
         told = False
         _print_json_summary(report)
     elif not settings.quiet and (report.interrupted or report.done + report.skipped + report.failures):
-        text = summary(report, total=session.counters.total, unprocessed=_unprocessed(report, settings, sinks))
+        text = summary(report, total=session.stats.total, unprocessed=_unprocessed(report, settings, sinks))
         print(text, file=sys.stderr)  # noqa: T201
     elif settings.quiet and (report.failures or report.errors or report.ended_by is not None):
-        print(complaint(report, total=session.counters.total), file=sys.stderr)  # noqa: T201
+        print(complaint(report, total=session.stats.total), file=sys.stderr)  # noqa: T201
     if session.error is not None and not isinstance(session.error, DownloadError):  # a mistake of ours
         return 1
     if interrupted is not None:
@@ -293,10 +293,10 @@ def _dry_run(session: DownloadRun) -> int:
     while not run.finished:
         batch = run.take()
         for attempt in batch:
-            path, size = attempt.path, PartFile(run.folder, attempt.path, attempt.source).held().size
+            path, size = attempt.path, PartFile(run.context.folder, attempt.path, attempt.source).held().size
             verb = f"resume at {size}" if size else "ask, then fetch" if attempt.probe else "fetch"
-            for number in itertools.count(1) if ON_EXISTS[run.config.on_exists].numbers else ():
-                if run.folder.look(path) is None:
+            for number in itertools.count(1) if ON_EXISTS[run.context.config.on_exists].numbers else ():
+                if run.context.folder.look(path) is None:
                     break
                 path = numbered(attempt.path, number)
             if not attempt.kept:

@@ -1,83 +1,179 @@
-"""The driver of an Attempt's steps that blocks: for threads, processes and greenlets."""
+"""The driver that blocks: runs Attempts one after the other in one thread (or greenlet), with one `BlockingClient`.
 
+A `Watchdog` is the thread that ends the waits of many such drivers when their time is over.
+"""
+
+import threading
 import time
 from collections.abc import Callable, Sequence
 
 from downloader.core.http.messages import Request
 from downloader.core.model import Attempt, End, Outcome
 from downloader.engine.attempt.attempt import attempt_steps
-from downloader.engine.attempt.commands import READ, Answer, Call, Command, Pause, Steps, Write
-from downloader.engine.contract import YIELD_AFTER, WorkerConfig
-from downloader.engine.rate_limiter import RateLimiter
-from downloader.engine.stats import Lane
+from downloader.engine.attempt.commands import CUT, READ, Answer, Call, Command, Pause, Steps, Write
+from downloader.engine.contract import BATCH_SECONDS, AttemptContext, Slot
+from downloader.engine.deadlines import NEVER, Verdict, error_of, verdict
 from downloader.errors import DownloadError
-from downloader.storage.folder import Folder
 from downloader.transports.requests_client import BlockingClient
 
 Batch = Sequence[Attempt]
 
+PAUSE_SECONDS = 0.1
+"""A pause looks at least this often whether the Attempt must end."""
 
-def perform(steps: Steps, client: BlockingClient) -> Outcome:
-    """Take the steps of one exchange, waiting for each."""
-    try:
-        command = next(steps)
-        while True:
-            try:
-                answer = _obey(command, client)
-            except (DownloadError, OSError) as error:
-                command = steps.throw(error)
-            else:
-                command = steps.send(answer)
-    except StopIteration as end:
-        outcome: Outcome = end.value
-        return outcome
-    finally:
-        client.drop()
+Wrap = Callable[[Steps], Steps]
 
 
-def _obey(command: Command, client: BlockingClient) -> Answer:
-    if command is READ:
-        return client.read()
-    if isinstance(command, Request):
-        return client.send(command)
-    if isinstance(command, Write):
-        command.part.write(command.block)
-    elif isinstance(command, Call):
-        command.call()
-    elif isinstance(command, Pause):
-        client.pause(command.seconds)
-    else:
-        client.drop(drain=True)
-    return None
+class BlockingDriver:
+    """Drives Attempts in one slot. Methods belong to one thread, but for `end_if_due`."""
+
+    def __init__(self, context: AttemptContext, slot: Slot) -> None:
+        self.slot = slot
+        self._context = context
+        self._client = BlockingClient(context.config.client)
+        self._lock = threading.Lock()  # so that the end of one Attempt does not hit the next
+        self._deadline = NEVER
+        self._reason: Verdict | None = None
+
+    def run(self, attempt: Attempt, wrap: Wrap | None = None) -> Outcome:
+        """Run one Attempt to its end.
+
+        Args:
+            attempt: what to fetch.
+            wrap: makes other steps of the Attempt's steps, to have some commands done elsewhere; None: they stay as they are.
+        """
+        self.slot.stats.name = attempt.path
+        timeout = self._context.config.policy.timeout
+        with self._lock:
+            self._deadline = time.monotonic() + timeout if timeout else NEVER
+            self._reason = None
+            self._client.begin()
+        steps = attempt_steps(attempt, self._context, self.slot)
+        return self._perform(steps if wrap is None else wrap(steps))
+
+    def run_batch(
+        self, batch: Batch, stopping: Callable[[], bool], on_start: Callable[[int], None] | None = None
+    ) -> list[Outcome]:
+        """Run Attempts one after the other, for about `BATCH_SECONDS`; those that were not started come back unstarted.
+
+        Args:
+            batch: the Attempts.
+            stopping: whether no further Attempt may start.
+            on_start: called with the index of each Attempt as it starts.
+        """
+        outcomes: list[Outcome] = []
+        started = time.monotonic()
+        for index, attempt in enumerate(batch):
+            if stopping() or (index and time.monotonic() - started > BATCH_SECONDS):
+                return outcomes + unstarted(batch[index:])
+            if on_start is not None:
+                on_start(index)
+            outcome = self.run(attempt)
+            outcomes.append(outcome)
+            if outcome.error is not None and outcome.error.ends_run:
+                return outcomes + unstarted(batch[index + 1 :])
+        return outcomes
+
+    def _perform(self, steps: Steps) -> Outcome:
+        """Do what the steps command, one command after the other."""
+        try:
+            command = next(steps)
+            while True:
+                try:
+                    answer = self._obey(command)
+                except (DownloadError, OSError) as error:
+                    command = steps.throw(error)
+                else:
+                    command = steps.send(answer)
+        except StopIteration as end:
+            outcome: Outcome = end.value
+            return outcome
+        finally:
+            self._client.drop()
+
+    def _obey(self, command: Command) -> Answer:
+        client = self._client
+        if command is READ:
+            data = client.read() if self._reason is None else None
+            return data if data is not None else self._ended()
+        if isinstance(command, Request):
+            head = client.send(command) if self._reason is None else None
+            return head if head is not None else self._ended()
+        if isinstance(command, Write):
+            command.part.write(command.block)
+        elif isinstance(command, Call):
+            command.call()
+        elif isinstance(command, Pause):
+            self._pause(command.seconds)
+        else:
+            client.drop(drain=True)
+        return None
+
+    def _pause(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while self._reason is None and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, PAUSE_SECONDS))
+        if self._reason is not None:
+            self._ended()
+
+    def _ended(self) -> Verdict:
+        """`CUT`, where that is why the Attempt must end; raises the error of any other reason."""
+        assert self._reason is not None  # noqa: S101 - only `end_if_due` interrupts a client
+        if self._reason is CUT:
+            return CUT
+        raise error_of(self._reason, self._context.config.client.read_timeout)
+
+    def end_if_due(self, now: float, grace_over: bool) -> None:
+        """From any thread: end the present wait, if its Attempt must end. ``now``: monotonic seconds."""
+        client, stats = self._client, self.slot.stats
+        with self._lock:
+            if client.drained_by and now >= client.drained_by:
+                client.end_drain()
+            if self._reason is not None or not stats.since:
+                return
+            stop = self.slot.cut.stop_of(stats.key)
+            cut = stop is not None and stats.done >= stop
+            silent_at = client.silent_at
+            self._reason = verdict(now, grace_over, self._deadline, silent_at > 0, silent_at, cut)
+            if self._reason is not None:
+                client.interrupt()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._client.close()
 
 
-def run_batch(
-    batch: Batch,
-    config: WorkerConfig,
-    folder: Folder,
-    client: BlockingClient,
-    lane: Lane,
-    stopped: Callable[[], bool],
-    begun: Callable[[int], None] | None = None,
-    rate_limiter: RateLimiter | None = None,
-) -> list[Outcome]:
-    """Run Attempts one after the other; those not begun when it is time to come back are returned unstarted."""
-    outcomes: list[Outcome] = []
-    started = time.monotonic()
+def unstarted(batch: Batch) -> list[Outcome]:
+    """The Outcomes of Attempts that were not started."""
+    return [Outcome(attempt.key, End.UNSTARTED) for attempt in batch]
 
-    def unwanted() -> bool:
-        return bool(lane.stop) and lane.done >= lane.stop
 
-    for index, attempt in enumerate(batch):
-        now = time.monotonic()
-        if stopped() or (index and now - started > YIELD_AFTER):
-            outcomes += [Outcome(left.key, End.UNSTARTED) for left in batch[index:]]
-            break
-        if begun is not None:
-            begun(index)
-        client.begin(now + config.policy.timeout if config.policy.timeout else 0.0, unwanted)
-        outcomes.append(perform(attempt_steps(attempt, config, folder, lane, time.monotonic, time.time, rate_limiter), client))
-        error = outcomes[-1].error
-        if error is not None and error.ends_run:
-            return outcomes + [Outcome(left.key, End.UNSTARTED) for left in batch[index + 1 :]]
-    return outcomes
+class Watchdog(threading.Thread):
+    """Ends the waits of drivers whose time is over. ``grace_over``: whether running Attempts must end now."""
+
+    def __init__(self, grace_over: Callable[[], bool], period: float = 0.1) -> None:
+        super().__init__(name="dl-watchdog", daemon=True)
+        self._grace_over = grace_over
+        self._period = period
+        self.drivers: list[BlockingDriver] = []
+        self._stopped = threading.Event()
+
+    def watch(self, driver: BlockingDriver) -> None:
+        """Look after one more driver."""
+        self.drivers.append(driver)
+
+    def run(self) -> None:
+        """Look at all drivers every ``period`` seconds, until `stop`."""
+        while not self.pause(self._period):
+            now, grace_over = time.monotonic(), self._grace_over()
+            for driver in self.drivers:
+                driver.end_if_due(now, grace_over)
+
+    def pause(self, seconds: float) -> bool:
+        """Wait so many seconds. Whether the thread is to end."""
+        return self._stopped.wait(seconds)
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stopped.set()
+        self.join()

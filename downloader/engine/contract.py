@@ -1,4 +1,4 @@
-"""THE CONTRACT: what a strategy is given, and the rules it keeps. The contract suite cites them by number.
+"""THE CONTRACT between a run and the strategy that drives it. The contract suite cites the rules by number.
 
 1.  Exactly one Result for each Download that was started, in order of completion. Failures are Results, never raised.
 2.  The Source is read lazily: memory does not grow with the length of the list.
@@ -6,37 +6,59 @@
 4.  Stop requested: no new Attempt starts, running ones end within the grace time, part files stay resumable.
 5.  A retry waits without holding a slot. No strategy sleeps with a slot in hand.
 6.  What the core decides is not decided again in a strategy: no status code, header name or file name there.
-7.  Counters are plain numbers that the strategy adds to and the display samples. A strategy draws nothing.
+7.  Statistics are plain numbers that a slot adds to and the display samples. A strategy draws nothing.
 8.  No global side effects: no signal handlers, no monkey-patching of the caller's process, no changed locale or umask.
 9.  Everything that crosses a process boundary is picklable, the errors included.
 10. Each strategy states what it supports; the suite tests both answers.
 
-A strategy's whole interface to the rest is its `Run`: it takes Attempts, drives each one's `exchange` (what to send, read
-and write next, see `downloader.engine.attempt.attempt`), and settles the Outcomes.
+A strategy sees the rest of the program through its `Run` only. Its loop is always the same::
+
+    while not run.finished:
+        run.tick()
+        while slots are free and (attempts := run.take()):
+            start each Attempt: drive `attempt_steps(attempt, run.context, slot)` to its Outcome
+        wait for Outcomes, `run.wait()` seconds at most
+        run.settle(outcomes)
+
+`downloader.engine.attempt.attempt.attempt_steps` yields what is to be done next (send, read, write, wait), and
+`downloader.engine.attempt.commands` says what a driver does for each of these commands. While an Attempt runs, the driver asks
+`downloader.engine.deadlines.verdict` whether it must end. docs/plugins.md shows a whole strategy of another package.
 """
 
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 from downloader.core.http.messages import TransferPolicy
+from downloader.core.model import Attempt, Outcome
+from downloader.engine.control import Cut
+from downloader.engine.rate_limiter import RateLimiter
+from downloader.engine.stats import SlotStats
+from downloader.storage.folder import Folder
 from downloader.transports.base import ClientOptions
 
-if TYPE_CHECKING:
-    from downloader.engine.run import Run
+POLL_SECONDS = 0.2
+"""A strategy calls `Run.tick` at least this often, so that it notices a stop."""
 
-POLL = 0.2
-"""Seconds after which a strategy looks up at the latest, to see whether it was told to stop."""
-
-YIELD_AFTER = 0.5
-"""Seconds after which a worker returns a batch, what was not begun unbegun, so that nothing waits behind a slow file."""
+BATCH_SECONDS = 0.5
+"""After so many seconds on one batch, a worker returns the Attempts that it has not started: they can run elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerConfig:
-    """What a worker needs for any Attempt of a run, wherever it is. Picklable.
+    """The settings that a worker needs for any Attempt of a run, in any process. Picklable.
 
-    ``root``: the folder's path. ``process``: what each finished file is given to, as ``module:function``. ``traced``: whether
-    Outcomes tell when and where they came to be.
+    Attributes:
+        root: the path of the folder that files go into.
+        policy: the rules of HTTP for this run: headers, credentials, redirects, time-outs.
+        client: how to connect.
+        on_exists: the setting of that name.
+        mtime: whether a file gets the time that the server gives for it.
+        limit_rate: bytes a second for the whole run; 0: no limit.
+        limit_rate_per_host: bytes a second for each host; 0: no limit.
+        process: the function that each finished file is given to, as ``module:function``; empty: none.
+        traced: whether each Outcome carries a `downloader.core.trace.Trace`.
     """
 
     root: str
@@ -50,7 +72,7 @@ class WorkerConfig:
     traced: bool = False
 
     @property
-    def is_limited(self) -> bool:
+    def is_rate_limited(self) -> bool:
         """Whether there is a limit to the rate."""
         return bool(self.limit_rate or self.limit_rate_per_host)
 
@@ -59,9 +81,18 @@ class WorkerConfig:
 class Capabilities:
     """What a strategy supports.
 
-    ``default_jobs``: how many in flight, where nothing was said; with ``most_jobs`` only at first: it is found out how many
-    help, up to so many. ``max_jobs``: more than that it cannot do. ``fresh_main``: its workers are new interpreters, which
-    do not know the functions of the caller's script.
+    Attributes:
+        default_jobs: Attempts in flight where the user gave no number; with ``most_jobs``, the number at the start.
+        most_jobs: where the user gave no number, the run finds out how many Attempts in flight help, up to this number;
+            None: ``default_jobs`` stays.
+        max_jobs: the strategy cannot have more Attempts in flight than this; None: no such limit.
+        files_per_job: open files that one Attempt in flight needs at most; the limit of open files (``ulimit -n``) lowers
+            the number of jobs accordingly.
+        segments: whether a file can be fetched in several Segments at a time.
+        limit_rate: whether ``--limit-rate`` is kept.
+        http_versions: the versions of HTTP that ``--http-version`` may ask for.
+        cluster: whether its workers may be on other machines.
+        fresh_main: whether its workers are new interpreters, which do not know the functions of the caller's script.
     """
 
     default_jobs: int
@@ -75,13 +106,137 @@ class Capabilities:
     fresh_main: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class AttemptContext:
+    """What every Attempt of a run has in common, within one process.
+
+    Attributes:
+        config: the settings.
+        folder: the folder that files go into.
+        rate_limiter: None where the rate has no limit.
+        clock: gives monotonic seconds.
+        epoch_now: gives seconds since the epoch.
+    """
+
+    config: WorkerConfig
+    folder: Folder
+    rate_limiter: RateLimiter | None = None
+    clock: Callable[[], float] = time.monotonic
+    epoch_now: Callable[[], float] = time.time
+
+
+class Slot(NamedTuple):
+    """A place for one Attempt at a time: the numbers that the Attempt adds to, and the order that may end the Attempt."""
+
+    stats: SlotStats
+    cut: Cut
+
+
+class RunProgress(NamedTuple):
+    """How far a run is: files ``done`` and ``ended`` (with or without success) of ``total`` (None: unknown), bytes received."""
+
+    total: int | None
+    done: int
+    ended: int
+    received: int
+
+
+class Run(Protocol):
+    """One run, as its strategy sees it. All methods are called from one thread, unless they say otherwise.
+
+    Properties, `wait` and `progress` only tell; `tick`, `take`, `settle`, `wake` and `fail` change the run.
+    """
+
+    __slots__ = ()
+
+    @property
+    def context(self) -> AttemptContext:
+        """What every Attempt needs: settings, folder, rate limiter, clocks."""
+
+    @property
+    def jobs(self) -> int:
+        """Attempts in flight at most."""
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the run was told to stop: running Attempts may go on for the grace time. From any thread. Rule 4."""
+
+    @property
+    def grace_over(self) -> bool:
+        """Whether the grace time after a stop has passed: running Attempts must end now. From any thread."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do and nothing runs, or the run is broken: the strategy returns from `Strategy.drive`."""
+
+    @property
+    def ready(self) -> int:
+        """Downloads that were read from the list and may start as soon as a slot is free."""
+
+    @property
+    def limit(self) -> int:
+        """Attempts that may be in flight at present; at most ``jobs``, and less while the run finds out how many help."""
+
+    @property
+    def waker(self) -> int | None:
+        """A file descriptor that becomes readable when `wake` has something to do; None: there is nothing to watch."""
+
+    def progress(self) -> RunProgress:
+        """How far the run is. From any thread."""
+
+    def explain(self) -> str:
+        """One line for the log: how many Attempts may be in flight, and why."""
+
+    def wait(self) -> float:
+        """Seconds that the strategy may wait before its next `tick`; at most `POLL_SECONDS`."""
+
+    def tick(self) -> None:
+        """Let the run do what the passing of time requires: heed a stop, sample the statistics, order Segments to end."""
+
+    def new_slot(self) -> Slot:
+        """A new slot, whose numbers are shown from now on."""
+
+    def add_slot(self, slot: Slot) -> None:
+        """Show the numbers of a slot that the strategy has made itself, in shared memory for example."""
+
+    def take(self, limit: int = 1) -> list[Attempt]:
+        """Attempts that are to start now, one after the other in one slot.
+
+        Args:
+            limit: at most this many Attempts.
+
+        Returns:
+            The Attempts; an empty list where none may start now.
+        """
+
+    def settle(self, outcomes: Iterable[Outcome]) -> None:
+        """Report how Attempts ended: exactly one Outcome for each Attempt that was taken."""
+
+    def wake(self) -> None:
+        """Read what has arrived at ``waker``."""
+
+    def fail(self, error: BaseException) -> None:
+        """End the run with this error: the strategy cannot go on, and does not know how its Attempts ended. From any thread."""
+
+
 class Strategy(Protocol):
-    """A concurrency model. Made for one run."""
+    """A concurrency model. One object drives one run.
+
+    Attributes:
+        name: the word after ``--strategy``.
+        about: what the strategy is, in a few words, for ``dl strategies``.
+        library: the packages that it stands on.
+        capabilities: what it supports.
+    """
 
     name: ClassVar[str]
     about: ClassVar[str]
     library: ClassVar[str]
     capabilities: ClassVar[Capabilities]
 
-    def drive(self, run: "Run") -> None:
-        """Take Attempts from the run and settle them until it is finished. Blocks. Raises only where it cannot work at all."""
+    def drive(self, run: Run) -> None:
+        """Take Attempts from the run and settle them, until the run is finished. Blocks.
+
+        Raises:
+            UsageError: the strategy cannot work here at all. No other error is raised: failures are Outcomes.
+        """

@@ -1,69 +1,78 @@
-"""The one loop that drives any concurrent.futures.Executor, and the one driver of an exchange that blocks.
+"""The one loop that drives any concurrent.futures.Executor.
 
-`serial`, `threads` and `processes` differ in their lanes only: what a lane submits to, and what it does when its executor
-breaks. A lane runs one batch of Attempts at a time, so it holds one slot.
+`serial`, `threads` and `processes` differ in their executors only: where a batch is submitted, and what happens when a worker
+dies. A slot runs one batch of Attempts at a time.
 """
 
 import queue
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Protocol
 
 from downloader.core.limits.batches import batch_size
 from downloader.core.model import Outcome
 from downloader.engine.blocking_driver import Batch
-from downloader.engine.run import Run
+from downloader.engine.contract import Run
 
 
-class PoolLane(Protocol):
-    """One worker's place in the loop. ``usable``: whether it may get further batches."""
+class ExecutorSlot(Protocol):
+    """One worker's place in the loop. ``usable``: whether the slot may get further batches."""
 
     usable: bool
 
     def submit(self, batch: Batch) -> "Future[list[Outcome]]":
         """Start a batch."""
 
-    def lost(self, batch: Batch, error: BaseException) -> list[Outcome]:
-        """The executor broke with this batch: make it whole again, and say what became of each Attempt.
+    def recover(self, batch: Batch, error: BaseException) -> list[Outcome]:
+        """The batch's future has failed with this error: replace the worker, and tell how each Attempt ended.
 
-        Raises DownloadError where it is of no use to go on.
+        Raises DownloadError where no worker can take the place.
         """
 
 
-def drive(run: Run, lanes: Sequence[PoolLane], batches: bool = False) -> None:
-    """Keep the lanes busy until the run is finished. ``batches``: hand out many small Attempts at a time."""
+def drive(run: Run, slots: Sequence[ExecutorSlot], batches: bool = False, on_tick: Callable[[], None] | None = None) -> None:
+    """Keep the slots busy until the run is finished.
+
+    Args:
+        run: gives the Attempts.
+        slots: the workers.
+        batches: whether to submit many small Attempts at a time, because submitting is costly.
+        on_tick: called in each turn of the loop.
+    """
     try:
-        _drive(run, lanes, batches)
+        _drive(run, slots, batches, on_tick)
     except BaseException as error:
-        run.fail(error)  # so that what is under way elsewhere ends, too, and can be waited for
+        run.fail(error)  # so that the Attempts that run elsewhere end too, and can be waited for
         raise
 
 
-def _drive(run: Run, lanes: Sequence[PoolLane], batches: bool) -> None:
-    done: queue.SimpleQueue[tuple[PoolLane, Batch, Future[list[Outcome]]]] = queue.SimpleQueue()
-    idle = deque(lanes)
-    seconds_each = 1.0  # until it is known better: one at a time
+def _drive(run: Run, slots: Sequence[ExecutorSlot], batches: bool, on_tick: Callable[[], None] | None) -> None:
+    done: queue.SimpleQueue[tuple[ExecutorSlot, Batch, Future[list[Outcome]]]] = queue.SimpleQueue()
+    idle = deque(slots)
+    seconds_each = 1.0  # until it is known better: one Attempt at a time
 
-    def start(lane: PoolLane, batch: Batch) -> None:
-        lane.submit(batch).add_done_callback(lambda future: done.put((lane, batch, future)))
+    def start(slot: ExecutorSlot, batch: Batch) -> None:
+        slot.submit(batch).add_done_callback(lambda future: done.put((slot, batch, future)))
 
     while not run.finished:
+        run.tick()
+        if on_tick is not None:
+            on_tick()
         while idle:
-            most = batch_size(seconds_each, run.scheduler.waiting, len(lanes)) if batches else 1
-            attempts = run.take(most)
+            attempts = run.take(batch_size(seconds_each, run.ready, len(slots)) if batches else 1)
             if not attempts:
                 break
             start(idle.popleft(), attempts)
         try:
-            lane, batch, future = done.get(timeout=run.wait())
+            slot, batch, future = done.get(timeout=run.wait())
         except queue.Empty:
             continue
         error = future.exception()
-        outcomes = future.result() if error is None else lane.lost(batch, error)
+        outcomes = future.result() if error is None else slot.recover(batch, error)
         for outcome in outcomes:
             if outcome.elapsed:
                 seconds_each += 0.2 * (outcome.elapsed - seconds_each)
-        if lane.usable:
-            idle.append(lane)
+        if slot.usable:
+            idle.append(slot)
         run.settle(outcomes)

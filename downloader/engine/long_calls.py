@@ -1,4 +1,4 @@
-"""What would keep an event loop for long (a whole file to be hashed, a function of the user's) is done in threads beside it."""
+"""Calls that would block an event loop for long (hashing a whole file, a function of the user's), made in threads."""
 
 import os
 from collections import deque
@@ -11,34 +11,34 @@ from downloader.transports.curl_client import Multi
 Then = Callable[[BaseException | None], None]
 
 
-class LongWork:
-    """Threads that wake a loop when they are done. Made when there is something to do, and of one loop."""
+class LongCalls:
+    """Threads of one loop, made with the first call. They wake the loop when a call has ended."""
 
     def __init__(self, multi: Multi) -> None:
         self._ended: deque[tuple[Then, BaseException | None]] = deque()
-        self._ear, self._bell = os.pipe()
+        self._reader, self._writer = os.pipe()
         self._threads = ThreadPoolExecutor(max(2, cores()), "dl-work")
-        self.working = 0  # calls that threads have in hand, or will have
-        multi.listen(self._ear, self._go_on)
+        self.working = 0  # calls that threads make, or will make
+        multi.listen(self._reader, self._on_end)
 
     def submit(self, call: Callable[[], object], then: Then) -> None:
-        """Call this in a thread, and ``then`` in the loop's, with what it raised."""
+        """Make a call in a thread; then call ``then`` in the loop's thread, with the exception that was raised, or None."""
         self.working += 1
 
         def done(future: "Future[object]") -> None:
             self._ended.append((then, future.exception()))
-            os.write(self._bell, b"x")
+            os.write(self._writer, b"x")
 
         self._threads.submit(call).add_done_callback(done)
 
-    def _go_on(self) -> None:
-        os.read(self._ear, 1)
+    def _on_end(self) -> None:
+        os.read(self._reader, 1)
         self.working -= 1
         then, error = self._ended.popleft()
         then(error)
 
     def close(self) -> None:
-        """Wait for what is in hand. Nobody is told of it any more."""
+        """Wait for the calls that were begun. Nobody is told of their end any more."""
         self._threads.shutdown()
-        os.close(self._ear)
-        os.close(self._bell)
+        os.close(self._reader)
+        os.close(self._writer)

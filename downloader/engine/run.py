@@ -1,225 +1,303 @@
-"""A strategy's whole interface to the rest: what it takes Attempts from, and settles Outcomes with."""
+"""The run of this process: the scheduler with a clock, a folder, statistics, and somebody to tell."""
 
 import logging
 import os
 import random
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 
 from downloader.core.model import Attempt, End, Outcome, Result, Status
 from downloader.core.names.exists_policy import apply_exists_policy
 from downloader.core.names.urls import public_url
 from downloader.core.scheduling.scheduler import Scheduler
 from downloader.core.text import printable
-from downloader.engine.contract import POLL, WorkerConfig
-from downloader.engine.rate_limiter import RateLimiter
-from downloader.engine.stats import Counters, Lane, PlainLane
+from downloader.engine.contract import POLL_SECONDS, AttemptContext, Run, RunProgress, Slot
+from downloader.engine.control import Cut
+from downloader.engine.stats import LocalStats, RunStats
 from downloader.errors import StorageError
-from downloader.storage.folder import Folder
 
 LOG = logging.getLogger("downloader")
 
-LOOK_EVERY = 0.02
-"""Seconds from one look at the counters, for what the scheduler learns from them, to the next."""
+SAMPLE_SECONDS = 0.02
+"""Seconds from one sampling of the statistics, which the scheduler learns from, to the next."""
 
 ANY_NAME = sys.getfilesystemencoding() == "utf-8"
-"""Whether names of files may hold any character; in other locales they may not."""
+"""Whether a file name may hold any character; under other locales it may not."""
 
-LOOK_AHEAD = 256
-"""Files found to be there already that are settled in one go, before a strategy's own loop is let on."""
+SKIPS_PER_TAKE = 256
+"""At most so many batches of existing files are skipped in one `take`, so that the strategy's loop is not blocked."""
 
 
-@dataclass(slots=True)
-class Run:
-    """One run under way: the scheduler with a clock, a folder and somebody to tell. Used by one thread, but for `stop`.
+class LocalRun(Run):
+    """One run in this process. Used by one thread, but for `stop`, `fail` and the properties that say so.
 
-    ``jobs``: in flight at most. ``on_attempt``: called with each Outcome.
+    Attributes:
+        stats: the numbers that displays sample.
+        scheduler: decides which Attempt starts next, and what an Outcome leads to.
+        broken: what broke the run; None while nothing has.
     """
 
-    scheduler: Scheduler
-    config: WorkerConfig
-    folder: Folder
-    jobs: int
-    counters: Counters
-    emit: Callable[[Result], None]
-    grace: float = 3.0
-    chance: Callable[[], float] = field(default_factory=lambda: random.Random().random)  # noqa: S311 - jitter, no secret
-    clock: Callable[[], float] = time.monotonic
-    stopping: threading.Event = field(default_factory=threading.Event)
-    rate_limiter: RateLimiter | None = None
-    waker: int | None = None
-    on_attempt: Callable[[Outcome], None] | None = None
-    broken: BaseException | None = None
-    _checked: bool = False
-    _stop_at: float = 0.0
-    _hurry: bool = False
-    _looked: float = 0.0
-    _split: bool = False
-    _cuts: dict[int, int] = field(default_factory=dict)
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        context: AttemptContext,
+        jobs: int,
+        stats: RunStats,
+        emit: Callable[[Result], None],
+        *,
+        grace: float = 3.0,
+        on_attempt: Callable[[Outcome], None] | None = None,
+        jitter: Callable[[], float] | None = None,
+    ) -> None:
+        """Make a run that has not begun.
 
-    def lane(self) -> Lane:
-        """A new Lane, for one more place in a strategy's loop."""
-        self.counters.lanes.append(PlainLane())
-        return self.counters.lanes[-1]
+        Args:
+            scheduler: decides which Attempt starts next, and what an Outcome leads to.
+            context: what every Attempt needs.
+            jobs: Attempts in flight at most.
+            stats: where the run counts.
+            emit: called with each Result.
+            grace: seconds that running Attempts get after a stop.
+            on_attempt: called with each Outcome; None: with none.
+            jitter: gives random numbers in [0, 1), for the waiting time of retries; None: a generator of its own.
+        """
+        self._context = context
+        self._jobs = jobs
+        self.stats = stats
+        self.broken: BaseException | None = None
+        self.scheduler = scheduler
+        self._clock = context.clock
+        self._emit = emit
+        self._grace = grace
+        self._on_attempt = on_attempt
+        self._jitter = jitter or random.Random().random  # noqa: S311 - no secret
+        self._stopping = threading.Event()
+        self._stop_at = 0.0
+        self._folder_checked = False
+        self._take_again = False
+        self._sampled_at = 0.0
+        self._any_splittable = False
+        self._slots: list[Slot] = []
+        self._cuts: dict[int, int] = {}
+
+    @property
+    def context(self) -> AttemptContext:
+        """See `Run`."""
+        return self._context
+
+    @property
+    def jobs(self) -> int:
+        """See `Run`."""
+        return self._jobs
+
+    @property
+    def waker(self) -> None:
+        """See `Run`: nothing arrives from outside at a run of this process."""
+
+    def new_slot(self) -> Slot:
+        """See `Run`."""
+        slot = Slot(LocalStats(), Cut())
+        self.add_slot(slot)
+        return slot
+
+    def add_slot(self, slot: Slot) -> None:
+        """See `Run`."""
+        self._slots.append(slot)
+        self.stats.slots.append(slot.stats)
 
     def wake(self) -> None:
-        """What to call when ``waker``, a descriptor, can be read; a run of this process has none."""
+        """See `Run`."""
 
     def stop(self) -> None:
-        """From any thread: start nothing more, and end what runs within the grace time. Rule 4."""
-        if not self.stopping.is_set():
-            self._stop_at = self.clock() + self.grace
-            self.stopping.set()
+        """Start nothing more, and end what runs within the grace time. From any thread, any number of times. Rule 4."""
+        if not self._stopping.is_set():
+            self._stop_at = self._clock() + self._grace
+            self._stopping.set()
 
     def fail(self, error: BaseException) -> None:
-        """From any thread: the run is broken, for nobody knows what became of the Attempts that were in hand. It ends now."""
+        """See `Run`."""
         self.broken = self.broken or error
         self.stop()
 
     @property
-    def expired(self) -> bool:
-        """The grace time after a stop is over: what still runs is to be ended."""
-        return self.stopping.is_set() and (self.broken is not None or self.clock() >= self._stop_at)
+    def stopping(self) -> bool:
+        """See `Run`."""
+        return self._stopping.is_set()
+
+    @property
+    def grace_over(self) -> bool:
+        """See `Run`."""
+        return self._stopping.is_set() and (self.broken is not None or self._clock() >= self._stop_at)
 
     @property
     def finished(self) -> bool:
-        """Nothing is left to do, or nothing can be done any more."""
-        self._heed_stop()
+        """See `Run`."""
         return self.broken is not None or self.scheduler.finished
 
+    @property
+    def ready(self) -> int:
+        """See `Run`."""
+        return self.scheduler.waiting
+
+    @property
+    def limit(self) -> int:
+        """See `Run`."""
+        return self.scheduler.at_once
+
+    def progress(self) -> RunProgress:
+        """See `Run`."""
+        stats = self.stats
+        return RunProgress(stats.total, stats.done, stats.ended, stats.received)
+
+    def explain(self) -> str:
+        """See `Run`."""
+        return self.scheduler.explain()
+
+    def wait(self) -> float:
+        """See `Run`."""
+        if self._take_again or self.scheduler.finished:
+            return 0.0
+        wake_at = self.scheduler.wake_at
+        longest = POLL_SECONDS / 4 if self._any_splittable else POLL_SECONDS
+        return longest if wake_at is None else min(longest, max(0.0, wake_at - self._clock()))
+
+    def tick(self) -> None:
+        """See `Run`."""
+        self._heed_stop()
+        now = self._clock()
+        if now - self._sampled_at >= SAMPLE_SECONDS:
+            self._sample(now)
+
     def _heed_stop(self) -> bool:
-        """Whether the run is to stop; the scheduler is told so, and what was begun and waits for another try ends here."""
-        if not self.stopping.is_set():
+        """Whether the run is to stop. Tells the scheduler so, once: files that wait for another try end then."""
+        if not self._stopping.is_set():
             return False
         if not self.scheduler.stopped:
             self.scheduler.stop()
-            self._tell()
+            self._emit_results()
         return True
 
-    def take(self, most: int = 1) -> list[Attempt]:
-        """Attempts to run now, one after the other in one slot (`most` at most); empty where none may start."""
+    def take(self, limit: int = 1) -> list[Attempt]:
+        """See `Run`. Existing files that are to be skipped are settled here, before any Attempt."""
         if self._heed_stop():
             return []
-        self._hurry = False
-        for _ in range(LOOK_AHEAD):
-            now = self.clock()
-            if now - self._looked >= LOOK_EVERY:
-                self._look(now)
-            batch = self.scheduler.take(now, most)
-            if self._split and (cuts := self.scheduler.cuts()):
+        self._take_again = False
+        for _ in range(SKIPS_PER_TAKE):
+            now = self._clock()
+            if now - self._sampled_at >= SAMPLE_SECONDS:
+                self._sample(now)
+            batch = self.scheduler.take(now, limit)
+            if self._any_splittable and (cuts := self.scheduler.cuts()):
                 self._cuts.update(cuts)
-                self._cut()
+                self._order_cuts()
             if self.scheduler.stopped:
                 self.stop()
-            self._tell()
+            self._emit_results()
             if not batch:
                 return []
-            attempts = [ready for attempt in batch if (ready := self._admit(attempt)) is not None]
+            attempts = [admitted for attempt in batch if (admitted := self._admit(attempt)) is not None]
             if attempts:
-                return [] if not self._checked and self._refused(attempts) else attempts
-        self._hurry = True
+                return [] if not self._folder_checked and self._folder_refuses(attempts) else attempts
+        self._take_again = True
         return []
 
     def settle(self, outcomes: Iterable[Outcome]) -> None:
-        """BackgroundSource back what became of Attempts."""
+        """See `Run`."""
         self._heed_stop()
-        now = self.clock()
+        now = self._clock()
         for outcome in outcomes:
-            if self.on_attempt is not None:
-                self.on_attempt(outcome)
-            self.scheduler.settle(outcome, now, self.chance() if outcome.error is not None else 0.0)
+            if self._on_attempt is not None:
+                self._on_attempt(outcome)
+            self.scheduler.settle(outcome, now, self._jitter() if outcome.error is not None else 0.0)
             if outcome.error is not None and LOG.isEnabledFor(logging.INFO):
                 again = f"; again in {self.scheduler.waits:.1f} s" if self.scheduler.waits else ""
                 LOG.info("attempt failed: %s%s", printable(str(outcome.error)), again)
-            self._cuts.pop(outcome.key, None)
+            self._withdraw_cut(outcome.key)
         if self.scheduler.stopped:
             self.stop()
-        if now - self._looked >= LOOK_EVERY:
-            self._look(now)
-        elif self.counters.waiting is not None:
-            self.counters.waiting = self.scheduler.retrying()  # so that no file is counted as waiting and as ended
-        self._tell()
+        if now - self._sampled_at >= SAMPLE_SECONDS:
+            self._sample(now)
+        elif self.stats.waiting is not None:
+            self.stats.waiting = self.scheduler.retrying()  # so that no file is counted as waiting and as ended
+        self._emit_results()
 
-    def wait(self) -> float:
-        """Seconds until something may be startable that is not now, `POLL` at most."""
-        if self._hurry or self.scheduler.finished:
-            return 0.0
-        wake = self.scheduler.wake_at
-        longest = POLL / 4 if self._split else POLL
-        return longest if wake is None else min(longest, max(0.0, wake - self.clock()))
-
-    def _look(self, now: float) -> None:
-        """Tell the scheduler how much has come in, and how far those are that may be split."""
-        self._looked = now
-        scheduler, counters = self.scheduler, self.counters
-        scheduler.sample(now, counters.received)
+    def _sample(self, now: float) -> None:
+        """Tell the scheduler how many bytes have come, and how far the Attempts are whose files may be split."""
+        self._sampled_at = now
+        scheduler, stats = self.scheduler, self.stats
+        scheduler.sample(now, stats.received)
         if scheduler.space.is_due(now):
-            scheduler.space.look(self.folder.room(), now)
-        counters.full, counters.waiting = scheduler.space.waits, scheduler.retrying()
-        counters.in_segments = scheduler.done_in_segments()
-        self._split = False
-        for lane in counters.lanes if self.config.policy.may_split else ():
-            key, at, size, paused, beyond = int(lane.key), int(lane.done), int(lane.size), lane.paused, int(lane.beyond)
-            if lane.splittable and lane.key == key:  # still: a lane may go on to another file at any moment
-                self._split = True
-                scheduler.progress(key, at, size, now, paused, beyond)
+            scheduler.space.look(self._context.folder.room(), now)
+        stats.full, stats.waiting = scheduler.space.waits, scheduler.retrying()
+        stats.in_segments = scheduler.done_in_segments()
+        self._any_splittable = False
+        for slot in stats.slots if self._context.config.policy.may_split else ():
+            key, done, size, paused, beyond = int(slot.key), int(slot.done), int(slot.size), slot.paused, int(slot.beyond)
+            if slot.splittable and slot.key == key:  # the slot may have begun another file meanwhile
+                self._any_splittable = True
+                scheduler.progress(key, done, size, now, paused, beyond)
         if self._cuts:
-            self._cut()
+            self._order_cuts()
 
-    def _cut(self) -> None:
-        """Tell running Attempts where they end now; again at each look, for one may just be beginning."""
-        for lane in self.counters.lanes:
-            stop = self._cuts.get(int(lane.key)) if lane.since else None
-            if stop is not None and lane.stop != stop:
-                lane.stop = stop
+    def _order_cuts(self) -> None:
+        """Order running Attempts to end earlier; repeated with each sample, because an Attempt may be just beginning."""
+        for stats, cut in self._slots:
+            key = int(stats.key)
+            stop = self._cuts.get(key) if stats.since else None
+            if stop is not None:
+                cut.end_at(key, max(0, stop))
+
+    def _withdraw_cut(self, key: int) -> None:
+        if self._cuts and self._cuts.pop(key, None) is not None:
+            for stats, cut in self._slots:
+                if int(stats.key) == key:
+                    cut.clear()
 
     def _admit(self, attempt: Attempt) -> Attempt | None:
         """The Attempt, if its file is still wanted; else it is settled here. Rule 3: a final name is a complete file."""
         if not ANY_NAME and (refusal := _unwritable(attempt)) is not None:
-            self.scheduler.settle(refusal, self.clock(), 0.0)
+            self.scheduler.settle(refusal, self._clock(), 0.0)
             return None
-        if attempt.probe or attempt.kept or self.folder.has_nothing_of(attempt):
+        folder = self._context.folder
+        if attempt.probe or attempt.kept or folder.has_nothing_of(attempt):
             return attempt
-        existing = self.folder.look(attempt.path)
-        admitted = apply_exists_policy(attempt, existing, self.config.on_exists)
+        admitted = apply_exists_policy(attempt, folder.look(attempt.path), self._context.config.on_exists)
         if isinstance(admitted, Attempt):
             return admitted
-        self.scheduler.settle(admitted, self.clock(), 0.0)
+        self.scheduler.settle(admitted, self._clock(), 0.0)
         self._cuts.pop(attempt.key, None)
         return None
 
-    def _refused(self, batch: list[Attempt]) -> bool:
-        """Before the first request: whether no file can be written at all; the batch is settled then."""
-        if any(attempt.check for attempt in batch):  # of files that are there: perhaps nothing is to be written
+    def _folder_refuses(self, batch: list[Attempt]) -> bool:
+        """Before the first request: whether no file can be written at all. The batch is settled then."""
+        if any(attempt.check for attempt in batch):  # existing files are verified first: perhaps nothing has to be written
             return False
-        self._checked = True
-        error = self.folder.objection()
+        self._folder_checked = True
+        error = self._context.folder.objection()
         if error is None:
             return False
         self.settle(Outcome(attempt.key, End.FAILED, path=attempt.path, error=error) for attempt in batch)
         return True
 
-    def _tell(self) -> None:
-        told = LOG.isEnabledFor(logging.INFO)
+    def _emit_results(self) -> None:
+        logged, stats = LOG.isEnabledFor(logging.INFO), self.stats
         for result in self.scheduler.results():
             if result.status is Status.DONE:
-                self.counters.done += 1
-                self.counters.done_bytes += result.bytes
+                stats.done += 1
+                stats.done_bytes += result.bytes
             elif result.status is Status.SKIPPED:
-                self.counters.skipped += 1
+                stats.skipped += 1
             else:
-                self.counters.failed += 1
-            if told:
+                stats.failed += 1
+            if logged:
                 what = result.error or result.reason or f"{result.bytes} bytes"
                 LOG.info("%s %s: %s", result.status.value, printable(result.path or result.url), printable(str(what)))
-            self.emit(result)
+            self._emit(result)
 
 
 def _unwritable(attempt: Attempt) -> Outcome | None:
-    """The Outcome of an Attempt whose file's name the locale has no bytes for; None where it has."""
+    """The Outcome of an Attempt whose file name the locale cannot encode; None where it can."""
     try:
         os.fsencode(attempt.path)
     except UnicodeEncodeError as error:

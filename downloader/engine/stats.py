@@ -1,4 +1,8 @@
-"""Plain numbers, added to by whoever moves bytes and sampled by whoever draws. No lock: each number has one writer."""
+"""The numbers of a run: whoever moves bytes adds to them, and displays and the scheduler sample them.
+
+No lock is needed, because each number has one writer. Nothing here tells an Attempt what to do: see
+`downloader.engine.control`.
+"""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
@@ -6,20 +10,27 @@ from typing import NamedTuple, Protocol
 from downloader.core.scheduling.retry_queue import Waiting
 
 
-class Lane(Protocol):
-    """What one worker is doing now. ``received`` counts all body bytes it ever took in; the rest is of its present file:
-    at byte ``done`` of ``size`` (0: unknown) since ``since`` (monotonic seconds; 0: idle), last ``heard`` of in its body then.
+class SlotStats(Protocol):
+    """What one slot of a strategy does now. A slot runs one Attempt at a time.
 
-    ``key``: of its Attempt. ``splittable``: others may take a part of it over. ``stop``, written by whoever decides so:
-    the byte where it is to end (0: the end; negative: at once). ``task``: which place of an event loop it is; 0: of none.
-    ``paused``: seconds that it took nothing, to keep to a rate, in its present file. ``beyond``: bytes of the file that
-    were there before and lie behind the byte that it is at.
+    | field | unit | meaning |
+    | --- | --- | --- |
+    | ``received`` | bytes | of all bodies that the slot has read in this run |
+    | ``done`` | bytes | the offset in the present file that the Attempt has reached |
+    | ``size`` | bytes | the size of the present file; 0: unknown |
+    | ``key`` | | the key of the present Attempt |
+    | ``splittable`` | | whether other Attempts may fetch a part of the present file |
+    | ``since`` | monotonic seconds | when the present Attempt began; 0: the slot is idle |
+    | ``heard`` | monotonic seconds | when the last byte of the present body came; 0: the Attempt reads no body now |
+    | ``paused`` | seconds | how long the present Attempt has waited because of ``--limit-rate`` |
+    | ``beyond`` | bytes | of the present file that were complete before, behind ``done`` |
+    | ``name`` | | the path of the present file |
+    | ``place`` | | the number of the slot within its event loop; 0: the slot belongs to no event loop |
     """
 
     received: int
     done: int
     size: int
-    stop: int
     key: int
     splittable: bool
     since: float
@@ -27,17 +38,16 @@ class Lane(Protocol):
     paused: float
     beyond: int
     name: str
-    task: int
+    place: int
 
 
 @dataclass(slots=True)
-class PlainLane:
-    """A Lane of this process."""
+class LocalStats:
+    """The `SlotStats` of a slot in this process."""
 
     received: int = 0
     done: int = 0
     size: int = 0
-    stop: int = 0
     key: int = -1
     splittable: bool = False
     since: float = 0.0
@@ -45,11 +55,11 @@ class PlainLane:
     paused: float = 0.0
     beyond: int = 0
     name: str = ""
-    task: int = 0
+    place: int = 0
 
 
-class Moving(NamedTuple):
-    """One file on its way, as sampled: ``done`` of ``size`` bytes are there (0: unknown)."""
+class FileProgress(NamedTuple):
+    """How far one file is: ``done`` of ``size`` bytes (0: unknown), ``since`` when (monotonic seconds)."""
 
     name: str
     done: int
@@ -58,11 +68,17 @@ class Moving(NamedTuple):
 
 
 @dataclass(slots=True)
-class Counters:
-    """The numbers of one run. ``total`` is None while the length of the list is unknown.
+class RunStats:
+    """The numbers of one run.
 
-    ``done_bytes``: of the files that are done. ``in_segments``: bytes that are there of files that come in Segments, by path.
-    ``waiting``: what waits for another try. ``full``: the run waits for space.
+    Attributes:
+        total: the length of the list; None while it is unknown.
+        done: files that were fetched. ``skipped`` and ``failed`` count the other Results.
+        done_bytes: the size of all files that were fetched.
+        slots: the numbers of each slot.
+        in_segments: for each path that is fetched in Segments, the bytes of the file that are complete.
+        waiting: the files that wait for another try; None where no file waits.
+        full: whether the run waits for space in the folder.
     """
 
     total: int | None = None
@@ -70,7 +86,7 @@ class Counters:
     skipped: int = 0
     failed: int = 0
     done_bytes: int = 0
-    lanes: list[Lane] = field(default_factory=list)
+    slots: list[SlotStats] = field(default_factory=list)
     in_segments: dict[str, int] = field(default_factory=dict)
     waiting: Waiting | None = None
     full: bool = False
@@ -82,25 +98,25 @@ class Counters:
 
     @property
     def received(self) -> int:
-        """Body bytes taken in so far."""
-        return sum(lane.received for lane in self.lanes)
+        """Bytes of body that were read so far."""
+        return sum(slot.received for slot in self.slots)
 
-    def files(self) -> list[Moving]:
-        """The files that are on their way, each once, however many Attempts are at it; the oldest first."""
-        found: dict[str, Moving] = {}
+    def files(self) -> list[FileProgress]:
+        """The files that are being fetched, each once, however many Attempts fetch it; the oldest first."""
+        by_name: dict[str, FileProgress] = {}
         in_segments = self.in_segments
-        for lane in self.lanes:
-            since, name = lane.since, lane.name
+        for slot in self.slots:
+            since, name = slot.since, slot.name
             if not since:
                 continue
-            there = in_segments.get(name)
-            item = Moving(name, int(lane.done + lane.beyond) if there is None else there, int(lane.size), since)
-            other = found.get(name)
+            complete = in_segments.get(name)
+            item = FileProgress(name, int(slot.done + slot.beyond) if complete is None else complete, int(slot.size), since)
+            other = by_name.get(name)
             if other is not None:
-                item = Moving(name, max(item.done, other.done), max(item.size, other.size), min(since, other.since))
-            found[name] = item
-        return sorted(found.values(), key=lambda item: item.since)
+                item = FileProgress(name, max(item.done, other.done), max(item.size, other.size), min(since, other.since))
+            by_name[name] = item
+        return sorted(by_name.values(), key=lambda item: item.since)
 
-    def moving(self, now: float, longer_than: float = 1.0) -> list[Moving]:
-        """Of `files`, those that have been on their way for longer than so many seconds."""
+    def long_running(self, now: float, longer_than: float = 1.0) -> list[FileProgress]:
+        """Of `files`, those that were begun more than ``longer_than`` seconds ago."""
         return [item for item in self.files() if now - item.since > longer_than]

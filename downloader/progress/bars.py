@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 from downloader.core.amounts import clock, size
 from downloader.core.text import printable
-from downloader.engine.stats import Counters, Moving
+from downloader.engine.stats import FileProgress, RunStats
 from downloader.progress.estimate import SETTLED, Estimate, Progress, Speed
 from downloader.progress.lines import Display, amount, share, waiting
 
@@ -44,7 +44,7 @@ class Bars(Display):
         except (OSError, ValueError):  # it is no terminal
             return 0
 
-    def update(self, counters: Counters, now: float) -> None:
+    def update(self, counters: RunStats, now: float) -> None:
         if (columns := self._columns()) != self._width:
             self._width = columns
             self._stream.write("\r\x1b[J")  # the terminal has wrapped the lines that are there: they are drawn anew
@@ -57,7 +57,7 @@ class Bars(Display):
         else:
             _draw(self._all, text, counters.ended, counters.total)
         self._show_waiting(waiting(counters, now))
-        self._show_files(counters.moving(now), now)
+        self._show_files(counters.long_running(now), now)
 
     def _show_waiting(self, text: str) -> None:
         if text and self._note is None:
@@ -68,7 +68,7 @@ class Bars(Display):
             self._note.close()
             self._note = None
 
-    def _show_files(self, moving: list[Moving], now: float) -> None:
+    def _show_files(self, moving: list[FileProgress], now: float) -> None:
         by_name = {item.name: item for item in moving}
         for at, bar in enumerate(self._files):
             if bar is not None and bar.name not in by_name:
@@ -101,7 +101,7 @@ class _FileBar:
         self._speed = Speed()
         self._began: float | None = None
 
-    def update(self, item: Moving, now: float) -> None:
+    def update(self, item: FileProgress, now: float) -> None:
         """Draw it."""
         self._began = now if self._began is None else self._began
         speed = self._speed.sample(item.done, now)
@@ -123,7 +123,7 @@ class _FileBar:
         self._bar.close()
 
 
-def headline(counters: Counters, progress: Progress, passed: float) -> str:
+def headline(counters: RunStats, progress: Progress, passed: float) -> str:
     """``120/1000 files [0:30, 12.3 MB, 4.1 MB/s, 2:05 left, 2 failed]``. ``passed``: seconds since the run began."""
     files = f"{counters.ended}" + ("" if counters.total is None else f"/{counters.total}") + " files"
     parts = [f"{files} [{clock(passed)}", amount(counters, progress), f"{size(progress.speed)}/s"]

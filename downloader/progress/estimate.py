@@ -7,7 +7,7 @@ its length was told: at the end of a list, or for a few files from the start. El
 from collections import deque
 from typing import NamedTuple
 
-from downloader.engine.stats import Counters
+from downloader.engine.stats import RunStats
 
 ENOUGH = 10
 """Files that must have ended lately before the time for the rest is guessed from their number."""
@@ -58,7 +58,7 @@ class Estimate:
         self._ended: deque[tuple[float, int]] = deque()
         self._came_at: float | None = None
 
-    def sample(self, counters: Counters, now: float) -> Progress:
+    def sample(self, counters: RunStats, now: float) -> Progress:
         """How things stand now (monotonic seconds)."""
         received, ended = counters.received, counters.ended
         speed = self._bytes.sample(received, now)
@@ -73,7 +73,7 @@ class Estimate:
         total = counters.done_bytes + sum(item.size for item in files) if known and files else None
         return Progress(speed, done, total, self._left(counters, now, speed, done, total, sum(i.size - i.done for i in files)))
 
-    def _left(self, counters: Counters, now: float, speed: float, done: int, total: int | None, flying: int) -> float | None:
+    def _left(self, counters: RunStats, now: float, speed: float, done: int, total: int | None, flying: int) -> float | None:
         if counters.total is not None and counters.ended >= counters.total:
             return 0.0
         trusted = speed if self._came_at is not None and now - self._came_at >= SETTLED else 0.0

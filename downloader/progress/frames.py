@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from downloader.engine.stats import Counters
+from downloader.engine.stats import RunStats
 from downloader.progress.estimate import Estimate
 from downloader.progress.lines import Display, waiting
 
@@ -36,7 +36,7 @@ class Frames(Display):
         self._on_progress = on_progress
         self._estimate = Estimate()
 
-    def update(self, counters: Counters, now: float) -> None:
+    def update(self, counters: RunStats, now: float) -> None:
         found = self._estimate.sample(counters, now)
         done, skipped, failed, total = counters.done, counters.skipped, counters.failed, counters.total
         ended = total is not None and done + skipped + failed >= total

@@ -5,7 +5,7 @@ from typing import IO
 
 from downloader.core.amounts import clock, size
 from downloader.core.text import printable
-from downloader.engine.stats import Counters
+from downloader.engine.stats import RunStats
 from downloader.progress.estimate import Estimate, Progress
 
 
@@ -14,7 +14,7 @@ class Display:
 
     period = 0.2
 
-    def update(self, counters: Counters, now: float) -> None:
+    def update(self, counters: RunStats, now: float) -> None:
         """Show how things stand. ``now``: monotonic seconds."""
 
     def say(self, text: str) -> None:
@@ -24,7 +24,7 @@ class Display:
         """Show no more."""
 
 
-def waiting(counters: Counters, now: float) -> str:
+def waiting(counters: RunStats, now: float) -> str:
     """What a run waits for, in words; empty where it waits for nothing."""
     if counters.full:
         return "the disk is full: waiting for space"
@@ -46,7 +46,7 @@ class _Lines(Display):
         self._next: float | None = None
         self._estimate = Estimate()
 
-    def update(self, counters: Counters, now: float) -> None:
+    def update(self, counters: RunStats, now: float) -> None:
         progress = self._estimate.sample(counters, now)
         if self._next is None:
             self._next = now + self.every
@@ -55,7 +55,7 @@ class _Lines(Display):
         self._next = now + self.every
         self._write(self.text(counters, progress, now))
 
-    def text(self, counters: Counters, progress: Progress, now: float) -> str:
+    def text(self, counters: RunStats, progress: Progress, now: float) -> str:
         """The line."""
         raise NotImplementedError
 
@@ -72,7 +72,7 @@ class _Lines(Display):
             self._stream = None  # nobody reads it any more; the downloads go on
 
 
-def amount(counters: Counters, progress: Progress) -> str:
+def amount(counters: RunStats, progress: Progress) -> str:
     """``12.3 of 45.0 MB``, or what has come where the total is not known."""
     if progress.bytes_total is None:
         return size(counters.received)
@@ -89,7 +89,7 @@ def share(done: int, total: int) -> str:
 class PlainLines(_Lines):
     """``120 of 1000 files, 12.3 MB, 4.1 MB/s, 0:32 left, 2 failed``."""
 
-    def text(self, counters: Counters, progress: Progress, now: float) -> str:
+    def text(self, counters: RunStats, progress: Progress, now: float) -> str:
         total = "" if counters.total is None else f" of {counters.total}"
         parts = [f"{counters.ended}{total} files", amount(counters, progress), f"{size(progress.speed)}/s"]
         parts += [] if progress.seconds_left is None else [f"{clock(progress.seconds_left)} left"]
@@ -107,7 +107,7 @@ class JsonProgress(_Lines):
 
     every = 1.0
 
-    def text(self, counters: Counters, progress: Progress, now: float) -> str:
+    def text(self, counters: RunStats, progress: Progress, now: float) -> str:
         left, found = progress.seconds_left, counters.waiting
         return json.dumps(
             {
@@ -126,7 +126,7 @@ class JsonProgress(_Lines):
                 else {"files": found.files, "reason": printable(found.reason), "seconds": round(max(0.0, found.due - now), 1)},
                 "disk_full": counters.full,
                 "moving": [
-                    {"path": printable(item.name), "bytes": item.done, "size": item.size} for item in counters.moving(now)
+                    {"path": printable(item.name), "bytes": item.done, "size": item.size} for item in counters.long_running(now)
                 ],
             }
         )

@@ -6,7 +6,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from downloader.engine.stats import Counters
+from downloader.engine.stats import RunStats
 from downloader.progress.bars import KNOWN, UNKNOWN, headline
 from downloader.progress.estimate import Estimate
 from downloader.progress.lines import Display, waiting
@@ -41,7 +41,7 @@ class OneBar(Display):
             with suppress(OSError, ValueError):
                 self._bar = _Bar(total=FULL, bar_format=UNKNOWN, mininterval=0, dynamic_ncols=True)
 
-    def update(self, counters: Counters, now: float) -> None:
+    def update(self, counters: RunStats, now: float) -> None:
         if self._bar is None:
             return
         progress = self._estimate.sample(counters, now)

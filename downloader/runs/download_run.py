@@ -18,9 +18,10 @@ from downloader.core.model import Download, Outcome, Result
 from downloader.core.report import Report
 from downloader.core.scheduling.retry import RetryPolicy, parse_statuses
 from downloader.core.scheduling.scheduler import Scheduler
+from downloader.engine.contract import AttemptContext
 from downloader.engine.rate_limiter import RateLimiter
-from downloader.engine.run import Run
-from downloader.engine.stats import Counters
+from downloader.engine.run import LocalRun
+from downloader.engine.stats import RunStats
 from downloader.errors import DownloadError, UsageError
 from downloader.runs.end_notice import EndNotice
 from downloader.runs.plan import check_able, cut_dirs_of, jobs_for, limits_for, split_policy, sums_for, worker_config
@@ -61,7 +62,7 @@ class DownloadRun:
         able = self._strategy.capabilities
         check_able(settings, able)
         self.jobs, self.notice = jobs_for(settings, able)
-        self.counters = Counters(total=total)
+        self.stats = RunStats(total=total)
         self.report = report if report is not None else Report()
         self.report.strategy = settings.strategy
         self.error: BaseException | None = None
@@ -74,7 +75,7 @@ class DownloadRun:
         self._sums = sums_for(settings)
         if self._sums is not None and again is not None and not settings.content_disposition:
             self._sums.check(again(), cut_dirs)
-        self.run = Run(
+        self.run = LocalRun(
             scheduler=scheduler(
                 source,
                 limits_for(settings, able, self.jobs),
@@ -88,14 +89,16 @@ class DownloadRun:
                 wait_for_space=settings.on_full == "wait",
                 gap=settings.gap or None,
             ),
-            config=config,
-            folder=self._folder,
+            context=AttemptContext(
+                config,
+                self._folder,
+                RateLimiter(settings.limit_rate, settings.limit_rate_per_host) if config.is_rate_limited else None,
+            ),
             jobs=self.jobs,
-            counters=self.counters,
+            stats=self.stats,
             emit=self._emit,
             grace=settings.grace,
             on_attempt=on_attempt,
-            rate_limiter=RateLimiter(settings.limit_rate, settings.limit_rate_per_host) if config.is_limited else None,
         )
         self._end = EndNotice()
         self._thread = threading.Thread(target=self._main, name="dl-run", daemon=True)
@@ -139,7 +142,7 @@ class DownloadRun:
 
     def _tell_list(self) -> None:
         """A list that is read twice may be another the second time."""
-        report, total = self.report, self.counters.total
+        report, total = self.report, self.stats.total
         found = report.done + report.skipped + report.failures
         if total is not None and found < total and not report.interrupted and report.ended_by is None:
             report.errors.append(UsageError(f"the list was changed while it was read: {found} of {total} entries were there"))

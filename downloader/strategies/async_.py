@@ -1,12 +1,11 @@
 """asyncio and httpx: one thread, one event loop, a task for each file in flight, all in one task group.
 
 Whatever waits, waits in the loop, so that a thousand files in flight cost a thousand small tasks and no thread. Small
-writes are done in line (10 KiB into the page cache: 11 µs; by way of a thread: 186 µs); large blocks go through aiofiles.
+writes are made in line (10 KiB into the page cache: 11 µs; by way of a thread: 186 µs); large blocks go through aiofiles.
 """
 
 import asyncio
 import io
-import time
 from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, ClassVar
@@ -14,14 +13,12 @@ from typing import Any, ClassVar
 from aiofiles.threadpool import wrap
 
 from downloader.core.http.messages import Request
-from downloader.core.limits.stall import silent
 from downloader.core.model import Attempt, Outcome
 from downloader.engine.attempt.attempt import attempt_steps
-from downloader.engine.attempt.commands import DROP, READ, Answer, Call, Command, Pause, Steps, Write
-from downloader.engine.contract import Capabilities
-from downloader.engine.run import Run
-from downloader.engine.stats import Lane
-from downloader.errors import DownloadError, Interrupted, NetworkError, NoAnswer
+from downloader.engine.attempt.commands import CUT, DROP, READ, Answer, Call, Command, Pause, Steps, Write
+from downloader.engine.contract import Capabilities, Run, Slot
+from downloader.engine.deadlines import NEVER, Verdict, error_of, verdict
+from downloader.errors import DownloadError
 from downloader.transports.httpx_client import Answer as Response
 from downloader.transports.httpx_client import AsyncClient
 
@@ -37,46 +34,39 @@ class AsyncStrategy:
     def drive(self, run: Run) -> None:
         """See `Strategy`. The loop is one of its own: call it where no other runs."""
         try:
-            asyncio.run(_Loop(run).main())
+            asyncio.run(_TaskLoop(run).main())
         except BaseExceptionGroup as group:
-            raise group.exceptions[0] from None  # one lane broke, the others were ended
+            raise group.exceptions[0] from None  # one task failed, the others were cancelled
 
 
-class _Loop:
+class _TaskLoop:
+    """The loop: a task for each slot, which runs one Attempt after the other."""
+
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._client = AsyncClient(run.config.client)
+        self._client = AsyncClient(run.context.config.client)
         self._changed = asyncio.Event()
-        self._lanes: dict[asyncio.Task[None], Lane] = {}
-        self._performing: set[asyncio.Task[None]] = set()
-        self._listening: set[asyncio.Task[None]] = set()  # for what a server says
-        self._spare: list[Lane] = []
+        self._flights: dict[asyncio.Task[None], _Flight] = {}
+        self._spare: list[_Flight] = []
 
     async def main(self) -> None:
-        """Start a lane for each Attempt that no running lane has taken; see to the end of all."""
+        """Start a task for each Attempt that no running task has taken; end the Attempts that must end."""
         run = self._run
         try:
             async with asyncio.TaskGroup() as group:
                 while not run.finished:
-                    while len(self._lanes) < run.jobs and (batch := run.take()):
+                    run.tick()
+                    while len(self._flights) < run.jobs and (batch := run.take()):
                         self._start(group, batch[0])
-                    self._end_late_ones()
+                    now, grace_over = run.context.clock(), run.grace_over
+                    for task, flight in self._flights.items():
+                        flight.end_if_due(task, now, grace_over)
                     await self._wait(run.wait())
         except BaseException as error:
             run.fail(error)
             raise
         finally:
             await self._client.close()
-
-    def _end_late_ones(self) -> None:
-        """Cancel those that outlast the grace time, or have heard nothing of their body for too long."""
-        run = self._run
-        expired, now, allowed = run.expired, run.clock(), run.config.client.read_timeout
-        for task in self._performing:
-            lane = self._lanes[task]
-            unwanted = lane.stop and task in self._listening and lane.done >= lane.stop
-            if expired or silent(lane.heard, now, allowed) or unwanted:
-                task.cancel()
 
     async def _wait(self, seconds: float) -> None:
         self._changed.clear()
@@ -86,79 +76,104 @@ class _Loop:
 
     def _start(self, group: asyncio.TaskGroup, attempt: Attempt) -> None:
         if not self._spare:
-            self._spare.append(self._run.lane())
-            self._spare[-1].task = len(self._lanes) + 1
-        lane = self._spare.pop()
-        task = group.create_task(self._lane(attempt, lane))
-        self._lanes[task] = lane
+            slot = self._run.new_slot()
+            slot.stats.place = len(self._flights) + 1
+            self._spare.append(_Flight(self._run, self._client, slot))
+        flight = self._spare.pop()
+        task = group.create_task(flight.main(attempt))
+        self._flights[task] = flight
         task.add_done_callback(self._ended)
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
-        self._spare.append(self._lanes.pop(task))
+        self._spare.append(self._flights.pop(task))
         self._changed.set()
 
-    async def _lane(self, attempt: Attempt, lane: Lane) -> None:
-        """One Attempt after the other, for as long as there is one to start."""
-        run, config = self._run, self._run.config
+
+class _Flight:
+    """One slot: runs one Attempt after the other, in one task."""
+
+    def __init__(self, run: Run, client: AsyncClient, slot: Slot) -> None:
+        self._run = run
+        self._client = client
+        self._slot = slot
+        self._config = run.context.config
+        self._deadline = NEVER
+        self._performing = False  # an Attempt is under way, which can be cancelled
+        self._waits_for_head = self._waits_for_body = False
+        self._reason: Verdict | None = None
+
+    async def main(self, attempt: Attempt) -> None:
+        """Run the Attempt, and further ones as long as there is one to start."""
+        run, context = self._run, self._run.context
         batch = [attempt]
         try:
-            while batch and run.broken is None:
-                lane.name = batch[0].path
-                steps = attempt_steps(batch[0], config, run.folder, lane, time.monotonic, time.time, run.rate_limiter)
-                async with asyncio.timeout(config.policy.timeout or None):
-                    outcome = await self._perform(steps, lane)
+            while batch:
+                self._slot.stats.name = batch[0].path
+                timeout = self._config.policy.timeout
+                self._deadline = context.clock() + timeout if timeout else NEVER
+                self._reason = None
+                outcome = await self._perform(attempt_steps(batch[0], context, self._slot))
                 run.settle((outcome,))
                 batch = run.take()
         except BaseException as error:
-            self._run.fail(error)  # the group ends the other lanes
+            run.fail(error)  # the group ends the other tasks
             raise
 
-    async def _perform(self, steps: Steps, lane: Lane) -> Outcome:
-        """Take the steps of one exchange; where the task is cancelled, the exchange is told and ends in good order."""
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - this is a coroutine
-        self._performing.add(task)
+    def end_if_due(self, task: "asyncio.Task[None]", now: float, grace_over: bool) -> None:
+        """Cancel the present wait, if the Attempt must end. ``now``: monotonic seconds."""
+        if not self._performing or self._reason is not None:
+            return
+        stats = self._slot.stats
+        stop = self._slot.cut.stop_of(stats.key)
+        cut = stop is not None and stats.done >= stop
+        reads = self._waits_for_body and stats.heard > 0
+        silent_at = stats.heard + self._config.client.read_timeout if reads else NEVER  # the client ends the wait for a head
+        self._reason = verdict(now, grace_over, self._deadline, reads or self._waits_for_head, silent_at, cut)
+        if self._reason is not None:
+            task.cancel()
+
+    async def _perform(self, steps: Steps) -> Outcome:
+        """Do what the steps command; a cancelled wait is answered by the reason, so that the Attempt ends in good order."""
         response: Response | None = None
         answer: Answer
+        self._performing = True
         try:
             command = next(steps)
             while True:
                 try:
                     if command is READ and response is not None:
-                        self._listening.add(task)
+                        self._waits_for_body = True
                         answer = await response.read()
                     elif isinstance(command, Request):
-                        self._listening.add(task)
+                        self._waits_for_head = True
                         response = await self._client.send(command)
                         answer = response.head
                     else:
-                        self._listening.discard(task)
                         answer = None
                         await _obey(command, response)
                 except (DownloadError, OSError) as error:
+                    self._waits_for_body = self._waits_for_head = False
                     command = steps.throw(error)
                 except asyncio.CancelledError:
-                    command = steps.throw(self._why_cancelled(lane))
+                    self._waits_for_body = self._waits_for_head = False
+                    command = self._after_cancel(steps)
                 else:
+                    self._waits_for_body = self._waits_for_head = False
                     command = steps.send(answer)
         except StopIteration as end:
             outcome: Outcome = end.value
             return outcome
         finally:
-            self._performing.discard(task)
-            self._listening.discard(task)
+            self._performing = False
             if response is not None:
                 await response.drop()
 
-    def _why_cancelled(self, lane: Lane) -> DownloadError:
-        if self._run.expired:
-            return Interrupted("stopped")
-        allowed = self._run.config.client.read_timeout
-        if lane.stop and lane.done >= lane.stop:
-            return NetworkError("another attempt goes on with it")
-        if silent(lane.heard, self._run.clock(), allowed):
-            return NoAnswer(f"nothing came for {allowed:g} s", hint="see --low-speed-time")
-        return NetworkError("the time for one attempt is over", hint="see --timeout")
+    def _after_cancel(self, steps: Steps) -> Command:
+        reason, self._reason = self._reason, None
+        if reason is CUT:
+            return steps.send(CUT)
+        reason = reason or Verdict.STOPPED  # the whole group is cancelled, because another task has failed
+        return steps.throw(error_of(reason, self._config.client.read_timeout))
 
 
 async def _obey(command: Command, response: Response | None) -> None:
@@ -185,9 +200,9 @@ async def _write(command: Write) -> None:
 
 
 async def _to_its_end(work: Coroutine[Any, Any, object], pass_on: bool = True) -> None:
-    """Wait for what a thread does with a file, even when cancelled: the file must not be closed under it.
+    """Wait until a thread has finished its work with a file, even when cancelled: the file must stay open until then.
 
-    ``pass_on``: be cancelled then; else what was done counts, and only what waits for the network after it can be late.
+    ``pass_on``: raise CancelledError then; otherwise the work counts, and the cancel is ignored.
     """
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None

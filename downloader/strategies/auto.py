@@ -3,15 +3,15 @@
 | what is seen | what runs |
 | --- | --- |
 | libcurl (pycurl) is not installed | `async` |
-| a list of a few files, several processors | an event loop over libcurl in each of so many threads: they may be large |
+| a list of a few files, several processors | an event loop over libcurl in each of so many threads: the files may be large |
 | anything else | one event loop over libcurl |
 | … and it is busy all the time, with large files | more such loops, in threads: libcurl moves bytes without the interpreter |
 | … and it is busy all the time, with small files, and many are left | processes, each with such a loop: `hybrid` |
-| … and its files wait to be processed (`--process`), and many are left | the same: that may want the interpreter |
+| … and its files wait to be processed (`--process`), and many are left | the same: the function may need the interpreter |
 
 Threads start at once but share the interpreter, which small files need for most of their time; processes have one each,
-but take 0.2 s to start. The first loop goes on beside them: it stands for one of the processors. `-v` says what was
-chosen, and why.
+but take 0.2 s to start. The first loop goes on beside them: it stands for one of the processors. `-v` shows the choice and
+the reason.
 """
 
 import importlib.util
@@ -19,32 +19,36 @@ import logging
 import os
 import threading
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from downloader.core.model import Attempt, End, Outcome
-from downloader.engine.contract import Capabilities
+from downloader.engine.contract import Capabilities, Run
+from downloader.engine.locked_run import LockedRun
 from downloader.engine.processors import cores
-from downloader.engine.run import Run
-from downloader.engine.stats import Lane
 from downloader.errors import UsageError
+
+if TYPE_CHECKING:
+    from downloader.engine.workers.pool import WorkerPool
 
 LOG = logging.getLogger("downloader")
 
-FEW = 64
-"""Files; a list that is no longer is spread over threads from the start."""
+SHORT_LIST = 64
+"""Files; a list that is no longer than this is spread over threads from the start."""
 
-LOOK_EVERY = 0.1
-BUSY = 0.9
-"""Of `LOOK_EVERY`, how much a loop must not have waited, twice in a row, to be called busy."""
+LOOK_SECONDS = 0.1
+"""Seconds from one look at how busy the first loop is to the next."""
 
-LARGE = 256 * 1024
+BUSY_SHARE = 0.9
+"""A loop that did not wait for this part of `LOOK_SECONDS`, twice in a row, is called busy."""
+
+LARGE_FILE = 256 * 1024
 """Bytes of a mean file from which on threads do better than processes."""
 
-HELD = 2
+UNPROCESSED_PER_CORE = 2
 """Files for each processor that may wait to be processed."""
 
-WORTH = 1.0
-"""Seconds that the rest of the list must take, as it goes now, for processes to be started."""
+WORTH_SECONDS = 1.0
+"""Processes are started only where the rest of the list takes so many seconds at the present speed."""
 
 _HAS_CURL = importlib.util.find_spec("pycurl") is not None
 
@@ -75,244 +79,231 @@ class AutoStrategy:
 
 
 class _Team:
-    """Loops of one run: in this thread, in further threads, in processes."""
+    """The loops of one run: in this thread, in further threads, in processes."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self.lock = threading.RLock()  # around the run, which is of one thread
-        self.shares: list[_Share] = []
-        self.sharded: Any = None
+        self.lock = threading.RLock()  # around the run, which only one thread at a time may use
+        self.members: list[_LoopRun] = []
+        self.workers: WorkerPool | None = None
+        self.cores = cores()
+        self.first_loop_only: list[Attempt] = []  # at Segments of files that the first loop has open
         self._threads: list[threading.Thread] = []
         self._errors: list[BaseException] = []
-        self.cores = cores()
-        self.others: list[Attempt] = []  # at Segments of files that the first loop has open
-        self._hopeless = False
+        self._no_more = False  # no further thread or process can be started
 
     def drive(self) -> None:
         """Run until the run is finished."""
-        total = self.run.counters.total
+        run = self.run
+        total = run.progress().total
         first = self._add()
-        if total is not None and 1 < total <= FEW and self.cores > 1 and self.run.jobs > 1 and not self.run.config.process:
+        if total is not None and 1 < total <= SHORT_LIST and self.cores > 1 and run.jobs > 1 and not run.context.config.process:
             self._add_threads(f"{total} files")
         else:
             LOG.info("auto: one event loop over libcurl (multiplex)")
         try:
             first.loop.main()
         except BaseException as error:
-            self.run.fail(error)
+            run.fail(error)
             raise
         finally:
             for thread in self._threads:
                 thread.join()
-            if self.sharded is not None:
-                self.sharded.close()
-            for share in self.shares:
-                share.close()
-            LOG.info("auto: %s", self.run.scheduler.explain())
+            if self.workers is not None:
+                self.workers.close()
+            for member in self.members:
+                member.close()
+            LOG.info("auto: %s", run.explain())
         if self._errors:
             raise self._errors[0]
 
-    def _add(self) -> "_Share":
-        share = _Share(self)
-        self.shares.append(share)
-        return share
+    def _add(self) -> "_LoopRun":
+        member = _LoopRun(self)
+        self.members.append(member)
+        return member
 
     def _add_threads(self, why: str) -> None:
-        """A loop for each further processor."""
+        """Start a loop for each further processor."""
         LOG.info("auto: %s: an event loop over libcurl in each of %d threads", why, self.cores)
         added = [self._add() for _ in range(self.cores - 1)]
-        for share in added:
-            thread = threading.Thread(target=self._run_loop, args=(share,), name="dl-loop", daemon=True)
+        for member in added:
+            thread = threading.Thread(target=self._run_loop, args=(member,), name="dl-loop", daemon=True)
             try:
                 thread.start()
             except RuntimeError as error:
                 LOG.warning("auto: no further thread: %s", error)
-                self._hopeless = True
-                self.shares.remove(share)
-                share.loop.multi.close()
-                share.close()
+                self._no_more = True
+                self.members.remove(member)
+                member.loop.close()
+                member.close()
             else:
                 self._threads.append(thread)
 
-    def _run_loop(self, share: "_Share") -> None:
+    def _run_loop(self, member: "_LoopRun") -> None:
         try:
-            share.loop.main()
-        except BaseException as error:  # noqa: BLE001 - it is raised again in the run's thread
+            member.loop.main()
+        except BaseException as error:  # noqa: BLE001 - the run's own thread raises it again
             self._errors.append(error)
             self.run.fail(error)
 
-    def change(self) -> None:
-        """The first loop is busy: is there something that would go faster? Called by it, with the lock held."""
+    def speed_up(self) -> None:
+        """The first loop is busy: start threads or processes where they would help. The loop calls this with the lock held."""
         run = self.run
-        if self.cores < 2 or self._hopeless or self.sharded is not None or len(self.shares) > 1 or run.stopping.is_set():
+        if self.cores < 2 or self._no_more or self.workers is not None or len(self.members) > 1 or run.stopping:
             return
-        if run.config.process.startswith("__main__:"):
-            return  # another process would not find it
-        counters = run.counters
-        done = max(1, counters.done)
-        if counters.received / done >= LARGE and not run.config.process:
-            self._add_threads(f"busy, {counters.received // done // 1000} kB a file")
+        process = run.context.config.process
+        if process.startswith("__main__:"):
+            return  # another process would not find the function
+        progress = run.progress()
+        bytes_each = progress.received / max(1, progress.done)
+        if bytes_each >= LARGE_FILE and not process:
+            self._add_threads(f"busy, {int(bytes_each // 1000)} kB a file")
             return
-        left = None if counters.total is None else counters.total - counters.ended
-        speed = counters.ended / max(run.clock() - self.shares[0].began, 0.001)
-        few = 0 if run.config.process else FEW
-        if left is None or left > max(few, WORTH * speed):
-            from downloader.strategies.hybrid import sharded
-
+        left = None if progress.total is None else progress.total - progress.ended
+        speed = progress.ended / max(run.context.clock() - self.members[0].began_at, 0.001)
+        if left is None or left > max(0 if process else SHORT_LIST, WORTH_SECONDS * speed):
             LOG.info("auto: busy, %.0f files a second, %s left: processes (hybrid)", speed, "many" if left is None else left)
-            workers = sharded(run, self.cores - 1)
-            try:
-                workers.start()
-            except UsageError as error:
-                self._do_without(error)
-                return
-            self.sharded = workers
-            self.shares[0].loop.multi.listen(workers.fileno(), self._turn)
+            self._add_processes()
+
+    def _add_processes(self) -> None:
+        from downloader.strategies.hybrid import worker_pool
+
+        workers = worker_pool(self.run, self.cores - 1)
+        try:
+            workers.start()
+        except UsageError as error:
+            self._do_without(error)
+            return
+        self.workers = workers
+        self.members[0].loop.watch(workers.fileno(), self._on_message)
 
     def _do_without(self, error: UsageError) -> None:
         """There will be no processes; the loop that runs goes on."""
         LOG.warning("auto: no processes: %s", error.reason)
-        self._hopeless = True
+        self._no_more = True
 
     def fair_share(self) -> int:
-        """How many each loop may have in flight: its part of all that is there, or of the slots, for files may be split."""
-        scheduler, there = self.run.scheduler, self.run.scheduler.at_once
-        if scheduler.waiting:
-            there = min(there, scheduler.waiting + sum(share.flying for share in self.shares))
-        return max(1, -(-there // len(self.shares)))
+        """Attempts in flight per loop at most: an equal share of the present limit, or of the files where there are fewer."""
+        run, total = self.run, self.run.limit
+        if run.ready:
+            total = min(total, run.ready + sum(member.flying for member in self.members))
+        return max(1, -(-total // len(self.members)))
 
-    def deal(self) -> bool:
-        """Give each process its share of the slots; whether the loop here has not had its own yet."""
-        at_once = self.run.scheduler.at_once
-        share = max(1, at_once // self.cores)
-        most = at_once - share
-        if self.run.config.process:
-            most = min(most, HELD * (self.cores - 1))  # what one has fetched, no other can process
-        self.sharded.deal(most, self.others)
-        return bool(self.others) or self.shares[0].flying < share
+    def deal(self, workers: "WorkerPool") -> bool:
+        """Give each process its share of the slots. Whether the loop in this process has not had its own share yet."""
+        limit = self.run.limit
+        share = max(1, limit // self.cores)
+        most = limit - share
+        if self.run.context.config.process:
+            most = min(most, UNPROCESSED_PER_CORE * (self.cores - 1))  # only the process that fetched a file can process it
+        workers.deal(most, self.first_loop_only)
+        return bool(self.first_loop_only) or self.members[0].flying < share
 
-    def _turn(self) -> None:
+    def _on_message(self) -> None:
+        workers = self.workers
+        assert workers is not None  # noqa: S101 - it is its descriptor that was watched
         with self.lock:
             try:
-                self.sharded.turn(0)
+                workers.turn(0)
             except UsageError as error:
-                if self.sharded.busy:
+                if workers.busy:
                     raise
-                self.shares[0].loop.multi.unlisten(self.sharded.fileno())
-                self.sharded.close()
-                self.sharded = None
+                self.members[0].loop.unwatch(workers.fileno())
+                workers.close()
+                self.workers = None
                 self._do_without(error)
 
 
-class _Share:
-    """What one loop of a team is given as its Run. See `downloader.engine.contract.Run`."""
+class _LoopRun(LockedRun):
+    """The `Run` of one loop of a team: the team's run behind a lock, and the loop's fair share of the Attempts."""
 
     def __init__(self, team: _Team) -> None:
-        from downloader.strategies.multiplex import Loop
+        from downloader.engine.curl_loop import CurlLoop  # here: libcurl may not be installed
 
-        run = team.run
+        super().__init__(team.run, team.lock)
         self._team = team
-        self._run = run
-        self.config, self.folder, self.jobs, self.rate_limiter, self.clock = (
-            run.config,
-            run.folder,
-            run.jobs,
-            run.rate_limiter,
-            run.clock,
-        )
-        self.stopping = run.stopping
-        self.waker, self._bell = os.pipe()
+        self._waker, self._bell = os.pipe()
         self.flying = 0
-        self._busy = 0
-        self.began = self._looked = run.clock()
-        self._idle = 0.0
-        self._slow = False  # what processes the files
-        self.loop = Loop(self)
-
-    def lane(self) -> Lane:
-        """See `Run`."""
-        with self._team.lock:
-            return self._run.lane()
+        self.began_at = self._looked_at = self._context.clock()
+        self._busy_looks = 0
+        self._idle_before = 0.0
+        self._slow_processing = False
+        self.loop: CurlLoop = CurlLoop(self)
 
     @property
-    def expired(self) -> bool:
+    def waker(self) -> int:
+        """See `Run`: another loop has left something to take, or the run is finished."""
+        return self._waker
+
+    def tick(self) -> None:
         """See `Run`."""
-        return self._run.expired
-
-    @property
-    def finished(self) -> bool:
-        """See `Run`."""
-        with self._team.lock:
-            return self._run.finished
-
-    def wake(self) -> None:
-        """See `Run`."""
-        os.read(self.waker, 4096)
-
-    def ring(self) -> None:
-        """Wake this loop: there may be something to take, or nothing any more."""
-        os.write(self._bell, b"x")
-
-    def close(self) -> None:
-        """Its loop has ended."""
-        for descriptor in (self.waker, self._bell):
-            os.close(descriptor)
-
-    def take(self, most: int = 1) -> list[Attempt]:
-        """See `Run`. A loop that has its fair share leaves what there is to the others."""
-        team = self._team
-        with team.lock:
-            if self is team.shares[0]:
+        with self._lock:
+            self._run.tick()
+            if self is self._team.members[0]:
                 self._look()
-                if team.sharded is not None and team.sharded.ready and not team.deal():
-                    return []
-            if len(team.shares) > 1 and self.flying >= team.fair_share():
+
+    def take(self, limit: int = 1) -> list[Attempt]:
+        """See `Run`. A loop that has its fair share leaves the rest to the others."""
+        team = self._team
+        with self._lock:
+            workers = team.workers
+            if workers is not None and self is team.members[0] and workers.ready and not team.deal(workers):
                 return []
-            if self.config.process and self._is_full():
+            if len(team.members) > 1 and self.flying >= team.fair_share():
                 return []
-            batch = [team.others.pop()] if team.others else self._run.take(most)
-            if batch and team.sharded is not None and team.sharded.runs(batch[0].beside):
-                team.sharded.hand(batch)
+            if self._context.config.process and self._is_full():
+                return []
+            batch = [team.first_loop_only.pop()] if team.first_loop_only else self._run.take(limit)
+            if batch and workers is not None and workers.has(batch[0].beside):
+                workers.hand_out(batch)
                 return []
             self.flying += len(batch)
-            if self.stopping.is_set() and batch:
+            if batch and self._run.stopping:
                 self.settle([Outcome(attempt.key, End.UNSTARTED) for attempt in batch])
                 return []
             return batch
 
     def _is_full(self) -> bool:
-        """Whether this loop has as many files as it should, where they wait to be processed, or nobody knows if they will."""
-        enough, waiting = HELD * self._team.cores, self.loop.working
-        if waiting == 0 or waiting >= self._team.cores:  # between these it stays as it was
-            self._slow = waiting > 0
-        return self.flying >= enough and (self._slow or self._run.counters.done < enough)
+        """Whether enough files wait to be processed already, or nobody knows yet whether files will wait."""
+        enough, waiting = UNPROCESSED_PER_CORE * self._team.cores, self.loop.working
+        if waiting == 0 or waiting >= self._team.cores:  # between these, the answer stays as it was
+            self._slow_processing = waiting > 0
+        return self.flying >= enough and (self._slow_processing or self._run.progress().done < enough)
 
     def settle(self, outcomes: Iterable[Outcome]) -> None:
         """See `Run`."""
-        with self._team.lock:
+        with self._lock:
             ended = list(outcomes)
             self.flying -= len(ended)
             self._run.settle(ended)
-            if len(self._team.shares) > 1 and (self._run.finished or self._run.scheduler.waiting):
-                for share in self._team.shares:
-                    if share is not self:
-                        share.ring()
+            if len(self._team.members) > 1 and (self._run.finished or self._run.ready):
+                for member in self._team.members:
+                    if member is not self:
+                        member.ring()
 
-    def wait(self) -> float:
+    def wake(self) -> None:
         """See `Run`."""
-        with self._team.lock:
-            return self._run.wait()
+        os.read(self._waker, 4096)
+
+    def ring(self) -> None:
+        """Wake this loop."""
+        os.write(self._bell, b"x")
+
+    def close(self) -> None:
+        """Close the pipe: the loop has ended."""
+        for descriptor in (self._waker, self._bell):
+            os.close(descriptor)
 
     def _look(self) -> None:
-        """Has this loop had anything to wait for lately? What waits for a thread to process it is not that."""
-        now = self._run.clock()
-        passed = now - self._looked
-        if passed < LOOK_EVERY:
+        """Has this loop been busy lately? Waiting for threads that process files counts as busy."""
+        now = self._context.clock()
+        passed = now - self._looked_at
+        if passed < LOOK_SECONDS:
             return
-        idle = self.loop.multi.idle
-        behind = bool(self.config.process) and self.loop.working >= self._team.cores and self._run.counters.done > 0
-        self._busy = self._busy + 1 if behind or idle - self._idle < (1 - BUSY) * passed else 0
-        self._looked, self._idle = now, idle
-        if self._busy >= 2:
-            self._busy = 0
-            self._team.change()
+        idle = self.loop.idle
+        behind = bool(self._context.config.process) and self.loop.working >= self._team.cores and self._run.progress().done > 0
+        self._busy_looks = self._busy_looks + 1 if behind or idle - self._idle_before < (1 - BUSY_SHARE) * passed else 0
+        self._looked_at, self._idle_before = now, idle
+        if self._busy_looks >= 2:
+            self._busy_looks = 0
+            self._team.speed_up()

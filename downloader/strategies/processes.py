@@ -1,8 +1,8 @@
 """ProcessPoolExecutor with spawn: real parallelism, at the price of starting interpreters and of pickling what goes across.
 
-Each lane is an executor of one process, so that a worker that is killed breaks nothing but itself. Attempts go out and
-Outcomes come back in batches that take about 50 ms. What must be seen at once goes through shared memory: each worker
-adds up its bytes there, says which Attempt of its batch it has begun, and reads there whether the run is to stop.
+Each slot is an executor of one process, so that a worker that is killed breaks nothing but itself. Attempts go out and Outcomes
+come back in batches that take about 50 ms. What must be seen at once goes through shared memory: each worker counts its bytes
+there, tells which Attempt of its batch it has started, and reads there whether the run is to stop.
 """
 
 import multiprocessing
@@ -13,20 +13,19 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any, ClassVar
 
 from downloader.core.model import End, Outcome
-from downloader.engine.blocking_driver import Batch, run_batch
-from downloader.engine.contract import Capabilities, WorkerConfig
+from downloader.engine.blocking_driver import Batch, BlockingDriver, Watchdog
+from downloader.engine.contract import AttemptContext, Capabilities, Run, Slot, WorkerConfig
+from downloader.engine.control import Cut
 from downloader.engine.executor_loop import drive
 from downloader.engine.processors import cores
 from downloader.engine.rate_limiter import SharedRateLimiter, shared_file
-from downloader.engine.run import Run
-from downloader.engine.workers.shared_memory import EXPIRED, STOPPING, SharedLane, numbers
+from downloader.engine.workers.shared_memory import GRACE_OVER, STOPPING, SharedMemory, SharedStats
 from downloader.engine.workers.signals import ignore_terminal_signals, terminal_signals_blocked
 from downloader.errors import UsageError
 from downloader.storage.folder import Folder
-from downloader.transports.requests_client import BlockingClient, Watchdog
 
-_HOPELESS = 3
-"""So many workers in a row that died before they ended anything: there is something wrong with the machine, not with a file."""
+DEATHS_TO_GIVE_UP = 3
+"""So many workers that die in a row before they have started an Attempt: the machine is at fault, not a file."""
 
 
 class ProcessesStrategy:
@@ -39,61 +38,52 @@ class ProcessesStrategy:
 
     def drive(self, run: Run) -> None:
         """See `Strategy`. Raises UsageError where no worker can be started."""
-        context = multiprocessing.get_context("spawn")
-        shared = numbers(context, run.jobs)
-        watch = _Stopper(run, shared)
-        watch.start()
-        with shared_file(run.config.is_limited) as rates:
+        spawn = multiprocessing.get_context("spawn")
+        memory = SharedMemory.for_spawned(spawn, run.jobs)
+
+        def tell_state() -> None:
+            if run.stopping:
+                memory.state = GRACE_OVER if run.grace_over else STOPPING
+
+        with shared_file(run.context.config.is_rate_limited) as rates_path:
             # Before the signals are blocked: the first of them starts multiprocessing's tracker, which unblocks them.
-            lanes = [_ProcessLane(run, context, shared, number, rates) for number in range(run.jobs)]
+            slots = [_ProcessSlot(run, spawn, memory, number, rates_path) for number in range(run.jobs)]
             with terminal_signals_blocked():
                 try:
-                    drive(run, lanes, batches=True)
+                    drive(run, slots, batches=True, on_tick=tell_state)
                 finally:
-                    for lane in lanes:
-                        lane.close()
-                    watch.stop()
+                    tell_state()  # where the loop broke off: the workers end what they still run
+                    for slot in slots:
+                        slot.close()
 
 
-class _Stopper(Watchdog):
-    """Tells the workers through shared memory that the run is to stop. It has no clients of its own."""
-
-    def __init__(self, run: Run, shared: Any) -> None:
-        def tell() -> bool:
-            if run.stopping.is_set():
-                shared[0] = EXPIRED if run.expired else STOPPING
-            return False
-
-        super().__init__(tell)
-
-
-class _ProcessLane:
-    """An executor of one process, made anew when that process dies."""
+class _ProcessSlot:
+    """An executor of one process, which is replaced when that process dies."""
 
     usable = True
 
-    def __init__(self, run: Run, context: Any, shared: Any, number: int, rates: str) -> None:
+    def __init__(self, run: Run, spawn: Any, memory: SharedMemory, number: int, rates_path: str) -> None:
         self._run = run
-        self._rates = rates
-        self._context = context
-        self._shared = shared
+        self._rates_path = rates_path
+        self._spawn = spawn
+        self._memory = memory
         self._number = number
-        self._numbers = SharedLane(shared, number)
+        self._stats = SharedStats(memory, number)
         self._deaths = 0
         self._executor = self._start()
-        run.counters.lanes.append(self._numbers)
+        run.add_slot(Slot(self._stats, Cut()))  # an order to end is never needed: files are fetched in one piece
 
     def _start(self) -> ProcessPoolExecutor:
-        arguments = (self._run.config, self._shared, self._number, self._rates)
-        return ProcessPoolExecutor(1, mp_context=self._context, initializer=_begin_worker, initargs=arguments)
+        arguments = (self._run.context.config, self._memory, self._number, self._rates_path)
+        return ProcessPoolExecutor(1, mp_context=self._spawn, initializer=_begin_worker, initargs=arguments)
 
     def submit(self, batch: Batch) -> "Future[list[Outcome]]":
-        """Start a batch; the process starts with the first."""
-        self._numbers.name = batch[0].path
-        self._numbers.begun = -1
+        """Start a batch; the process starts with the first batch."""
+        self._stats.names = {attempt.key: attempt.path for attempt in batch}
+        self._memory.set_started(self._number, -1)
         try:
             future = self._executor.submit(_work, batch)
-        except BrokenProcessPool as error:  # it died while it was idle
+        except BrokenProcessPool as error:  # the process died while it was idle
             future = Future()
             future.set_exception(error)
         future.add_done_callback(self._count_death)
@@ -103,20 +93,20 @@ class _ProcessLane:
         if not future.cancelled():  # as it is where the run ends by an error
             self._deaths = 0 if future.exception() is None else self._deaths + 1
 
-    def lost(self, batch: Batch, error: BaseException) -> list[Outcome]:
-        """The process died: the Attempt that it was at is lost, of those before it we were not told, the rest was not begun."""
+    def recover(self, batch: Batch, error: BaseException) -> list[Outcome]:
+        """The process died: start another. See `ends_of_lost_batch` for the Attempts."""
         if not isinstance(error, BrokenProcessPool):
             raise error
-        begun = int(self._numbers.begun)
-        if self._deaths >= _HOPELESS and begun < 0 and not self._run.stopping.is_set():
+        started = self._memory.started(self._number)
+        if self._deaths >= DEATHS_TO_GIVE_UP and started < 0 and not self._run.stopping:
             raise UsageError(
                 "worker processes die as soon as they start",
                 hint="a script that uses strategy='processes' must start it below `if __name__ == '__main__':`",
             )
         self._executor.shutdown(wait=False)
-        self._numbers.since = 0.0
+        self._memory.make_idle(self._number)
         self._executor = self._start()
-        ends = [End.UNREPORTED] * max(0, begun) + [End.LOST] * (begun >= 0) + [End.UNSTARTED] * (len(batch) - begun - 1)
+        ends = [End.UNREPORTED] * max(0, started) + [End.LOST] * (started >= 0) + [End.UNSTARTED] * (len(batch) - started - 1)
         return [Outcome(item.key, end) for item, end in zip(batch, ends, strict=True)]
 
     def close(self) -> None:
@@ -125,7 +115,7 @@ class _ProcessLane:
 
 
 class _OrphanWatchdog(Watchdog):
-    """A Watchdog that ends its process as soon as the parent is gone, killed perhaps: nobody is left to work for."""
+    """A Watchdog that ends its process as soon as the parent process is gone: nobody is left to work for."""
 
     def pause(self, seconds: float) -> bool:
         parent = multiprocessing.parent_process()
@@ -137,41 +127,34 @@ class _OrphanWatchdog(Watchdog):
 class _Worker:
     """What one worker process has: made once, by the initializer."""
 
-    def __init__(self, config: WorkerConfig, shared: Any, number: int, rates: str) -> None:
-        self.config = config
-        self.rate_limiter = SharedRateLimiter(config.limit_rate, config.limit_rate_per_host, rates) if rates else None
-        self.folder = Folder(config.root)
-        self.client = BlockingClient(config.client)
-        self.numbers = SharedLane(shared, number)
-        self._shared = shared
-        watchdog = _OrphanWatchdog(self._expired)
-        watchdog.watch(self.client)
+    def __init__(self, config: WorkerConfig, memory: SharedMemory, number: int, rates_path: str) -> None:
+        self._memory = memory
+        self._number = number
+        rate_limiter = SharedRateLimiter(config.limit_rate, config.limit_rate_per_host, rates_path) if rates_path else None
+        context = AttemptContext(config, Folder(config.root), rate_limiter)
+        self._driver = BlockingDriver(context, Slot(SharedStats(memory, number), Cut()))
+        watchdog = _OrphanWatchdog(lambda: memory.state >= GRACE_OVER)
+        watchdog.watch(self._driver)
         watchdog.start()
 
-    def _expired(self) -> bool:
-        return bool(self._shared[0] >= EXPIRED)
+    def run_batch(self, batch: Batch) -> list[Outcome]:
+        """Run a batch, and tell the parent which Attempt is under way."""
 
-    def stopped(self) -> bool:
-        """Whether no further Attempt is to be begun."""
-        return bool(self._shared[0] >= STOPPING)
+        def on_start(index: int) -> None:
+            self._memory.set_started(self._number, index)
 
-    def begun(self, index: int) -> None:
-        """Say which Attempt of the batch is under way."""
-        self.numbers.begun = index
+        return self._driver.run_batch(batch, lambda: self._memory.state >= STOPPING, on_start)
 
 
 _worker: _Worker | None = None
 
 
-def _begin_worker(config: WorkerConfig, shared: Any, number: int, rates: str) -> None:
+def _begin_worker(config: WorkerConfig, memory: SharedMemory, number: int, rates_path: str) -> None:
     global _worker
     ignore_terminal_signals()
-    _worker = _Worker(config, shared, number, rates)
+    _worker = _Worker(config, memory, number, rates_path)
 
 
 def _work(batch: Batch) -> list[Outcome]:
-    worker = _worker
-    assert worker is not None  # noqa: S101 - the initializer has run
-    return run_batch(
-        batch, worker.config, worker.folder, worker.client, worker.numbers, worker.stopped, worker.begun, worker.rate_limiter
-    )
+    assert _worker is not None  # noqa: S101 - the initializer has run
+    return _worker.run_batch(batch)

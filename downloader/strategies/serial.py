@@ -1,18 +1,16 @@
-"""One file after the other, in one thread: the reference that the others are measured against."""
+"""One file after the other, in one thread: the reference that the other strategies are measured against."""
 
 from concurrent.futures import Future
 from typing import ClassVar
 
 from downloader.core.model import Outcome
-from downloader.engine.blocking_driver import Batch, run_batch
-from downloader.engine.contract import Capabilities
+from downloader.engine.blocking_driver import Batch, BlockingDriver, Watchdog
+from downloader.engine.contract import Capabilities, Run
 from downloader.engine.executor_loop import drive
-from downloader.engine.run import Run
-from downloader.transports.requests_client import BlockingClient, Watchdog
 
 
 class SerialStrategy:
-    """An executor that runs the call at once."""
+    """An executor that runs each batch at once, in the caller's thread."""
 
     name: ClassVar[str] = "serial"
     about: ClassVar[str] = "one file after the other: the reference"
@@ -21,37 +19,30 @@ class SerialStrategy:
 
     def drive(self, run: Run) -> None:
         """See `Strategy`."""
-        client = BlockingClient(run.config.client)
-        watchdog = Watchdog(lambda: run.expired)
-        watchdog.watch(client)
+        driver = BlockingDriver(run.context, run.new_slot())
+        watchdog = Watchdog(lambda: run.grace_over)
+        watchdog.watch(driver)
         watchdog.start()
         try:
-            drive(run, [_Inline(run, client)])
+            drive(run, [_InlineSlot(run, driver)])
         finally:
             watchdog.stop()
-            client.close()
+            driver.close()
 
 
-class _Inline:
+class _InlineSlot:
     usable = True
 
-    def __init__(self, run: Run, client: BlockingClient) -> None:
+    def __init__(self, run: Run, driver: BlockingDriver) -> None:
         self._run = run
-        self._client = client
-        self._lane = run.lane()
+        self._driver = driver
 
     def submit(self, batch: Batch) -> "Future[list[Outcome]]":
-        """Run the batch now; the future is done when this returns."""
-        self._lane.name = batch[0].path
+        """Run the batch now; the future is done when this method returns."""
         future: Future[list[Outcome]] = Future()
-        run = self._run
-        future.set_result(
-            run_batch(
-                batch, run.config, run.folder, self._client, self._lane, run.stopping.is_set, rate_limiter=run.rate_limiter
-            )
-        )
+        future.set_result(self._driver.run_batch(batch, lambda: self._run.stopping))
         return future
 
-    def lost(self, batch: Batch, error: BaseException) -> list[Outcome]:
-        """There is no worker to lose: what was raised is a defect of ours."""
+    def recover(self, batch: Batch, error: BaseException) -> list[Outcome]:
+        """There is no worker that could die: the error is a defect of this program."""
         raise error

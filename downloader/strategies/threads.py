@@ -1,19 +1,17 @@
-"""A ThreadPoolExecutor of one thread for each config: one `requests.Session` and one file at a time in each.
+"""A ThreadPoolExecutor of one thread for each file in flight: each thread has a `requests.Session` of its own.
 
 Threads wait side by side, because waiting releases the GIL; but what they do for each request, they do in turn. Where the
-system gives no further thread, those that there are go on.
+system gives no further thread, the run goes on with the threads that it has.
 """
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ClassVar
 
-from downloader.core.model import End, Outcome
-from downloader.engine.blocking_driver import Batch, run_batch
-from downloader.engine.contract import Capabilities
+from downloader.core.model import Outcome
+from downloader.engine.blocking_driver import Batch, BlockingDriver, Watchdog, unstarted
+from downloader.engine.contract import Capabilities, Run
 from downloader.engine.executor_loop import drive
-from downloader.engine.run import Run
 from downloader.errors import UsageError
-from downloader.transports.requests_client import BlockingClient, Watchdog
 
 
 class ThreadsStrategy:
@@ -26,54 +24,49 @@ class ThreadsStrategy:
 
     def drive(self, run: Run) -> None:
         """See `Strategy`. Raises UsageError where not one thread can be started."""
-        watchdog = Watchdog(lambda: run.expired)
+        watchdog = Watchdog(lambda: run.grace_over)
         watchdog.start()
-        lanes = [_ThreadLane(run, watchdog, first=number == 0) for number in range(run.jobs)]
+        slots = [_ThreadSlot(run, watchdog, is_first=number == 0) for number in range(run.jobs)]
         try:
-            drive(run, lanes)
+            drive(run, slots)
         finally:
-            for lane in lanes:
-                lane.close()
+            for slot in slots:
+                slot.close()
             watchdog.stop()
 
 
-class _ThreadLane:
+class _ThreadSlot:
     usable = True
 
-    def __init__(self, run: Run, watchdog: Watchdog, first: bool) -> None:
+    def __init__(self, run: Run, watchdog: Watchdog, is_first: bool) -> None:
         self._run = run
         self._watchdog = watchdog
-        self._first = first
+        self._is_first = is_first
         self._executor = ThreadPoolExecutor(1, "dl")
-        self._client: BlockingClient | None = None
-        self._lane = run.lane()
+        self._driver: BlockingDriver | None = None
+        self._slot = run.new_slot()
 
     def submit(self, batch: Batch) -> "Future[list[Outcome]]":
         """Start a batch in the thread."""
-        if self._client is None:
-            self._client = BlockingClient(self._run.config.client)
-            self._watchdog.watch(self._client)
-        self._lane.name = batch[0].path
+        if self._driver is None:
+            self._driver = BlockingDriver(self._run.context, self._slot)
+            self._watchdog.watch(self._driver)
         try:
-            return self._executor.submit(self._work, batch, self._client)
-        except RuntimeError:  # can't start new thread
+            return self._executor.submit(self._driver.run_batch, batch, lambda: self._run.stopping)
+        except RuntimeError:  # the system gives no further thread
             self.usable = False
-            if self._first:
+            if self._is_first:
                 raise UsageError("cannot start a thread", hint="free some memory, or try --strategy serial") from None
-            failed: Future[list[Outcome]] = Future()
-            failed.set_result([Outcome(attempt.key, End.UNSTARTED) for attempt in batch])
-            return failed
+            nothing_started: Future[list[Outcome]] = Future()
+            nothing_started.set_result(unstarted(batch))
+            return nothing_started
 
-    def _work(self, batch: Batch, client: BlockingClient) -> list[Outcome]:
-        run = self._run
-        return run_batch(batch, run.config, run.folder, client, self._lane, run.stopping.is_set, rate_limiter=run.rate_limiter)
-
-    def lost(self, batch: Batch, error: BaseException) -> list[Outcome]:
-        """Threads do not die one by one: what was raised is a defect of ours."""
+    def recover(self, batch: Batch, error: BaseException) -> list[Outcome]:
+        """A thread does not die on its own: the error is a defect of this program."""
         raise error
 
     def close(self) -> None:
         """Wait for the thread, and close its connections."""
         self._executor.shutdown()
-        if self._client is not None:
-            self._client.close()
+        if self._driver is not None:
+            self._driver.close()

@@ -198,7 +198,7 @@ class Multi:
         self._options = options
         self._poller = poller()
         self.idle = 0.0  # seconds that were spent waiting
-        self._calls: dict[int, Callable[[], None]] = {}
+        self._calls: dict[int, Callable[[], object]] = {}
         self._due: float | None = None
         self._wires: dict[Any, CurlExchange] = {}
         self._resolving: Resolving | None = None
@@ -218,7 +218,7 @@ class Multi:
     def _set_timer(self, milliseconds: int) -> None:
         self._due = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000
 
-    def listen(self, descriptor: int, call: Callable[[], None]) -> None:
+    def listen(self, descriptor: int, call: Callable[[], object]) -> None:
         """Call this in `turn` whenever a descriptor can be read, too."""
         self._calls[descriptor] = call
         self._poller.watch(descriptor, READ)

@@ -1,14 +1,15 @@
 """requests as a transport that blocks: for `serial`, `threads` and `processes`.
 
-One `BlockingClient` belongs to one thread. Other threads may only `cut` it: its socket is shut down, and what it was
-waiting for fails. `Watchdog` is the thread that does so, when a time is over or the run must end.
+One `BlockingClient` belongs to one thread. Other threads may only `interrupt` it: its socket is shut down, and what the client
+waits for ends with None.
 """
 
+import errno
 import http.client
+import os
 import socket
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -18,12 +19,9 @@ from urllib3 import HTTPHeaderDict
 
 from downloader.core.http.messages import Head, Request
 from downloader.core.names.urls import public_url
-from downloader.errors import DownloadError, Interrupted, NetworkError, NoAnswer, ProtocolError, TLSError
+from downloader.errors import DownloadError, NetworkError, NoAnswer, ProtocolError, TLSError
 from downloader.transports.base import DRAIN, DRAIN_TIME, ClientOptions, by_proxy, chain, from_system, refuse_url
 from downloader.transports.requests_adapter import WatchedAdapter, present
-
-PAUSE_AT_A_TIME = 0.1
-"""Seconds after which a pause looks whether it was cut."""
 
 
 class BlockingClient:
@@ -39,32 +37,31 @@ class BlockingClient:
         self._response: requests.Response | None = None
         self._socket: socket.socket | None = None
         self._lock = threading.Lock()  # between the owner, who changes _socket, and the one who cuts it
-        self._cut: DownloadError | None = None
+        self._interrupted = False
         self._url = ""
-        self._deadline = 0.0
-        self._unwanted: Callable[[], object] = bool
-        self._patience = 0.0  # until when one wait may last: for a head, for a piece of body, for the rest of one to drop
+        self.silent_at = 0.0
+        """Until when the present wait for the server may last (monotonic seconds); 0: the client does not wait."""
+        self.drained_by = 0.0
+        """Until when the rest of an unwanted body may take (monotonic seconds); 0: the client reads no such rest."""
         self.target = ""
         self.connect_timeout = options.connect_timeout
         self.socket_options = options.socket_options
 
     def connected(self, sock: Any) -> None:
-        """The socket that the owner is about to wait on."""
+        """Called by the adapter with the socket that the client is about to wait on. Raises OSError after an interrupt."""
         with self._lock:
             self._socket = sock
-        if self._cut is not None:
-            raise self._cut
+        if self._interrupted:
+            raise OSError(errno.ECANCELED, os.strerror(errno.ECANCELED))
 
-    def begin(self, deadline: float, unwanted: Callable[[], object] = bool) -> None:
-        """A new Attempt, to be cut at ``deadline`` (monotonic seconds; 0: never), or waiting for what is ``unwanted``."""
+    def begin(self) -> None:
+        """Begin a new Attempt: an earlier interrupt no longer counts."""
         with self._lock:
-            self._cut = None
-            self._deadline = deadline
-            self._unwanted = unwanted
-            self._patience = 0.0
+            self._interrupted = False
+            self.silent_at = 0.0
 
-    def send(self, request: Request) -> Head:
-        """Send, and wait for the head of the answer."""
+    def send(self, request: Request) -> Head | None:
+        """Send, and wait for the head of the answer. None: the wait was interrupted. Raises DownloadError."""
         self._url = request.url
         present(self)
         proxy = self._options.proxy_for(request.url)
@@ -74,7 +71,7 @@ class BlockingClient:
         prepared.method, prepared.url = "GET", request.url
         prepared.headers = HTTPHeaderDict(request.headers)  # type: ignore[assignment]  # requests' own holds one line of a name
         options = self._options
-        self._patience = time.monotonic() + options.head_timeout
+        self.silent_at = time.monotonic() + options.head_timeout
         try:
             # Session.send would read a redirect's body, whole, and refuse its target before the core has seen it.
             response = self._session.get_adapter(request.url).send(
@@ -84,41 +81,37 @@ class BlockingClient:
                 proxies={"http": proxy, "https": proxy} if proxy else {},
             )
         except Exception as error:
+            if self._interrupted:
+                return None
             raise self._mapped(error) from error
         finally:
-            self._patience = 0.0
+            self.silent_at = 0.0
         self._response = response
         return Head(response.status_code, tuple(response.raw.headers.iteritems()))
 
-    def read(self) -> bytes:
-        """The next piece of the body, as it came; empty at its end."""
+    def read(self) -> bytes | None:
+        """The next bytes of the body; empty at its end. None: the wait was interrupted. Raises DownloadError."""
         assert self._response is not None  # noqa: S101 - read follows send
-        self._patience = time.monotonic() + self._options.read_timeout
+        self.silent_at = time.monotonic() + self._options.read_timeout
         try:
             raw = self._response.raw
             data: bytes = raw.read1(self._options.chunk, decode_content=False)
             if not data and not raw.closed:
                 raw.read(1, decode_content=False)  # read1 leaves a body that is over open, and so its socket
         except Exception as error:
+            if self._interrupted:
+                return None
             raise self._mapped(error) from error
-        self._patience = 0.0
-        if not data and self._cut is not None:
-            raise self._cut
-        return data
-
-    def pause(self, seconds: float) -> None:
-        """Wait so long, or until it is cut."""
-        until = time.monotonic() + seconds
-        while self._cut is None and (left := until - time.monotonic()) > 0:
-            time.sleep(min(left, PAUSE_AT_A_TIME))
-        if self._cut is not None:
-            raise self._cut
+        finally:
+            self.silent_at = 0.0
+        return None if not data and self._interrupted else data
 
     def drop(self, drain: bool = False) -> None:
         """Be done with the answer. With ``drain``, read on to its end if that is near, to keep the connection. Never raises."""
         response, self._response = self._response, None
         if response is not None:
             self._end(response, drain)
+            self.drained_by = 0.0
         with self._lock:
             self._socket = None
 
@@ -126,7 +119,7 @@ class BlockingClient:
         with suppress(Exception):
             length = response.raw.length_remaining
             if drain and length and length <= DRAIN:
-                self._patience = time.monotonic() + DRAIN_TIME
+                self.drained_by = time.monotonic() + DRAIN_TIME
                 response.raw.read(DRAIN, decode_content=False)
             if length == 0 or response.raw.closed:
                 response.raw.release_conn()
@@ -138,31 +131,24 @@ class BlockingClient:
         self.drop()
         self._session.close()
 
-    def cut(self, reason: DownloadError) -> None:
-        """From any thread: make whatever the owner waits for fail with ``reason``."""
+    def interrupt(self) -> None:
+        """From any thread: end whatever the client waits for. `send` and `read` return None then, until the next `begin`."""
         with self._lock:
-            self._shut(reason)
+            self._interrupted = True
+            self._shut_down()
 
-    def cut_if_overdue(self, now: float) -> None:
-        """From any thread: cut what has lasted too long, the Attempt as a whole or the present wait."""
-        with self._lock:  # so that what is meant for one Attempt does not hit the next
-            if self._deadline and now >= self._deadline:
-                self._shut(NetworkError("the time for one attempt is over", hint="see --timeout"))
-            elif self._patience and now >= self._patience:
-                self._shut(NoAnswer(f"nothing came for {self._options.read_timeout:g} s", hint="see --low-speed-time"))
-            elif self._patience and self._unwanted():
-                self._shut(NetworkError("another attempt goes on with it"))
+    def end_drain(self) -> None:
+        """From any thread: read no more of an unwanted body. The connection does not serve again."""
+        with self._lock:
+            self._shut_down()
 
-    def _shut(self, reason: DownloadError) -> None:
-        self._cut = reason
+    def _shut_down(self) -> None:
         if self._socket is not None:
             with suppress(OSError, TypeError):
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def _mapped(self, error: Exception) -> DownloadError:
         url = public_url(self._url)
-        if self._cut is not None:
-            return self._cut
         return by_proxy(map_error(error, url, self._options), self._options.proxy_for(self._url))
 
 
@@ -194,43 +180,3 @@ def map_error(error: Exception, url: str, options: ClientOptions) -> DownloadErr
     if has(http.client.HTTPException, urllib3.exceptions.InvalidChunkLength, urllib3.exceptions.InvalidHeader, ValueError):
         return ProtocolError("malformed answer", url)
     return NetworkError("connection failed", url)
-
-
-class Watchdog(threading.Thread):
-    """Cuts clients that are overdue, and all of them once ``expired`` says that the run must end."""
-
-    def __init__(self, expired: Callable[[], bool], period: float = 0.1) -> None:
-        super().__init__(name="dl-watchdog", daemon=True)
-        self._expired = expired
-        self._period = period
-        self._clients: list[BlockingClient] = []
-        self._over = threading.Event()
-
-    def watch(self, client: BlockingClient) -> None:
-        """Look after one more."""
-        self._clients.append(client)
-
-    def run(self) -> None:
-        """Until `stop`."""
-        while not self.pause(self._period):
-            now = time.monotonic()
-            expired = self._expired()
-            for client in self._clients:
-                if expired:
-                    client.cut(Interrupted("stopped"))
-                else:
-                    client.cut_if_overdue(now)
-
-    def pause(self, seconds: float) -> bool:
-        """Sleep so long; whether it is over."""
-        return self._over.wait(seconds)
-
-    def stop(self) -> None:
-        """End the thread."""
-        self._over.set()
-        self.join()
-
-    @property
-    def clients(self) -> list[BlockingClient]:
-        """All that are watched."""
-        return self._clients

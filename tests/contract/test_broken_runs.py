@@ -99,7 +99,7 @@ def test_what_waits_for_another_try_is_told_when_the_run_is_stopped(strategy: st
     session = Downloader(tmp_path, strategy=strategy, jobs=2).session([f"{server.url}/{number}" for number in range(5)])
     session.start()
     deadline = time.monotonic() + ENOUGH
-    while session.counters.waiting is None or session.counters.waiting.files < 5:
+    while session.stats.waiting is None or session.stats.waiting.files < 5:
         assert time.monotonic() < deadline
         session.wait(0.02)
     session.stop()

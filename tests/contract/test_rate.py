@@ -35,7 +35,7 @@ def test_run_is_no_faster_than_the_limit(strategy: str, tmp_path: Path, server: 
     over = False
     while not over:
         over = session.wait(0.005)
-        received = session.counters.received
+        received = session.stats.received
         passed = time.monotonic() - started
         assert received <= RATE * (passed + BURST + WORTH_IT) + jobs * CHUNK
     assert session.join().done == count
@@ -90,7 +90,7 @@ def test_stop_ends_a_pause(strategy: str, tmp_path: Path, scripted: Make) -> Non
     server = scripted(reply("200 OK", b"x" * 100_000, ETag='"v1"'))
     session = Downloader(tmp_path, strategy=strategy, jobs=2, grace=0.1, limit_rate=CRAWL).session([f"{server.url}/a"]).start()
     deadline = time.monotonic() + 20
-    while not session.counters.received:
+    while not session.stats.received:
         assert time.monotonic() < deadline
         time.sleep(0.005)
     session.stop()

@@ -87,7 +87,7 @@ def test_rule_4_a_stopped_run_keeps_what_can_be_resumed(strategy: str, tmp_path:
     urls = [f"{server.url}/{name}" for name in "abcdefgh"]
     session = downloads.session(urls).start()
     assert reached.wait(20)
-    while session.counters.received < 1_500_000:
+    while session.stats.received < 1_500_000:
         time.sleep(0.01)
     session.stop()
     report = session.join()
@@ -146,7 +146,7 @@ def test_rule_7_counters_add_up(strategy: str, tmp_path: Path, server: TestServe
     urls = [*(server.file(number, 50_000) for number in range(20)), f"{server.url}/missing"]
     session = Downloader(tmp_path, strategy=strategy, jobs=2).session(urls).start()
     session.join()
-    counters = session.counters
+    counters = session.stats
     assert (counters.total, counters.done, counters.skipped, counters.failed) == (21, 19, 1, 1)
     assert counters.received == 19 * 50_000
     assert counters.moving(time.monotonic() + 10) == []

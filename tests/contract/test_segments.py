@@ -316,7 +316,7 @@ def test_a_stopped_run_goes_on_at_each_gap(strategy: str, tmp_path: Path, script
     server = scripted(origin)
     downloads = Downloader(tmp_path, strategy=strategy, jobs=3, segments=3, grace=0.2)
     session = downloads.session([f"{server.url}/a"]).start()
-    wait_until(lambda: len(origin.spans) >= 2 and session.counters.received > 3_000_000)
+    wait_until(lambda: len(origin.spans) >= 2 and session.stats.received > 3_000_000)
     session.stop()
     report = session.join()
     assert [type(result.error) for result in report.failed] == [Interrupted]

@@ -17,7 +17,7 @@ from tests.integration.test_stopping import check, ended_alone, members, wait_un
 
 EAGER = """
 import downloader.strategies.auto as auto
-auto.FEW, auto.LOOK_EVERY, auto.BUSY, auto.WORTH, auto.LARGE = 0, 0.0, -1e9, -1e9, 1 << 60
+auto.SHORT_LIST, auto.LOOK_SECONDS, auto.BUSY_SHARE, auto.WORTH_SECONDS, auto.LARGE_FILE = 0, 0.0, -1e9, -1e9, 1 << 60
 auto.cores = lambda: 2
 """
 """Makes `auto` change over to processes at once, whatever it sees."""
@@ -213,7 +213,7 @@ def test_interpreter_that_is_something_else_is_told(server: TestServer, tmp_path
     other = tmp_path / "other"
     other.write_text("#!/bin/sh\nexec sleep 600\n")
     other.chmod(0o755)
-    impatient = "import downloader.engine.workers.pool as sharded; sharded._START_TIME = 0.2\n"
+    impatient = "import downloader.engine.workers.pool as sharded; sharded._START_SECONDS = 0.2\n"
     script = f"import sys; sys.executable = {str(other)!r}\n" + impatient + UNGUARDED.format(more=", strategy='hybrid'")
     done = run(script, tmp_path, server.file(1, 10))
     assert done.returncode == 1
@@ -236,7 +236,7 @@ def test_error_of_the_callers_ends_the_run_and_its_workers(server: TestServer, t
     script = """
 import sys, downloader
 import downloader.engine.workers.pool as sharded
-sharded._END_TIME = 600  # they end because they are told to, and are not killed in the end
+sharded._SHUTDOWN_SECONDS = 600  # they end because they are told to, and are not killed in the end
 def complain(result):
     raise BrokenPipeError("the caller's own")
 session = downloader.Downloader("out", strategy="hybrid", jobs=4).session(sys.argv[1:], complain)
@@ -292,14 +292,14 @@ def test_many_small_files_get_processes(server: TestServer, tmp_path: Path) -> N
 
 def test_many_large_files_get_threads(server: TestServer, tmp_path: Path) -> None:
     urls = [server.file(number, 20_000, delay=0.01) for number in range(100)]
-    said = chosen(tmp_path, urls, EAGER + "auto.LARGE = 0\n")
+    said = chosen(tmp_path, urls, EAGER + "auto.LARGE_FILE = 0\n")
     assert said.count("an event loop over libcurl in each of 2 threads") == 1
     assert "processes" not in said
 
 
 def test_what_is_soon_done_is_left_alone(server: TestServer, tmp_path: Path) -> None:
     urls = [server.file(number, 1000, delay=0.01) for number in range(150)]
-    said = chosen(tmp_path, urls, EAGER + "auto.LOOK_EVERY, auto.WORTH = 0.1, 1e9\n")
+    said = chosen(tmp_path, urls, EAGER + "auto.LOOK_SECONDS, auto.WORTH_SECONDS = 0.1, 1e9\n")
     assert "processes" not in said
 
 

@@ -95,7 +95,7 @@ def test_gevent_waits_for_no_name_server_after_the_grace_time(server: TestServer
         slow = ["http://slow.invalid/" + name for name in "abc"]
         session = downloader.Downloader({str(tmp_path / "out")!r}, strategy="gevent", jobs=4, grace=0.2).session(slow + {fast})
         session.start()
-        while session.counters.done < {len(fast)}:
+        while session.stats.done < {len(fast)}:
             time.sleep(0.01)
         session.stop()
         print(len(session.join().results))

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from downloader.core.model import Outcome
-from downloader.strategies.processes import _ProcessLane
+from downloader.strategies.processes import _ProcessSlot
 from downloader.testserver import content
 from downloader.testserver.launch import TestServer
 from tests.scripted import Asked, Connection, ScriptedServer, reply
@@ -190,9 +190,9 @@ def test_killed_at_any_moment_it_goes_on(strategy: str, server: TestServer, tmp_
 
 
 def test_batch_that_is_cancelled_at_the_end_of_a_run_is_no_dead_worker() -> None:
-    lane = object.__new__(_ProcessLane)
-    lane._deaths = 1
+    slot = object.__new__(_ProcessSlot)
+    slot._deaths = 1
     batch: Future[list[Outcome]] = Future()
     batch.cancel()
-    lane._count_death(batch)  # would raise what Future prints as an error of ours
-    assert lane._deaths == 1
+    slot._count_death(batch)  # would raise what Future prints as an error of ours
+    assert slot._deaths == 1

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from downloader.core.scheduling.retry_queue import Waiting
-from downloader.engine.stats import Counters, PlainLane
+from downloader.engine.stats import LocalStats, RunStats
 from downloader.progress.bars import Bars
 from downloader.progress.estimate import Estimate, Progress, Speed
 from downloader.progress.lines import PlainLines, waiting
@@ -54,17 +54,17 @@ def test_a_steady_growth_is_its_own_speed(rate: float, pauses: list[float]) -> N
         assert speed.sample(rate * now, now) == pytest.approx(rate, rel=1e-3)
 
 
-def sampled(state: Callable[[float], Counters], end: float) -> list[tuple[float, Progress]]:
+def sampled(state: Callable[[float], RunStats], end: float) -> list[tuple[float, Progress]]:
     """What is claimed of a run that ends after so many seconds, and when."""
     estimate = Estimate()
     times = [number * TICK for number in range(int(end / TICK))]
     return [(end - now, estimate.sample(state(now), now)) for now in times]
 
 
-def one_file(now: float, size: int = 100_000_000, rate: float = 2e6, there: int = 0) -> Counters:
+def one_file(now: float, size: int = 100_000_000, rate: float = 2e6, there: int = 0) -> RunStats:
     """A file of this size at this rate, ``there`` bytes of which were there before."""
     come = int(rate * now)
-    return Counters(total=1, lanes=[PlainLane(received=come, done=there + come, size=size, since=0.001, name="big")])
+    return RunStats(total=1, slots=[LocalStats(received=come, done=there + come, size=size, since=0.001, name="big")])
 
 
 @pytest.mark.parametrize("there", [0, 50_000_000])
@@ -78,13 +78,13 @@ def test_the_time_left_of_one_file_is_right_from_the_second_second_on_also_after
 
 
 def test_the_time_left_of_many_files_is_right_once_enough_have_ended() -> None:
-    for left, progress in sampled(lambda now: Counters(total=5000, done=int(100 * now)), 50.0)[20:]:
+    for left, progress in sampled(lambda now: RunStats(total=5000, done=int(100 * now)), 50.0)[20:]:
         assert progress.seconds_left == pytest.approx(left, rel=0.1, abs=0.5)
 
 
 def test_what_was_there_already_does_not_make_the_rest_look_fast() -> None:
-    def state(now: float) -> Counters:
-        return Counters(total=10_000, skipped=min(9_000, int(now * 90_000)), done=max(0, int(10 * (now - 0.1))))
+    def state(now: float) -> RunStats:
+        return RunStats(total=10_000, skipped=min(9_000, int(now * 90_000)), done=max(0, int(10 * (now - 0.1))))
 
     claims = sampled(state, 100.1)
     for left, progress in claims[350:]:  # what was skipped is longer ago than what is looked at
@@ -92,10 +92,10 @@ def test_what_was_there_already_does_not_make_the_rest_look_fast() -> None:
 
 
 def test_a_large_file_at_the_end_of_a_list_is_not_called_done() -> None:
-    def state(now: float) -> Counters:
+    def state(now: float) -> RunStats:
         come = int(1e6 * now)
-        big = PlainLane(received=come, done=come, size=60_000_000, since=0.001, name="big")
-        return Counters(total=101, done=min(100, int(50 * now)), done_bytes=0, lanes=[big])
+        big = LocalStats(received=come, done=come, size=60_000_000, since=0.001, name="big")
+        return RunStats(total=101, done=min(100, int(50 * now)), done_bytes=0, slots=[big])
 
     for left, progress in sampled(state, 60.0)[30:]:
         assert progress.seconds_left is not None
@@ -103,24 +103,24 @@ def test_a_large_file_at_the_end_of_a_list_is_not_called_done() -> None:
 
 
 def test_the_total_is_known_in_bytes_only_where_every_length_is() -> None:
-    told = PlainLane(done=1, size=10, since=1.0, name="a")
-    untold = PlainLane(done=1, size=0, since=1.0, name="b")
-    assert Estimate().sample(Counters(total=2, lanes=[told, untold]), 2.0).bytes_total is None
-    assert Estimate().sample(Counters(total=3, done=1, lanes=[told]), 2.0).bytes_total is None
-    assert Estimate().sample(Counters(total=None, lanes=[told]), 2.0).bytes_total is None
-    known = Estimate().sample(Counters(total=2, done=1, done_bytes=90, lanes=[told]), 2.0)
+    told = LocalStats(done=1, size=10, since=1.0, name="a")
+    untold = LocalStats(done=1, size=0, since=1.0, name="b")
+    assert Estimate().sample(RunStats(total=2, slots=[told, untold]), 2.0).bytes_total is None
+    assert Estimate().sample(RunStats(total=3, done=1, slots=[told]), 2.0).bytes_total is None
+    assert Estimate().sample(RunStats(total=None, slots=[told]), 2.0).bytes_total is None
+    known = Estimate().sample(RunStats(total=2, done=1, done_bytes=90, slots=[told]), 2.0)
     assert (known.bytes_done, known.bytes_total) == (91, 100)
 
 
 def test_nothing_is_claimed_of_a_run_in_which_nothing_comes() -> None:
     estimate = Estimate()
     for number in range(100):
-        progress = estimate.sample(Counters(total=5, lanes=[PlainLane(since=0.001, name="silent")]), number * TICK)
+        progress = estimate.sample(RunStats(total=5, slots=[LocalStats(since=0.001, name="silent")]), number * TICK)
     assert (progress.seconds_left, progress.bytes_total, progress.speed) == (None, None, 0.0)
 
 
 def test_a_run_that_is_done_has_nothing_left() -> None:
-    assert Estimate().sample(Counters(total=3, done=3), 1.0).seconds_left == 0.0
+    assert Estimate().sample(RunStats(total=3, done=3), 1.0).seconds_left == 0.0
 
 
 @pytest.mark.parametrize(
@@ -133,16 +133,16 @@ def test_a_run_that_is_done_has_nothing_left() -> None:
     ],
 )
 def test_what_a_run_waits_for_is_said(found: Waiting | None, text: str) -> None:
-    assert waiting(Counters(waiting=found), 10.0) == text
+    assert waiting(RunStats(waiting=found), 10.0) == text
 
 
 def test_a_full_disk_is_said_before_all_else() -> None:
-    assert waiting(Counters(full=True, waiting=Waiting(1, 1.0, "no space")), 1.0) == "the disk is full: waiting for space"
+    assert waiting(RunStats(full=True, waiting=Waiting(1, 1.0, "no space")), 1.0) == "the disk is full: waiting for space"
 
 
 def test_the_wait_is_on_the_terminal_and_in_the_lines() -> None:
     stream, lines = io.StringIO(), io.StringIO()
-    counters = Counters(total=1, waiting=Waiting(1, 14.0, "HTTP 503 Service Unavailable"))
+    counters = RunStats(total=1, waiting=Waiting(1, 14.0, "HTTP 503 Service Unavailable"))
     bars, plain = Bars(stream, 1), PlainLines(lines)
     for now in (1.0, 11.0):
         bars.update(counters, now)

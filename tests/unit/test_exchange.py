@@ -22,8 +22,9 @@ from downloader.core.model import Attempt, Checksum, End, Headers, Outcome
 from downloader.engine.attempt.attempt import attempt_steps
 from downloader.engine.attempt.body import FLUSH_BYTES, FLUSH_SECONDS
 from downloader.engine.attempt.commands import DROP, READ, Call, Command, Write
-from downloader.engine.contract import WorkerConfig
-from downloader.engine.stats import PlainLane
+from downloader.engine.contract import AttemptContext, Slot, WorkerConfig
+from downloader.engine.control import Cut
+from downloader.engine.stats import LocalStats
 from downloader.errors import (
     DownloadError,
     HTTPStatusError,
@@ -102,7 +103,7 @@ class Bench:
     root: Path
     config: WorkerConfig
     attempt: Attempt = field(default_factory=lambda: Attempt(0, 1, URL, URL, "file.bin"))
-    lane: PlainLane = field(default_factory=PlainLane)
+    slot: Slot = field(default_factory=lambda: Slot(LocalStats(), Cut()))
     commands: list[Command] = field(default_factory=list)
     tick: float = 0.0
     now: float = 0.0
@@ -118,7 +119,8 @@ class Bench:
         folder = Folder(str(self.root))
         attempt = replace(self.attempt, **changes)
         before = self.files()
-        steps = attempt_steps(attempt, self.config, folder, self.lane, self.clock, lambda: NOW)
+        context = AttemptContext(self.config, folder, clock=self.clock, epoch_now=lambda: NOW)
+        steps = attempt_steps(attempt, context, self.slot)
         pieces: Iterator[bytes] = iter(())
         answer: Head | bytes | None = None
         error: BaseException | None = None
@@ -198,8 +200,8 @@ def test_a_whole_file_gets_its_name_its_time_and_an_outcome(bench: Bench) -> Non
     )
     assert bench.files() == {"file.bin": BODY}
     assert (bench.root / "file.bin").stat().st_mtime == CHANGED_AT
-    assert bench.lane.received == bench.lane.done == bench.lane.size == 2000
-    assert bench.lane.since == 0.0
+    assert bench.slot.stats.received == bench.slot.stats.done == bench.slot.stats.size == 2000
+    assert bench.slot.stats.since == 0.0
     assert pickle.loads(pickle.dumps(outcome)) == outcome
 
 
@@ -332,7 +334,7 @@ def test_a_truncated_body_is_kept_and_resumed_with_if_range(bench: Bench) -> Non
     assert (outcome.end, outcome.status, outcome.received, outcome.size) == (End.COMPLETE, 206, 766, 2000)
     assert bench.files() == {"file.bin": BODY}
     assert (bench.root / "file.bin").stat().st_mtime == CHANGED_AT
-    assert bench.lane.received == 2000
+    assert bench.slot.stats.received == 2000
 
 
 def test_a_body_that_ends_early_without_an_error_is_truncated_too(bench: Bench) -> None:
@@ -564,13 +566,14 @@ def test_whatever_breaks_the_driver_keeps_what_can_be_resumed(bench: Bench, step
     with pytest.raises(KeyboardInterrupt):
         bench.run(Server(), at=broken)
     assert bench.names == (KEPT if step > 2 else set())
-    assert bench.lane.since == 0.0
+    assert bench.slot.stats.since == 0.0
 
 
 @pytest.mark.parametrize("step", range(1, 5))
 def test_a_generator_that_is_closed_keeps_what_can_be_resumed(bench: Bench, step: int) -> None:
     folder = Folder(str(bench.root))
-    steps = attempt_steps(bench.attempt, bench.config, folder, bench.lane, bench.clock, lambda: NOW)
+    context = AttemptContext(bench.config, folder, clock=bench.clock, epoch_now=lambda: NOW)
+    steps = attempt_steps(bench.attempt, context, bench.slot)
     head, pieces = Server().answer(next(steps))  # type: ignore[arg-type]
     answer: Head | bytes = head
     for _ in range(step):
@@ -670,7 +673,8 @@ def test_the_lane_shows_what_is_under_way(bench: Bench) -> None:
     bench.now = 50.0
     seen: list[tuple[int, int, float]] = []
     bench.run(
-        Server(pieces=(500,)), at=lambda number, command: seen.append((bench.lane.done, bench.lane.size, bench.lane.since))
+        Server(pieces=(500,)),
+        at=lambda number, command: seen.append((bench.slot.stats.done, bench.slot.stats.size, bench.slot.stats.since)),
     )
     assert seen == [(0, 0, 50.0), (1000, 2000, 50.0), (1500, 2000, 50.0), (2000, 2000, 50.0)]
 
@@ -679,13 +683,13 @@ def test_the_lane_tells_when_the_body_was_last_heard_of(bench: Bench) -> None:
     seen: list[float] = []
 
     def pass_time(number: int, command: Command) -> None:
-        seen.append(bench.lane.heard)
+        seen.append(bench.slot.stats.heard)
         bench.now += 0.125
 
     bench.now = 50.0
     assert bench.run(Server(pieces=(1000,)), at=pass_time).end is End.COMPLETE
     assert seen == [0.0, 50.125, 50.25, 50.375]  # the request, and three times waiting for a piece
-    assert bench.lane.heard == 0.0
+    assert bench.slot.stats.heard == 0.0
 
 
 def test_the_servers_of_these_tests_answer_as_they_should() -> None:

@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 from downloader.core.http.headers import format_http_date
 from downloader.core.http.messages import Head, Request, TransferPolicy
 from downloader.core.model import NOTHING_TO_RESUME, WHOLE, Attempt, Checksum, End, Outcome, ResumeInfo, Segment, Validator
-from downloader.core.scheduling.segment_layout import ABORT, held
+from downloader.core.scheduling.segment_layout import held
 from downloader.engine.attempt import body as module
 from downloader.engine.attempt.attempt import attempt_steps
-from downloader.engine.attempt.commands import READ, Call, Command, Steps, Write
-from downloader.engine.contract import WorkerConfig
-from downloader.engine.stats import PlainLane
+from downloader.engine.attempt.commands import CUT, READ, Answer, Call, Command, Steps, Write
+from downloader.engine.contract import AttemptContext, Slot, WorkerConfig
+from downloader.engine.control import Cut
+from downloader.engine.stats import LocalStats
 from downloader.errors import (
     DownloadError,
     FileInUse,
@@ -59,25 +60,30 @@ def origin(**values: Any) -> Server:
 
 @dataclass
 class Flight:
-    """One exchange under way. ``thrown``: at the next step, instead of what would come."""
+    """One exchange under way. ``answer`` or ``thrown``: to the present command, instead of the server's answer."""
 
     steps: Steps
     server: Server
-    lane: PlainLane
+    slot: Slot
     key: int
     command: Command | None = None
     pieces: Iterator[bytes] = field(default_factory=lambda: iter(()))
     outcome: Outcome | None = None
+    answer: Answer = None
     thrown: BaseException | None = None
+
+    def cut(self, stop: int) -> None:
+        """Order it to end there."""
+        self.slot.cut.end_at(self.key, stop)
 
     def step(self) -> bool:
         """Do what it wants, and hear what it wants next; whether it still runs."""
         if self.outcome is not None:
             return False
-        answer: Head | bytes | None = None
+        answer, self.answer = self.answer, None
         error, self.thrown = self.thrown, None
         command = self.command
-        if error is None:
+        if answer is None and error is None:
             try:
                 if isinstance(command, Request):
                     answer, self.pieces = self.server.answer(command)
@@ -125,16 +131,16 @@ class Bench:
         """One more Attempt; it has not taken a step."""
         self.number += 1
         attempt = Attempt(self.number, self.number, url, URL, "file.bin", segment, **values)
-        lane = PlainLane()
+        slot = Slot(LocalStats(), Cut())
         config = WorkerConfig(str(self.root), TransferPolicy(may_split=True), ClientOptions(), **self.config)
-        steps = attempt_steps(attempt, config, self.folder, lane, lambda: 0.0, lambda: NOW)
-        self.flights.append(Flight(steps, server, lane, self.number))
+        context = AttemptContext(config, self.folder, clock=lambda: 0.0, epoch_now=lambda: NOW)
+        self.flights.append(Flight(attempt_steps(attempt, context, slot), server, slot, self.number))
         return self.flights[-1]
 
     def shared(self, server: Server, **values: Any) -> Flight:
         """One that has got so far that others may join in."""
         flight = self.start(server, **values)
-        while not flight.lane.splittable:
+        while not flight.slot.stats.splittable:
             assert flight.step()
         return flight
 
@@ -189,7 +195,7 @@ def test_cut_at_any_place_in_any_order_of_steps(tmp_path: Path, cut: int, later:
         first = bench.shared(origin(), checksums=sums)
         for _ in range(later):
             first.step()
-        first.lane.stop = cut
+        first.cut(cut)
         second = bench.start(origin(), Segment(cut, TOTAL), checksums=sums)
         order = [first, second] if turn % 2 else [second, first]
         for flight, steps in zip(order, (turn // 2, 6), strict=True):
@@ -220,7 +226,7 @@ def test_many_at_one_file_in_any_order_of_steps(
     with tempfile.TemporaryDirectory() as root:
         bench = Bench(Path(root))
         first = bench.shared(origin(pieces=pieces), checksums=sums)
-        first.lane.stop = cuts[0]
+        first.cut(cuts[0])
         for start, stop in zip(cuts, [*cuts[1:], TOTAL], strict=True):
             bench.start(origin(pieces=pieces), Segment(start, stop), checksums=sums)
         for number in order:
@@ -236,7 +242,7 @@ def test_nothing_is_asked_for_that_another_has_written(bench: Bench) -> None:
     first = bench.shared(origin(pieces=(BLOCK,)))
     for _ in range(8):
         first.step()
-    first.lane.stop = 300
+    first.cut(300)
     second = bench.start(origin(), Segment(300, TOTAL))
     first.finish()
     ((_, written),) = stored(bench)
@@ -249,11 +255,11 @@ def test_nothing_is_asked_for_that_another_has_written(bench: Bench) -> None:
 
 def test_the_end_is_moved_again_while_a_segment_runs(bench: Bench) -> None:
     first = bench.shared(origin())
-    first.lane.stop = 800
+    first.cut(800)
     second = bench.start(origin(), Segment(800, TOTAL))
     for _ in range(4):
         second.step()
-    second.lane.stop = 1500
+    second.cut(1500)
     third = bench.start(origin(), Segment(1500, TOTAL))
     for flight in (second, third, first):
         flight.finish()
@@ -265,12 +271,12 @@ def test_the_end_is_moved_again_while_a_segment_runs(bench: Bench) -> None:
 def test_a_stop_that_is_told_before_the_first_step_counts(bench: Bench) -> None:
     """The lane says whose it is before anything is asked; whoever cuts it then must be heard."""
     first = bench.shared(origin())
-    first.lane.stop = 600
+    first.cut(600)
     second = bench.start(origin(), Segment(600, TOTAL))
     second.step()
-    assert second.lane.key == second.key
-    assert second.lane.stop == TOTAL
-    second.lane.stop = 600  # taken over, whole, before its server has said anything
+    assert second.slot.stats.key == second.key
+    assert second.slot.cut.order is None
+    second.cut(600)  # taken over, whole, before its server has said anything
     third = bench.start(origin(), Segment(600, TOTAL))
     for flight in (second, third, first):
         flight.finish()
@@ -281,12 +287,12 @@ def test_a_stop_that_is_told_before_the_first_step_counts(bench: Bench) -> None:
 
 def test_one_that_waits_for_a_head_nobody_wants_ends_without_a_failure(bench: Bench) -> None:
     first = bench.shared(origin())
-    first.lane.stop = 600
+    first.cut(600)
     second = bench.start(origin(), Segment(600, TOTAL))
     second.step()
     assert isinstance(second.command, Request)
-    second.lane.stop = 600
-    second.thrown = NetworkError("another attempt goes on with it")
+    second.cut(600)
+    second.answer = CUT
     assert second.finish().end is End.SEGMENT
     bench.start(origin(), Segment(600, TOTAL)).finish()
     first.finish()
@@ -296,14 +302,14 @@ def test_one_that_waits_for_a_head_nobody_wants_ends_without_a_failure(bench: Be
 @pytest.mark.parametrize("steps", range(1, 12))
 def test_giving_up_ends_it_at_the_next_piece(bench: Bench, steps: int) -> None:
     first = bench.shared(origin())
-    first.lane.stop = 400
+    first.cut(400)
     second = bench.start(origin(), Segment(400, TOTAL))
     for _ in range(steps):
         second.step()
-    before = second.lane.received
-    second.lane.stop = ABORT
+    before = second.slot.stats.received
+    second.cut(0)
     assert second.finish().end is End.SEGMENT
-    assert second.lane.received - before <= 130
+    assert second.slot.stats.received - before <= 130
     assert all(wanted is None or "--" not in wanted for wanted in asked(second))
     first.finish()
     bench.check()
@@ -312,16 +318,16 @@ def test_giving_up_ends_it_at_the_next_piece(bench: Bench, steps: int) -> None:
 
 def test_a_lane_says_where_a_segment_is_and_that_it_may_be_split(bench: Bench) -> None:
     first = bench.shared(origin())
-    first.lane.stop = 400
+    first.cut(400)
     second = bench.start(origin(), Segment(400, TOTAL))
     second.step()
-    assert (second.lane.splittable, second.lane.done, second.lane.size) == (True, 400, TOTAL)
+    assert (second.slot.stats.splittable, second.slot.stats.done, second.slot.stats.size) == (True, 400, TOTAL)
     second.step()
     second.step()
     second.step()
-    assert (second.lane.splittable, second.lane.done, second.lane.received) == (True, 660, 260)
+    assert (second.slot.stats.splittable, second.slot.stats.done, second.slot.stats.received) == (True, 660, 260)
     second.finish()
-    assert not second.lane.splittable
+    assert not second.slot.stats.splittable
     first.finish()
 
 
@@ -342,7 +348,7 @@ class Short(Server):
 
 def test_a_range_answered_in_part_is_asked_for_on(bench: Bench) -> None:
     first = bench.shared(origin())
-    first.lane.stop = 1000
+    first.cut(1000)
     second = bench.start(Short(more=RANGES), Segment(1000, TOTAL))
     second.finish()
     first.finish()
@@ -386,7 +392,7 @@ def test_one_segment_that_fails_leaves_the_others_as_they_are(
 ) -> None:
     bench = Bench(tmp_path / "run")
     first = bench.shared(origin())
-    first.lane.stop = 900
+    first.cut(900)
     second = bench.start(replace(server, requests=[]), Segment(900, 1800))
     third = bench.start(origin(), Segment(1800, TOTAL))
     for _ in range(before):
@@ -466,11 +472,11 @@ def test_a_file_with_gaps_may_be_shared_as_soon_as_its_version_is_known(bench: B
     leave(bench, (500, 600), (1500, 1600))
     again = bench.start(origin())
     again.step()
-    assert not again.lane.splittable  # if it has changed, it begins again, in this very Attempt
+    assert not again.slot.stats.splittable  # if it has changed, it begins again, in this very Attempt
     again.step()
-    assert again.lane.splittable
-    assert again.lane.size == TOTAL
-    again.lane.stop = 1000
+    assert again.slot.stats.splittable
+    assert again.slot.stats.size == TOTAL
+    again.cut(1000)
     beside = bench.start(origin(), Segment(1000, TOTAL))
     beside.finish()
     again.finish()
@@ -493,7 +499,7 @@ def test_a_version_that_changes_between_two_gaps_begins_again(bench: Bench) -> N
     while len(again.server.requests) < 2:
         assert again.step()
         if len(again.server.requests) == 1:
-            again.server.etag, again.server.body = '"v2"', OTHER_BODY[: again.lane.size]
+            again.server.etag, again.server.body = '"v2"', OTHER_BODY[: again.slot.stats.size]
             again.server.pieces = (130,)
     assert again.finish().end is End.RESTART
     new = bench.start(origin(etag='"v2"', body=OTHER_BODY), fresh=True)
@@ -506,7 +512,7 @@ def test_a_version_that_changes_between_two_gaps_begins_again(bench: Bench) -> N
 
 def test_a_mirror_is_bound_to_the_first_ones_version_where_no_checksum_is_known(bench: Bench) -> None:
     first = bench.shared(origin())
-    first.lane.stop = 900
+    first.cut(900)
     mirror = bench.start(origin(etag='"m"', body=OTHER_BODY), Segment(900, TOTAL), MIRROR, mirror=True)
     assert mirror.finish().end is End.RESTART
     first.finish()
@@ -516,7 +522,7 @@ def test_a_mirror_is_bound_to_the_first_ones_version_where_no_checksum_is_known(
 @pytest.mark.parametrize("body", [BODY, OTHER_BODY], ids=["the same", "another"])
 def test_a_mirror_is_bound_by_the_checksum_of_the_whole(bench: Bench, body: bytes) -> None:
     first = bench.shared(origin(), checksums=(SUM,))
-    first.lane.stop = 900
+    first.cut(900)
     values = {"mirror": True, "checksums": (SUM,)}
     mirror = bench.start(origin(etag='"m"', changed=None, body=body), Segment(900, TOTAL), MIRROR, **values)
     ended = [mirror.finish(), first.finish()]
@@ -534,7 +540,7 @@ def test_a_mirror_is_bound_by_the_checksum_of_the_whole(bench: Bench, body: byte
 @pytest.mark.parametrize("last", [0, 1])
 def test_a_wrong_checksum_is_told_by_one_and_nothing_is_left(bench: Bench, last: int) -> None:
     first = bench.shared(origin(), checksums=(WRONG,))
-    first.lane.stop = 900
+    first.cut(900)
     second = bench.start(origin(), Segment(900, TOTAL), checksums=(WRONG,))
     flights = [second, first] if last == 0 else [first, second]
     assert flights[0].finish().end is End.SEGMENT
@@ -548,7 +554,7 @@ def test_while_one_verifies_nobody_writes(bench: Bench) -> None:
     late = bench.start(origin(body=OTHER_BODY), Segment(1000, TOTAL), checksums=(SUM,))
     for _ in range(3):
         late.step()  # it has read something that it has not written
-    assert late.lane.received
+    assert late.slot.stats.received
     while not (isinstance(first.command, Call) and first.command.long):
         assert first.step()
     assert late.finish().end is End.SEGMENT
@@ -559,14 +565,14 @@ def test_while_one_verifies_nobody_writes(bench: Bench) -> None:
 def test_bytes_that_others_wrote_are_verified_too_where_one_has_read_all_itself(bench: Bench) -> None:
     first = bench.shared(origin(), checksums=(SUM,))
     bad = bench.start(origin(body=OTHER_BODY), Segment(1000, TOTAL), checksums=(SUM,))
-    while not bad.lane.received:
+    while not bad.slot.stats.received:
         assert bad.step()
-    while first.lane.done < 1800:
+    while first.slot.stats.done < 1800:
         assert first.step()
     while not isinstance(bad.command, Write):
         assert bad.step()
     bad.step()
-    bad.lane.stop = ABORT
+    bad.cut(0)
     bad.finish()
     assert isinstance(first.finish().error, IntegrityError)
     assert bench.files() == {}
@@ -583,7 +589,7 @@ def test_what_is_thrown_at_any_step_costs_no_more_than_what_was_not_written(
     for steps in range(26):
         bench = Bench(tmp_path / str(steps))
         first = bench.shared(origin())
-        first.lane.stop = 900
+        first.cut(900)
         second = bench.start(origin(), Segment(900, TOTAL))
         second.step()
         pair = (first, second)
@@ -652,7 +658,7 @@ def test_one_begun_while_another_run_has_the_file_is_told_so(bench: Bench) -> No
 
 def test_a_file_that_has_appeared_meanwhile_is_kept(bench: Bench) -> None:
     first = bench.shared(origin())
-    first.lane.stop = 900
+    first.cut(900)
     second = bench.start(origin(), Segment(900, TOTAL))
     (bench.root / "file.bin").write_bytes(b"precious")
     assert first.finish().end is End.SEGMENT
@@ -663,11 +669,12 @@ def test_a_file_that_has_appeared_meanwhile_is_kept(bench: Bench) -> None:
 def test_with_one_segment_at_a_time_nothing_is_shared(tmp_path: Path) -> None:
     bench = Bench(tmp_path / "run")
     config = WorkerConfig(str(bench.root), TransferPolicy(may_split=False), ClientOptions())
-    lane = PlainLane()
+    slot = Slot(LocalStats(), Cut())
     attempt = Attempt(1, 1, URL, URL, "file.bin")
-    flight = Flight(attempt_steps(attempt, config, bench.folder, lane, lambda: 0.0, lambda: NOW), origin(), lane, 1)
+    context = AttemptContext(config, bench.folder, clock=lambda: 0.0, epoch_now=lambda: NOW)
+    flight = Flight(attempt_steps(attempt, context, slot), origin(), slot, 1)
     while flight.step():
-        assert not lane.splittable
+        assert not slot.stats.splittable
         assert bench.folder.spreads == {}
     assert hashlib.sha256(bench.files()["file.bin"]).hexdigest() == SUM.digest
     bench.close()
@@ -681,6 +688,6 @@ def test_with_one_segment_at_a_time_nothing_is_shared(tmp_path: Path) -> None:
 def test_what_cannot_be_split_is_not_offered(bench: Bench, server: Server) -> None:
     flight = bench.start(server)
     while flight.step():
-        assert not flight.lane.splittable
+        assert not flight.slot.stats.splittable
     assert flight.end is End.COMPLETE
     assert bench.folder.spreads == {}

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from downloader.core.amounts import duration, size
 from downloader.core.model import Checksum, Download, Result, Status
 from downloader.core.report import Report
-from downloader.engine.stats import Counters, Moving, PlainLane
+from downloader.engine.stats import FileProgress, LocalStats, RunStats
 from downloader.errors import HTTPStatusError, IntegrityError, NetworkError, StorageError, TLSError
 from downloader.progress.bars import MOST, Bars
 from downloader.progress.lines import Display, JsonProgress, PlainLines
@@ -33,48 +33,48 @@ NAMES = st.text() | st.text(st.sampled_from("a\x1b\u202e\u2066\n\r\x07\x9b\ud800
 
 
 def test_counters_add_up_what_their_lanes_took_in() -> None:
-    counters = Counters(total=10, done=3, skipped=2, failed=1, lanes=[PlainLane(received=5), PlainLane(received=7)])
+    counters = RunStats(total=10, done=3, skipped=2, failed=1, slots=[LocalStats(received=5), LocalStats(received=7)])
     assert (counters.ended, counters.received) == (6, 12)
-    assert (Counters().ended, Counters().received) == (0, 0)
+    assert (RunStats().ended, RunStats().received) == (0, 0)
 
 
 def test_moving_are_the_files_under_way_for_long_the_oldest_first() -> None:
     lanes = [
-        PlainLane(since=9.5, name="young"),
-        PlainLane(since=0.0, name="idle"),
-        PlainLane(done=5, size=50, since=7.0, name="second"),
-        PlainLane(since=9.0, name="just not"),
-        PlainLane(done=3, size=0, since=2.0, name="first"),
+        LocalStats(since=9.5, name="young"),
+        LocalStats(since=0.0, name="idle"),
+        LocalStats(done=5, size=50, since=7.0, name="second"),
+        LocalStats(since=9.0, name="just not"),
+        LocalStats(done=3, size=0, since=2.0, name="first"),
     ]
-    counters = Counters(lanes=list(lanes))
-    assert counters.moving(10.0) == [Moving("first", 3, 0, 2.0), Moving("second", 5, 50, 7.0)]
-    assert [item.name for item in counters.moving(10.0, longer_than=5.0)] == ["first"]
-    assert Counters().moving(10.0) == []
+    counters = RunStats(slots=list(lanes))
+    assert counters.long_running(10.0) == [FileProgress("first", 3, 0, 2.0), FileProgress("second", 5, 50, 7.0)]
+    assert [item.name for item in counters.long_running(10.0, longer_than=5.0)] == ["first"]
+    assert RunStats().long_running(10.0) == []
 
 
 def test_a_file_is_one_however_many_attempts_are_at_it() -> None:
-    lanes = [PlainLane(done=20 * number, size=100, since=5.0 - number, name="big") for number in range(4)]
-    counters = Counters(lanes=list(lanes), in_segments={"big": 37})
-    assert counters.files() == [Moving("big", 37, 100, 2.0)]
+    lanes = [LocalStats(done=20 * number, size=100, since=5.0 - number, name="big") for number in range(4)]
+    counters = RunStats(slots=list(lanes), in_segments={"big": 37})
+    assert counters.files() == [FileProgress("big", 37, 100, 2.0)]
 
 
 def test_what_lies_behind_the_byte_that_a_file_is_at_is_there_too() -> None:
-    counters = Counters(lanes=[PlainLane(done=10, beyond=60, size=100, since=1.0, name="resumed")])
-    assert counters.files() == [Moving("resumed", 70, 100, 1.0)]
+    counters = RunStats(slots=[LocalStats(done=10, beyond=60, size=100, since=1.0, name="resumed")])
+    assert counters.files() == [FileProgress("resumed", 70, 100, 1.0)]
 
 
 # --- lines
 
 
-def sampled(display: PlainLines | JsonProgress, *states: tuple[float, Counters]) -> None:
+def sampled(display: PlainLines | JsonProgress, *states: tuple[float, RunStats]) -> None:
     """Show these states at these times."""
     for now, counters in states:
         display.update(counters, now)
 
 
-def state(ended: int = 0, received: int = 0, total: int | None = 1000, failed: int = 0, **lane: Any) -> Counters:
-    """Counters of one lane."""
-    return Counters(total=total, done=ended - failed, failed=failed, lanes=[PlainLane(received=received, **lane)])
+def state(ended: int = 0, received: int = 0, total: int | None = 1000, failed: int = 0, **lane: Any) -> RunStats:
+    """RunStats of one lane."""
+    return RunStats(total=total, done=ended - failed, failed=failed, slots=[LocalStats(received=received, **lane)])
 
 
 def test_a_plain_line_comes_every_few_seconds() -> None:
@@ -99,7 +99,7 @@ def test_a_plain_line_comes_every_few_seconds() -> None:
         (state(0, 0), state(9, 0), "9 of 1000 files, 0 B, 0 B/s"),
     ],
 )
-def test_a_plain_line_says_how_far_it_is_how_fast_and_how_long_it_takes(first: Counters, second: Counters, line: str) -> None:
+def test_a_plain_line_says_how_far_it_is_how_fast_and_how_long_it_takes(first: RunStats, second: RunStats, line: str) -> None:
     stream = io.StringIO()
     sampled(PlainLines(stream), (0.0, first), (5.0, first), (10.0, second))
     assert stream.getvalue().splitlines()[-1] == line
@@ -206,15 +206,15 @@ def test_a_display_that_shows_nothing_can_be_told_all() -> None:
 # --- bars
 
 
-def lane(name: str, size: int = 10) -> PlainLane:
+def lane(name: str, size: int = 10) -> LocalStats:
     """A lane with a file that has been under way since second 1."""
-    return PlainLane(received=1, done=1, size=size, since=1.0, name=name)
+    return LocalStats(received=1, done=1, size=size, since=1.0, name=name)
 
 
 def test_bars_escape_the_names_of_files_and_show_so_many_at_most() -> None:
     stream = io.StringIO()
     bars = Bars(stream, 100)
-    counters = Counters(total=100, failed=2, lanes=[lane(f"{number}x\x1b[2J\u202e") for number in range(MOST + 3)])
+    counters = RunStats(total=100, failed=2, slots=[lane(f"{number}x\x1b[2J\u202e") for number in range(MOST + 3)])
     bars.update(counters, 10.0)
     shown = stream.getvalue()
     assert "\u202e" not in shown
@@ -228,10 +228,10 @@ def test_bars_escape_the_names_of_files_and_show_so_many_at_most() -> None:
 def test_a_bar_is_used_again_for_the_next_file() -> None:
     stream = io.StringIO()
     bars = Bars(stream, None)
-    bars.update(Counters(lanes=[lane("one")]), 10.0)
-    bars.update(Counters(lanes=[PlainLane()]), 11.0)
+    bars.update(RunStats(slots=[lane("one")]), 10.0)
+    bars.update(RunStats(slots=[LocalStats()]), 11.0)
     stream.truncate(0)
-    bars.update(Counters(lanes=[PlainLane(), lane("a very long name indeed, of more than 28 characters", 0)]), 12.0)
+    bars.update(RunStats(slots=[LocalStats(), lane("a very long name indeed, of more than 28 characters", 0)]), 12.0)
     assert "…" in stream.getvalue()
     assert "28 characters" in stream.getvalue()
     assert "one" not in stream.getvalue()

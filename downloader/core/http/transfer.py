@@ -95,9 +95,9 @@ class Transfer:
         self.existing_is_corrupt = True
 
     @property
-    def can_request_ranges(self) -> bool:
-        """Whether single ranges of the file can be asked for, all of the version that the part file has."""
-        return self.earlier.total is not None and bool(self.earlier.validator.if_range)
+    def resumable_total(self) -> int | None:
+        """The length of the version that the part file has; None where single ranges of that version cannot be asked for."""
+        return self.earlier.total if self.earlier.validator.if_range else None
 
     def resume_with_gaps(self) -> None:
         """Ranges of the file will be asked for: what earlier answers said of the whole file holds for this Attempt, too."""

@@ -1,7 +1,6 @@
 """The body of an answer: read piece by piece, counted by the Transfer, and written to the part file in large blocks."""
 
 from downloader.core.http.transfer import Transfer
-from downloader.core.scheduling.segment_layout import ABORT
 from downloader.engine.attempt.commands import DROP, READ, Call, Pause, Substeps, Write
 from downloader.engine.attempt.workspace import Workspace
 from downloader.errors import FolderFull, NetworkError
@@ -20,45 +19,48 @@ SPACE_CHECK_BYTES = 1 << 16
 
 def receive_body(transfer: Transfer, work: Workspace) -> Substeps:
     """Write the body to the part file, up to its end or to the byte where another Attempt goes on."""
-    part, lane, clock = work.part, work.lane, work.clock
+    part, clock, rate_limiter = work.part, work.context.clock, work.context.rate_limiter
+    stats, cut = work.slot
     _open_part(transfer, work)
     verifier = work.verifier
     if verifier is not None and transfer.offset:
         yield Call(lambda: verifier.hash_existing(part.descriptor, transfer.offset), long=True)
-    lane.heard = work.flushed_at = clock()
+    stats.heard = work.flushed_at = clock()
     transfer.start_body(work.flushed_at)
-    lane.done = transfer.offset
-    lane.size = transfer.total or 0
+    stats.done = transfer.offset
+    stats.size = transfer.total or 0
+    stop = work.stop
     while True:
         try:
             data = yield READ
         except NetworkError:
-            if not lane.stop or transfer.size < lane.stop:
+            if transfer.size < work.stop:
                 raise
-            break  # it ends here in any case: that end was set meanwhile
-        if not data:
+            break  # every byte has come that this Attempt has to fetch
+        if not data or not isinstance(data, bytes):  # the end of the body, or `Verdict.CUT`
             break
-        assert isinstance(data, bytes)  # noqa: S101 - what READ is answered with
         now = clock()
         count = len(data)
         part.collect(data)
-        lane.heard = now
-        lane.received += count
-        lane.done += count
+        stats.heard = now
+        stats.received += count
+        stats.done += count
         transfer.on_data(count, now)
-        if work.rate_limiter is not None and (wait := work.rate_limiter.pay(transfer.url, count, now)):
-            lane.heard = 0.0
-            lane.paused += wait
+        if rate_limiter is not None and (wait := rate_limiter.pay(transfer.url, count, now)):
+            stats.heard = 0.0
+            stats.paused += wait
             yield Pause(wait)
             transfer.paused(wait)
-            lane.heard = now = clock()
-        if lane.stop and transfer.size >= lane.stop:
+            stats.heard = now = clock()
+        if cut.order is not None:
+            stop = work.stop
+        if transfer.size >= stop:
             break
         if part.buffered >= FLUSH_BYTES or now - work.flushed_at >= FLUSH_SECONDS:
             yield from _flush(transfer, work)
-            lane.heard = work.flushed_at = clock()
-    lane.heard = 0.0
-    if lane.stop and transfer.size >= lane.stop:
+            stats.heard = work.flushed_at = clock()
+    stats.heard = 0.0
+    if transfer.size >= work.stop:
         transfer.cut()
         yield DROP
         yield from _flush(transfer, work)
@@ -75,7 +77,7 @@ def _open_part(transfer: Transfer, work: Workspace) -> None:
     """Open the part file if one exists, or will be needed for certain; a small file gets none at all."""
     part = work.part
     if transfer.expected is not None and transfer.expected >= SPACE_CHECK_BYTES:
-        _check_space(transfer.expected, work.folder, transfer.public_url)
+        _check_space(transfer.expected, work.context.folder, transfer.public_url)
     if not part.is_open and (transfer.offset or part.may_exist):
         part.open(transfer.offset)
     if transfer.digests and not part.shared:
@@ -99,12 +101,12 @@ def _flush(transfer: Transfer, work: Workspace) -> Substeps:
     block, verifier = part.take(), work.verifier
     if verifier is not None:
         yield Call(lambda: verifier.update(block))
-    if work.lane.stop == ABORT or part.over:
+    if work.stop == 0 or part.over:  # the Attempt is given up, or the file is finished
         return
     yield Write(part, block)
     if transfer.splittable and not part.shared:
         part.share(transfer.resume_info)
-        work.lane.splittable = True
+        work.slot.stats.splittable = True
 
 
 def receive_in_memory(transfer: Transfer, work: Workspace) -> Substeps:
@@ -112,16 +114,17 @@ def receive_in_memory(transfer: Transfer, work: Workspace) -> Substeps:
     from downloader.core.http.robots import LARGEST  # here: few runs need it
 
     body = b""
-    work.lane.heard = work.clock()
-    transfer.start_body(work.lane.heard)
+    stats, clock = work.slot.stats, work.context.clock
+    stats.heard = clock()
+    transfer.start_body(stats.heard)
     while len(body) < LARGEST:
         data = yield READ
         if not data:
             break
-        assert isinstance(data, bytes)  # noqa: S101 - what READ is answered with
+        assert isinstance(data, bytes)  # noqa: S101 - the answer to READ; nobody orders this Attempt to end
         body += data
-        work.lane.heard = work.clock()
-        transfer.on_data(len(data), work.lane.heard)
+        stats.heard = clock()
+        transfer.on_data(len(data), stats.heard)
     else:
         yield DROP
     transfer.body_returned(body[:LARGEST])

@@ -1,13 +1,17 @@
-"""The steps of an exchange: what it yields, what the driver does about it, and what it is sent back.
+"""The commands that the steps of an Attempt yield, what the driver does for each, and what the driver answers.
 
-| yields | the driver | and sends back |
+| command | the driver | and sends back |
 | --- | --- | --- |
-| a `Request` | sends it and waits for the head | a `Head` |
-| `READ` | waits for a piece of the body | the bytes; none at the end |
-| `DROP` | is done with this answer | None |
+| a `Request` | sends the request and waits for the head of the answer | a `Head`, or `CUT` |
+| `READ` | waits for the next bytes of the body | the bytes (empty at the end), or `CUT` |
+| `DROP` | reads no more of this answer; the connection may serve again | None |
 | a `Write` | writes a large block to the part file | None |
-| a `Call` | runs a call that takes long (``long``: that may take seconds) | None |
-| a `Pause` | takes nothing more for so many seconds | None |
+| a `Call` | makes a call that takes long (``long``: perhaps seconds) | None |
+| a `Pause` | reads nothing for so many seconds | None |
+
+The driver throws a DownloadError into the steps where a command failed (OSError for Write and Call), and the error of
+`downloader.engine.deadlines.error_of` where the Attempt must end. `CUT` is the answer where nothing failed, but another Attempt
+fetches the rest: `downloader.engine.deadlines.Verdict.CUT`.
 """
 
 from collections.abc import Callable, Generator
@@ -16,6 +20,7 @@ from typing import NamedTuple
 
 from downloader.core.http.messages import Head, Request
 from downloader.core.model import Outcome
+from downloader.engine.deadlines import Verdict
 from downloader.storage.part import PartFile
 
 
@@ -50,6 +55,7 @@ class Pause(NamedTuple):
 
 
 Command = Request | Step | Write | Call | Pause
-Answer = Head | bytes | None
+CUT = Verdict.CUT
+Answer = Head | bytes | Verdict | None
 Steps = Generator[Command, Answer, Outcome]
 Substeps = Generator[Command, Answer, None]

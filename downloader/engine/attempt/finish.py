@@ -19,7 +19,7 @@ from downloader.storage.publish import place
 
 def finish(transfer: Transfer, work: Workspace) -> Generator[Command, Answer, str]:
     """Verify and process the file, and give it its name. Returns its path; empty if another file has taken the name."""
-    part, config = work.part, work.config
+    part, config = work.part, work.context.config
     block = b"" if part.is_open else part.take()
     if transfer.digests:
         verifier = work.verifier
@@ -44,12 +44,13 @@ def finish(transfer: Transfer, work: Workspace) -> Generator[Command, Answer, st
 
 def _name(transfer: Transfer, work: Workspace, block: bytes) -> str:
     """Give the file its name. Returns its path. Raises FileExistsError if the name is taken and must not be replaced."""
-    part, config, policy = work.part, work.config, ON_EXISTS[work.config.on_exists]
+    part, config = work.part, work.context.config
+    policy = ON_EXISTS[config.on_exists]
     modified = transfer.last_modified if config.mtime else None
     replaces = policy.replaces or transfer.attempt.check
     if not part.is_open:
         if policy.numbers or not replaces:
-            path = place(work.folder, transfer.attempt.path, block, modified, policy.numbers)
+            path = place(work.context.folder, transfer.attempt.path, block, modified, policy.numbers)
             if path is not None:
                 return path
         part.open(0)
@@ -59,12 +60,13 @@ def _name(transfer: Transfer, work: Workspace, block: bytes) -> str:
 
 def _process(transfer: Transfer, work: Workspace, block: bytes) -> Substeps:
     """Give the finished part file to the user's function. If that fails and has changed nothing, the part file is kept."""
-    part, function = work.part, work.config.process
+    part, config = work.part, work.context.config
+    function = config.process
     if not part.is_open:
         part.open(0)
         part.write(block)
     prefix, slash, name = transfer.attempt.path.rpartition("/")
-    where = Path(work.config.root, f"{prefix}{slash}{part_names(name)[0]}")
+    where = Path(config.root, f"{prefix}{slash}{part_names(name)[0]}")
     guard = ProcessingGuard(part)
     returned: list[Returned] = []
     try:

@@ -1,28 +1,32 @@
 """What the steps of one Attempt share, beside its Transfer."""
 
-from collections.abc import Callable
+import math
 from dataclasses import dataclass
 
-from downloader.engine.contract import WorkerConfig
-from downloader.engine.rate_limiter import RateLimiter
-from downloader.engine.stats import Lane
+from downloader.core.model import Attempt
+from downloader.engine.contract import AttemptContext, Slot
 from downloader.storage.checksum import Verifier
-from downloader.storage.folder import Folder
 from downloader.storage.part import PartFile
 
 
 @dataclass(slots=True)
 class Workspace:
-    """The part file and its folder, the place for the numbers of this Attempt, the clock (monotonic seconds), the settings.
+    """One Attempt at work: its part file, the slot that it runs in, and what it has in common with other Attempts.
 
-    ``verifier``: the digest of the bytes that this Attempt has written, in order; ``flushed_at``: when the last were written.
+    ``verifier``: the digest of the bytes that this Attempt has written, in order; None: nothing is hashed yet.
+    ``flushed_at``: when bytes were last written (monotonic seconds).
     """
 
+    attempt: Attempt
     part: PartFile
-    folder: Folder
-    lane: Lane
-    clock: Callable[[], float]
-    config: WorkerConfig
-    rate_limiter: RateLimiter | None
+    slot: Slot
+    context: AttemptContext
     verifier: Verifier | None = None
     flushed_at: float = 0.0
+
+    @property
+    def stop(self) -> float:
+        """The offset where the Attempt must end, by order of the run or by its Segment; infinite: at the end of the file."""
+        ordered = self.slot.cut.stop_of(self.attempt.key)
+        stop = self.attempt.segment.stop if ordered is None else ordered
+        return math.inf if stop is None else stop

@@ -1,10 +1,10 @@
 """Messages between a run and its worker processes: shards one way, Outcomes the other, over a socket pair.
 
-Each is MessagePack with its length before it, which takes a fifth of a pickle's time; errors, which are rare, and what
-the user's post-processing returned go as pickles in it. Empty: nothing more will come.
+Each message is MessagePack after its length, which takes a fifth of a pickle's time. Errors, which are rare, and the values of
+the user's post-processing are pickles inside the message. An empty message: nothing more will come.
 
-The parent never waits to send: what the socket does not take stays here, so that two sides that both send cannot lock
-each other out. Only values of ours go across (rule 9), between processes of one user, one the child of the other.
+The parent never waits to send: what the socket does not take is kept, so that two sides that both send cannot block each other.
+Only values of this package cross (rule 9), between processes of one user, one the child of the other.
 """
 
 import pickle
@@ -25,10 +25,13 @@ _LENGTH = struct.Struct("<I")
 _AT_A_TIME = 1 << 18
 
 Shard = tuple[int, list[Attempt]]
-"""A lane of a worker's, and what is to be run there, one after the other."""
+"""The number of a slot, and the Attempts that run there one after the other."""
 
 Ended = tuple[int, list[Outcome]]
-"""A lane, and what became of its shard; ``~lane``: it is not done, but the end of it was not begun, and goes back."""
+"""The number of a slot, and how the Attempts of its shard ended.
+
+``~number``: the shard still runs; these Attempts were removed from its end, unstarted, and can be started elsewhere.
+"""
 
 Incoming = TypeVar("Incoming")
 

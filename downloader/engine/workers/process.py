@@ -1,191 +1,266 @@
-"""A worker process of `sharded`: a whole event loop of its own, over the shards that its parent sends.
+"""A worker process of a `WorkerPool`: an event loop of its own, over the shards that its parent sends.
 
-What it gives its strategy looks like a `Run`: Attempts are taken from the shards, Outcomes go back in batches. All that
-decides (order, limits, retries, names) stays in the parent, so that it holds for the run and not for each process.
+The strategy in the worker gets a `WorkerRun`: it takes Attempts from the shards, and its Outcomes go back in batches. The
+parent makes every decision (order, limits, retries, names), so that decisions hold for the run and not for each process.
 """
 
 import os
 import pickle
 import socket
-import threading
 import time
 from collections import deque
 from collections.abc import Iterable
-from typing import Any
+from typing import NoReturn
 
 from downloader.core.model import Attempt, End, Outcome
-from downloader.engine.contract import POLL, YIELD_AFTER, WorkerConfig
+from downloader.engine.contract import (
+    BATCH_SECONDS,
+    POLL_SECONDS,
+    AttemptContext,
+    Run,
+    RunProgress,
+    Slot,
+    Strategy,
+    WorkerConfig,
+)
+from downloader.engine.control import Cut
 from downloader.engine.loading import load
 from downloader.engine.rate_limiter import SharedRateLimiter
-from downloader.engine.stats import Lane
+from downloader.engine.stats import LocalStats
 from downloader.engine.workers.channel import Channel, Ended, Shard
-from downloader.engine.workers.shared_memory import EXPIRED, STOPPING, MirroredLane, begun_at, mapped
+from downloader.engine.workers.shared_memory import GRACE_OVER, STOPPING, MirroredSlot, SharedMemory
 from downloader.engine.workers.signals import ignore_terminal_signals
 from downloader.storage.folder import Folder
 
-MIRROR_EVERY = 0.05
-"""Seconds from one time that the parent is shown the lanes to the next."""
+MIRROR_SECONDS = 0.05
+"""Seconds from one copy of the statistics to shared memory to the next."""
+
+ORPHANED = 1
+"""The exit code of a worker whose parent has gone."""
 
 
-class WorkerRun:
-    """What a strategy in a worker process is given as its Run. See `downloader.engine.contract.Run`."""
+class WorkerRun(Run):
+    """The `Run` of a worker process. A shard is a few Attempts that run one after the other, under one number.
 
-    def __init__(self, sock: socket.socket, config: WorkerConfig, shared: Any, first: int, jobs: int, rates: str) -> None:
-        self.config = config
-        self.jobs = jobs
-        self.folder = Folder(config.root)
-        self.rate_limiter = SharedRateLimiter(config.limit_rate, config.limit_rate_per_host, rates) if rates else None
-        self.clock = time.monotonic
-        self.stopping = threading.Event()
-        self.waker = sock.fileno()
+    Args:
+        sock: to the parent.
+        context: what every Attempt needs.
+        memory: shared with the parent.
+        first: the number of this worker's first slot in the memory.
+        jobs: Attempts in flight at most.
+    """
+
+    def __init__(self, sock: socket.socket, context: AttemptContext, memory: SharedMemory, first: int, jobs: int) -> None:
+        self._context = context
+        self._jobs = jobs
+        self._waker = sock.fileno()
         self._channel: Channel[Shard] = Channel(sock, blocking=True, kind=Shard)
-        self._shared = shared
+        self._memory = memory
         self._first = first
-        self._lanes: list[MirroredLane] = []
-        self._mirrored = 0.0
+        self._slots: list[MirroredSlot] = []
+        self._mirrored_at = 0.0
         self._shards: dict[int, deque[Attempt]] = {}
-        self._since: dict[int, float] = {}
-        self._done: dict[int, list[Outcome]] = {}
+        self._begun_at: dict[int, float] = {}
+        self._outcomes: dict[int, list[Outcome]] = {}
         self._ready: deque[int] = deque()
         self._running: dict[int, int] = {}
-        self._looked = 0.0
+        self._looked_at = 0.0
         self._closing = False
 
-    def lane(self) -> Lane:
-        """The next Lane, in shared memory."""
-        self._lanes.append(MirroredLane(self._shared, self._first + len(self._lanes)))
-        return self._lanes[-1]
-
-    def mirror(self) -> None:
-        """Show the parent where all lanes are."""
-        for lane in self._lanes:
-            lane.mirror()
+    @property
+    def context(self) -> AttemptContext:
+        """See `Run`."""
+        return self._context
 
     @property
-    def expired(self) -> bool:
-        """The grace time is over."""
-        return bool(self._shared[0] >= EXPIRED)
+    def jobs(self) -> int:
+        """See `Run`."""
+        return self._jobs
+
+    @property
+    def waker(self) -> int:
+        """See `Run`: messages of the parent."""
+        return self._waker
+
+    @property
+    def stopping(self) -> bool:
+        """See `Run`."""
+        return self._memory.state >= STOPPING
+
+    @property
+    def grace_over(self) -> bool:
+        """See `Run`."""
+        return self._memory.state >= GRACE_OVER
 
     @property
     def finished(self) -> bool:
-        """The parent wants nothing more, and nothing runs."""
+        """See `Run`: the parent will send nothing more, and nothing runs."""
         return self._closing and not self._running
 
+    @property
+    def ready(self) -> int:
+        """See `Run`: of this worker's shards."""
+        return sum(len(shard) for shard in self._shards.values())
+
+    @property
+    def limit(self) -> int:
+        """See `Run`: the parent sends no more than may run."""
+        return self._jobs
+
+    def progress(self) -> RunProgress:
+        """See `Run`: the parent alone counts files."""
+        return RunProgress(None, 0, 0, sum(mirrored.slot.stats.received for mirrored in self._slots))
+
+    def explain(self) -> str:
+        """See `Run`."""
+        return "the parent process decides how many Attempts are in flight"
+
+    def new_slot(self) -> Slot:
+        """See `Run`."""
+        slot = Slot(LocalStats(), Cut())
+        self.add_slot(slot)
+        return slot
+
+    def add_slot(self, slot: Slot) -> None:
+        """See `Run`. The memory has room for as many slots as there are jobs."""
+        self._slots.append(MirroredSlot(slot, self._memory, self._first + len(self._slots)))
+
+    def mirror(self) -> None:
+        """Copy the statistics of all slots to shared memory, and orders from there."""
+        for mirrored in self._slots:
+            mirrored.copy()
+
+    def fail(self, error: BaseException) -> NoReturn:
+        """See `Run`. The process ends with the error; the parent notices that, and tries its Attempts elsewhere."""
+        raise error
+
     def wake(self) -> None:
-        """Read what the parent has sent. Ends the process where the parent is gone, killed perhaps."""
+        """Read what the parent has sent. Ends the process where the parent has gone."""
         try:
             messages = self._channel.receive()
         except EOFError:
-            os._exit(1)
+            os._exit(ORPHANED)
         now = time.monotonic()
         for shards in messages:
             self._closing = self._closing or not shards
-            for lane, attempts in shards:
-                self._shards[lane] = deque(attempts)
-                self._since[lane] = now
-                self._done[lane] = []
-                self._begun(lane, -1)
-                self._ready.append(lane)
+            for number, attempts in shards:
+                self._shards[number] = deque(attempts)
+                self._begun_at[number] = now
+                self._outcomes[number] = []
+                self._memory.set_started(self._first + number, -1)
+                self._ready.append(number)
 
-    def _begun(self, lane: int, index: int) -> None:
-        self._shared[begun_at(self._first + lane)] = index
-
-    def take(self, most: int = 1) -> list[Attempt]:
-        """The next Attempt of a shard that runs none now."""
-        if self._shared[0] >= STOPPING:
-            self._give_back(list(self._ready))
+    def take(self, limit: int = 1) -> list[Attempt]:
+        """See `Run`: the next Attempt of a shard of which none runs now."""
+        if self._memory.numbers[0] >= STOPPING:
+            self._return_shards(list(self._ready))
             self._ready.clear()
             return []
         if not self._ready:
             return []
-        lane = self._ready.popleft()
-        attempt = self._shards[lane].popleft()
-        self._begun(lane, len(self._done[lane]))
-        self._running[attempt.key] = lane
+        number = self._ready.popleft()
+        attempt = self._shards[number].popleft()
+        self._memory.set_started(self._first + number, len(self._outcomes[number]))
+        self._running[attempt.key] = number
         return [attempt]
 
     def settle(self, outcomes: Iterable[Outcome]) -> None:
-        """Note what became of them; a shard that is done goes back."""
+        """See `Run`. The Outcomes of a shard go to the parent when the last of them is known."""
         ended: list[Ended] = []
         for outcome in outcomes:
-            lane = self._running.pop(outcome.key)
-            self._done[lane].append(outcome)
+            number = self._running.pop(outcome.key)
+            self._outcomes[number].append(outcome)
             if outcome.error is not None and outcome.error.ends_run:
-                self._return_unbegun(lane)
-            if self._shards[lane]:
-                self._ready.append(lane)
+                self._return_all_unstarted(number)
+            if self._shards[number]:
+                self._ready.append(number)
             else:
-                ended.append(self._end(lane))
+                ended.append(self._end(number))
         if ended:
-            self._tell(ended)
+            self._send(ended)
 
-    def _end(self, lane: int) -> Ended:
-        del self._shards[lane], self._since[lane]
-        return lane, self._done.pop(lane)
+    def _end(self, number: int) -> Ended:
+        del self._shards[number], self._begun_at[number]
+        return number, self._outcomes.pop(number)
 
     def say_hello(self) -> None:
         """Tell the parent that this process is up."""
-        self._tell([])
+        self._send([])
 
-    def _tell(self, ended: list[Ended]) -> None:
+    def _send(self, ended: list[Ended]) -> None:
         try:
             self._channel.send(ended)
         except OSError:
-            os._exit(1)
+            os._exit(ORPHANED)
 
-    def _give_back(self, lanes: list[int]) -> None:
-        """Return what was not begun of these shards, which run nothing now."""
+    def _return_shards(self, numbers: list[int]) -> None:
+        """Return what was not started of these shards, of which nothing runs now."""
         ended = []
-        for lane in lanes:
-            self._done[lane] += [Outcome(left.key, End.UNSTARTED) for left in self._shards[lane]]
-            ended.append(self._end(lane))
+        for number in numbers:
+            self._outcomes[number] += _unstarted(self._shards[number])
+            ended.append(self._end(number))
         if ended:
-            self._tell(ended)
+            self._send(ended)
 
-    def _return_unbegun(self, lane: int) -> None:
-        """No file can be written, as was seen in a lane: what was not begun goes back, here and in the others."""
-        self._done[lane] += [Outcome(left.key, End.UNSTARTED) for left in self._shards[lane]]
-        self._shards[lane].clear()
-        self._give_back(list(self._ready))
+    def _return_all_unstarted(self, number: int) -> None:
+        """An Attempt of this shard has shown that no file can be written: return what was not started, here and elsewhere."""
+        self._outcomes[number] += _unstarted(self._shards[number])
+        self._shards[number].clear()
+        self._return_shards(list(self._ready))
         self._ready.clear()
-        self._shorten(float("inf"))
+        self._return_late(float("inf"))
+
+    def tick(self) -> None:
+        """See `Run`."""
+        now = time.monotonic()
+        if now - self._mirrored_at > MIRROR_SECONDS:
+            self._mirrored_at = now
+            self.mirror()
+        if now - self._looked_at > POLL_SECONDS:
+            self._looked_at = now
+            self._return_late(now)
 
     def wait(self) -> float:
-        """Seconds until there is something to look after, `POLL` at most."""
-        now = time.monotonic()
-        if now - self._mirrored > MIRROR_EVERY:
-            self._mirrored = now
-            self.mirror()
-        if now - self._looked > POLL:
-            self._looked = now
-            self._shorten(now)
-        return 0.0 if self._ready else MIRROR_EVERY if self._running else POLL
+        """See `Run`."""
+        return 0.0 if self._ready else MIRROR_SECONDS if self._running else POLL_SECONDS
 
-    def _shorten(self, now: float) -> None:
-        """Nothing waits behind a slow file: what has not been begun for some time goes back, to be begun elsewhere."""
+    def _return_late(self, now: float) -> None:
+        """Return what waits behind a slow file for longer than `BATCH_SECONDS`, so that it can start elsewhere."""
         ended: list[Ended] = []
-        for lane in self._running.values():
-            left = self._shards[lane]
-            if left and now - self._since[lane] > YIELD_AFTER:
-                ended.append((~lane, [Outcome(attempt.key, End.UNSTARTED) for attempt in left]))
+        for number in self._running.values():
+            left = self._shards[number]
+            if left and now - self._begun_at[number] > BATCH_SECONDS:
+                ended.append((~number, _unstarted(left)))
                 left.clear()
         if ended:
-            self._tell(ended)
+            self._send(ended)
 
 
-def start(socket_number: int, memory: int, strategy: str) -> None:
-    """A worker process, from here to its end: what the parent runs in a new interpreter.
+def _unstarted(attempts: Iterable[Attempt]) -> list[Outcome]:
+    return [Outcome(attempt.key, End.UNSTARTED) for attempt in attempts]
 
-    ``socket_number``, ``memory``: descriptors that were inherited; ``strategy``: ``module:Class``, a module that was imported
-    before this one, so that it may have patched what it wants patched. The first message is a pickle with the rest.
+
+def start(socket_number: int, memory_number: int, strategy: str) -> None:
+    """A worker process, from its begin to its end: what the parent runs in a new interpreter.
+
+    Args:
+        socket_number: an inherited descriptor, the way to the parent.
+        memory_number: an inherited descriptor of the shared memory.
+        strategy: ``module:Class``. That module was imported before this one, so that it could patch the interpreter.
+
+    The first message of the parent is a pickle with the rest: settings, number of slots in the memory, this worker's first
+    slot, jobs, the path of the rate limiter's file, and whether the folder was empty when the run began.
     """
     ignore_terminal_signals()
-    cls = load(strategy)
+    cls: type[Strategy] = load(strategy)
     sock = socket.socket(fileno=socket_number)
     size = int.from_bytes(_exactly(sock, 4), "little")
-    config, lanes, first, jobs, rates, empty = pickle.loads(_exactly(sock, size))  # noqa: S301 - our parent's
-    run: Any = WorkerRun(sock, config, mapped(memory, lanes), first, jobs, rates)
-    run.folder.empty = empty  # when the run began
+    config: WorkerConfig
+    config, slots, first, jobs, rates_path, empty = pickle.loads(_exactly(sock, size))  # noqa: S301 - our parent's
+    rate_limiter = SharedRateLimiter(config.limit_rate, config.limit_rate_per_host, rates_path) if rates_path else None
+    folder = Folder(config.root)
+    folder.empty = empty
+    run = WorkerRun(sock, AttemptContext(config, folder, rate_limiter), SharedMemory.mapped(memory_number, slots), first, jobs)
     run.say_hello()
     cls().drive(run)
     run.mirror()
@@ -196,6 +271,6 @@ def _exactly(sock: socket.socket, count: int) -> bytes:
     while len(data) < count:
         piece = sock.recv(count - len(data))
         if not piece:
-            os._exit(1)
+            os._exit(ORPHANED)
         data += piece
     return data

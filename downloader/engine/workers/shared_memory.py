@@ -1,113 +1,191 @@
-"""What worker processes and their parent see at once, through shared memory: counters, and whether the run is to stop.
+"""The numbers that worker processes and their parent share: statistics of each slot, orders to end, and the state of the run.
 
-The array: one number for the run (0, or what `STOPPING` and `EXPIRED` stand for), then `WIDTH` numbers for each lane.
+The memory is an array of doubles, which count exactly up to 2**53: one number for the run (`RUNNING`, `STOPPING` or
+`GRACE_OVER`), then `WIDTH` numbers for each slot. No lock is needed, because each number has one writer: the parent writes the
+state of the run and the orders, the worker writes everything else.
 """
 
+import math
 import mmap
 import os
-from typing import Any
+from array import array
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
 
-from downloader.engine.stats import PlainLane
+from downloader.engine.contract import Slot
+from downloader.engine.control import Cut
+from downloader.engine.stats import SlotStats
+
+RUNNING, STOPPING, GRACE_OVER = 0.0, 1.0, 2.0
 
 WIDTH = 12
-_RECEIVED, _DONE, _SIZE, _STOP, _TOLD, _KEY, _SPLITTABLE, _SINCE, _HEARD, _PAUSED, _BEYOND, _BEGUN = range(WIDTH)
-STOPPING, EXPIRED = 1.0, 2.0
+_RECEIVED, _DONE, _SIZE, _KEY, _SPLITTABLE, _SINCE, _PAUSED, _BEYOND, _STARTED, _PLACE, _CUT_KEY, _CUT_STOP = range(WIDTH)
 
 
-def numbers(context: Any, lanes: int) -> Any:
-    """Shared memory for so many lanes, for processes that multiprocessing starts. Doubles count exactly up to 2**53."""
-    return context.RawArray("d", 1 + WIDTH * lanes)
+class Numbers(Protocol):
+    """An array of doubles."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> float: ...
+    def __setitem__(self, index: int, value: float, /) -> None: ...
 
 
-def mapped(descriptor: int, lanes: int) -> Any:
-    """The same in an open file, for whoever has inherited its descriptor."""
-    size = 8 * (1 + WIDTH * lanes)
-    if os.fstat(descriptor).st_size < size:
-        os.truncate(descriptor, size)
-    return memoryview(mmap.mmap(descriptor, size)).cast("d")
+class SharedMemory:
+    """The array, in memory that several processes have mapped. Picklable where multiprocessing made it."""
+
+    def __init__(self, numbers: Any) -> None:
+        self.numbers: Numbers = numbers
+
+    @classmethod
+    def for_spawned(cls, context: Any, slots: int) -> "SharedMemory":
+        """Memory for processes that a multiprocessing ``context`` starts."""
+        return cls(context.RawArray("d", 1 + WIDTH * slots))
+
+    @classmethod
+    def mapped(cls, descriptor: int, slots: int) -> "SharedMemory":
+        """The same in an open file, for every process that has inherited its descriptor."""
+        size = 8 * (1 + WIDTH * slots)
+        if os.fstat(descriptor).st_size < size:
+            os.truncate(descriptor, size)
+        return cls(memoryview(mmap.mmap(descriptor, size)).cast("d"))
+
+    @property
+    def state(self) -> float:
+        """`RUNNING`, `STOPPING` or `GRACE_OVER`."""
+        return self.numbers[0]
+
+    @state.setter
+    def state(self, value: float) -> None:
+        self.numbers[0] = value
+
+    def set_started(self, slot: int, index: int) -> None:
+        """Worker: the Attempt at this index of the slot's batch is under way; -1: none is."""
+        self.numbers[1 + WIDTH * slot + _STARTED] = index
+
+    def started(self, slot: int) -> int:
+        """Parent: the index that the worker has set."""
+        return int(self.numbers[1 + WIDTH * slot + _STARTED])
+
+    def make_idle(self, slot: int) -> None:
+        """Parent: the worker of this slot has died, and nothing runs in the slot."""
+        at = 1 + WIDTH * slot
+        self.numbers[at + _SINCE] = self.numbers[at + _SPLITTABLE] = 0
+        self.numbers[at + _STARTED] = -1
+
+    def close(self) -> None:
+        """Unmap the memory. What was counted stays readable."""
+        view = self.numbers
+        if isinstance(view, memoryview):
+            self.numbers = array("d", view)
+            mapping: Any = view.obj
+            view.release()
+            mapping.close()
 
 
-def begun_at(lane: int) -> int:
-    """Where a lane's ``begun`` stands: which Attempt of its shard is under way."""
-    return 1 + WIDTH * lane + _BEGUN
-
-
-def _slot(index: int) -> Any:
-    def read(self: Any) -> float:
+def _number(index: int, kind: Callable[[float], Any]) -> Any:
+    def read(self: "SharedStats") -> Any:
         try:
-            value: float = self._shared[self._at + index]
-        except ValueError:  # the run is over, and its memory given back
-            return 0
-        return value if index in (_SINCE, _HEARD, _PAUSED) else int(value)
+            return kind(self.memory.numbers[self.at + index])
+        except ValueError:  # the memory was closed at this very moment: its last numbers are kept
+            return kind(self.memory.numbers[self.at + index])
 
-    def write(self: Any, value: float) -> None:
-        self._shared[self._at + index] = value
+    def write(self: "SharedStats", value: float) -> None:
+        self.memory.numbers[self.at + index] = value
 
     return property(read, write)
 
 
-class SharedLane:
-    """A Lane whose numbers are in shared memory: one process writes them, another samples them."""
+class SharedStats:
+    """The `SlotStats` of one slot, in shared memory. ``names``: the path of each Attempt's file, by key, in this process."""
 
-    __slots__ = ("_at", "_shared", "name", "task")
+    if TYPE_CHECKING:
+        received: int
+        done: int
+        size: int
+        key: int
+        splittable: bool
+        since: float
+        paused: float
+        beyond: int
+        place: int
+    else:
+        received = _number(_RECEIVED, int)
+        done = _number(_DONE, int)
+        size = _number(_SIZE, int)
+        key = _number(_KEY, int)
+        splittable = _number(_SPLITTABLE, bool)
+        since = _number(_SINCE, float)
+        paused = _number(_PAUSED, float)
+        beyond = _number(_BEYOND, int)
+        place = _number(_PLACE, int)
 
-    def __init__(self, shared: Any, number: int) -> None:
-        self._shared = shared
-        self._at = 1 + WIDTH * number
-        self.name = ""
-        self.task = 0
-
-    received = _slot(_RECEIVED)
-    done = _slot(_DONE)
-    size = _slot(_SIZE)
-    stop = _slot(_STOP)
-    told = _slot(_TOLD)
-    key = _slot(_KEY)
-    splittable = _slot(_SPLITTABLE)
-    since = _slot(_SINCE)
-    heard = _slot(_HEARD)
-    paused = _slot(_PAUSED)
-    beyond = _slot(_BEYOND)
-    begun = _slot(_BEGUN)
-
-
-class NamedLane(SharedLane):
-    """A worker's lane as its parent sees it: named by the Attempt that it says it runs."""
-
-    __slots__ = ("_paths",)
-
-    def __init__(self, shared: object, number: int, paths: dict[int, str]) -> None:
-        super().__init__(shared, number)
-        self._paths = paths
+    def __init__(self, memory: SharedMemory, slot: int, names: dict[int, str] | None = None) -> None:
+        self.memory = memory
+        self.at = 1 + WIDTH * slot
+        self.names = {} if names is None else names
+        self.heard = 0.0  # the parent has no use for it
 
     @property
     def name(self) -> str:
-        """The path of what is on its way there."""
-        return self._paths.get(int(self.key), "")
+        """The path of the present file; empty where this process does not know it."""
+        return self.names.get(self.key, "")
 
     @name.setter
     def name(self, value: str) -> None:
-        """It goes by the key."""
+        self.names = {self.key: value}
 
 
-class MirroredLane(PlainLane):
-    """A Lane of a worker's own, brought to shared memory now and then: writing there costs five times as much."""
+class SharedCut(Cut):
+    """Parent: the order to a slot of a worker process. `copied_cut` brings the order to the worker's own `Cut`."""
 
-    __slots__ = ("_seen",)
+    __slots__ = ("_at", "_memory")
 
-    def __init__(self, shared: Any, number: int) -> None:
+    def __init__(self, memory: SharedMemory, slot: int) -> None:
         super().__init__()
-        self._seen = SharedLane(shared, number)
+        self._memory = memory
+        self._at = 1 + WIDTH * slot
+        self.clear()
 
-    def mirror(self) -> None:
-        """Show the parent where this is, and take from it where it is to end."""
-        seen = self._seen
-        if seen.key == self.key and self.since and seen.stop != seen.told:
-            self.stop = int(seen.stop)
-        seen.received, seen.done, seen.size, seen.heard = self.received, self.done, self.size, self.heard
-        if seen.key != self.key:
-            seen.splittable = 0  # of the one before
-            seen.key = self.key
-        seen.stop = seen.told = self.stop
-        seen.splittable, seen.since = self.splittable, self.since
-        seen.paused, seen.beyond = self.paused, self.beyond
+    def end_at(self, key: int, stop: int) -> None:
+        """See `Cut`. The key is written last, so that the worker never sees one Attempt's offset under another's key."""
+        numbers, at = self._memory.numbers, self._at
+        if numbers[at + _CUT_KEY] != key:
+            numbers[at + _CUT_KEY] = math.nan
+        numbers[at + _CUT_STOP] = stop
+        numbers[at + _CUT_KEY] = key
+        super().end_at(key, stop)
+
+    def clear(self) -> None:
+        """See `Cut`."""
+        self._memory.numbers[self._at + _CUT_KEY] = math.nan
+        super().clear()
+
+
+class MirroredSlot:
+    """Worker: a slot in its own memory, and its copy in shared memory, where writing costs five times as much."""
+
+    __slots__ = ("_at", "_memory", "_shared", "slot")
+
+    def __init__(self, slot: Slot, memory: SharedMemory, number: int) -> None:
+        self.slot = slot
+        self._shared = SharedStats(memory, number)
+        self._memory = memory
+        self._at = 1 + WIDTH * number
+
+    def copy(self) -> None:
+        """Copy the statistics to shared memory, and the parent's order, if it names the present Attempt, to the slot."""
+        own, shared = self.slot.stats, self._shared
+        copied_cut(self._memory, self._at, own, self.slot.cut)
+        shared.received, shared.done, shared.size = own.received, own.done, own.size
+        if shared.key != own.key:
+            shared.splittable = False  # as long as it is the key of the Attempt before
+            shared.key = own.key
+        shared.splittable, shared.since = own.splittable, own.since
+        shared.paused, shared.beyond = own.paused, own.beyond
+
+
+def copied_cut(memory: SharedMemory, at: int, own: SlotStats, cut: Cut) -> None:
+    """Copy the parent's order to the worker's `Cut`, if it names the Attempt that runs."""
+    key = memory.numbers[at + _CUT_KEY]
+    if key == own.key and own.since:
+        cut.end_at(own.key, int(memory.numbers[at + _CUT_STOP]))

@@ -1,15 +1,14 @@
 """Greenlets: code that is written as if it blocked, on an event loop that takes its place.
 
 gevent replaces what an interpreter has for waiting (sockets, locks, `time.sleep`), so it gets an interpreter of its own
-(rule 8): one worker of `sharded`. The caller's process imports nothing of it. What the worker imports first is
-`downloader.strategies.gevent.worker`.
+(rule 8): a `WorkerPool` of one worker. The caller's process imports nothing of gevent. The worker imports
+`downloader.strategies.gevent.worker` before anything else.
 """
 
 from importlib.util import find_spec
 from typing import ClassVar
 
-from downloader.engine.contract import Capabilities
-from downloader.engine.run import Run
+from downloader.engine.contract import Capabilities, Run
 from downloader.engine.workers.pool import WorkerPool
 
 if find_spec("gevent") is None:  # told in the caller's process, before a worker dies of it
@@ -28,9 +27,5 @@ class GeventStrategy:
 
     def drive(self, run: Run) -> None:
         """See `Strategy`. Raises UsageError where the worker cannot be started."""
-        sharded = WorkerPool(run, "downloader.strategies.gevent.worker:GeventWorker", 1)
-        sharded.start()
-        try:
-            sharded.drive()
-        finally:
-            sharded.close()
+        with WorkerPool(run, "downloader.strategies.gevent.worker:GeventWorker", 1) as workers:
+            workers.drive()

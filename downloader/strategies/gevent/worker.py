@@ -7,8 +7,8 @@ from gevent import monkey
 
 monkey.patch_all(os=False, subprocess=False, signal=False)  # a --process function has a thread, and these as they are there
 
-from downloader.engine.run import Run  # noqa: E402
-from downloader.strategies.gevent.loop import Loop  # noqa: E402 - see above
+from downloader.engine.contract import Run  # noqa: E402
+from downloader.strategies.gevent.loop import GreenletLoop  # noqa: E402 - see above
 
 
 class GeventWorker:
@@ -16,4 +16,4 @@ class GeventWorker:
 
     def drive(self, run: Run) -> None:
         """See `Strategy`."""
-        Loop(run).main()
+        GreenletLoop(run).main()
