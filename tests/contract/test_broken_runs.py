@@ -13,6 +13,7 @@ from downloader.core.model import Attempt, End, Outcome, Status
 from downloader.core.scheduling.scheduler import Scheduler
 from downloader.engine import run as runs
 from downloader.storage.folder import Folder
+from downloader.strategies import auto
 from downloader.testserver.launch import TestServer
 from tests.scripted import ScriptedServer, reply
 
@@ -52,6 +53,30 @@ def test_what_is_raised_when_attempts_are_taken_ends_the_run(
         session.join()
     assert session.report.interrupted
     assert session.report.ended_by is session.error
+
+
+@pytest.mark.usefixtures("nothing_left")
+@pytest.mark.parametrize("thread", ["dl-run", "dl-loop"])
+def test_an_error_in_one_loop_ends_all_loops(
+    thread: str, tmp_path: Path, scripted: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = Scheduler.take
+
+    def broken(self: Scheduler, now: float, most: int = 1) -> list[Attempt]:
+        batch = take(self, now, most)
+        if batch and threading.current_thread().name == thread:
+            raise RuntimeError("a mistake of ours")
+        return batch
+
+    monkeypatch.setattr(Scheduler, "take", broken)
+    monkeypatch.setattr(auto, "cores", lambda: 2)
+    server = scripted(lambda connection, asked: connection.hang())
+    session = Downloader(tmp_path, strategy="auto", jobs=4).session([f"{server.url}/{number}" for number in range(8)])
+    session.stats.total = 8  # so few that there is a loop for each processor
+    session.start()
+    assert session.wait(ENOUGH), "the run hangs"
+    with pytest.raises(RuntimeError, match="a mistake of ours"):
+        session.join()
 
 
 @pytest.mark.usefixtures("nothing_left")

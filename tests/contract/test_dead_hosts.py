@@ -3,14 +3,19 @@
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
+from downloader import Downloader
 from downloader.errors import NetworkError, NoAnswer
 from tests.conftest import Fetch
 from tests.scripted import Asked, Connection, ScriptedServer, reply
 
 Make = Callable[..., ScriptedServer]
+
+ENOUGH = 30.0
+"""Seconds in which a run of these tests must have ended; none takes a tenth of it."""
 
 
 def hang(connection: Connection, asked: Asked) -> None:
@@ -48,6 +53,16 @@ def test_a_host_that_takes_connections_and_never_answers_is_given_up(fetch: Fetc
     assert report.failures == 30
     assert all(isinstance(result.error, NoAnswer) for result in report.failed)
     assert len(server.asked) <= 4
+
+
+def test_the_time_to_connect_does_not_extend_the_wait_for_an_answer(strategy: str, tmp_path: Path, scripted: Make) -> None:
+    settings = {"connect_timeout": 3600.0, "low_speed_time": 0.3, "retries": 0}
+    session = Downloader(tmp_path, strategy=strategy, **settings).session([f"{scripted(hang).url}/a"])
+    session.start()
+    ended = session.wait(ENOUGH)
+    session.stop()
+    assert ended, "it waits for the answer as for a connection"
+    assert [type(result.error) for result in session.join().failed] == [NoAnswer]
 
 
 def test_a_host_that_has_answered_once_gets_all_its_tries(fetch: Fetch, scripted: Make) -> None:

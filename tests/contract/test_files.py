@@ -12,7 +12,7 @@ from downloader import Checksum, Download, IntegrityError, NetworkError, PolicyE
 from downloader.testserver import content
 from downloader.testserver.launch import TestServer
 from tests.conftest import Fetch
-from tests.scripted import ScriptedServer, SocksServer, reply
+from tests.scripted import Asked, Connection, ScriptedServer, SocksServer, reply
 
 Make = Callable[..., ScriptedServer]
 
@@ -144,6 +144,17 @@ def test_on_exists(fetch: Fetch, scripted: Make, on_exists: str, status: Status,
     assert len(server.asked) == (0 if on_exists in ("skip", "fail") else 1)
     if others:
         assert result.path == others[0]
+
+
+def test_file_that_has_appeared_before_another_try_is_not_fetched(fetch: Fetch, scripted: Make) -> None:
+    def meanwhile(connection: Connection, asked: Asked) -> None:
+        (fetch.folder / "a.txt").write_bytes(b"of somebody else")
+        connection.send(reply("503 Service Unavailable"))
+
+    server = scripted(meanwhile, reply("200 OK", b"new"))
+    report = fetch([f"{server.url}/a.txt"])
+    assert (report.done, report.skipped, len(server.asked)) == (0, 1, 1)
+    assert (fetch.folder / "a.txt").read_bytes() == b"of somebody else"
 
 
 def test_refresh_keeps_what_has_not_changed(fetch: Fetch, server: TestServer) -> None:

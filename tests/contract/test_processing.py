@@ -11,7 +11,7 @@ import pytest
 
 import downloader
 from downloader.engine.attempt.postprocess import name_of
-from downloader.errors import ProcessError, UsageError
+from downloader.errors import ProcessError, UsageError, WorkerError
 from downloader.testserver.launch import TestServer
 from tests.conftest import Fetch
 from tests.contract import processed
@@ -21,6 +21,9 @@ ELSEWHERE = ("processes", "hybrid", "gevent")
 """Those whose workers are processes of their own."""
 
 SMALL, LARGE = 5_000, 1_500_000
+
+ENOUGH = 60.0
+"""Seconds in which a run of these tests must have ended; none takes a tenth of it."""
 
 
 @pytest.mark.parametrize("size", [0, SMALL, LARGE])
@@ -64,6 +67,19 @@ def test_whatever_a_function_does_fails_its_file_alone(fetch: Fetch, server: Tes
     assert report.failures == 2
     assert [type(item.error).__name__ for item in report.failed if "missing" not in item.url] == ["ProcessError"]
     assert any(said in str(item.error) for item in report.failed)
+
+
+@pytest.mark.parametrize("workers", ["processes", "hybrid"])
+def test_a_file_that_kills_its_worker_is_given_up(server: TestServer, workers: str, tmp_path: Path) -> None:
+    urls = [server.file(number, SMALL) for number in (0, 2, 1)]
+    run = downloader.Downloader(tmp_path, strategy=workers, jobs=1, retries=1, process=f"{MODULE}:kills_its_process")
+    session = run.session(urls).start()
+    ended = session.wait(ENOUGH)
+    session.stop()
+    report = session.join()
+    assert ended, "it is tried again and again"
+    assert (report.done, [(result.path, type(result.error)) for result in report.failed]) == (2, [("1.bin", WorkerError)])
+    assert [slot.name for slot in session.stats.slots if slot.since] == []  # nothing is shown as under way
 
 
 def test_wrong_bytes_are_never_processed(fetch: Fetch, server: TestServer) -> None:
@@ -168,6 +184,34 @@ def test_function_of_a_script(server: TestServer, strategy: str, tmp_path: Path)
     assert done.returncode == 0, done.stderr
     refused = strategy in ("hybrid", "gevent")
     assert done.stdout.startswith("refused: " if refused else f"{SMALL}\n"), done.stdout
+
+
+EAGER = """
+import logging, sys, downloader
+from downloader.strategies import auto
+def length(part):
+    return part.stat().st_size
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
+    auto.SHORT_LIST, auto.LOOK_SECONDS, auto.LARGE_FILE = 0, 0.0, 1 << 60
+    auto.BUSY_SHARE = auto.WORTH_SECONDS = -1e9  # it changes over at once
+    auto.cores = lambda: 2
+    report = downloader.download(sys.argv[2:], "out", strategy="auto", process=sys.argv[1])
+    print({result.value for result in report.results})
+"""
+
+
+@pytest.mark.parametrize(("module", "elsewhere"), [("__main__", False), ("script", True)])
+def test_auto_starts_processes_only_where_they_find_the_function(
+    server: TestServer, tmp_path: Path, module: str, elsewhere: bool
+) -> None:
+    (tmp_path / "script.py").write_text(EAGER)
+    urls = [server.file(number, SMALL) for number in range(50)]
+    command = [sys.executable, "script.py", f"{module}:length", *urls]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert ("processes (hybrid)" in done.stdout) is elsewhere
+    assert done.stdout.endswith(f"{{{SMALL}}}\n")
 
 
 def test_command_finds_a_module_in_the_folder_it_is_started_in(server: TestServer, strategy: str, tmp_path: Path) -> None:

@@ -149,7 +149,7 @@ def test_rule_7_counters_add_up(strategy: str, tmp_path: Path, server: TestServe
     counters = session.stats
     assert (counters.total, counters.done, counters.skipped, counters.failed) == (21, 19, 1, 1)
     assert counters.received == 19 * 50_000
-    assert counters.moving(time.monotonic() + 10) == []
+    assert counters.long_running(time.monotonic() + 10) == []
 
 
 def test_rule_8_nothing_is_left_behind(strategy: str, tmp_path: Path, server: TestServer) -> None:

@@ -72,6 +72,28 @@ def test_connection_that_was_cut_is_no_end_of_a_body(fetch: Fetch, authority: tr
     assert list(fetch.folder.iterdir()) == []
 
 
+def test_the_given_authority_holds_for_a_proxy_too(fetch: Fetch, authority: trustme.CA, tmp_path: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    asked: list[bytes] = []
+
+    def proxy() -> None:
+        with context.wrap_socket(listener.accept()[0], server_side=True) as secure:
+            asked.append(secure.recv(65536))
+            secure.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\nConnection: close\r\n\r\nby TLS!")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=proxy, daemon=True)
+        thread.start()
+        address = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        report = fetch(["http://files.example/a"], proxy=address, cacert=str(tmp_path / "ca.pem"), retries=0)
+        assert [str(result.error) for result in report.failed] == []
+        thread.join()
+    assert asked[0].startswith(b"GET http://files.example/a HTTP/1.1\r\n")
+    assert (fetch.folder / "a").read_bytes() == b"by TLS!"
+
+
 def test_client_certificate_is_shown(fetch: Fetch, authority: trustme.CA, tmp_path: Path) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)

@@ -83,6 +83,26 @@ def test_stream_gives_each_result_as_it_comes(server: TestServer, tmp_path: Path
     assert sorted(asyncio.run(main())) == sorted(f"{number}.bin" for number in range(50))
 
 
+def test_interrupt_while_waiting_for_a_run_stops_it(
+    scripted: Make, tmp_path: Path, strategy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(seconds: float) -> bool:
+        raise KeyboardInterrupt
+
+    def answers_after_the_stop(connection: Connection, asked: Asked) -> None:
+        session.run.stopping.wait(5)
+        connection.send(reply("200 OK", b"x"))
+
+    server = scripted(answers_after_the_stop)
+    session = Downloader(tmp_path, strategy=strategy, jobs=1).session([f"{server.url}/{number}" for number in range(3)])
+    monkeypatch.setattr(session, "wait", interrupted)
+    session.start()
+    with pytest.raises(KeyboardInterrupt):
+        session.join()
+    assert session.report.interrupted
+    assert session.report.done <= 1
+
+
 def test_stream_that_is_left_stops_the_run(scripted: Make, tmp_path: Path, strategy: str) -> None:
     asked_twice = threading.Event()
 

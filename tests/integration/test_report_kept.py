@@ -103,9 +103,11 @@ def test_run_that_is_killed_loses_nothing_of_what_was_known(dl: Shell, scripted:
         command = [sys.executable, "-m", "downloader", "more.txt", *words, "-s", "serial"]
         with subprocess.Popen(command, cwd=dl.folder, stderr=subprocess.DEVNULL) as running:
             assert fetched.wait(20)
-            while len((dl.folder / "r.jsonl").read_bytes().splitlines()) < 2:  # readable while it runs
+            deadline = time.monotonic() + 20
+            while not (readable := len((dl.folder / "r.jsonl").read_bytes().splitlines()) >= 2) and time.monotonic() < deadline:
                 time.sleep(0.01)
             running.send_signal(kill)
+        assert readable, "the report cannot be read while the run goes on"
     dl.list(*(f"{server.url}/{number}" for number in (1, 2, 3, "new")))
     done = dl("urls.txt", *words)
     assert "4 skipped" in done.stderr

@@ -320,6 +320,18 @@ def test_plain_proxy_is_asked_for_the_whole_url(client: Callable[..., Client], s
     assert proxy.asked[0].headers["proxy-authorization"] == "Basic dXNlcjpwQHNz"
 
 
+def test_host_without_proxy_is_asked_itself_after_one_with(client: Callable[..., Client], scripted: Make) -> None:
+    proxy, server = scripted(reply("200 OK", BODY)), scripted(reply("200 OK", BODY))
+    one = client(proxies=(("http", proxy.url), ("no", "127.0.0.1")))
+    wire, ear = one.start("http://host.invalid/a")
+    one.turn_until(lambda: ear.done)
+    wire._listener = again = Ear()
+    one.multi.begin(wire, Request(f"{server.url}/b", ()))
+    one.turn_until(lambda: again.done)
+    assert [asked.path for asked in proxy.asked] == ["http://host.invalid/a"]
+    assert [asked.path for asked in server.asked] == ["/b"]
+
+
 def test_head_of_a_tunnel_is_not_the_answers(scripted: Make) -> None:
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -505,6 +517,17 @@ def test_wire_serves_again_after_any_end(
     assert (again.error, again.broken, again.data) == (None, None, BODY[::-1])
     assert again.head.headers == (("Content-Length", str(len(BODY))), ("ETag", '"2"'))
     assert server.asked[1].path == "/b%2f"
+
+
+def test_wire_asks_for_the_right_file_after_one_with_an_encoded_name(client: Callable[..., Client], scripted: Make) -> None:
+    server = scripted(reply("200 OK", BODY))
+    one = client()
+    wire, ear = one.start(f"{server.url}/a%2fb")
+    one.turn_until(lambda: ear.done)
+    wire._listener = again = Ear()
+    one.multi.begin(wire, Request(f"{server.url}/c", ()))
+    one.turn_until(lambda: again.done)
+    assert [asked.path for asked in server.asked] == ["/a%2fb", "/c"]
 
 
 def test_wire_serves_again_after_it_was_abandoned(client: Callable[..., Client], scripted: Make) -> None:

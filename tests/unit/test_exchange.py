@@ -4,6 +4,7 @@ import base64
 import copy
 import hashlib
 import itertools
+import os
 import pickle
 import tempfile
 from collections.abc import Callable, Iterator
@@ -305,6 +306,17 @@ def test_what_is_there_is_overwritten_or_kept_beside_a_numbered_one(tmp_path: Pa
     assert not bench.early
 
 
+@pytest.mark.parametrize("on_exists", ["skip", "overwrite", "rename", "fail"])
+def test_a_file_is_whole_where_the_system_writes_few_bytes_at_a_time(
+    tmp_path: Path, on_exists: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:300]))
+    bench = bench_in(tmp_path, on_exists=on_exists)
+    assert bench.run(Server()).end is End.COMPLETE
+    assert bench.files() == {"file.bin": BODY}
+
+
 def test_a_redirect_is_followed_after_its_answer_is_dropped(bench: Bench) -> None:
     moved = Server(status=302, more=(("Location", "https://other.example/x"),))
     good = Server()
@@ -491,6 +503,14 @@ def test_a_wrong_checksum_does_not_touch_what_has_the_name_already(tmp_path: Pat
     bench = bench_in(tmp_path, on_exists="overwrite")
     assert isinstance(bench.run(Server(body=b"bad"), checksums=(SUM,)).error, IntegrityError)
     assert bench.files() == {"file.bin": b"old and good"}
+
+
+@pytest.mark.parametrize(("second", "good"), [(hashlib.md5(BODY).hexdigest(), True), ("0" * 32, False)])
+def test_an_existing_file_is_kept_only_where_every_checksum_matches(bench: Bench, second: str, good: bool) -> None:
+    (bench.root / "file.bin").write_bytes(BODY)
+    server = Server()
+    outcome = bench.run(server, checksums=(SUM, Checksum("md5", second)), check=True)
+    assert (outcome.end is End.EXISTS, len(server.requests)) == (good, 0 if good else 1)
 
 
 def test_bytes_that_went_bad_on_the_disk_are_found_when_the_part_is_complete(bench: Bench) -> None:

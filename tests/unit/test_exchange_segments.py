@@ -299,6 +299,19 @@ def test_one_that_waits_for_a_head_nobody_wants_ends_without_a_failure(bench: Be
     bench.complete()
 
 
+def test_a_segment_whose_request_fails_has_failed(bench: Bench) -> None:
+    first = bench.shared(origin())
+    first.cut(600)
+    second = bench.start(origin(), Segment(600, TOTAL))
+    second.step()
+    assert isinstance(second.command, Request)
+    second.thrown = NetworkError("connection refused")
+    assert second.finish().end is End.FAILED
+    bench.start(origin(), Segment(600, TOTAL)).finish()
+    first.finish()
+    bench.complete()
+
+
 @pytest.mark.parametrize("steps", range(1, 12))
 def test_giving_up_ends_it_at_the_next_piece(bench: Bench, steps: int) -> None:
     first = bench.shared(origin())
@@ -514,6 +527,15 @@ def test_a_mirror_is_bound_to_the_first_ones_version_where_no_checksum_is_known(
     first = bench.shared(origin())
     first.cut(900)
     mirror = bench.start(origin(etag='"m"', body=OTHER_BODY), Segment(900, TOTAL), MIRROR, mirror=True)
+    assert mirror.finish().end is End.RESTART
+    first.finish()
+    bench.check()
+
+
+def test_a_mirror_that_names_no_version_is_not_mixed_in_where_no_checksum_is_known(bench: Bench) -> None:
+    first = bench.shared(origin())
+    first.cut(900)
+    mirror = bench.start(origin(etag="", changed=None, body=OTHER_BODY), Segment(900, TOTAL), MIRROR, mirror=True)
     assert mirror.finish().end is End.RESTART
     first.finish()
     bench.check()

@@ -1,5 +1,6 @@
 """The loop of `multiplex`: how an Attempt ended is settled, however libcurl and the clock interleave."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -48,3 +49,23 @@ def test_an_attempt_that_has_ended_is_settled_as_it_ended_though_its_time_is_ove
     assert loop.outcomes == [outcome]
     with pytest.raises(NetworkError):  # whatever is thrown into the steps would come out again, as an internal error
         flight._steps.throw(NetworkError("too late"))
+
+
+@pytest.mark.parametrize("grace_over", [False, True])
+def test_an_attempt_is_not_ended_while_a_thread_reads_its_file(grace_over: bool) -> None:
+    thrown: list[BaseException] = []
+
+    def reading() -> Iterator[Call]:
+        try:
+            yield Call(lambda: None, long=True)
+        except BaseException as error:
+            thrown.append(error)
+            raise
+
+    steps = reading()
+    flight: Any = object.__new__(CurlFlight)
+    flight._loop, flight._exchange, flight._steps, flight._state = _Loop(), _Exchange(), steps, next(steps)
+    flight._outcome, flight._busy, flight._deadline, flight.slot = None, True, 1.0, Slot(LocalStats(key=1, done=20), Cut())
+    flight.slot.cut.end_at(1, 10)
+    flight.check(1e9, grace_over)
+    assert (thrown, flight._busy) == ([], True)

@@ -8,6 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from downloader.core import text as texts
+from downloader.core.names.claimed_paths import ClaimedPaths
 from downloader.core.names.file_names import name_from_url, numbered, part_names, safe_component, wished_path, with_digest
 from downloader.core.names.urls import clean_url, host_of, origin_of, public_url
 from downloader.core.text import printable
@@ -470,3 +471,12 @@ def test_printable_text_holds_nothing_that_moves_a_terminal(text: str) -> None:
 )
 def test_printable_text_escapes_what_is_not(text: str, shown: str) -> None:
     assert printable(text) == shown
+
+
+def test_a_url_is_known_again_after_thousands_of_others() -> None:
+    names = ClaimedPaths()
+    urls = [f"https://example.org/{number}" for number in range(5000)]
+    for number, url in enumerate(urls):
+        assert names.claim(f"{number}.bin", url) == f"{number}.bin"
+    assert [names.claim(f"{number}.bin", url) for number, url in enumerate(urls)] == [None] * 5000
+    assert names.claim("7.bin", "https://example.org/other") == with_digest("7.bin", "https://example.org/other")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from downloader.core.model import NOTHING_TO_RESUME, Checksum, Existing, ResumeInfo, Validator
 from downloader.core.names.file_names import part_names
-from downloader.errors import FileInUse, IntegrityError, PolicyError, StorageError
+from downloader.errors import FileInUse, FolderFull, IntegrityError, PolicyError, StorageError
 from downloader.storage.checksum import Verifier
 from downloader.storage.folder import Folder, storage_error
 from downloader.storage.part import PartFile
@@ -631,6 +631,16 @@ def test_a_folder_that_is_there_is_looked_into_without_making_it(root: Path) -> 
     assert folder.look("nothing") is None
     assert folder.look("file/below") is None
     folder.close()
+
+
+@pytest.mark.parametrize(("blocks", "files", "room"), [(1000, 5, 4096_000), (0, 5, 0), (1000, 0, 0)])
+def test_a_file_system_that_can_hold_no_further_file_is_full(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, blocks: int, files: int, room: int
+) -> None:
+    found = os.statvfs_result((4096, 4096, 9000, blocks, blocks, 9000, files, files, 0, 255))
+    monkeypatch.setattr(os, "fstatvfs", lambda descriptor: found)
+    assert folder.room() == room
+    assert isinstance(folder.objection(), FolderFull) is (room == 0)
 
 
 def test_a_folder_that_cannot_be_made_is_a_storage_error_with_advice(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,6 +19,7 @@ from downloader.core.scheduling.retry import RetryPolicy
 from downloader.core.scheduling.scheduler import Scheduler
 from downloader.core.scheduling.segment_layout import SplitPolicy
 from downloader.errors import HTTPStatusError, StorageError
+from downloader.runs.download_run import DownloadRun
 from downloader.runs.plan import limits_for, split_policy
 from downloader.settings.definitions import Settings, convert
 from downloader.strategies.registry import find
@@ -153,6 +155,23 @@ def everything(run: Scheduler, now: float) -> list[Attempt]:
     while batch := run.take(now, 64):
         found += batch
     return found
+
+
+@pytest.mark.parametrize(
+    ("given_", "splits"),
+    [
+        ({}, True),
+        ({"wait": 1.0}, False),
+        ({"obey_robots": True}, False),
+        ({"obey_robots": True, "segments": 4}, True),
+    ],
+)
+def test_files_are_not_split_where_the_requests_to_a_host_are_spaced(
+    tmp_path: Path, given_: dict[str, Any], splits: bool
+) -> None:
+    session = DownloadRun(Settings(dir=str(tmp_path), strategy="multiplex", **given_), iter(()))
+    assert session.run.context.config.policy.may_split is splits
+    session.start().join()
 
 
 def test_a_segment_that_waits_for_a_slot_keeps_nobody_awake() -> None:

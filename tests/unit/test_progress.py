@@ -17,11 +17,11 @@ from downloader.core.amounts import duration, size
 from downloader.core.model import Checksum, Download, Result, Status
 from downloader.core.report import Report
 from downloader.engine.stats import FileProgress, LocalStats, RunStats
-from downloader.errors import HTTPStatusError, IntegrityError, NetworkError, StorageError, TLSError
+from downloader.errors import HTTPStatusError, IntegrityError, NetworkError, StorageError, TLSError, UsageError
 from downloader.progress.bars import MOST, Bars
 from downloader.progress.lines import Display, JsonProgress, PlainLines
 from downloader.reports import outputs as reports
-from downloader.reports.summary import summary
+from downloader.reports.summary import complaint, summary
 from downloader.sources.text import format_download
 
 URL = "https://example.org/file"
@@ -338,6 +338,12 @@ def test_the_line_of_a_result_has_exactly_these_fields(result: Result, expected:
     assert b"secret" not in line
 
 
+def test_a_message_that_utf_8_cannot_encode_is_written_escaped() -> None:
+    error = StorageError("cannot write caf\udce9")
+    line = reports.line(Result(URL, "", Status.FAILED, error=error))
+    assert json.loads(line)["error"]["message"] == "cannot write caf\\udce9"
+
+
 def test_a_report_file_has_a_line_for_each_result(tmp_path: Path) -> None:
     path = tmp_path / "report.jsonl"
     with reports.JsonLines(str(path)) as sink:
@@ -351,6 +357,16 @@ def test_a_report_file_has_a_line_for_each_result(tmp_path: Path) -> None:
     with reports.JsonLines(str(path)) as sink:
         sink.add(DONE)
     assert path.read_bytes() == reports.line(DONE)
+
+
+def test_what_an_earlier_report_knew_is_kept_where_a_run_ends_by_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "report.jsonl"
+    path.write_bytes(reports.line(DONE))
+    sink = reports.JsonLines(str(path))
+    sink.add(SKIPPED)
+    sink.complete = True
+    sink.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert (tmp_path / "report.jsonl.earlier").read_bytes() == reports.line(DONE)
 
 
 @pytest.mark.parametrize("there_before", [True, False])
@@ -550,7 +566,9 @@ def test_the_summary_names_a_few_failures_and_counts_the_rest() -> None:
 def test_no_url_reaches_a_terminal_through_the_summary_as_it_is(text: str) -> None:
     report = Report(strategy="serial")
     report.add(Result(URL + text, "", Status.FAILED))
-    assert all(line.isprintable() for line in summary(report).split("\n"))
+    report.errors.append(UsageError(f"no line of {text} belongs to a file of the list"))
+    for said in (summary(report), complaint(report)):
+        assert all(line.isprintable() for line in said.split("\n"))
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,19 @@ def test_a_mirror_elsewhere_takes_over_when_a_host_is_given_up() -> None:
     assert asked.count("dead.example") == 3
 
 
+def test_a_mirror_has_all_its_tries_when_the_first_host_is_given_up() -> None:
+    download = Download("https://dead.example/x", mirrors=("https://alive.example/x",))
+    run = scheduler([download], slots=1, most=1, retries=2)
+    (attempt,) = run.take(0.0)
+    run.settle(silent(attempt), 0.0, 0.0)
+    for number in range(1, 3):
+        (attempt,) = run.take(100.0 * number)
+        run.settle(Outcome(attempt.key, End.FAILED, error=NetworkError("reset")), 100.0 * number, 0.0)
+    (attempt,) = run.take(300.0)
+    run.settle(Outcome(attempt.key, End.COMPLETE, status=200), 300.0, 0.0)
+    assert [result.status for result in run.results()] == [Status.DONE]
+
+
 def test_those_that_answer_do_not_wait_for_those_that_do_not() -> None:
     dead = [item for number in range(250) for item in files(f"dead{number}", 2)]
     alive = files("alive", 2000)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from downloader.core.limits.adaptive import AdaptiveSlots
 from downloader.core.limits.slots import Slots
 from downloader.core.model import Attempt, Checksum, Download, End, Outcome, Result, Status
 from downloader.core.names.checksum_list import ChecksumList
@@ -18,9 +19,11 @@ from downloader.core.names.urls import host_of, public_url
 from downloader.core.scheduling.retry import RetryPolicy
 from downloader.core.scheduling.scheduler import Scheduler
 from downloader.core.scheduling.source_reader import POLL
+from downloader.core.scheduling.space_wait import FIRST_PAUSE
 from downloader.errors import (
     AuthError,
     DownloadError,
+    FolderFull,
     HTTPStatusError,
     IntegrityError,
     Interrupted,
@@ -286,6 +289,15 @@ def test_no_mirror_helps_against_our_own_troubles(error: DownloadError) -> None:
     assert [result.error for result in run.results()] == [error]
 
 
+def test_the_mirrors_that_are_left_have_all_their_tries() -> None:
+    run = scheduler([Download(URL, mirrors=MIRRORS[:1])], retries=2)
+    settle(run, take_one(run), End.FAILED, HTTPStatusError(404))
+    for _ in range(2):
+        settle(run, take_one(run, 1000.0), End.FAILED, NetworkError("reset"))
+    settle(run, take_one(run, 1000.0))
+    assert [result.status for result in run.results()] == [Status.DONE]
+
+
 def test_a_mirror_that_is_listed_twice_ends_too() -> None:
     run = scheduler([Download(URL, mirrors=(URL, URL))], retries=0)
     for _ in range(3):
@@ -457,9 +469,10 @@ def test_what_has_a_name_by_wish_is_not_probed() -> None:
 
 
 def test_a_probe_costs_no_try() -> None:
-    run = scheduler([Download(URL)], probe=True, retries=0)
+    run = scheduler([Download(URL)], probe=True, retries=1)
     settle(run, take_one(run), End.NAMED, name="x")
-    settle(run, take_one(run))
+    settle(run, take_one(run), End.FAILED, NetworkError("reset"))
+    settle(run, take_one(run, 1000.0))
     assert [result.status for result in run.results()] == [Status.DONE]
 
 
@@ -478,6 +491,37 @@ def test_probes_of_the_same_url_end_in_one_file_and_those_of_others_in_names_of_
     assert other.path.startswith("same-")
     assert other.path.endswith(".bin")
     assert [(result.status, result.reason) for result in run.results()] == [(Status.SKIPPED, "duplicate")]
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "fewer"),
+    [
+        (HTTPStatusError(429), 429, True),
+        (HTTPStatusError(503), 503, True),
+        (NetworkError("connection refused"), 0, True),
+        (HTTPStatusError(404), 404, False),
+        (HTTPStatusError(500), 500, False),
+    ],
+)
+def test_a_refusal_lowers_the_limit_of_its_host(error: DownloadError, status: int, fewer: bool) -> None:
+    slots = AdaptiveSlots(ceiling=64, host_ceiling=64, start=8)
+    run = Scheduler(iter(files("a", 100)), slots, RetryPolicy())
+    attempts = taken(run)
+    assert slots.at("a.example") == len(attempts) == 8
+    run.settle(ended(attempts[0], End.FAILED, error, status=status, waited=0.1), 0.1, 0.5)
+    assert (slots.at("a.example") < 8) is fewer
+
+
+def test_what_a_full_folder_had_no_room_for_is_tried_again_when_there_is_some() -> None:
+    run = scheduler(files("a", 2), in_all=1, retries=0, wait_for_space=True)
+    settle(run, take_one(run), End.FAILED, FolderFull("not enough space", needed=5000))
+    assert (run.results(), run.take(0.5), run.finished) == ([], [], False)
+    assert run.wake_at == FIRST_PAUSE
+    run.space.look(1 << 30, FIRST_PAUSE)
+    for _ in range(2):
+        settle(run, take_one(run, FIRST_PAUSE))
+    assert [result.status for result in run.results()] == [Status.DONE] * 2
+    assert run.complete
 
 
 # --- order

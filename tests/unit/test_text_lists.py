@@ -1,5 +1,6 @@
 """Text lists: what each line means, which lines are wrong and why, and the way back to text."""
 
+import codecs
 import contextlib
 import hashlib
 import io
@@ -383,8 +384,9 @@ def test_lists_are_counted_and_then_read_in_order(tmp_path: Path) -> None:
     assert urls_of(named.source()) == [A, B, "https://d.example/a%20b", "https://e.example/", C]
 
 
-def test_a_list_in_utf_16_is_read(tmp_path: Path) -> None:
-    (tmp_path / "list").write_bytes("https://a.example/ü\r\nhttps://b.example/\r\n".encode("utf-16"))
+@pytest.mark.parametrize(("mark", "encoding"), [(codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")])
+def test_a_list_in_utf_16_is_read(tmp_path: Path, mark: bytes, encoding: str) -> None:
+    (tmp_path / "list").write_bytes(mark + "https://a.example/ü\r\nhttps://b.example/\r\n".encode(encoding))
     named = Lists([tmp_path / "list"])
     assert named.check() == 2
     assert urls_of(named.source()) == ["https://a.example/%C3%BC", "https://b.example/"]
@@ -489,6 +491,15 @@ def test_a_feed_reads_only_so_far_ahead() -> None:
     assert found == [f"https://a.example/{number}" for number in range(20)]
     feed.close()
     assert next(numbers) <= 20 + 5 + 2  # in the queue, in hand, and being made
+
+
+def test_a_feed_that_is_closed_reads_no_further() -> None:
+    before = set(threading.enumerate())
+    feed = BackgroundSource((Download(f"https://a.example/{number}") for number in itertools.count()), ahead=2)
+    (reader,) = set(threading.enumerate()) - before
+    feed.close()
+    reader.join(30)
+    assert not reader.is_alive()
 
 
 def test_an_error_in_the_source_ends_a_feed_and_is_told_afterwards() -> None:

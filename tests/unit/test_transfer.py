@@ -583,6 +583,12 @@ def test_a_netrc_entry_of_the_host_that_a_redirect_leads_to_is_used_there() -> N
     assert BASIC in follow(transfer(policy=policy), "https://other.example/b").headers
 
 
+def test_a_netrc_password_is_not_sent_in_the_clear_after_a_redirect_from_https() -> None:
+    policy = TransferPolicy(credentials=Credentials(netrc=(("other.example", "me", "pw"),)), allow_downgrade=True)
+    assert BASIC not in follow(transfer(policy=policy), "http://other.example/b").headers
+    assert BASIC in follow(transfer(attempt("http://example.org/a"), policy=policy), "http://other.example/b").headers
+
+
 def test_https_to_http_is_refused_unless_allowed() -> None:
     with pytest.raises(PolicyError, match="https to http") as caught:
         transfer().on_head(answer(302, ("Location", "http://example.org/b")), 0.0)
@@ -856,6 +862,14 @@ def test_an_error_makes_the_outcome_whatever_was_decided(error: DownloadError, e
     receive(state, [3])
     outcome = state.outcome(1.0, error=error)
     assert (outcome.end, outcome.error, outcome.path, outcome.size) == (end, error, "file", 3)
+
+
+def test_only_a_file_that_is_complete_counts_as_verified() -> None:
+    state = transfer(attempt(checksums=(Checksum("md5", "0" * 32),)))
+    state.on_head(answer(200, RANGE_200), 0.0)
+    receive(state, [10])
+    assert state.outcome(1.0).verified
+    assert not state.outcome(1.0, error=IntegrityError("the md5 checksum is wrong")).verified
 
 
 def test_what_the_tests_take_for_dates_are_dates() -> None:
