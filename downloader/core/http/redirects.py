@@ -7,7 +7,10 @@ from downloader.errors import PolicyError, ProtocolError, UsageError
 
 
 def redirected(url: str, location: str, public: str, allow_downgrade: bool) -> str:
-    """The URL that ``location`` means, from ``url``. Raises PolicyError, ProtocolError; ``public`` is for the message."""
+    """The URL that a Location field names. ``url``: the URL that was requested; ``public``: the same, for messages.
+
+    Raises PolicyError for a scheme that is not allowed, ProtocolError for a Location that is no URL.
+    """
     try:
         target = clean_url(urljoin(url, quote(location.encode("latin-1", "replace"), safe=KEPT)))
     except UsageError as error:

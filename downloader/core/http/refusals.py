@@ -1,6 +1,6 @@
 """The error for an answer that brings no file."""
 
-from downloader.core.http.credentials import advice
+from downloader.core.http.credentials import refusal_hint
 from downloader.core.http.headers import Fields, http_date, retry_after
 from downloader.core.model import Headers
 from downloader.errors import AuthError, DownloadError, HTTPStatusError, ProtocolError
@@ -13,7 +13,7 @@ def refusal(status: int, fields: Fields, sent: Headers, url: str, epoch_now: flo
     ``epoch_now``, seconds since the epoch.
     """
     if status in AuthError.HINTS:
-        return AuthError(status, url, advice(status, sent))
+        return AuthError(status, url, refusal_hint(status, sent))
     if status >= 400:
         server_now = (http_date(fields.date) if fields.date else None) or epoch_now
         return HTTPStatusError(status, url, "", retry_after(fields.retry_after, server_now))

@@ -2,7 +2,7 @@
 
 from downloader.core.http.credentials import without_userinfo
 from downloader.core.http.headers import format_http_date
-from downloader.core.http.messages import Request, TransferPolicy, others, replaced, with_defaults
+from downloader.core.http.messages import Request, TransferPolicy, not_named_in, replaced, with_defaults
 from downloader.core.model import Attempt, Headers, ResumeInfo
 
 
@@ -30,8 +30,8 @@ def build_request(
 
     A header of the user's takes the place of a default; ``conditional`` takes the place of a header of the user's.
     """
-    if not conditional and headers is policy.headers and not policy.secrets and "@" not in url:
-        return Request(without_userinfo(url), policy.usual)
+    if not conditional and headers is policy.headers and not policy.has_credentials and "@" not in url:
+        return Request(without_userinfo(url), policy.default_headers)
     credentials = policy.credentials.headers(url, epoch_now, first_url)
     lines = with_defaults(headers)
-    return Request(without_userinfo(url), replaced(lines + others(credentials, lines), conditional))
+    return Request(without_userinfo(url), replaced(lines + not_named_in(credentials, lines), conditional))

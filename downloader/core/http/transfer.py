@@ -9,7 +9,7 @@ What each answer means stands in `downloader.core.http`.
 
 from downloader.core.http import headers as h
 from downloader.core.http.credentials import kept_at_redirect
-from downloader.core.http.guards import judge, wrong_size
+from downloader.core.http.guards import check_head, wrong_size
 from downloader.core.http.messages import Head, HeadAction, Request, TransferPolicy, replaced
 from downloader.core.http.range_rules import PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE, range_answer, reason_to_restart
 from downloader.core.http.redirects import redirected
@@ -198,12 +198,12 @@ class Transfer:
 
     def _nothing_missing(self) -> HeadAction:
         self.size = self.total = self.earlier.size
-        self.warning = judge(self._policy.guards, self.attempt, self.total, None, self.public_url)
+        self.warning = check_head(self._policy.guards, self.attempt, self.total, None, self.public_url)
         return self._decide(Event.NOTHING_MISSING)
 
     def _body_follows(self, fields: h.Fields, accepts_ranges: bool) -> HeadAction:
         self.splittable = accepts_ranges and self._policy.may_split
-        self.warning = judge(self._policy.guards, self.attempt, self.total, fields.content_type, self.public_url)
+        self.warning = check_head(self._policy.guards, self.attempt, self.total, fields.content_type, self.public_url)
         self.state = TRANSITIONS[self.state][_BODY_FOLLOWS]
         return _BODY
 
@@ -252,7 +252,7 @@ class Transfer:
     def paused(self, seconds: float) -> None:
         """For so many seconds nothing was read, to keep a rate limit: this time counts for no stall."""
         self.state = TRANSITIONS[self.state][Event.PAUSE]
-        self._stall.excuse(seconds)
+        self._stall.ignore_pause(seconds)
 
     def on_end(self) -> None:
         """The body is over. Raises NetworkError if bytes are missing, IntegrityError for another size than was known."""

@@ -65,7 +65,7 @@ class Event(StrEnum):
     REQUEST = "a request is sent"
     REDIRECT = "the head redirects"
     BODY_FOLLOWS = "the head announces a body"
-    NAME_LEARNED = "the head has told the name of the file"
+    NAME_LEARNED = "the head names the file"
     UNCHANGED = "the head says that the file was not modified"
     VERSION_CHANGED = "the head does not fit the bytes that are there"
     NOTHING_MISSING = "the head says that every byte is there"

@@ -21,8 +21,8 @@ class StallDetector:
         self._since, self._bytes = now, 0
         return slow and self._window > 0
 
-    def excuse(self, seconds: float) -> None:
-        """So long nothing was asked for: a pause of ours, to keep to a rate, is no fault of the server's."""
+    def ignore_pause(self, seconds: float) -> None:
+        """For so many seconds nothing was read, to keep a rate limit: this time does not count."""
         self._since += seconds
 
 

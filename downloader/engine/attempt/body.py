@@ -110,14 +110,14 @@ def _flush(transfer: Transfer, work: Workspace) -> Substeps:
 
 
 def receive_in_memory(transfer: Transfer, work: Workspace) -> Substeps:
-    """Read the body, up to the most bytes that are useful, and hand it back with the Outcome: there is no file."""
-    from downloader.core.http.robots import LARGEST  # here: few runs need it
+    """Read the first bytes of the body, and return them with the Outcome: there is no file."""
+    from downloader.core.http.robots import MAX_BYTES  # imported here because few runs need it
 
     body = b""
     stats, clock = work.slot.stats, work.context.clock
     stats.heard = clock()
     transfer.start_body(stats.heard)
-    while len(body) < LARGEST:
+    while len(body) < MAX_BYTES:
         data = yield READ
         if not data:
             break
@@ -127,4 +127,4 @@ def receive_in_memory(transfer: Transfer, work: Workspace) -> Substeps:
         transfer.on_data(len(data), stats.heard)
     else:
         yield DROP
-    transfer.body_returned(body[:LARGEST])
+    transfer.body_returned(body[:MAX_BYTES])
