@@ -184,7 +184,8 @@ class Outcome(Struct, frozen=True, array_like=True, omit_defaults=True):
     """How one Attempt ended. ``received`` counts the body bytes that came over the network, ``size`` the file's bytes.
 
     ``waited``: seconds from the last request to its answer's head; 0 where there was none. ``returned``: by post-processing.
-    ``trace``: only of a run that is traced. ``warning``: what is doubtful about a file that was taken all the same.
+    ``trace``: only of a run that is traced. ``warning``: what is doubtful about a file that was taken all the same. ``reason``:
+    why the bytes that are there cannot be continued, with `End.RESTART`.
     """
 
     key: int
@@ -203,6 +204,7 @@ class Outcome(Struct, frozen=True, array_like=True, omit_defaults=True):
     returned: Returned | None = None
     trace: Trace | None = None
     warning: str = ""
+    reason: str = ""
 
 
 class Status(StrEnum):

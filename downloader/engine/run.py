@@ -213,6 +213,8 @@ class LocalRun(Run):
             if outcome.error is not None and LOG.isEnabledFor(logging.INFO):
                 again = f"; again in {self.scheduler.waits:.1f} s" if self.scheduler.waits else ""
                 LOG.info("attempt failed: %s%s", printable(str(outcome.error)), again)
+            elif outcome.reason and LOG.isEnabledFor(logging.INFO):
+                LOG.info("begin again at zero: %s: %s", printable(outcome.final_url), outcome.reason)
             self._withdraw_cut(outcome.key)
         if self.scheduler.stopped:
             self.stop()

@@ -194,6 +194,7 @@ def test_a_restart_keeps_its_reason(head: Head, values: dict[str, object], reaso
     transfer.request(0.0)
     transfer.on_head(head, 0.0)
     assert (transfer.state, transfer.restart_reason) == (State.RESTART, reason)
+    assert transfer.outcome(0.0).reason == reason
 
 
 def test_a_mirror_with_a_checksum_is_bound_by_that() -> None:

@@ -208,7 +208,7 @@ def validator(fields: Fields) -> Validator:
 
 
 def digests(fields: Fields, whole: bool) -> tuple[Checksum, ...]:
-    """The digests of a file that its server sends: Repr-Digest (RFC 9530), Digest (RFC 3230); Content-Digest of a whole file."""
+    """The digests of a file that its server sends: Repr-Digest (RFC 9530), Digest (RFC 3230), a whole body's Content-Digest."""
     by_algorithm: dict[str, Checksum] = {}
     for text, wrapped in ((fields.repr_digest, True), (fields.content_digest if whole else "", True), (fields.digest, False)):
         for item in text.split(",") if text else ():
@@ -228,6 +228,12 @@ def digests(fields: Fields, whole: bool) -> tuple[Checksum, ...]:
             if len(raw) == (32 if algorithm == "sha256" else 64):
                 by_algorithm[algorithm] = Checksum(algorithm, raw.hex())
     return tuple(by_algorithm.values())
+
+
+def with_announced(checksums: tuple[Checksum, ...], announced: tuple[Checksum, ...]) -> tuple[Checksum, ...]:
+    """The checksums that a file must match: the user's, and the server's for algorithms that the user gave none for."""
+    given = {checksum.algorithm for checksum in checksums}
+    return checksums + tuple(item for item in announced if item.algorithm not in given)
 
 
 def disposition_name(value: str) -> str:

@@ -5,6 +5,9 @@ from urllib.parse import quote, urljoin
 from downloader.core.names.urls import KEPT, clean_url
 from downloader.errors import PolicyError, ProtocolError, UsageError
 
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+"""Statuses that redirect, if the answer has a Location: RFC 9110 section 15.4."""
+
 
 def redirected(url: str, location: str, public: str, allow_downgrade: bool) -> str:
     """The URL that a Location field names. ``url``: the URL that was requested; ``public``: the same, for messages.

@@ -12,7 +12,7 @@ from downloader.core.http.credentials import kept_at_redirect
 from downloader.core.http.guards import check_head, wrong_size
 from downloader.core.http.messages import Head, HeadAction, Request, TransferPolicy, replaced
 from downloader.core.http.range_rules import PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE, range_answer, reason_to_restart
-from downloader.core.http.redirects import redirected
+from downloader.core.http.redirects import REDIRECTS, redirected
 from downloader.core.http.refusals import refusal
 from downloader.core.http.request_headers import bound_by_checksum, build_request, conditions
 from downloader.core.http.transfer_states import ENDS, TRANSITIONS, Event, State
@@ -22,7 +22,6 @@ from downloader.core.names.urls import public_url
 from downloader.core.trace import Trace
 from downloader.errors import DownloadError, Interrupted, NetworkError, ProtocolError
 
-REDIRECTS = frozenset({301, 302, 303, 307, 308})
 EMPTY = frozenset({204, 205})  # RFC 9110 sections 15.3.5 and 15.3.6
 
 # Members of an Enum that each file needs: as a global, one is read ten times as fast as through its class.
@@ -217,10 +216,7 @@ class Transfer:
     def _set_digests(self, announced: tuple[Checksum, ...], last_modified: str) -> None:
         self.announced_digests = announced
         self.last_modified = h.http_date(last_modified) if last_modified else None
-        self.digests = self.attempt.checksums
-        if announced:
-            known = {checksum.algorithm for checksum in self.digests}
-            self.digests += tuple(item for item in announced if item.algorithm not in known)
+        self.digests = h.with_announced(self.attempt.checksums, announced) if announced else self.attempt.checksums
 
     @property
     def resume_info(self) -> ResumeInfo:
@@ -316,4 +312,5 @@ class Transfer:
             returned=self.returned,
             trace=trace,
             warning=self.warning,
+            reason=self.restart_reason,
         )

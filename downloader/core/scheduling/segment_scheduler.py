@@ -108,7 +108,8 @@ class SegmentScheduler:
         layout = self._layouts[entry.key]
         ended = layout.ended(outcome)
         if outcome.end is End.RESTART and ended.url != layout.url:
-            error = ProtocolError("this mirror has another version of the file", public_url(ended.url))
+            what = "this mirror has another version of the file"
+            error = ProtocolError(f"{what}: {outcome.reason}", public_url(ended.url), kind=what)
             outcome = replace(outcome, end=End.FAILED, error=error)
         if outcome.end not in _GO_ON:
             layout.give_up(outcome)
