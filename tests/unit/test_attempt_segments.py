@@ -1,4 +1,4 @@
-"""Several exchanges at one file, driven step by step in any order, by servers that are only values."""
+"""Several Attempts at one file, driven step by step in any order, by servers that are only values."""
 
 import hashlib
 import os
@@ -34,7 +34,7 @@ from downloader.errors import (
 from downloader.storage.folder import Folder
 from downloader.storage.part import PartFile
 from downloader.transports.base import ClientOptions
-from tests.unit.test_exchange import BODY, CHANGED_AT, NOW, SUM, Server
+from tests.unit.test_attempt import BODY, CHANGED_AT, NOW, SUM, Server
 
 URL = "https://example.org/file.bin"
 MIRROR = "https://mirror.example/file.bin"
@@ -60,7 +60,7 @@ def origin(**values: Any) -> Server:
 
 @dataclass
 class Flight:
-    """One exchange under way. ``answer`` or ``thrown``: to the present command, instead of the server's answer."""
+    """One Attempt under way. ``answer`` or ``thrown``: to the present command, instead of the server's answer."""
 
     steps: Steps
     server: Server
@@ -117,7 +117,7 @@ class Flight:
 
 @dataclass
 class Bench:
-    """A folder, and the exchanges in it."""
+    """A folder, and the Attempts in it."""
 
     root: Path
     config: dict[str, Any] = field(default_factory=dict)

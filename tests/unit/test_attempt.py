@@ -99,7 +99,7 @@ class Server:
 
 @dataclass
 class Bench:
-    """A folder, and a driver of exchanges that looks at it before every step."""
+    """A folder, and a driver of Attempts that looks into the folder before every step."""
 
     root: Path
     config: WorkerConfig
