@@ -18,7 +18,7 @@ from downloader.core.model import NOTHING_TO_RESUME, WHOLE, Attempt, Checksum, E
 from downloader.core.scheduling.segment_layout import held
 from downloader.engine.attempt import body as module
 from downloader.engine.attempt.attempt import attempt_steps
-from downloader.engine.attempt.commands import CUT, READ, Answer, Call, Command, Steps, Write
+from downloader.engine.attempt.commands import CUT, DROP, READ, Answer, Call, Command, Steps, Write
 from downloader.engine.contract import AttemptContext, Slot, WorkerConfig
 from downloader.engine.control import Cut
 from downloader.engine.stats import LocalStats
@@ -297,6 +297,59 @@ def test_one_that_waits_for_a_head_nobody_wants_ends_without_a_failure(bench: Be
     bench.start(origin(), Segment(600, TOTAL)).finish()
     first.finish()
     bench.complete()
+
+
+@pytest.mark.parametrize("at", [Request, type(DROP)])
+def test_an_error_after_the_rest_was_given_away(bench: Bench, at: type) -> None:
+    """While the head is awaited, nothing is lost; while the answer of a redirect is dropped, the Attempt has failed."""
+    first = bench.shared(origin())
+    first.cut(600)
+    moved = Server(status=302, more=(("Location", "/elsewhere"),))
+    second = bench.start(moved, Segment(600, TOTAL))
+    while not isinstance(second.command, at):
+        assert second.step()
+    second.cut(600)
+    second.thrown = NetworkError("the time for one attempt is over")
+    assert second.finish().end is (End.SEGMENT if at is Request else End.FAILED)
+    bench.start(origin(), Segment(600, TOTAL)).finish()
+    first.finish()
+    bench.complete()
+
+
+class Moved(Server):
+    """Redirects once, and then serves the file."""
+
+    def answer(self, request: Request) -> tuple[Head, Iterator[bytes]]:
+        """See `Server`."""
+        if request.url.endswith("/elsewhere"):
+            return super().answer(request)
+        self.requests.append(request)
+        return Head(302, (("Location", "/elsewhere"),)), iter(())
+
+
+@pytest.mark.parametrize("stop", [0, 600, 601, 900, 1300])
+@pytest.mark.parametrize("error", [NetworkError("reset"), Interrupted("stopped"), None], ids=str)
+def test_a_cut_and_an_error_at_any_step_end_a_segment_in_good_order(
+    tmp_path: Path, stop: int, error: DownloadError | None
+) -> None:
+    for steps in range(1, 14):
+        bench = Bench(tmp_path / str(steps))
+        first = bench.shared(origin())
+        first.cut(600)
+        second = bench.start(Moved(pieces=(130,), more=RANGES), Segment(600, TOTAL))
+        for _ in range(steps):
+            second.step()
+        second.cut(stop)
+        second.thrown = None if error is None else type(error)(error.reason)
+        assert second.finish().end in (End.SEGMENT, End.FAILED, End.INTERRUPTED)
+        assert second.outcome is not None
+        assert (second.outcome.error is None) == (second.end is End.SEGMENT)
+        bench.check()
+        first.finish()
+        if End.COMPLETE not in (first.end, second.end):
+            bench.start(origin()).finish()
+        bench.complete()
+        bench.close()
 
 
 def test_a_segment_whose_request_fails_has_failed(bench: Bench) -> None:

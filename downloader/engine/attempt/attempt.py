@@ -28,7 +28,7 @@ from downloader.storage.folder import Folder
 from downloader.storage.part import PartFile
 
 # As globals, members of an Enum are read ten times as fast as through their class.
-_READY, _STOPPED, _COMPLETE = State.READY, State.STOPPED, State.COMPLETE
+_READY, _AWAITING_HEAD, _STOPPED, _COMPLETE = State.READY, State.AWAITING_HEAD, State.STOPPED, State.COMPLETE
 _BODY, _FOLLOW = HeadAction.BODY, HeadAction.FOLLOW
 
 
@@ -126,7 +126,7 @@ def _fetch_ranges(transfer: Transfer, work: Workspace) -> Substeps:
         try:
             has_body = yield from _exchange(transfer, work)
         except NetworkError:
-            if gap[0] < work.stop:
+            if gap[0] < work.stop or transfer.state is not _AWAITING_HEAD:
                 raise
             transfer.cut()  # another Attempt fetches this range meanwhile
         if transfer.state is _STOPPED:
