@@ -1,6 +1,6 @@
 """`dl` against aria2c, curl and wget2: the same lists, from nginx on this machine, each byte verified.
 
-How to run, from the project's root, with the package installed with its extra `test` and nginx, aria2c, curl and wget2 at
+How to run, from the project's root, with the package installed with its extra `compare` and nginx, aria2c, curl and wget2 at
 hand (Debian: ``apt-get install nginx-light libnginx-mod-http-echo libnginx-mod-stream aria2 curl wget2``; a peer that is
 missing is left out, and so is a cell whose module of nginx is)::
 
@@ -26,7 +26,7 @@ Caveats, before anything is concluded from this:
   file, curl and aria2c do not.
 - nginx's caps let through a whole second's worth at once: with ``--quick`` the pieces of "capped" are hardly held back.
 - Which requests are refused in "faults" is chance, and with it whether somebody has to wait twice.
-- Peak memory is that of all processes of a command, sampled; see measure.py.
+- Peak memory is that of all processes of a command, sampled; see `downloader.compare.measure`.
 """
 
 import argparse
@@ -35,18 +35,25 @@ import os
 import platform
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 
-import nginx
+import origin
 import peers
 from cells import CELLS, HOSTS, MB, Cell, serve
-from contest import Contest, say
-from measure import dl_command, scratch
+from contest import Contest, say, scratch
+
+from downloader.compare.peers import version
 
 
 def words(text: str) -> list[str]:
     """A list, separated by commas."""
     return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def workers(text: str) -> int:
+    """A number of processes; 0 for ``auto``."""
+    return 0 if text == "auto" else int(text)
 
 
 def arguments() -> argparse.Namespace:
@@ -58,7 +65,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--strategies", type=words, default=[], help="strategies to name to dl, besides no flags")
     parser.add_argument("--quick", action="store_true", help="smaller cells")
     parser.add_argument("--dir", type=Path, help="write below this folder, and not to memory")
-    parser.add_argument("--workers", default="auto", help="nginx's worker_processes [auto: one for each core]")
+    parser.add_argument("--workers", type=workers, default=0, help="nginx's worker_processes [auto: one for each core]")
     parser.add_argument("--timeout", type=float, default=300, help="seconds for one run")
     parser.add_argument("--json", type=Path, help="write all raw numbers to this file")
     parser.add_argument("--dl", help="our command, if not the one beside this Python")
@@ -77,10 +84,10 @@ def compare(
     for peer in names:
         say(f"  tuning {peer}")
         contest.tune(peers.candidates(peer, cell, folder))
-    told = {"cacert": cell.cacert, "proxy": cell.proxy}
-    ours = [peers.ours(options.dl, cell.list_file, folder, strategy=name, **told) for name in ("", *strategies)]
+    call = partial(peers.ours, options.dl, cell.list_file, folder, cacert=cell.cacert, proxy=cell.proxy)
+    ours = [call(strategy=name) for name in ("", *strategies)]
     if cell.proxy:
-        ours.append(peers.ours(options.dl, cell.list_file, folder, flags=("--aggressive",), **told))
+        ours.append(call(flags=("--aggressive",)))
     contest.play(options.rounds, ours)
     size = f"{len(cell.urls)} files, {cell.total / MB:.0f} MB"
     print(f"\n{cell.name}: {cell.spec.about}{f' (quick: {size})' if options.quick else f' ({size})'}")
@@ -97,12 +104,12 @@ def too_little_room(cell: Cell, folder: Path) -> bool:
 def main() -> None:
     """Run and print."""
     options = arguments()
-    options.dl = dl_command(options.dl)
-    here, away = peers.installed()
-    names = [peer for peer in options.peers if peer in here]
+    options.dl = peers.dl_command(options.dl)
+    installed = peers.installed()
+    names = [peer for peer in options.peers if peer in installed]
     strategies, cannot = peers.strategies(options.dl, options.strategies)
     for line in (
-        *(f"left out: {peer} is not installed" for peer in away if peer in options.peers),
+        *(f"left out: {peer} is not installed" for peer in options.peers if peer not in installed),
         *(f"left out: {why}" for why in cannot),
     ):
         say(line)
@@ -112,11 +119,11 @@ def main() -> None:
             say(f"left out: {name}: {problem}")
         else:
             wanted.append(name)
-    versions = {"dl": peers.version(options.dl), "nginx": nginx.version()} | {peer: peers.version(peer) for peer in names}
+    versions = {"dl": version(options.dl), "nginx": origin.version()} | {peer: installed[peer] for peer in names}
     machine = {"system": platform.platform(), "cores": os.cpu_count(), "python": sys.version.split()[0], "versions": versions}
     print(
         f"{machine['cores']} cores, {machine['system']}",
-        *(f"{program} {version}" for program, version in versions.items()),
+        *(f"{program} {number}" for program, number in versions.items()),
         sep=" · ",
     )
     results: dict[str, object] = {}
@@ -124,12 +131,12 @@ def main() -> None:
         options.dir.mkdir(parents=True, exist_ok=True)
     try:
         with scratch(None) as memory, scratch(options.dir) as target:
-            for part in ("nginx", "content", "home"):
+            for part in ("content", "home"):
                 (memory / part).mkdir()
             content = memory / "content"
             hosts = HOSTS if any(CELLS[name].hosts for name in wanted) else 0
             tls = any(CELLS[name].tls for name in wanted)
-            with nginx.Nginx(memory / "nginx", content, workers=options.workers, hosts=hosts, tls=tls) as server:
+            with origin.Origin(content, workers=options.workers, hosts=hosts, tls=tls) as server:
                 for name in wanted:
                     say(f"{name}: {CELLS[name].about}")
                     cell = serve(name, options.quick, content, server)

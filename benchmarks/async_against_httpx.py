@@ -1,6 +1,6 @@
 """`async` against plain `httpx.AsyncClient` with 32 connections: many small files from the local test server.
 
-How to run, from the project's root, with the package installed::
+How to run, from the project's root, with the package installed with its extra `compare`::
 
     python benchmarks/async_against_httpx.py [--files 2000] [--rounds 5]
 

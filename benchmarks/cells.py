@@ -7,12 +7,13 @@ are many small ones, names share bodies, as hard links to a prime number of diff
 import os
 import random
 import shutil
-import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import nginx
+import origin
+
+from downloader.compare.scenarios import Scenario
+from downloader.testserver import content as bodies
 
 MB = 1_000_000
 KIB = 1024
@@ -50,9 +51,9 @@ class Spec:
     def problem(self) -> str:
         """Why it cannot run here; empty if it can."""
         needed = "http_echo" if self.place in ("late", "hosts") else "stream" if self.capped else ""
-        if needed and not nginx.module(needed):
-            return f"nginx has no module {needed} here (Debian: apt-get install {nginx.MODULES[needed]})"
-        if self.hosts and not nginx.has_address("127.0.0.2"):
+        if needed and (problem := origin.problem(needed)):
+            return problem
+        if self.hosts and not origin.has_address("127.0.0.2"):
             return "this machine has no address but 127.0.0.1"
         return ""
 
@@ -97,6 +98,12 @@ class Cell:
     cacert: Path | None
     proxy: str = ""
 
+    @property
+    def scenario(self) -> Scenario:
+        """What `dl compare` would call this: for the commands of its peers."""
+        spec = self.spec
+        return Scenario(self.name, spec.about, "", len(self.urls), spec.size, fail="503" if spec.faults else "", tls=spec.tls)
+
     def verify(self, folder: Path) -> str:
         """Compare each byte with what was served; what is wrong, in words, or nothing."""
         there = {entry.name for entry in os.scandir(folder) if not entry.name.startswith(".")}
@@ -109,7 +116,7 @@ class Cell:
         return f"{len(wrong)} files have other bytes: {wrong[0]}" if wrong else ""
 
 
-def serve(name: str, quick: bool, content: Path, server: nginx.Nginx, *, count: int = 0) -> Cell:
+def serve(name: str, quick: bool, content: Path, server: origin.Origin, *, count: int = 0) -> Cell:
     """Make the files of a cell below `content`, and their list beside them. `count` is for fewer files than the cell has."""
     spec = CELLS[name]
     sizes = spec.sizes(quick)[: count or None]
@@ -123,7 +130,7 @@ def serve(name: str, quick: bool, content: Path, server: nginx.Nginx, *, count: 
             path.hardlink_to(files / f"{number % BODIES:06d}.bin")
         else:
             with path.open("wb") as body:
-                body.writelines(blocks(number, size))
+                body.writelines(bodies.pieces(number, 0, size))
     hosts = len(server.addresses) - 1 if spec.hosts else 0
     urls = [
         server.url(f"{spec.place}/{file}", host=1 + number % hosts if hosts else 0, tls=spec.tls, capped=spec.capped)
@@ -137,14 +144,6 @@ def serve(name: str, quick: bool, content: Path, server: nginx.Nginx, *, count: 
     return Cell(name, spec, tuple(urls), originals, sum(sizes), list_file, server.cacert if spec.tls else None, proxy)
 
 
-def blocks(number: int, size: int) -> Iterator[bytes]:
-    """The body of file `number`, in parts."""
-    for position in range(0, size, BLOCK):
-        head = struct.pack(">QQ", number, position)
-        start = (number * 31 + position // BLOCK * 17) % 4096
-        yield (head + NOISE[start : start + BLOCK - len(head)])[: size - position]
-
-
 def same(one: Path, other: Path) -> bool:
     """Whether two files have the same bytes."""
     with one.open("rb", buffering=0) as left, other.open("rb", buffering=0) as right:
@@ -154,6 +153,3 @@ def same(one: Path, other: Path) -> bool:
             if part != right.read(BLOCK):
                 return False
     return True
-
-
-NOISE = random.Random(0).randbytes(BLOCK + 4096)

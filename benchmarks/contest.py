@@ -1,21 +1,39 @@
 """Commands that do the same work, measured in interleaved rounds and compared in pairs. Shared; not to be run.
 
-Each round runs every contender once, in an order of its own, so that what else the machine does hits all. A ratio is formed
-within a round and then the median of the rounds is taken: rounds differ more than contenders. A run whose bytes are not all
-right is told as such and counts for nothing.
+How a command is measured, and the order of each round, are those of `dl compare` (`downloader.compare.measure` and `rounds`):
+each round runs every contender once, and each follows each other one as often, so that what else the machine does hits all.
+A ratio is formed within a round and then the median of the rounds is taken: rounds differ more than contenders. A run whose
+bytes are not all right is told as such and counts for nothing.
 """
 
 import dataclasses
 import os
-import random
 import shutil
+import signal
+import site
 import statistics
 import sys
-from collections.abc import Callable, Iterable
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from measure import Run, in_memory, measure
+from downloader.compare import rounds, runner
+from downloader.compare.measure import run_measured
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one run took. `problem` is empty where it did all that it should."""
+
+    elapsed: float
+    cpu: float
+    peak: int
+    """Bytes: high-water marks of all its processes, added."""
+    leader_peak: int
+    """Bytes: that of the process that was started."""
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +68,7 @@ class Contest:
         self.folder.mkdir(parents=True)
         if not in_memory(self.folder):
             os.sync()  # what the run before has left to be written is not this one's
-        run = measure(contender.command, self.folder, timeout=timeout or self.timeout, home=self.home)
+        run = self._measure(contender, timeout or self.timeout)
         if not run.problem or not run.problem.startswith("not done"):
             wrong = self.verify(self.folder)
             told = "; ".join(filter(None, (wrong, run.problem)))
@@ -58,6 +76,26 @@ class Contest:
         shutil.rmtree(self.folder, ignore_errors=True)
         say(f"    {contender}: {run.elapsed:.2f} s{' · ' + run.problem if run.problem else ''}")
         return run
+
+    def _measure(self, contender: Contender, timeout: float) -> Run:
+        """Run its command in the folder. What takes longer than ``timeout`` seconds is ended."""
+        with tempfile.TemporaryFile() as printed:
+            usage = run_measured(
+                contender.command,
+                folder=str(self.folder),
+                limit=timeout,
+                group=contender.who != "dl",  # whose workers see that it is gone, and tidy up
+                environment=environment(self.home),
+                output=printed.fileno(),
+            )
+            printed.seek(max(0, printed.seek(0, os.SEEK_END) - 4000))
+            lines = printed.read().decode(errors="replace").strip().splitlines()
+        problem = ""
+        if usage.expired:
+            problem = f"not done after {timeout:.0f} s"
+        elif usage.code:
+            problem = " ".join([f"exit code {usage.code}", *lines[-1:]])
+        return Run(usage.elapsed, usage.user + usage.system, usage.peak, usage.own_peak, problem)
 
     def tune(self, candidates: Iterable[Contender]) -> None:
         """Try each setting of one peer once, defaults first, and keep the quickest; one that takes long is given up."""
@@ -70,15 +108,15 @@ class Contest:
             if not run.problem and run.elapsed < quickest:
                 quickest, self.best[contender.who] = run.elapsed, contender
 
-    def play(self, rounds: int, ours: list[Contender]) -> None:
+    def play(self, count: int, ours: list[Contender]) -> None:
         """The rounds: `ours`, and of each peer its defaults and its best. What never worked is not tried again."""
         failed = {contender for contender, run in self.trials if run.problem}
         everyone = [*ours, *(each for each in (*self.best.values(), *self.defaults.values()) if each not in failed)]
         everyone = list(dict.fromkeys(everyone))
         self.runs = {contender: [] for contender in everyone}
-        for number in range(rounds):
-            say(f"  round {number + 1} of {rounds}")
-            for contender in random.Random(number).sample(everyone, len(everyone)):
+        for number in range(count):
+            say(f"  round {number + 1} of {count}")
+            for contender in (everyone[index] for index in rounds.order(number, len(everyone))):
                 self.runs[contender].append(self.run(contender))
 
     def ratios(self, ours: Contender, theirs: Contender) -> list[float]:
@@ -150,6 +188,42 @@ class Contest:
     def _label(self, contender: Contender) -> str:
         is_best = self.best.get(contender.who) is contender
         return contender.settings + (" (best)" if is_best else "")
+
+
+@contextmanager
+def scratch(parent: Path | None) -> Iterator[Path]:
+    """A new folder, in memory where `parent` is None and there is such a place; removed at the end, after SIGTERM too."""
+
+    def end(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    memory = Path("/dev/shm")  # where Linux has it
+    if parent is None and memory.is_dir() and os.access(memory, os.W_OK):
+        parent = memory
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        with runner.scratch(str(parent) if parent else None) as folder:
+            yield Path(folder)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def environment(home: Path) -> dict[str, str]:
+    """This one, without proxies and settings, with another home; packages that the user installed for themselves are found."""
+    left_out = ("_proxy", "_PROXY")
+    kept = {
+        key: value for key, value in os.environ.items() if not key.endswith(left_out) and not key.startswith(("DL_", "XDG_"))
+    }
+    return kept | {"HOME": str(home), "PYTHONUSERBASE": site.getuserbase()}
+
+
+def in_memory(folder: Path) -> bool:
+    """Whether what is written below `folder` stays in memory."""
+    with suppress(OSError):
+        mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
+        inside = [(len(point), kind) for point, kind in mounts if folder.resolve().is_relative_to(point)]
+        return max(inside)[1] in ("tmpfs", "ramfs")
+    return False
 
 
 def columns(rows: list[list[str]]) -> str:

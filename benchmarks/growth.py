@@ -21,10 +21,9 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import nginx
 import peers
-from contest import Contender, Contest, columns, good, median, say
-from measure import dl_command, scratch
+from contest import Contender, Contest, columns, good, median, say, scratch
+from origin import Origin
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 FOLDER_HOLDS = 1_000
@@ -78,7 +77,7 @@ def main() -> None:
     parser.add_argument("--timeout", type=float, default=3600, help="seconds for one run")
     parser.add_argument("--dl", help="our command, if not the one beside this Python")
     options = parser.parse_args()
-    dl = dl_command(options.dl)
+    dl = peers.dl_command(options.dl)
     strategies, cannot = peers.strategies(dl, [name for name in options.strategies.split(",") if name])
     for why in cannot:
         say(f"left out: {why}")
@@ -87,9 +86,9 @@ def main() -> None:
         options.dir.mkdir(parents=True, exist_ok=True)
     try:
         with scratch(None) as memory, scratch(options.dir) as target:
-            for part in ("nginx", "content", "home"):
+            for part in ("content", "home"):
                 (memory / part).mkdir()
-            with nginx.Nginx(memory / "nginx", memory / "content") as server:
+            with Origin(memory / "content") as server:
                 for count in (size for size in SIZES if size <= options.up_to):
                     if shutil.disk_usage(target).free < count * TAKES or 0 < os.statvfs(target).f_favail < count * 1.1:
                         say(f"left out: {count:,}: there is no room for so many files in {target.parent}")

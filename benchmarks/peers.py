@@ -1,88 +1,59 @@
-"""How each peer is called for a cell: as it comes, and at the settings that are worth a try. Shared; not to be run.
+"""At which settings each peer is tried for a cell, and how `dl` is called. Shared by the benchmarks; not to be run.
 
-"Defaults" means the shortest command that fetches a whole list: ``aria2c -i``, ``curl -Z -K``, ``wget2 -i``.
-What is added to all of a peer's commands: quiet, no settings of the user, the certificate authority for https, and where the
-server refuses some requests what makes that peer try again.
+The commands are those of `dl compare --peers` (`downloader.compare.peers`): the shortest that fetches a whole list, quiet,
+without settings of the user, with the certificate authority for https, and where the server refuses some requests with
+what makes that peer try again. "Defaults" are these; the other settings are added to them.
 """
 
 import shutil
 import subprocess
-from collections.abc import Callable
+import sys
 from pathlib import Path
 
 from cells import Cell
 from contest import Contender
 
+from downloader.compare import peers
+from downloader.compare.results import Row
+
+PEERS = ("aria2c", "curl", "wget2")
 JOBS = (16, 64, 128)
-Variants = list[tuple[str, ...]]
+PROXY = {"aria2c": "--http-proxy=", "curl": "--proxy ", "wget2": "--http-proxy="}
 
 
-def aria2c(cell: Cell, folder: Path) -> tuple[list[str], Variants]:
-    """`-j` files at once, `-x` connections for each, in `-s` pieces of at least `-k`."""
-    command = ["aria2c", "--no-conf", "-q", "-i", str(cell.list_file), "-d", str(folder)]
-    if cell.cacert:
-        command.append(f"--ca-certificate={cell.cacert}")
-    if cell.proxy:
-        command.append(f"--http-proxy={cell.proxy}")
-    if cell.spec.faults:
-        command += ["--max-tries=10", "--retry-wait=1"]  # it takes 503 for final where it need not wait
-    quickly = ("--file-allocation=none",)
-    variants: Variants = [(f"-j{jobs}", *quickly) for jobs in JOBS]
-    if cell.spec.by_bytes:
-        variants = [(f"-j{jobs}", f"-x{split}", f"-s{split}", *quickly) for jobs, split in ((2, 1), (8, 1), (8, 4), (16, 16))]
-        variants += [("-x16", "-s16", "-k1M", *quickly)]
-    if len(cell.urls) == 1:
-        variants = [("-x4", "-s4", *quickly), ("-x16", "-s16", *quickly), ("-x16", "-s16", "-k1M", *quickly)]
-    return command, variants
-
-
-def curl(cell: Cell, folder: Path) -> tuple[list[str], Variants]:
-    """Several at once is itself an option; 300 is the most that it takes. It does not split a file."""
-    config = cell.list_file.with_name("curl.txt")
-    config.write_text("".join(f'url = "{url}"\noutput = "{url.rpartition("/")[2]}"\n' for url in cell.urls))
-    command = ["curl", "-q", "-sSf", "-Z", "-K", str(config)]  # it writes where it is started, which is `folder`
-    if cell.cacert:
-        command += ["--cacert", str(cell.cacert)]
-    if cell.proxy:
-        command += ["--proxy", cell.proxy]
-    if cell.spec.faults:
-        command += ["--retry", "10"]
-    if len(cell.urls) == 1:
-        return command, []
-    variants: Variants = [("--parallel-max", str(most)) for most in (4, 16, 128, 300)]
-    variants += [("--parallel-max", str(most), "--parallel-immediate") for most in (16, 50, 300)]
-    if cell.spec.faults:
-        variants += [("--parallel-max", "50", "--retry-delay", "1")]
-    return command, variants
-
-
-def wget2(cell: Cell, folder: Path) -> tuple[list[str], Variants]:
-    """A thread for each connection."""
-    command = ["wget2", "-q", "-i", str(cell.list_file), "-P", str(folder)]
-    if cell.cacert:
-        command.append(f"--ca-certificate={cell.cacert}")
-    if cell.proxy:
-        command.append(f"--http-proxy={cell.proxy}")
-    if cell.spec.faults:
-        command += ["--tries=10", "--waitretry=1"]
-        if "--retry-on-http-error" in _help("wget2"):
-            command += ["--retry-on-http-error=503"]
-    variants: Variants = [(f"--max-threads={threads}",) for threads in (*JOBS, 300)]
-    if cell.spec.by_bytes:
-        variants = [(f"--max-threads={threads}",) for threads in (2, 8, 16)]
-        variants += [("--max-threads=16", f"--chunk-size={size}") for size in ("1M", "10M")]
-    if len(cell.urls) == 1:
-        variants = [("--max-threads=16", "--chunk-size=10M")]
-    return command, variants
-
-
-PEERS: dict[str, Callable[[Cell, Path], tuple[list[str], Variants]]] = {"aria2c": aria2c, "curl": curl, "wget2": wget2}
+def settings(peer: str, cell: Cell) -> list[str]:
+    """What is worth a try besides the defaults, for the kind of files that the cell has."""
+    single, by_bytes = len(cell.urls) == 1, cell.spec.by_bytes
+    if peer == "aria2c":  # `-j` files at once, `-x` connections for each, in `-s` pieces of at least `-k`
+        if single:
+            tried = ["-x4 -s4", "-x16 -s16", "-x16 -s16 -k1M"]
+        elif by_bytes:
+            tried = ["-j2 -x1 -s1", "-j8 -x1 -s1", "-j8 -x4 -s4", "-j16 -x16 -s16", "-x16 -s16 -k1M"]
+        else:
+            tried = [f"-j{jobs}" for jobs in JOBS]
+        return [f"{words} --file-allocation=none" for words in tried]
+    if peer == "curl":  # 300 is the most that it takes; it does not split a file
+        tried = [f"--parallel-max {jobs}" for jobs in (4, 16, 128, 300)]
+        tried += [f"--parallel-max {jobs} --parallel-immediate" for jobs in (16, 50, 300)]
+        tried += ["--parallel-max 50 --retry-delay 1"] if cell.spec.faults else []
+        return [] if single else tried
+    if single:  # wget2 has a thread for each connection
+        return ["--max-threads=16 --chunk-size=10M"]
+    if by_bytes:
+        tried = [f"--max-threads={threads}" for threads in (2, 8, 16)]
+        return tried + [f"--max-threads=16 --chunk-size={size}" for size in ("1M", "10M")]
+    return [f"--max-threads={threads}" for threads in (*JOBS, 300)]
 
 
 def candidates(peer: str, cell: Cell, folder: Path) -> list[Contender]:
     """A peer's commands for a cell, its defaults first."""
-    command, variants = PEERS[peer](cell, folder)
-    return [Contender(peer, " ".join(extra) or "defaults", (*command, *extra)) for extra in ((), *variants)]
+    proxy = PROXY[peer] + cell.proxy if cell.proxy else ""
+    contenders = []
+    for words in ("", *settings(peer, cell)):
+        row = Row(peer, 0, peer=True, how=f"{proxy} {words}".strip() or peers.DEFAULTS)
+        command = peers.command(row, cell.scenario, cell.list_file, folder, str(cell.cacert or ""))
+        contenders.append(Contender(peer, words or peers.DEFAULTS, tuple(command)))
+    return contenders
 
 
 def ours(
@@ -105,6 +76,15 @@ def ours(
     return Contender("dl", " ".join(flags) or "no flags", (*command, *flags))
 
 
+def dl_command(path: str | None = None) -> str:
+    """Our own command: the one that was asked for, else the one beside this Python, else the one on PATH."""
+    beside = Path(sys.executable).with_name("dl")
+    found = path or (str(beside) if beside.exists() else shutil.which("dl"))
+    if not found:
+        raise SystemExit("`dl` is not installed here: pip install . (or name it by --dl)")
+    return str(Path(found).absolute())
+
+
 def strategies(dl: str, wanted: list[str]) -> tuple[list[str], list[str]]:
     """Which of these run here, and why the others do not."""
     said = subprocess.run([dl, "strategies"], capture_output=True, text=True, check=True).stdout
@@ -113,16 +93,6 @@ def strategies(dl: str, wanted: list[str]) -> tuple[list[str], list[str]]:
     return known, [lines.get(name, f"{name}: not known to `dl strategies`") for name in wanted if name not in known]
 
 
-def installed() -> tuple[list[str], list[str]]:
-    """The peers that are here, and those that are not."""
-    return [peer for peer in PEERS if shutil.which(peer)], [peer for peer in PEERS if not shutil.which(peer)]
-
-
-def version(program: str) -> str:
-    """What a program says of itself: the first number in it."""
-    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
-    return next((word for word in said.stdout.split() if word[:1].isdigit()), "?")
-
-
-def _help(program: str) -> str:
-    return subprocess.run([program, "--help"], capture_output=True, text=True, check=False).stdout
+def installed() -> dict[str, str]:
+    """The peers that are here, and their versions."""
+    return {name: version for name, version in peers.installed().items() if name in PEERS}

@@ -21,11 +21,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import nginx
 import peers
 from cells import MB, Cell, serve
-from contest import Contender, Contest, say
-from measure import dl_command, scratch
+from contest import Contender, Contest, say, scratch
+from origin import Origin
 
 
 def with_pypdl(urls: list[str], folder: str, jobs: int, splits: int, _block: int) -> None:
@@ -111,7 +110,7 @@ def main() -> None:
     parser.add_argument("--timeout", type=float, default=300, help="seconds for one run")
     parser.add_argument("--dl", help="our command, if not the one beside this Python")
     options = parser.parse_args()
-    options.dl = dl_command(options.dl)
+    options.dl = peers.dl_command(options.dl)
     names = [peer for peer in PEERS if importlib.util.find_spec(peer)]
     strategies, cannot = peers.strategies(options.dl, [name for name in options.strategies.split(",") if name])
     for why in (*(f"{peer}: pip install -r benchmarks/requirements.txt" for peer in PEERS if peer not in names), *cannot):
@@ -120,10 +119,10 @@ def main() -> None:
         options.dir.mkdir(parents=True, exist_ok=True)
     try:
         with scratch(None) as memory, scratch(options.dir) as target:
-            for part in ("nginx", "content", "home"):
+            for part in ("content", "home"):
                 (memory / part).mkdir()
             content = memory / "content"
-            with nginx.Nginx(memory / "nginx", content) as server:
+            with Origin(content) as server:
                 for name, count in (("small", options.files), ("large", options.big)):
                     say(name)
                     cell = serve(name, False, content, server, count=count)

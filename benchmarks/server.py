@@ -1,6 +1,7 @@
 """What the local test server can do: small answers a second, and the speed of one large body; nginx beside it.
 
-How to run, from the project's root, with the package installed and wrk at hand (Debian: ``apt-get install wrk``)::
+How to run, from the project's root, with the package and its extra `compare` installed and wrk at hand (Debian:
+``apt-get install wrk``)::
 
     python benchmarks/server.py [--seconds 4] [--connections 64]
 

@@ -1,31 +1,50 @@
-"""How what is missing is installed: from the metadata of the installed package, so that only extras that exist are named."""
+"""How to install what is missing: from the metadata of the installed package, so that only extras that exist are named."""
 
 import re
+
+from downloader.errors import UsageError
 
 _REQUIREMENT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^]]*])?\s*([^;]*)")
 _EXTRA = re.compile(r"extra\s*==\s*['\"]([^'\"]+)['\"]")
 _MIXED = frozenset({"all", "test"})
 
 
-def hint_for(module: str) -> str:
-    """What to do about a ``module`` that cannot be imported; empty where nothing is known about that module."""
+def require(user: str, *modules: str, extra: str) -> None:
+    """Raises UsageError where one of these modules is not installed.
+
+    ``user``: what needs them, the subject of the message. ``extra``: the one that declares them, for a hint where the
+    metadata of the package cannot be read.
+    """
+    from importlib.util import find_spec  # here: few commands need an extra
+
+    missing = [name for name in modules if find_spec(name) is None]
+    if missing:
+        hint = hint_for(*missing) or f"pip install '.[{extra}]' in the folder of dl's source"
+        raise UsageError(f"{user} needs {', '.join(missing)}", hint=hint)
+
+
+def hint_for(*modules: str) -> str:
+    """How to install ``modules`` that cannot be imported; empty where the metadata names none of them."""
     from importlib.metadata import PackageNotFoundError, requires  # here: 5 ms that only a missing module needs to pay
 
     try:
         requirements = requires("downloader") or []
     except PackageNotFoundError:
         requirements = []
-    wanted = _normal(module.partition(".")[0])
-    hint = ""
+    wanted = {_normal(module.partition(".")[0]) for module in modules}
+    packages: dict[str, str] = {}
+    extras: set[str] = set()
     for text in requirements:
         match, extra = _REQUIREMENT.match(text), _EXTRA.search(text)
-        if match is None or _normal(match[1]) != wanted or (extra and extra[1] in _MIXED):
+        if match is None or _normal(match[1]) not in wanted or (extra and extra[1] in _MIXED):
             continue
-        needed = f"pip install '{match[1]}{match[2].strip()}'"
-        if extra is None:
-            return needed
-        hint = f"{needed}, or pip install '.[{extra[1]}]' in the folder of dl's source"
-    return hint
+        packages[_normal(match[1])] = f"'{match[1]}{match[2].strip()}'"
+        if extra is not None:
+            extras.add(extra[1])
+    if not packages:
+        return ""
+    hint = f"pip install {' '.join(packages.values())}"
+    return f"{hint}, or pip install '.[{','.join(sorted(extras))}]' in the folder of dl's source" if extras else hint
 
 
 def _normal(name: str) -> str:

@@ -21,10 +21,11 @@ from downloader.compare.machine import machine
 from downloader.compare.outputs import Outputs
 from downloader.compare.results import Comparison, Row, Study, Sweep
 from downloader.compare.runner import Plan, Work, warm_up, work_for
-from downloader.compare.servers import Servers
+from downloader.compare.servers import BUILT_IN, Servers
 from downloader.core.model import Download
 from downloader.core.text import printable
 from downloader.errors import UsageError
+from downloader.extras import require
 from downloader.runs.plan import jobs_for
 from downloader.settings.definitions import Settings
 from downloader.sources.lists import Lists
@@ -94,12 +95,13 @@ def _compare(
     wishes = {"files": files, "size": size, "delay": latency, "rate": rate, "fail": kinds, "share": share}
     if lists and (chosen or any(value is not None for value in wishes.values())):
         raise UsageError("a LIST and a scenario cannot go together")
+    picked = scenarios.choose(chosen) if chosen or all(value is None for value in wishes.values()) else ()
+    require("dl compare", *_needed(() if lists else picked or (scenarios.OWN,), server), extra="compare")
     outputs = Outputs(json or "", csv or "", html or "", png or "")
     outputs.check()
     if where is not None:
         Folder(where).close()  # made if missing
     runnable, missing = _runnable() if not names else ((), ())
-    picked = scenarios.choose(chosen) if chosen or all(value is None for value in wishes.values()) else ()
     asked = Asked(
         at_once={name: _at_once(name, jobs) for name in names or runnable},
         jobs=jobs or 0,
@@ -118,6 +120,15 @@ def _compare(
     printer.conclude(found)
     outputs.write(found)
     return 1 if any(row.failures for comparison in found.comparisons for row in comparison.rows if not row.peer) else 0
+
+
+def _needed(served: tuple[scenarios.Scenario, ...], server: str) -> Iterator[str]:
+    """The modules of the extra ``compare`` without which this comparison cannot run. ``served``: by a server of the kind."""
+    yield "rich"
+    if served and server == BUILT_IN:
+        yield "granian"
+    if any(scenario.tls for scenario in served):
+        yield "trustme"
 
 
 def _study(asked: Asked, servers: Servers, printer: "_Printer") -> Study:

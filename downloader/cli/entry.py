@@ -9,3 +9,13 @@ def main() -> None:
     from downloader.cli.main import main as run
 
     run()
+
+
+def testserver() -> None:
+    """The entry point of ``dl-testserver``. Does not return."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from downloader.extras import hint_for
+    from downloader.testserver.__main__ import main as run
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    run(hint_for=hint_for)

@@ -10,8 +10,9 @@ from downloader.cli.options import read_as
 from downloader.compare.scenarios import SCENARIOS
 from downloader.compare.servers import BUILT_IN, KINDS
 from downloader.errors import NetworkError, UsageError
+from downloader.extras import hint_for
 from downloader.settings.values import Form
-from downloader.testserver.errors import CannotStart, ServerError
+from downloader.testserver.errors import CannotStart, NotInstalled, ServerError
 from downloader.testserver.launch import TestServer
 from downloader.testserver.nginx import Nginx, objection
 from downloader.testserver.served import Served
@@ -70,6 +71,8 @@ def _start(place: Place, tls: bool, kind: str) -> Served:
             click.echo(f"dl serve: without the list {name}: {said}", err=True)
         able = {name: query for name, query in named.items() if name not in unable}
         return Nginx(tls=tls, lists=able, host=place.host, port=place.port)
+    except NotInstalled as error:
+        raise UsageError(str(error), hint=hint_for(*error.modules)) from None
     except CannotStart as error:
         raise UsageError(str(error), hint="another --port, or --port 0 for any that is free") from None
     except ServerError as error:

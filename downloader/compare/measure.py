@@ -21,7 +21,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from downloader.compare import neighbours
@@ -39,7 +39,8 @@ class Usage(NamedTuple):
     """What a command took. Seconds and bytes; see `downloader.compare.results.Measure` for the fields.
 
     ``started``: of the monotonic clock. ``code``: its exit code, negative for the signal that ended it. ``expired``: it
-    was ended because it took too long. ``others``: see `downloader.compare.neighbours.share`.
+    was ended because it took too long. ``others``: see `downloader.compare.neighbours.share`. ``own_peak``: the peak memory of
+    the process that was started, without its children.
     """
 
     started: float
@@ -57,6 +58,7 @@ class Usage(NamedTuple):
     code: int
     expired: bool = False
     others: float | None = None
+    own_peak: int = 0
 
 
 def run_measured(
@@ -67,15 +69,21 @@ def run_measured(
     server: Callable[[], float] | None = None,
     limit: float | None = None,
     group: bool = False,
+    environment: Mapping[str, str] | None = None,
+    output: int | None = None,
 ) -> Usage:
     """Run a command and say what it took. What it prints is dropped; ``errors``: except for its standard error.
+
+    ``output``: the descriptor of a file that takes all that it prints. ``environment``: its variables, instead of this
+    process's without settings for `dl` and with a direct way to this machine.
 
     ``folder``: its working directory. ``server``: tells the CPU seconds that the server has taken so far. After ``limit``
     seconds it is killed. It has a session of its own, and ends when this process does, however that ends. Whatever is
     raised here meanwhile (Ctrl-C) kills it and is passed on. ``group``: what is killed is its whole process group; else it
     is left to its children to see that it is gone, and to tidy up. Raises UsageError for what cannot be started.
     """
-    environment = _environment()
+    outputs = (subprocess.DEVNULL, None if errors else subprocess.DEVNULL) if output is None else (output, output)
+    variables = _environment() if environment is None else environment
     before, seen = server() if server else 0.0, neighbours.look()
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     born: list[_Started | UsageError] = []
@@ -85,7 +93,7 @@ def run_measured(
         try:
             # From a thread: an interrupt, which is raised in the main one, then cannot leave a process that nobody knows.
             # And with nothing that has a lock inside: an interrupt there may leave it locked.
-            begun = bool(_thread.start_new_thread(_start, (born, command, folder, environment, reader, errors)))
+            begun = bool(_thread.start_new_thread(_start, (born, command, folder, variables, reader, outputs)))
             started, process = _told(born)
             victim = -process.pid if group else process.pid
             sampler = _Sampler(process.pid, victim, None if limit is None else started + limit)
@@ -107,12 +115,13 @@ def run_measured(
                     _kill(_told(born)[1], group)
             raise
     served = (server() if server else 0.0) - before
+    resident = usage.ru_maxrss * _UNIT if usage.ru_maxrss > 1.1 * held or not sampler.peak else 0
     return Usage(
         started,
         elapsed,
         usage.ru_utime,
         usage.ru_stime,
-        max(sampler.peak, usage.ru_maxrss * _UNIT if usage.ru_maxrss > 1.1 * held or not sampler.peak else 0),
+        max(sampler.peak, resident),
         usage.ru_nvcsw,
         usage.ru_nivcsw,
         sampler.threads,
@@ -123,6 +132,7 @@ def run_measured(
         process.returncode,
         sampler.expired,
         neighbours.share(seen, seen_last, elapsed, usage.ru_utime + usage.ru_stime + served),
+        sampler.own_peak or resident,
     )
 
 
@@ -137,9 +147,9 @@ def _start(
     born: "list[_Started | UsageError]",
     command: Sequence[str],
     folder: str | None,
-    environment: dict[str, str],
+    environment: Mapping[str, str],
     stdin: int,
-    errors: bool,
+    outputs: tuple[int, int | None],
 ) -> None:
     """Start it, and say so, or why not."""
     started = time.monotonic()
@@ -149,8 +159,8 @@ def _start(
             cwd=folder,
             env=environment,
             stdin=stdin,
-            stdout=subprocess.DEVNULL,
-            stderr=None if errors else subprocess.DEVNULL,
+            stdout=outputs[0],
+            stderr=outputs[1],
             start_new_session=True,
         )
     except OSError as error:
@@ -234,7 +244,7 @@ class _Sampler(threading.Thread):
         self._victim = victim
         self._deadline = deadline
         self._over = threading.Event()
-        self.peak = self.threads = self.processes = 0
+        self.peak = self.own_peak = self.threads = self.processes = 0
         self.expired = False
 
     def run(self) -> None:
@@ -255,7 +265,10 @@ class _Sampler(threading.Thread):
                 text = _text(f"/proc/{process}/status")
                 threads += _number(text, b"\nThreads:")
                 count += 1
-                peak += _number(text, b"\nVmHWM:") * 1024
+                mark = _number(text, b"\nVmHWM:") * 1024
+                peak += mark
+                if process == self._process:
+                    self.own_peak = max(self.own_peak, mark)
         self.peak = max(self.peak, peak)
         self.threads = max(self.threads, threads)
         self.processes = max(self.processes, count)

@@ -65,7 +65,7 @@ OWN_JOBS = {"aria2c": 5, "curl": 50, "wget2": 5, "axel": 4}
 
 def installed() -> dict[str, str]:
     """The peers that are here, and their versions."""
-    return {name: _version(name) for name in PEERS if shutil.which(name)}
+    return {name: version(name) for name in PEERS if shutil.which(name)}
 
 
 def rows(scenario: Scenario, jobs: int, names: Sequence[str] | None = None) -> list[Row]:
@@ -181,7 +181,7 @@ def _quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def _version(program: str) -> str:
+def version(program: str) -> str:
     """The first number that a program says of itself; empty if it says none."""
     said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)  # noqa: S603 - one of ours
     return next((word for word in said.stdout.split() if word[:1].isdigit()), "")

@@ -113,7 +113,7 @@ def run_rows(
     ``where``: the folder below which the files go, for a while. ``tick`` is told what is run next. ``cacert``: the file
     with the server's authority, for a scenario with TLS.
     """
-    with _scratch(where) as folder:
+    with scratch(where) as folder:
         bench = _Bench(work, Path(folder), server, cacert)
         _rounds(bench, rows, plan, tick)
         traced = [row for row in rows if not row.peer] if plan.traced else []
@@ -163,13 +163,13 @@ def warm_up(strategies: Sequence[str], url: str, where: str | None, cacert: str 
     """
     url = url.partition("?")[0]
     trust = ["--cacert", cacert] if cacert else []
-    with _scratch(where) as folder:
+    with scratch(where) as folder:
         for name in strategies:
             run_measured(_command(url, Row(name, 1), Path(folder, name), Path(folder, "report"), *trust), errors=True)
 
 
 @contextlib.contextmanager
-def _scratch(where: str | None) -> Iterator[str]:
+def scratch(where: str | None) -> Iterator[str]:
     """A new folder, removed afterwards; those of comparisons that were killed are removed now."""
     for left in Path(where or tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
         owner = left.name.removeprefix(PREFIX).partition("-")[0]

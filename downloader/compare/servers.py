@@ -6,7 +6,8 @@ from typing import Self
 
 from downloader.compare.scenarios import SCENARIOS, Scenario
 from downloader.errors import UsageError
-from downloader.testserver.errors import ServerError
+from downloader.extras import hint_for
+from downloader.testserver.errors import NotInstalled, ServerError
 from downloader.testserver.launch import TestServer
 from downloader.testserver.nginx import Nginx, objection
 from downloader.testserver.served import Served
@@ -30,6 +31,8 @@ class Servers:
         if scenario.tls not in self._running:
             try:
                 self._running[scenario.tls] = self._stack.enter_context(self._start(scenario.tls))
+            except NotInstalled as error:
+                raise UsageError(str(error), hint=hint_for(*error.modules)) from None
             except ServerError as error:
                 raise UsageError(str(error)) from None
         return self._running[scenario.tls]

@@ -5,6 +5,7 @@ are taken from such a file is decided in `downloader.settings.definitions`.
 """
 
 import os
+import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,12 +34,21 @@ def find_file(given: str | None, environment: Mapping[str, str]) -> ConfigFile |
     given = given or environment.get(VARIABLE) or None
     if given is not None:
         return None if given == os.devnull else ConfigFile(Path(given))
-    from platformdirs import user_config_path  # here: it costs milliseconds that not every call need pay
-
-    here, user = Path(FILE_NAME), user_config_path("downloader") / FILE_NAME
+    here, user = Path(FILE_NAME), user_folder(environment) / FILE_NAME
     if here.is_file():
         return ConfigFile(here, asked=user.is_file() and here.samefile(user))
     return ConfigFile(user) if user.is_file() else None
+
+
+def user_folder(environment: Mapping[str, str]) -> Path:
+    """The folder for the configuration of this user (XDG Base Directory Specification 0.8); on macOS, the usual place there.
+
+    ``XDG_CONFIG_HOME`` is ignored where it is not an absolute path, as the specification demands.
+    """
+    base = environment.get("XDG_CONFIG_HOME", "")
+    if not os.path.isabs(base):
+        base = os.path.expanduser("~/Library/Application Support" if sys.platform == "darwin" else "~/.config")
+    return Path(base, "downloader")
 
 
 def read_file(path: Path) -> dict[str, Any]:

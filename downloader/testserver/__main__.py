@@ -6,18 +6,23 @@ cannot listen; 1 where the server itself gave up.
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from downloader.testserver import lists
-from downloader.testserver.errors import CannotStart, WrongQuery
+from downloader.testserver.errors import CannotStart, NotInstalled, WrongQuery
 from downloader.testserver.serving import LOOPBACK, Place, exposure, resolve, run
 
 NAME = "dl-testserver"
 USAGE_ERROR = 2
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The entry point of the command. Does not return."""
+def pip_command(*modules: str) -> str:
+    """How to install these modules, as far as the test server knows."""
+    return f"pip install {' '.join(modules)}"
+
+
+def main(arguments: Sequence[str] | None = None, hint_for: Callable[..., str] = pip_command) -> None:
+    """The entry point of the command. Does not return. ``hint_for``: says how to install the modules that it is given."""
     parser = _parser()
     given = parser.parse_args(arguments)
     try:
@@ -29,6 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if not given.until_eof and (warning := exposure(place)):  # else it is for the owner to say
             print(f"{NAME}: {warning}", file=sys.stderr)  # noqa: T201
         run(place, named, tls=given.tls, until_eof=given.until_eof)
+    except NotInstalled as error:
+        print(f"{NAME}: {error} ({hint_for(*error.modules) or pip_command(*error.modules)})", file=sys.stderr)  # noqa: T201
+        sys.exit(USAGE_ERROR)
     except CannotStart as error:
         print(f"{NAME}: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(USAGE_ERROR)

@@ -5,6 +5,8 @@ import socket
 from pathlib import Path
 from typing import NamedTuple
 
+from downloader.testserver.errors import NotInstalled
+
 AUTHORITY = "ca.pem"
 _SECRET = 0o600
 
@@ -18,8 +20,14 @@ class Files(NamedTuple):
 
 
 def issue(folder: Path, host: str) -> Files:
-    """Make a certificate for the address ``host`` and for loopback, in a folder that nobody else can read."""
-    import trustme  # here: only https pays for it
+    """Make a certificate for the address ``host`` and for loopback, in a folder that nobody else can read.
+
+    Raises NotInstalled.
+    """
+    try:
+        import trustme  # here: only https pays for it
+    except ImportError:
+        raise NotInstalled("trustme") from None
 
     files = Files(folder / AUTHORITY, folder / "server.pem", folder / "server.key")
     authority = trustme.CA()

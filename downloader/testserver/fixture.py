@@ -13,11 +13,19 @@ from collections.abc import Iterator
 
 import pytest
 
+from downloader.testserver.errors import NotInstalled
 from downloader.testserver.launch import TestServer
 
 
 @pytest.fixture(scope="session")
 def download_server() -> Iterator[TestServer]:
-    """A running `TestServer`, one for all tests. Its ``reset()`` makes faults begin anew."""
-    with TestServer() as server:
+    """A running `TestServer`, one for all tests. Its ``reset()`` makes faults begin anew.
+
+    Where the server is not installed, the tests that ask for this fixture fail, and no others.
+    """
+    try:
+        server = TestServer()
+    except NotInstalled as error:
+        pytest.fail(f"{error}: pip install {' '.join(error.modules)}", pytrace=False)
+    with server:
         yield server

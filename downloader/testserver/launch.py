@@ -16,7 +16,7 @@ from typing import IO, cast
 from downloader.testserver.errors import CannotStart
 from downloader.testserver.lists import Entry, Wishes, named
 from downloader.testserver.served import Served, available_cores
-from downloader.testserver.serving import AUTHORITY_AT, LOOPBACK, Place, reserve, resolve
+from downloader.testserver.serving import AUTHORITY_AT, LOOPBACK, Place, check_installed, reserve, resolve
 
 CORES = 1.1
 """What it used while it answered all it could (`benchmarks/server.py`): three threads that mostly wait for each other."""
@@ -35,12 +35,13 @@ class TestServer(Served):
     """The built-in server: see `downloader.testserver.app`. Ready to answer once it is there.
 
     ``tls``: https only, with a certificate made at start. ``lists``: queries by name, for ``/list/NAME``. ``port`` 0: any
-    that is free. Raises CannotStart, and WrongQuery for a list that cannot be.
+    that is free. Raises CannotStart (NotInstalled where a module is missing), and WrongQuery for a list that cannot be.
     """
 
     def __init__(
         self, *, tls: bool = False, lists: Mapping[str, str] | None = None, host: str = LOOPBACK, port: int = 0
     ) -> None:
+        check_installed(tls=tls)
         self.named = named(lists or {})
         self.cacert = ""
         place = resolve(Place(host, port))

@@ -38,12 +38,27 @@ _MOST_FILES = 65536
 
 
 class Nginx(Served):
-    """A running nginx. Raises Unsupported where it is not installed, or cannot do what a list asks for; CannotStart."""
+    """A running nginx. Raises Unsupported where it is not installed, or cannot do what a list asks for; CannotStart.
+
+    ``tls``, ``lists``, ``host``, ``port``: see `TestServer`. ``http2``: whether it offers HTTP/2 where there is TLS.
+    ``workers``: how many processes answer; 0: one for each core. ``added``: further directives of its configuration.
+    """
 
     def __init__(
-        self, *, tls: bool = False, lists: Mapping[str, str] | None = None, host: str = LOOPBACK, port: int = 0
+        self,
+        *,
+        tls: bool = False,
+        lists: Mapping[str, str] | None = None,
+        host: str = LOOPBACK,
+        port: int = 0,
+        http2: bool = True,
+        workers: int = 0,
+        added: nginx_config.Additions | None = None,
     ) -> None:
-        self._program = find()
+        program = find()
+        self._program = program._replace(http2=program.http2 and http2)
+        self._limits = nginx_config.Limits(workers or available_cores(), _open_files())
+        self._added = added or nginx_config.Additions()
         place = resolve(Place(host, port))
         self.named = named(lists or {})
         self._folder = Path(tempfile.mkdtemp(prefix="dl-nginx-", dir=_room_in_memory()))
@@ -70,8 +85,9 @@ class Nginx(Served):
     def _start(self, place: Place, files: certificate.Files | None) -> "subprocess.Popen[bytes]":
         program = self._program
         config = self._folder / "nginx.conf"
-        limits = nginx_config.Limits(available_cores(), _open_files())
-        config.write_text(nginx_config.text(program, place, self._folder, self._content, files, limits, root=os.geteuid() == 0))
+        config.write_text(
+            nginx_config.text(program, place, self._folder, self._content, files, self._limits, os.geteuid() == 0, self._added)
+        )
         command = [program.path, "-p", str(self._folder), "-c", str(config), "-e", str(self._folder / "error.log")]
         checked = subprocess.run([*command, "-t", "-q"], capture_output=True, text=True, check=False)  # noqa: S603
         if checked.returncode:
@@ -181,13 +197,27 @@ def find() -> nginx_config.Program:
     said = subprocess.run([path, "-V"], capture_output=True, text=True, check=False).stderr  # noqa: S603
     version = re.search(r"nginx/(\d+)\.(\d+)\.(\d+)", said)
     modules = re.search(r"--modules-path=(\S+)", said)
-    echo = Path(modules[1] if modules else "/usr/lib/nginx/modules") / "ngx_http_echo_module.so"
+    folder = Path(modules[1]) if modules else nginx_config.MODULES
     return nginx_config.Program(
         path,
         tuple(int(item) for item in version.groups()) if version else (),
         "--with-http_v2_module" in said,
-        echo if echo.exists() else None,
+        _module(folder, "http_echo"),
+        folder,
     )
+
+
+def module(name: str) -> Path | None:
+    """The file of a dynamic module of the nginx that is installed here; None where it is not. Raises Unsupported.
+
+    ``name``: as in ``ngx_NAME_module``, ``stream`` for example.
+    """
+    return _module(find().modules, name)
+
+
+def _module(folder: Path, name: str) -> Path | None:
+    path = folder / f"ngx_{name}_module.so"
+    return path if path.exists() else None
 
 
 def _room_in_memory() -> Path | None:

@@ -12,6 +12,8 @@ from downloader.testserver.serving import Place
 
 INDEX = "names"
 """The file that ``/list`` answers with."""
+MODULES = Path("/usr/lib/nginx/modules")
+"""Where dynamic modules are, unless nginx was built otherwise."""
 _HTTP2_ON = (1, 25, 1)
 """Since this version it is a directive of its own."""
 
@@ -58,8 +60,11 @@ http {{
         }}
         location /list/ {{ default_type text/plain; root {content}; }}
         location /sums/ {{ default_type text/plain; root {content}; }}
+        {added.server}
     }}
+    {added.http}
 }}
+{added.main}
 """
 
 _TLS = """
@@ -86,12 +91,16 @@ HELP = (
 
 
 class Program(NamedTuple):
-    """An installed nginx. ``echo``: its echo module, which answers late; None where it is not installed."""
+    """An installed nginx. ``echo``: its echo module, which answers late; None where it is not installed.
+
+    ``modules``: the folder of its dynamic modules.
+    """
 
     path: str
     version: tuple[int, ...]
     http2: bool
     echo: Path | None
+    modules: Path = MODULES
 
 
 class Limits(NamedTuple):
@@ -101,16 +110,36 @@ class Limits(NamedTuple):
     files: int
 
 
+class Additions(NamedTuple):
+    """Directives that are added, as text: at the end of the blocks ``server`` and ``http``, and of the file (``main``).
+
+    ``modules``: the files of dynamic modules that these directives need; the echo module is loaded anyway.
+    """
+
+    server: str = ""
+    http: str = ""
+    main: str = ""
+    modules: tuple[Path, ...] = ()
+
+
 def text(
-    program: Program, place: Place, folder: Path, content: Path, certificate: Files | None, limits: Limits, root: bool
+    program: Program,
+    place: Place,
+    folder: Path,
+    content: Path,
+    certificate: Files | None,
+    limits: Limits,
+    root: bool,
+    added: Additions = Additions(),  # noqa: B008 - a tuple of constants
 ) -> str:
     """The whole file. ``folder`` takes what nginx writes, ``content`` is served; ``root``: the workers must be root's too."""
+    modules = (*((program.echo,) if program.echo else ()), *added.modules)
     host = f"[{place.host}]" if ":" in place.host else place.host
     directive = program.version >= _HTTP2_ON
     protocols = "" if certificate is None else " ssl http2" if program.http2 and not directive else " ssl"
     http2 = "http2 on;" if program.http2 and directive else ""
     return _CONFIG.format(
-        load=f"load_module {program.echo};" if program.echo else "",
+        load="\n".join(f"load_module {path};" for path in modules),
         user="user root;" if root else "",
         workers=limits.workers,
         files=limits.files,
@@ -123,4 +152,5 @@ def text(
         index=INDEX,
         if_late=_IF_LATE if program.echo else _NEVER_LATE,
         late=_LATE if program.echo else "",
+        added=added,
     )

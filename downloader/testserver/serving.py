@@ -19,10 +19,11 @@ import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from downloader.testserver.errors import CannotStart
+from downloader.testserver.errors import CannotStart, NotInstalled
 
 LOOPBACK = "127.0.0.1"
 AUTHORITY_AT = "certificate authority: "
@@ -96,11 +97,19 @@ def exposure(place: Place) -> str:
     return f"listening on {place.host}: whoever reaches this machine there can use up its processor and its network"
 
 
+def check_installed(*, tls: bool) -> None:
+    """Raises NotInstalled where a module is missing that the built-in server needs, for https if ``tls``."""
+    missing = [name for name in ("granian", *(("trustme",) if tls else ())) if find_spec(name) is None]
+    if missing:
+        raise NotInstalled(*missing)
+
+
 def run(place: Place, named: Mapping[str, str], *, tls: bool, until_eof: bool) -> NoReturn:
     """Serve until SIGINT or SIGTERM, or also until standard input ends; then end the process, with 0.
 
     Prints the URL once it listens, and with https where the certificate of its authority is. Raises CannotStart.
     """
+    check_installed(tls=tls)
     place = resolve(place)
     keeper = reserve(place)
     place = Place(place.host, keeper.getsockname()[1])

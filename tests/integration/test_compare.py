@@ -152,7 +152,7 @@ def test_nothing_is_left_of_a_comparison_that_is_ended(tmp_path: Path, number: s
     wait_for(lambda: not any(alive(process) for process in below))
     assert (list(tmp_path.iterdir()) == []) is (number != signal.SIGKILL)
     if number == signal.SIGKILL:
-        with runner._scratch(str(tmp_path)):  # the next one removes it
+        with runner.scratch(str(tmp_path)):  # the next one removes it
             assert len(list(tmp_path.iterdir())) == 1
 
 

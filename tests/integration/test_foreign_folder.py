@@ -64,7 +64,7 @@ def test_a_file_that_was_not_asked_for_may_not_set(key: str, tmp_path: Path, mon
     from downloader.settings.layers import load
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("platformdirs.user_config_path", lambda name: tmp_path / "home" / name)
+    monkeypatch.setattr("downloader.settings.config_files.user_folder", lambda environment: tmp_path / "home" / "downloader")
     text = f"retries = 2\n{key} = {REFUSED[key]}\n"
     (tmp_path / "downloader.toml").write_text(text)
     with pytest.raises(UsageError) as caught:

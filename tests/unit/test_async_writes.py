@@ -28,7 +28,7 @@ class Part:
 
 def test_a_cancelled_write_ends_before_its_file_is_closed() -> None:
     async def main(part: Any) -> None:
-        task = asyncio.create_task(_obey(Write(part, b"block"), None))
+        task = asyncio.create_task(_obey(Write(part, b"block"), None, {}))
         await asyncio.to_thread(part.begun.wait, 30)
         task.cancel()
         for _ in range(10):

@@ -114,6 +114,28 @@ def test_own_settings_and_output_are_kept_from_it(monkeypatch: pytest.MonkeyPatc
     assert capfd.readouterr() == ("", "error \n")
 
 
+def test_environment_can_be_given_and_a_file_for_the_output(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with (tmp_path / "printed").open("wb") as file:
+        variables = {"PATH": os.environ["PATH"], "DL_JOBS": "7"}
+        run_measured(["sh", "-c", 'echo "out $DL_JOBS"; echo error >&2'], environment=variables, output=file.fileno())
+    assert (tmp_path / "printed").read_text() == "out 7\nerror\n"
+    assert capfd.readouterr() == ("", "")
+
+
+def test_peak_of_the_process_itself_is_without_its_children(run_until_seen: Callable[[str, int, int], Usage]) -> None:
+    code = f"""{WAIT}
+import os
+if os.fork() == 0:
+    held = bytearray(60_000_000)
+    open("ready", "w").close()
+    wait()
+else:
+    os.wait()
+"""
+    usage = run_until_seen(code, 2, 2)
+    assert 0 < usage.own_peak < usage.peak - 60_000_000
+
+
 def test_unknown_command_is_told() -> None:
     with pytest.raises(UsageError, match="no-such-program: No such file"):
         run_measured(["no-such-program"])

@@ -264,9 +264,9 @@ def test_a_study_of_little_makes_a_page(study: Study) -> None:
 def test_what_is_missing_is_told_before_anything_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     page.check()
     monkeypatch.setattr(page, "NEEDED", ("jinja2", "plotly_is_not_here"))
-    with pytest.raises(UsageError, match=r"pip install '\.\[report\]'"):
+    with pytest.raises(UsageError, match=r"pip install '\.\[compare\]'"):
         page.check()
-    with pytest.raises(UsageError, match="report"):
+    with pytest.raises(UsageError, match="compare"):
         picture.check()
 
 

@@ -1,9 +1,14 @@
 """The project holds together: layers, public names, the README's two commands, what importing costs."""
 
+import ast
 import re
 import subprocess
 import sys
+import tomllib
+from collections.abc import Iterable
 from pathlib import Path
+
+import pytest
 
 import downloader
 from downloader import errors
@@ -12,6 +17,48 @@ from downloader.settings.definitions import fields
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
+
+
+DECLARED = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT, BUILD = DECLARED["project"], DECLARED["build-system"]
+EXTRAS = {
+    "compare": re.compile(r"compare|testserver"),
+    "gevent": re.compile(r"gevent"),
+    "test": re.compile(r"testserver/fixture\.py"),
+}
+"""By extra: the paths below downloader/ whose modules may import its packages."""
+COMMANDS = {"import-linter", "mypy", "pytest-cov", "pytest-httpserver", "pytest-xdist", "ruff"}
+"""Packages of the extra ``test`` that are run, or loaded by pytest, and that no test need import."""
+CLIENTS_WITH_PRIVATE_PARTS = ("aiohttp", "httpx-aiohttp", "urllib3")
+
+
+def packages(requirements: Iterable[str]) -> set[str]:
+    """The names of what is required, those of extras of this project resolved."""
+    names = set()
+    for text in requirements:
+        if own := re.fullmatch(r"downloader\[(.*)]", text):
+            names |= {name for extra in own[1].split(",") for name in packages(PROJECT["optional-dependencies"][extra])}
+        else:
+            names.add(re.split(r"[^\w-]", text)[0])
+    return names
+
+
+def imported(path: Path) -> set[str]:
+    """The packages that a file of Python imports anywhere, without the standard library and this project, as pip names them."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {item.name.partition(".")[0] for item in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names.add(str(node.module).partition(".")[0])
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.importorskip":
+            names.add(str(ast.literal_eval(node.args[0])).partition(".")[0])
+    return {name.replace("_", "-") for name in names - sys.stdlib_module_names - {"downloader", "tests"}}
+
+
+def sources(folder: str) -> dict[str, set[str]]:
+    """By the path of each file below a folder of the project: what it imports."""
+    return {path.relative_to(ROOT / folder).as_posix(): imported(path) for path in (ROOT / folder).rglob("*.py")}
 
 
 def blocks() -> list[str]:
@@ -67,6 +114,38 @@ def test_every_public_error_is_exported() -> None:
     named = {name for name, item in vars(errors).items() if isinstance(item, type) and issubclass(item, errors.DownloadError)}
     assert {name for name in named if not name.startswith("_")} - set(downloader.__all__) == set()
     assert downloader.ProcessError is errors.ProcessError
+
+
+def test_whatever_is_imported_is_declared_where_it_is_needed() -> None:
+    required = packages(PROJECT["dependencies"])
+    for path, names in sources("downloader").items():
+        allowed = (packages([f"downloader[{extra}]"]) for extra, where in EXTRAS.items() if where.search(path))
+        assert names - required.union(*allowed) == set(), path
+    assert set().union(*sources("tests").values()) - required - packages(["downloader[test]"]) == set()
+
+
+def test_whatever_is_declared_is_imported() -> None:
+    ours = set().union(*sources("downloader").values())
+    assert packages(PROJECT["dependencies"]) - ours == set()
+    for extra in ("compare", "gevent"):
+        users = (names for path, names in sources("downloader").items() if EXTRAS[extra].search(path))
+        assert packages([f"downloader[{extra}]"]) - set().union(*users) == set()
+    tests = packages(PROJECT["optional-dependencies"]["test"])
+    stubs = {name for name in tests if name.removeprefix("types-") in packages(PROJECT["dependencies"]) | tests - {name}}
+    built = {re.split(r"\W", text)[0] for text in BUILD["requires"]}
+    assert tests - ours - set().union(*sources("tests").values()) - COMMANDS - stubs - built == set()
+
+
+def test_extra_has_the_name_of_yesterday_too() -> None:
+    assert packages(["downloader[report]"]) == packages(["downloader[compare]"])
+    assert packages(["downloader[all]"]) == packages(["downloader[compare,gevent]"])
+    assert packages(["downloader[compare,gevent]"]) <= packages(["downloader[test]"])
+
+
+@pytest.mark.parametrize("name", CLIENTS_WITH_PRIVATE_PARTS)
+def test_package_of_which_private_parts_are_used_has_an_upper_bound(name: str) -> None:
+    (declared,) = (text for text in PROJECT["dependencies"] if packages([text]) == {name})
+    assert re.search(r"<\d", declared)
 
 
 def test_importing_loads_no_http_client() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from downloader.errors import UsageError
 from downloader.settings import definitions as settings
-from downloader.settings.config_files import ConfigFile, find_file, read_file
+from downloader.settings.config_files import ConfigFile, find_file, read_file, user_folder
 from downloader.settings.definitions import Settings, convert, example, fields, parse_header
 from downloader.settings.layers import load
 
@@ -215,11 +215,28 @@ def test_a_file_that_is_beyond_the_reader_is_told(tmp_path: Path, text: str) -> 
 # --- finding the file
 
 
+@pytest.mark.parametrize(
+    ("platform", "variable", "expected"),
+    [
+        ("linux", "/etc/mine", "/etc/mine/downloader"),
+        ("linux", "", "/home/u/.config/downloader"),
+        ("linux", "relative", "/home/u/.config/downloader"),
+        ("darwin", "/etc/mine", "/etc/mine/downloader"),
+        ("darwin", "", "/home/u/Library/Application Support/downloader"),
+    ],
+)
+def test_the_folder_of_the_users_own_configuration(
+    platform: str, variable: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.platform", platform)
+    monkeypatch.setenv("HOME", "/home/u")
+    assert user_folder({"XDG_CONFIG_HOME": variable} if variable else {}) == Path(expected)
+
+
 def test_the_file_that_is_given_goes_over_the_environment_over_this_folder_over_the_users(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr("platformdirs.user_config_path", lambda name: tmp_path / "home" / name)
+    monkeypatch.setattr("downloader.settings.config_files.user_folder", lambda environment: tmp_path / "home" / "downloader")
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     assert find_file(None, {}) is None

@@ -1,6 +1,7 @@
 """nginx as the test server: the same URLs and bytes as the built-in one; what it cannot do is told."""
 
 import hashlib
+import socket
 import ssl
 import subprocess
 import sys
@@ -173,6 +174,25 @@ def test_it_tells_what_it_used_and_ends_with_its_owner(tmp_path: Path) -> None:
         time.sleep(0.02)
     with Nginx(port=port):
         pass
+
+
+def test_directives_can_be_added() -> None:
+    added = nginx_config.Additions(
+        server="location /added/ { return 200 $answer; }", http="map $arg_word $answer { default none; some some; }"
+    )
+    with Nginx(added=added) as running:
+        assert [get(running, f"{running.url}/added/{query}")[0] for query in ("", "?word=some")] == [b"none", b"some"]
+        assert get(running, running.file(1, 1000))[0] == content.body(1, 0, 1000)
+
+
+@pytest.mark.parametrize("http2", [False, True])
+def test_http2_is_offered_unless_told_otherwise(http2: bool) -> None:
+    with Nginx(tls=True, http2=http2) as running:
+        context = ssl.create_default_context(cafile=running.cacert)
+        context.set_alpn_protocols(["h2", "http/1.1"])
+        plain = socket.create_connection(("127.0.0.1", running.port))
+        with context.wrap_socket(plain, server_hostname="127.0.0.1") as secure:
+            assert secure.selected_alpn_protocol() == ("h2" if http2 and PROGRAM.http2 else "http/1.1")
 
 
 @pytest.mark.parametrize(

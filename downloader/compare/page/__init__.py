@@ -4,10 +4,9 @@ Everything is written out here (texts, tables, an alternative in words for each 
 values embedded beside them, filter by strategy, and copy tables. What is drawn is decided in `charts`, `timelines`,
 `tables` and `words`; how it looks, in the style sheet. The page measures and concludes nothing.
 
-Needs the extra ``report``.
+Needs the extra ``compare``.
 """
 
-import importlib.util
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -19,8 +18,8 @@ from downloader.compare.figures import size
 from downloader.compare.page import charts, tables, timelines, words
 from downloader.compare.page.series import of_study
 from downloader.compare.results import Comparison, Row, Study, Sweep
-from downloader.errors import StorageError, UsageError
-from downloader.extras import hint_for
+from downloader.errors import StorageError
+from downloader.extras import require
 
 NEEDED = ("jinja2", "plotly")
 SCRIPTS = ("theme.js", "timelines.js", "draw.js", "controls.js")
@@ -62,11 +61,7 @@ class Part(NamedTuple):
 
 def check() -> None:
     """Raises UsageError where what the page is made with is not installed. Cheap: to be called before anything is measured."""
-    for name in NEEDED:
-        if importlib.util.find_spec(name) is None:
-            raise UsageError(
-                f"a page needs {name}", hint=hint_for(name) or "pip install '.[report]' in the folder of dl's source"
-            )
+    require("a page", *NEEDED, extra="compare")
 
 
 def write(study: Study, path: str | Path) -> None:
