@@ -14,7 +14,7 @@ from downloader.core.http.messages import Head, HeadAction, Request, TransferPol
 from downloader.core.http.range_rules import PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE, range_answer, reason_to_restart
 from downloader.core.http.redirects import REDIRECTS, redirected
 from downloader.core.http.refusals import refusal
-from downloader.core.http.request_headers import bound_by_checksum, build_request, conditions
+from downloader.core.http.request_headers import bound_by_checksum, build_request
 from downloader.core.http.transfer_states import ENDS, TRANSITIONS, Event, State
 from downloader.core.limits.stall import StallDetector
 from downloader.core.model import NOTHING_TO_RESUME, WHOLE, Attempt, Checksum, End, Headers, Outcome, ResumeInfo, Returned
@@ -120,9 +120,9 @@ class Transfer:
         self.state = TRANSITIONS[self.state][_REQUEST]
         self._received_of_body = 0
         self._requested_at = now
-        attempt = self.attempt
-        conditional = conditions(attempt, self.resuming, self.start, self.stop, self.earlier)
-        request = build_request(self.url, attempt.url, self._policy, self._headers, conditional, self._epoch_now)
+        rest = (self.start, self.stop) if self.resuming else None
+        validator = self.earlier.validator
+        request = build_request(self.attempt, self._policy, self.url, self._headers, rest, validator, self._epoch_now)
         self._sent_headers = request.headers
         return request
 
