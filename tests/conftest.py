@@ -1,53 +1,38 @@
-"""What all tests share: real servers on loopback, every strategy as a parameter, and nothing beyond loopback."""
+"""What all tests share: servers on loopback, each strategy as a parameter, and one tree of code for all processes."""
 
 import ipaddress
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 
-import downloader
+from downloader.compare.results import Study
 from downloader.strategies.registry import BUILT_IN
 from downloader.testserver.launch import TestServer
-from tests.scripted import ScriptedServer
+from tests.support.command import Shell
+from tests.support.fetching import Fetch
+from tests.support.sample_study import sample_study
+from tests.support.scripted import MakeServer, ScriptedServer
 
-LONG_TABLES = (
-    "test_answers.py",
-    "test_broken_runs.py",
-    "test_credentials.py",
-    "test_dead_hosts.py",
-    "test_files.py",
-    "test_guards.py",
-    "test_library.py",
-    "test_name_server.py",
-    "test_odd_answers.py",
-    "test_processing.py",
-    "test_processing_faults.py",
-    "test_public_hosts.py",
-    "test_rate.py",
-    "test_segments.py",
-    "test_stopping.py",
-    "test_tls.py",
-    "test_watched.py",
-    "test_wire_faults.py",
-)
-LONG_WAITS = ("test_hybrid.py", "test_sharded.py", "test_compare.py", "test_peers.py", "test_page_in_chromium.py")
-QUICK = ("serial", "async", "multiplex")
-"""One strategy for each transport: the long tables are quick under these, and of the slow part under the others."""
+ROOT = Path(__file__).parents[1]
+
+
+def pytest_configure() -> None:
+    """Put the tree before whatever is installed in subprocesses, as `pythonpath` in pyproject.toml does in this process."""
+    inherited = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *(path for path in inherited if path not in ("", str(ROOT)))])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long tables under strategies whose transport is another's are of the slow part."""
+    """Mark a test `slow` if its mark `quick_for` does not name the strategy that it is run for."""
     for item in items:
-        if item.path.name in LONG_WAITS:
+        strategy = item.callspec.params.get("strategy") if hasattr(item, "callspec") else None
+        mark = item.get_closest_marker("quick_for")
+        if mark is not None and strategy is not None and strategy not in mark.args:
             item.add_marker(pytest.mark.slow)
-        if item.path.name in LONG_TABLES and isinstance(item, pytest.Function):
-            strategy = item.callspec.params.get("strategy") if hasattr(item, "callspec") else None
-            if strategy is not None and strategy not in QUICK:
-                item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True)
@@ -57,19 +42,37 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
+def _check_loopback(sock: socket.socket, address: Any) -> None:
+    if sock.family in (socket.AF_INET, socket.AF_INET6) and not ipaddress.ip_address(address[0]).is_loopback:
+        raise AssertionError(f"a test tried to reach {address[0]}")
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _loopback_only() -> Iterator[None]:
-    """No test reaches beyond this machine: an address elsewhere is an error at once, whatever tries it."""
-    connect = socket.socket.connect
+    """Python's sockets in this process connect, and send datagrams, to loopback addresses only.
 
-    def guarded(self: socket.socket, address: Any) -> None:
-        if self.family in (socket.AF_INET, socket.AF_INET6) and not ipaddress.ip_address(address[0]).is_loopback:
-            raise AssertionError(f"a test tried to reach {address[0]}")
+    Not covered: libcurl, which opens sockets without Python; the system's resolver; and subprocesses. Tests of those
+    use loopback addresses, or names below `.invalid` and `.example`, which exist nowhere (RFC 2606).
+    """
+    connect, connect_ex, sendto = socket.socket.connect, socket.socket.connect_ex, socket.socket.sendto
+
+    def guarded_connect(self: socket.socket, address: Any) -> None:
+        _check_loopback(self, address)
         connect(self, address)
 
-    socket.socket.connect = guarded  # type: ignore[method-assign, assignment]
-    yield
-    socket.socket.connect = connect  # type: ignore[method-assign]
+    def guarded_connect_ex(self: socket.socket, address: Any) -> int:
+        _check_loopback(self, address)
+        return connect_ex(self, address)
+
+    def guarded_sendto(self: socket.socket, data: Any, *flags_and_address: Any) -> int:
+        _check_loopback(self, flags_and_address[-1])
+        return sendto(self, data, *flags_and_address)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", guarded_connect)
+        patch.setattr(socket.socket, "connect_ex", guarded_connect_ex)
+        patch.setattr(socket.socket, "sendto", guarded_sendto)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -80,7 +83,7 @@ def server() -> Iterator[TestServer]:
 
 
 @pytest.fixture
-def scripted() -> Iterator[Callable[..., ScriptedServer]]:
+def scripted() -> Iterator[MakeServer]:
     """Makes servers that answer each connection, or request, exactly as scripted."""
     running: list[ScriptedServer] = []
 
@@ -93,6 +96,18 @@ def scripted() -> Iterator[Callable[..., ScriptedServer]]:
         item.close()
 
 
+@pytest.fixture(scope="module")
+def study() -> Study:
+    """A comparison of two scenarios, not measured but simulated."""
+    return sample_study(("latency", "flaky"))
+
+
+@pytest.fixture
+def dl(tmp_path: Path) -> Shell:
+    """`dl` in a process of its own, started in a new folder; see `Shell`."""
+    return Shell(tmp_path)
+
+
 @pytest.fixture(params=list(BUILT_IN))
 def strategy(request: pytest.FixtureRequest) -> str:
     """Each strategy that is built in."""
@@ -100,26 +115,7 @@ def strategy(request: pytest.FixtureRequest) -> str:
     return name
 
 
-class Fetch(Protocol):
-    """Downloads under the strategy at hand, into `folder`, quickly."""
-
-    folder: Path
-
-    def __call__(self, urls: Any, **settings: Any) -> downloader.Report:
-        """Run it."""
-
-
-class _Fetch:
-    def __init__(self, strategy: str, folder: Path) -> None:
-        self.strategy = strategy
-        self.folder = folder
-
-    def __call__(self, urls: Any, **settings: Any) -> downloader.Report:
-        quick = {"jobs": 2, "retry_wait": 0.001, "low_speed_time": 10.0, "retries": 2}
-        return downloader.download(urls, self.folder, **{"strategy": self.strategy, **quick, **settings})
-
-
 @pytest.fixture
 def fetch(strategy: str, tmp_path: Path) -> Fetch:
-    """See `Fetch`."""
-    return _Fetch(strategy, tmp_path / "out")
+    """Downloads under the strategy at hand; see `Fetch`."""
+    return Fetch(strategy, tmp_path / "out")

@@ -24,13 +24,26 @@ class RecordedRequest:
         """The request's target."""
         return self.line.split(" ")[1]
 
+    def range_of(self, size: int) -> tuple[int, int] | None:
+        """The range that is requested of a body of ``size`` bytes, with an exclusive end; None without a Range field."""
+        if "range" not in self.headers:
+            return None
+        first, _, last = self.headers["range"].removeprefix("bytes=").partition("-")
+        return int(first), int(last) + 1 if last else size
+
+    @property
+    def start(self) -> int:
+        """The offset of the first byte that is requested; 0 without a Range field."""
+        span = self.range_of(0)
+        return span[0] if span is not None else 0
+
 
 class Connection:
     """One accepted connection, for a script to use."""
 
-    def __init__(self, sock: socket.socket, over: threading.Event) -> None:
+    def __init__(self, sock: socket.socket, closed: threading.Event) -> None:
         self.sock = sock
-        self._closed = over
+        self._closed = closed
 
     def send(self, data: bytes) -> bool:
         """Send these bytes. Whether the client took them, and the server still runs."""
@@ -79,13 +92,44 @@ def reply(status: str, body: bytes = b"", length: int | None = -1, **fields: str
 def answer(data: bytes, close: bool = True) -> Script:
     """A script that sends these bytes, and then closes the connection, or keeps it open."""
 
-    def script(connection: Connection, asked: RecordedRequest) -> None:
+    def script(connection: Connection, request: RecordedRequest) -> None:
         connection.send(data)
         if close:
             with contextlib.suppress(OSError):
                 connection.sock.shutdown(socket.SHUT_WR)
 
     return script
+
+
+def serve(body: bytes, **fields: str) -> Script:
+    """Answer each request with the range that it names, or with the whole body."""
+
+    def script(connection: Connection, request: RecordedRequest) -> None:
+        span = request.range_of(len(body))
+        if span is None:
+            connection.send(reply("200 OK", body, -1, Accept_Ranges="bytes", **fields))
+        else:
+            where = f"bytes {span[0]}-{span[1] - 1}/{len(body)}"
+            connection.send(reply("206 Partial Content", body[slice(*span)], -1, Content_Range=where, **fields))
+
+    return script
+
+
+class InFlight:
+    """Counts the requests that are answered at one time. A context manager around each answer."""
+
+    def __init__(self) -> None:
+        self.now = self.highest = 0
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self.now += 1
+            self.highest = max(self.highest, self.now)
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self.now -= 1
 
 
 def _is_whole(data: bytes) -> bool:
@@ -100,15 +144,15 @@ class ScriptedServer:
 
     Attributes:
         scripts: what to do with each request; bytes are sent as they are.
-        unasked: answer each connection at once, without reading a request.
+        answers_at_once: answer each connection at once, without reading a request.
         host: the address to listen on.
-        asked: the requests so far.
+        requests: the requests so far.
     """
 
     scripts: Sequence[Script | bytes]
-    unasked: bool = False
+    answers_at_once: bool = False
     host: str = "127.0.0.1"
-    asked: list[RecordedRequest] = field(default_factory=list)
+    requests: list[RecordedRequest] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._closed = threading.Event()
@@ -149,16 +193,16 @@ class ScriptedServer:
         with sock:
             rest = b""
             while not self._closed.is_set():
-                asked, rest = (RecordedRequest("", {}), b"") if self.unasked else self._read(sock, rest)
-                if asked is None:
+                request, rest = (RecordedRequest("", {}), b"") if self.answers_at_once else self._read(sock, rest)
+                if request is None:
                     return
                 with self._lock:
-                    self.asked.append(asked)
-                    script = self.scripts[min(len(self.asked), len(self.scripts)) - 1]
+                    self.requests.append(request)
+                    script = self.scripts[min(len(self.requests), len(self.scripts)) - 1]
                 if isinstance(script, bytes):
                     script = answer(script, close=not _is_whole(script))
-                script(Connection(sock, self._closed), asked)
-                if self.unasked or sock.fileno() < 0:
+                script(Connection(sock, self._closed), request)
+                if self.answers_at_once or sock.fileno() < 0:
                     return
 
     @staticmethod

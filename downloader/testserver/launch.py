@@ -3,7 +3,6 @@
 import os
 import selectors
 import shutil
-import socket
 import ssl
 import subprocess
 import sys
@@ -21,14 +20,6 @@ from downloader.testserver.serving import AUTHORITY_AT, LOOPBACK, Place, check_i
 CORES = 1.1
 """What it used while it answered all it could (`benchmarks/server.py`): three threads that mostly wait for each other."""
 _PATIENCE = 20.0
-
-
-def free_port() -> int:
-    """A port on loopback that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class TestServer(Served):

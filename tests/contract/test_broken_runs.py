@@ -2,8 +2,7 @@
 
 import os
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,9 +14,11 @@ from downloader.engine import run as runs
 from downloader.storage.folder import Folder
 from downloader.strategies import auto
 from downloader.testserver.launch import TestServer
-from tests.scripted import ScriptedServer, reply
+from tests.support.processes import wait_until
+from tests.support.scripted import MakeServer, reply
+from tests.support.strategies import quick_for_each_transport
 
-Make = Callable[..., ScriptedServer]
+pytestmark = quick_for_each_transport
 
 ENOUGH = 30.0
 """Seconds in which any run of these tests must have ended; none takes a tenth of it."""
@@ -58,7 +59,7 @@ def test_what_is_raised_when_attempts_are_taken_ends_the_run(
 @pytest.mark.usefixtures("nothing_left")
 @pytest.mark.parametrize("thread", ["dl-run", "dl-loop"])
 def test_an_error_in_one_loop_ends_all_loops(
-    thread: str, tmp_path: Path, scripted: Make, monkeypatch: pytest.MonkeyPatch
+    thread: str, tmp_path: Path, scripted: MakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     take = Scheduler.take
 
@@ -119,21 +120,20 @@ def test_a_folder_that_says_no_is_asked_once_and_nothing_is_fetched(
     assert report.exit_code == 3
 
 
-def test_what_waits_for_another_try_is_told_when_the_run_is_stopped(strategy: str, tmp_path: Path, scripted: Make) -> None:
+def test_what_waits_for_another_try_is_told_when_the_run_is_stopped(
+    strategy: str, tmp_path: Path, scripted: MakeServer
+) -> None:
     server = scripted(reply("503 Service Unavailable", Retry_After="60"))
     session = Downloader(tmp_path, strategy=strategy, jobs=2).session([f"{server.url}/{number}" for number in range(5)])
     session.start()
-    deadline = time.monotonic() + ENOUGH
-    while session.stats.waiting is None or session.stats.waiting.files < 5:
-        assert time.monotonic() < deadline
-        session.wait(0.02)
+    wait_until(lambda: session.stats.waiting is not None and session.stats.waiting.files == 5, timeout=ENOUGH)
     session.stop()
     report = session.join()
     assert (report.failures, report.interrupted) == (5, True)
     assert all(isinstance(result.error, Interrupted) for result in report.failed)
 
 
-def test_a_stop_that_is_seen_first_when_attempts_are_taken_loses_no_result(tmp_path: Path, scripted: Make) -> None:
+def test_a_stop_noticed_by_take_loses_no_result(tmp_path: Path, scripted: MakeServer) -> None:
     server = scripted(reply("503 Service Unavailable", Retry_After="60"))
     told: list[Result] = []
     session = Downloader(tmp_path, strategy="serial").session([f"{server.url}/{number}" for number in range(3)], told.append)

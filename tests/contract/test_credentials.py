@@ -1,13 +1,13 @@
 """A user and a bearer token, under every strategy: sent to the hosts of the list's own URLs, and to no other."""
 
-from collections.abc import Callable
-
 import pytest
 
-from tests.conftest import Fetch
-from tests.scripted import ScriptedServer, reply
+from tests.support.fetching import Fetch
+from tests.support.scripted import MakeServer, reply
+from tests.support.strategies import quick_for_each_transport
 
-Make = Callable[..., ScriptedServer]
+pytestmark = quick_for_each_transport
+
 BASIC = "Basic bWU6cDpzcw=="  # me:p:ss
 
 
@@ -22,7 +22,7 @@ BASIC = "Basic bWU6cDpzcw=="  # me:p:ss
 )
 def test_authorization_stays_with_the_hosts_of_the_list(
     fetch: Fetch,
-    scripted: Make,
+    scripted: MakeServer,
     monkeypatch: pytest.MonkeyPatch,
     settings: dict[str, str],
     environment: dict[str, str],
@@ -36,5 +36,5 @@ def test_authorization_stays_with_the_hosts_of_the_list(
         reply("302 Found", Location=f"{other.url}/c"),
     )
     assert fetch([f"{server.url}/a"], **settings).done == 1
-    assert [asked.headers.get("authorization") for asked in server.asked] == [sent, sent]
-    assert [asked.headers.get("authorization") for asked in other.asked] == [None]
+    assert [request.headers.get("authorization") for request in server.requests] == [sent, sent]
+    assert [request.headers.get("authorization") for request in other.requests] == [None]

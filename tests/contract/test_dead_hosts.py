@@ -1,7 +1,7 @@
 """A host that never answers costs the list a few time-outs, under every strategy; one that has answered is not given up."""
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -9,18 +9,14 @@ import pytest
 
 from downloader import Downloader
 from downloader.errors import NetworkError, NoAnswer
-from tests.conftest import Fetch
-from tests.scripted import Asked, Connection, ScriptedServer, reply
+from tests.support.fetching import Fetch
+from tests.support.scripted import Connection, MakeServer, RecordedRequest, hang, reply
+from tests.support.strategies import quick_for_each_transport
 
-Make = Callable[..., ScriptedServer]
+pytestmark = quick_for_each_transport
 
 ENOUGH = 30.0
 """Seconds in which a run of these tests must have ended; none takes a tenth of it."""
-
-
-def hang(connection: Connection, asked: Asked) -> None:
-    """Say nothing."""
-    connection.hang()
 
 
 @pytest.fixture
@@ -37,7 +33,7 @@ def deaf() -> Iterator[str]:
         yield "http://{}:{}".format(*listener.getsockname())
 
 
-def test_a_host_to_which_no_connection_can_be_made_is_given_up(fetch: Fetch, deaf: str, scripted: Make) -> None:
+def test_a_host_to_which_no_connection_can_be_made_is_given_up(fetch: Fetch, deaf: str, scripted: MakeServer) -> None:
     server = scripted(reply("200 OK", b"body"))
     urls = [f"{deaf}/{number}" for number in range(30)] + [f"{server.url}/good"]
     report = fetch(urls, connect_timeout=0.3, retries=9, host_failures=3)
@@ -47,15 +43,17 @@ def test_a_host_to_which_no_connection_can_be_made_is_given_up(fetch: Fetch, dea
     assert sum(result.attempts for result in report.failed) <= 4
 
 
-def test_a_host_that_takes_connections_and_never_answers_is_given_up(fetch: Fetch, scripted: Make) -> None:
+def test_a_host_that_takes_connections_and_never_answers_is_given_up(fetch: Fetch, scripted: MakeServer) -> None:
     server = scripted(hang)
     report = fetch([f"{server.url}/{number}" for number in range(30)], low_speed_time=0.3, connect_timeout=0.3, retries=9)
     assert report.failures == 30
     assert all(isinstance(result.error, NoAnswer) for result in report.failed)
-    assert len(server.asked) <= 4
+    assert len(server.requests) <= 4
 
 
-def test_the_time_to_connect_does_not_extend_the_wait_for_an_answer(strategy: str, tmp_path: Path, scripted: Make) -> None:
+def test_the_time_to_connect_does_not_extend_the_wait_for_an_answer(
+    strategy: str, tmp_path: Path, scripted: MakeServer
+) -> None:
     settings = {"connect_timeout": 3600.0, "low_speed_time": 0.3, "retries": 0}
     session = Downloader(tmp_path, strategy=strategy, **settings).session([f"{scripted(hang).url}/a"])
     session.start()
@@ -65,7 +63,7 @@ def test_the_time_to_connect_does_not_extend_the_wait_for_an_answer(strategy: st
     assert [type(result.error) for result in session.join().failed] == [NoAnswer]
 
 
-def test_a_host_that_has_answered_once_gets_all_its_tries(fetch: Fetch, scripted: Make) -> None:
+def test_a_host_that_has_answered_once_gets_all_its_tries(fetch: Fetch, scripted: MakeServer) -> None:
     server = scripted(reply("200 OK", b"body"), hang)
     urls = [f"{server.url}/{number}" for number in range(2)]
     report = fetch(urls, jobs=1, low_speed_time=0.3, connect_timeout=0.3, retries=4)
@@ -73,8 +71,8 @@ def test_a_host_that_has_answered_once_gets_all_its_tries(fetch: Fetch, scripted
     assert report.failed[0].attempts == 5
 
 
-def test_a_body_that_stalls_is_no_host_that_never_answered(fetch: Fetch, scripted: Make) -> None:
-    def stall(connection: Connection, asked: Asked) -> None:
+def test_a_body_that_stalls_is_no_host_that_never_answered(fetch: Fetch, scripted: MakeServer) -> None:
+    def stall(connection: Connection, request: RecordedRequest) -> None:
         connection.send(reply("200 OK", b"some", length=1000))
         connection.hang()
 

@@ -1,7 +1,6 @@
 """Where files go, what they are called, and what stands there already: alike for every strategy."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,10 +10,11 @@ from werkzeug import Request, Response
 from downloader import Checksum, Download, IntegrityError, NetworkError, PolicyError, Status, StorageError
 from downloader.testserver import content
 from downloader.testserver.launch import TestServer
-from tests.conftest import Fetch
-from tests.scripted import Asked, Connection, ScriptedServer, SocksServer, reply
+from tests.support.fetching import Fetch
+from tests.support.scripted import Connection, MakeServer, RecordedRequest, SocksServer, reply
+from tests.support.strategies import quick_for_each_transport
 
-Make = Callable[..., ScriptedServer]
+pytestmark = quick_for_each_transport
 
 
 def test_names_come_from_the_url(fetch: Fetch, httpserver: HTTPServer) -> None:
@@ -28,7 +28,7 @@ def test_names_come_from_the_url(fetch: Fetch, httpserver: HTTPServer) -> None:
     assert sorted(os.listdir(fetch.folder)) == sorted(["localhost-index.html", "b.txt", "caf\u00e9.txt", "_con.txt", "x.part_"])
 
 
-def test_same_name_gets_a_digest_the_same_on_every_run(fetch: Fetch, scripted: Make, tmp_path: Path) -> None:
+def test_same_name_gets_a_digest_the_same_on_every_run(fetch: Fetch, scripted: MakeServer, tmp_path: Path) -> None:
     server = scripted(reply("200 OK", b"x"))
     urls = [f"{server.url}/{folder}/same.tar.gz" for folder in "abc"]
     first = sorted(result.path for result in fetch(urls).results)
@@ -38,14 +38,14 @@ def test_same_name_gets_a_digest_the_same_on_every_run(fetch: Fetch, scripted: M
     assert (again.skipped, sorted(result.path for result in again.results)) == (3, first)
 
 
-def test_same_url_a_thousand_times_is_fetched_once(fetch: Fetch, scripted: Make) -> None:
+def test_same_url_a_thousand_times_is_fetched_once(fetch: Fetch, scripted: MakeServer) -> None:
     server = scripted(reply("200 OK", b"x"))
     report = fetch([f"{server.url}/a"] * 1000)
-    assert (report.done, report.skipped, len(server.asked)) == (1, 999, 1)
+    assert (report.done, report.skipped, len(server.requests)) == (1, 999, 1)
     assert report.reasons == {"skipped: duplicate": 999}
 
 
-def test_out_and_dir_may_hold_folders(fetch: Fetch, scripted: Make) -> None:
+def test_out_and_dir_may_hold_folders(fetch: Fetch, scripted: MakeServer) -> None:
     server = scripted(reply("200 OK", b"x"))
     downloads = [
         Download(f"{server.url}/1", out="a/b/c.txt"),
@@ -58,14 +58,14 @@ def test_out_and_dir_may_hold_folders(fetch: Fetch, scripted: Make) -> None:
 
 
 @pytest.mark.parametrize("out", ["../x", "a/../../x", "/etc/x", "~/x", "C:\\x", "..\\x", "a/.. /x"])
-def test_path_outside_the_folder_is_refused(fetch: Fetch, scripted: Make, out: str) -> None:
+def test_path_outside_the_folder_is_refused(fetch: Fetch, scripted: MakeServer, out: str) -> None:
     server = scripted(reply("200 OK", b"x"))
     report = fetch([Download(f"{server.url}/1", out=out)])
     assert isinstance(report.failed[0].error, PolicyError)
-    assert server.asked == []
+    assert server.requests == []
 
 
-def test_link_that_leads_out_is_never_followed(fetch: Fetch, scripted: Make, tmp_path: Path) -> None:
+def test_link_that_leads_out_is_never_followed(fetch: Fetch, scripted: MakeServer, tmp_path: Path) -> None:
     server = scripted(reply("200 OK", b"x"))
     outside = tmp_path / "outside"
     outside.mkdir()
@@ -79,7 +79,7 @@ def test_link_that_leads_out_is_never_followed(fetch: Fetch, scripted: Make, tmp
     assert (fetch.folder / "inner" / "y").read_bytes() == b"x"
 
 
-def test_part_file_that_is_a_link_is_never_written_through(fetch: Fetch, scripted: Make, tmp_path: Path) -> None:
+def test_part_file_that_is_a_link_is_never_written_through(fetch: Fetch, scripted: MakeServer, tmp_path: Path) -> None:
     server = scripted(reply("200 OK", b"x"))
     victim = tmp_path / "victim"
     victim.write_bytes(b"precious")
@@ -90,7 +90,7 @@ def test_part_file_that_is_a_link_is_never_written_through(fetch: Fetch, scripte
     assert victim.read_bytes() == b"precious"
 
 
-def test_final_name_that_is_a_dangling_link_is_replaced(fetch: Fetch, scripted: Make, tmp_path: Path) -> None:
+def test_final_name_that_is_a_dangling_link_is_replaced(fetch: Fetch, scripted: MakeServer, tmp_path: Path) -> None:
     server = scripted(reply("200 OK", b"x"))
     fetch.folder.mkdir()
     (fetch.folder / "a").symlink_to(tmp_path / "nowhere")
@@ -99,7 +99,7 @@ def test_final_name_that_is_a_dangling_link_is_replaced(fetch: Fetch, scripted: 
     assert not (fetch.folder / "a").is_symlink()
 
 
-def test_folder_where_the_file_should_go_is_an_error(fetch: Fetch, scripted: Make) -> None:
+def test_folder_where_the_file_should_go_is_an_error(fetch: Fetch, scripted: MakeServer) -> None:
     server = scripted(reply("200 OK", b"x"))
     (fetch.folder / "a").mkdir(parents=True)
     for on_exists in ("skip", "overwrite", "rename"):
@@ -107,7 +107,7 @@ def test_folder_where_the_file_should_go_is_an_error(fetch: Fetch, scripted: Mak
         assert isinstance(report.failed[0].error, StorageError)
 
 
-def test_file_where_a_folder_should_be_is_an_error(fetch: Fetch, scripted: Make) -> None:
+def test_file_where_a_folder_should_be_is_an_error(fetch: Fetch, scripted: MakeServer) -> None:
     server = scripted(reply("200 OK", b"x"))
     fetch.folder.mkdir()
     (fetch.folder / "a").write_bytes(b"file")
@@ -115,7 +115,7 @@ def test_file_where_a_folder_should_be_is_an_error(fetch: Fetch, scripted: Make)
     assert isinstance(report.failed[0].error, StorageError)
 
 
-def test_name_of_255_bytes_works(fetch: Fetch, scripted: Make) -> None:
+def test_name_of_255_bytes_works(fetch: Fetch, scripted: MakeServer) -> None:
     server = scripted(reply("200 OK", b"x"))
     report = fetch([f"{server.url}/{'n' * 300}.tar.gz"])
     (name,) = os.listdir(fetch.folder)
@@ -133,7 +133,7 @@ def test_name_of_255_bytes_works(fetch: Fetch, scripted: Make) -> None:
         ("refresh", Status.DONE, b"new", []),
     ],
 )
-def test_on_exists(fetch: Fetch, scripted: Make, on_exists: str, status: Status, there: bytes, others: list[str]) -> None:
+def test_on_exists(fetch: Fetch, scripted: MakeServer, on_exists: str, status: Status, there: bytes, others: list[str]) -> None:
     server = scripted(reply("200 OK", b"new"))
     fetch.folder.mkdir()
     (fetch.folder / "a.txt").write_bytes(b"old")
@@ -141,19 +141,19 @@ def test_on_exists(fetch: Fetch, scripted: Make, on_exists: str, status: Status,
     assert result.status is status
     assert (fetch.folder / "a.txt").read_bytes() == there
     assert sorted(set(os.listdir(fetch.folder)) - {"a.txt"}) == others
-    assert len(server.asked) == (0 if on_exists in ("skip", "fail") else 1)
+    assert len(server.requests) == (0 if on_exists in ("skip", "fail") else 1)
     if others:
         assert result.path == others[0]
 
 
-def test_file_that_has_appeared_before_another_try_is_not_fetched(fetch: Fetch, scripted: Make) -> None:
-    def meanwhile(connection: Connection, asked: Asked) -> None:
+def test_file_that_has_appeared_before_another_try_is_not_fetched(fetch: Fetch, scripted: MakeServer) -> None:
+    def meanwhile(connection: Connection, request: RecordedRequest) -> None:
         (fetch.folder / "a.txt").write_bytes(b"of somebody else")
         connection.send(reply("503 Service Unavailable"))
 
     server = scripted(meanwhile, reply("200 OK", b"new"))
     report = fetch([f"{server.url}/a.txt"])
-    assert (report.done, report.skipped, len(server.asked)) == (0, 1, 1)
+    assert (report.done, report.skipped, len(server.requests)) == (0, 1, 1)
     assert (fetch.folder / "a.txt").read_bytes() == b"of somebody else"
 
 
@@ -241,7 +241,7 @@ def test_netrc_and_cookies_go_where_they_belong(fetch: Fetch, httpserver: HTTPSe
 
 
 @pytest.mark.parametrize("proxy", ["http://user:pw@127.0.0.1:{port}", "environment"])
-def test_proxy_is_used(fetch: Fetch, scripted: Make, proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_is_used(fetch: Fetch, scripted: MakeServer, proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     through = scripted(reply("200 OK", b"through the proxy"))
     settings = {"proxy": proxy.format(port=through.port)}
     if proxy == "environment":
@@ -249,8 +249,8 @@ def test_proxy_is_used(fetch: Fetch, scripted: Make, proxy: str, monkeypatch: py
         monkeypatch.setenv("no_proxy", "localhost")
         settings = {}
     assert fetch(["http://far-away.invalid/a"], **settings).done == 1
-    assert through.asked[0].line == "GET http://far-away.invalid/a HTTP/1.1"
-    assert through.asked[0].headers["proxy-authorization"] == "Basic dXNlcjpwdw=="
+    assert through.requests[0].line == "GET http://far-away.invalid/a HTTP/1.1"
+    assert through.requests[0].headers["proxy-authorization"] == "Basic dXNlcjpwdw=="
 
 
 def test_proxy_that_is_not_there_is_a_network_error(fetch: Fetch) -> None:
@@ -259,11 +259,11 @@ def test_proxy_that_is_not_there_is_a_network_error(fetch: Fetch) -> None:
     assert "pw" not in str(report.failed[0].error)
 
 
-def test_socks_proxy_is_used(fetch: Fetch, scripted: Make) -> None:
+def test_socks_proxy_is_used(fetch: Fetch, scripted: MakeServer) -> None:
     server = scripted(reply("200 OK", b"by way of SOCKS"))
     proxy = SocksServer(server.port)
     report = fetch(["http://127.0.0.1:81/a"], proxy=f"socks5://127.0.0.1:{proxy.port}", retries=0)
     proxy.close()
     assert report.failed == []
     assert (fetch.folder / "a").read_bytes() == b"by way of SOCKS"
-    assert proxy.wanted == ["127.0.0.1:81"]
+    assert proxy.targets == ["127.0.0.1:81"]

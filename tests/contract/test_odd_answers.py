@@ -4,8 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.conftest import Fetch
-from tests.scripted import Asked, Connection, ScriptedServer, answer
+from tests.support.fetching import Fetch
+from tests.support.scripted import Connection, RecordedRequest, ScriptedServer, answer
+from tests.support.strategies import quick_for_each_transport
+
+pytestmark = quick_for_each_transport
 
 B = b"0123456789" * 5
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -137,9 +140,9 @@ CASES = {
 def test_odd_answer_has_one_meaning(fetch: Fetch, scripted: Callable[..., ScriptedServer], rule: str) -> None:
     answers = list(CASES[rule])
 
-    def script(connection: Connection, asked: Asked) -> None:
-        data = OK + REST if asked.path == "/other" else answers[int(asked.path.removeprefix("/"))]
-        answer(data)(connection, asked)
+    def script(connection: Connection, request: RecordedRequest) -> None:
+        data = OK + REST if request.path == "/other" else answers[int(request.path.removeprefix("/"))]
+        answer(data)(connection, request)
 
     server = scripted(script)
     report = fetch([f"{server.url}/{number}" for number in range(len(answers))], retries=5)

@@ -13,10 +13,13 @@ import downloader
 from downloader.engine.attempt.postprocess import name_of
 from downloader.errors import ProcessError, UsageError, WorkerError
 from downloader.testserver.launch import TestServer
-from tests.conftest import Fetch
-from tests.contract import processed
+from tests.support import processing_functions
+from tests.support.fetching import Fetch
+from tests.support.strategies import quick_for_each_transport
 
-MODULE = "tests.contract.processed"
+pytestmark = quick_for_each_transport
+
+MODULE = processing_functions.__name__
 ELSEWHERE = ("processes", "hybrid", "gevent")
 """Those whose workers are processes of their own."""
 
@@ -31,7 +34,7 @@ def test_what_the_function_returns_is_in_the_result(fetch: Fetch, server: TestSe
     report = fetch([server.file(number, size) for number in range(3)], process=f"{MODULE}:digest")
     assert (report.done, report.failures) == (3, 0)
     for result in report.results:
-        assert result.value == processed.digest(fetch.folder / result.path)
+        assert result.value == processing_functions.digest(fetch.folder / result.path)
 
 
 def test_function_sees_the_part_and_no_final_name(fetch: Fetch, server: TestServer, strategy: str) -> None:
@@ -46,7 +49,7 @@ def test_function_sees_the_part_and_no_final_name(fetch: Fetch, server: TestServ
     assert [item.name for item in fetch.folder.iterdir()] == ["0.bin"]
 
 
-def test_exception_fails_that_file_and_the_next_run_processes_it_without_fetching(fetch: Fetch, server: TestServer) -> None:
+def test_file_whose_processing_failed_is_processed_by_the_next_run(fetch: Fetch, server: TestServer) -> None:
     urls = [server.file(number, LARGE) for number in range(3)]
     report = fetch(urls, process=f"{MODULE}:picky")
     assert (report.done, report.failures) == (2, 1)
@@ -58,7 +61,7 @@ def test_exception_fails_that_file_and_the_next_run_processes_it_without_fetchin
     assert not (fetch.folder / "1.bin").exists()
     again = fetch(urls, process=f"{MODULE}:digest")
     assert (again.done, again.skipped, again.failures, again.received) == (1, 2, 0, 0)
-    assert [result.value for result in again.results if result.value] == [processed.digest(fetch.folder / "1.bin")]
+    assert [result.value for result in again.results if result.value] == [processing_functions.digest(fetch.folder / "1.bin")]
 
 
 @pytest.mark.parametrize(("function", "said"), [("unpicklable", "cannot be pickled"), ("exits", "SystemExit: 3")])
@@ -106,21 +109,8 @@ def test_function_may_change_the_part(fetch: Fetch, server: TestServer) -> None:
 def test_trace_tells_when_and_where_each_attempt_ran(server: TestServer, strategy: str, tmp_path: Path) -> None:
     urls = [server.file(number, SMALL) for number in range(5)]
     (tmp_path / "urls.txt").write_text("\n".join([*urls, f"{server.url}/missing"]))
-    command = [
-        sys.executable,
-        "-m",
-        "downloader",
-        "urls.txt",
-        "-d",
-        "out",
-        "-q",
-        "-s",
-        strategy,
-        "-j",
-        "2",
-        "--trace",
-        "t.jsonl",
-    ]
+    command = [sys.executable, "-m", "downloader", "urls.txt", "-d", "out", "-q", "-s", strategy]
+    command += ["-j", "2", "--trace", "t.jsonl"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 8, done.stderr
     lines = [json.loads(line) for line in (tmp_path / "t.jsonl").read_text().splitlines()]
@@ -156,9 +146,9 @@ def test_name_that_leads_nowhere_is_told_before_anything_starts(tmp_path: Path, 
 
 
 def test_library_takes_the_function_itself(server: TestServer, tmp_path: Path) -> None:
-    report = downloader.download([server.file(0, SMALL)], tmp_path, process=processed.digest)
-    assert report.results[0].value == processed.digest(tmp_path / "0.bin")
-    assert name_of(processed.Namespace.size) == f"{MODULE}:Namespace.size"
+    report = downloader.download([server.file(0, SMALL)], tmp_path, process=processing_functions.digest)
+    assert report.results[0].value == processing_functions.digest(tmp_path / "0.bin")
+    assert name_of(processing_functions.Namespace.size) == f"{MODULE}:Namespace.size"
     for function in (lambda part: None, Path("x").exists):
         with pytest.raises(UsageError, match="cannot be found by its name"):
             downloader.download([server.file(0, SMALL)], tmp_path, process=function)

@@ -5,7 +5,6 @@ The host of the URLs is a public name. The requests go to a proxy, which is a se
 
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,49 +16,44 @@ from downloader.core.limits.public_hosts import MOST, MOST_SEGMENTS
 from downloader.core.model import Outcome
 from downloader.runs.download_run import DownloadRun
 from downloader.settings.definitions import Settings
-from downloader.strategies.registry import find
-from tests.contract.test_segments import BODY, Origin
-from tests.scripted import Asked, Connection, ScriptedServer, reply
+from tests.support.origin import BODY, Origin
+from tests.support.scripted import Connection, InFlight, MakeServer, RecordedRequest, reply
+from tests.support.strategies import quick_for_each_transport, supports_segments
 
-Make = Callable[..., ScriptedServer]
+pytestmark = quick_for_each_transport
+
 HOST = "http://archive.example"
 
 
 @dataclass
-class Counting:
+class CountingScript:
     """Holds each request a moment, and counts those that are held."""
 
     seconds: float = 0.02
-    now: int = 0
-    most: int = 0
+    in_flight: InFlight = field(default_factory=InFlight)
     times: list[float] = field(default_factory=list)
-    lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def __call__(self, connection: Connection, asked: Asked) -> None:
+    def __call__(self, connection: Connection, request: RecordedRequest) -> None:
         """One answer."""
-        with self.lock:
-            self.times.append(time.monotonic())
-            self.now += 1
-            self.most = max(self.most, self.now)
-        time.sleep(self.seconds)
-        with self.lock:
-            self.now -= 1
+        self.times.append(time.monotonic())
+        with self.in_flight:
+            time.sleep(self.seconds)
         connection.send(reply("200 OK", b"x"))
 
 
 @pytest.mark.parametrize("jobs", [0, 24])
-def test_many_small_files_never_more_than_16_at_once(strategy: str, jobs: int, tmp_path: Path, scripted: Make) -> None:
-    counting = Counting()
+def test_many_small_files_never_more_than_16_at_once(strategy: str, jobs: int, tmp_path: Path, scripted: MakeServer) -> None:
+    counting = CountingScript()
     server = scripted(counting)
     urls = [f"{HOST}/{number}" for number in range(40)]
     assert Downloader(tmp_path, strategy=strategy, jobs=jobs, proxy=server.url).run(urls).done == 40
-    assert 0 < counting.most <= MOST
+    assert 0 < counting.in_flight.highest <= MOST
 
 
-def test_an_explicit_number_always_wins(tmp_path: Path, scripted: Make) -> None:
+def test_an_explicit_number_always_wins(tmp_path: Path, scripted: MakeServer) -> None:
     gate = threading.Barrier(20)
 
-    def together(connection: Connection, asked: Asked) -> None:
+    def together(connection: Connection, request: RecordedRequest) -> None:
         gate.wait(30)
         connection.send(reply("200 OK", b"x"))
 
@@ -68,7 +62,7 @@ def test_an_explicit_number_always_wins(tmp_path: Path, scripted: Make) -> None:
     for number, told in enumerate(({"per_host": 20}, {"aggressive": True})):
         settings: dict[str, Any] = {"jobs": 20, "proxy": server.url, "retries": 0, **told}
         assert Downloader(tmp_path / str(number), strategy="multiplex", **settings).run(urls).done == 20
-    assert len(server.asked) == 40
+    assert len(server.requests) == 40
 
 
 def overlap(spans: list[tuple[float, float]]) -> int:
@@ -82,11 +76,11 @@ def overlap(spans: list[tuple[float, float]]) -> int:
 
 
 @pytest.mark.slow
-def test_one_slow_file_never_has_more_than_6_connections(strategy: str, tmp_path: Path, scripted: Make) -> None:
+def test_one_slow_file_never_has_more_than_6_connections(strategy: str, tmp_path: Path, scripted: MakeServer) -> None:
     server = scripted(Origin(drips=True))
     traced: list[Outcome] = []
     settings = Settings(dir=str(tmp_path), strategy=strategy, proxy=server.url, min_segment_size=10_000)
-    if not find(strategy).capabilities.segments:
+    if not supports_segments(strategy):
         pytest.skip("fetches each file in one piece")
     session = DownloadRun(settings, iter([Download(f"{HOST}/a")]), on_attempt=traced.append)
     assert session.start().join().done == 1
@@ -95,8 +89,8 @@ def test_one_slow_file_never_has_more_than_6_connections(strategy: str, tmp_path
     assert 1 < overlap(spans) <= MOST_SEGMENTS
 
 
-def test_the_wait_between_two_requests_holds(strategy: str, tmp_path: Path, scripted: Make) -> None:
-    counting, wait = Counting(0.0), 0.1
+def test_the_wait_between_two_requests_holds(strategy: str, tmp_path: Path, scripted: MakeServer) -> None:
+    counting, wait = CountingScript(0.0), 0.1
     server = scripted(counting)
     began = time.monotonic()
     urls = [f"{server.url}/{number}" for number in range(5)]
@@ -106,10 +100,10 @@ def test_the_wait_between_two_requests_holds(strategy: str, tmp_path: Path, scri
         assert came >= began + number * wait
 
 
-def test_the_wait_holds_for_retries_and_beside_the_rate(strategy: str, tmp_path: Path, scripted: Make) -> None:
+def test_the_wait_holds_for_retries_and_beside_the_rate(strategy: str, tmp_path: Path, scripted: MakeServer) -> None:
     times: list[float] = []
 
-    def refused(connection: Connection, asked: Asked) -> None:
+    def refused(connection: Connection, request: RecordedRequest) -> None:
         times.append(time.monotonic())
         connection.send(reply("500 Internal Server Error"))
 
@@ -117,43 +111,43 @@ def test_the_wait_holds_for_retries_and_beside_the_rate(strategy: str, tmp_path:
     began = time.monotonic()
     run = Downloader(tmp_path, strategy=strategy, wait=0.05, max_requests_per_second=4, retry_wait=0.001)
     assert run.run([f"{server.url}/a"]).done == 1
-    assert len(server.asked) == 3
+    assert len(server.requests) == 3
     assert times[1] >= began + 0.25
     assert time.monotonic() >= began + 0.5
 
 
-def test_a_second_run_over_what_is_there_does_not_wait(strategy: str, tmp_path: Path, scripted: Make) -> None:
+def test_a_second_run_over_what_is_there_does_not_wait(strategy: str, tmp_path: Path, scripted: MakeServer) -> None:
     server = scripted(reply("200 OK", b"x"))
     urls = [f"{server.url}/{number}" for number in range(20)]
     assert Downloader(tmp_path, strategy=strategy).run(urls).done == 20
     report = Downloader(tmp_path, strategy=strategy, wait=3600.0).run(urls)
-    assert (report.skipped, len(server.asked)) == (20, 20)
+    assert (report.skipped, len(server.requests)) == (20, 20)
 
 
-def test_hosts_do_not_wait_for_each_other(strategy: str, tmp_path: Path, scripted: Make) -> None:
+def test_hosts_do_not_wait_for_each_other(strategy: str, tmp_path: Path, scripted: MakeServer) -> None:
     servers = [scripted(reply("200 OK", b"x")) for _ in range(5)]
     urls = [f"{server.url}/{number}" for number, server in enumerate(servers)]
     assert Downloader(tmp_path, strategy=strategy, wait=3600.0).run(urls).done == 5
 
 
-def test_robots_txt_is_obeyed(strategy: str, tmp_path: Path, scripted: Make) -> None:
-    def answered(connection: Connection, asked: Asked) -> None:
+def test_robots_txt_is_obeyed(strategy: str, tmp_path: Path, scripted: MakeServer) -> None:
+    def answered(connection: Connection, request: RecordedRequest) -> None:
         rules = b"User-agent: downloader\nDisallow: /private\n"
-        connection.send(reply("200 OK", rules if asked.path == "/robots.txt" else b"x"))
+        connection.send(reply("200 OK", rules if request.path == "/robots.txt" else b"x"))
 
     server = scripted(answered)
     urls = [f"{server.url}/{path}" for path in ("a", "private/b", "c")]
     report = Downloader(tmp_path, strategy=strategy, obey_robots=True).run(urls)
     assert (report.done, report.failures) == (2, 1)
     assert isinstance(report.failed[0].error, PolicyError)
-    assert server.asked[0].path == "/robots.txt"
-    assert sorted(asked.path for asked in server.asked) == ["/a", "/c", "/robots.txt"]
+    assert server.requests[0].path == "/robots.txt"
+    assert sorted(request.path for request in server.requests) == ["/a", "/c", "/robots.txt"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "c"]
 
 
-def test_a_huge_robots_txt_is_not_read_to_its_end(strategy: str, tmp_path: Path, scripted: Make) -> None:
-    def answered(connection: Connection, asked: Asked) -> None:
-        if asked.path != "/robots.txt":
+def test_a_huge_robots_txt_is_not_read_to_its_end(strategy: str, tmp_path: Path, scripted: MakeServer) -> None:
+    def answered(connection: Connection, request: RecordedRequest) -> None:
+        if request.path != "/robots.txt":
             connection.send(reply("200 OK", b"x"))
             return
         connection.send(reply("200 OK", length=1 << 40))
@@ -164,14 +158,14 @@ def test_a_huge_robots_txt_is_not_read_to_its_end(strategy: str, tmp_path: Path,
     assert Downloader(tmp_path, strategy=strategy, obey_robots=True).run([f"{server.url}/a"]).done == 1
 
 
-def test_a_crawl_delay_is_kept(strategy: str, tmp_path: Path, scripted: Make) -> None:
-    counting = Counting(0.0)
+def test_a_crawl_delay_is_kept(strategy: str, tmp_path: Path, scripted: MakeServer) -> None:
+    counting = CountingScript(0.0)
 
-    def answered(connection: Connection, asked: Asked) -> None:
-        if asked.path == "/robots.txt":
+    def answered(connection: Connection, request: RecordedRequest) -> None:
+        if request.path == "/robots.txt":
             connection.send(reply("200 OK", b"User-agent: *\nCrawl-delay: 0.2"))
         else:
-            counting(connection, asked)
+            counting(connection, request)
 
     server = scripted(answered)
     began = time.monotonic()

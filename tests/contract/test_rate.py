@@ -3,7 +3,7 @@
 import hashlib
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,13 +13,15 @@ from downloader import Downloader, Interrupted, NetworkError
 from downloader.core.limits.rate import BURST
 from downloader.engine.rate_limiter import WORTH_IT
 from downloader.settings.definitions import convert
-from downloader.strategies.registry import find
 from downloader.testserver import content
 from downloader.testserver.launch import TestServer
-from tests.conftest import Fetch
-from tests.scripted import Asked, Connection, ScriptedServer, reply
+from tests.support.fetching import Fetch
+from tests.support.processes import wait_until
+from tests.support.scripted import Connection, MakeServer, RecordedRequest, reply, serve
+from tests.support.strategies import quick_for_each_transport, supports_segments
 
-Make = Callable[..., ScriptedServer]
+pytestmark = quick_for_each_transport
+
 RATE = 2_000_000
 CHUNK = RATE // 200
 """What is read at a time at this rate."""
@@ -71,7 +73,7 @@ def test_limit_for_each_host_holds_at_each(strategy: str, tmp_path: Path, two_ho
 
 @pytest.mark.slow
 def test_segments_keep_to_the_limit_together(strategy: str, tmp_path: Path, server: TestServer) -> None:
-    if not find(strategy).capabilities.segments:
+    if not supports_segments(strategy):
         pytest.skip("does not split files")
     rate, size = 8_000_000, 4_000_000
     settings = {"segments": 4, "min_segment_size": 200_000, "limit_rate": rate}
@@ -86,13 +88,10 @@ CRAWL = 20
 """Bytes a second: one piece is followed by a pause of a minute and more."""
 
 
-def test_stop_ends_a_pause(strategy: str, tmp_path: Path, scripted: Make) -> None:
+def test_stop_ends_a_pause(strategy: str, tmp_path: Path, scripted: MakeServer) -> None:
     server = scripted(reply("200 OK", b"x" * 100_000, ETag='"v1"'))
     session = Downloader(tmp_path, strategy=strategy, jobs=2, grace=0.1, limit_rate=CRAWL).session([f"{server.url}/a"]).start()
-    deadline = time.monotonic() + 20
-    while not session.stats.received:
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+    wait_until(lambda: session.stats.received, "nothing came", timeout=20)
     session.stop()
     assert session.wait(10)
     report = session.join()
@@ -100,7 +99,7 @@ def test_stop_ends_a_pause(strategy: str, tmp_path: Path, scripted: Make) -> Non
 
 
 @pytest.mark.slow
-def test_time_for_an_attempt_ends_a_pause(fetch: Fetch, scripted: Make) -> None:
+def test_time_for_an_attempt_ends_a_pause(fetch: Fetch, scripted: MakeServer) -> None:
     server = scripted(reply("200 OK", b"x" * 100_000))
     report = fetch([f"{server.url}/a"], retries=0, timeout=0.5, limit_rate=CRAWL)
     assert isinstance(report.failed[0].error, NetworkError)
@@ -108,22 +107,22 @@ def test_time_for_an_attempt_ends_a_pause(fetch: Fetch, scripted: Make) -> None:
 
 
 @pytest.mark.slow
-def test_pauses_of_ours_are_no_silence_of_the_servers(fetch: Fetch, scripted: Make) -> None:
+def test_pauses_of_ours_are_no_silence_of_the_servers(fetch: Fetch, scripted: MakeServer) -> None:
     """Each pause is longer than the server may be silent."""
     server = scripted(reply("200 OK", b"x" * 4096))
     assert fetch([f"{server.url}/a"], retries=0, low_speed_time=0.2, limit_rate=2048).done == 1
 
 
 @pytest.mark.slow
-def test_pauses_of_ours_are_no_low_speed_of_the_servers(fetch: Fetch, scripted: Make) -> None:
+def test_pauses_of_ours_are_no_low_speed_of_the_servers(fetch: Fetch, scripted: MakeServer) -> None:
     server = scripted(reply("200 OK", b"x" * 40_000))
     settings = {"low_speed_time": 0.3, "low_speed_limit": 100_000, "limit_rate": 40_000}
     assert fetch([f"{server.url}/a"], retries=0, **settings).done == 1
 
 
 @pytest.mark.slow
-def test_silence_of_the_servers_is_still_noticed(fetch: Fetch, scripted: Make) -> None:
-    def stall(connection: Connection, asked: Asked) -> None:
+def test_silence_of_the_servers_is_still_noticed(fetch: Fetch, scripted: MakeServer) -> None:
+    def stall(connection: Connection, request: RecordedRequest) -> None:
         connection.send(reply("200 OK", b"x" * 5000, length=9000))
         connection.hang()
 
@@ -145,33 +144,24 @@ def test_sizes_may_have_a_unit() -> None:
     assert convert({"limit-rate": "2M", "limit-rate-per-host": "1.5Ki"}).limit_rate == 2_000_000
 
 
-def test_our_own_limit_is_no_slow_server(fetch: Fetch, scripted: Make) -> None:
+def test_our_own_limit_is_no_slow_server(fetch: Fetch, scripted: MakeServer) -> None:
     """A file is not split because of it: each byte is asked for once."""
     body = bytes(range(256)) * 24_000
-
-    def whole(connection: Connection, asked: Asked) -> None:
-        ranges = asked.headers.get("range", "bytes=0-").partition("=")[2].partition("-")
-        start, stop = int(ranges[0]), int(ranges[2] or len(body) - 1) + 1
-        status, fields = "200 OK", {"ETag": '"v"', "Accept-Ranges": "bytes"}
-        if "range" in asked.headers:
-            status, fields["Content-Range"] = "206 Partial Content", f"bytes {start}-{stop - 1}/{len(body)}"
-        connection.send(reply(status, body[start:stop], **{name.replace("-", "_"): value for name, value in fields.items()}))
-
-    server = scripted(whole)
-    segments = {"segments": 0} if find(fetch.strategy).capabilities.segments else {}  # type: ignore[attr-defined]
+    server = scripted(serve(body, ETag='"v"'))
+    segments = {"segments": 0} if supports_segments(fetch.strategy) else {}
     report = fetch([f"{server.url}/big.bin"], limit_rate=RATE, min_segment_size=65536, jobs=8, **segments)
     assert report.done == 1
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
     assert report.received == len(body)
     assert (fetch.folder / "big.bin").read_bytes() == body
 
 
-def test_the_rate_holds_on_the_wire(fetch: Fetch, scripted: Make) -> None:
+def test_the_rate_holds_on_the_wire(fetch: Fetch, scripted: MakeServer) -> None:
     """What the server has sent is never far ahead of what the limit allows: it is not the buffers of the system that fill."""
     rate, size = 4_000_000, 8_000_000
     sent: list[tuple[float, int]] = []
 
-    def slow(connection: Connection, asked: Asked) -> None:
+    def slow(connection: Connection, request: RecordedRequest) -> None:
         connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
         connection.send(f"HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n".encode())
         count = 0

@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -18,83 +17,18 @@ from downloader.core.model import Checksum
 from downloader.core.scheduling.segment_layout import held
 from downloader.storage.folder import Folder
 from downloader.storage.part import PartFile
-from downloader.strategies.registry import find
 from downloader.testserver import content
-from tests.conftest import Fetch
-from tests.scripted import Asked, Connection, ScriptedServer, reply
+from tests.support.fetching import Fetch
+from tests.support.files import assert_only_file
+from tests.support.origin import BODY, SIZE, Origin
+from tests.support.processes import wait_until
+from tests.support.scripted import Connection, MakeServer, RecordedRequest, reply
+from tests.support.strategies import quick_for_each_transport, supports_segments
 
-Make = Callable[..., ScriptedServer]
-SIZE = 8_000_000
-BODY = content.body(1, 0, SIZE)
+pytestmark = quick_for_each_transport
+
 OTHER = content.body(2, 0, SIZE)
 SUM = Checksum("sha256", hashlib.sha256(BODY).hexdigest())
-SOME = 1_500_000
-"""Bytes that the first connection gives at once: enough for the file to be shared."""
-
-
-@dataclass
-class Origin:
-    """Serves a file in ranges. The first connection gives `SOME`, and the rest when ``until`` others have asked for theirs.
-
-    ``drips``: some more in the meantime. ``hangs``: never the rest. ``also``: what to wait for besides. ``special``: gives
-    another answer to a range, if it wants to.
-    """
-
-    body: bytes = BODY
-    etag: str = '"v1"'
-    holds: bool = True
-    drips: bool = False
-    hangs: bool = False
-    until: int = 1
-    special: Callable[[Connection, int, int], bool] | None = None
-    spans: list[tuple[int, int]] = field(default_factory=list)
-    ranged: threading.Event = field(default_factory=threading.Event)
-    also: threading.Event | None = None
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def __call__(self, connection: Connection, asked: Asked) -> None:
-        """One answer."""
-        wanted = asked.headers.get("range")
-        if wanted is None or asked.headers.get("if-range") not in (None, self.etag):
-            self.whole(connection)
-            return
-        first, _, last = wanted.removeprefix("bytes=").partition("-")
-        start, stop = int(first), int(last) + 1 if last else len(self.body)
-        with self.lock:
-            self.spans.append((start, stop))
-            enough = len(self.spans) >= self.until
-        if enough:
-            self.ranged.set()
-        if self.special is None or not self.special(connection, start, stop):
-            self.part(connection, start, stop)
-
-    def part(self, connection: Connection, start: int, stop: int) -> None:
-        """A range, as it should be."""
-        where = f"bytes {start}-{stop - 1}/{len(self.body)}"
-        connection.send(reply("206 Partial Content", self.body[start:stop], ETag=self.etag, Content_Range=where))
-
-    def whole(self, connection: Connection) -> None:
-        """All of it."""
-        head = reply("200 OK", length=len(self.body), ETag=self.etag, Accept_Ranges="bytes")
-        connection.send(head + self.body[:SOME])
-        if self.hangs:
-            connection.hang()
-            return
-        at = SOME
-        while self.drips and not self.ranged.wait(0.05):
-            if at + 10_000 >= len(self.body) or not connection.send(self.body[at : at + 10_000]):
-                return
-            at += 10_000
-        if self.holds:
-            self.ranged.wait(60)
-            if self.also is not None:
-                self.also.wait(60)
-        connection.send(self.body[at:])
-
-
-def able(strategy: str) -> bool:
-    """Whether it fetches files in several Segments."""
-    return find(strategy).capabilities.segments
 
 
 @pytest.fixture(params=["threads", "async", "multiplex", "hybrid", "gevent", "auto"])
@@ -104,47 +38,41 @@ def strategy(request: pytest.FixtureRequest) -> str:
     return name
 
 
-def there(fetch: Fetch, body: bytes = BODY, name: str = "a") -> None:
-    """The file is there, byte for byte, and nothing else is."""
-    assert os.listdir(fetch.folder) == [name]
-    assert (fetch.folder / name).read_bytes() == body
-
-
 @pytest.mark.parametrize("unable", ["serial", "processes"])
-def test_strategies_that_do_not_split_ask_for_no_range(unable: str, tmp_path: Path, scripted: Make) -> None:
-    assert not able(unable)
+def test_strategies_that_do_not_split_ask_for_no_range(unable: str, tmp_path: Path, scripted: MakeServer) -> None:
+    assert not supports_segments(unable)
     origin = Origin(holds=False)
     server = scripted(origin)
     assert Downloader(tmp_path, strategy=unable, jobs=4).run([f"{server.url}/a"]).done == 1
     assert origin.spans == []
 
 
-def test_a_large_file_comes_in_parallel_ranges(fetch: Fetch, scripted: Make) -> None:
-    assert able(fetch.strategy)  # type: ignore[attr-defined]
+def test_a_large_file_comes_in_parallel_ranges(fetch: Fetch, scripted: MakeServer) -> None:
+    assert supports_segments(fetch.strategy)
     origin = Origin(until=3)
     server = scripted(origin)
     report = fetch([f"{server.url}/a"], jobs=4, segments=4)
     assert (report.failed, report.done) == ([], 1)
-    there(fetch)
+    assert_only_file(fetch.folder, "a", BODY)
     assert len(origin.spans) >= 3
     (result,) = report.results
     assert (result.bytes, result.attempts >= 4) == (SIZE, True)
 
 
-def test_in_one_segment_no_range_is_asked_for(fetch: Fetch, scripted: Make) -> None:
+def test_in_one_segment_no_range_is_asked_for(fetch: Fetch, scripted: MakeServer) -> None:
     origin = Origin(holds=False)
     server = scripted(origin)
     assert fetch([f"{server.url}/a"], jobs=4, segments=1).done == 1
-    there(fetch)
+    assert_only_file(fetch.folder, "a", BODY)
     assert origin.spans == []
 
 
-def test_a_slow_file_is_split_unasked(fetch: Fetch, scripted: Make) -> None:
+def test_a_slow_file_is_split_unasked(fetch: Fetch, scripted: MakeServer) -> None:
     origin = Origin(drips=True)
     server = scripted(origin)
     report = fetch([f"{server.url}/a"], jobs=4)
     assert (report.failed, report.done) == ([], 1)
-    there(fetch)
+    assert_only_file(fetch.folder, "a", BODY)
     assert origin.spans
 
 
@@ -186,16 +114,16 @@ def once(script: Callable[[Connection, int, int], None]) -> Callable[[Connection
 
 @pytest.mark.parametrize("script", [reset, unavailable, short])
 def test_trouble_in_one_segment_is_mended_there(
-    fetch: Fetch, scripted: Make, script: Callable[[Connection, int, int], None]
+    fetch: Fetch, scripted: MakeServer, script: Callable[[Connection, int, int], None]
 ) -> None:
     origin = Origin(special=once(script))
     server = scripted(origin)
     report = fetch([f"{server.url}/a"], jobs=3, segments=3)
     assert (report.failed, report.done) == ([], 1)
-    there(fetch)
+    assert_only_file(fetch.folder, "a", BODY)
 
 
-def test_a_server_that_serves_one_connection_alone_is_enough(fetch: Fetch, scripted: Make) -> None:
+def test_a_server_that_serves_one_connection_alone_is_enough(fetch: Fetch, scripted: MakeServer) -> None:
     def busy(connection: Connection, start: int, stop: int) -> bool:
         refused = not done.wait(0)
         if refused:
@@ -209,22 +137,22 @@ def test_a_server_that_serves_one_connection_alone_is_enough(fetch: Fetch, scrip
     server = scripted(origin)
     report = fetch([f"{server.url}/a"], jobs=2, segments=2, retries=1)
     assert (report.failed, report.done) == ([], 1)
-    there(fetch)
+    assert_only_file(fetch.folder, "a", BODY)
 
 
-def test_a_file_that_changes_under_way_is_never_mixed(fetch: Fetch, scripted: Make) -> None:
+def test_a_file_that_changes_under_way_is_never_mixed(fetch: Fetch, scripted: MakeServer) -> None:
     old, new = Origin(hangs=True), Origin(OTHER, '"v2"', holds=False)
 
-    def script(connection: Connection, asked: Asked) -> None:
-        (old if asked is server.asked[0] else new)(connection, asked)
+    def script(connection: Connection, request: RecordedRequest) -> None:
+        (old if request is server.requests[0] else new)(connection, request)
 
     server = scripted(script)
     report = fetch([f"{server.url}/a"], jobs=4, segments=4, low_speed_time=600.0)
     assert (report.failed, report.done) == ([], 1)
-    there(fetch, OTHER)
+    assert_only_file(fetch.folder, "a", OTHER)
 
 
-def test_the_end_does_not_wait_for_a_connection_that_crawls(fetch: Fetch, scripted: Make) -> None:
+def test_the_end_does_not_wait_for_a_connection_that_crawls(fetch: Fetch, scripted: MakeServer) -> None:
     """It never ends while the test runs."""
 
     def crawl(connection: Connection, start: int, stop: int) -> None:
@@ -237,35 +165,37 @@ def test_the_end_does_not_wait_for_a_connection_that_crawls(fetch: Fetch, script
     server = scripted(origin)
     report = fetch([f"{server.url}/a"], jobs=4, segments=4, low_speed_time=600.0)
     assert (report.failed, report.done) == ([], 1)
-    there(fetch)
+    assert_only_file(fetch.folder, "a", BODY)
 
 
 # --- mirrors
 
 
-def from_two(fetch: Fetch, scripted: Make, first: Origin, second: Origin, **values: object) -> tuple[object, list[int]]:
+def fetch_from_two(
+    fetch: Fetch, scripted: MakeServer, first: Origin, second: Origin, **values: object
+) -> tuple[object, list[int]]:
     """A file from two servers: the report, and how many ranges each was asked for."""
     one, two = scripted(first), scripted(second)
-    first.also = second.ranged
+    first.second_event = second.ranged
     download = Download(f"{one.url}/a", mirrors=(f"{two.url}/b",), **values)  # type: ignore[arg-type]
     report = fetch([download], jobs=4, segments=4, retries=4)
     assert (report.failed, report.done) == ([], 1)
-    there(fetch)
+    assert_only_file(fetch.folder, "a", BODY)
     return report, [len(first.spans), len(second.spans)]
 
 
-def test_mirrors_serve_different_segments(fetch: Fetch, scripted: Make) -> None:
-    _, counts = from_two(fetch, scripted, Origin(), Origin())
+def test_mirrors_serve_different_segments(fetch: Fetch, scripted: MakeServer) -> None:
+    _, counts = fetch_from_two(fetch, scripted, Origin(), Origin())
     assert min(counts) >= 1
 
 
 @pytest.mark.parametrize("status", ["404 Not Found", "500 Internal Server Error"])
-def test_a_mirror_that_fails_is_left_out(fetch: Fetch, scripted: Make, status: str) -> None:
+def test_a_mirror_that_fails_is_left_out(fetch: Fetch, scripted: MakeServer, status: str) -> None:
     def refuse(connection: Connection, start: int, stop: int) -> bool:
         connection.send(reply(status))
         return True
 
-    from_two(fetch, scripted, Origin(), Origin(special=refuse))
+    fetch_from_two(fetch, scripted, Origin(), Origin(special=refuse))
 
 
 @pytest.mark.parametrize(
@@ -273,36 +203,30 @@ def test_a_mirror_that_fails_is_left_out(fetch: Fetch, scripted: Make, status: s
     [((), '"v2"'), ((SUM,), '"v1"'), ((SUM,), '"v2"')],  # without a checksum, one that lies about its version is believed
     ids=["no checksum", "a checksum, the same version", "a checksum"],
 )
-def test_a_mirror_with_another_file_spoils_nothing(fetch: Fetch, scripted: Make, sums: tuple[Checksum, ...], etag: str) -> None:
-    report, _ = from_two(fetch, scripted, Origin(), Origin(OTHER, etag, holds=False), checksums=sums)
+def test_a_mirror_with_another_file_spoils_nothing(
+    fetch: Fetch, scripted: MakeServer, sums: tuple[Checksum, ...], etag: str
+) -> None:
+    report, _ = fetch_from_two(fetch, scripted, Origin(), Origin(OTHER, etag, holds=False), checksums=sums)
     assert report.verified == len(sums)  # type: ignore[attr-defined]
 
 
-def test_a_mirror_with_a_version_of_its_own_serves_where_a_checksum_is_known(fetch: Fetch, scripted: Make) -> None:
-    _, counts = from_two(fetch, scripted, Origin(), Origin(etag='"m"'), checksums=(SUM,))
+def test_a_mirror_with_another_etag_is_used_if_a_checksum_is_known(fetch: Fetch, scripted: MakeServer) -> None:
+    _, counts = fetch_from_two(fetch, scripted, Origin(), Origin(etag='"m"'), checksums=(SUM,))
     assert min(counts) >= 1
 
 
 # --- stopped, and killed
 
 
-def complete(folder: Path, source: str) -> int:
-    """How many bytes of the file the next run need not fetch."""
+def bytes_kept(folder: Path, source: str) -> int:
+    """How many bytes of the file the next run need not request."""
     other = Folder(str(folder))
     found = PartFile(other, "a", source).held()
     other.close()
     return held(found.spans) if found.spans else found.size
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
-    """Poll until it holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def half(connection: Connection, start: int, stop: int) -> bool:
+def send_half(connection: Connection, start: int, stop: int) -> bool:
     """Half of each range, and then nothing more."""
     where = f"bytes {start}-{stop - 1}/{SIZE}"
     body = BODY[start : (start + stop) // 2]
@@ -311,8 +235,8 @@ def half(connection: Connection, start: int, stop: int) -> bool:
     return True
 
 
-def test_a_stopped_run_goes_on_at_each_gap(strategy: str, tmp_path: Path, scripted: Make) -> None:
-    origin = Origin(special=half, hangs=True)
+def test_a_stopped_run_goes_on_at_each_gap(strategy: str, tmp_path: Path, scripted: MakeServer) -> None:
+    origin = Origin(special=send_half, hangs=True)
     server = scripted(origin)
     downloads = Downloader(tmp_path, strategy=strategy, jobs=3, segments=3, grace=0.2)
     session = downloads.session([f"{server.url}/a"]).start()
@@ -320,7 +244,7 @@ def test_a_stopped_run_goes_on_at_each_gap(strategy: str, tmp_path: Path, script
     session.stop()
     report = session.join()
     assert [type(result.error) for result in report.failed] == [Interrupted]
-    before = complete(tmp_path, f"{server.url}/a")
+    before = bytes_kept(tmp_path, f"{server.url}/a")
     assert before > 2_000_000
     origin.special = None
     origin.spans.clear()
@@ -333,20 +257,18 @@ def test_a_stopped_run_goes_on_at_each_gap(strategy: str, tmp_path: Path, script
 
 @pytest.mark.slow
 @pytest.mark.parametrize("turn", range(3))
-def test_a_killed_run_goes_on_at_each_gap(strategy: str, tmp_path: Path, scripted: Make, turn: int) -> None:
+def test_a_killed_run_goes_on_at_each_gap(strategy: str, tmp_path: Path, scripted: MakeServer, turn: int) -> None:
     """SIGKILL in the middle of a file in several Segments, twice; then to its end."""
     size = 24_000_000
     body = content.body(3, 0, size)
     served = [0]
     lock = threading.Lock()
 
-    def slowly(connection: Connection, asked: Asked) -> None:
-        first, _, last = asked.headers.get("range", "bytes=0-").removeprefix("bytes=").partition("-")
-        start, stop = int(first), int(last) + 1 if last else size
-        where = (
-            {"Content_Range": f"bytes {start}-{stop - 1}/{size}"} if "range" in asked.headers else {"Accept_Ranges": "bytes"}
-        )
-        status = "206 Partial Content" if "range" in asked.headers else "200 OK"
+    def slowly(connection: Connection, request: RecordedRequest) -> None:
+        start, stop = request.range_of(size) or (0, size)
+        ranged = "range" in request.headers
+        where = {"Content_Range": f"bytes {start}-{stop - 1}/{size}"} if ranged else {"Accept_Ranges": "bytes"}
+        status = "206 Partial Content" if ranged else "200 OK"
         connection.send(reply(status, length=stop - start, ETag='"v1"', **where))
         for at in range(start, stop, 100_000):
             piece = body[at : min(at + 100_000, stop)]
@@ -367,7 +289,7 @@ def test_a_killed_run_goes_on_at_each_gap(strategy: str, tmp_path: Path, scripte
         wait_until(lambda: served[0] - start > wanted - before or process.poll() is not None)  # noqa: B023 - called at once
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-        found = complete(folder, f"{server.url}/a")
+        found = bytes_kept(folder, f"{server.url}/a")
         assert found >= before, "what was complete is complete"
         before = found
         on_disk = (folder / "a.part").read_bytes()

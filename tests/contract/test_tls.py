@@ -11,7 +11,10 @@ import trustme
 from pytest_httpserver import HTTPServer
 
 from downloader import NetworkError, TLSError
-from tests.conftest import Fetch
+from tests.support.fetching import Fetch
+from tests.support.strategies import quick_for_each_transport
+
+pytestmark = quick_for_each_transport
 
 
 @pytest.fixture(scope="module")

@@ -5,21 +5,22 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from downloader.testserver import content
 from downloader.testserver.launch import TestServer
-from tests.conftest import Fetch
-from tests.scripted import Asked, Connection, ScriptedServer, answer, reply
+from tests.support.fetching import Fetch
+from tests.support.scripted import Connection, MakeServer, RecordedRequest, answer, reply, reset
+from tests.support.strategies import quick_for_each_transport
 
-Make = Callable[..., ScriptedServer]
+pytestmark = quick_for_each_transport
+
 BODY = content.body(5, 0, 3000)
 
 
-def test_server_that_closes_after_each_answer(fetch: Fetch, scripted: Make) -> None:
+def test_server_that_closes_after_each_answer(fetch: Fetch, scripted: MakeServer) -> None:
     """It does not say so before: a request may meet a connection that is closing, and is sent again."""
     server = scripted(answer(reply("200 OK", BODY)))
     report = fetch([f"{server.url}/{number}" for number in range(40)], retries=10)
@@ -27,20 +28,20 @@ def test_server_that_closes_after_each_answer(fetch: Fetch, scripted: Make) -> N
     assert all((fetch.folder / str(number)).read_bytes() == BODY for number in range(40))
 
 
-def test_address_of_ipv6(fetch: Fetch, scripted: Make) -> None:
+def test_address_of_ipv6(fetch: Fetch, scripted: MakeServer) -> None:
     if not socket.has_ipv6:
         pytest.skip("no IPv6 here")
     server = scripted(reply("302 Found", Location="/b"), reply("200 OK", BODY), host="::1")
     assert fetch([f"{server.url}/a"]).done == 1
-    assert [asked.headers["host"] for asked in server.asked] == [f"[::1]:{server.port}"] * 2
+    assert [request.headers["host"] for request in server.requests] == [f"[::1]:{server.port}"] * 2
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["threads", "async", "multiplex", "hybrid", "gevent"])
-def test_three_hundred_slow_connections_at_a_time(fetch: Fetch, scripted: Make) -> None:
+def test_three_hundred_slow_connections_at_a_time(fetch: Fetch, scripted: MakeServer) -> None:
     """A byte a second on each: none is taken for silent."""
 
-    def script(connection: Connection, asked: Asked) -> None:
+    def script(connection: Connection, request: RecordedRequest) -> None:
         connection.send(reply("200 OK", length=5))
         for _ in range(5):
             time.sleep(1)
@@ -78,20 +79,17 @@ def test_server_that_is_stopped_for_a_while(fetch: Fetch) -> None:
         assert (fetch.folder / f"{number}.bin").read_bytes() == content.body(number, 0, 200_000)
 
 
-def test_a_proxy_that_dies_in_the_middle_and_comes_back(fetch: Fetch, scripted: Make) -> None:
+def test_a_proxy_that_dies_in_the_middle_and_comes_back(fetch: Fetch, scripted: MakeServer) -> None:
     body = b"x" * 300_000
 
-    def die(connection: Connection, asked: Asked) -> None:
-        connection.reset()
-
-    def die_in_the_body(connection: Connection, asked: Asked) -> None:
+    def die_in_the_body(connection: Connection, request: RecordedRequest) -> None:
         connection.send(reply("200 OK", body[:100_000], length=len(body)))
         connection.reset()
 
-    proxy = scripted(die, die_in_the_body, die, reply("200 OK", body))
+    proxy = scripted(reset, die_in_the_body, reset, reply("200 OK", body))
     report = fetch(["http://files.example/one.bin", "http://files.example/two.bin"], proxy=proxy.url, retries=5)
     assert (report.done, report.failures) == (2, 0)
-    assert all(asked.path.startswith("http://files.example/") for asked in proxy.asked)
+    assert all(request.path.startswith("http://files.example/") for request in proxy.requests)
     for name in ("one.bin", "two.bin"):
         assert (fetch.folder / name).read_bytes() == body
 

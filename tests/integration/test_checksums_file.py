@@ -1,33 +1,30 @@
 """`--checksums FILE`: which line belongs to which file, and what is said where none does."""
 
 import hashlib
-from collections.abc import Callable
 
 import pytest
 
 from downloader.testserver import content
 from downloader.testserver.launch import TestServer
-from tests.integration.test_command import Shell, dl
-from tests.scripted import ScriptedServer, reply
+from tests.support.command import Shell
+from tests.support.scripted import MakeServer, reply
 
-__all__ = ["dl"]
-Make = Callable[..., ScriptedServer]
 X, Y = (hashlib.sha256(text).hexdigest() for text in (b"x", b"y"))
 
 
-def test_checksums_that_belong_to_nothing_are_an_error_before_the_start(dl: Shell, scripted: Make) -> None:
+def test_checksums_that_belong_to_nothing_are_an_error_before_the_start(dl: Shell, scripted: MakeServer) -> None:
     server = scripted(reply("200 OK", b"x"))
     dl.list(f"{server.url}/a.bin", f"{server.url}/b.bin")
     dl.list(f"{X}  img/other.bin", name="SUMS")
     done = dl("urls.txt", "-d", "out", "--checksums", "SUMS")
     assert done.returncode == 2
     assert "no line of SUMS belongs to a file of the list: 'a.bin' was looked for, it has 'img/other.bin'" in done.stderr
-    assert server.asked == []
+    assert server.requests == []
     (dl.folder / "SUMS").write_text("")
     assert "it has no lines" in dl("urls.txt", "-d", "out", "--checksums", "SUMS").stderr
 
 
-def test_checksums_that_belong_to_nothing_of_a_pipe_are_told_at_the_end(dl: Shell, scripted: Make) -> None:
+def test_checksums_that_belong_to_nothing_of_a_pipe_are_told_at_the_end(dl: Shell, scripted: MakeServer) -> None:
     server = scripted(reply("200 OK", b"x"))
     dl.list(f"{X}  other.bin", name="SUMS")
     for more in ((), ("-q",)):
@@ -36,7 +33,7 @@ def test_checksums_that_belong_to_nothing_of_a_pipe_are_told_at_the_end(dl: Shel
         assert "  ✗ no line of SUMS belongs to a file of the list: 'a.bin' was looked for" in done.stderr
 
 
-def test_line_with_a_path_belongs_to_the_file_by_its_name(dl: Shell, scripted: Make) -> None:
+def test_line_with_a_path_belongs_to_the_file_by_its_name(dl: Shell, scripted: MakeServer) -> None:
     server = scripted(reply("200 OK", b"x"))
     dl.list(f"{Y}  img/a.bin", name="SUMS")
     done = dl(f"{server.url}/a.bin", "-d", "out", "--checksums", "SUMS")
@@ -44,7 +41,7 @@ def test_line_with_a_path_belongs_to_the_file_by_its_name(dl: Shell, scripted: M
     assert "the sha256 checksum is wrong" in done.stderr
 
 
-def test_two_files_of_one_name_are_told_apart_by_their_urls(dl: Shell, scripted: Make) -> None:
+def test_two_files_of_one_name_are_told_apart_by_their_urls(dl: Shell, scripted: MakeServer) -> None:
     server = scripted(reply("200 OK", b"x"), reply("200 OK", b"y"))
     dl.list(f"{server.url}/data/a/f.bin", f"{server.url}/data/b/f.bin")
     dl.list(f"{X}  ./a/f.bin", f"{Y}  ./b/f.bin", name="SUMS")
@@ -52,7 +49,7 @@ def test_two_files_of_one_name_are_told_apart_by_their_urls(dl: Shell, scripted:
     assert "2 verified by a checksum" in done.stderr
 
 
-def test_name_with_several_digests_is_not_matched_by_name_alone(dl: Shell, scripted: Make) -> None:
+def test_name_with_several_digests_is_not_matched_by_name_alone(dl: Shell, scripted: MakeServer) -> None:
     server = scripted(reply("200 OK", b"x"))
     dl.list(f"{server.url}/f.bin", f"{server.url}/g.bin", f"{server.url}/h.bin")
     dl.list(f"{X}  a/f.bin", f"{Y}  b/f.bin", f"{X}  g.bin", name="SUMS")

@@ -5,52 +5,20 @@ import os
 import resource
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from downloader.settings.definitions import example
 from downloader.testserver import content
-from downloader.testserver.launch import TestServer, free_port
-from tests.scripted import Asked, Connection, ScriptedServer, reply
-
-Make = Callable[..., ScriptedServer]
-Done = subprocess.CompletedProcess
-
-
-class Shell:
-    """Runs `dl` in a folder of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def __call__(self, *words: str, stdin: str = "", before: object = None, **variables: str) -> "Done[str]":
-        environment = {**os.environ, "XDG_CONFIG_HOME": str(self.folder / "config"), **variables}
-        command = [sys.executable, "-m", "downloader", *words]
-        return subprocess.run(
-            command,
-            cwd=self.folder,
-            env=environment,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            preexec_fn=before,  # type: ignore[arg-type]
-        )
-
-    def list(self, *lines: str, name: str = "urls.txt") -> str:
-        """A list with these lines."""
-        (self.folder / name).write_text("\n".join(lines) + "\n")
-        return name
+from downloader.testserver.launch import TestServer
+from tests.support.command import Shell
+from tests.support.ports import free_port
+from tests.support.scripted import Connection, MakeServer, RecordedRequest, reply
+from tests.support.strategies import quick_for_each_transport
 
 
-@pytest.fixture
-def dl(tmp_path: Path) -> Shell:
-    """See `Shell`."""
-    return Shell(tmp_path)
-
-
+@quick_for_each_transport
 def test_list_is_fetched_and_summed_up(dl: Shell, server: TestServer, strategy: str) -> None:
     dl.list("# comment", "", *(server.file(number, 1000) for number in range(20)), f"{server.url}/missing")
     done = dl("urls.txt", "-s", strategy, "-d", "out")
@@ -88,7 +56,7 @@ def test_report_has_one_line_for_each_url(dl: Shell, server: TestServer) -> None
     assert (dl.folder / "failed.txt").read_text() == f"{server.url}/missing\n"
 
 
-def test_failed_list_can_be_fed_back(dl: Shell, scripted: Make) -> None:
+def test_failed_list_can_be_fed_back(dl: Shell, scripted: MakeServer) -> None:
     server = scripted(*[reply("404 Not Found")] * 3, reply("200 OK", b"now"))
     dl.list(f"{server.url}/a/same", "  out=x/y", f"{server.url}/b/same", f"{server.url}/c/same")
     first = dl("urls.txt", "-d", "out", "--failed", "failed.txt", "--jobs", "1")
@@ -102,12 +70,12 @@ def test_failed_list_can_be_fed_back(dl: Shell, scripted: Make) -> None:
     assert (dl.folder / "failed.txt").stat().st_mode & 0o777 == 0o600
 
 
-def test_bad_lines_are_told_before_anything_starts(dl: Shell, scripted: Make) -> None:
+def test_bad_lines_are_told_before_anything_starts(dl: Shell, scripted: MakeServer) -> None:
     server = scripted(reply("200 OK", b"x"))
     dl.list(f"{server.url}/good", "not a url", "ftp://127.0.0.1/x", "  out=../../etc/passwd", "http://")
     done = dl("urls.txt", "-d", "out")
     assert done.returncode == 2
-    assert server.asked == []
+    assert server.requests == []
     for number in (2, 3, 5):
         assert f"urls.txt:{number}: " in done.stderr
     passed = dl("urls.txt", "-d", "out", "--skip-bad-lines")
@@ -159,7 +127,7 @@ def test_mistakes_are_told_with_what_was_meant(dl: Shell) -> None:
         assert "Traceback" not in done.stderr
 
 
-def test_settings_come_from_flags_over_environment_over_file(dl: Shell, scripted: Make) -> None:
+def test_settings_come_from_flags_over_environment_over_file(dl: Shell, scripted: MakeServer) -> None:
     server = scripted(reply("200 OK", b"x"))
     (dl.folder / "mine.toml").write_text('user-agent = "file"\ndir = "from-file"\nretries = 0\n')
     agents = []
@@ -169,7 +137,7 @@ def test_settings_come_from_flags_over_environment_over_file(dl: Shell, scripted
         ({"DL_USER_AGENT": "e"}, ["--user-agent", "flag"]),
     ):
         dl(f"{server.url}/{len(agents)}", "--config", "mine.toml", *flags, **variables)
-        agents.append(server.asked[-1].headers["user-agent"])
+        agents.append(server.requests[-1].headers["user-agent"])
     assert agents == ["file", "environment", "flag"]
     assert sorted(os.listdir(dl.folder / "from-file")) == ["0", "1", "2"]
     (dl.folder / "downloader.toml").write_text("retrys = 0\n")
@@ -178,7 +146,7 @@ def test_settings_come_from_flags_over_environment_over_file(dl: Shell, scripted
     assert "did you mean retries?" in wrong.stderr
 
 
-def test_dry_run_fetches_nothing(dl: Shell, scripted: Make) -> None:
+def test_dry_run_fetches_nothing(dl: Shell, scripted: MakeServer) -> None:
     server = scripted(reply("200 OK", b"x"))
     (dl.folder / "there").write_text("x")
     dl.list(f"{server.url}/a", f"{server.url}/there", f"{server.url}/b/a", f"{server.url}/a", f"{server.url}/c", "  dir=sub")
@@ -186,7 +154,7 @@ def test_dry_run_fetches_nothing(dl: Shell, scripted: Make) -> None:
     fates = sorted(line.split("\t")[0] for line in done.stdout.splitlines())
     assert fates == ["fetch", "fetch", "fetch", "skip (duplicate)", "skip (exists)"]
     assert "\tsub/c" in done.stdout
-    assert server.asked == []
+    assert server.requests == []
     assert not (dl.folder / "sub").exists()
     assert dl("urls.txt", "--dry-run", "-d", "nowhere").returncode == 0
     assert not (dl.folder / "nowhere").exists()
@@ -207,7 +175,7 @@ def test_quiet_says_nothing_but_errors(dl: Shell, server: TestServer) -> None:
     assert done.stderr == f"  ✗ {server.url}/missing: HTTP 404 Not Found\n0 done, 0 skipped, 1 failed\n"
 
 
-def test_names_from_the_network_reach_the_terminal_escaped(dl: Shell, scripted: Make) -> None:
+def test_names_from_the_network_reach_the_terminal_escaped(dl: Shell, scripted: MakeServer) -> None:
     server = scripted(reply("404 Not \x1b[31mFound"))
     done = dl(f"{server.url}/%1b%5b31mred%e2%80%ae.txt", "-v", "--dry-run")
     assert "\x1b" not in done.stdout + done.stderr
@@ -216,7 +184,8 @@ def test_names_from_the_network_reach_the_terminal_escaped(dl: Shell, scripted: 
     assert "\x1b" not in done.stdout + done.stderr
 
 
-def test_credentials_appear_nowhere(dl: Shell, scripted: Make, strategy: str) -> None:
+@quick_for_each_transport
+def test_credentials_appear_nowhere(dl: Shell, scripted: MakeServer, strategy: str) -> None:
     server = scripted(reply("302 Found", Location="http://other:hunter2@127.0.0.1:9/x?token=hunter2"), reply("503 Later"))
     url = f"http://user:hunter2@127.0.0.1:{server.port}/a?X-Amz-Signature=hunter2"
     flags = ["-v", "--log-file", "log.txt", "--report", "report.jsonl", "--retries", "1", "--retry-wait", "0", "-s", strategy]
@@ -234,14 +203,14 @@ def test_credentials_appear_nowhere(dl: Shell, scripted: Make, strategy: str) ->
     ("path", "code"),
     [("refused", 4), ("plain", 5), ("status/401", 6), ("loop", 7), ("status/404", 8), ("sum", 9), ("ftp", 10), ("folder", 3)],
 )
-def test_exit_code_names_the_class_of_failure(dl: Shell, scripted: Make, path: str, code: int) -> None:
+def test_exit_code_names_the_class_of_failure(dl: Shell, scripted: MakeServer, path: str, code: int) -> None:
     kind, _, status = path.partition("/")
     answers = {
         "status": reply(f"{status} No"),
         "loop": reply("302 Found", Location="/loop"),
         "ftp": reply("302 Found", Location="ftp://127.0.0.1/x"),
     }
-    server = scripted(answers.get(kind, reply("200 OK", b"x")), unasked=kind == "plain")
+    server = scripted(answers.get(kind, reply("200 OK", b"x")), answers_at_once=kind == "plain")
     url = f"{server.url}/{path}"
     if kind == "refused":
         url = f"http://127.0.0.1:{free_port()}/x"
@@ -257,6 +226,7 @@ def test_exit_code_names_the_class_of_failure(dl: Shell, scripted: Make, path: s
         assert dl("urls.txt", "--retries", "0").returncode == 1  # of several classes
 
 
+@quick_for_each_transport
 def test_full_disk_is_told_and_what_is_there_is_kept(dl: Shell, server: TestServer, strategy: str) -> None:
     def small_files() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, 3_000_000))
@@ -278,6 +248,7 @@ def test_folder_that_cannot_be_made_is_a_storage_error(dl: Shell, server: TestSe
         assert "Traceback" not in done.stderr
 
 
+@quick_for_each_transport
 def test_full_report_is_a_storage_error(dl: Shell, server: TestServer, strategy: str) -> None:
     dl.list(*(server.file(number, 10) for number in range(300)))
     done = dl("urls.txt", "-d", "out", "-s", strategy, "--report", "/dev/full")
@@ -312,10 +283,10 @@ def test_strategies_and_version_and_help(dl: Shell) -> None:
         assert flag in shown
 
 
-def test_zero_is_a_value(dl: Shell, scripted: Make) -> None:
+def test_zero_is_a_value(dl: Shell, scripted: MakeServer) -> None:
     server = scripted(reply("503 Later"))
     dl(f"{server.url}/a", "--retries", "0")
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
 def test_closed_pipe_is_no_traceback(dl: Shell, server: TestServer) -> None:
@@ -351,6 +322,7 @@ def test_nothing_that_is_read_is_written_over(dl: Shell, flags: list[str]) -> No
     assert {path.name: path.read_bytes() for path in dl.folder.iterdir()} == before
 
 
+@quick_for_each_transport
 def test_checksum_that_is_known_holds_for_what_is_there_already(dl: Shell, server: TestServer, strategy: str) -> None:
     lines = [f"{content.sha256(number, 100)}  {number}.bin" for number in (1, 2)]
     dl.list(*lines, name="sums")
@@ -383,10 +355,10 @@ def test_wrong_url_on_the_command_line_starts_nothing(dl: Shell) -> None:
     assert "urls.txt:3: unknown option 'chekcsum' (did you mean checksum?)" in said
 
 
-def test_list_that_is_cut_while_it_is_read_is_told(dl: Shell, scripted: Make) -> None:
+def test_list_that_is_cut_while_it_is_read_is_told(dl: Shell, scripted: MakeServer) -> None:
     whole = reply("200 OK", b"body")
 
-    def cut(connection: Connection, asked: Asked) -> None:
+    def cut(connection: Connection, request: RecordedRequest) -> None:
         os.truncate(dl.folder / "urls.txt", 300 * len(line))
         connection.send(whole)
 

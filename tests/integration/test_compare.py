@@ -1,13 +1,10 @@
 """`dl compare`: what it measures, that it sees a wrong byte, and that it leaves nothing behind."""
 
-import contextlib
 import csv
 import json
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +17,9 @@ from downloader.compare.runner import Plan
 from downloader.compare.scenarios import NATIVE, PURE, Scenario
 from downloader.strategies.registry import BUILT_IN
 from downloader.testserver.launch import TestServer
+from tests.support.processes import descendants, is_running, wait_until
+
+pytestmark = pytest.mark.slow
 
 NAMES = list(BUILT_IN)
 
@@ -35,7 +35,7 @@ def quiet(step: Step) -> None:
     """No ticks."""
 
 
-def workers(row: dict[str, Any]) -> set[str]:
+def kinds_of_worker(row: dict[str, Any]) -> set[str]:
     """What the workers of the traced run are called, without their numbers."""
     return {"".join(char for char in item["worker"] if not char.isdigit()) for item in row["stretches"]}
 
@@ -60,7 +60,7 @@ def test_each_strategy_is_measured_traced_and_verified(tmp_path: Path) -> None:
         assert all(0 < item["started"] < item["head"] < item["ended"] < row["traced"] for item in row["stretches"])
         assert row["first_byte"]["p50"] > 0.05
     for name, kinds in (("serial", {"thread "}), ("threads", {"thread "}), ("processes", {"process "}), ("async", {"task "})):
-        assert workers(rows[name]) == kinds
+        assert kinds_of_worker(rows[name]) == kinds
     assert rows["processes"]["runs"][0]["processes"] > 2
     assert rows["serial"]["runs"][0]["elapsed"] > 10 * 0.05  # one after the other, each waits
     assert rows["serial"]["queued"]["p99"] > 9 * 0.05
@@ -145,57 +145,30 @@ def test_nothing_is_left_of_a_comparison_that_is_ended(tmp_path: Path, number: s
     def at_work() -> bool:
         return any(tmp_path.glob("*/files")) and len(descendants(run.pid)) > 4  # server, command, its workers
 
-    wait_for(at_work, lambda: run.poll() is None)
+    wait_until(at_work, "the comparison does not begin", timeout=60, unless=lambda: run.poll() is not None)
     below = descendants(run.pid)
     run.send_signal(number)
     assert run.wait(60) == code
-    wait_for(lambda: not any(alive(process) for process in below))
+    wait_until(lambda: not any(is_running(process) for process in below), "stray processes", timeout=60)
     assert (list(tmp_path.iterdir()) == []) is (number != signal.SIGKILL)
     if number == signal.SIGKILL:
-        with runner.scratch(str(tmp_path)):  # the next one removes it
-            assert len(list(tmp_path.iterdir())) == 1
-
-
-def descendants(process: int) -> list[int]:
-    """The processes below one."""
-    found = [process]
-    for parent in found:
-        for thread in Path(f"/proc/{parent}/task").glob("*"):
-            with contextlib.suppress(OSError):
-                found += [int(child) for child in (thread / "children").read_text().split()]
-    return found[1:]
-
-
-def alive(process: int) -> bool:
-    """Whether it is there, and no zombie."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def wait_for(condition: Callable[[], bool], hopeful: Callable[[], bool] = lambda: True) -> None:
-    """Until it holds; a minute at most."""
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert hopeful()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+        dl("--files", "1", "--size", "10", "-s", "serial", "--repeat", "1", "-d", str(tmp_path), cwd=tmp_path.parent)
+        assert list(tmp_path.iterdir()) == []  # the next comparison removes what the killed one has left
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "code", "said"),
     [
-        (["--scenario", "smal"], "unknown scenario"),
-        (["--strategy", "asink"], "did you mean async"),
-        (["--dir", "/proc/nowhere"], "cannot write"),
-        (["--json", "nowhere/x.json"], "its folder is not there"),
-        (["nowhere.txt"], "cannot read the list"),
-        (["nowhere.txt", "--files", "3"], "cannot go together"),
+        (["--scenario", "smal"], 2, "unknown scenario"),
+        (["--strategy", "asink"], 2, "did you mean async"),
+        (["--dir", "/proc/nowhere"], 3, "cannot write"),
+        (["--json", "nowhere/x.json"], 3, "its folder is not there"),
+        (["nowhere.txt"], 2, "cannot read the list"),
+        (["nowhere.txt", "--files", "3"], 2, "cannot go together"),
     ],
 )
-def test_mistakes_are_told(tmp_path: Path, words: list[str], said: str) -> None:
+def test_mistakes_are_told(tmp_path: Path, words: list[str], code: int, said: str) -> None:
     done = dl(*words, cwd=tmp_path)
-    assert done.returncode in (2, 3)
+    assert done.returncode == code
     assert said in done.stderr
     assert "Traceback" not in done.stderr

@@ -28,7 +28,7 @@ def run(home: Path, *command: str, **variables: str) -> "subprocess.CompletedPro
     return subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, timeout=60)
 
 
-def asked(home: Path, line: str, shell: str = "bash") -> list[str]:
+def completions(home: Path, line: str, shell: str = "bash") -> list[str]:
     """What `dl` answers where this line, with `|` at its end, is to be completed: type and value."""
     words = line.split(" ")
     variables = {"COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1), "_DL_COMPLETE": f"{shell}_complete"}
@@ -58,16 +58,16 @@ def asked(home: Path, line: str, shell: str = "bash") -> list[str]:
         ("dl --install-completion z", ["plain,zsh"]),
     ],
 )
-def test_what_may_come_next(home: Path, line: str, answers: list[str]) -> None:
-    assert asked(home, line) == answers
+def test_completion_offers_what_may_come_next(home: Path, line: str, answers: list[str]) -> None:
+    assert completions(home, line) == answers
 
 
 def test_first_word_may_be_a_command_or_a_file(home: Path) -> None:
     for name in ("servers.txt", "se t.txt", "urls.txt"):
         (home / name).write_text("")
     (home / "sets").mkdir()
-    assert asked(home, "dl se") == ["plain,serve", "plain,servers.txt", "plain,sets/"]
-    assert {"plain,help", "plain,urls.txt", "plain,bin/"} <= set(asked(home, "dl "))
+    assert completions(home, "dl se") == ["plain,serve", "plain,servers.txt", "plain,sets/"]
+    assert {"plain,help", "plain,urls.txt", "plain,bin/"} <= set(completions(home, "dl "))
 
 
 def test_asking_loads_no_http_client(home: Path) -> None:

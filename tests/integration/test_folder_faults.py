@@ -5,14 +5,12 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.scripted import Asked, Connection, ScriptedServer, reply
+from tests.support.scripted import Connection, MakeServer, RecordedRequest, ScriptedServer, reply
 
-Make = Callable[..., ScriptedServer]
 BODY = b"x" * 30_000
 QUICK = "multiplex"
 STRATEGIES = [
@@ -70,7 +68,7 @@ def listed(folder: Path, server: ScriptedServer, count: int) -> str:
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_full_disk_ends_the_run_after_what_is_in_flight(strategy: str, mounted: Mounted, scripted: Make) -> None:
+def test_a_full_disk_ends_the_run_after_what_is_in_flight(strategy: str, mounted: Mounted, scripted: MakeServer) -> None:
     server = scripted(reply("200 OK", BODY))
     urls = listed(mounted.folder, server, 300)
     done = mounted("", urls, "-d", "disk", "-s", strategy, "-j", "4")
@@ -81,29 +79,29 @@ def test_a_full_disk_ends_the_run_after_what_is_in_flight(strategy: str, mounted
     assert "✗" not in done.stderr
     fits = (1 << 20) // (8 * 4096)  # files of 8 pages each
     assert fits - 2 <= int(done.stderr.split(" done")[0].split()[-1]) <= fits
-    assert len(server.asked) <= fits + 4
+    assert len(server.requests) <= fits + 4
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_read_only_disk_is_known_before_anything_is_asked_for(strategy: str, mounted: Mounted, scripted: Make) -> None:
+def test_a_read_only_disk_is_known_before_anything_is_asked_for(strategy: str, mounted: Mounted, scripted: MakeServer) -> None:
     server = scripted(reply("200 OK", BODY))
     done = mounted("mount -o remount,ro disk", listed(mounted.folder, server, 50), "-d", "disk", "-s", strategy)
     assert done.returncode == 3, done.stderr
-    assert server.asked == []
+    assert server.requests == []
     assert "stopped: read-only file system: cannot write to" in done.stderr
     assert "49 not started" in done.stderr
 
 
-def test_a_folder_of_someone_else_is_known_before_anything_is_asked_for(mounted: Mounted, scripted: Make) -> None:
+def test_a_folder_of_someone_else_is_known_before_anything_is_asked_for(mounted: Mounted, scripted: MakeServer) -> None:
     server = scripted(reply("200 OK", BODY))
     urls = listed(mounted.folder, server, 50)
     done = mounted("chown 65534 disk", urls, "-d", "disk", wrap="setpriv --bounding-set=-all --inh-caps=-all")
     assert done.returncode == 3, done.stderr
-    assert server.asked == []
+    assert server.requests == []
     assert "stopped: permission denied: cannot write to" in done.stderr
 
 
-def test_what_is_there_already_needs_no_folder_that_can_be_written(mounted: Mounted, scripted: Make) -> None:
+def test_what_is_there_already_needs_no_folder_that_can_be_written(mounted: Mounted, scripted: MakeServer) -> None:
     server = scripted(reply("200 OK", BODY))
     urls = listed(mounted.folder, server, 3)
     done = mounted("touch disk/0.bin disk/1.bin disk/2.bin; mount -o remount,ro disk", urls, "-d", "disk")
@@ -112,10 +110,10 @@ def test_what_is_there_already_needs_no_folder_that_can_be_written(mounted: Moun
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_file_that_does_not_fit_is_not_begun(strategy: str, mounted: Mounted, scripted: Make) -> None:
+def test_a_file_that_does_not_fit_is_not_begun(strategy: str, mounted: Mounted, scripted: MakeServer) -> None:
     taken = []
 
-    def large(connection: Connection, asked: Asked) -> None:
+    def large(connection: Connection, request: RecordedRequest) -> None:
         connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 500000000\r\n\r\n")
         while connection.send(b"x" * 65536):
             taken.append(65536)
@@ -128,7 +126,7 @@ def test_a_file_that_does_not_fit_is_not_begun(strategy: str, mounted: Mounted, 
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_run_that_waits_for_space_goes_on_when_there_is_some(strategy: str, mounted: Mounted, scripted: Make) -> None:
+def test_a_run_that_waits_for_space_goes_on_when_there_is_some(strategy: str, mounted: Mounted, scripted: MakeServer) -> None:
     server = scripted(reply("200 OK", BODY))
     urls = listed(mounted.folder, server, 20)
     waits = "until grep -q 'waiting for space' said; do sleep 0.05; done; rm disk/filler"
@@ -137,11 +135,11 @@ def test_a_run_that_waits_for_space_goes_on_when_there_is_some(strategy: str, mo
     done = mounted(before, urls, "-d", "disk", "-s", strategy, "-j", "2", "--on-full", "wait", after=waits, wrap=wrap)
     assert done.returncode == 0, done.stderr
     assert "20 done, 0 skipped, 0 failed" in done.stderr
-    assert len(server.asked) <= 20 + 2
+    assert len(server.requests) <= 20 + 2
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_run_that_waits_for_space_asks_for_nothing_meanwhile(strategy: str, mounted: Mounted, scripted: Make) -> None:
+def test_a_run_that_waits_for_space_asks_for_nothing_meanwhile(strategy: str, mounted: Mounted, scripted: MakeServer) -> None:
     """What is left on the disk is too little for a file, and is no reason to try."""
     server = scripted(reply("200 OK", b"x" * 200_000))
     urls = listed(mounted.folder, server, 3)
@@ -150,12 +148,12 @@ def test_a_run_that_waits_for_space_asks_for_nothing_meanwhile(strategy: str, mo
     done = mounted(before, urls, "-d", "disk", "-s", strategy, "-j", "1", "--on-full", "wait", after=waits, wrap=wrap)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("waiting for space; Ctrl-C") == 1
-    assert len(server.asked) <= 3 + 1
+    assert len(server.requests) <= 3 + 1
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_disk_that_becomes_read_only_ends_the_run(strategy: str, mounted: Mounted, scripted: Make) -> None:
-    def unhurried(connection: Connection, asked: Asked) -> None:
+def test_a_disk_that_becomes_read_only_ends_the_run(strategy: str, mounted: Mounted, scripted: MakeServer) -> None:
+    def unhurried(connection: Connection, request: RecordedRequest) -> None:
         time.sleep(0.02)
         connection.send(reply("200 OK", b"x" * 100))
 
@@ -170,10 +168,10 @@ def test_a_disk_that_becomes_read_only_ends_the_run(strategy: str, mounted: Moun
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_folder_that_is_removed_ends_the_run(strategy: str, tmp_path: Path, scripted: Make) -> None:
+def test_a_folder_that_is_removed_ends_the_run(strategy: str, tmp_path: Path, scripted: MakeServer) -> None:
     folder = tmp_path / "out"
 
-    def remove(connection: Connection, asked: Asked) -> None:
+    def remove(connection: Connection, request: RecordedRequest) -> None:
         while folder.exists():  # a file may be made in the midst of it
             shutil.rmtree(folder, ignore_errors=True)
         connection.send(reply("200 OK", BODY))

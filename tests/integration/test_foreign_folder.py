@@ -1,17 +1,15 @@
 """`dl` in a folder that is another's, and in an environment that other programs share."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from downloader.settings.definitions import ASKED, Trust, example, fields
 from downloader.testserver.launch import TestServer
-from tests.integration.test_command import Shell
-from tests.scripted import ScriptedServer, reply
+from tests.support.command import Shell
+from tests.support.scripted import MakeServer, reply
 
-Make = Callable[..., ScriptedServer]
 EVIL = "import pathlib\npathlib.Path('RAN').write_text('x')\ndef f(path):\n    return 1\n"
 REFUSED = {
     "process": '"evil:f"',
@@ -35,12 +33,6 @@ REFUSED = {
     "aggressive": "true",
     "dir": '"elsewhere"',
 }
-
-
-@pytest.fixture
-def dl(tmp_path: Path) -> Shell:
-    """See `Shell`."""
-    return Shell(tmp_path)
 
 
 def test_code_of_a_foreign_folder_does_not_run(dl: Shell, server: TestServer) -> None:
@@ -81,24 +73,24 @@ def test_a_file_that_was_not_asked_for_may_not_set(key: str, tmp_path: Path, mon
     assert load({}, {}, find_file(None, {})).origins[name] == str(own / "downloader.toml")
 
 
-def test_every_setting_has_a_stand_of_its_own_and_those_that_may_harm_need_trust() -> None:
+def test_settings_that_may_do_harm_need_a_trusted_file() -> None:
     found = fields()
     assert all(isinstance(field.trust, Trust) for field in found)
     assert {field.key for field in found if field.trust is ASKED or field.asked} == REFUSED.keys()
 
 
-def test_what_is_harmless_is_taken_and_told(dl: Shell, scripted: Make) -> None:
+def test_harmless_settings_of_a_found_file_are_used_and_reported(dl: Shell, scripted: MakeServer) -> None:
     server = scripted(reply("200 OK", b"x"))
     (dl.folder / "downloader.toml").write_text('user-agent = "mine"\non-exists = "refresh"\nprogress = "plain"\n')
     done = dl(f"{server.url}/a")
     assert done.returncode == 0, done.stderr
-    assert server.asked[-1].headers["user-agent"] == "mine"
+    assert server.requests[-1].headers["user-agent"] == "mine"
     assert done.stderr.splitlines()[0] == "dl: settings from ./downloader.toml"
     told = dl(f"{server.url}/d", "--progress", "json").stderr.splitlines()
     assert told[0] == '{"event": "message", "text": "dl: settings from ./downloader.toml"}'
 
 
-def test_with_q_and_without_settings_no_file_is_told(dl: Shell, scripted: Make) -> None:
+def test_with_q_and_without_settings_no_file_is_told(dl: Shell, scripted: MakeServer) -> None:
     server = scripted(reply("200 OK", b"x"))
     (dl.folder / "downloader.toml").write_text("retries = 1\n")
     assert dl(f"{server.url}/b", "-q").stderr == ""
@@ -107,14 +99,14 @@ def test_with_q_and_without_settings_no_file_is_told(dl: Shell, scripted: Make) 
     assert "settings from" not in dl(f"{server.url}/e").stderr
 
 
-def test_the_example_may_be_copied_as_it_stands(dl: Shell, scripted: Make) -> None:
+def test_the_example_may_be_copied_as_it_stands(dl: Shell, scripted: MakeServer) -> None:
     server = scripted(reply("200 OK", b"x"))
     (dl.folder / "downloader.toml").write_text(example())
     done = dl(f"{server.url}/a")
     assert done.returncode == 0, done.stderr
 
 
-def test_the_users_own_file_is_trusted_in_its_own_folder_too(dl: Shell, scripted: Make) -> None:
+def test_the_users_own_file_is_trusted_in_its_own_folder_too(dl: Shell, scripted: MakeServer) -> None:
     server = scripted(reply("200 OK", b"x"))
     own = dl.folder / "config" / "downloader"
     own.mkdir(parents=True)
@@ -122,10 +114,10 @@ def test_the_users_own_file_is_trusted_in_its_own_folder_too(dl: Shell, scripted
     for folder in (dl.folder, own):
         done = Shell(folder)(f"{server.url}/{folder.name}", XDG_CONFIG_HOME=str(dl.folder / "config"))
         assert done.returncode == 0, done.stderr
-        assert server.asked[-1].headers["a"] == "b"
+        assert server.requests[-1].headers["a"] == "b"
 
 
-def test_variables_of_other_programs_are_passed_over(dl: Shell, scripted: Make) -> None:
+def test_variables_of_other_programs_are_passed_over(dl: Shell, scripted: MakeServer) -> None:
     server = scripted(reply("200 OK", b"x"))
     others = {"DL_LIBRARY_PATH": "hunter2", "DL_DIR": "/nowhere/yocto", "DL_RETRIE": "7"}
     quiet = dl(f"{server.url}/a", **others)

@@ -5,14 +5,14 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import trustme
 
-from downloader.testserver.launch import free_port
+from tests.support.ports import free_port
+from tests.support.processes import wait_until
 
 NGINX = shutil.which("nginx")
 REQUESTS = 7
@@ -49,12 +49,10 @@ def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, P
         part.write_to_path(str(folder / "cert.pem"), append=number > 0)
     (folder / "nginx.conf").write_text(CONFIG.format(folder=folder, port=port, requests=REQUESTS))
     server = subprocess.Popen([NGINX, "-c", str(folder / "nginx.conf"), "-p", str(folder)], stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 20
-    while not (folder / "pid").exists() or not (folder / "pid").read_text():
-        if server.poll() is not None:
-            pytest.skip("this nginx has no HTTP/2")
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    pid = folder / "pid"
+    wait_until(lambda: server.poll() is not None or (pid.exists() and pid.read_text()), "nginx does not start", timeout=20)
+    if server.poll() is not None:
+        pytest.skip("this nginx has no HTTP/2")
     yield f"https://127.0.0.1:{port}", folder
     server.terminate()
     server.wait(20)

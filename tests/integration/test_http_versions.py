@@ -17,7 +17,10 @@ import pytest
 import trustme
 
 from downloader.testserver import content
-from downloader.testserver.launch import free_port
+from tests.support.files import assert_served_files, part_files_with_bytes
+from tests.support.ports import free_port
+from tests.support.processes import wait_until
+from tests.support.strategies import quick_for_each_transport
 
 CADDY = shutil.which("caddy")
 FILES = 20
@@ -138,13 +141,6 @@ def dl(server: Caddy, folder: Path, urls: list[str], *flags: str) -> "subprocess
     return subprocess.run(command(server, folder, urls, *flags), capture_output=True, text=True, timeout=60)
 
 
-def check(folder: Path) -> None:
-    """All small files are right, and nothing else is there."""
-    assert sorted(os.listdir(folder / "out")) == sorted(f"{number}.bin" for number in range(FILES))
-    for number in range(FILES):
-        assert (folder / "out" / f"{number}.bin").read_bytes() == content.body(number, 0, SIZE)
-
-
 def spoken(entries: list[dict[str, Any]]) -> set[str]:
     """The versions in which it was asked."""
     return {entry["request"]["proto"] for entry in entries}
@@ -159,6 +155,7 @@ SMALL = range(FILES)
 VERSIONS = [("--http1.1", "HTTP/1.1"), ("--http2", "HTTP/2.0"), ("--http3", "HTTP/3.0")]
 
 
+@pytest.mark.quick_for("auto", "multiplex")
 @pytest.mark.parametrize(("flag", "version"), VERSIONS)
 @pytest.mark.parametrize("strategy", ["auto", "multiplex", "hybrid"])
 def test_version_that_was_asked_for_is_spoken(
@@ -167,7 +164,7 @@ def test_version_that_was_asked_for_is_spoken(
     server = caddies("h1 h2 h3")
     done = dl(server, tmp_path, [server.url(f"{number}.bin") for number in SMALL], flag, "-s", strategy)
     assert done.returncode == 0, done.stderr
-    check(tmp_path)
+    assert_served_files(tmp_path / "out", FILES, SIZE)
     entries = server.seen(FILES)
     assert spoken(entries) == {version}
     assert len(entries) == FILES
@@ -180,7 +177,7 @@ def test_https_is_spoken_in_version_2_where_it_is_offered(caddies: Callable[[str
         folder.mkdir()
         done = dl(server, folder, [server.url(f"{number}.bin") for number in SMALL])
         assert done.returncode == 0, done.stderr
-        check(folder)
+        assert_served_files(folder / "out", FILES, SIZE)
         assert spoken(server.seen(FILES)) == {version}
 
 
@@ -189,7 +186,7 @@ def test_files_share_one_connection(caddies: Callable[[str], Caddy], tmp_path: P
     server = caddies("h1 h2 h3")
     done = dl(server, tmp_path, [server.url(f"{number}.bin") for number in SMALL], flag, "-s", "multiplex", "-j", "20")
     assert done.returncode == 0, done.stderr
-    check(tmp_path)
+    assert_served_files(tmp_path / "out", FILES, SIZE)
     entries = server.seen(FILES)
     assert (spoken(entries), connections(entries)) == ({version}, 1)
 
@@ -198,7 +195,7 @@ def test_version_1_takes_a_connection_for_each_that_is_in_flight(caddies: Callab
     server = caddies("h1 h2 h3")
     flags = ["--http1.1", "-s", "multiplex", "-j", "4", "--limit-rate", "1M"]
     assert dl(server, tmp_path, [server.url(f"{number}.bin") for number in SMALL], *flags).returncode == 0
-    check(tmp_path)
+    assert_served_files(tmp_path / "out", FILES, SIZE)
     assert connections(server.seen(FILES)) == 4
 
 
@@ -209,7 +206,7 @@ def test_version_3_falls_back_where_the_server_has_none(
     server = caddies(protocols)
     done = dl(server, tmp_path, [server.url(f"{number}.bin") for number in SMALL], "--http3")
     assert done.returncode == 0, done.stderr
-    check(tmp_path)
+    assert_served_files(tmp_path / "out", FILES, SIZE)
     assert spoken(server.seen(FILES)) == {"HTTP/2.0" if "h2" in protocols else "HTTP/1.1"}
 
 
@@ -222,10 +219,7 @@ def test_interrupted_file_goes_on_where_it_was(
     slow = [flag, "--limit-rate", "1500k", "--grace", "0.1", "--segments", "1"]
     process = subprocess.Popen(command(server, tmp_path, urls, *slow), stderr=subprocess.PIPE, text=True)
     part = tmp_path / "out" / "large.bin.part"
-    deadline = time.monotonic() + 20
-    while not part.exists() or not part.stat().st_size:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: part_files_with_bytes(tmp_path / "out"), "nothing came", timeout=20)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=30)
     assert process.returncode == 130, said
@@ -263,6 +257,7 @@ def test_unknown_authority_is_told_over_any_version(caddies: Callable[[str], Cad
         assert "certificate" in done.stderr
 
 
+@quick_for_each_transport
 @pytest.mark.parametrize("strategy", ["async", "threads", "serial"])
 @pytest.mark.parametrize("flag", ["--http2", "--http3"])
 def test_strategy_that_does_not_speak_it_says_so(tmp_path: Path, strategy: str, flag: str) -> None:

@@ -13,28 +13,20 @@ import pytest
 
 from downloader.testserver import content
 from downloader.testserver.launch import TestServer
-from tests.integration.test_stopping import check, ended_alone, members, wait_until
+from tests.support.files import assert_served_files
+from tests.support.processes import assert_session_ended, kill_and_wait, wait_until, worker_processes
 
-EAGER = """
-import downloader.strategies.auto as auto
-auto.SHORT_LIST, auto.LOOK_SECONDS, auto.BUSY_SHARE, auto.WORTH_SECONDS, auto.LARGE_FILE = 0, 0.0, -1e9, -1e9, 1 << 60
-auto.cores = lambda: 2
-"""
-"""Makes `auto` change over to processes at once, whatever it sees."""
+pytestmark = pytest.mark.slow
+
+CONSTANTS = "from tests.support.constants import auto, change_over_at_once, replace_constants, two_processors\n"
+EAGER = CONSTANTS + "change_over_at_once()\n"
+TWO = CONSTANTS + "two_processors()\n"
 
 COMMAND = """
 import sys
 from downloader.cli.main import main
 main(sys.argv[1:])
 """
-
-
-def said_by(pid: object) -> bytes:
-    """The command line of a process; nothing, where it has just gone."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""
 
 
 def start(urls: list[str], folder: Path, strategy: str, *flags: str, before: str = EAGER) -> "subprocess.Popen[str]":
@@ -48,7 +40,7 @@ def start(urls: list[str], folder: Path, strategy: str, *flags: str, before: str
     )
 
 
-def warming(server: TestServer, strategy: str) -> list[str]:
+def slow_start(server: TestServer, strategy: str) -> list[str]:
     """What `auto` is to do while its processes start: what its first loop has begun by then stays there."""
     return [server.file(number, 100, delay=0.02) for number in range(1000, 1250)] if strategy == "auto" else []
 
@@ -58,16 +50,20 @@ def endless(server: TestServer) -> list[str]:
     return [server.file(number, 300_000_000, rate=2_000_000) for number in range(6)]
 
 
-def workers(process: "subprocess.Popen[str]") -> list[int]:
+def busy_workers(process: "subprocess.Popen[str]") -> list[int]:
     """The worker processes of a run that have a part file open: they are up, and at work."""
     found = []
-    for pid in members(process.pid):
+    for pid in worker_processes(process.pid):
         with contextlib.suppress(OSError):
-            if b"downloader.engine.workers.process" in said_by(pid):
-                links = [os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir()]
-                if any(link.endswith(".part") for link in links):
-                    found.append(pid)
+            links = [os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir()]
+            if any(link.endswith(".part") for link in links):
+                found.append(pid)
     return found
+
+
+def wait_until_busy(process: "subprocess.Popen[str]") -> None:
+    """Wait until a worker process of the run is at work. Fails at once if the run has ended."""
+    wait_until(lambda: busy_workers(process), "no worker works", unless=lambda: process.poll() is not None)
 
 
 def results(folder: Path) -> list[tuple[str, str]]:
@@ -83,16 +79,14 @@ BOTH = pytest.mark.parametrize("strategy", ["hybrid", "auto"])
 @pytest.mark.parametrize("how_many", ["one", pytest.param("all", marks=pytest.mark.slow)])
 def test_killed_workers_cost_retries_and_nothing_else(server: TestServer, tmp_path: Path, strategy: str, how_many: str) -> None:
     folder = tmp_path / "out"
-    urls = [server.file(number, 2_500_000, rate=2_500_000) for number in range(9)]
-    first = warming(server, strategy)
+    urls = [server.file(number, 2_500_000, rate=1_000_000) for number in range(9)]
+    first = slow_start(server, strategy)
     process = start([*first, *urls], folder, strategy, "--retry-wait", "0.05", "--retries", "20")
     for _ in range(3):
-        wait_until(lambda: workers(process), "no worker works")
-        victims = workers(process)
+        wait_until_busy(process)
+        victims = busy_workers(process)
         victims = victims[:1] if how_many == "one" else victims
-        for victim in victims:
-            os.kill(victim, signal.SIGKILL)
-        wait_until(lambda victims=victims: not set(victims) & set(members(process.pid)), "they do not die")  # type: ignore[misc]
+        kill_and_wait(*victims)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 0, said
     assert f"{9 + len(first)} done, 0 skipped, 0 failed" in said
@@ -100,8 +94,8 @@ def test_killed_workers_cost_retries_and_nothing_else(server: TestServer, tmp_pa
     assert results(folder) == sorted((url, "done") for url in [*first, *urls])
     for path in folder.glob("1???.bin"):
         path.unlink()
-    check(folder, 9, 2_500_000)
-    ended_alone(process)
+    assert_served_files(folder, 9, 2_500_000)
+    assert_session_ended(process)
 
 
 @pytest.mark.slow
@@ -115,9 +109,8 @@ def test_many_small_files_and_workers_that_are_killed_all_the_time(server: TestS
     while process.poll() is None and killed < 6:
         up = [
             pid
-            for pid in members(process.pid)
-            if b"downloader.engine.workers.process" in said_by(pid)
-            and any(os.readlink(path).startswith("socket") for path in Path(f"/proc/{pid}/fd").iterdir())
+            for pid in worker_processes(process.pid)
+            if any(os.readlink(path).startswith("socket") for path in Path(f"/proc/{pid}/fd").iterdir())
         ]
         time.sleep(0.35)  # long enough for one to be up
         for pid in up[:1]:
@@ -127,18 +120,18 @@ def test_many_small_files_and_workers_that_are_killed_all_the_time(server: TestS
     _, said = process.communicate(timeout=60)
     assert process.returncode == 0, said
     assert results(folder) == sorted((url, "done") for url in urls)
-    check(folder, count, size)
-    ended_alone(process)
+    assert_served_files(folder, count, size)
+    assert_session_ended(process)
 
 
 @BOTH
 def test_killed_parent_leaves_no_worker(server: TestServer, tmp_path: Path, strategy: str) -> None:
     folder = tmp_path / "out"
-    process = start([*warming(server, strategy), *endless(server)], folder, strategy)
-    wait_until(lambda: workers(process), "no worker works")
+    process = start([*slow_start(server, strategy), *endless(server)], folder, strategy)
+    wait_until_busy(process)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate(timeout=30)
-    ended_alone(process)
+    assert_session_ended(process)
 
 
 @pytest.mark.parametrize("times", [1, 2])
@@ -146,9 +139,9 @@ def test_killed_parent_leaves_no_worker(server: TestServer, tmp_path: Path, stra
 def test_interrupts_end_workers_too(server: TestServer, tmp_path: Path, strategy: str, times: int) -> None:
     folder = tmp_path / "out"
     grace = "0.3" if times == 1 else "600"
-    urls = [*warming(server, strategy), *endless(server)]
+    urls = [*slow_start(server, strategy), *endless(server)]
     process = start(urls, folder, strategy, "--grace", grace, "--progress", "none")
-    wait_until(lambda: workers(process), "no worker works")
+    wait_until_busy(process)
     for number in range(times):
         if number:
             time.sleep(0.2)
@@ -157,7 +150,7 @@ def test_interrupts_end_workers_too(server: TestServer, tmp_path: Path, strategy
     assert process.returncode == 130, said
     assert "Traceback" not in said
     assert "leaked" not in said
-    ended_alone(process)
+    assert_session_ended(process)
     names = sorted(name for name in os.listdir(folder) if not name.endswith(".bin"))
     assert any(name.endswith(".part") for name in names)
     if times == 1:
@@ -191,7 +184,7 @@ def test_script_without_a_guard_is_run_once(server: TestServer, tmp_path: Path) 
     assert done.stdout.count("ran: 1500 0") == 1
     assert done.stdout.count("processes (hybrid)") == 1
     assert done.stderr == ""
-    check(tmp_path / "out", 1500, 1000)
+    assert_served_files(tmp_path / "out", 1500, 1000)
 
 
 def test_interpreter_that_is_not_there_is_told(server: TestServer, tmp_path: Path) -> None:
@@ -213,7 +206,7 @@ def test_interpreter_that_is_something_else_is_told(server: TestServer, tmp_path
     other = tmp_path / "other"
     other.write_text("#!/bin/sh\nexec sleep 600\n")
     other.chmod(0o755)
-    impatient = "import downloader.engine.workers.pool as sharded; sharded._START_SECONDS = 0.2\n"
+    impatient = CONSTANTS + "from downloader.engine.workers import pool; replace_constants(pool, _START_SECONDS=0.2)\n"
     script = f"import sys; sys.executable = {str(other)!r}\n" + impatient + UNGUARDED.format(more=", strategy='hybrid'")
     done = run(script, tmp_path, server.file(1, 10))
     assert done.returncode == 1
@@ -228,15 +221,16 @@ def test_auto_does_without_processes_where_none_can_be_had(server: TestServer, t
     assert done.returncode == 0, done.stderr
     assert "auto: no processes" in done.stdout
     assert "ran: 200 0" in done.stdout
-    check(tmp_path / "out", 200, 1000)
+    assert_served_files(tmp_path / "out", 200, 1000)
 
 
 def test_error_of_the_callers_ends_the_run_and_its_workers(server: TestServer, tmp_path: Path) -> None:
     """Also one that looks like a worker's end: it is nobody's but the caller's."""
     script = """
 import sys, downloader
-import downloader.engine.workers.pool as sharded
-sharded._SHUTDOWN_SECONDS = 600  # they end because they are told to, and are not killed in the end
+from downloader.engine.workers import pool
+from tests.support.constants import replace_constants
+replace_constants(pool, _SHUTDOWN_SECONDS=600)  # the workers end because they are told to, and are not killed in the end
 def complain(result):
     raise BrokenPipeError("the caller's own")
 session = downloader.Downloader("out", strategy="hybrid", jobs=4).session(sys.argv[1:], complain)
@@ -264,9 +258,6 @@ def chosen(tmp_path: Path, urls: list[str], before: str, *flags: str) -> str:
     return "\n".join(line for line in said.splitlines() if "auto:" in line)
 
 
-TWO = "import downloader.strategies.auto as auto\nauto.cores = lambda: 2\n"
-
-
 def test_few_files_get_threads(server: TestServer, tmp_path: Path) -> None:
     said = chosen(tmp_path, [server.file(number, 1000) for number in range(5)], TWO)
     assert "5 files: an event loop over libcurl in each of 2 threads" in said
@@ -278,7 +269,7 @@ def test_one_file_and_one_processor_get_one_loop(server: TestServer, tmp_path: P
     assert "one event loop over libcurl (multiplex)" in said
     (tmp_path / "other").mkdir()
     urls = [server.file(number, 1000) for number in range(5)]
-    said = chosen(tmp_path / "other", urls, EAGER + "auto.cores = lambda: 1\n")
+    said = chosen(tmp_path / "other", urls, EAGER + "replace_constants(auto, cores=lambda: 1)\n")
     assert "one event loop over libcurl (multiplex)" in said
     assert "threads" not in said
     assert "processes" not in said
@@ -292,19 +283,20 @@ def test_many_small_files_get_processes(server: TestServer, tmp_path: Path) -> N
 
 def test_many_large_files_get_threads(server: TestServer, tmp_path: Path) -> None:
     urls = [server.file(number, 20_000, delay=0.01) for number in range(100)]
-    said = chosen(tmp_path, urls, EAGER + "auto.LARGE_FILE = 0\n")
+    said = chosen(tmp_path, urls, EAGER + "replace_constants(auto, LARGE_FILE=0)\n")
     assert said.count("an event loop over libcurl in each of 2 threads") == 1
     assert "processes" not in said
 
 
 def test_what_is_soon_done_is_left_alone(server: TestServer, tmp_path: Path) -> None:
     urls = [server.file(number, 1000, delay=0.01) for number in range(150)]
-    said = chosen(tmp_path, urls, EAGER + "auto.LOOK_SECONDS, auto.WORTH_SECONDS = 0.1, 1e9\n")
+    said = chosen(tmp_path, urls, EAGER + "replace_constants(auto, LOOK_SECONDS=0.1, WORTH_SECONDS=1e9)\n")
     assert "processes" not in said
 
 
 def test_without_libcurl_there_is_asyncio(server: TestServer, tmp_path: Path) -> None:
-    said = chosen(tmp_path, [server.file(number, 1000) for number in range(5)], TWO + "auto._HAS_CURL = False\n")
+    without = "import sys; sys.modules['pycurl'] = None\n"  # as if it were not installed
+    said = chosen(tmp_path, [server.file(number, 1000) for number in range(5)], without)
     assert "async" in said
 
 

@@ -3,13 +3,13 @@
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from downloader.testserver.launch import TestServer
+from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="what a process does is read from /proc")
 
@@ -25,7 +25,7 @@ def start(*words: str, cwd: Path) -> "subprocess.Popen[str]":
     )
 
 
-def takes(process: "subprocess.Popen[str]") -> bool:
+def handles_sigint(process: "subprocess.Popen[str]") -> bool:
     """Whether it has a handler for SIGINT."""
     status = Path(f"/proc/{process.pid}/status").read_text()
     return bool(int(status.partition("SigCgt:")[2].split()[0], 16) >> (signal.SIGINT - 1) & 1)
@@ -33,13 +33,10 @@ def takes(process: "subprocess.Popen[str]") -> bool:
 
 def interrupted(process: "subprocess.Popen[str]", at_work: Callable[[], bool]) -> tuple[int, str]:
     """Its exit code and what it said on standard error, after one SIGINT."""
-    deadline = time.monotonic() + 60
     with process:
         try:
-            while not (at_work() and takes(process)):
-                assert process.poll() is None
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
+            ready = "the command is not ready"
+            wait_until(lambda: at_work() and handles_sigint(process), ready, 60, unless=lambda: process.poll() is not None)
             process.send_signal(signal.SIGINT)
             said = process.communicate(timeout=60)[1]
         finally:

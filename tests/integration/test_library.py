@@ -3,7 +3,6 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,9 +10,10 @@ import pytest
 import downloader
 from downloader import Download, Downloader, HTTPStatusError, Status, UsageError
 from downloader.testserver.launch import TestServer
-from tests.scripted import Asked, Connection, ScriptedServer, reply
+from tests.support.scripted import Connection, MakeServer, RecordedRequest, reply
+from tests.support.strategies import quick_for_each_transport
 
-Make = Callable[..., ScriptedServer]
+pytestmark = quick_for_each_transport
 
 
 def test_list_file_urls_and_downloads(server: TestServer, tmp_path: Path) -> None:
@@ -85,12 +85,12 @@ def test_stream_gives_each_result_as_it_comes(server: TestServer, tmp_path: Path
 
 
 def test_interrupt_while_waiting_for_a_run_stops_it(
-    scripted: Make, tmp_path: Path, strategy: str, monkeypatch: pytest.MonkeyPatch
+    scripted: MakeServer, tmp_path: Path, strategy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(seconds: float) -> bool:
         raise KeyboardInterrupt
 
-    def answers_after_the_stop(connection: Connection, asked: Asked) -> None:
+    def answers_after_the_stop(connection: Connection, request: RecordedRequest) -> None:
         until = time.monotonic() + 5
         while not session.run.stopping and time.monotonic() < until:
             time.sleep(0.01)
@@ -106,11 +106,11 @@ def test_interrupt_while_waiting_for_a_run_stops_it(
     assert session.report.done <= 1
 
 
-def test_stream_that_is_left_stops_the_run(scripted: Make, tmp_path: Path, strategy: str) -> None:
+def test_stream_that_is_left_stops_the_run(scripted: MakeServer, tmp_path: Path, strategy: str) -> None:
     asked_twice = threading.Event()
 
-    def first_only(connection: Connection, asked: Asked) -> None:
-        if asked.path == "/0":
+    def first_only(connection: Connection, request: RecordedRequest) -> None:
+        if request.path == "/0":
             connection.send(reply("200 OK", b"x"))
         else:
             asked_twice.set()
@@ -127,7 +127,7 @@ def test_stream_that_is_left_stops_the_run(scripted: Make, tmp_path: Path, strat
             await results.aclose()  # type: ignore[attr-defined]
 
     asyncio.run(main())
-    assert len(server.asked) <= 2
+    assert len(server.requests) <= 2
 
 
 def test_many_runs_at_once_share_one_loop(server: TestServer, tmp_path: Path, strategy: str) -> None:

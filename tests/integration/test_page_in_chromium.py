@@ -13,14 +13,18 @@ import pytest
 from downloader.compare import page, picture
 from downloader.compare.page.series import label
 from downloader.compare.results import Study
-from tests.sample_study import MODELS, PEERS, sample_study
+from tests.support.sample_study import MODELS, PEERS
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 
 DRIVER = shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(
-    DRIVER is None or picture.browser() is None, reason="chromium and chromedriver are not installed (Debian: chromium-driver)"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        DRIVER is None or picture.browser() is None,
+        reason="chromium and chromedriver are not installed (Debian: chromium-driver)",
+    ),
+]
 ALL = len(MODELS) + len(PEERS)
 
 
@@ -71,11 +75,6 @@ class Page:
                  [chart.id, [...new Set(chart.data.map((trace) => trace.meta).filter(Boolean))]]))"""
         )
         return found
-
-
-@pytest.fixture(scope="module")
-def study() -> Study:
-    return sample_study(("latency", "flaky"))
 
 
 @pytest.fixture(scope="module")

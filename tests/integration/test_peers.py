@@ -17,8 +17,11 @@ from downloader.compare.results import Row
 from downloader.compare.scenarios import MIB, PURE, Scenario
 from downloader.errors import UsageError
 from downloader.testserver import content
-from downloader.testserver.launch import TestServer, free_port
-from tests.scripted import Asked, Connection, Script, ScriptedServer, reply
+from downloader.testserver.launch import TestServer
+from tests.support.ports import free_port
+from tests.support.scripted import ScriptedServer, reply, serve
+
+pytestmark = pytest.mark.slow
 
 SIZE = 3000
 TINY = Scenario("tiny", "nothing", "nothing", files=3, size=SIZE)
@@ -86,10 +89,10 @@ def test_faults_are_survived(peer: str, scripted: Callable[..., ScriptedServer],
     if peer == "wget2":
         pytest.skip("wget2 takes a 503 for final, and what was cut off for complete")
     body = bytes(range(250)) * 12
-    server = scripted(reply("503 Busy"), reply("200 OK", body[:500], len(body)), _part_of(body))
+    server = scripted(reply("503 Busy"), reply("200 OK", body[:500], len(body)), serve(body))
     row = peers.rows(FAULTY, 2, [peer])[0]
     assert run(row, FAULTY, [f"{server.url}/a.bin?fail=503"], tmp_path) == {"a.bin": body}
-    assert len(server.asked) > 2
+    assert len(server.requests) > 2
 
 
 def test_settings_of_the_user_are_not_read(peer: str, server: TestServer, tmp_path: Path) -> None:
@@ -148,18 +151,3 @@ def _https(ca: Path) -> Iterator[str]:
     with HTTPServer("localhost", 0, ssl_context=context) as server:
         server.expect_request("/a.bin").respond_with_data(b"secret" * 500)
         yield server.url_for("/a.bin")
-
-
-def _part_of(body: bytes) -> Script:
-    """The range that was asked for, else all."""
-
-    def script(connection: Connection, asked: Asked) -> None:
-        first, _, last = asked.headers.get("range", "").removeprefix("bytes=").partition("-")
-        if not first:
-            connection.send(reply("200 OK", body))
-            return
-        piece = body[int(first) : int(last) + 1 if last else len(body)]
-        span = f"bytes {first}-{int(first) + len(piece) - 1}/{len(body)}"
-        connection.send(reply("206 Partial Content", piece, Content_Range=span))
-
-    return script

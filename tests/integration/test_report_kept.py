@@ -7,8 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +15,10 @@ import pytest
 from downloader.core.model import Result, Status
 from downloader.reports.outputs import JsonLines
 from downloader.testserver.launch import TestServer
-from tests.integration.test_command import Shell, dl
-from tests.scripted import Asked, Connection, ScriptedServer, reply
+from tests.support.command import Shell
+from tests.support.processes import wait_until
+from tests.support.scripted import Connection, MakeServer, RecordedRequest, reply
 
-__all__ = ["dl"]
-Make = Callable[..., ScriptedServer]
 MODULE = "import hashlib\ndef sha(path): return hashlib.sha256(path.read_bytes()).hexdigest()\ndef size(path): return 5\n"
 
 
@@ -81,11 +78,11 @@ def test_report_without_the_later_keys_is_understood(dl: Shell, server: TestServ
 
 
 @pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGINT])
-def test_run_that_is_killed_loses_nothing_of_what_was_known(dl: Shell, scripted: Make, kill: signal.Signals) -> None:
+def test_run_that_is_killed_loses_nothing_of_what_was_known(dl: Shell, scripted: MakeServer, kill: signal.Signals) -> None:
     (dl.folder / "own.py").write_text(MODULE)
     fetched = threading.Event()
 
-    def hangs(connection: Connection, asked: Asked) -> None:
+    def hangs(connection: Connection, request: RecordedRequest) -> None:
         fetched.set()
         connection.hang()
 
@@ -103,11 +100,9 @@ def test_run_that_is_killed_loses_nothing_of_what_was_known(dl: Shell, scripted:
         command = [sys.executable, "-m", "downloader", "more.txt", *words, "-s", "serial"]
         with subprocess.Popen(command, cwd=dl.folder, stderr=subprocess.DEVNULL) as running:
             assert fetched.wait(20)
-            deadline = time.monotonic() + 20
-            while not (readable := len((dl.folder / "r.jsonl").read_bytes().splitlines()) >= 2) and time.monotonic() < deadline:
-                time.sleep(0.01)
+            report = dl.folder / "r.jsonl"
+            wait_until(lambda report=report: len(report.read_bytes().splitlines()) >= 2, "cannot be read during the run", 20)  # type: ignore[misc]
             running.send_signal(kill)
-        assert readable, "the report cannot be read while the run goes on"
     dl.list(*(f"{server.url}/{number}" for number in (1, 2, 3, "new")))
     done = dl("urls.txt", *words)
     assert "4 skipped" in done.stderr

@@ -17,11 +17,12 @@ import pytest
 import downloader
 from downloader.testserver import content
 from downloader.testserver.launch import TestServer
-from tests.conftest import QUICK
+from tests.support.files import assert_served_files
+from tests.support.processes import processes_of_group, wait_until
+from tests.support.strategies import quick_for_each_transport
 
 FILES = 200
 SIZE = 20_000
-SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("threads", "processes", "hybrid", "gevent", "auto")]
 
 
 def fetch(folder: Path, server: TestServer, strategy: str, before: Callable[[], None]) -> "subprocess.CompletedProcess[str]":
@@ -31,26 +32,19 @@ def fetch(folder: Path, server: TestServer, strategy: str, before: Callable[[], 
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, preexec_fn=before)
 
 
-def check(folder: Path) -> None:
-    """Every file is there, and right."""
-    assert len(os.listdir(folder / "out")) == FILES
-    for number in range(FILES):
-        assert (folder / "out" / f"{number}.bin").read_bytes() == content.body(number, 0, SIZE)
-
-
-@pytest.mark.parametrize("strategy", [*QUICK, *SLOW])
+@quick_for_each_transport
 def test_64_descriptors_are_enough(strategy: str, server: TestServer, tmp_path: Path) -> None:
     done = fetch(tmp_path, server, strategy, lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)))
     assert done.returncode == 0, done.stderr
-    check(tmp_path)
+    assert_served_files(tmp_path / "out", FILES, SIZE)
 
 
-@pytest.mark.parametrize("strategy", [*QUICK, *SLOW])
+@quick_for_each_transport
 def test_400_mb_of_address_space_are_enough(strategy: str, server: TestServer, tmp_path: Path) -> None:
     """A thread takes 8 MB of it: where no further one can be started, those that there are do the work."""
     done = fetch(tmp_path, server, strategy, lambda: resource.setrlimit(resource.RLIMIT_AS, (400_000_000, 400_000_000)))
     assert done.returncode == 0, done.stderr
-    check(tmp_path)
+    assert_served_files(tmp_path / "out", FILES, SIZE)
 
 
 @pytest.mark.slow
@@ -81,25 +75,10 @@ def test_an_interrupt_at_any_moment_leaves_nothing_behind(strategy: str, server:
         assert running.returncode in (0, 130, -signal.SIGINT), said
         assert "internal error" not in said
         assert "Exception" not in said
-        deadline = time.monotonic() + 20
-        while _alive(running.pid):
-            assert time.monotonic() < deadline, "a process of the run outlives it"
-            time.sleep(0.05)
+        group = running.pid
+        wait_until(lambda group=group: not processes_of_group(group), "a process of the run outlives it", 20)  # type: ignore[misc]
         for file in (tmp_path / "out").glob("*.bin"):
             assert file.read_bytes() == content.body(int(file.stem), 0, 300_000)
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert sorted(os.listdir(tmp_path / "out")) == sorted(f"{number}.bin" for number in range(40))
-
-
-def _alive(group: int) -> list[int]:
-    """The processes of a group that have not ended."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            state, _, of = (entry / "stat").read_text().rpartition(")")[2].split()[:3]
-        except (OSError, ValueError):
-            continue
-        if int(of) == group and state not in "ZX":
-            found.append(int(entry.name))
-    return found

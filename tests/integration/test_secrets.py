@@ -3,14 +3,12 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.scripted import ScriptedServer, reply
+from tests.support.scripted import MakeServer, reply
 
-Make = Callable[..., ScriptedServer]
 BASIC = "Basic bWU6czNjcmV0"  # me:s3cret
 COMMAND = [sys.executable, "-m", "downloader"]
 
@@ -40,13 +38,13 @@ def dl(folder: Path, *words: str, **variables: str) -> "subprocess.CompletedProc
     ids=["user and password", "user", "environment", "token"],
 )
 def test_secret_is_sent_and_shown_nowhere(
-    scripted: Make, tmp_path: Path, words: list[str], variables: dict[str, str], sent: str
+    scripted: MakeServer, tmp_path: Path, words: list[str], variables: dict[str, str], sent: str
 ) -> None:
     server = scripted(reply("403 Forbidden"))
     outputs = ("--report", "report", "--failed", "failed", "--trace", "trace", "--log-file", "log", "-v")
     done = dl(tmp_path, f"{server.url}/a", *words, *outputs, **variables)
     assert done.returncode == 6
-    assert [asked.headers.get("authorization") for asked in server.asked] == [sent]
+    assert [request.headers.get("authorization") for request in server.requests] == [sent]
     written = [path.read_text() for path in tmp_path.iterdir()]
     assert len(written) == 4
     for text in (done.stdout, done.stderr, *written):
@@ -77,7 +75,7 @@ def test_missing_or_wrong_secret_is_told_before_anything_starts(
     assert dl(tmp_path, "http://127.0.0.1:9/a", *words, "--dry-run", **variables).returncode == 0
 
 
-def test_password_is_asked_for_at_the_terminal_and_not_echoed(scripted: Make, tmp_path: Path) -> None:
+def test_password_is_asked_for_at_the_terminal_and_not_echoed(scripted: MakeServer, tmp_path: Path) -> None:
     server = scripted(reply("200 OK", b"there"))
     command = [*COMMAND, f"{server.url}/a", "--user", "me", "-q"]
     spawn = f"import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn({command})))"
@@ -95,4 +93,4 @@ def test_password_is_asked_for_at_the_terminal_and_not_echoed(scripted: Make, tm
         shown += terminal.stdout.read()
     assert terminal.returncode == 0
     assert b"s3cret" not in shown
-    assert [asked.headers.get("authorization") for asked in server.asked] == [BASIC]
+    assert [request.headers.get("authorization") for request in server.requests] == [BASIC]

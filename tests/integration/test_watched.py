@@ -19,9 +19,10 @@ import downloader
 from downloader import Download, Downloader, Progress, Result, Status, UsageError
 from downloader.api import calls as apis
 from downloader.testserver.launch import TestServer
-from tests.scripted import Asked, Connection, ScriptedServer, reply
+from tests.support.scripted import Connection, MakeServer, RecordedRequest, answer_only, hang, reply
+from tests.support.strategies import quick_for_each_transport
 
-Make = Callable[..., ScriptedServer]
+pytestmark = quick_for_each_transport
 
 
 @pytest.fixture(autouse=True)
@@ -157,7 +158,7 @@ def test_what_cannot_watch_is_told_before_anything_starts(tmp_path: Path, watch:
 
 @pytest.mark.parametrize("name", ["on_progress", "on_result"])
 @pytest.mark.parametrize("way", WAYS)
-def test_what_a_function_raises_stops_the_run_in_good_order_and_is_raised(
+def test_an_exception_of_a_callback_stops_the_run_and_is_raised(
     way: str, name: str, server: TestServer, tmp_path: Path
 ) -> None:
     calls: list[object] = []
@@ -175,27 +176,21 @@ def test_what_a_function_raises_stops_the_run_in_good_order_and_is_raised(
     assert len(list(tmp_path.iterdir())) == 200
 
 
-def test_function_that_raises_stops_every_strategy(strategy: str, scripted: Make, tmp_path: Path) -> None:
-    def first_only(connection: Connection, asked: Asked) -> None:
-        if asked.path == "/0":
-            connection.send(reply("200 OK", b"x"))
-        else:
-            connection.hang()
-
+def test_function_that_raises_stops_every_strategy(strategy: str, scripted: MakeServer, tmp_path: Path) -> None:
     def broken(_: object) -> None:
         raise LookupError("a mistake of the caller's")
 
-    urls = [f"{scripted(first_only).url}/{number}" for number in range(20)]
+    urls = [f"{scripted(answer_only('/0', reply('200 OK', b'x'))).url}/{number}" for number in range(20)]
     with pytest.raises(LookupError, match="of the caller's"):
         downloader.download(urls, tmp_path, strategy=strategy, jobs=1, grace=0.1, on_result=broken)
     assert (tmp_path / "0").read_bytes() == b"x"
 
 
-def test_file_under_way_is_finished_when_a_function_raises(scripted: Make, tmp_path: Path) -> None:
+def test_file_under_way_is_finished_when_a_function_raises(scripted: MakeServer, tmp_path: Path) -> None:
     raised = threading.Event()
 
-    def second_waits(connection: Connection, asked: Asked) -> None:
-        if asked.path == "/1":
+    def second_waits(connection: Connection, request: RecordedRequest) -> None:
+        if request.path == "/1":
             raised.wait(20)
         connection.send(reply("200 OK", b"x"))
 
@@ -226,14 +221,8 @@ def test_wrong_use_is_told_by_the_call_itself(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("left_by", ["break", "close", "with", "garbage"])
-def test_loop_that_is_left_stops_the_run(left_by: str, scripted: Make, tmp_path: Path) -> None:
-    def first_only(connection: Connection, asked: Asked) -> None:
-        if asked.path == "/0":
-            connection.send(reply("200 OK", b"x"))
-        else:
-            connection.hang()
-
-    server = scripted(first_only)
+def test_loop_that_is_left_stops_the_run(left_by: str, scripted: MakeServer, tmp_path: Path) -> None:
+    server = scripted(answer_only("/0", reply("200 OK", b"x")))
     urls = [f"{server.url}/{number}" for number in range(20)]
 
     def begin() -> downloader.Results:
@@ -262,23 +251,17 @@ def test_loop_that_is_left_stops_the_run(left_by: str, scripted: Make, tmp_path:
     for thread in running if left_by == "garbage" else ():  # which another thread may have collected
         thread.join(20)
     assert not any(thread.is_alive() for thread in running)
-    assert len(server.asked) <= 2
+    assert len(server.requests) <= 2
 
 
-def test_loop_that_never_begins_stops_the_run_as_well(scripted: Make, tmp_path: Path) -> None:
-    def hang(connection: Connection, asked: Asked) -> None:
-        connection.hang()
-
+def test_loop_that_never_begins_stops_the_run_as_well(scripted: MakeServer, tmp_path: Path) -> None:
     urls = [f"{scripted(hang).url}/{number}" for number in range(20)]
     results = downloader.stream(urls, tmp_path, jobs=1, grace=0.1)
     del results
     assert not [thread for thread in threading.enumerate() if thread.name == "dl-run"]
 
 
-def test_program_that_ends_in_the_midst_of_a_loop_ends(scripted: Make, tmp_path: Path) -> None:
-    def hang(connection: Connection, asked: Asked) -> None:
-        connection.hang()
-
+def test_program_that_ends_in_the_midst_of_a_loop_ends(scripted: MakeServer, tmp_path: Path) -> None:
     code = f"""
 import downloader
 results = downloader.stream(["{scripted(hang).url}/1"], {str(tmp_path)!r}, grace=60.0)
@@ -289,11 +272,11 @@ circle.append(circle)
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_interrupt_stops_the_run_and_is_raised(scripted: Make, tmp_path: Path) -> None:
-    asked = threading.Event()
+def test_interrupt_stops_the_run_and_is_raised(scripted: MakeServer, tmp_path: Path) -> None:
+    requested = threading.Event()
 
-    def hang(connection: Connection, _: Asked) -> None:
-        asked.set()
+    def hang(connection: Connection, _: RecordedRequest) -> None:
+        requested.set()
         connection.hang()
 
     code = f"""
@@ -309,7 +292,7 @@ except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, preexec_fn=heed) as script:
-        assert asked.wait(30)
+        assert requested.wait(30)
         script.send_signal(signal.SIGINT)
         assert script.communicate(timeout=30)[0] == "interrupted []\n"
 
@@ -404,7 +387,7 @@ def test_slow_reader_holds_the_list_back(
     assert sum(1 for _ in results) == count - 1
 
 
-def test_headers_of_a_download_may_be_a_dict(scripted: Make, tmp_path: Path) -> None:
+def test_headers_of_a_download_may_be_a_dict(scripted: MakeServer, tmp_path: Path) -> None:
     server = scripted(reply("200 OK", b"x"))
     downloader.download(Download(f"{server.url}/a", headers={"X-Key": "b"}), tmp_path)
-    assert server.asked[0].headers["x-key"] == "b"
+    assert server.requests[0].headers["x-key"] == "b"

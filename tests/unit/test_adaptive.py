@@ -3,11 +3,13 @@
 Every server is first tried with fixed limits of 1, 2, 4, ... 256; what adapts has to reach nine tenths of the best of these.
 """
 
+import gc
 import heapq
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -221,7 +223,10 @@ def test_it_reaches_the_best_fixed_setting_within_a_few_round_trips(name: str) -
 def test_500_files_from_one_host_are_done_in_four_round_trips() -> None:
     seen = small_files(adaptive(), {"a": Latency()}, until=10, files=500)
     assert len(seen.ends) == 500
-    assert Counter(round(end, 6) for end in seen.ends) == {0.1: 40, 0.2: 80, 0.3: 160, 0.4: 220}
+    assert max(seen.ends) <= 0.4 + 1e-6
+    by_round = sorted(Counter(round(end, 6) for end in seen.ends).items())
+    assert by_round[0][1] == 40  # what it starts with
+    assert all(later <= 2 * earlier for (_, earlier), (_, later) in pairwise(by_round))  # never more than doubled
 
 
 @pytest.mark.parametrize("most", [1, 2, 8, 50, 200])
@@ -242,10 +247,11 @@ def test_a_burst_settled_at_once_does_not_look_smaller_than_it_was() -> None:
     fill(slots)
     answer(slots, 0.2, 39)  # a round ends here, and the burst does not
     answer(slots, 0.2, 1, refused=True)
-    assert (slots.in_all, slots.at("a")) == (80, 20)
+    assert 0.5 * 40 <= slots.at("a") < 40  # a part of the whole burst, not of the one answer that was left of it
+    assert slots.in_all >= 40
 
 
-def test_a_wall_that_is_gone_is_forgotten_and_what_brings_nothing_is_not_kept() -> None:
+def test_a_limit_that_the_server_has_lifted_is_forgotten() -> None:
     slots = adaptive()
     small_files(slots, {"a": Then(2.0, Refuses(lambda now: 20), Capacity(lambda now, held: 300, base=0.1))}, until=10)
     assert 30 <= slots.at("a") <= 100
@@ -319,7 +325,7 @@ def test_large_files_get_as_many_connections_as_bring_more_bytes(
     assert slots.in_all <= max(1.5 * total / cap, 67)  # more would bring nothing
 
 
-def test_large_files_that_slow_down_get_more_connections_when_those_begun_have_ended() -> None:
+def test_large_files_that_slow_down_get_more_connections() -> None:
     def cap(now: float) -> float:
         return 10 if now < 10 else 1.5
 
@@ -367,18 +373,20 @@ def test_many_refusals_of_one_burst_count_once() -> None:
     slots.sample(0.0, 0)
     fill(slots)
     answer(slots, 0.1, 10, refused=True)
-    assert slots.at("a") == 20
-    answer(slots, 0.15, 10, 0.15, refused=True)  # sent before it was known
-    assert (slots.at("a"), slots.in_all) == (20, 40)
+    once = slots.at("a")
+    assert once < 40
+    answer(slots, 0.15, 10, 0.15, refused=True)  # sent before the first refusal was known
+    assert (slots.at("a"), slots.in_all) == (once, 40)
     answer(slots, 0.2, 5)
     fill(slots)
-    assert slots.in_flight == 20
-    answer(slots, 0.25, 1, 0.05, refused=True)  # sent after
-    assert slots.at("a") == 10
-    answer(slots, 0.26, 1, 0.0, refused=True)  # when it was sent is not known: within a round of the last
-    assert slots.at("a") == 10
+    assert slots.in_flight == once
+    answer(slots, 0.25, 1, 0.05, refused=True)  # sent after the first refusal
+    twice = slots.at("a")
+    assert 1 <= twice < once
+    answer(slots, 0.26, 1, 0.0, refused=True)  # the time of the request is unknown: within a round of the last refusal
+    assert slots.at("a") == twice
     answer(slots, 0.4, 1, 0.0, refused=True)
-    assert slots.at("a") == 5
+    assert 1 <= slots.at("a") < twice
 
 
 def test_after_a_refusal_it_comes_back_to_just_under_that_level() -> None:
@@ -392,7 +400,10 @@ def test_after_a_refusal_it_comes_back_to_just_under_that_level() -> None:
         levels.append(slots.at("a"))
         answer(slots, now, fill(slots))
         now += 0.1
-    assert list(dict.fromkeys(levels)) == [20, 30, 35, 37, 38, 39]
+    assert levels[0] < 0.75 * 40
+    assert levels == sorted(levels)  # it does not oscillate
+    assert levels[10] >= 0.9 * 40  # recovered within ten rounds
+    assert max(levels) < 40  # the refused level itself is left alone so soon after the refusal
 
 
 def test_after_a_refusal_the_answers_to_what_was_sent_before_say_nothing() -> None:
@@ -402,10 +413,14 @@ def test_after_a_refusal_the_answers_to_what_was_sent_before_say_nothing() -> No
     answer(slots, 0.1, 30)
     fill(slots)
     answer(slots, 0.11, 1, refused=True)
-    for now, count, level in [(0.12, 10, 20), (0.15, 20, 20), (0.18, 9, 20), (0.2, 1, 30)]:
-        for _ in range(count):
-            slots.settled("a", now, 0.01, False)
-        assert slots.at("a") == level
+    level, in_flight = slots.at("a"), slots.in_flight
+    assert level <= in_flight
+    levels = []
+    for number in range(3 * in_flight):  # the first of them, as many as are in flight, were sent before the refusal
+        slots.settled("a", 0.12 + 0.003 * number, 0.01, False)
+        levels.append(slots.at("a"))
+    assert set(levels[:level]) == {level}
+    assert levels[-1] > level
 
 
 def test_refused_at_one_it_stays_at_one() -> None:
@@ -416,7 +431,7 @@ def test_refused_at_one_it_stays_at_one() -> None:
         assert slots.at("a") == 1
 
 
-def test_another_host_is_not_slowed_by_refusals_and_what_was_learned_outlasts_a_pause() -> None:
+def test_refusals_of_one_host_do_not_slow_another_one() -> None:
     slots = adaptive()
     assert slots.acquire("a")
     assert slots.acquire("b")
@@ -426,17 +441,22 @@ def test_another_host_is_not_slowed_by_refusals_and_what_was_learned_outlasts_a_
     assert fill(slots, "b") == 38
 
 
-def test_hosts_are_forgotten_when_nothing_was_learned_and_the_oldest_when_there_are_too_many() -> None:
+def limits_in_memory() -> int:
+    gc.collect()
+    return sum(isinstance(item, Limit) for item in gc.get_objects())
+
+
+def test_only_the_last_hosts_that_taught_something_are_remembered() -> None:
     slots = adaptive()
+    before = limits_in_memory()
     for number in range(3 * REMEMBERED):
         assert slots.acquire(f"good{number}")
         answer(slots, 0.1, 1, host=f"good{number}")
-    assert not slots._hosts
-    assert not slots._idle
+    assert limits_in_memory() == before
     for number in range(3 * REMEMBERED):
         assert slots.acquire(f"bad{number}")
         answer(slots, 0.1, 1, host=f"bad{number}", refused=True)
-    assert len(slots._idle) == REMEMBERED
+    assert limits_in_memory() == before + REMEMBERED
     assert (slots.at("bad0"), slots.at(f"bad{3 * REMEMBERED - 1}")) == (40, 1)
 
 
@@ -447,11 +467,11 @@ def test_sample_names_the_hosts_that_may_take_more_though_nothing_ended() -> Non
     assert list(slots.sample(0.6, 0)) == []  # not one byte yet: nothing to go by
     assert slots.at("a") == 40
     assert list(slots.sample(0.7, 1_000_000)) == ["a"]
-    assert (slots.at("a"), slots.in_all) == (80, 80)
+    assert slots.at("a") == slots.in_all > 40
     assert list(slots.sample(0.701, 1_000_000)) == []
 
 
-def test_it_says_what_it_does_in_one_line() -> None:
+def test_it_explains_itself_in_one_line() -> None:
     slots = adaptive()
     assert slots.explain() == "jobs 40 of 256: grows"
     for host in "abcde":
@@ -493,26 +513,44 @@ def rounds(limit: Limit, *rates: float, timed: bool = False, used: bool = True) 
     return levels
 
 
-def test_it_doubles_while_that_brings_more_and_gives_new_connections_a_second_round() -> None:
-    assert rounds(Limit(40, 256), 400, 800, 1600, 2560) == [80, 160, 256, 256]
-    assert rounds(Limit(40, 256), 400, 400, 800, 1600) == [80, 80, 160, 256]
-    assert rounds(Limit(40, 256), 400, 400, 400) == [80, 80, 40]
-    assert rounds(Limit(40, 256), 400, 460, 460) == [80, 80, 51]  # 40 brought 400, so 46 bring 460; and a tenth to spare
-    assert rounds(Limit(40, 256), 400, 400, 400, 400, timed=True) == [80, 80, 80, 40]  # the first is not measured
+def test_it_grows_up_to_the_ceiling_while_that_brings_more() -> None:
+    levels = [40, *rounds(Limit(40, 256), 400, 800, 1600, 2560)]
+    assert levels[-1] == 256
+    assert all(earlier <= later <= 2 * earlier for earlier, later in pairwise(levels))
+
+
+def test_new_connections_get_a_second_round_before_a_level_is_judged() -> None:
+    levels = [40, *rounds(Limit(40, 256), 400, 400, 800, 1600)]  # the first round at the second level brings no more
+    assert levels[-1] == 256
+    assert levels == sorted(levels)
+
+
+def test_a_level_that_brings_nothing_is_left_for_the_one_before() -> None:
+    levels = rounds(Limit(40, 256), 400, 400, 400)
+    assert levels[0] > 40
+    assert levels[-1] == 40
+    timed = rounds(Limit(40, 256), 400, 400, 400, 400, timed=True)  # the first round at a level is not measured here
+    assert timed[:3] == [levels[0]] * 3
+    assert timed[-1] == 40
+
+
+def test_a_level_that_brings_a_little_is_lowered_to_what_brings_as_much() -> None:
+    assert 46 <= rounds(Limit(40, 256), 400, 460, 460)[-1] < 60  # 40 brought 400, so 46 bring 460
 
 
 def test_a_probe_that_something_else_holds_back_says_nothing() -> None:
     limit = Limit(40, 256)
     rounds(limit, 400, 400, 400, 400)
-    assert rounds(limit, 400, 400, 400)[-1] == 50
+    (raised,) = set(rounds(limit, 400, 400, 400)) - {40}
+    assert raised > 40
     assert limit.phase is Phase.UP
-    assert rounds(limit, 400, 400, used=False)[-1] == 50  # a raised limit may stay, as it costs nothing
+    assert rounds(limit, 400, 400, used=False)[-1] == raised  # a raised limit may stay, as it costs nothing
     assert limit.phase is Phase.HOLDS
     limit = Limit(40, 256)
     limit.least = 0.01
     rounds(limit, 400, 400, 400, 400)
     limit.latency = 0.1
-    assert rounds(limit, 400, 400, 400)[-1] == 30
+    assert rounds(limit, 400, 400, 400)[-1] < 40
     assert limit.phase is Phase.DOWN
     assert rounds(limit, 400, 400, used=False)[-1] == 40
     assert limit.phase is Phase.HOLDS
@@ -521,29 +559,36 @@ def test_a_probe_that_something_else_holds_back_says_nothing() -> None:
 def test_probes_go_downward_and_upward_in_turns_where_requests_queue() -> None:
     limit = Limit(40, 256)
     limit.latency, limit.least = 0.1, 0.01
-    rounds(limit, 400, 400, 400, 400)
-    assert rounds(limit, 400, 400, 400, 300, 300, 300, 300, 300) == [40, 40, 30, 30, 30, 30, 40, 40]
-    assert rounds(limit, 400, 400, 400, 400, 400, 400, 400) == [40, 40, 50, 50, 50, 50, 40]
+    assert rounds(limit, 400, 400, 400, 400)[-1] == 40
+    levels = [40]
+    while len(levels) < 40:  # a lower level brings less, and a higher one the same
+        levels += rounds(limit, 10.0 * min(limit.limit, 40))
+    probes = [level for before, level in pairwise(levels) if level not in (before, 40)]
+    assert len(probes) >= 2
+    assert [level < 40 for level in probes] == [number % 2 == 0 for number in range(len(probes))]
+    assert all(level in (before, 40) or before == 40 for before, level in pairwise(levels))  # each one ends where it began
+    assert all(20 <= level <= 60 for level in levels)
+    assert levels.count(40) > len(levels) / 3
 
 
 def long_files(slots: AdaptiveSlots, now: float, until: float, rate: float) -> Iterator[float]:
     """Bytes come, and nothing ends."""
-    received = slots._received
     while now < until:
         now += 0.05
-        received += int(rate * 0.05)
-        slots.sample(now, received)
+        slots.sample(now, int(rate * now))
         yield now
 
 
-def test_a_lower_limit_is_not_judged_while_long_transfers_of_a_higher_one_still_run() -> None:
+def test_no_lower_limit_is_judged_while_transfers_of_a_higher_one_run() -> None:
     slots = adaptive()
     slots.sample(0.0, 0)
     fill(slots)
     for _ in long_files(slots, 0.0, 10.0, 1e8):
         fill(slots)
-    assert (slots.in_flight, slots.in_all, slots.free) == (80, 40, -40)
-    assert {slots.explain() for _ in long_files(slots, 10.0, 60.0, 1e8)} == {"jobs 40 of 256: holds"}
+    level, in_flight = slots.in_all, slots.in_flight
+    assert 40 <= level < in_flight
+    assert slots.free == level - in_flight
+    assert {slots.explain() for _ in long_files(slots, 10.0, 60.0, 1e8)} == {f"jobs {level} of 256: holds"}
 
 
 def test_long_transfers_do_not_keep_a_refused_host_down() -> None:
@@ -551,10 +596,10 @@ def test_long_transfers_do_not_keep_a_refused_host_down() -> None:
     slots.sample(0.0, 0)
     fill(slots)
     answer(slots, 0.1, 5, refused=True)
-    assert (slots.at("a"), slots.in_flight) == (20, 35)
+    assert slots.at("a") < slots.in_flight == 35
     for _ in long_files(slots, 0.1, 5.0, 1e8):
         pass
-    assert slots.at("a") == 37  # of 39; more than 35 is not used
+    assert 35 <= slots.at("a") < 40  # 35 are in flight, and 40 were refused
 
 
 MOVE = st.tuples(

@@ -3,7 +3,6 @@
 import base64
 import copy
 import hashlib
-import itertools
 import os
 import pickle
 import tempfile
@@ -19,7 +18,7 @@ from msgspec.structs import replace
 
 from downloader.core.http.headers import content_range, format_http_date
 from downloader.core.http.messages import Head, Request, TransferPolicy
-from downloader.core.model import Attempt, Checksum, End, Headers, Outcome
+from downloader.core.model import Attempt, Checksum, End, Outcome
 from downloader.engine.attempt.attempt import attempt_steps
 from downloader.engine.attempt.body import FLUSH_BYTES, FLUSH_SECONDS
 from downloader.engine.attempt.commands import DROP, READ, Call, Command, Write
@@ -38,67 +37,13 @@ from downloader.errors import (
 )
 from downloader.storage.folder import Folder
 from downloader.transports.base import ClientOptions
+from tests.support.fake_server import BODY, CHANGED_AT, NOW, SUM, FakeServer
 
 URL = "https://example.org/file.bin"
-CHANGED_AT = 784111777.0
-NOW = 1_700_000_000.0
-BODY = bytes(number * 7 % 251 for number in range(2000))
-SUM = Checksum("sha256", hashlib.sha256(BODY).hexdigest())
 
 
 @dataclass
-class Server:
-    """Answers as RFC 9110 says. ``cut``: the connection breaks after so many bytes. ``pieces``: sizes of what is read."""
-
-    body: bytes = BODY
-    etag: str = '"v1"'
-    changed: float | None = CHANGED_AT
-    length: bool = True
-    cut: int | None = None
-    pieces: tuple[int, ...] = (700,)
-    status: int = 0
-    more: Headers = ()
-    ranges: bool = True
-    requests: list[Request] = field(default_factory=list)
-
-    def answer(self, request: Request) -> tuple[Head, Iterator[bytes]]:
-        """A head and the pieces of its body."""
-        self.requests.append(request)
-        asked = {name.lower(): value for name, value in request.headers}
-        lines: list[tuple[str, str]] = [("Date", format_http_date(NOW)), *self.more]
-        if self.etag:
-            lines.append(("ETag", self.etag))
-        if self.changed is not None:
-            lines.append(("Last-Modified", format_http_date(self.changed)))
-        if self.status:
-            return Head(self.status, tuple(lines)), iter(())
-        start, stop, status = 0, len(self.body), 200
-        told = asked.get("if-range", "")
-        current = (self.etag, "" if self.changed is None else format_http_date(self.changed))
-        if self.ranges and "range" in asked and (not told or told in current):
-            first, _, last = asked["range"].removeprefix("bytes=").partition("-")
-            start, stop, status = int(first), min(stop, int(last) + 1) if last else stop, 206
-            if start >= stop:
-                return Head(416, (*lines, ("Content-Range", f"bytes */{len(self.body)}"))), iter(())
-            lines.append(("Content-Range", f"bytes {start}-{stop - 1}/{len(self.body)}"))
-        if self.length:
-            lines.append(("Content-Length", str(stop - start)))
-        return Head(status, tuple(lines)), self._pieces(self.body[start:stop])
-
-    def _pieces(self, data: bytes) -> Iterator[bytes]:
-        end = len(data) if self.cut is None else self.cut
-        sizes = itertools.cycle(self.pieces)
-        at = 0
-        while at < end:
-            size = min(next(sizes), end - at)
-            yield data[at : at + size]
-            at += size
-        if self.cut is not None:
-            raise NetworkError("connection reset")
-
-
-@dataclass
-class Bench:
+class AttemptDriver:
     """A folder, and a driver of Attempts that looks into the folder before every step."""
 
     root: Path
@@ -115,7 +60,9 @@ class Bench:
         self.now += self.tick
         return self.now
 
-    def run(self, server: Server, at: Callable[[int, Command], BaseException | None] | None = None, **changes: Any) -> Outcome:
+    def run(
+        self, server: FakeServer, at: Callable[[int, Command], BaseException | None] | None = None, **changes: Any
+    ) -> Outcome:
         """Drive one Attempt. ``at`` may say what to throw at a step; ``changes`` are of the Attempt."""
         folder = Folder(str(self.root))
         attempt = replace(self.attempt, **changes)
@@ -163,15 +110,15 @@ class Bench:
         return set(self.files())
 
 
-def bench_in(root: Path, policy: TransferPolicy | None = None, **options: Any) -> Bench:
-    """A Bench in this folder."""
-    return Bench(root, WorkerConfig(str(root), policy or TransferPolicy(), ClientOptions(), **options))
+def driver_in(root: Path, policy: TransferPolicy | None = None, **options: Any) -> AttemptDriver:
+    """An AttemptDriver in this folder."""
+    return AttemptDriver(root, WorkerConfig(str(root), policy or TransferPolicy(), ClientOptions(), **options))
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    """A Bench in a new folder."""
-    return bench_in(tmp_path)
+def driver(tmp_path: Path) -> AttemptDriver:
+    """An AttemptDriver in a new folder."""
+    return driver_in(tmp_path)
 
 
 KEPT = {"file.bin.part", "file.bin.part.meta"}
@@ -185,9 +132,9 @@ def header(request: Request, name: str) -> str | None:
 # --- a file that comes
 
 
-def test_a_whole_file_gets_its_name_its_time_and_an_outcome(bench: Bench) -> None:
-    bench.now = 50.0
-    outcome = bench.run(Server())
+def test_a_whole_file_gets_its_name_its_time_and_an_outcome(driver: AttemptDriver) -> None:
+    driver.now = 50.0
+    outcome = driver.run(FakeServer())
     assert outcome == Outcome(
         key=0,
         end=End.COMPLETE,
@@ -199,10 +146,10 @@ def test_a_whole_file_gets_its_name_its_time_and_an_outcome(bench: Bench) -> Non
         etag='"v1"',
         path="file.bin",
     )
-    assert bench.files() == {"file.bin": BODY}
-    assert (bench.root / "file.bin").stat().st_mtime == CHANGED_AT
-    assert bench.slot.stats.received == bench.slot.stats.done == bench.slot.stats.size == 2000
-    assert bench.slot.stats.since == 0.0
+    assert driver.files() == {"file.bin": BODY}
+    assert (driver.root / "file.bin").stat().st_mtime == CHANGED_AT
+    assert driver.slot.stats.received == driver.slot.stats.done == driver.slot.stats.size == 2000
+    assert driver.slot.stats.since == 0.0
     assert pickle.loads(pickle.dumps(outcome)) == outcome
 
 
@@ -220,90 +167,90 @@ def test_any_chunking_and_any_pace_give_the_same_file(
     body = BODY[:size]
     sums = (Checksum("sha256", hashlib.sha256(body).hexdigest()),) if checked else ()
     with tempfile.TemporaryDirectory() as root:
-        bench = bench_in(Path(root), TransferPolicy(low_speed_limit=0))
-        bench.tick = tick
+        driver = driver_in(Path(root), TransferPolicy(low_speed_limit=0))
+        driver.tick = tick
         if held < size:
-            cut = bench.run(Server(body=body, length=length, pieces=pieces[::-1], cut=held), checksums=sums)
+            cut = driver.run(FakeServer(body=body, length=length, pieces=pieces[::-1], cut=held), checksums=sums)
             assert isinstance(cut.error, NetworkError)
-        outcome = bench.run(Server(body=body, length=length, pieces=pieces), checksums=sums)
+        outcome = driver.run(FakeServer(body=body, length=length, pieces=pieces), checksums=sums)
         assert (outcome.end, outcome.size) == (End.COMPLETE, size)
         assert outcome.received == size - (held if held < size else 0)
-        assert bench.files() == {"file.bin": body}
-        assert not bench.early
+        assert driver.files() == {"file.bin": body}
+        assert not driver.early
 
 
-def test_the_final_name_never_appears_early(bench: Bench) -> None:
-    bench.tick = FLUSH_SECONDS
-    assert bench.run(Server(pieces=(50,))).end is End.COMPLETE
-    assert not bench.early
-    assert len(bench.commands) > 2000 // 50
+def test_the_final_name_never_appears_early(driver: AttemptDriver) -> None:
+    driver.tick = FLUSH_SECONDS
+    assert driver.run(FakeServer(pieces=(50,))).end is End.COMPLETE
+    assert not driver.early
+    assert len(driver.commands) > 2000 // 50
 
 
-def test_a_large_body_is_written_in_large_blocks(bench: Bench) -> None:
+def test_a_large_body_is_written_in_large_blocks(driver: AttemptDriver) -> None:
     body = bytes(range(256)) * (FLUSH_BYTES * 5 // 2 // 256)
-    outcome = bench.run(Server(body=body, pieces=(FLUSH_BYTES // 4,)))
+    outcome = driver.run(FakeServer(body=body, pieces=(FLUSH_BYTES // 4,)))
     assert outcome.end is End.COMPLETE
-    assert [len(command.block) for command in bench.commands if isinstance(command, Write)] == [FLUSH_BYTES, FLUSH_BYTES]
-    assert bench.files() == {"file.bin": body}
+    assert [len(command.block) for command in driver.commands if isinstance(command, Write)] == [FLUSH_BYTES, FLUSH_BYTES]
+    assert driver.files() == {"file.bin": body}
 
 
-def test_a_large_body_of_one_piece_is_written_at_once_and_hashed_elsewhere(bench: Bench) -> None:
+def test_a_large_body_is_written_at_once_and_hashed_in_a_thread(driver: AttemptDriver) -> None:
     body = bytes(FLUSH_BYTES + 1)
     sums = (Checksum("md5", hashlib.md5(body).hexdigest()),)
-    assert bench.run(Server(body=body, pieces=(len(body),)), checksums=sums).end is End.COMPLETE
-    kinds = [type(command) for command in bench.commands]
+    assert driver.run(FakeServer(body=body, pieces=(len(body),)), checksums=sums).end is End.COMPLETE
+    kinds = [type(command) for command in driver.commands]
     assert kinds.index(Call) < kinds.index(Write)
-    assert bench.files() == {"file.bin": body}
+    assert driver.files() == {"file.bin": body}
 
 
-def test_few_bytes_are_written_in_line_and_need_no_sidecar(bench: Bench) -> None:
+def test_few_bytes_are_written_in_line_and_need_no_sidecar(driver: AttemptDriver) -> None:
     seen: list[set[str]] = []
-    bench.run(Server(), at=lambda step, command: seen.append(bench.names))
-    assert {type(command) for command in bench.commands} == {Request, type(READ)}
+    driver.run(FakeServer(), at=lambda step, command: seen.append(driver.names))
+    assert {type(command) for command in driver.commands} == {Request, type(READ)}
     assert all(names <= {"file.bin.part"} for names in seen)
 
 
-def test_a_slow_body_is_written_once_a_second_and_not_piece_by_piece(bench: Bench) -> None:
-    bench.tick = 0.4  # from one look at the clock to the next: three pieces are more than a second
-    bench.run(Server(body=BODY[:1000], pieces=(100,)))
-    assert [len(command.block) for command in bench.commands if isinstance(command, Write)] == [300, 300, 300]
-    assert bench.files() == {"file.bin": BODY[:1000]}
+def test_a_slow_body_is_written_once_a_second_and_not_piece_by_piece(driver: AttemptDriver) -> None:
+    driver.tick = 0.4  # from one look at the clock to the next: three pieces are more than a second
+    driver.run(FakeServer(body=BODY[:1000], pieces=(100,)))
+    assert [len(command.block) for command in driver.commands if isinstance(command, Write)] == [300, 300, 300]
+    assert driver.files() == {"file.bin": BODY[:1000]}
 
 
-def test_a_slow_body_is_on_the_disk_with_its_sidecar_before_it_is_complete(bench: Bench) -> None:
-    bench.tick = FLUSH_SECONDS
+def test_a_slow_body_is_flushed_with_its_sidecar(driver: AttemptDriver) -> None:
+    driver.tick = FLUSH_SECONDS
     seen: list[set[str]] = []
-    bench.run(Server(pieces=(500,)), at=lambda step, command: seen.append(bench.names))
+    driver.run(FakeServer(pieces=(500,)), at=lambda step, command: seen.append(driver.names))
     assert KEPT in seen
-    assert bench.names == {"file.bin"}
+    assert driver.names == {"file.bin"}
 
 
 @pytest.mark.parametrize("length", [True, False])
-def test_an_empty_file_is_a_file(bench: Bench, length: bool) -> None:
-    outcome = bench.run(Server(body=b"", length=length))
+def test_an_empty_file_is_a_file(driver: AttemptDriver, length: bool) -> None:
+    outcome = driver.run(FakeServer(body=b"", length=length))
     assert (outcome.end, outcome.size) == (End.COMPLETE, 0)
-    assert bench.files() == {"file.bin": b""}
+    assert driver.files() == {"file.bin": b""}
 
 
-def test_folders_are_made_on_the_way(bench: Bench) -> None:
-    outcome = bench.run(Server(), path="a/b/file.bin")
+def test_folders_are_made_on_the_way(driver: AttemptDriver) -> None:
+    outcome = driver.run(FakeServer(), path="a/b/file.bin")
     assert outcome.path == "a/b/file.bin"
-    assert bench.files() == {"a/b/file.bin": BODY}
+    assert driver.files() == {"a/b/file.bin": BODY}
 
 
 def test_without_mtime_the_file_is_of_now(tmp_path: Path) -> None:
-    bench_in(tmp_path, mtime=False).run(Server())
+    driver_in(tmp_path, mtime=False).run(FakeServer())
     assert (tmp_path / "file.bin").stat().st_mtime > CHANGED_AT + 1
 
 
 @pytest.mark.parametrize(("on_exists", "path"), [("overwrite", "file.bin"), ("rename", "file.1.bin")])
 def test_what_is_there_is_overwritten_or_kept_beside_a_numbered_one(tmp_path: Path, on_exists: str, path: str) -> None:
     (tmp_path / "file.bin").write_bytes(b"old")
-    bench = bench_in(tmp_path, on_exists=on_exists)
-    outcome = bench.run(Server())
+    driver = driver_in(tmp_path, on_exists=on_exists)
+    outcome = driver.run(FakeServer())
     assert outcome.path == path
-    assert bench.files() == {"file.bin": b"old", path: BODY}
-    assert not bench.early
+    assert driver.files() == {"file.bin": b"old", path: BODY}
+    assert not driver.early
 
 
 @pytest.mark.parametrize("on_exists", ["skip", "overwrite", "rename", "fail"])
@@ -312,83 +259,85 @@ def test_a_file_is_whole_where_the_system_writes_few_bytes_at_a_time(
 ) -> None:
     write = os.write
     monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:300]))
-    bench = bench_in(tmp_path, on_exists=on_exists)
-    assert bench.run(Server()).end is End.COMPLETE
-    assert bench.files() == {"file.bin": BODY}
+    driver = driver_in(tmp_path, on_exists=on_exists)
+    assert driver.run(FakeServer()).end is End.COMPLETE
+    assert driver.files() == {"file.bin": BODY}
 
 
-def test_a_redirect_is_followed_after_its_answer_is_dropped(bench: Bench) -> None:
-    moved = Server(status=302, more=(("Location", "https://other.example/x"),))
-    good = Server()
+def test_a_redirect_is_followed_after_its_answer_is_dropped(driver: AttemptDriver) -> None:
+    moved = FakeServer(status=302, more=(("Location", "https://other.example/x"),))
+    good = FakeServer()
 
-    class Both(Server):
+    class Both(FakeServer):
         def answer(self, request: Request) -> tuple[Head, Iterator[bytes]]:
             return (good if "other" in request.url else moved).answer(request)
 
-    outcome = bench.run(Both())
-    assert [type(command) for command in bench.commands[:3]] == [Request, type(DROP), Request]
-    assert bench.commands[1] is DROP
+    outcome = driver.run(Both())
+    assert [type(command) for command in driver.commands[:3]] == [Request, type(DROP), Request]
+    assert driver.commands[1] is DROP
     assert (outcome.end, outcome.final_url) == (End.COMPLETE, "https://other.example/x")
 
 
 # --- a file that does not come at once
 
 
-def test_a_truncated_body_is_kept_and_resumed_with_if_range(bench: Bench) -> None:
-    cut = bench.run(Server(cut=1234))
+def test_a_truncated_body_is_kept_and_resumed_with_if_range(driver: AttemptDriver) -> None:
+    cut = driver.run(FakeServer(cut=1234))
     assert (cut.end, cut.received, cut.size) == (End.FAILED, 1234, 1234)
     assert isinstance(cut.error, NetworkError)
     assert cut.error.url == URL
-    assert bench.names == KEPT
-    server = Server()
-    outcome = bench.run(server)
+    assert driver.names == KEPT
+    server = FakeServer()
+    outcome = driver.run(server)
     assert (header(server.requests[0], "Range"), header(server.requests[0], "If-Range")) == ("bytes=1234-", '"v1"')
     assert (outcome.end, outcome.status, outcome.received, outcome.size) == (End.COMPLETE, 206, 766, 2000)
-    assert bench.files() == {"file.bin": BODY}
-    assert (bench.root / "file.bin").stat().st_mtime == CHANGED_AT
-    assert bench.slot.stats.received == 2000
+    assert driver.files() == {"file.bin": BODY}
+    assert (driver.root / "file.bin").stat().st_mtime == CHANGED_AT
+    assert driver.slot.stats.received == 2000
 
 
-def test_a_body_that_ends_early_without_an_error_is_truncated_too(bench: Bench) -> None:
-    class Short(Server):
-        def _pieces(self, data: bytes) -> Iterator[bytes]:
+def test_a_body_that_ends_early_without_an_error_is_truncated_too(driver: AttemptDriver) -> None:
+    class Short(FakeServer):
+        def blocks(self, data: bytes) -> Iterator[bytes]:
             return iter([data[:100]])
 
-    outcome = bench.run(Short())
+    outcome = driver.run(Short())
     assert isinstance(outcome.error, NetworkError)
     assert "truncated" in str(outcome.error)
-    assert bench.names == KEPT
-    assert (bench.root / "file.bin.part").read_bytes() == BODY[:100]
+    assert driver.names == KEPT
+    assert (driver.root / "file.bin.part").read_bytes() == BODY[:100]
 
 
-def test_without_an_etag_the_date_binds_the_resume(bench: Bench) -> None:
-    bench.run(Server(etag="", cut=10))
-    server = Server(etag="")
-    assert bench.run(server).end is End.COMPLETE
+def test_without_an_etag_the_date_binds_the_resume(driver: AttemptDriver) -> None:
+    driver.run(FakeServer(etag="", cut=10))
+    server = FakeServer(etag="")
+    assert driver.run(server).end is End.COMPLETE
     assert header(server.requests[0], "If-Range") == format_http_date(CHANGED_AT)
-    assert bench.files() == {"file.bin": BODY}
+    assert driver.files() == {"file.bin": BODY}
 
 
 @pytest.mark.parametrize(("etag", "changed"), [("", None), ('W/"v1"', None), ("", NOW)])
-def test_without_a_strong_validator_nothing_is_kept_and_it_starts_again(bench: Bench, etag: str, changed: float | None) -> None:
-    bench.run(Server(etag=etag, changed=changed, cut=1234))
-    assert bench.names == set()
-    server = Server(etag=etag, changed=changed)
-    assert bench.run(server).end is End.COMPLETE
+def test_without_a_strong_validator_nothing_is_kept_and_it_starts_again(
+    driver: AttemptDriver, etag: str, changed: float | None
+) -> None:
+    driver.run(FakeServer(etag=etag, changed=changed, cut=1234))
+    assert driver.names == set()
+    server = FakeServer(etag=etag, changed=changed)
+    assert driver.run(server).end is End.COMPLETE
     assert header(server.requests[0], "Range") is None
-    assert bench.files() == {"file.bin": BODY}
+    assert driver.files() == {"file.bin": BODY}
 
 
-def test_a_file_that_changed_comes_whole(bench: Bench) -> None:
-    bench.run(Server(cut=1234))
-    new = Server(body=BODY[::-1], etag='"v2"')
-    outcome = bench.run(new)
+def test_a_file_that_changed_comes_whole(driver: AttemptDriver) -> None:
+    driver.run(FakeServer(cut=1234))
+    new = FakeServer(body=BODY[::-1], etag='"v2"')
+    outcome = driver.run(new)
     assert header(new.requests[0], "If-Range") == '"v1"'
     assert (outcome.end, outcome.status, outcome.received, outcome.etag) == (End.COMPLETE, 200, 2000, '"v2"')
-    assert bench.files() == {"file.bin": BODY[::-1]}
+    assert driver.files() == {"file.bin": BODY[::-1]}
 
 
-class Careless(Server):
+class Careless(FakeServer):
     """Ignores If-Range."""
 
     def answer(self, request: Request) -> tuple[Head, Iterator[bytes]]:
@@ -404,262 +353,262 @@ class Careless(Server):
         Careless(body=BODY[::-1], etag='W/"v1"'),
     ],
 )
-def test_a_changed_file_is_never_merged_with_what_is_held(bench: Bench, server: Server) -> None:
-    bench.run(Server(cut=1234))
-    outcome = bench.run(server)
+def test_a_changed_file_is_never_merged_with_what_is_held(driver: AttemptDriver, server: FakeServer) -> None:
+    driver.run(FakeServer(cut=1234))
+    outcome = driver.run(server)
     assert (outcome.end, outcome.error, outcome.received) == (End.RESTART, None, 0)
-    assert bench.names == KEPT  # for now: the next Attempt is fresh
-    assert bench.run(server, fresh=True).end is End.COMPLETE
-    assert bench.files() == {"file.bin": server.body}
+    assert driver.names == KEPT  # for now: the next Attempt is fresh
+    assert driver.run(server, fresh=True).end is End.COMPLETE
+    assert driver.files() == {"file.bin": server.body}
 
 
-def test_a_server_without_ranges_sends_all_and_it_is_taken(bench: Bench) -> None:
-    bench.run(Server(cut=1234))
-    assert bench.run(Server(ranges=False)).status == 200
-    assert bench.files() == {"file.bin": BODY}
+def test_a_server_without_ranges_sends_all_and_it_is_taken(driver: AttemptDriver) -> None:
+    driver.run(FakeServer(cut=1234))
+    assert driver.run(FakeServer(ranges=False)).status == 200
+    assert driver.files() == {"file.bin": BODY}
 
 
-def test_a_part_that_was_complete_already_only_gets_its_name(bench: Bench) -> None:
-    bench.run(Server(cut=2000))
-    outcome = bench.run(Server(), checksums=(SUM,))
+def test_a_part_that_was_complete_already_only_gets_its_name(driver: AttemptDriver) -> None:
+    driver.run(FakeServer(cut=2000))
+    outcome = driver.run(FakeServer(), checksums=(SUM,))
     assert (outcome.end, outcome.status, outcome.received, outcome.size) == (End.COMPLETE, 416, 0, 2000)
-    assert bench.files() == {"file.bin": BODY}
-    assert (bench.root / "file.bin").stat().st_mtime == CHANGED_AT
+    assert driver.files() == {"file.bin": BODY}
+    assert (driver.root / "file.bin").stat().st_mtime == CHANGED_AT
 
 
-def test_a_part_that_is_longer_than_the_file_starts_again(bench: Bench) -> None:
-    bench.run(Server(cut=1234))
-    assert bench.run(Careless(body=BODY[:1000])).end is End.RESTART
-    assert bench.run(Server(body=BODY[:1000]), fresh=True).end is End.COMPLETE
-    assert bench.files() == {"file.bin": BODY[:1000]}
+def test_a_part_that_is_longer_than_the_file_starts_again(driver: AttemptDriver) -> None:
+    driver.run(FakeServer(cut=1234))
+    assert driver.run(Careless(body=BODY[:1000])).end is End.RESTART
+    assert driver.run(FakeServer(body=BODY[:1000]), fresh=True).end is End.COMPLETE
+    assert driver.files() == {"file.bin": BODY[:1000]}
 
 
-def test_a_file_that_is_still_good_is_left_alone(bench: Bench) -> None:
-    (bench.root / "file.bin").write_bytes(b"good")
-    server = Server(status=304)
-    outcome = bench.run(server, modified_since=CHANGED_AT)
+def test_a_file_that_is_still_good_is_left_alone(driver: AttemptDriver) -> None:
+    (driver.root / "file.bin").write_bytes(b"good")
+    server = FakeServer(status=304)
+    outcome = driver.run(server, modified_since=CHANGED_AT)
     assert header(server.requests[0], "If-Modified-Since") == format_http_date(CHANGED_AT)
     assert (outcome.end, outcome.error) == (End.NOT_MODIFIED, None)
-    assert bench.files() == {"file.bin": b"good"}
+    assert driver.files() == {"file.bin": b"good"}
 
 
-def test_a_probe_takes_no_body_and_leaves_no_file(bench: Bench) -> None:
-    outcome = bench.run(Server(more=(("Content-Disposition", "attachment; filename=told.bin"),)), probe=True)
+def test_a_probe_takes_no_body_and_leaves_no_file(driver: AttemptDriver) -> None:
+    outcome = driver.run(FakeServer(more=(("Content-Disposition", "attachment; filename=told.bin"),)), probe=True)
     assert (outcome.end, outcome.name) == (End.NAMED, "told.bin")
-    assert READ not in bench.commands
-    assert bench.files() == {}
+    assert READ not in driver.commands
+    assert driver.files() == {}
 
 
 @pytest.mark.parametrize(
     ("server", "changes"),
     [
-        (Server(), {"probe": True}),
-        (Server(), {"size": 5}),
-        (Server(status=304), {"modified_since": 0.0}),
-        (Server(status=404), {}),
-        (Server(status=203), {}),
-        (Server(status=302, more=(("Location", "ftp://example.org/"),)), {}),
-        (Server(more=(("Content-Length", "x"),)), {}),
+        (FakeServer(), {"probe": True}),
+        (FakeServer(), {"size": 5}),
+        (FakeServer(status=304), {"modified_since": 0.0}),
+        (FakeServer(status=404), {}),
+        (FakeServer(status=203), {}),
+        (FakeServer(status=302, more=(("Location", "ftp://example.org/"),)), {}),
+        (FakeServer(more=(("Content-Length", "x"),)), {}),
     ],
 )
-def test_an_answer_whose_body_is_not_wanted_is_dropped_so_that_its_connection_serves_again(
-    bench: Bench, server: Server, changes: dict[str, Any]
-) -> None:
-    bench.run(server, **changes)
-    assert [type(command) for command in bench.commands] == [Request, type(DROP)]
-    assert bench.commands[-1] is DROP
-    assert bench.files() == {}
+def test_an_unwanted_body_is_dropped(driver: AttemptDriver, server: FakeServer, changes: dict[str, Any]) -> None:
+    driver.run(server, **changes)
+    assert [type(command) for command in driver.commands] == [Request, type(DROP)]
+    assert driver.commands[-1] is DROP
+    assert driver.files() == {}
 
 
 @pytest.mark.parametrize("status", [404, 503])
-def test_a_refusal_keeps_what_is_held_for_another_time(bench: Bench, status: int) -> None:
-    bench.run(Server(cut=1234))
-    before = bench.files()
-    outcome = bench.run(Server(status=status))
+def test_a_refusal_keeps_what_is_held_for_another_time(driver: AttemptDriver, status: int) -> None:
+    driver.run(FakeServer(cut=1234))
+    before = driver.files()
+    outcome = driver.run(FakeServer(status=status))
     assert isinstance(outcome.error, HTTPStatusError)
     assert (outcome.end, outcome.status) == (End.FAILED, status)
-    assert bench.files() == before
+    assert driver.files() == before
 
 
 # --- a file that is wrong
 
 
 @pytest.mark.parametrize("held", [0, 1234])
-def test_a_wrong_checksum_leaves_no_final_name_and_no_part(bench: Bench, held: int) -> None:
+def test_a_wrong_checksum_leaves_no_final_name_and_no_part(driver: AttemptDriver, held: int) -> None:
     if held:
-        bench.run(Server(cut=held))
+        driver.run(FakeServer(cut=held))
     wrong = BODY[:-1] + b"\0"
-    outcome = bench.run(Server(body=wrong), checksums=(SUM,))
+    outcome = driver.run(FakeServer(body=wrong), checksums=(SUM,))
     assert isinstance(outcome.error, IntegrityError)
     assert outcome.error.url == URL
-    assert bench.files() == {}
-    assert not bench.early
-    assert bench.run(Server(), checksums=(SUM,), fresh=True).end is End.COMPLETE
-    assert bench.files() == {"file.bin": BODY}
+    assert driver.files() == {}
+    assert not driver.early
+    assert driver.run(FakeServer(), checksums=(SUM,), fresh=True).end is End.COMPLETE
+    assert driver.files() == {"file.bin": BODY}
 
 
 def test_a_wrong_checksum_does_not_touch_what_has_the_name_already(tmp_path: Path) -> None:
     (tmp_path / "file.bin").write_bytes(b"old and good")
-    bench = bench_in(tmp_path, on_exists="overwrite")
-    assert isinstance(bench.run(Server(body=b"bad"), checksums=(SUM,)).error, IntegrityError)
-    assert bench.files() == {"file.bin": b"old and good"}
+    driver = driver_in(tmp_path, on_exists="overwrite")
+    assert isinstance(driver.run(FakeServer(body=b"bad"), checksums=(SUM,)).error, IntegrityError)
+    assert driver.files() == {"file.bin": b"old and good"}
 
 
 @pytest.mark.parametrize(("second", "good"), [(hashlib.md5(BODY).hexdigest(), True), ("0" * 32, False)])
-def test_an_existing_file_is_kept_only_where_every_checksum_matches(bench: Bench, second: str, good: bool) -> None:
-    (bench.root / "file.bin").write_bytes(BODY)
-    server = Server()
-    outcome = bench.run(server, checksums=(SUM, Checksum("md5", second)), check=True)
+def test_an_existing_file_is_kept_only_where_every_checksum_matches(driver: AttemptDriver, second: str, good: bool) -> None:
+    (driver.root / "file.bin").write_bytes(BODY)
+    server = FakeServer()
+    outcome = driver.run(server, checksums=(SUM, Checksum("md5", second)), check=True)
     assert (outcome.end is End.EXISTS, len(server.requests)) == (good, 0 if good else 1)
 
 
-def test_bytes_that_went_bad_on_the_disk_are_found_when_the_part_is_complete(bench: Bench) -> None:
-    bench.run(Server(cut=2000))
-    (bench.root / "file.bin.part").write_bytes(BODY[::-1])
-    assert isinstance(bench.run(Server(), checksums=(SUM,)).error, IntegrityError)
-    assert bench.files() == {}
+def test_damaged_bytes_of_a_part_file_are_found_at_its_end(driver: AttemptDriver) -> None:
+    driver.run(FakeServer(cut=2000))
+    (driver.root / "file.bin.part").write_bytes(BODY[::-1])
+    assert isinstance(driver.run(FakeServer(), checksums=(SUM,)).error, IntegrityError)
+    assert driver.files() == {}
 
 
 @pytest.mark.parametrize("name", ["Repr-Digest", "Content-Digest", "Digest"])
 @pytest.mark.parametrize("good", [True, False])
-def test_the_servers_own_digest_is_verified(bench: Bench, name: str, good: bool) -> None:
+def test_the_servers_own_digest_is_verified(driver: AttemptDriver, name: str, good: bool) -> None:
     digest = base64.b64encode(hashlib.sha256(BODY if good else b"other").digest()).decode()
     value = f"SHA-256={digest}" if name == "Digest" else f"sha-256=:{digest}:"
-    outcome = bench.run(Server(more=((name, value),)))
+    outcome = driver.run(FakeServer(more=((name, value),)))
     assert (outcome.end is End.COMPLETE, isinstance(outcome.error, IntegrityError)) == (good, not good)
-    assert bench.names == ({"file.bin"} if good else set())
+    assert driver.names == ({"file.bin"} if good else set())
 
 
 @pytest.mark.parametrize("held", [500, 2000])
-def test_the_digest_of_a_first_answer_is_verified_when_a_second_completes_the_file(bench: Bench, held: int) -> None:
+def test_the_digest_of_a_first_answer_holds_for_the_resumed_file(driver: AttemptDriver, held: int) -> None:
     other = base64.b64encode(hashlib.sha256(b"other").digest()).decode()
-    bench.run(Server(cut=held, more=(("Repr-Digest", f"sha-256=:{other}:"),)))
-    assert bench.names == KEPT
-    assert isinstance(bench.run(Server()).error, IntegrityError)
-    assert bench.files() == {}
+    driver.run(FakeServer(cut=held, more=(("Repr-Digest", f"sha-256=:{other}:"),)))
+    assert driver.names == KEPT
+    assert isinstance(driver.run(FakeServer()).error, IntegrityError)
+    assert driver.files() == {}
 
 
-def test_a_resumed_file_is_verified_as_a_whole(bench: Bench) -> None:
-    bench.run(Server(cut=1234), checksums=(SUM,))
-    assert bench.run(Server(), checksums=(SUM,)).end is End.COMPLETE
-    assert bench.files() == {"file.bin": BODY}
+def test_a_resumed_file_is_verified_as_a_whole(driver: AttemptDriver) -> None:
+    driver.run(FakeServer(cut=1234), checksums=(SUM,))
+    assert driver.run(FakeServer(), checksums=(SUM,)).end is End.COMPLETE
+    assert driver.files() == {"file.bin": BODY}
 
 
-def test_more_bytes_than_announced_are_an_error_and_are_not_kept(bench: Bench) -> None:
-    class Long(Server):
-        def _pieces(self, data: bytes) -> Iterator[bytes]:
+def test_more_bytes_than_announced_are_an_error_and_are_not_kept(driver: AttemptDriver) -> None:
+    class Long(FakeServer):
+        def blocks(self, data: bytes) -> Iterator[bytes]:
             return iter([data, b"and more"])
 
-    assert isinstance(bench.run(Long()).error, ProtocolError)
-    assert bench.files() == {}
+    assert isinstance(driver.run(Long()).error, ProtocolError)
+    assert driver.files() == {}
 
 
-def test_another_size_than_was_known_is_not_even_begun(bench: Bench) -> None:
-    outcome = bench.run(Server(), size=1999)
+def test_another_size_than_was_known_is_not_even_begun(driver: AttemptDriver) -> None:
+    outcome = driver.run(FakeServer(), size=1999)
     assert isinstance(outcome.error, IntegrityError)
-    assert READ not in bench.commands
-    assert bench.files() == {}
+    assert READ not in driver.commands
+    assert driver.files() == {}
 
 
 # --- what goes wrong around it
 
 
 @pytest.mark.parametrize("step", range(2, 5))
-def test_an_interruption_keeps_the_part_with_its_sidecar(bench: Bench, step: int) -> None:
-    outcome = bench.run(Server(), at=lambda number, command: Interrupted("stopped") if number == step else None)
+def test_an_interruption_keeps_the_part_with_its_sidecar(driver: AttemptDriver, step: int) -> None:
+    outcome = driver.run(FakeServer(), at=lambda number, command: Interrupted("stopped") if number == step else None)
     assert (outcome.end, type(outcome.error)) == (End.INTERRUPTED, Interrupted)
     received = 700 * (step - 2)
     assert outcome.received == received
-    assert bench.names == (KEPT if received else set())
-    server = Server()
-    assert bench.run(server).end is End.COMPLETE
+    assert driver.names == (KEPT if received else set())
+    server = FakeServer()
+    assert driver.run(server).end is End.COMPLETE
     assert header(server.requests[0], "Range") == (f"bytes={received}-" if received else None)
-    assert bench.files() == {"file.bin": BODY}
+    assert driver.files() == {"file.bin": BODY}
 
 
 @pytest.mark.parametrize("step", range(1, 6))
-def test_whatever_breaks_the_driver_keeps_what_can_be_resumed(bench: Bench, step: int) -> None:
+def test_whatever_breaks_the_driver_keeps_what_can_be_resumed(driver: AttemptDriver, step: int) -> None:
     def broken(number: int, command: Command) -> BaseException | None:
         return KeyboardInterrupt() if number == step else None
 
-    bench.now = 50.0
+    driver.now = 50.0
     with pytest.raises(KeyboardInterrupt):
-        bench.run(Server(), at=broken)
-    assert bench.names == (KEPT if step > 2 else set())
-    assert bench.slot.stats.since == 0.0
+        driver.run(FakeServer(), at=broken)
+    assert driver.names == (KEPT if step > 2 else set())
+    assert driver.slot.stats.since == 0.0
 
 
 @pytest.mark.parametrize("step", range(1, 5))
-def test_a_generator_that_is_closed_keeps_what_can_be_resumed(bench: Bench, step: int) -> None:
-    folder = Folder(str(bench.root))
-    context = AttemptContext(bench.config, folder, clock=bench.clock, epoch_now=lambda: NOW)
-    steps = attempt_steps(bench.attempt, context, bench.slot)
-    head, pieces = Server().answer(next(steps))  # type: ignore[arg-type]
+def test_a_generator_that_is_closed_keeps_what_can_be_resumed(driver: AttemptDriver, step: int) -> None:
+    folder = Folder(str(driver.root))
+    context = AttemptContext(driver.config, folder, clock=driver.clock, epoch_now=lambda: NOW)
+    steps = attempt_steps(driver.attempt, context, driver.slot)
+    head, pieces = FakeServer().answer(next(steps))  # type: ignore[arg-type]
     answer: Head | bytes = head
     for _ in range(step):
         assert steps.send(answer) is READ
         answer = next(pieces, b"")
     steps.close()
     folder.close()
-    assert bench.names == (KEPT if step > 1 else set())
+    assert driver.names == (KEPT if step > 1 else set())
 
 
 @pytest.mark.parametrize("kind", [Write, Call])
-def test_a_full_disk_is_a_storage_error_that_names_the_file_and_the_url(bench: Bench, kind: type[Write] | type[Call]) -> None:
-    bench.tick = FLUSH_SECONDS
+def test_a_full_disk_is_a_storage_error_that_names_the_file_and_the_url(
+    driver: AttemptDriver, kind: type[Write] | type[Call]
+) -> None:
+    driver.tick = FLUSH_SECONDS
     full = OSError(28, "No space left on device")
-    outcome = bench.run(Server(), at=lambda number, command: full if isinstance(command, kind) else None, checksums=(SUM,))
+    outcome = driver.run(FakeServer(), at=lambda number, command: full if isinstance(command, kind) else None, checksums=(SUM,))
     assert isinstance(outcome.error, StorageError)
     assert outcome.error.url == URL
     assert "file.bin" in str(outcome.error)
     assert "free some space" in str(outcome.error)
-    assert "file.bin" not in bench.names
+    assert "file.bin" not in driver.names
 
 
 def test_a_folder_in_the_way_is_a_storage_error_and_the_bytes_are_kept(tmp_path: Path) -> None:
-    bench = bench_in(tmp_path, on_exists="overwrite")
-    (bench.root / "file.bin").mkdir()
-    outcome = bench.run(Server())
+    driver = driver_in(tmp_path, on_exists="overwrite")
+    (driver.root / "file.bin").mkdir()
+    outcome = driver.run(FakeServer())
     assert isinstance(outcome.error, StorageError)
-    assert bench.names == KEPT
+    assert driver.names == KEPT
 
 
 @pytest.mark.parametrize("on_exists", ["skip", "fail", "overwrite", "rename", "refresh"])
-def test_a_file_that_appears_meanwhile_is_treated_like_one_that_was_there(tmp_path: Path, on_exists: str) -> None:
-    bench = bench_in(tmp_path, on_exists=on_exists)
+def test_a_file_that_appears_during_the_transfer_counts_as_existing(tmp_path: Path, on_exists: str) -> None:
+    driver = driver_in(tmp_path, on_exists=on_exists)
 
     def appear(number: int, command: Command) -> None:
         (tmp_path / "file.bin").write_bytes(b"another's")
 
-    outcome = bench.run(Server(), at=lambda number, command: appear(number, command) if number == 2 else None)
+    outcome = driver.run(FakeServer(), at=lambda number, command: appear(number, command) if number == 2 else None)
     expected = {"skip": (End.EXISTS, None), "fail": (End.FAILED, StorageError)}.get(on_exists, (End.COMPLETE, None))
     assert (outcome.end, None if outcome.error is None else type(outcome.error)) == expected
     kept = on_exists in ("skip", "fail", "rename")
-    assert bench.files()["file.bin"] == (b"another's" if kept else BODY)
+    assert driver.files()["file.bin"] == (b"another's" if kept else BODY)
     if on_exists == "rename":
-        assert bench.files()[outcome.path] == BODY
+        assert driver.files()[outcome.path] == BODY
     if on_exists == "skip":
-        assert bench.names == {"file.bin"}
+        assert driver.names == {"file.bin"}
 
 
-def test_a_folder_that_appears_meanwhile_is_an_error_and_no_file_that_exists(bench: Bench) -> None:
-    (bench.root / "file.bin").mkdir()
-    assert isinstance(bench.run(Server()).error, StorageError)
+def test_a_folder_that_appears_during_the_transfer_is_an_error(driver: AttemptDriver) -> None:
+    (driver.root / "file.bin").mkdir()
+    assert isinstance(driver.run(FakeServer()).error, StorageError)
 
 
 def test_a_link_out_of_the_folder_is_a_policy_error_that_names_the_url(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "out").symlink_to(tmp_path)
-    bench = bench_in(tmp_path / "run")
-    outcome = bench.run(Server(), path="out/file.bin")
+    driver = driver_in(tmp_path / "run")
+    outcome = driver.run(FakeServer(), path="out/file.bin")
     assert isinstance(outcome.error, PolicyError)
     assert outcome.error.url == URL
     assert {path.name for path in tmp_path.iterdir()} == {"run"}
 
 
-def test_an_error_that_knew_no_url_gets_it_and_still_pickles_and_copies(bench: Bench) -> None:
+def test_an_error_that_knew_no_url_gets_it_and_still_pickles_and_copies(driver: AttemptDriver) -> None:
     secret = "https://user:hunter2@example.org/file.bin"
-    outcome = bench.run(Server(cut=3), url=secret, source=secret)
+    outcome = driver.run(FakeServer(cut=3), url=secret, source=secret)
     error = outcome.error
     assert isinstance(error, NetworkError)
     for same in (error, pickle.loads(pickle.dumps(error)), copy.copy(error)):
@@ -670,52 +619,52 @@ def test_an_error_that_knew_no_url_gets_it_and_still_pickles_and_copies(bench: B
 
 
 def test_a_stall_keeps_what_came(tmp_path: Path) -> None:
-    bench = bench_in(tmp_path, TransferPolicy(low_speed_limit=1000, low_speed_time=10.0))
-    bench.tick = 5.0
-    outcome = bench.run(Server(pieces=(10,)))
+    driver = driver_in(tmp_path, TransferPolicy(low_speed_limit=1000, low_speed_time=10.0))
+    driver.tick = 5.0
+    outcome = driver.run(FakeServer(pieces=(10,)))
     assert isinstance(outcome.error, NetworkError)
     assert "too slow" in str(outcome.error)
-    assert bench.names == KEPT
+    assert driver.names == KEPT
     assert (tmp_path / "file.bin.part").stat().st_size == outcome.received > 0
 
 
 def test_waiting_for_the_head_is_no_stall(tmp_path: Path) -> None:
-    bench = bench_in(tmp_path, TransferPolicy(low_speed_limit=1000, low_speed_time=10.0))
+    driver = driver_in(tmp_path, TransferPolicy(low_speed_limit=1000, low_speed_time=10.0))
 
     def wait(number: int, command: Command) -> None:
-        bench.now += 1000.0 if isinstance(command, Request) else 0.1
+        driver.now += 1000.0 if isinstance(command, Request) else 0.1
 
-    assert bench.run(Server(), at=wait).end is End.COMPLETE
+    assert driver.run(FakeServer(), at=wait).end is End.COMPLETE
 
 
-def test_the_lane_shows_what_is_under_way(bench: Bench) -> None:
-    bench.run(Server(cut=1000))
-    bench.now = 50.0
+def test_the_lane_shows_what_is_under_way(driver: AttemptDriver) -> None:
+    driver.run(FakeServer(cut=1000))
+    driver.now = 50.0
     seen: list[tuple[int, int, float]] = []
-    bench.run(
-        Server(pieces=(500,)),
-        at=lambda number, command: seen.append((bench.slot.stats.done, bench.slot.stats.size, bench.slot.stats.since)),
+    driver.run(
+        FakeServer(pieces=(500,)),
+        at=lambda number, command: seen.append((driver.slot.stats.done, driver.slot.stats.size, driver.slot.stats.since)),
     )
     assert seen == [(0, 0, 50.0), (1000, 2000, 50.0), (1500, 2000, 50.0), (2000, 2000, 50.0)]
 
 
-def test_the_lane_tells_when_the_body_was_last_heard_of(bench: Bench) -> None:
+def test_the_lane_tells_when_the_body_was_last_heard_of(driver: AttemptDriver) -> None:
     seen: list[float] = []
 
     def pass_time(number: int, command: Command) -> None:
-        seen.append(bench.slot.stats.heard)
-        bench.now += 0.125
+        seen.append(driver.slot.stats.heard)
+        driver.now += 0.125
 
-    bench.now = 50.0
-    assert bench.run(Server(pieces=(1000,)), at=pass_time).end is End.COMPLETE
+    driver.now = 50.0
+    assert driver.run(FakeServer(pieces=(1000,)), at=pass_time).end is End.COMPLETE
     assert seen == [0.0, 50.125, 50.25, 50.375]  # the request, and three times waiting for a piece
-    assert bench.slot.stats.heard == 0.0
+    assert driver.slot.stats.heard == 0.0
 
 
 def test_the_servers_of_these_tests_answer_as_they_should() -> None:
-    head, pieces = Server(pieces=(3,)).answer(Request(URL, (("Range", "bytes=1990-"), ("If-Range", '"v1"'))))
+    head, pieces = FakeServer(pieces=(3,)).answer(Request(URL, (("Range", "bytes=1990-"), ("If-Range", '"v1"'))))
     span = content_range(dict(head.headers)["Content-Range"])
     assert span is not None
     assert (head.status, span.start, span.stop, span.total) == (206, 1990, 2000, 2000)
     assert b"".join(pieces) == BODY[1990:]
-    assert Server().answer(Request(URL, (("Range", "bytes=5-"), ("If-Range", '"v0"'))))[0].status == 200
+    assert FakeServer().answer(Request(URL, (("Range", "bytes=5-"), ("If-Range", '"v0"'))))[0].status == 200

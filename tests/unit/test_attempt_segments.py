@@ -34,7 +34,7 @@ from downloader.errors import (
 from downloader.storage.folder import Folder
 from downloader.storage.part import PartFile
 from downloader.transports.base import ClientOptions
-from tests.unit.test_attempt import BODY, CHANGED_AT, NOW, SUM, Server
+from tests.support.fake_server import BODY, CHANGED_AT, NOW, SUM, FakeServer
 
 URL = "https://example.org/file.bin"
 MIRROR = "https://mirror.example/file.bin"
@@ -53,9 +53,9 @@ def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     assert set(os.listdir("/proc/self/fd")) == before
 
 
-def origin(**values: Any) -> Server:
+def ranged_server(**values: Any) -> FakeServer:
     """A server that can be asked for parts."""
-    return Server(**{"pieces": (130,), "more": RANGES, **values})
+    return FakeServer(**{"pieces": (130,), "more": RANGES, **values})
 
 
 @dataclass
@@ -63,7 +63,7 @@ class Flight:
     """One Attempt under way. ``answer`` or ``thrown``: to the present command, instead of the server's answer."""
 
     steps: Steps
-    server: Server
+    server: FakeServer
     slot: Slot
     key: int
     command: Command | None = None
@@ -116,7 +116,7 @@ class Flight:
 
 
 @dataclass
-class Bench:
+class Attempts:
     """A folder, and the Attempts in it."""
 
     root: Path
@@ -127,7 +127,7 @@ class Bench:
     def __post_init__(self) -> None:
         self.folder = Folder(str(self.root))
 
-    def start(self, server: Server, segment: Segment = WHOLE, url: str = URL, **values: Any) -> Flight:
+    def start(self, server: FakeServer, segment: Segment = WHOLE, url: str = URL, **values: Any) -> Flight:
         """One more Attempt; it has not taken a step."""
         self.number += 1
         attempt = Attempt(self.number, self.number, url, URL, "file.bin", segment, **values)
@@ -137,7 +137,7 @@ class Bench:
         self.flights.append(Flight(attempt_steps(attempt, context, slot), server, slot, self.number))
         return self.flights[-1]
 
-    def shared(self, server: Server, **values: Any) -> Flight:
+    def shared(self, server: FakeServer, **values: Any) -> Flight:
         """One that has got so far that others may join in."""
         flight = self.start(server, **values)
         while not flight.slot.stats.splittable:
@@ -171,14 +171,14 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    """A Bench in a folder of its own."""
-    found = Bench(tmp_path / "run")
+def attempts(tmp_path: Path) -> Iterator[Attempts]:
+    """Attempts in a folder of its own."""
+    found = Attempts(tmp_path / "run")
     yield found
     found.close()
 
 
-def asked(flight: Flight) -> list[str | None]:
+def requested_ranges(flight: Flight) -> list[str | None]:
     """The Ranges that it asked for."""
     return [dict(request.headers).get("Range") for request in flight.server.requests]
 
@@ -191,26 +191,26 @@ def asked(flight: Flight) -> list[str | None]:
 @pytest.mark.parametrize("sums", [(), (SUM,)], ids=["", "checked"])
 def test_cut_at_any_place_in_any_order_of_steps(tmp_path: Path, cut: int, later: int, sums: tuple[Checksum, ...]) -> None:
     for turn in range(40):
-        bench = Bench(tmp_path / str(turn))
-        first = bench.shared(origin(), checksums=sums)
+        attempts = Attempts(tmp_path / str(turn))
+        first = attempts.shared(ranged_server(), checksums=sums)
         for _ in range(later):
             first.step()
         first.cut(cut)
-        second = bench.start(origin(), Segment(cut, TOTAL), checksums=sums)
+        second = attempts.start(ranged_server(), Segment(cut, TOTAL), checksums=sums)
         order = [first, second] if turn % 2 else [second, first]
         for flight, steps in zip(order, (turn // 2, 6), strict=True):
             for _ in range(steps):
                 flight.step()
-                bench.check()
+                attempts.check()
         order[0].finish()
-        bench.check()
+        attempts.check()
         order[1].finish()
-        bench.complete()
-        assert (bench.root / "file.bin").stat().st_mtime == CHANGED_AT
-        done = next(flight.outcome for flight in bench.flights if flight.end is End.COMPLETE)
+        attempts.complete()
+        assert (attempts.root / "file.bin").stat().st_mtime == CHANGED_AT
+        done = next(flight.outcome for flight in attempts.flights if flight.end is End.COMPLETE)
         assert done is not None
         assert (done.size, done.etag, done.verified) == (TOTAL, '"v1"', bool(sums))
-        bench.close()
+        attempts.close()
 
 
 @given(
@@ -224,103 +224,103 @@ def test_many_at_one_file_in_any_order_of_steps(
 ) -> None:
     sums = (SUM,) if checked else ()
     with tempfile.TemporaryDirectory() as root:
-        bench = Bench(Path(root))
-        first = bench.shared(origin(pieces=pieces), checksums=sums)
+        attempts = Attempts(Path(root))
+        first = attempts.shared(ranged_server(pieces=pieces), checksums=sums)
         first.cut(cuts[0])
         for start, stop in zip(cuts, [*cuts[1:], TOTAL], strict=True):
-            bench.start(origin(pieces=pieces), Segment(start, stop), checksums=sums)
+            attempts.start(ranged_server(pieces=pieces), Segment(start, stop), checksums=sums)
         for number in order:
-            bench.flights[number % len(bench.flights)].step()
-            bench.check()
-        for flight in bench.flights:
+            attempts.flights[number % len(attempts.flights)].step()
+            attempts.check()
+        for flight in attempts.flights:
             flight.finish()
-        bench.complete()
-        bench.close()
+        attempts.complete()
+        attempts.close()
 
 
-def test_nothing_is_asked_for_that_another_has_written(bench: Bench) -> None:
-    first = bench.shared(origin(pieces=(BLOCK,)))
+def test_nothing_is_asked_for_that_another_has_written(attempts: Attempts) -> None:
+    first = attempts.shared(ranged_server(pieces=(BLOCK,)))
     for _ in range(8):
         first.step()
     first.cut(300)
-    second = bench.start(origin(), Segment(300, TOTAL))
+    second = attempts.start(ranged_server(), Segment(300, TOTAL))
     first.finish()
-    ((_, written),) = stored(bench)
+    ((_, written),) = stored(attempts)
     assert 2 * BLOCK < written < TOTAL
     second.finish()
-    assert asked(second) == [f"bytes={written}-{TOTAL - 1}"]
+    assert requested_ranges(second) == [f"bytes={written}-{TOTAL - 1}"]
     assert dict(second.server.requests[0].headers)["If-Range"] == '"v1"'
-    bench.complete()
+    attempts.complete()
 
 
-def test_the_end_is_moved_again_while_a_segment_runs(bench: Bench) -> None:
-    first = bench.shared(origin())
+def test_the_end_is_moved_again_while_a_segment_runs(attempts: Attempts) -> None:
+    first = attempts.shared(ranged_server())
     first.cut(800)
-    second = bench.start(origin(), Segment(800, TOTAL))
+    second = attempts.start(ranged_server(), Segment(800, TOTAL))
     for _ in range(4):
         second.step()
     second.cut(1500)
-    third = bench.start(origin(), Segment(1500, TOTAL))
+    third = attempts.start(ranged_server(), Segment(1500, TOTAL))
     for flight in (second, third, first):
         flight.finish()
-    bench.complete()
+    attempts.complete()
     assert second.outcome is not None
     assert second.outcome.received < 1500 - 800 + 2 * 130
 
 
-def test_a_stop_that_is_told_before_the_first_step_counts(bench: Bench) -> None:
+def test_a_stop_that_is_told_before_the_first_step_counts(attempts: Attempts) -> None:
     """The lane says whose it is before anything is asked; whoever cuts it then must be heard."""
-    first = bench.shared(origin())
+    first = attempts.shared(ranged_server())
     first.cut(600)
-    second = bench.start(origin(), Segment(600, TOTAL))
+    second = attempts.start(ranged_server(), Segment(600, TOTAL))
     second.step()
     assert second.slot.stats.key == second.key
     assert second.slot.cut.order is None
     second.cut(600)  # taken over, whole, before its server has said anything
-    third = bench.start(origin(), Segment(600, TOTAL))
+    third = attempts.start(ranged_server(), Segment(600, TOTAL))
     for flight in (second, third, first):
         flight.finish()
     assert second.outcome is not None
     assert second.outcome.end is End.SEGMENT
-    bench.complete()
+    attempts.complete()
 
 
-def test_one_that_waits_for_a_head_nobody_wants_ends_without_a_failure(bench: Bench) -> None:
-    first = bench.shared(origin())
+def test_one_that_waits_for_a_head_nobody_wants_ends_without_a_failure(attempts: Attempts) -> None:
+    first = attempts.shared(ranged_server())
     first.cut(600)
-    second = bench.start(origin(), Segment(600, TOTAL))
+    second = attempts.start(ranged_server(), Segment(600, TOTAL))
     second.step()
     assert isinstance(second.command, Request)
     second.cut(600)
     second.answer = CUT
     assert second.finish().end is End.SEGMENT
-    bench.start(origin(), Segment(600, TOTAL)).finish()
+    attempts.start(ranged_server(), Segment(600, TOTAL)).finish()
     first.finish()
-    bench.complete()
+    attempts.complete()
 
 
 @pytest.mark.parametrize("at", [Request, type(DROP)])
-def test_an_error_after_the_rest_was_given_away(bench: Bench, at: type) -> None:
+def test_an_error_after_the_rest_was_given_away(attempts: Attempts, at: type) -> None:
     """While the head is awaited, nothing is lost; while the answer of a redirect is dropped, the Attempt has failed."""
-    first = bench.shared(origin())
+    first = attempts.shared(ranged_server())
     first.cut(600)
-    moved = Server(status=302, more=(("Location", "/elsewhere"),))
-    second = bench.start(moved, Segment(600, TOTAL))
+    moved = FakeServer(status=302, more=(("Location", "/elsewhere"),))
+    second = attempts.start(moved, Segment(600, TOTAL))
     while not isinstance(second.command, at):
         assert second.step()
     second.cut(600)
     second.thrown = NetworkError("the time for one attempt is over")
     assert second.finish().end is (End.SEGMENT if at is Request else End.FAILED)
-    bench.start(origin(), Segment(600, TOTAL)).finish()
+    attempts.start(ranged_server(), Segment(600, TOTAL)).finish()
     first.finish()
-    bench.complete()
+    attempts.complete()
 
 
-class Moved(Server):
+class Moved(FakeServer):
     """Redirects once, and then serves the file."""
 
     def answer(self, request: Request) -> tuple[Head, Iterator[bytes]]:
-        """See `Server`."""
+        """See `FakeServer`."""
         if request.url.endswith("/elsewhere"):
             return super().answer(request)
         self.requests.append(request)
@@ -333,10 +333,10 @@ def test_a_cut_and_an_error_at_any_step_end_a_segment_in_good_order(
     tmp_path: Path, stop: int, error: DownloadError | None
 ) -> None:
     for steps in range(1, 14):
-        bench = Bench(tmp_path / str(steps))
-        first = bench.shared(origin())
+        attempts = Attempts(tmp_path / str(steps))
+        first = attempts.shared(ranged_server())
         first.cut(600)
-        second = bench.start(Moved(pieces=(130,), more=RANGES), Segment(600, TOTAL))
+        second = attempts.start(Moved(pieces=(130,), more=RANGES), Segment(600, TOTAL))
         for _ in range(steps):
             second.step()
         second.cut(stop)
@@ -344,48 +344,48 @@ def test_a_cut_and_an_error_at_any_step_end_a_segment_in_good_order(
         assert second.finish().end in (End.SEGMENT, End.FAILED, End.INTERRUPTED)
         assert second.outcome is not None
         assert (second.outcome.error is None) == (second.end is End.SEGMENT)
-        bench.check()
+        attempts.check()
         first.finish()
         if End.COMPLETE not in (first.end, second.end):
-            bench.start(origin()).finish()
-        bench.complete()
-        bench.close()
+            attempts.start(ranged_server()).finish()
+        attempts.complete()
+        attempts.close()
 
 
-def test_a_segment_whose_request_fails_has_failed(bench: Bench) -> None:
-    first = bench.shared(origin())
+def test_a_segment_whose_request_fails_has_failed(attempts: Attempts) -> None:
+    first = attempts.shared(ranged_server())
     first.cut(600)
-    second = bench.start(origin(), Segment(600, TOTAL))
+    second = attempts.start(ranged_server(), Segment(600, TOTAL))
     second.step()
     assert isinstance(second.command, Request)
     second.thrown = NetworkError("connection refused")
     assert second.finish().end is End.FAILED
-    bench.start(origin(), Segment(600, TOTAL)).finish()
+    attempts.start(ranged_server(), Segment(600, TOTAL)).finish()
     first.finish()
-    bench.complete()
+    attempts.complete()
 
 
 @pytest.mark.parametrize("steps", range(1, 12))
-def test_giving_up_ends_it_at_the_next_piece(bench: Bench, steps: int) -> None:
-    first = bench.shared(origin())
+def test_giving_up_ends_it_at_the_next_piece(attempts: Attempts, steps: int) -> None:
+    first = attempts.shared(ranged_server())
     first.cut(400)
-    second = bench.start(origin(), Segment(400, TOTAL))
+    second = attempts.start(ranged_server(), Segment(400, TOTAL))
     for _ in range(steps):
         second.step()
     before = second.slot.stats.received
     second.cut(0)
     assert second.finish().end is End.SEGMENT
     assert second.slot.stats.received - before <= 130
-    assert all(wanted is None or "--" not in wanted for wanted in asked(second))
+    assert all(wanted is None or "--" not in wanted for wanted in requested_ranges(second))
     first.finish()
-    bench.check()
-    assert set(bench.files()) == {"file.bin.part", "file.bin.part.meta"}
+    attempts.check()
+    assert set(attempts.files()) == {"file.bin.part", "file.bin.part.meta"}
 
 
-def test_a_lane_says_where_a_segment_is_and_that_it_may_be_split(bench: Bench) -> None:
-    first = bench.shared(origin())
+def test_a_lane_says_where_a_segment_is_and_that_it_may_be_split(attempts: Attempts) -> None:
+    first = attempts.shared(ranged_server())
     first.cut(400)
-    second = bench.start(origin(), Segment(400, TOTAL))
+    second = attempts.start(ranged_server(), Segment(400, TOTAL))
     second.step()
     assert (second.slot.stats.splittable, second.slot.stats.done, second.slot.stats.size) == (True, 400, TOTAL)
     second.step()
@@ -400,11 +400,11 @@ def test_a_lane_says_where_a_segment_is_and_that_it_may_be_split(bench: Bench) -
 # --- a server that does not do as the first one did
 
 
-class Short(Server):
+class ShortRanges(FakeServer):
     """Gives at most so many bytes of a range."""
 
     def answer(self, request: Request) -> tuple[Head, Iterator[bytes]]:
-        """See `Server`."""
+        """See `FakeServer`."""
         start, stop = dict(request.headers)["Range"].removeprefix("bytes=").split("-")
         stop = str(min(int(stop), int(start) + 299))
         answer = super().answer(Request(request.url, (*request.headers, ("Range", f"bytes={start}-{stop}"))))
@@ -412,21 +412,21 @@ class Short(Server):
         return answer
 
 
-def test_a_range_answered_in_part_is_asked_for_on(bench: Bench) -> None:
-    first = bench.shared(origin())
+def test_a_range_answered_in_part_is_asked_for_on(attempts: Attempts) -> None:
+    first = attempts.shared(ranged_server())
     first.cut(1000)
-    second = bench.start(Short(more=RANGES), Segment(1000, TOTAL))
+    second = attempts.start(ShortRanges(more=RANGES), Segment(1000, TOTAL))
     second.finish()
     first.finish()
-    assert asked(second) == ["bytes=1000-1999", "bytes=1300-1999", "bytes=1600-1999", "bytes=1900-1999"]
-    bench.complete()
+    assert requested_ranges(second) == ["bytes=1000-1999", "bytes=1300-1999", "bytes=1600-1999", "bytes=1900-1999"]
+    attempts.complete()
 
 
-class Beyond(Server):
+class Beyond(FakeServer):
     """Sends more bytes than it announced, of something else, and all in one piece."""
 
     def answer(self, request: Request) -> tuple[Head, Iterator[bytes]]:
-        """See `Server`."""
+        """See `FakeServer`."""
         head, pieces = super().answer(request)
         return head, iter([b"".join(pieces) + b"x" * 100])
 
@@ -434,17 +434,17 @@ class Beyond(Server):
 @pytest.mark.parametrize(
     ("server", "end", "error"),
     [
-        (origin(etag='"v2"', body=OTHER_BODY), End.RESTART, None),
-        (origin(etag='"v2"', body=BODY[:900]), End.RESTART, None),
-        (origin(etag='"v2"', body=BODY * 2), End.RESTART, None),
-        (origin(ranges=False), End.RESTART, None),
-        (origin(body=BODY[:900]), End.RESTART, None),  # 416
-        (origin(body=b""), End.RESTART, None),  # 416 */0
-        (origin(body=BODY + b"x"), End.RESTART, None),  # another total
-        (origin(status=503), End.FAILED, HTTPStatusError),
-        (origin(status=404), End.FAILED, HTTPStatusError),
-        (origin(cut=0), End.FAILED, NetworkError),
-        (origin(cut=700), End.FAILED, NetworkError),
+        (ranged_server(etag='"v2"', body=OTHER_BODY), End.RESTART, None),
+        (ranged_server(etag='"v2"', body=BODY[:900]), End.RESTART, None),
+        (ranged_server(etag='"v2"', body=BODY * 2), End.RESTART, None),
+        (ranged_server(ranges=False), End.RESTART, None),
+        (ranged_server(body=BODY[:900]), End.RESTART, None),  # 416
+        (ranged_server(body=b""), End.RESTART, None),  # 416 */0
+        (ranged_server(body=BODY + b"x"), End.RESTART, None),  # another total
+        (ranged_server(status=503), End.FAILED, HTTPStatusError),
+        (ranged_server(status=404), End.FAILED, HTTPStatusError),
+        (ranged_server(cut=0), End.FAILED, NetworkError),
+        (ranged_server(cut=700), End.FAILED, NetworkError),
         (Beyond(more=RANGES), End.FAILED, ProtocolError),
     ],
     ids=[
@@ -454,61 +454,61 @@ class Beyond(Server):
 )
 @pytest.mark.parametrize("before", [0, 3, 99])
 def test_one_segment_that_fails_leaves_the_others_as_they_are(
-    tmp_path: Path, server: Server, end: End, error: type[DownloadError] | None, before: int
+    tmp_path: Path, server: FakeServer, end: End, error: type[DownloadError] | None, before: int
 ) -> None:
-    bench = Bench(tmp_path / "run")
-    first = bench.shared(origin())
+    attempts = Attempts(tmp_path / "run")
+    first = attempts.shared(ranged_server())
     first.cut(900)
-    second = bench.start(replace(server, requests=[]), Segment(900, 1800))
-    third = bench.start(origin(), Segment(1800, TOTAL))
+    second = attempts.start(replace(server, requests=[]), Segment(900, 1800))
+    third = attempts.start(ranged_server(), Segment(1800, TOTAL))
     for _ in range(before):
         first.step()
     outcome = second.finish()
     assert (outcome.end, type(outcome.error) if outcome.error else None) == (end, error)
-    bench.check()
+    attempts.check()
     assert first.finish().end is End.SEGMENT
     assert third.finish().end is End.SEGMENT
-    bench.check()
-    assert bench.files()["file.bin.part"][1800:] == BODY[1800:]
-    again = bench.start(origin())
+    attempts.check()
+    assert attempts.files()["file.bin.part"][1800:] == BODY[1800:]
+    again = attempts.start(ranged_server())
     assert again.finish().end is End.COMPLETE
     assert again.outcome is not None
     assert again.outcome.received <= 900
-    bench.complete()
-    bench.close()
+    attempts.complete()
+    attempts.close()
 
 
 @pytest.mark.parametrize(
     "server",
     [
-        origin(etag='"v2"', body=OTHER_BODY),
-        origin(etag='"v2"', body=OTHER_BODY[:900]),
-        origin(etag='"v2"', body=OTHER_BODY[:1]),
-        origin(etag='"v2"', body=b""),
-        origin(etag='"v2"', body=OTHER_BODY * 2),
-        origin(etag="", changed=None, body=OTHER_BODY),
-        origin(etag='"v2"', body=OTHER_BODY, ranges=False, more=()),
+        ranged_server(etag='"v2"', body=OTHER_BODY),
+        ranged_server(etag='"v2"', body=OTHER_BODY[:900]),
+        ranged_server(etag='"v2"', body=OTHER_BODY[:1]),
+        ranged_server(etag='"v2"', body=b""),
+        ranged_server(etag='"v2"', body=OTHER_BODY * 2),
+        ranged_server(etag="", changed=None, body=OTHER_BODY),
+        ranged_server(etag='"v2"', body=OTHER_BODY, ranges=False, more=()),
     ],
     ids=["same size", "shorter", "one byte", "empty", "longer", "no validator", "no ranges"],
 )
 @pytest.mark.parametrize("spans", [[(500, 600)], [(0, 100), (500, 600)]], ids=["gap at zero", "gap later"])
 @pytest.mark.parametrize("cut", [None, 300])
 def test_a_file_with_gaps_that_has_changed_is_never_mixed(
-    bench: Bench, server: Server, spans: list[tuple[int, int]], cut: int | None
+    attempts: Attempts, server: FakeServer, spans: list[tuple[int, int]], cut: int | None
 ) -> None:
-    leave(bench, *spans)
+    leave(attempts, *spans)
     if cut is not None:
-        broken = bench.start(replace(server, cut=min(cut, len(server.body)), requests=[]))
+        broken = attempts.start(replace(server, cut=min(cut, len(server.body)), requests=[]))
         assert broken.finish().end is End.FAILED
-        bench.check(server.body)
-    again = bench.start(replace(server, requests=[]))
+        attempts.check(server.body)
+    again = attempts.start(replace(server, requests=[]))
     assert again.finish().end is End.COMPLETE
-    bench.complete(server.body)
+    attempts.complete(server.body)
 
 
-def leave(bench: Bench, *spans: tuple[int, int]) -> None:
+def leave(attempts: Attempts, *spans: tuple[int, int]) -> None:
     """What an earlier run has left: these bytes."""
-    other = Folder(str(bench.root))
+    other = Folder(str(attempts.root))
     told = ResumeInfo(0, Validator('"v1"', format_http_date(CHANGED_AT)), TOTAL)
     part, beside = PartFile(other, "file.bin", URL), PartFile(other, "file.bin", URL)
     part.open(0)
@@ -521,112 +521,112 @@ def leave(bench: Bench, *spans: tuple[int, int]) -> None:
     beside.close()
     part.keep(told)
     other.close()
-    assert stored(bench) == spans
-    bench.folder.empty = False  # another run than the one that left it
+    assert stored(attempts) == spans
+    attempts.folder.empty = False  # another run than the one that left it
 
 
-def test_gaps_are_fetched_one_after_the_other(bench: Bench) -> None:
-    leave(bench, (500, 600), (1500, 1600))
-    again = bench.start(origin())
+def test_gaps_are_fetched_one_after_the_other(attempts: Attempts) -> None:
+    leave(attempts, (500, 600), (1500, 1600))
+    again = attempts.start(ranged_server())
     again.finish()
-    assert asked(again) == ["bytes=0-499", "bytes=600-1499", "bytes=1600-1999"]
+    assert requested_ranges(again) == ["bytes=0-499", "bytes=600-1499", "bytes=1600-1999"]
     assert {dict(request.headers)["If-Range"] for request in again.server.requests} == {'"v1"'}
-    bench.complete()
+    attempts.complete()
 
 
-def test_a_file_with_gaps_may_be_shared_as_soon_as_its_version_is_known(bench: Bench) -> None:
-    leave(bench, (500, 600), (1500, 1600))
-    again = bench.start(origin())
+def test_a_file_with_gaps_may_be_shared_as_soon_as_its_version_is_known(attempts: Attempts) -> None:
+    leave(attempts, (500, 600), (1500, 1600))
+    again = attempts.start(ranged_server())
     again.step()
     assert not again.slot.stats.splittable  # if it has changed, it begins again, in this very Attempt
     again.step()
     assert again.slot.stats.splittable
     assert again.slot.stats.size == TOTAL
     again.cut(1000)
-    beside = bench.start(origin(), Segment(1000, TOTAL))
+    beside = attempts.start(ranged_server(), Segment(1000, TOTAL))
     beside.finish()
     again.finish()
-    assert asked(beside) == ["bytes=1000-1499", "bytes=1600-1999"]
-    bench.complete()
+    assert requested_ranges(beside) == ["bytes=1000-1499", "bytes=1600-1999"]
+    attempts.complete()
 
 
-def test_what_is_complete_needs_no_request_and_gets_its_time(bench: Bench) -> None:
-    leave(bench, (0, TOTAL))
-    again = bench.start(origin())
+def test_what_is_complete_needs_no_request_and_gets_its_time(attempts: Attempts) -> None:
+    leave(attempts, (0, TOTAL))
+    again = attempts.start(ranged_server())
     assert again.finish().end is End.COMPLETE
-    assert asked(again) == []
-    bench.complete()
-    assert (bench.root / "file.bin").stat().st_mtime == CHANGED_AT
+    assert requested_ranges(again) == []
+    attempts.complete()
+    assert (attempts.root / "file.bin").stat().st_mtime == CHANGED_AT
 
 
-def test_a_version_that_changes_between_two_gaps_begins_again(bench: Bench) -> None:
-    leave(bench, (500, 600))
-    again = bench.start(origin())
+def test_a_version_that_changes_between_two_gaps_begins_again(attempts: Attempts) -> None:
+    leave(attempts, (500, 600))
+    again = attempts.start(ranged_server())
     while len(again.server.requests) < 2:
         assert again.step()
         if len(again.server.requests) == 1:
             again.server.etag, again.server.body = '"v2"', OTHER_BODY[: again.slot.stats.size]
             again.server.pieces = (130,)
     assert again.finish().end is End.RESTART
-    new = bench.start(origin(etag='"v2"', body=OTHER_BODY), fresh=True)
+    new = attempts.start(ranged_server(etag='"v2"', body=OTHER_BODY), fresh=True)
     assert new.finish().end is End.COMPLETE
-    bench.complete(OTHER_BODY)
+    attempts.complete(OTHER_BODY)
 
 
 # --- mirrors
 
 
-def test_a_mirror_is_bound_to_the_first_ones_version_where_no_checksum_is_known(bench: Bench) -> None:
-    first = bench.shared(origin())
+def test_a_mirror_must_have_the_same_etag_without_a_checksum(attempts: Attempts) -> None:
+    first = attempts.shared(ranged_server())
     first.cut(900)
-    mirror = bench.start(origin(etag='"m"', body=OTHER_BODY), Segment(900, TOTAL), MIRROR, mirror=True)
+    mirror = attempts.start(ranged_server(etag='"m"', body=OTHER_BODY), Segment(900, TOTAL), MIRROR, mirror=True)
     assert mirror.finish().end is End.RESTART
     first.finish()
-    bench.check()
+    attempts.check()
 
 
-def test_a_mirror_that_names_no_version_is_not_mixed_in_where_no_checksum_is_known(bench: Bench) -> None:
-    first = bench.shared(origin())
+def test_a_mirror_that_names_no_version_is_not_mixed_in_where_no_checksum_is_known(attempts: Attempts) -> None:
+    first = attempts.shared(ranged_server())
     first.cut(900)
-    mirror = bench.start(origin(etag="", changed=None, body=OTHER_BODY), Segment(900, TOTAL), MIRROR, mirror=True)
+    mirror = attempts.start(ranged_server(etag="", changed=None, body=OTHER_BODY), Segment(900, TOTAL), MIRROR, mirror=True)
     assert mirror.finish().end is End.RESTART
     first.finish()
-    bench.check()
+    attempts.check()
 
 
 @pytest.mark.parametrize("body", [BODY, OTHER_BODY], ids=["the same", "another"])
-def test_a_mirror_is_bound_by_the_checksum_of_the_whole(bench: Bench, body: bytes) -> None:
-    first = bench.shared(origin(), checksums=(SUM,))
+def test_a_mirror_is_bound_by_the_checksum_of_the_whole(attempts: Attempts, body: bytes) -> None:
+    first = attempts.shared(ranged_server(), checksums=(SUM,))
     first.cut(900)
     values = {"mirror": True, "checksums": (SUM,)}
-    mirror = bench.start(origin(etag='"m"', changed=None, body=body), Segment(900, TOTAL), MIRROR, **values)
+    mirror = attempts.start(ranged_server(etag='"m"', changed=None, body=body), Segment(900, TOTAL), MIRROR, **values)
     ended = [mirror.finish(), first.finish()]
     assert "If-Range" not in dict(mirror.server.requests[0].headers)
     if body is BODY:
-        bench.complete()
+        attempts.complete()
     else:
         assert [type(item.error) for item in ended] == [type(None), IntegrityError]
-        assert bench.files() == {}
+        assert attempts.files() == {}
 
 
 # --- checksums
 
 
 @pytest.mark.parametrize("last", [0, 1])
-def test_a_wrong_checksum_is_told_by_one_and_nothing_is_left(bench: Bench, last: int) -> None:
-    first = bench.shared(origin(), checksums=(WRONG,))
+def test_a_wrong_checksum_is_told_by_one_and_nothing_is_left(attempts: Attempts, last: int) -> None:
+    first = attempts.shared(ranged_server(), checksums=(WRONG,))
     first.cut(900)
-    second = bench.start(origin(), Segment(900, TOTAL), checksums=(WRONG,))
+    second = attempts.start(ranged_server(), Segment(900, TOTAL), checksums=(WRONG,))
     flights = [second, first] if last == 0 else [first, second]
     assert flights[0].finish().end is End.SEGMENT
     outcome = flights[1].finish()
     assert isinstance(outcome.error, IntegrityError)
-    assert bench.files() == {}
+    assert attempts.files() == {}
 
 
-def test_while_one_verifies_nobody_writes(bench: Bench) -> None:
-    first = bench.shared(origin(), checksums=(SUM,))
-    late = bench.start(origin(body=OTHER_BODY), Segment(1000, TOTAL), checksums=(SUM,))
+def test_nobody_writes_during_verification(attempts: Attempts) -> None:
+    first = attempts.shared(ranged_server(), checksums=(SUM,))
+    late = attempts.start(ranged_server(body=OTHER_BODY), Segment(1000, TOTAL), checksums=(SUM,))
     for _ in range(3):
         late.step()  # it has read something that it has not written
     assert late.slot.stats.received
@@ -634,12 +634,12 @@ def test_while_one_verifies_nobody_writes(bench: Bench) -> None:
         assert first.step()
     assert late.finish().end is End.SEGMENT
     assert first.finish().end is End.COMPLETE
-    bench.complete()
+    attempts.complete()
 
 
-def test_bytes_that_others_wrote_are_verified_too_where_one_has_read_all_itself(bench: Bench) -> None:
-    first = bench.shared(origin(), checksums=(SUM,))
-    bad = bench.start(origin(body=OTHER_BODY), Segment(1000, TOTAL), checksums=(SUM,))
+def test_bytes_of_other_attempts_are_verified_too(attempts: Attempts) -> None:
+    first = attempts.shared(ranged_server(), checksums=(SUM,))
+    bad = attempts.start(ranged_server(body=OTHER_BODY), Segment(1000, TOTAL), checksums=(SUM,))
     while not bad.slot.stats.received:
         assert bad.step()
     while first.slot.stats.done < 1800:
@@ -650,7 +650,7 @@ def test_bytes_that_others_wrote_are_verified_too_where_one_has_read_all_itself(
     bad.cut(0)
     bad.finish()
     assert isinstance(first.finish().error, IntegrityError)
-    assert bench.files() == {}
+    assert attempts.files() == {}
 
 
 # --- ends
@@ -658,14 +658,12 @@ def test_bytes_that_others_wrote_are_verified_too_where_one_has_read_all_itself(
 
 @pytest.mark.parametrize("victim", [0, 1])
 @pytest.mark.parametrize("error", [Interrupted("stopped"), NetworkError("reset"), ProtocolError("nonsense")], ids=str)
-def test_what_is_thrown_at_any_step_costs_no_more_than_what_was_not_written(
-    tmp_path: Path, victim: int, error: DownloadError
-) -> None:
+def test_an_error_at_any_step_keeps_what_was_written(tmp_path: Path, victim: int, error: DownloadError) -> None:
     for steps in range(26):
-        bench = Bench(tmp_path / str(steps))
-        first = bench.shared(origin())
+        attempts = Attempts(tmp_path / str(steps))
+        first = attempts.shared(ranged_server())
         first.cut(900)
-        second = bench.start(origin(), Segment(900, TOTAL))
+        second = attempts.start(ranged_server(), Segment(900, TOTAL))
         second.step()
         pair = (first, second)
         for number in range(steps):
@@ -674,95 +672,100 @@ def test_what_is_thrown_at_any_step_costs_no_more_than_what_was_not_written(
         pair[victim].thrown = type(error)(error.reason)
         for flight in pair:
             flight.finish()
-        bench.check()
+        attempts.check()
         ends = [flight.end for flight in pair]
         if End.COMPLETE in ends:
-            bench.complete()
+            attempts.complete()
         else:
             assert hit
-            before = held(stored(bench))
-            again = bench.start(origin())
+            before = held(stored(attempts))
+            again = attempts.start(ranged_server())
             assert again.finish().end is End.COMPLETE
             assert again.outcome is not None
             assert again.outcome.received == TOTAL - before
             assert before >= 900
-            bench.complete()
-        bench.close()
+            attempts.complete()
+        attempts.close()
 
 
-def stored(bench: Bench) -> tuple[tuple[int, int], ...]:
+def stored(attempts: Attempts) -> tuple[tuple[int, int], ...]:
     """What the sidecar says is complete."""
-    other = Folder(str(bench.root))
+    other = Folder(str(attempts.root))
     found = PartFile(other, "file.bin", URL).held()
     other.close()
     return found.spans or ((0, found.size),)
 
 
-def test_one_begun_after_the_first_has_failed_does_not_make_gaps_that_nobody_knows_of(bench: Bench) -> None:
-    first = bench.shared(origin())
+def test_an_attempt_after_a_failed_one_leaves_no_unknown_gaps(attempts: Attempts) -> None:
+    first = attempts.shared(ranged_server())
     first.thrown = NetworkError("reset")
     assert first.finish().end is End.FAILED
-    second = bench.start(origin(), Segment(1200, TOTAL))
+    second = attempts.start(ranged_server(), Segment(1200, TOTAL))
     while second.step():
-        bench.check()
-    bench.check()
-    assert bench.start(origin()).finish().end is End.COMPLETE
-    bench.complete()
+        attempts.check()
+    attempts.check()
+    assert attempts.start(ranged_server()).finish().end is End.COMPLETE
+    attempts.complete()
 
 
-def test_one_begun_after_the_file_has_its_name_does_nothing(bench: Bench) -> None:
-    bench.start(origin()).finish()
-    late = bench.start(origin(), Segment(900, TOTAL))
+def test_one_begun_after_the_file_has_its_name_does_nothing(attempts: Attempts) -> None:
+    attempts.start(ranged_server()).finish()
+    late = attempts.start(ranged_server(), Segment(900, TOTAL))
     assert late.finish().end is End.SEGMENT
-    assert asked(late) == []
-    bench.complete()
+    assert requested_ranges(late) == []
+    attempts.complete()
 
 
-def test_one_begun_while_another_run_has_the_file_is_told_so(bench: Bench) -> None:
-    leave(bench, (500, 600))
-    other = Folder(str(bench.root))
+def test_one_begun_while_another_run_has_the_file_is_told_so(attempts: Attempts) -> None:
+    leave(attempts, (500, 600))
+    other = Folder(str(attempts.root))
     part = PartFile(other, "file.bin", URL)
     part.join(part.held())
-    assert isinstance(bench.start(origin()).finish().error, FileInUse)
+    assert isinstance(attempts.start(ranged_server()).finish().error, FileInUse)
     part.close()
     other.close()
-    bench.flights.clear()
-    bench.start(origin()).finish()
-    bench.complete()
+    attempts.flights.clear()
+    attempts.start(ranged_server()).finish()
+    attempts.complete()
 
 
-def test_a_file_that_has_appeared_meanwhile_is_kept(bench: Bench) -> None:
-    first = bench.shared(origin())
+def test_a_file_that_has_appeared_meanwhile_is_kept(attempts: Attempts) -> None:
+    first = attempts.shared(ranged_server())
     first.cut(900)
-    second = bench.start(origin(), Segment(900, TOTAL))
-    (bench.root / "file.bin").write_bytes(b"precious")
+    second = attempts.start(ranged_server(), Segment(900, TOTAL))
+    (attempts.root / "file.bin").write_bytes(b"precious")
     assert first.finish().end is End.SEGMENT
     assert second.finish().end is End.EXISTS
-    assert bench.files() == {"file.bin": b"precious"}
+    assert attempts.files() == {"file.bin": b"precious"}
 
 
 def test_with_one_segment_at_a_time_nothing_is_shared(tmp_path: Path) -> None:
-    bench = Bench(tmp_path / "run")
-    config = WorkerConfig(str(bench.root), TransferPolicy(may_split=False), ClientOptions())
+    attempts = Attempts(tmp_path / "run")
+    config = WorkerConfig(str(attempts.root), TransferPolicy(may_split=False), ClientOptions())
     slot = Slot(LocalStats(), Cut())
     attempt = Attempt(1, 1, URL, URL, "file.bin")
-    context = AttemptContext(config, bench.folder, clock=lambda: 0.0, epoch_now=lambda: NOW)
-    flight = Flight(attempt_steps(attempt, context, slot), origin(), slot, 1)
+    context = AttemptContext(config, attempts.folder, clock=lambda: 0.0, epoch_now=lambda: NOW)
+    flight = Flight(attempt_steps(attempt, context, slot), ranged_server(), slot, 1)
     while flight.step():
         assert not slot.stats.splittable
-        assert bench.folder.spreads == {}
-    assert hashlib.sha256(bench.files()["file.bin"]).hexdigest() == SUM.digest
-    bench.close()
+        assert attempts.folder.spreads == {}
+    assert hashlib.sha256(attempts.files()["file.bin"]).hexdigest() == SUM.digest
+    attempts.close()
 
 
 @pytest.mark.parametrize(
     "server",
-    [origin(more=()), origin(etag="", changed=None), origin(etag='W/"x"', changed=None), origin(length=False)],
+    [
+        ranged_server(more=()),
+        ranged_server(etag="", changed=None),
+        ranged_server(etag='W/"x"', changed=None),
+        ranged_server(length=False),
+    ],
     ids=["no ranges", "no validator", "weak", "no length"],
 )
-def test_what_cannot_be_split_is_not_offered(bench: Bench, server: Server) -> None:
-    flight = bench.start(server)
+def test_attempts_that_cannot_be_split_are_not_split(attempts: Attempts, server: FakeServer) -> None:
+    flight = attempts.start(server)
     while flight.step():
         assert not flight.slot.stats.splittable
     assert flight.end is End.COMPLETE
-    assert bench.folder.spreads == {}
+    assert attempts.folder.spreads == {}

@@ -1,15 +1,13 @@
 """The transport that blocks: what one Attempt leaves to the next on the same client."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from downloader.core.http.messages import Request
 from downloader.transports.base import DRAIN, ClientOptions
 from downloader.transports.requests_client import BlockingClient
-from tests.scripted import Asked, Connection, ScriptedServer, reply
-
-Make = Callable[..., ScriptedServer]
+from tests.support.scripted import Connection, MakeServer, RecordedRequest, reply
 
 
 @pytest.fixture
@@ -27,7 +25,7 @@ def status(client: BlockingClient, url: str) -> int:
     return head.status
 
 
-def test_an_attempt_that_was_cut_does_not_end_the_next(client: BlockingClient, scripted: Make) -> None:
+def test_an_attempt_that_was_cut_does_not_end_the_next(client: BlockingClient, scripted: MakeServer) -> None:
     server = scripted(reply("200 OK", b"body"))
     client.begin()
     client.interrupt()
@@ -37,12 +35,12 @@ def test_an_attempt_that_was_cut_does_not_end_the_next(client: BlockingClient, s
     assert client.read() == b"body"
 
 
-def test_a_body_that_was_not_wanted_is_never_read_as_the_next_answer(client: BlockingClient, scripted: Make) -> None:
+def test_a_body_that_was_not_wanted_is_never_read_as_the_next_answer(client: BlockingClient, scripted: MakeServer) -> None:
     connections: list[int] = []
 
-    def answers(connection: Connection, asked: Asked) -> None:
+    def answers(connection: Connection, request: RecordedRequest) -> None:
         connections.append(connection.sock.getpeername()[1])
-        if asked.path == "/refused":
+        if request.path == "/refused":
             connection.send(reply("404 Not Found", length=DRAIN + 1))
             return
         late = b"x" * (DRAIN + 1) if len(set(connections)) == 1 else b""

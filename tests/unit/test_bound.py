@@ -74,8 +74,12 @@ def test_work_is_spread_over_all_cores(probed: list[Wanted], monkeypatch: pytest
     assert (found.work, found.limit, sizes) == (0.75, "work", [2000])
 
 
-def test_work_is_that_of_the_function_itself() -> None:
-    assert 0 < bound._work(NATIVE, 100) < bound._work(NATIVE, 1 << 20)
+def test_work_is_that_of_the_function_itself(probed: list[Wanted]) -> None:
+    def work(size: int) -> float:
+        scenario = Scenario("cpu", "work", "nothing", files=1, size=size, process=NATIVE)
+        return lower_bound(scenario, f"{URL}/{size}/0.bin\n", 1).work
+
+    assert 0 < work(100) < work(1 << 20)
 
 
 @pytest.mark.parametrize("size", [300, 100_000, 2 * MIB])
@@ -85,9 +89,7 @@ def test_server_is_probed(server: TestServer, size: int) -> None:
     assert size < found.bytes / found.answers < size + 1000  # a head, too
 
 
-def test_work_is_told_in_cpu_time_so_that_other_programs_do_not_change_it(
-    probed: list[Wanted], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_work_is_measured_in_cpu_time(probed: list[Wanted], monkeypatch: pytest.MonkeyPatch) -> None:
     def find(function: str) -> Callable[[object], None]:
         return lambda part: time.sleep(0.02)  # as where others have the processor
 

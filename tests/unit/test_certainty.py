@@ -44,7 +44,7 @@ def named(*rows: Row) -> tuple[str | None, list[str]]:
         *("others", "not told", "alone", "nothing"),
     ],
 )
-def test_winner_and_level(rows: list[Row], found: tuple[str | None, list[str]]) -> None:
+def test_the_winner_is_named_or_all_are_level(rows: list[Row], found: tuple[str | None, list[str]]) -> None:
     assert named(*rows) == found
 
 

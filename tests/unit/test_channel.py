@@ -1,6 +1,8 @@
 """Messages between a run and its workers: nothing is lost, torn or waited for, and errors come out as they went in."""
 
 import inspect
+import os
+import select
 import socket
 import threading
 from collections.abc import Iterator
@@ -68,15 +70,21 @@ def test_messages_come_whole_however_they_are_cut(at_a_time: int) -> None:
 def test_half_a_message_is_none_yet(ends: Pair) -> None:
     parent, worker = ends
     data = frames(SHARDS[0])
-    parent._socket.sendall(data[:-1])
+    os.write(parent.fileno(), data[:-1])
     assert worker.receive() == []
-    parent._socket.sendall(data[-1:])
+    os.write(parent.fileno(), data[-1:])
     assert worker.receive() == SHARDS[:1]
 
 
 def test_nothing_to_read_is_no_wait(ends: Pair) -> None:
     assert ends[0].receive() == []
-    assert ends[0].fileno() == ends[0]._socket.fileno()
+
+
+def test_a_channel_can_be_waited_for_by_its_descriptor(ends: Pair) -> None:
+    parent, worker = ends
+    assert select.select([worker.fileno()], [], [], 0)[0] == []
+    os.write(parent.fileno(), frames(SHARDS[0]))
+    assert select.select([worker.fileno()], [], [], 10)[0] == [worker.fileno()]
 
 
 def test_end_is_told_after_all_that_was_said(ends: Pair) -> None:

@@ -10,7 +10,7 @@ from downloader.cli import compare
 from downloader.compare.results import Comparison, Measure, Row, Study
 from downloader.compare.scenarios import SCENARIOS
 from downloader.strategies.registry import StrategyInfo
-from tests.sample_study import MACHINE
+from tests.support.sample_study import MACHINE
 
 
 def parsed(*words: str) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def test_name_that_is_none_is_told() -> None:
         parsed("-s", "serial,")
 
 
-def test_plug_ins_take_part_and_what_cannot_run_here_is_left_out_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_strategies_that_cannot_run_are_left_out_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     def listing() -> Sequence[StrategyInfo]:
         return [
             StrategyInfo("serial"),

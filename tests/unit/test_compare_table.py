@@ -156,7 +156,7 @@ def test_each_bound_is_put_into_words(limit: str) -> None:
     assert sum(line.startswith("  an ideal client: 50 ms, limited by ") for line in printed(made, 80)) == 1
 
 
-def test_without_a_bound_a_trace_or_figures_of_the_system_their_columns_are_left_out() -> None:
+def test_columns_without_figures_are_left_out() -> None:
     bare = Row("serial", 1, runs=[Measure(1.0, 0.1, 0.1, 1_000_000, 3, 300, 0)])
     text = "\n".join(printed(Comparison(Scenario("your list", "urls.txt", "", 3, 0), [bare], own=True), 80))
     for name in ("ideal", "interval", "1st byte", "queued", "switches", "thr/proc"):
@@ -257,7 +257,7 @@ def test_sweep_over_nothing() -> None:
     assert "latency: elapsed seconds by the number of jobs" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
-def test_advice_is_the_end() -> None:
+def test_advice_is_printed_under_a_heading_if_there_is_any() -> None:
     console = Console(file=io.StringIO(), width=80)
     nowhere = Machine("", "", "", "", "", 2, 1, "", "")
     table.show_advice(Study(nowhere, []), console)

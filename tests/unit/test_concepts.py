@@ -1,4 +1,4 @@
-"""docs/concepts.md names places in the code and commands: they are there."""
+"""docs/concepts.md and docs/architecture.md name places in the code and commands: they are there."""
 
 import re
 import shlex
@@ -12,7 +12,9 @@ from downloader.strategies.registry import find
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "concepts.md").read_text()
-PLACES = sorted(set(re.findall(r"`(downloader/[\w/]+\.py):(\w+)`", TEXT)))
+PAGES = TEXT + (ROOT / "docs" / "architecture.md").read_text() + (ROOT / "docs" / "plugins.md").read_text()
+PLACES = sorted(set(re.findall(r"`(downloader/[\w/]+\.py):(\w+)`", PAGES)))
+FILES = sorted(set(re.findall(r"`(downloader/[\w/]+(?:\.py)?)`", PAGES)))
 COMMANDS = re.findall(r"`dl compare ([^`]+)`", TEXT)
 
 
@@ -27,6 +29,11 @@ def test_command_is_one_that_can_be_given(words: str) -> None:
     asked = command().make_context("compare", shlex.split(words)).params
     assert all(find(name) for name in asked["names"])
     assert choose(asked["chosen"])
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_file_is_there(file: str) -> None:
+    assert (ROOT / file).exists()
 
 
 @pytest.mark.parametrize(("file", "name"), PLACES)

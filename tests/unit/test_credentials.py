@@ -102,7 +102,7 @@ NETRC = (("example.org", "me", "pw"), ("", "anyone", "guest"))
         (NETRC, "https://example.org/mail@home", basic("me", "pw")),
     ],
 )
-def test_the_user_is_that_of_the_url_else_of_the_netrc_entry_else_of_its_default(
+def test_the_user_comes_from_the_url_then_netrc_then_its_default(
     netrc: tuple[tuple[str, str, str], ...], url: str, expected: tuple[str, str] | None
 ) -> None:
     assert Credentials(netrc=netrc).headers(url, NOW) == (() if expected is None else (expected,))
@@ -198,7 +198,7 @@ def test_no_files_no_credentials() -> None:
     assert files.load("", "") == NO_CREDENTIALS
 
 
-def test_a_malformed_netrc_file_is_named_with_its_line_and_without_its_text(tmp_path: Path) -> None:
+def test_error_of_a_netrc_file_names_the_line_and_not_its_text(tmp_path: Path) -> None:
     file = tmp_path / "netrc"
     file.write_text("machine example.org login me password hunter2\nhunter2\n")
     with pytest.raises(UsageError, match=r"malformed in line \d") as caught:
@@ -262,7 +262,7 @@ def test_a_malformed_cookie_is_named_by_its_line_without_its_text(tmp_path: Path
         ("https://named.example/", URL, basic("n", "m")[1]),
     ],
 )
-def test_authorization_is_bound_to_the_first_origin_behind_what_names_the_host(url: str, first: str, sent: str | None) -> None:
+def test_authorization_is_sent_to_the_first_origin_only(url: str, first: str, sent: str | None) -> None:
     held = Credentials((("named.example", "n", "m"), ("", "d", "e")), (), "Bearer t")
     assert dict(held.headers(url, NOW, first)).get("Authorization") == sent
     assert "Bearer" not in repr(held)

@@ -68,7 +68,7 @@ def one_file(now: float, size: int = 100_000_000, rate: float = 2e6, there: int 
 
 
 @pytest.mark.parametrize("there", [0, 50_000_000])
-def test_the_time_left_of_one_file_is_right_from_the_second_second_on_also_after_a_resume(there: int) -> None:
+def test_the_time_left_of_one_file_is_right_after_two_seconds(there: int) -> None:
     end = (100_000_000 - there) / 2e6
     for left, progress in sampled(lambda now: one_file(now, there=there), end)[12:]:
         assert progress.seconds_left == pytest.approx(left, rel=0.05, abs=0.2)

@@ -38,7 +38,7 @@ def test_nothing_there_is_no_obstacle(on_exists: str) -> None:
         (attempt(repeated=True), FOLDER, "skip", End.FAILED),
     ],
 )
-def test_what_is_there_ends_it(tried: Attempt, existing: Existing, on_exists: str, end: End) -> None:
+def test_an_existing_file_ends_the_attempt(tried: Attempt, existing: Existing, on_exists: str, end: End) -> None:
     outcome = apply_exists_policy(tried, existing, on_exists)
     assert isinstance(outcome, Outcome)
     assert (outcome.end, outcome.path) == (end, "a")
@@ -55,7 +55,7 @@ def test_what_is_there_ends_it(tried: Attempt, existing: Existing, on_exists: st
         (attempt(checksums=SUMS), "skip", attempt(checksums=SUMS, check=True)),
     ],
 )
-def test_what_is_there_changes_the_attempt(tried: Attempt, on_exists: str, changed: Attempt) -> None:
+def test_an_existing_file_changes_the_attempt(tried: Attempt, on_exists: str, changed: Attempt) -> None:
     assert apply_exists_policy(tried, THERE, on_exists) == changed
 
 

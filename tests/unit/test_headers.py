@@ -188,7 +188,7 @@ def test_a_content_range_names_its_bytes_with_an_exclusive_end(value: str, span:
         f"bytes 0-4/{'9' * 20}",
     ],
 )
-def test_a_content_range_that_breaks_the_grammar_or_is_impossible_is_none(value: str) -> None:
+def test_a_malformed_or_impossible_content_range_is_none(value: str) -> None:
     assert h.content_range(value) is None
 
 
@@ -251,7 +251,7 @@ def test_dates_are_greenwich_time_wherever_we_are(value: str) -> None:
         "Sun, 06 Nov 99999999999 08:49:37 GMT",
     ],
 )
-def test_what_is_no_date_is_none(value: str) -> None:
+def test_text_that_is_no_date_is_none(value: str) -> None:
     assert h.http_date(value) is None
 
 

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
@@ -15,6 +15,7 @@ import pytest
 from downloader.compare import measure
 from downloader.compare.measure import Usage, run_measured
 from downloader.errors import UsageError
+from tests.support.processes import processes_of_group, wait_until
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="what is measured is read from /proc")
 
@@ -143,11 +144,11 @@ def test_unknown_command_is_told() -> None:
 
 @pytest.mark.parametrize("group", [False, True])
 def test_what_takes_too_long_is_killed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, group: bool) -> None:
-    monkeypatch.setattr(measure._Sampler, "_look", lambda self: wait_for(lambda: (tmp_path / "started").exists()))
+    monkeypatch.setattr(measure._Sampler, "_look", lambda self: wait_until(lambda: (tmp_path / "started").exists()))
     command = "sleep 1000 & echo $$ >new; mv new started; wait"
     usage = run_measured(["sh", "-c", command], folder=str(tmp_path), limit=0.0, group=group)
     assert (usage.code, usage.expired) == (-9, True)
-    left = members(int((tmp_path / "started").read_text()))
+    left = processes_of_group(int((tmp_path / "started").read_text()))
     for process in left:
         os.kill(process, signal.SIGKILL)
     assert (left == []) is group
@@ -167,7 +168,7 @@ def test_interrupt_kills_it_and_is_passed_on(tmp_path: Path) -> None:
             run_measured(["sh", "-c", command], folder=str(tmp_path))
     finally:
         signal.signal(signal.SIGUSR1, before)
-    assert members(int((tmp_path / "started").read_text())) == []
+    assert processes_of_group(int((tmp_path / "started").read_text())) == []
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the command must look for the end of its input")
@@ -182,11 +183,11 @@ def test_owner_that_is_killed_takes_it_along(tmp_path: Path) -> None:
         "measure.run_measured(['sh', '-c', 'echo $$ >new; mv new started; exec sleep 1000'])"
     )
     owner = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path)
-    wait_for(lambda: (tmp_path / "started").exists() and (tmp_path / "tied").exists())
+    wait_until(lambda: (tmp_path / "started").exists() and (tmp_path / "tied").exists())
     owner.kill()
     owner.wait()
     group = int((tmp_path / "started").read_text())
-    wait_for(lambda: members(group) == [])
+    wait_until(lambda: processes_of_group(group) == [])
 
 
 def test_no_descriptor_is_left_open() -> None:
@@ -195,22 +196,3 @@ def test_no_descriptor_is_left_open() -> None:
     with contextlib.suppress(UsageError):
         run_measured(["no-such-program"])
     assert os.listdir("/proc/self/fd") == before
-
-
-def members(group: int) -> Sequence[int]:
-    """The processes of a group that are no zombies."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            state, _, leader = stat.read_text().rpartition(")")[2].split()[:3]
-            if int(leader) == group and state != "Z":
-                found.append(int(stat.parent.name))
-    return found
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    """Until it holds; a minute at most."""
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -107,7 +108,7 @@ def test_shared_meter_says_what_a_meter_says(calls: list[tuple[str, int, float]]
         shared.close()
 
 
-def test_what_is_due_moves_into_the_file() -> None:
+def test_the_debt_of_one_process_moves_into_the_shared_file() -> None:
     one = RateLimiter(1000, 100)
     one.pay("http://a/", 100, 50.0)
     with shared_file(True) as path:
@@ -147,12 +148,17 @@ def test_threads_lose_nothing() -> None:
 
 
 def test_memory_does_not_grow_with_the_hosts() -> None:
-    one, now = RateLimiter(0, 1000), 10.0
-    for number in range(50_000):
-        now += 0.001
-        one.pay(f"http://host-{number}/", 100, now)
-    assert isinstance(one._buckets, rate_limiter._Buckets)
-    assert len(one._buckets.due) <= 2 * rate_limiter._HOSTS
+    one, now, sizes = RateLimiter(0, 1000), 10.0, []
+    tracemalloc.start()
+    try:
+        for number in range(50_000):
+            now += 0.001
+            one.pay(f"http://host-{number}/", 100, now)
+            if number % 1000 == 999:
+                sizes.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert max(sizes) <= 1.5 * max(sizes[:10])
     assert one.pay("http://host-49999/", 100, now) == pytest.approx(0.2 - BURST)  # the last are not forgotten
 
 

@@ -112,7 +112,7 @@ def test_what_is_no_http_url_is_a_usage_error(text: str) -> None:
 
 
 @given(TEXT | st.text(alphabet="htps:/@.?#[]%ab1 é\\", max_size=30).map("http://".__add__))
-def test_a_cleaned_url_is_printable_ascii_has_a_host_and_is_clean_already(text: str) -> None:
+def test_a_cleaned_url_is_printable_ascii_and_stays_the_same(text: str) -> None:
     try:
         url = clean_url(text)
     except UsageError:
@@ -279,7 +279,7 @@ def test_the_origin_of_a_url_has_its_port_said_or_not(url: str, origin: tuple[st
         ("~root", "~root"),
     ],
 )
-def test_the_name_in_a_url_is_its_last_segment_decoded_once_and_made_safe(last: str, name: str) -> None:
+def test_the_name_in_a_url_is_its_last_segment_made_safe(last: str, name: str) -> None:
     assert name_from_url(f"https://example.org/{last}") == name
     assert is_safe(name)
 
@@ -429,7 +429,7 @@ def test_a_digest_goes_before_the_extension_and_is_that_of_the_url() -> None:
 
 
 @given(SAFE, SAFE)
-def test_part_names_fit_and_are_never_the_name_of_a_file_nor_of_another_part(name: str, other: str) -> None:
+def test_part_names_fit_and_collide_with_no_other_name(name: str, other: str) -> None:
     names = part_names(name)
     assert all(len(item.encode()) <= 255 for item in names)
     assert all(safe_component(item) != item for item in names)

@@ -40,7 +40,7 @@ def spinning() -> Iterator[None]:
         program.communicate()
 
 
-def test_work_of_all_kinds_on_our_cores_counts_and_that_of_interrupts_does_not(stat: Path) -> None:
+def test_cpu_time_of_all_kinds_counts_but_for_interrupts(stat: Path) -> None:
     each = [10, 20, 30, 1000, 500, 700, 800, 40, 5, 0]  # user nice system idle iowait irq softirq steal guest guest_nice
     line = " ".join(map(str, each))
     stat.write_text(f"cpu  {line}\ncpu0 {line}\ncpu1 {line}\ncpu2 {line}\nintr 1 2 3\nctxt 5\n")

@@ -42,7 +42,7 @@ def test_time_left_goes_by_the_pace_so_far(elapsed: float, whole: float, said: s
 def test_line_fits_and_keeps_what_is_left(width: int) -> None:
     text = line(STEP, 60.0, width)
     assert len(text) <= width
-    assert text.endswith("about 3 min left") or width < 20
+    assert text.endswith("about 3 min left") is (width >= 20)
     assert "  " not in text
     assert line(STEP, 0.0, 79) == str(STEP)
 

@@ -12,14 +12,9 @@ from hypothesis import strategies as some
 from downloader.compare import page
 from downloader.compare.page import charts, series, timelines
 from downloader.compare.results import Row, Stretch, Study
-from tests.sample_study import MODELS, PEERS, sample_study
+from tests.support.sample_study import MODELS, PEERS
 
 STYLE = (Path(page.__file__).parent / "style.css").read_text()
-
-
-@pytest.fixture(scope="module")
-def study() -> Study:
-    return sample_study(("latency", "flaky"))
 
 
 def test_bars_are_sorted_with_interval_and_bound(study: Study) -> None:

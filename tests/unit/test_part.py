@@ -168,7 +168,7 @@ def test_a_part_that_is_a_folder_or_a_pipe_holds_nothing_and_is_refused(folder: 
     assert stat.S_ISFIFO((root / "two.part").stat().st_mode)
 
 
-def test_a_sidecar_left_alone_does_not_vouch_for_the_bytes_of_a_later_run(folder: Folder, root: Path) -> None:
+def test_a_sidecar_without_its_part_is_ignored_by_a_later_run(folder: Folder, root: Path) -> None:
     leave(folder, "file", b"old version")
     (root / "file.part").unlink()  # by hand, say
     killed = PartFile(folder, "file", URL)
@@ -325,11 +325,17 @@ def test_a_part_that_another_run_writes_is_refused_and_left_untouched(folder: Fo
     assert (root / "file").read_bytes() == b"1234567890"
 
 
-def test_a_part_is_free_again_once_its_owner_let_go(folder: Folder) -> None:
+def test_a_part_can_be_opened_again_once_its_owner_has_closed_it(folder: Folder, root: Path) -> None:
     leave(folder, "file", b"12345")
     part = PartFile(folder, "file", URL)
     part.open(5)
     part.close()
+    other = PartFile(folder, "file", URL)
+    other.open(other.held().size)  # and not FileInUse
+    other.write(b"67890")
+    other.commit(None, False)
+    assert names(root) == {"file"}
+    assert (root / "file").read_bytes() == b"1234567890"
 
 
 @pytest.mark.parametrize("third", [True, False])
@@ -388,7 +394,7 @@ def test_a_part_that_is_a_hard_link_is_refused_and_only_its_name_removed(folder:
     assert names(root) == {"file"}
 
 
-def test_a_sidecar_that_is_a_symbolic_link_is_neither_read_nor_written_through(folder: Folder, root: Path) -> None:
+def test_a_symbolic_link_as_a_sidecar_is_not_followed(folder: Folder, root: Path) -> None:
     leave(folder, "file", b"12345")
     (root / "file.part.meta").rename(root / "moved")
     (root / "file.part.meta").symlink_to(root / "moved")
@@ -524,7 +530,7 @@ def test_a_link_to_nothing_is_a_name_that_is_taken(folder: Folder, root: Path) -
     assert (root / "a.txt").is_symlink()
 
 
-def test_a_folder_in_the_way_of_the_final_name_leaves_the_part_to_be_kept(folder: Folder, root: Path) -> None:
+def test_a_folder_at_the_final_name_leaves_the_part_file(folder: Folder, root: Path) -> None:
     (root / "file").mkdir()
     part = PartFile(folder, "file", URL)
     part.open(0)
@@ -575,9 +581,7 @@ def test_a_free_name_is_taken_without_replacing(folder: Folder, root: Path) -> N
 
 
 @pytest.mark.parametrize("second", [True, False])
-def test_what_stands_under_the_parts_name_and_is_not_ours_does_not_get_the_final_name(
-    folder: Folder, root: Path, second: bool
-) -> None:
+def test_a_foreign_file_at_the_part_name_is_not_published(folder: Folder, root: Path, second: bool) -> None:
     part = PartFile(folder, "file", URL)
     part.open(0)
     part.write(b"ours")
@@ -696,7 +700,7 @@ def test_any_chunking_and_any_resume_has_the_same_digest(
     places = [held, *sorted(cut for cut in cuts if cut > held), len(BODY)]
     for start, stop in itertools.pairwise(places):
         verifier.update(BODY[start:stop])
-    verifier.verify(URL)
+    verifier.verify(URL)  # raises IntegrityError unless both digests are right
 
 
 @pytest.mark.parametrize("good", [[], ["sha256"]])
@@ -713,7 +717,7 @@ def test_a_part_shorter_than_it_was_ends_the_priming(tmp_path: Path) -> None:
     verifier = Verifier([checksum("sha256", b"12")])
     with (tmp_path / "part").open("rb") as file:
         verifier.hash_existing(file.fileno(), 5)
-    verifier.verify(URL)
+    verifier.verify(URL)  # raises IntegrityError unless exactly the two bytes were read
 
 
 @pytest.mark.parametrize(("number", "files", "nothing"), [(1, [], True), (2, [], False), (1, ["other"], False)])

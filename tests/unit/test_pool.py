@@ -14,9 +14,8 @@ from downloader.engine.control import Cut
 from downloader.engine.stats import LocalStats
 from downloader.storage.folder import Folder
 from downloader.transports.base import ClientOptions
-from tests.scripted import ScriptedServer, reply
+from tests.support.scripted import MakeServer, ScriptedServer, reply
 
-Make = Callable[..., ScriptedServer]
 Stopping = Callable[[], bool]
 
 
@@ -34,23 +33,23 @@ def ends(server: ScriptedServer, root: Path, stopping: Stopping = lambda: False)
         folder.close()
 
 
-def test_after_a_stop_nothing_more_of_a_batch_is_begun(scripted: Make, tmp_path: Path) -> None:
+def test_after_a_stop_nothing_more_of_a_batch_is_begun(scripted: MakeServer, tmp_path: Path) -> None:
     server = scripted(reply("200 OK", b"x"))
-    assert ends(server, tmp_path, lambda: bool(server.asked)) == [End.COMPLETE, End.UNSTARTED, End.UNSTARTED]
-    assert len(server.asked) == 1
+    assert ends(server, tmp_path, lambda: bool(server.requests)) == [End.COMPLETE, End.UNSTARTED, End.UNSTARTED]
+    assert len(server.requests) == 1
 
 
 def test_on_a_full_disk_nothing_more_of_a_batch_is_begun(
-    scripted: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    scripted: MakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Folder, "room", lambda self: 10)
     server = scripted(reply("200 OK", bytes(100_000)))
     assert ends(server, tmp_path) == [End.FAILED, End.UNSTARTED, End.UNSTARTED]
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
 def test_each_file_of_a_batch_has_the_whole_time_of_an_attempt(
-    scripted: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    scripted: MakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[float] = []
     folder = Folder(str(tmp_path))

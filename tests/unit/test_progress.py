@@ -179,28 +179,32 @@ class Broken(io.StringIO):
         raise BrokenPipeError(32, "Broken pipe")
 
 
-@pytest.mark.parametrize("kind", [PlainLines, JsonProgress])
-@pytest.mark.parametrize("closed", [True, False])
-def test_a_stream_that_nobody_reads_any_more_does_not_raise_and_is_not_tried_again(
-    kind: type[PlainLines] | type[JsonProgress], closed: bool
-) -> None:
-    stream = io.StringIO() if closed else Broken()
-    display = kind(stream)
-    if closed:
-        stream.close()
+def show_all(display: Display) -> None:
+    """Call each method of a display."""
     for second in range(20):
         display.update(state(second), float(second))
     display.say("the end")
     display.close()
-    if isinstance(stream, Broken):
-        assert stream.tried == 1
 
 
-def test_a_display_that_shows_nothing_can_be_told_all() -> None:
-    display = Display()
-    display.update(state(1), 1.0)
-    display.say("x")
-    display.close()
+@pytest.mark.parametrize("kind", [PlainLines, JsonProgress])
+def test_a_stream_whose_reader_has_gone_is_tried_once(kind: type[PlainLines] | type[JsonProgress]) -> None:
+    stream = Broken()
+    show_all(kind(stream))
+    assert stream.tried == 1
+
+
+@pytest.mark.parametrize("kind", [PlainLines, JsonProgress])
+def test_a_display_does_not_raise_on_a_closed_stream(kind: type[PlainLines] | type[JsonProgress]) -> None:
+    stream = io.StringIO()
+    stream.close()
+    show_all(kind(stream))
+    assert stream.closed
+
+
+def test_the_plain_display_shows_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    show_all(Display())
+    assert capfd.readouterr() == ("", "")
 
 
 # --- bars
@@ -370,7 +374,7 @@ def test_what_an_earlier_report_knew_is_kept_where_a_run_ends_by_an_error(tmp_pa
 
 
 @pytest.mark.parametrize("there_before", [True, False])
-def test_the_failed_list_is_its_owners_alone_for_it_has_the_secrets_of_the_list(tmp_path: Path, there_before: bool) -> None:
+def test_the_failed_list_is_readable_by_its_owner_only(tmp_path: Path, there_before: bool) -> None:
     path = tmp_path / "failed.txt"
     if there_before:
         path.write_text("old")

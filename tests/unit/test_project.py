@@ -2,6 +2,7 @@
 
 import ast
 import re
+import socket
 import subprocess
 import sys
 import tomllib
@@ -14,6 +15,7 @@ import downloader
 from downloader import errors
 from downloader.cli.compare_options import options
 from downloader.settings.definitions import fields
+from tests import support
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -80,8 +82,24 @@ def test_readme_begins_with_the_command_to_run_and_the_command_to_test() -> None
     assert test in (ROOT / ".ci" / "run").read_text().splitlines()
 
 
-def test_readme_has_no_gap() -> None:
-    assert "@@" not in README
+def test_links_of_the_readme_lead_to_files_of_the_project() -> None:
+    linked = {target.partition("#")[0] for target in re.findall(r"\]\(([^)]+)\)", README) if "://" not in target}
+    assert len(linked) >= 5
+    assert {target for target in linked if target and not (ROOT / target).exists()} == set()
+
+
+def test_no_test_file_imports_from_another_one() -> None:
+    imports = re.compile(r"^ *(?:from (tests\b[\w.]*) import (\w+)|import (tests\b[\w.]*))", re.MULTILINE)
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        for package, name, module in imports.findall(path.read_text()):
+            assert (module or f"{package}.{name}").startswith("tests.support"), path.relative_to(ROOT)
+
+
+def test_a_subprocess_runs_the_same_code_as_this_process(tmp_path: Path) -> None:
+    code = "import downloader, tests.support; print(downloader.__file__, tests.support.__file__)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.split() == [downloader.__file__, support.__file__]
+    assert Path(downloader.__file__) == ROOT / "downloader" / "__init__.py"
 
 
 def test_readme_names_every_flag_and_no_other() -> None:
@@ -152,6 +170,13 @@ def test_importing_loads_no_http_client() -> None:
     code = "import downloader, sys; print(*{'requests', 'httpx', 'aiohttp', 'urllib3', 'tqdm', 'granian'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("method", ["connect", "connect_ex", "sendto"])
+def test_a_socket_of_a_test_reaches_loopback_only(method: str) -> None:
+    kind = socket.SOCK_DGRAM if method == "sendto" else socket.SOCK_STREAM
+    with socket.socket(type=kind) as sock, pytest.raises(AssertionError, match=r"tried to reach 192\.0\.2\.1"):
+        getattr(sock, method)(*([b"x"] if method == "sendto" else []), ("192.0.2.1", 9))  # RFC 5737: for documentation
 
 
 def test_no_file_outgrows_its_job() -> None:

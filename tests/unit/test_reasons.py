@@ -63,13 +63,13 @@ class TestWho:
         said = reasons.explain(comparison("latency", row("serial", 2.0), row("async", 0.4), row("multiplex", 0.25)))
         assert said[0] == "multiplex was fastest: 0.25 s, 8.0 times as fast as serial (2.00 s)."
 
-    def test_those_that_cannot_be_told_from_the_fastest_are_level_and_none_is_named(self) -> None:
+    def test_strategies_within_the_noise_are_level_and_none_is_named(self) -> None:
         rows = row("serial", 2.0), row("auto", 0.252), row("multiplex", 0.25), row("async", 0.3)
         assert reasons.explain(comparison("latency", *rows))[0] == (
             "Level: multiplex and auto, 0.25 s, at least 7.9 times as fast as serial (2.00 s)."
         )
 
-    def test_all_alike(self) -> None:
+    def test_strategies_that_are_all_alike_have_no_winner(self) -> None:
         said = reasons.explain(comparison("large", row("serial", 1.0), row("async", 1.01)))
         assert said == ["Level: serial and async. No strategy can be told from the fastest."]
 
@@ -96,7 +96,7 @@ class TestWho:
             "threads was fastest: 3.00 s, 1.7 times as fast as serial (4.99 s)."
         ]
 
-    def test_no_difference_is_told_that_is_smaller_than_what_the_runs_of_one_strategy_differ_by(self) -> None:
+    def test_differences_within_the_noise_are_not_reported(self) -> None:
         noisy = wide(row("serial", 2.0), 0.35)
         rows = noisy, row("threads", 1.6), row("async", 1.3)
         assert reasons.explain(comparison("latency", *rows)) == [

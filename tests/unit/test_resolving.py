@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -12,7 +13,7 @@ from downloader.errors import DownloadError, NameNotFound, NetworkError
 from downloader.transports.base import ClientOptions
 from downloader.transports.curl_client import CurlExchange, Multi
 from downloader.transports.resolving import Resolving, why_unresolved
-from tests.scripted import ScriptedServer, reply
+from tests.support.scripted import ScriptedServer, reply
 
 DEAD = "http://dead.invalid/"
 REASONS = [
@@ -61,7 +62,7 @@ def test_label_that_cannot_be_encoded_is_no_such_host() -> None:
     assert type(why_unresolved("x" * 64 + ".invalid")) is NameNotFound
 
 
-class Ear:
+class ErrorRecorder:
     """Keeps the error that a transfer ended with."""
 
     def __init__(self) -> None:
@@ -75,6 +76,14 @@ class Ear:
 
     def on_done(self, error: DownloadError | None, broken: Exception | None) -> None:
         self.errors.append(error)
+
+
+def turn_until(multi: Multi, condition: Callable[[], object]) -> None:
+    """Let the loop run until the condition holds; 30 s at most."""
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        multi.turn(0.05)
 
 
 def test_others_go_on_while_a_name_server_is_silent(
@@ -92,28 +101,24 @@ def test_others_go_on_while_a_name_server_is_silent(
     server = scripted(reply("200 OK", b"good"))
     options = ClientOptions()
     multi = Multi(options)
-    first, second, given_up, good = Ear(), Ear(), Ear(), Ear()
+    first, second, given_up, good = ErrorRecorder(), ErrorRecorder(), ErrorRecorder(), ErrorRecorder()
     try:
         for ear in (first, second):
             multi.begin(CurlExchange(ear, options), Request(f"{DEAD}a", ()))
         unwanted = CurlExchange(given_up, options)
         multi.begin(unwanted, Request(f"{DEAD}b", ()))
-        while not asked:
-            multi.turn(0.05)
+        turn_until(multi, lambda: asked)
         for _ in range(3):
             good.errors.clear()
             multi.begin(CurlExchange(good, options), Request(f"{server.url}/a", ()))
-            while not good.errors:
-                multi.turn(0.05)
+            turn_until(multi, lambda: good.errors)
         assert (first.errors, second.errors, good.errors) == ([], [], [None])
         multi.abandon(unwanted)
         speak.set()
-        while not (first.errors and second.errors):
-            multi.turn(0.05)
-        third = Ear()
+        turn_until(multi, lambda: first.errors and second.errors)
+        third = ErrorRecorder()
         multi.begin(CurlExchange(third, options), Request(f"{DEAD}c", ()))
-        while not third.errors:
-            multi.turn(0.05)
+        turn_until(multi, lambda: third.errors)
     finally:
         speak.set()
         multi.close()

@@ -98,9 +98,7 @@ def test_without_retries_there_is_no_second_try(error: DownloadError) -> None:
     st.integers(1, 8),
     st.lists(st.tuples(st.booleans(), st.sampled_from("abcd")), max_size=80),
 )
-def test_slots_are_never_more_than_they_may_be_and_never_refused_without_need(
-    in_all: int, per_host: int, moves: list[tuple[bool, str]]
-) -> None:
+def test_slots_keep_to_their_limits_and_are_given_if_free(in_all: int, per_host: int, moves: list[tuple[bool, str]]) -> None:
     slots = Slots(in_all, per_host)
     held: Counter[str] = Counter()
     for take, host in moves:
@@ -125,9 +123,7 @@ def test_a_slot_that_was_not_taken_cannot_be_given_back() -> None:
 
 
 @given(st.just(0.0) | st.floats(1e-9, 10), st.integers(0, 10_000), st.integers(0, 64), st.floats(0.001, 1), st.integers(1, 256))
-def test_a_batch_is_at_least_one_and_no_more_than_a_fair_share_of_what_waits(
-    each: float, waiting: int, lanes: int, target: float, most: int
-) -> None:
+def test_a_batch_is_between_one_and_a_fair_share(each: float, waiting: int, lanes: int, target: float, most: int) -> None:
     size = batch_size(each, waiting, lanes, target, most)
     assert 1 <= size <= most
     assert size == 1 or (size - 1) * max(lanes, 1) < waiting  # one less for each would not have been enough for all

@@ -25,7 +25,7 @@ OWN = Work(TINY, LISTING, None, own=True)
 ONCE = Plan(1, 60.0, traced=False)
 
 
-class FakeServer:
+class ServerCountingResets:
     """A server that counts how often it was reset."""
 
     cores = 2.0
@@ -158,7 +158,7 @@ def test_rounds_end_when_the_budget_is_spent(stage: Stage) -> None:
     assert found.warnings == ["Runs of one strategy differ by up to 67 %: smaller differences mean nothing."]
 
 
-def test_steps_say_how_many_rounds_there_are_at_least_and_never_go_back_behind_the_end(stage: Stage) -> None:
+def test_steps_state_the_least_number_of_rounds(stage: Stage) -> None:
     told: list[Step] = []
     stage.seconds = {"a": iter([1.0, 1.5, 2.0] * 20)}
     compare(WORK, rows("a", "!p"), Plan(None, 0.0), None, None, told.append)
@@ -176,7 +176,7 @@ def test_row_that_fails_does_not_keep_the_others_waiting(stage: Stage) -> None:
 
 
 def test_each_run_is_measured_from_a_fresh_server(stage: Stage) -> None:
-    server = FakeServer()
+    server = ServerCountingResets()
     found = compare(WORK, rows("a", "b", "!p"), Plan(2, 0.0), None, server, quiet)
     assert server.resets == len(stage.commands) == 3 * 2 + 2
     first = next(row for row in found.rows if row.strategy == stage.order[0]).runs[0]
@@ -196,11 +196,11 @@ def test_bound_is_looked_for_before_and_after_the_rounds(stage: Stage, monkeypat
 
     monkeypatch.setattr(runner, "lower_bound", lower_bound)
     stage.seconds = {"a": iter([5.0] * 9), "b": iter([6.0] * 9)}
-    found = compare(WORK, rows("a", "b"), Plan(2, 0.0, traced=False), None, FakeServer(), quiet)
+    found = compare(WORK, rows("a", "b"), Plan(2, 0.0, traced=False), None, ServerCountingResets(), quiet)
     assert looks == [0, 4]
     assert found.bound == Bound(4.5, latency=4.5)
     stage.seconds = {"a": iter([2.0] * 9), "b": iter([6.0] * 9)}
-    found = compare(WORK, rows("a", "b"), Plan(2, 0.0, traced=False), None, FakeServer(), quiet)
+    found = compare(WORK, rows("a", "b"), Plan(2, 0.0, traced=False), None, ServerCountingResets(), quiet)
     assert found.bound == Bound(2.0, latency=2.25)
 
 
@@ -242,7 +242,7 @@ def test_run_that_reports_nothing_is_a_failure(stage: Stage) -> None:
 def test_own_list_is_compared_among_the_strategies(stage: Stage) -> None:
     stage.files = {"b": {**FILES, "1.bin": b"content ?"}}
     stage.failed = {"a": ["gone"], "b": ["gone"]}
-    found = compare(OWN, rows("a", "b"), Plan(1, 0.0, traced=False), None, FakeServer(), quiet)
+    found = compare(OWN, rows("a", "b"), Plan(1, 0.0, traced=False), None, ServerCountingResets(), quiet)
     first, second = (row.runs[0] for row in found.rows)
     assert (first.files, first.failures, first.errors) == (3, 1, ("gone",))
     assert (second.files, second.failures, second.errors) == (3, 2, ("gone", "1.bin: the bytes differ"))
@@ -312,6 +312,7 @@ def test_folder_is_removed_whatever_happens(stage: Stage, tmp_path: Path) -> Non
     with pytest.raises(KeyboardInterrupt):
         compare(WORK, rows("a", "b"), ONCE, str(tmp_path), None, interrupted)
     assert list(tmp_path.iterdir()) == [running]
+    assert stage.folders
     assert all(folder.is_relative_to(tmp_path) for folder in stage.folders)
 
 
@@ -324,5 +325,5 @@ def test_warm_up_is_one_plain_file_for_each(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_work_is_as_the_server_says() -> None:
-    work = runner.work_for(TINY, FakeServer())
+    work = runner.work_for(TINY, ServerCountingResets())
     assert (work.scenario, work.listing, work.sums, work.own) == (TINY, LISTING, SUMS, False)

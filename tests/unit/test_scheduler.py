@@ -35,6 +35,7 @@ from downloader.errors import (
     TLSError,
     WorkerError,
 )
+from tests.support.scheduling import take_all
 
 URL = "https://a.example/file"
 MIRRORS = ("https://b.example/file", "https://c.example/file")
@@ -69,11 +70,6 @@ def settle(
 ) -> None:
     """Settle it at time 0, with a chance of one half."""
     run.settle(ended(attempt, end, error, **values), 0.0, 0.5)
-
-
-def taken(run: Scheduler, now: float = 0.0, most: int = 1) -> list[Attempt]:
-    """All that may start now."""
-    return list(itertools.chain.from_iterable(iter(lambda: run.take(now, most), [])))
 
 
 # --- what each Outcome leads to
@@ -136,7 +132,7 @@ def test_these_outcomes_lead_to_another_attempt(
     assert take_one(run, wait) == replace(first, **changes)
 
 
-def test_a_try_is_spent_by_a_failure_but_not_by_a_restart_nor_by_what_never_began_or_was_not_told() -> None:
+def test_only_a_failure_uses_up_a_try() -> None:
     run = scheduler([Download(URL)], retries=2)
     for end in (End.UNSTARTED, End.UNREPORTED, End.UNSTARTED, End.FAILED, End.RESTART, End.FAILED, End.UNSTARTED):
         settle(run, take_one(run, 1000.0), end, NetworkError("reset") if end is End.FAILED else None)
@@ -236,7 +232,7 @@ def test_what_failed_has_no_bytes_but_tells_what_came_for_it() -> None:
 
 def test_results_come_in_order_of_completion() -> None:
     run = scheduler(files("a", 3))
-    for attempt in reversed(taken(run)):
+    for attempt in reversed(take_all(run)):
         settle(run, attempt)
     assert [result.path for result in run.results()] == ["2", "1", "0"]
 
@@ -307,7 +303,7 @@ def test_a_mirror_that_is_listed_twice_ends_too() -> None:
 
 def test_an_attempt_at_a_mirror_takes_a_slot_at_the_mirrors_host() -> None:
     run = scheduler([Download(URL, mirrors=MIRRORS[:1]), *files("b", 3)], per_host=1)
-    first = {attempt.url: attempt for attempt in taken(run)}
+    first = {attempt.url: attempt for attempt in take_all(run)}
     assert set(first) == {URL, "https://b.example/0"}
     settle(run, first[URL], End.FAILED, HTTPStatusError(404))
     assert run.take(0.0) == []  # the only slot at b.example is taken
@@ -321,7 +317,7 @@ def test_an_attempt_at_a_mirror_takes_a_slot_at_the_mirrors_host() -> None:
 
 def test_the_same_url_twice_is_skipped_as_a_duplicate() -> None:
     run = scheduler([Download(URL), Download(URL), Download(URL, out="file")])
-    assert len(taken(run)) == 1
+    assert len(take_all(run)) == 1
     assert [(result.status, result.reason, result.attempts) for result in run.results()] == [
         (Status.SKIPPED, "duplicate", 0),
         (Status.SKIPPED, "duplicate", 0),
@@ -330,47 +326,47 @@ def test_the_same_url_twice_is_skipped_as_a_duplicate() -> None:
 
 def test_the_same_url_under_another_name_is_another_file() -> None:
     run = scheduler([Download(URL), Download(URL, out="other"), Download(URL, dir="d")])
-    assert [attempt.path for attempt in taken(run)] == ["file", "other", "d/file"]
+    assert [attempt.path for attempt in take_all(run)] == ["file", "other", "d/file"]
 
 
-def test_another_url_of_the_same_name_gets_a_digest_of_its_own_that_is_the_same_on_every_run() -> None:
+def test_a_second_url_of_the_same_name_gets_a_stable_digest() -> None:
     listed = [
         Download(URL),
         *(Download(f"https://{host}.example/x/file") for host in "bcd"),
         Download("https://b.example/x/file"),
     ]
-    paths = [attempt.path for attempt in taken(scheduler(listed, 10, 10))]
+    paths = [attempt.path for attempt in take_all(scheduler(listed, 10, 10))]
     assert paths[0] == "file"
     assert len(set(paths)) == 4
     assert all(path.startswith("file-") for path in paths[1:])
-    other_order = [attempt.path for attempt in taken(scheduler([listed[0], *reversed(listed[1:4])], 10, 10))]
+    other_order = [attempt.path for attempt in take_all(scheduler([listed[0], *reversed(listed[1:4])], 10, 10))]
     assert set(other_order) == set(paths)
 
 
 def test_a_name_that_looks_like_one_with_a_digest_is_not_given_twice() -> None:
     second = Download("https://b.example/file")
-    digested = taken(scheduler([Download(URL), second]))[1].path
+    digested = take_all(scheduler([Download(URL), second]))[1].path
     run = scheduler([Download(URL), Download("https://c.example/z", out=digested), second])
-    assert len({attempt.path for attempt in taken(run)}) == 3
+    assert len({attempt.path for attempt in take_all(run)}) == 3
 
 
 def test_when_even_long_digests_are_taken_the_download_fails_by_itself() -> None:
     second = "https://b.example/file"
     taken_by_others = [Download(URL)]
     for number in range(3):
-        paths = {attempt.url: attempt.path for attempt in taken(scheduler([*taken_by_others, Download(second)], 10, 10))}
+        paths = {attempt.url: attempt.path for attempt in take_all(scheduler([*taken_by_others, Download(second)], 10, 10))}
         taken_by_others.append(Download(f"https://c.example/{number}", out=paths[second]))
     run = scheduler([*taken_by_others, Download(second), Download("https://d.example/last")], 10, 10)
-    assert len(taken(run)) == 5
+    assert len(take_all(run)) == 5
     (result,) = run.results()
     assert isinstance(result.error, PolicyError)
     assert result.url == second
 
 
 @pytest.mark.parametrize(("folder", "out"), [("", "../x"), ("", "/x"), ("..", "x")])
-def test_a_wish_that_leaves_the_folder_is_a_failed_result_and_the_rest_goes_on(folder: str, out: str) -> None:
+def test_a_path_outside_the_folder_fails_that_file_alone(folder: str, out: str) -> None:
     run = scheduler([Download("https://u:secret@a.example/bad", dir=folder, out=out), Download(URL)])
-    assert [attempt.url for attempt in taken(run)] == [URL]
+    assert [attempt.url for attempt in take_all(run)] == [URL]
     (result,) = run.results()
     assert isinstance(result.error, PolicyError)
     assert (result.status, result.path, result.attempts) == (Status.FAILED, "", 0)
@@ -381,7 +377,7 @@ def test_a_wish_that_leaves_the_folder_is_a_failed_result_and_the_rest_goes_on(f
 @pytest.mark.parametrize("folder", ["..", "/tmp", "a/../..", "~"])
 def test_a_folder_that_leaves_the_folder_is_a_failed_result_too(folder: str) -> None:
     run = scheduler([Download("https://a.example/bad", dir=folder), Download(URL)])
-    assert [attempt.url for attempt in taken(run)] == [URL]
+    assert [attempt.url for attempt in take_all(run)] == [URL]
     assert [type(result.error) for result in run.results()] == [PolicyError]
 
 
@@ -401,7 +397,7 @@ def test_a_failed_result_says_the_download_as_it_was_listed(listed: Download, ag
 
 def test_a_failed_result_says_the_name_that_only_the_whole_list_led_to() -> None:
     run = scheduler([Download(URL, dir="d"), Download("https://b.example/file", dir="d")])
-    first, second = taken(run)
+    first, second = take_all(run)
     settle(run, first)
     settle(run, second, End.FAILED, HTTPStatusError(404))
     done, failed = run.results()
@@ -482,11 +478,11 @@ def test_a_probe_that_fails_is_tried_again_as_a_probe() -> None:
     assert take_one(run, 1000.0).probe
 
 
-def test_probes_of_the_same_url_end_in_one_file_and_those_of_others_in_names_of_their_own() -> None:
+def test_probes_of_one_url_end_in_one_file() -> None:
     run = scheduler([Download(URL), Download(URL), Download("https://b.example/x")], probe=True)
-    for probe in taken(run):
+    for probe in take_all(run):
         settle(run, probe, End.NAMED, name="same.bin")
-    first, other = taken(run)
+    first, other = take_all(run)
     assert first.path == "same.bin"
     assert other.path.startswith("same-")
     assert other.path.endswith(".bin")
@@ -506,7 +502,7 @@ def test_probes_of_the_same_url_end_in_one_file_and_those_of_others_in_names_of_
 def test_a_refusal_lowers_the_limit_of_its_host(error: DownloadError, status: int, fewer: bool) -> None:
     slots = AdaptiveSlots(ceiling=64, host_ceiling=64, start=8)
     run = Scheduler(iter(files("a", 100)), slots, RetryPolicy())
-    attempts = taken(run)
+    attempts = take_all(run)
     assert slots.at("a.example") == len(attempts) == 8
     run.settle(ended(attempts[0], End.FAILED, error, status=status, waited=0.1), 0.1, 0.5)
     assert (slots.at("a.example") < 8) is fewer
@@ -527,34 +523,34 @@ def test_what_a_full_folder_had_no_room_for_is_tried_again_when_there_is_some() 
 # --- order
 
 
-def test_a_higher_priority_starts_earlier_at_its_host_and_equal_ones_in_order() -> None:
+def test_a_higher_priority_starts_earlier_at_its_host() -> None:
     listed = [Download(f"https://a.example/{n}", priority=priority) for n, priority in enumerate([0, 5, -1, 5, 0])]
-    assert [attempt.path for attempt in taken(scheduler(listed, 9, 9))] == ["1", "3", "0", "4", "2"]
+    assert [attempt.path for attempt in take_all(scheduler(listed, 9, 9))] == ["1", "3", "0", "4", "2"]
 
 
 def test_hosts_take_turns() -> None:
-    order = [host_of(attempt.url)[0] for attempt in taken(scheduler(files("a", 4) + files("b", 2) + files("c", 1), 9, 9))]
+    order = [host_of(attempt.url)[0] for attempt in take_all(scheduler(files("a", 4) + files("b", 2) + files("c", 1), 9, 9))]
     assert order == list("abcabaa")
 
 
 def test_one_busy_host_does_not_hide_the_others_behind_it() -> None:
     run = scheduler([*files("a", 500), Download("https://b.example/x")], in_all=4, per_host=2)
-    hosts = Counter(host_of(attempt.url) for attempt in taken(run))
+    hosts = Counter(host_of(attempt.url) for attempt in take_all(run))
     assert hosts == {"a.example": 2, "b.example": 1}
 
 
 def test_one_busy_host_does_not_hide_the_others_behind_it_for_long() -> None:
     run = scheduler([*files("a", 500), Download("https://b.example/x")], in_all=4, per_host=2)
-    hosts = Counter(host_of(attempt.url) for _ in range(20) for attempt in taken(run))
+    hosts = Counter(host_of(attempt.url) for _ in range(20) for attempt in take_all(run))
     assert hosts == {"a.example": 2, "b.example": 1}
 
 
 def test_what_is_behind_the_window_has_to_wait() -> None:
     run = scheduler([*files("a", 500), Download("https://b.example/x")], in_all=4, per_host=2, window=100)
-    assert {host_of(attempt.url) for _ in range(20) for attempt in taken(run)} == {"a.example"}
+    assert {host_of(attempt.url) for _ in range(20) for attempt in take_all(run)} == {"a.example"}
 
 
-def test_a_slot_that_is_given_back_is_taken_by_the_host_that_waited_for_it() -> None:
+def test_a_released_slot_goes_to_the_host_that_waited() -> None:
     run = scheduler(files("a", 3), in_all=4, per_host=1)
     for number in range(3):
         attempt = take_one(run)
@@ -594,7 +590,7 @@ def test_an_empty_source_is_finished_once_it_was_asked() -> None:
     assert run.wake_at is None
 
 
-def test_a_source_that_has_nothing_at_the_moment_is_asked_again_a_little_later() -> None:
+def test_a_source_without_an_item_is_asked_again_later() -> None:
     run = scheduler([None, Download(URL), None, None])
     assert run.take(10.0) == []
     assert not run.finished
@@ -618,13 +614,13 @@ def test_what_wakes_first_is_said() -> None:
 
 
 @dataclass
-class Counting:
+class CountingSource:
     """A Source that counts how far it was read."""
 
     downloads: Iterator[Download]
     read: int = 0
 
-    def __iter__(self) -> "Counting":
+    def __iter__(self) -> "CountingSource":
         return self
 
     def __next__(self) -> Download:
@@ -661,12 +657,12 @@ def test_a_source_that_has_ended_is_not_asked_again() -> None:
 
 def test_the_window_is_never_too_small_for_the_slots() -> None:
     run = scheduler(files("a", 8) + files("b", 1), in_all=4, per_host=1, window=1)
-    assert {host_of(attempt.url) for _ in range(20) for attempt in taken(run)} == {"a.example", "b.example"}
+    assert {host_of(attempt.url) for _ in range(20) for attempt in take_all(run)} == {"a.example", "b.example"}
 
 
 @pytest.mark.parametrize("hosts", [1, 7])
 def test_the_source_is_read_no_further_than_the_window_ahead(hosts: int) -> None:
-    source = Counting(Download(f"https://h{number % hosts}.example/{number}") for number in itertools.count())
+    source = CountingSource(Download(f"https://h{number % hosts}.example/{number}") for number in itertools.count())
     run = Scheduler(source, Slots(4, 2), RetryPolicy(), window=50)
     started, results = 0, []
     for _ in range(500):
@@ -682,7 +678,7 @@ def test_the_source_is_read_no_further_than_the_window_ahead(hosts: int) -> None
 
 
 def test_duplicates_by_the_thousand_are_told_before_more_are_read() -> None:
-    source = Counting(Download(URL) for _ in range(1000))
+    source = CountingSource(Download(URL) for _ in range(1000))
     run = Scheduler(source, Slots(4, 2), RetryPolicy(), window=50)
     settle(run, take_one(run))
     found = run.results()
@@ -697,14 +693,14 @@ def test_duplicates_by_the_thousand_are_told_before_more_are_read() -> None:
 
 
 def test_the_first_attempt_does_not_wait_for_the_window_to_fill() -> None:
-    source = Counting(iter(files("a", 10_000)))
+    source = CountingSource(iter(files("a", 10_000)))
     run = Scheduler(source, Slots(4, 4), RetryPolicy(), window=5000)
     assert len(run.take(0.0)) == 1
     assert source.read <= 100
 
 
-def test_the_source_is_not_read_to_its_end_while_a_dead_host_makes_everything_wait() -> None:
-    source = Counting(Download(f"https://a.example/{number}") for number in itertools.count())
+def test_the_source_is_read_no_further_while_a_dead_host_blocks() -> None:
+    source = CountingSource(Download(f"https://a.example/{number}") for number in itertools.count())
     run = Scheduler(source, Slots(4, 4), RetryPolicy(), window=8)
     for _ in range(3000):
         for attempt in run.take(0.0):
@@ -718,7 +714,7 @@ def test_the_source_is_not_read_to_its_end_while_a_dead_host_makes_everything_wa
 
 
 def test_after_a_stop_nothing_starts_and_what_runs_is_settled() -> None:
-    source = Counting(iter(files("a", 10_000)))
+    source = CountingSource(iter(files("a", 10_000)))
     run = Scheduler(source, Slots(2, 2), RetryPolicy())
     first, second = take_one(run), take_one(run)
     read = source.read
@@ -750,7 +746,7 @@ def test_a_stop_at_the_very_end_leaves_the_run_complete(fail_fast: bool) -> None
 @pytest.mark.parametrize("error", [HTTPStatusError(404), Interrupted("stopped")])
 def test_fail_fast_stops_at_the_first_failure(error: DownloadError) -> None:
     run = scheduler(files("a", 10), in_all=2, fail_fast=True)
-    first, second = taken(run)
+    first, second = take_all(run)
     settle(run, first, End.FAILED, error)
     assert run.stopped
     assert run.take(0.0) == []
@@ -763,7 +759,7 @@ def test_fail_fast_stops_at_the_first_failure(error: DownloadError) -> None:
 
 def test_fail_fast_goes_on_while_there_are_only_retries_and_skips() -> None:
     run = scheduler(files("a", 3), fail_fast=True)
-    first, second, third = taken(run)
+    first, second, third = take_all(run)
     settle(run, first, End.FAILED, NetworkError("reset"))
     settle(run, second, End.EXISTS)
     settle(run, third)
@@ -772,7 +768,7 @@ def test_fail_fast_goes_on_while_there_are_only_retries_and_skips() -> None:
 
 
 def test_fail_fast_stops_reading_at_a_wish_that_is_refused() -> None:
-    source = Counting(iter([Download(URL, out="../x"), *files("a", 10)]))
+    source = CountingSource(iter([Download(URL, out="../x"), *files("a", 10)]))
     run = Scheduler(source, Slots(2, 2), RetryPolicy(), fail_fast=True)
     assert run.take(0.0) == []
     assert run.take(0.0) == []
@@ -782,7 +778,7 @@ def test_fail_fast_stops_reading_at_a_wish_that_is_refused() -> None:
 
 
 @pytest.mark.parametrize("stop_first", [True, False])
-def test_a_download_that_was_started_has_a_result_even_if_the_run_is_stopped_before_its_retry(stop_first: bool) -> None:
+def test_a_started_download_has_a_result_after_a_stop(stop_first: bool) -> None:
     run = scheduler([Download(URL)])
     attempt = take_one(run)
     if stop_first:
@@ -1002,9 +998,7 @@ def handed_out(result: Result) -> int:
 
 @settings(max_examples=400)
 @given(st.data(), LISTS)
-def test_every_run_ends_within_its_limits_with_one_result_for_each_download(
-    data: st.DataObject, listed: list[Download | None]
-) -> None:
+def test_every_run_ends_with_one_result_for_each_download(data: st.DataObject, listed: list[Download | None]) -> None:
     simulation = data.draw(simulations(listed))
     simulation.drive(2000)
     downloads, results = simulation.downloads, simulation.results
@@ -1022,7 +1016,7 @@ def test_every_run_ends_within_its_limits_with_one_result_for_each_download(
 
 
 @given(st.data(), LISTS, st.integers(1, 60))
-def test_a_run_that_is_stopped_ends_with_at_most_one_result_for_each_download(
+def test_a_stopped_run_has_at_most_one_result_for_each_download(
     data: st.DataObject, listed: list[Download | None], stop_after: int
 ) -> None:
     simulation = data.draw(simulations(listed))

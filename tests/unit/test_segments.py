@@ -39,6 +39,7 @@ from downloader.errors import (
     StorageError,
     WorkerError,
 )
+from tests.support.scheduling import take_all
 
 MB = 1 << 20
 URL = "https://a.example/file"
@@ -152,7 +153,7 @@ def test_a_speed_is_believed_after_a_while_and_follows() -> None:
     assert running.seconds_left == 900 / (50 / MEASURED)
 
 
-def test_nothing_is_known_of_one_that_waits_for_its_first_byte_until_that_takes_too_long() -> None:
+def test_an_attempt_without_a_byte_has_no_speed_at_first() -> None:
     running = Running(0, 1000, 0, 10.0, URL)
     running.reached(0, 10.0 + PATIENCE / 2)
     assert (running.speed, running.seconds_left) == (None, 0.0)
@@ -244,7 +245,7 @@ def test_the_one_that_would_take_longest_is_cut() -> None:
     assert segments(found) == [(450, 500)]
 
 
-def test_where_that_one_is_too_short_another_is() -> None:
+def test_another_segment_is_split_if_the_slowest_is_too_short() -> None:
     found = layout(1000, at_speed(0, 400, 0, 10.0), at_speed(400, 415, 400, 0.3))
     assert found.split(1.0, 1, SplitPolicy(0, 10))
     assert segments(found) == [(200, 400)]
@@ -276,7 +277,7 @@ def test_one_that_crawls_is_taken_over_whole() -> None:
     assert found.open[0].patience == 2 * PATIENCE
 
 
-def test_whoever_takes_over_has_twice_as_long() -> None:
+def test_an_attempt_that_takes_over_has_twice_as_long() -> None:
     found = layout(1000, at_speed(0, 500, 100, 100.0))
     found.start(7, MIRROR, Open(10.0, Segment(510, 1000), 2, 2 * PATIENCE), 10.0)
     taken = found.running[7]
@@ -290,7 +291,7 @@ def test_whoever_takes_over_has_twice_as_long() -> None:
     assert found.open[0].patience == 4 * PATIENCE
 
 
-def test_one_of_which_nothing_ever_came_is_taken_over_and_never_cut_into_pieces() -> None:
+def test_an_attempt_without_a_byte_is_taken_over_whole() -> None:
     found = layout(1000, at_speed(0, 500, 400, 100.0), at_speed(500, 1000, 500, 0.0))
     assert found.split(PATIENCE, 5, SplitPolicy(8, 1))
     assert segments(found) == [(500, 1000)]
@@ -320,7 +321,9 @@ def test_one_at_the_very_start_is_told_to_stop_at_once() -> None:
         ([], [100.0] * 50 + [1.0] * 16, 1.0, 510, False),  # what was long ago does not count
     ],
 )
-def test_what_crawls(others: list[float | None], speeds: list[float], speed: float | None, at: int, taken: bool) -> None:
+def test_an_attempt_crawls_if_it_is_much_slower(
+    others: list[float | None], speeds: list[float], speed: float | None, at: int, taken: bool
+) -> None:
     running = [at_speed(10 * number, 10 * number + 5, 10 * number, other) for number, other in enumerate(others)]
     found = layout(1000, *running, at_speed(500, 1000, at, speed))
     found.speeds = speeds
@@ -379,20 +382,12 @@ def scheduler(
     return Scheduler(iter(downloads), Slots(in_all, per_host), policy, split=SplitPolicy(most, 1), **options)
 
 
-def taken(run: Scheduler, now: float = 0.0) -> list[Attempt]:
-    """All that may start now."""
-    found: list[Attempt] = []
-    while batch := run.take(now):
-        found += batch
-    return found
-
-
 def split(*mirrors: str, retries: int = 2, most: int = 4, total: int = 100, **values: Any) -> tuple[Scheduler, list[Attempt]]:
     """A run whose one file has just been split, and the Attempts at it, the first one first."""
     run = scheduler([Download(URL, mirrors=mirrors, **values)], retries=retries, most=most)
-    (first,) = taken(run)
+    (first,) = take_all(run)
     run.progress(first.key, 0, total, 0.0)
-    return run, [first, *taken(run)]
+    return run, [first, *take_all(run)]
 
 
 def settle(
@@ -438,25 +433,25 @@ def test_files_that_wait_come_before_more_segments() -> None:
     assert third.segment == WHOLE
     settle(run, second, End.COMPLETE)
     settle(run, third, End.COMPLETE)
-    assert [item.segment for item in taken(run)] == [Segment(33, 66), Segment(66, 100)]
+    assert [item.segment for item in take_all(run)] == [Segment(33, 66), Segment(66, 100)]
 
 
 def test_segments_hold_slots_of_their_host() -> None:
     run = scheduler([Download(URL)], in_all=9, per_host=2, most=4)
-    (first,) = taken(run)
+    (first,) = take_all(run)
     run.progress(first.key, 0, 100, 0.0)
-    (second,) = taken(run)
+    (second,) = take_all(run)
     settle(run, second)
-    (third,) = taken(run)
+    (third,) = take_all(run)
     assert third.segment == Segment(50, 75)
 
 
 def test_a_segment_that_fails_is_asked_for_again_after_a_while() -> None:
     run, (first, second, *_) = split()
     fail(run, second, NetworkError("reset"), now=1.0)
-    assert taken(run, 1.0) == []
+    assert take_all(run, 1.0) == []
     assert run.wake_at == 5.0
-    (again,) = taken(run, 5.0)
+    (again,) = take_all(run, 5.0)
     assert (again.segment, again.number, again.beside) == (second.segment, 5, first.key)
     settle(run, again)
     assert run.results() == []
@@ -469,26 +464,26 @@ def test_what_a_server_asks_for_is_obeyed_for_a_segment_too() -> None:
     for attempt in (attempts[0], *attempts[2:]):
         settle(run, attempt, now=2.0)
     assert run.results() == []
-    assert taken(run, 50.0) == []  # the rest is of one Attempt again, and waits as long
-    (rest,) = taken(run, 51.0)
+    assert take_all(run, 50.0) == []  # the rest is of one Attempt again, and waits as long
+    (rest,) = take_all(run, 51.0)
     assert (rest.segment, rest.fresh) == (WHOLE, False)
     assert not run.finished
 
 
-def test_a_server_that_refuses_further_connections_does_not_fail_what_the_first_one_brings() -> None:
+def test_refused_connections_do_not_fail_the_first_one() -> None:
     run, (first, *others) = split(most=2, retries=1)
     now = 0.0
     (other,) = others
     for _ in range(2):
         fail(run, other, HTTPStatusError(503), now)
         now += 1000
-        found = taken(run, now)
+        found = take_all(run, now)
         other = found[0] if found else other
     assert found == []  # it is not split any more
     run.progress(first.key, 10, 100, now)
-    assert taken(run, now) == []
+    assert take_all(run, now) == []
     settle(run, first, now=now)
-    (rest,) = taken(run, now)
+    (rest,) = take_all(run, now)
     assert rest.segment == WHOLE
     settle(run, rest, End.COMPLETE)
     assert [result.status for result in run.results()] == [Status.DONE]
@@ -500,9 +495,9 @@ def test_where_no_other_try_helps_the_other_segments_go_on_all_the_same(error: D
     fail(run, second, error)
     assert run.cuts() == [(first.key, 25)]
     for attempt in (third, fourth, first):
-        assert taken(run) == []
+        assert take_all(run) == []
         settle(run, attempt)
-    (rest,) = taken(run)
+    (rest,) = take_all(run)
     fail(run, rest, error)
     (result,) = run.results()
     assert (result.status, result.error) == (Status.FAILED, error)
@@ -532,10 +527,10 @@ def test_a_wrong_checksum_is_found_by_one_and_begins_again_at_zero(order: tuple[
         else:
             settle(run, attempts[number])
     assert run.results() == []
-    (again,) = taken(run)
+    (again,) = take_all(run)
     assert (again.segment, again.fresh) == (WHOLE, True)
     run.progress(again.key, 0, 100, 10.0)
-    (beside,) = taken(run, 10.0)
+    (beside,) = take_all(run, 10.0)
     assert not beside.fresh, "what the first one brings is what it joins in"
     fail(run, beside, wrong)
     settle(run, again)
@@ -550,10 +545,10 @@ def test_a_file_that_changed_begins_again_and_is_not_split_any_more(order: tuple
     for number in order:
         settle(run, attempts[number], End.RESTART if number else End.SEGMENT)
         assert run.cuts() == ([(attempts[0].key, ABORT)] if number and order[0] else [])
-    (again,) = taken(run)
+    (again,) = take_all(run)
     assert (again.segment, again.fresh) == (WHOLE, True)
     run.progress(again.key, 0, 100, 10.0)
-    assert taken(run, 10.0) == []
+    assert take_all(run, 10.0) == []
     settle(run, again, End.COMPLETE)
     assert [result.status for result in run.results()] == [Status.DONE]
 
@@ -562,7 +557,7 @@ def test_a_file_that_changed_begins_again_and_is_not_split_any_more(order: tuple
 def test_one_that_was_not_begun_is_asked_for_at_once(end: End) -> None:
     run, (_, second, *_) = split()
     settle(run, second, end)
-    (again,) = taken(run)
+    (again,) = take_all(run)
     assert again.segment == second.segment
     assert again.number == (4 if end is End.UNSTARTED else 5)
     assert again.repeated is (end is End.UNREPORTED)
@@ -573,17 +568,17 @@ def test_where_none_runs_any_more_all_that_is_left_is_asked_for(end: End) -> Non
     run, attempts = split(most=2)
     settle(run, attempts[0])
     settle(run, attempts[1], end)
-    (rest,) = taken(run)
+    (rest,) = take_all(run)
     assert (rest.segment, rest.key) == (WHOLE, attempts[0].key)
     fail(run, rest, NetworkError("reset"))
-    assert len(taken(run, 1e6)) == 1  # only one try has been used
+    assert len(take_all(run, 1e6)) == 1  # only one try has been used
 
 
 def test_a_worker_that_is_lost_with_all_segments_costs_one_try() -> None:
     run, attempts = split(retries=1)
     for attempt in attempts:
         settle(run, attempt, End.LOST)
-    (again,) = taken(run, 1000.0)
+    (again,) = take_all(run, 1000.0)
     assert (again.segment, again.repeated) == (WHOLE, True)
     settle(run, again, End.COMPLETE)
     assert [result.status for result in run.results()] == [Status.DONE]
@@ -593,9 +588,9 @@ def test_a_worker_that_is_lost_with_all_segments_costs_one_try() -> None:
 def test_a_segment_that_cannot_join_in_is_left_to_the_others(error: DownloadError) -> None:
     run, (first, second) = split(most=2, retries=0)
     fail(run, second, error)
-    assert taken(run) == []
+    assert take_all(run) == []
     settle(run, first)
-    (rest,) = taken(run)
+    (rest,) = take_all(run)
     assert rest.segment == WHOLE
 
 
@@ -614,37 +609,37 @@ def test_what_failed_before_the_file_was_complete_does_not_matter() -> None:
     assert [result.status for result in run.results()] == [Status.DONE]
 
 
-def test_the_last_failure_is_tried_again_by_an_attempt_at_all_that_is_left() -> None:
+def test_after_the_last_failure_one_attempt_fetches_the_rest() -> None:
     run, (first, second) = split(most=2, retries=2)
     settle(run, first)
     fail(run, second, NetworkError("reset"), now=1.0)
-    (rest,) = taken(run, 5.0)
+    (rest,) = take_all(run, 5.0)
     assert (rest.segment, rest.fresh) == (WHOLE, False)
     fail(run, rest, NetworkError("reset"), now=5.0)
-    (rest,) = taken(run, 1e6)
+    (rest,) = take_all(run, 1e6)
     fail(run, rest, NetworkError("reset"), now=1e6)
     assert [result.status for result in run.results()] == [Status.FAILED]
 
 
-def test_a_segment_refused_for_good_as_the_last_is_left_to_one_attempt_at_all_that_is_left() -> None:
+def test_a_last_segment_refused_is_left_to_one_attempt() -> None:
     run, (first, second) = split(most=2, retries=1)
     fail(run, second, NetworkError("reset"))
-    (second,) = taken(run, 1000.0)
+    (second,) = take_all(run, 1000.0)
     settle(run, first, now=1000.0)
     fail(run, second, NetworkError("reset"), now=1000.0)
     for _ in range(2):
         assert run.results() == []
-        (rest,) = taken(run, 1e6)
+        (rest,) = take_all(run, 1e6)
         assert rest.segment == WHOLE
         run.progress(rest.key, 10, 100, 1e6)
-        assert taken(run, 1e6) == []
+        assert take_all(run, 1e6) == []
         fail(run, rest, NetworkError("reset"))
     assert [result.status for result in run.results()] == [Status.FAILED]
 
 
 def test_progress_of_what_has_ended_is_none() -> None:
     run = scheduler([Download(URL)])
-    (first,) = taken(run)
+    (first,) = take_all(run)
     run.stop()
     run.progress(first.key, 0, 100, 0.0)
     settle(run, first, End.COMPLETE)
@@ -721,11 +716,11 @@ def test_a_mirror_that_is_of_no_use_is_dropped(end: End, error: DownloadError | 
         settle(run, good)
     settle(run, bad, end, error)
     if not last:
-        (again,) = taken(run)
+        (again,) = take_all(run)
         assert (again.url, again.mirror, again.segment) == (URL, False, bad.segment)
         settle(run, again)
         settle(run, good)
-    (rest,) = taken(run)
+    (rest,) = take_all(run)
     assert (rest.url, rest.segment, rest.fresh) == (URL, WHOLE, False)
     settle(run, rest, End.COMPLETE)
     assert [result.status for result in run.results()] == [Status.DONE]
@@ -734,7 +729,7 @@ def test_a_mirror_that_is_of_no_use_is_dropped(end: End, error: DownloadError | 
 def test_a_mirror_is_dropped_when_its_tries_are_used_up() -> None:
     run, attempts = split(MIRROR, most=2, retries=0)
     fail(run, at_mirror(attempts), HTTPStatusError(500))
-    (again,) = taken(run)
+    (again,) = take_all(run)
     assert again.url == URL
 
 
@@ -742,7 +737,7 @@ def test_the_first_url_is_dropped_where_a_mirror_goes_on() -> None:
     run, attempts = split(MIRROR, most=2)
     first = attempts[0]
     fail(run, first, HTTPStatusError(404))
-    (again,) = taken(run)
+    (again,) = take_all(run)
     assert (again.url, again.segment, again.mirror) == (MIRROR, Segment(0, 50), True)
 
 
@@ -753,17 +748,17 @@ def test_a_full_disk_is_no_mirrors_fault() -> None:
     assert [type(result.error) for result in run.results()] == [StorageError]
 
 
-def test_bytes_of_several_servers_with_a_wrong_checksum_lead_to_one_server_at_a_time() -> None:
+def test_a_wrong_checksum_of_several_servers_leads_to_one_at_a_time() -> None:
     run, attempts = split(MIRROR, most=2, checksums=(Checksum("md5", "0" * 32),), retries=5)
     asked = []
     error = IntegrityError("wrong")
     settle(run, attempts[0])
     fail(run, attempts[1], error)
     for _ in range(2):
-        (again,) = taken(run)
+        (again,) = take_all(run)
         assert again.fresh
         run.progress(again.key, 0, 100, 0.0)
-        (beside,) = taken(run)
+        (beside,) = take_all(run)
         assert (again.url, again.mirror) == (beside.url, beside.mirror)
         asked.append(again.url)
         settle(run, again)
@@ -814,7 +809,7 @@ class World:
         """One event."""
         what, which, pause = next(self.choices, (20, 0, 3))
         self.now += pause / 10
-        for attempt in taken(self.run, self.now):
+        for attempt in take_all(self.run, self.now):
             assert attempt.key not in self.flying
             start, stop = attempt.segment
             self.flying[attempt.key] = attempt, start, TOTAL if stop is None else stop

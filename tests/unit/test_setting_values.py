@@ -76,7 +76,7 @@ def test_sizes(text: str, size: int) -> None:
         "--5",
     ],
 )
-def test_what_is_no_size(text: str) -> None:
+def test_text_that_is_no_size_is_refused(text: str) -> None:
     assert parse_size(text) is None
 
 
@@ -103,14 +103,14 @@ def test_what_is_no_size(text: str) -> None:
         ("-5m", -300.0),
     ],
 )
-def test_times(text: str, seconds: float) -> None:
+def test_times_are_read_with_their_unit(text: str, seconds: float) -> None:
     assert parse_time(text) == seconds
 
 
 @pytest.mark.parametrize(
     "text", ["", "s", "m", "5x", "5mm", "30s1m", "1s2s", "1:30", "1_0", "nan", "inf", "-inf", "soon", "\uff15m", "1e5s"]
 )
-def test_what_is_no_time(text: str) -> None:
+def test_text_that_is_no_time_is_refused(text: str) -> None:
     assert parse_time(text) is None
 
 

@@ -124,7 +124,7 @@ def test_a_key_like_no_other_is_told_where_to_look() -> None:
         ("DL_", ""),
     ],
 )
-def test_a_variable_that_is_no_setting_is_passed_over_with_a_word_and_without_its_value(variable: str, hint: str) -> None:
+def test_an_unknown_variable_is_reported_without_its_value(variable: str, hint: str) -> None:
     layers = load({}, {variable: "hunter2", "DL_RETRIES": "2"}, None)
     assert layers.settings == Settings(retries=2)
     assert layers.passed_over == (f"the environment variable {variable} is no setting of dl, and is passed over{hint}",)
@@ -233,9 +233,7 @@ def test_the_folder_of_the_users_own_configuration(
     assert user_folder({"XDG_CONFIG_HOME": variable} if variable else {}) == Path(expected)
 
 
-def test_the_file_that_is_given_goes_over_the_environment_over_this_folder_over_the_users(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_which_configuration_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("downloader.settings.config_files.user_folder", lambda environment: tmp_path / "home" / "downloader")
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")

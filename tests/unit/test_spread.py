@@ -252,7 +252,7 @@ def test_the_sidecar_is_brought_up_to_date_after_a_while(folder: Folder, monkeyp
     other.close()
 
 
-def test_a_file_joined_after_the_one_that_began_has_failed_gets_gaps_all_the_same(folder: Folder) -> None:
+def test_a_file_joined_after_its_first_attempt_failed_gets_gaps(folder: Folder) -> None:
     """It was shared but never split: its sidecar vouches for all up to its size, which must not be believed from then on."""
     first(folder, 100).keep(TOLD)
     other = beside(folder, 500)
@@ -489,7 +489,7 @@ def test_without_descriptors_left_none_is_leaked(folder: Folder, monkeypatch: py
     assert told(folder).size == 10
 
 
-def test_a_sidecar_that_cannot_be_written_keeps_others_out_and_leaks_nothing(folder: Folder, root: Path) -> None:
+def test_a_sidecar_that_cannot_be_written_prevents_sharing(folder: Folder, root: Path) -> None:
     part = first(folder, 100)
     (root / "file.part.meta").unlink()
     with pytest.raises(FileNotFoundError):
@@ -518,7 +518,7 @@ def test_a_disk_that_is_full_in_the_middle_of_a_block(folder: Folder, monkeypatc
     assert told(folder).spans == ((0, 100), (500, 530))
 
 
-def test_a_sidecar_that_cannot_be_saved_at_the_end_costs_what_it_did_not_say(folder: Folder, root: Path) -> None:
+def test_a_sidecar_that_cannot_be_saved_costs_the_unsaved_bytes(folder: Folder, root: Path) -> None:
     part = first(folder, 100)
     other = beside(folder, 500)
     other.write(BODY[500:600])

@@ -17,8 +17,8 @@ TINY = Scenario("tiny", "nothing", "nothing", files=3, size=10)
 MACHINE = machine("built-in", "memory", {"curl": "8.0"})
 
 
-class FakeServer:
-    """A server that says what it is asked."""
+class ServerListingItsQuery:
+    """A server whose list is the query itself."""
 
     cores = 1.0
     cacert = "ca.pem"
@@ -65,7 +65,7 @@ def ignore(what: object) -> None:
     """Nobody is told."""
 
 
-def task(server: FakeServer | None = None) -> Task:
+def task(server: ServerListingItsQuery | None = None) -> Task:
     """Two strategies and a peer."""
     work = Work(TINY, "list", {}, own=server is None)
     return Task(work, [Row("serial", 1), Row("multiplex", 0), Row("curl", 8, peer=True)], server)
@@ -74,8 +74,8 @@ def task(server: FakeServer | None = None) -> Task:
 def test_comparisons_then_sweeps_then_advice(ran: list[tuple[str, list[tuple[str, int]], Plan, str]]) -> None:
     told: list[Step] = []
     made: list[Comparison | Sweep] = []
-    sweep = Sweeping("jobs", (1, 4), task(FakeServer()))
-    found = run([task(), task(FakeServer())], [sweep], Plan(None, 9.0), MACHINE, None, told.append, made.append)
+    sweep = Sweeping("jobs", (1, 4), task(ServerListingItsQuery()))
+    found = run([task(), task(ServerListingItsQuery())], [sweep], Plan(None, 9.0), MACHINE, None, told.append, made.append)
     assert isinstance(found, Study)
     assert [comparison.why for comparison in found.comparisons] == [["why tiny"], ["why tiny"]]
     assert made == [*found.comparisons, *found.sweeps]
@@ -100,14 +100,14 @@ def test_comparisons_then_sweeps_then_advice(ran: list[tuple[str, list[tuple[str
 
 
 def test_sweep_over_files_makes_longer_lists(ran: list[tuple[str, list[tuple[str, int]], Plan, str]]) -> None:
-    found = run([], [Sweeping("files", (10, 20), task(FakeServer()))], Plan(1, 9.0), MACHINE, None, ignore, ignore)
+    found = run([], [Sweeping("files", (10, 20), task(ServerListingItsQuery()))], Plan(1, 9.0), MACHINE, None, ignore, ignore)
     assert [item[0] for item in ran] == ["files=10&size=10&seed=1", "files=20&size=10&seed=1"]
     assert [item[1] for item in ran] == [[("serial", 1), ("multiplex", 0)]] * 2
     assert ran[0][2] == Plan(1, 9.0, traced=False)
     assert found.sweeps[0].scenario == TINY
 
 
-@pytest.mark.parametrize("sweep", [Sweeping("size", (1,), task(FakeServer())), Sweeping("files", (1,), task())])
+@pytest.mark.parametrize("sweep", [Sweeping("size", (1,), task(ServerListingItsQuery())), Sweeping("files", (1,), task())])
 def test_what_cannot_be_swept_is_told_before_anything_runs(
     ran: list[tuple[str, list[tuple[str, int]], Plan, str]], sweep: Sweeping
 ) -> None:

@@ -134,7 +134,7 @@ def test_faults_come_in_the_same_order_after_each_reset() -> None:
     assert {fault for faults_met in first.values() for fault in faults_met} == {"", *among}
 
 
-def test_about_the_share_is_met_and_each_kind_alike() -> None:
+def test_the_share_of_faults_is_met_with_each_kind_alike() -> None:
     among = faults.kinds("503,cut")
     drawn = [faults.drawn(among, 0.1, 1, number, before) for number in range(2000) for before in range(5)]
     assert 0.09 < sum(map(bool, drawn)) / len(drawn) < 0.11

@@ -16,9 +16,10 @@ import pytest
 from downloader.testserver import content, nginx, nginx_config
 from downloader.testserver.answers import MODIFIED
 from downloader.testserver.errors import CannotStart, Unsupported, WrongQuery
-from downloader.testserver.launch import TestServer, free_port
+from downloader.testserver.launch import TestServer
 from downloader.testserver.nginx import Nginx
 from downloader.testserver.serving import Place
+from tests.support.ports import free_port
 
 try:
     PROGRAM = nginx.find()

@@ -121,7 +121,7 @@ def test_a_first_request_asks_for_the_bytes_as_they_are() -> None:
         (attempt(modified_since=MODIFIED_AT), BY_ETAG, (("Range", "bytes=5-"), ("If-Range", '"e"'))),
     ],
 )
-def test_what_an_earlier_attempt_left_makes_the_request_conditional(what: Attempt, earlier: ResumeInfo, added: Headers) -> None:
+def test_what_is_held_makes_the_request_conditional(what: Attempt, earlier: ResumeInfo, added: Headers) -> None:
     request = Transfer(what, TransferPolicy(), earlier, EPOCH_NOW).request(0.0)
     assert request.headers == (ACCEPT, IDENTITY, *added)
 
@@ -329,7 +329,7 @@ def test_each_answer_has_one_meaning(
         assert move is meaning
 
 
-def test_a_416_that_completes_tells_the_size_and_the_validator_that_we_hold() -> None:
+def test_a_416_that_completes_has_the_size_and_validator() -> None:
     state = transfer(earlier=ALL_OF_IT)
     state.on_head(answer(416, ("Content-Range", "bytes */5")), 0.0)
     outcome = state.outcome(1.5)
@@ -346,7 +346,7 @@ def test_each_refusal_of_credentials_says_what_to_do(status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "sent", "hint"),
+    ("status", "sent", "said"),
     [
         (401, (), "the server wants credentials: --user, --netrc or -H"),
         (401, (BASIC,), "the user or password is wrong"),
@@ -356,11 +356,11 @@ def test_each_refusal_of_credentials_says_what_to_do(status: int) -> None:
         (403, (BASIC,), "the server refuses this request with the credentials that were sent"),
     ],
 )
-def test_refusal_speaks_of_credentials_only_where_some_were_sent(status: int, sent: Headers, hint: str) -> None:
+def test_refusal_speaks_of_credentials_only_where_some_were_sent(status: int, sent: Headers, said: str) -> None:
     state = transfer(policy=TransferPolicy(headers=sent))
     with pytest.raises(AuthError) as caught:
         state.on_head(answer(status), 0.0)
-    assert caught.value.hint == hint
+    assert caught.value.hint == said
 
 
 @pytest.mark.parametrize(
@@ -411,7 +411,7 @@ def test_a_digest_that_the_user_gave_goes_over_that_of_the_server() -> None:
     assert state.digests == (mine,)
 
 
-def test_the_rest_of_a_file_keeps_its_validator_and_has_no_use_for_the_digest_of_the_part() -> None:
+def test_a_range_keeps_the_validator_and_ignores_its_digest() -> None:
     digest = base64.b64encode(hashlib.sha256(b"x").digest()).decode()
     state = transfer(earlier=BY_DATE)
     state.on_head(answer(206, RANGE, ("Content-Digest", f"sha-256=:{digest}:")), 0.0)
@@ -458,7 +458,7 @@ def test_what_is_complete_already_is_verified_by_what_was_said_before() -> None:
     assert state.digests == (OLD_DIGEST[0],)
 
 
-def test_resume_info_holds_what_a_later_attempt_needs() -> None:
+def test_what_was_promised_is_for_whoever_goes_on() -> None:
     state = transfer()
     state.on_head(
         answer(200, RANGE_200, ("ETag", '"e"'), ("Last-Modified", MODIFIED), ("Date", SENT), ("Repr-Digest", OLD_DIGEST[1])),
@@ -469,7 +469,7 @@ def test_resume_info_holds_what_a_later_attempt_needs() -> None:
     assert state.resume_info == ResumeInfo(4, Validator('"e"', MODIFIED), 10, (OLD_DIGEST[0],))
 
 
-def test_a_file_that_changed_does_not_get_the_date_of_the_earlier_version() -> None:
+def test_a_file_that_changed_does_not_get_the_date_of_what_was_held() -> None:
     state = transfer(earlier=ResumeInfo(5, Validator('"e"', MODIFIED), 10))
     state.on_head(answer(200, ("ETag", '"new"')), 0.0)
     assert state.last_modified is None
@@ -581,7 +581,7 @@ def test_a_netrc_password_does_not_follow_to_another_scheme_host_or_port(netrc: 
     assert BASIC not in follow(state, location).headers
 
 
-def test_a_netrc_entry_of_the_host_that_a_redirect_leads_to_is_used_there() -> None:
+def test_netrc_is_used_for_the_host_of_a_redirect() -> None:
     policy = TransferPolicy(credentials=Credentials(netrc=(("other.example", "me", "pw"),)))
     assert BASIC in follow(transfer(policy=policy), "https://other.example/b").headers
 

@@ -1,15 +1,10 @@
 """What the command tells of failures: reasons, counts, and no less of them under -q."""
 
-from collections.abc import Callable
-
 import pytest
 
 from downloader.testserver.launch import TestServer
-from tests.integration.test_command import Shell, dl
-from tests.scripted import ScriptedServer, reply
-
-__all__ = ["dl"]
-Make = Callable[..., ScriptedServer]
+from tests.support.command import Shell
+from tests.support.scripted import MakeServer, reply
 
 
 def test_quiet_tells_failures_in_the_same_form_and_number(dl: Shell, server: TestServer) -> None:
@@ -26,7 +21,7 @@ def test_quiet_says_nothing_of_a_run_without_failures(dl: Shell, server: TestSer
 
 
 @pytest.mark.parametrize("strategy", ["serial", "multiplex"])
-def test_failures_of_one_kind_are_one_line(dl: Shell, scripted: Make, strategy: str) -> None:
+def test_failures_of_one_kind_are_one_line(dl: Shell, scripted: MakeServer, strategy: str) -> None:
     server = scripted(*[reply("200 OK", b"x" * size, length=100) for size in range(1, 9)])
     dl.list(*(f"{server.url}/{number}" for number in range(8)))
     done = dl("urls.txt", "-d", "a", "-s", strategy, "-j", "1", "-r", "0")

@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -11,7 +10,11 @@ from pathlib import Path
 import pytest
 
 from downloader.testserver.launch import TestServer
-from tests.integration.test_stopping import check, ended_alone, members, received, start, wait_until
+from tests.support.command import start_dl
+from tests.support.files import assert_served_files, part_files_with_bytes
+from tests.support.processes import assert_session_ended, kill_and_wait, wait_until, worker_processes
+
+pytestmark = pytest.mark.slow
 
 
 def run(code: str, **environment: str) -> str:
@@ -22,29 +25,23 @@ def run(code: str, **environment: str) -> str:
     return done.stdout.strip()
 
 
-def workers(session: int) -> list[int]:
-    """The worker processes of a session."""
-    return [pid for pid in members(session) if b"strategies.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-
-
 @pytest.mark.parametrize("strategy", ["hybrid", "gevent"])
 def test_killed_worker_costs_a_retry_and_not_the_run(strategy: str, server: TestServer, tmp_path: Path) -> None:
     folder = tmp_path / "out"
-    process = start([server.file(number, 3_000_000, rate=2_000_000) for number in range(9)], folder, strategy)
+    process = start_dl([server.file(number, 3_000_000, rate=2_000_000) for number in range(9)], folder, strategy)
     killed: set[int] = set()
     for _ in range(2):
-        wait_until(lambda: set(workers(process.pid)) - killed, "no worker starts")
+        wait_until(lambda: set(worker_processes(process.pid)) - killed, "no worker starts")
         time.sleep(0.5)
-        wait_until(received(folder, 2), "nothing came")
-        victim = min(set(workers(process.pid)) - killed)
+        wait_until(lambda: part_files_with_bytes(folder) >= 2, "nothing came")
+        victim = min(set(worker_processes(process.pid)) - killed)
         killed.add(victim)
-        os.kill(victim, signal.SIGKILL)
-        wait_until(lambda victim=victim: victim not in members(process.pid), "it does not die")  # type: ignore[misc]
+        kill_and_wait(victim)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 0, said
     assert "9 done, 0 skipped, 0 failed" in said
-    check(folder, 9, 3_000_000)
-    ended_alone(process)
+    assert_served_files(folder, 9, 3_000_000)
+    assert_session_ended(process)
 
 
 def test_gevent_patches_nobody_else(server: TestServer, tmp_path: Path) -> None:
@@ -101,5 +98,5 @@ def test_gevent_waits_for_no_name_server_after_the_grace_time(server: TestServer
         print(len(session.join().results))
     """
     started = time.monotonic()
-    assert run(code, PYTHONPATH=str(tmp_path)) == "23"
+    assert run(code, PYTHONPATH=os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]])) == "23"
     assert time.monotonic() - started < 15

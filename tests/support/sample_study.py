@@ -3,7 +3,7 @@
 import heapq
 import random
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
@@ -117,7 +117,7 @@ def _row(scenario: Scenario, model: Model, dice: random.Random, peer: bool = Fal
         for elapsed in times
     ]
     dice.shuffle(runs)
-    shown = {"peer": peer, "how": model.how, "low": times[1], "high": times[5], "confidence": 0.969}
+    shown: dict[str, Any] = {"peer": peer, "how": model.how, "low": times[1], "high": times[5], "confidence": 0.969}
     return Row(model.name, jobs, runs=runs, stretches=[] if peer else stretches, traced=traced, **shown)
 
 
@@ -149,12 +149,12 @@ def _stretches(scenario: Scenario, model: Model, jobs: int, dice: random.Random)
     return done
 
 
-def _sweep(over: str, scenario: Scenario, models: Sequence[Model], dice: random.Random) -> Sweep:
+def _sweep(variable: str, scenario: Scenario, models: Sequence[Model], dice: random.Random) -> Sweep:
     def at(value: int, model: Model) -> Row:
-        if over == "jobs":
+        if variable == "jobs":
             return _row(replace(scenario, files=200, delay=0.01), model, dice, jobs=value)
         return _row(replace(scenario, files=value), model, dice)
 
-    values = (1, 2, 4, 8, 16, 32) if over == "jobs" else (10, 100, 1000)
-    swept = models if over == "files" else [model for model in models if model.name != "serial"]
-    return Sweep(over, scenario, [Point(value, [at(value, model) for model in swept]) for value in values])
+    values = (1, 2, 4, 8, 16, 32) if variable == "jobs" else (10, 100, 1000)
+    swept = models if variable == "files" else [model for model in models if model.name != "serial"]
+    return Sweep(variable, scenario, [Point(value, [at(value, model) for model in swept]) for value in values])
