@@ -90,15 +90,18 @@ def main() -> None:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_port}"
-    print(f"{'strategy':<10} {'files':>6} {'functions':>10} {'calls a file':>13} {'from file to file':>18}")
+    print(f"{'strategy':<10} {'modules':>8} {'of them for each file':>22} {'calls a file':>13} {'from module to module':>22}")
     for strategy in given.strategy or BUILT_IN:
         measured(strategy, url, 4)  # imports
         short, long = measured(strategy, url, SHORT), measured(strategy, url, LONG)
         more = LONG - SHORT
         calls = (long.functions.total() - short.functions.total()) / more
         crossings = (long.crossings.total() - short.crossings.total()) / more
-        files = len({code.co_filename for code in long.functions})
-        print(f"{strategy:<10} {files:>6} {len(long.functions):>10} {calls:>13.0f} {crossings:>18.0f}")
+        by_module: Counter[str] = Counter()
+        for code, count in long.functions.items():
+            by_module[code.co_filename] += count - short.functions[code]
+        steady = sum(count >= more / 2 for count in by_module.values())
+        print(f"{strategy:<10} {len(by_module):>8} {steady:>22} {calls:>13.0f} {crossings:>22.0f}")
         pairs = Counter({pair: count - short.crossings[pair] for pair, count in long.crossings.items()})
         for (source, target), count in pairs.most_common(given.pairs):
             print(f"    {count / more:5.1f}  {source.removeprefix(PACKAGE)} → {target.removeprefix(PACKAGE)}")

@@ -23,10 +23,10 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Self
 
-from downloader.testserver.errors import ServerError, Unsupported
 from downloader.testserver.nginx import Nginx, find, module
 from downloader.testserver.nginx_config import Additions
-from downloader.testserver.serving import LOOPBACK, Place, reserve
+from downloader.testserver.server_errors import ServerError, Unsupported
+from downloader.testserver.serving import LOOPBACK, ListenAddress, reserve
 
 MODULES = {"http_echo": "libnginx-mod-http-echo", "stream": "libnginx-mod-stream"}
 """Modules of nginx that some URLs need, and the Debian packages that hold them."""
@@ -74,7 +74,7 @@ class Origin:
         for name in ALIASES:
             if not (content / name).exists():
                 (content / name).symlink_to("files")
-        with reserve(Place(LOOPBACK, 0)) as one, reserve(Place(LOOPBACK, 0)) as other:
+        with reserve(ListenAddress(LOOPBACK, 0)) as one, reserve(ListenAddress(LOOPBACK, 0)) as other:
             self._port, self._capped_port = (int(keeper.getsockname()[1]) for keeper in (one, other))
         with ExitStack() as stack:
             try:

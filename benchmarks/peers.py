@@ -14,7 +14,7 @@ from cells import Cell
 from contest import Contender
 
 from downloader.compare import peers
-from downloader.compare.results import Row
+from downloader.compare.measurements import ResultRow
 
 PEERS = ("aria2c", "curl", "wget2")
 JOBS = (16, 64, 128)
@@ -50,7 +50,7 @@ def candidates(peer: str, cell: Cell, folder: Path) -> list[Contender]:
     proxy = PROXY[peer] + cell.proxy if cell.proxy else ""
     contenders = []
     for words in ("", *settings(peer, cell)):
-        row = Row(peer, 0, peer=True, how=f"{proxy} {words}".strip() or peers.DEFAULTS)
+        row = ResultRow(peer, 0, peer=True, how=f"{proxy} {words}".strip() or peers.DEFAULTS)
         command = peers.command(row, cell.scenario, cell.list_file, folder, str(cell.cacert or ""))
         contenders.append(Contender(peer, words or peers.DEFAULTS, tuple(command)))
     return contenders

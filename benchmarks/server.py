@@ -23,10 +23,10 @@ import subprocess
 import time
 from contextlib import ExitStack
 
-from downloader.testserver.errors import Unsupported
 from downloader.testserver.launch import TestServer
 from downloader.testserver.nginx import Nginx
 from downloader.testserver.served import Served
+from downloader.testserver.server_errors import Unsupported
 
 KIB, MIB = 1024, 1024 * 1024
 SMALL = {"1 KiB": (KIB, ""), "10 KiB": (10 * KIB, ""), "10 KiB, a tenth fails": (10 * KIB, "?fail=503&share=0.1")}

@@ -1,4 +1,4 @@
-"""Fetch a long list of URLs: parallel, resumable, verified, and honest about every file.
+"""Fetch a long list of URLs: parallel, resumable, verified, with a report about every file.
 
 Example::
 
@@ -15,24 +15,24 @@ Example::
 
 What there is:
 
-- `download`: a list into a folder; the `Report` of it. `adownload`: the same in an event loop.
-- `stream`: the same, each `Result` as it comes (`Results`).
+- `download`: fetches a list into a folder, and returns a `Report`. `adownload`: the same, for an event loop.
+- `stream`: fetches a list, and yields each `Result` when it is complete (`Results`).
 - `Downloader`: a folder and settings for several runs; its method ``stream`` is for ``async for``.
-- `Download`: a URL with a name, mirrors, headers, a `Checksum`. `Progress`: what ``on_progress`` is called with.
+- `Download`: a URL with a name, mirrors, headers, a `Checksum`. `Progress`: the argument of ``on_progress``.
 - `Status`: ``done``, ``skipped`` or ``failed``.
-- `DownloadError`, and below it what can go wrong: `downloader.errors` shows the tree.
+- `DownloadError`: the base class of all errors; `downloader.errors` shows the tree.
 
-Settings are keyword arguments: ``jobs``, ``retries``, ``per_host``, …; `downloader.settings.keywords.Keywords` has their types,
-and `downloader.settings.definitions.Settings` their meaning. Failures are part of the Report; only `Report.raise_for_errors`
-raises them.
+Settings are keyword arguments: ``jobs``, ``retries``, ``per_host``, …; `downloader.settings.keywords.Keywords` lists their
+types, and `downloader.settings.definitions.Settings` explains them. Failures are recorded in the Report; only
+`Report.raise_for_errors` raises them.
 
-The layers of the code, each importing only from those to its right (a test holds it)::
+The layers of the code; each layer imports only from the layers to its right (a test checks this)::
 
     cli → compare → api → runs → strategies · progress · reports → engine → transports · storage · sources
         → settings → core → errors
 
-`downloader.core` decides, the strategies drive; `downloader.engine.contract` is the contract between a run and its strategy.
-docs/architecture.md shows the whole house.
+`downloader.core` makes the decisions, the strategies execute them; `downloader.engine.contract` is the contract between a run
+and its strategy. docs/architecture.md describes all parts.
 """
 
 from importlib import import_module

@@ -5,12 +5,12 @@
     DownloadError
     ├── UsageError            2   a bad flag, config value or list line: nothing was started
     ├── StorageError          3   disk full, permission, name too long, target is a directory
-    │   ├── FileInUse             another run is writing it                              (retryable)
-    │   └── FolderError           the folder cannot be written at all: it ends the run
-    │       └── FolderFull            … because it is full
+    │   ├── FileInUse             another run is writing the file                        (retryable)
+    │   └── FolderError           no file can be written to the folder: it ends the run
+    │       └── FolderFull            the disk is full
     ├── NetworkError          4   DNS, refused, reset, time-out, stall, truncated      (retryable)
-    │   ├── NameNotFound          the name does not exist
-    │   └── NoAnswer              a whole time-out passed without a word of the host     (retryable)
+    │   ├── NameNotFound          the host name does not exist
+    │   └── NoAnswer              the host did not answer within the time-out            (retryable)
     ├── TLSError              5   certificate does not verify, handshake
     ├── AuthError             6   401, 403, 407
     ├── ProtocolError         7   malformed answer, redirect loop, bad range
@@ -19,11 +19,11 @@
     ├── PolicyError          10   refused by a rule: path, address, scheme, no checksum
     │   └── Unwanted              the server's file is too large, too small, or of another type
     ├── ProcessError         11   a --process function raised
-    ├── WorkerError           1   a worker process died while it held the download     (retryable)
+    ├── WorkerError           1   a worker process died during the download            (retryable)
     └── Interrupted         130   the run was stopped before this download ended
 
-Errors hold plain values, hand all constructor arguments to ``Exception`` (so that they pickle), and
-compose their text in ``__str__``. This module imports nothing of the package.
+Errors contain plain values, pass all constructor arguments to ``Exception`` (so that they can be pickled), and compose their
+text in ``__str__``. This module imports nothing of the package.
 """
 
 from collections.abc import Iterable
@@ -31,14 +31,14 @@ from http import HTTPStatus
 from typing import ClassVar
 
 RETRYABLE_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504, *range(520, 530)})
-"""Answers that another try may improve on (RFC 9110 section 15, RFC 6585, RFC 8470; 52x: proxies)."""
+"""The statuses that are retried (RFC 9110 section 15, RFC 6585, RFC 8470; 52x: proxies)."""
 
 
 class DownloadError(Exception):
-    """The root of the tree: why one Download, or the whole run, did not succeed.
+    """The base class: why one Download, or the whole run, failed.
 
-    ``reason`` says what happened, ``url`` (already free of credentials) where, ``hint`` what to do about it.
-    ``kind``: the reason without what differs from file to file (sizes, digests, names): what failures are counted by.
+    ``reason``: what happened. ``url``: where, without credentials. ``hint``: what the user can do. ``kind``: the reason without
+    the details of the file (sizes, digests, names); failures are counted by their kind.
     """
 
     exit_code: ClassVar[int] = 1
@@ -59,31 +59,31 @@ class DownloadError(Exception):
 
 
 class UsageError(DownloadError):
-    """A bad flag, configuration value or list line. Nothing was started."""
+    """An invalid option, configuration value or list line. Nothing was started."""
 
     exit_code = 2
 
 
 class StorageError(DownloadError):
-    """The file could not be written: disk full, permission, name too long, a directory in the way."""
+    """The file could not be written: disk full, permission, name too long, a folder with its name."""
 
     exit_code = 3
 
 
 class FileInUse(StorageError):
-    """Another run is writing this very file. It may be gone in a moment: a worker whose run was killed, say."""
+    """Another run is writing the same file. That run may end in a moment, for example if it was killed."""
 
     retryable = True
 
 
 class FolderError(StorageError):
-    """The folder of the run cannot be written to at all: read-only, not ours, removed. No other file would do better."""
+    """No file can be written to the folder of the run: it is read-only, belongs to another user, or was removed."""
 
     ends_run = True
 
 
 class FolderFull(FolderError):
-    """No space is left, or not enough for a file whose length was told. ``needed``: bytes that were still to be written."""
+    """The disk is full, or has not enough space for a file of known length. ``needed``: the missing bytes of the file."""
 
     def __init__(self, reason: str, url: str = "", hint: str = "", needed: int = 0) -> None:
         super().__init__(reason, url, hint)
@@ -99,13 +99,13 @@ class NetworkError(DownloadError):
 
 
 class NameNotFound(NetworkError):
-    """The host name does not exist (as opposed to a name server that did not answer)."""
+    """The host name does not exist. (If the name server did not answer, the error is a NetworkError.)"""
 
     retryable = False
 
 
 class NoAnswer(NetworkError):
-    """A whole time-out passed without a connection, or without a word of an answer: the host may be dead."""
+    """No connection, or no byte of an answer, within the time-out: the host may be down."""
 
 
 class TLSError(DownloadError):
@@ -115,7 +115,7 @@ class TLSError(DownloadError):
 
 
 class _StatusError(DownloadError):
-    """An HTTP status that is an error. ``retry_after`` is in seconds, where the server named a time."""
+    """An HTTP status that is an error. ``retry_after``: the wait in seconds that the server requested, or None."""
 
     def __init__(self, status: int, url: str = "", hint: str = "", retry_after: float | None = None) -> None:
         try:
@@ -129,18 +129,18 @@ class _StatusError(DownloadError):
 
 
 class AuthError(_StatusError):
-    """401, 403 or 407: the server wants other credentials."""
+    """401, 403 or 407: the server requires other credentials."""
 
     exit_code = 6
     HINTS: ClassVar[dict[int, str]] = {
-        401: "the server wants credentials: --user, --netrc or -H",
-        403: "the server refuses this request: it may want credentials (--user, --netrc, -H)",
-        407: "the proxy wants a user and password: --proxy http://user:password@host:port",
+        401: "the server requires credentials: --user, --netrc or -H",
+        403: "the server refuses this request: it may require credentials (--user, --netrc, -H)",
+        407: "the proxy requires a user name and a password: --proxy http://user:password@host:port",
     }
 
 
 class ProtocolError(DownloadError):
-    """The answer breaks HTTP's rules: malformed, a redirect loop, a range that was not asked for."""
+    """The answer violates HTTP: it is malformed, a redirect loop, or a range that was not requested."""
 
     exit_code = 7
 
@@ -156,41 +156,42 @@ class HTTPStatusError(_StatusError):
 
 
 class IntegrityError(DownloadError):
-    """The file is not what it should be: its checksum or its size differs."""
+    """The checksum or the size of the file is wrong."""
 
     exit_code = 9
 
 
 class PolicyError(DownloadError):
-    """Refused by a rule of ours: a path outside the folder, a scheme, a downgrade from https."""
+    """Refused by a rule: a path outside the folder, a scheme, a redirect from https to http."""
 
     exit_code = 10
 
 
 class Unwanted(PolicyError):
-    """What the server has is refused: it is too large, too small, or of another type. Nothing of it is kept."""
+    """The file on the server is refused: it is too large, too small, or of another type. No part of it is kept."""
 
 
 class ProcessError(DownloadError):
-    """The function that was to process the finished file raised an exception. The file is kept as a part file."""
+    """The ``--process`` function raised an exception. The file is kept as a part file."""
 
     exit_code = 11
 
 
 class WorkerError(DownloadError):
-    """The process that held this download died (killed, out of memory)."""
+    """The worker process of this download died (killed, out of memory)."""
 
     retryable = True
 
 
 class Interrupted(DownloadError):
-    """The run was stopped before this download ended. What it had is kept for the next run."""
+    """The run was stopped before this download ended. The next run resumes it."""
 
     exit_code = 130
 
 
 def exit_code(classes: Iterable[type[DownloadError]]) -> int:
-    """The exit code of a run whose failures were of these classes: 0 for none, the class's own for one, 1 for several."""
+    """The exit code of a run with failures of these classes: 0 without failures, the class's code for one, 1 for several
+    codes."""
     codes = {cls.exit_code for cls in classes}
     if not codes:
         return 0

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from downloader.compare.results import Study
+from downloader.compare.measurements import Study
 from downloader.strategies.registry import BUILT_IN
 from downloader.testserver.launch import TestServer
 from tests.support.command import Shell

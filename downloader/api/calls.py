@@ -1,4 +1,4 @@
-"""What other programs call: `download`, `adownload`, `stream`, `Downloader`."""
+"""The public functions and classes of the library: `download`, `adownload`, `stream`, `Downloader`."""
 
 import logging
 from collections import deque
@@ -29,9 +29,9 @@ COMMAND_ONLY = frozenset({"report", "failed", "trace", "progress", "quiet", "ver
 def source_of(
     urls: Urls, skip_bad: bool = False, hold: Callable[[], bool] | None = None
 ) -> tuple[Iterator[Download | None], int | None]:
-    """A Source for what a caller gave, and how many Downloads it holds (None: unknown until it ends). Raises UsageError.
+    """Convert the argument ``urls`` to a Source, with its number of Downloads (None: unknown). Raises UsageError.
 
-    ``hold``: whether nothing is to be read at the moment.
+    ``hold``: returns whether the Source must pause.
     """
     if isinstance(urls, Download):
         urls = [urls]
@@ -53,13 +53,13 @@ class Downloader:
     """A folder and settings, for any number of runs.
 
     Args:
-        dir: the folder that files go into; made if missing.
-        settings: the fields of `downloader.settings.definitions.Settings`, without those of the command alone: ``strategy``,
-            ``jobs``, ``retries``, …; see config.example.toml. ``process`` may also be the function itself, if a worker process
-            can import it by its name.
+        dir: the folder for the downloaded files; created if missing.
+        settings: the fields of `downloader.settings.definitions.Settings`, except those that only the command has:
+            ``strategy``, ``jobs``, ``retries``, …; see config.example.toml. ``process`` may also be a function, if a worker
+            process can import it by its name.
 
     Raises:
-        UsageError: a setting is unknown or wrong.
+        UsageError: a setting is unknown or invalid.
 
     For scripts::
 
@@ -68,7 +68,7 @@ class Downloader:
         for result in fetcher.results(["https://example.org/c.csv"]):
             print(result.status, result.path)
 
-    For those who have an event loop::
+    With an event loop::
 
         async with downloader.Downloader("data") as fetcher:
             async for result in fetcher.stream(urls):
@@ -79,8 +79,8 @@ class Downloader:
         given = cast(dict[str, Any], settings)
         for name in sorted(set(given) & COMMAND_ONLY):
             hint = "give it to run(), results(), arun() or stream()" if name == "progress" else ""
-            hint = hint or "the Results and the Report are yours to write"
-            raise UsageError(f"{name} is a setting of the command alone", hint=hint)
+            hint = hint or "write the Results or the Report yourself"
+            raise UsageError(f"{name} is a setting of the command only", hint=hint)
         if given.get("process"):
             given["process"] = name_of(given["process"])
         known = {item.name: item.key for item in fields()}
@@ -94,7 +94,7 @@ class Downloader:
         report: Report | None = None,
         hold: Callable[[], bool] | None = None,
     ) -> DownloadRun:
-        """A run that has not started. Raises UsageError or StorageError for what can be known to be wrong before."""
+        """A run that has not started. Raises UsageError or StorageError if an error is detected before the start."""
         source, total = source_of(urls, self.settings.skip_bad_lines, hold)
         twice = total is not None and self.settings.checksums
         again = (lambda: source_of(urls, self.settings.skip_bad_lines)[0]) if twice else None
@@ -116,7 +116,7 @@ class Downloader:
         on_progress: OnProgress | None = None,
         on_result: OnResult | None = None,
     ) -> Report:
-        """Fetch them all, and report. Blocks until each has its Result. What fails is in the Report, not raised.
+        """Fetch all URLs, and return a Report. Blocks until each URL has its Result. Failures are recorded, not raised.
 
         Args and Raises: see `download`.
         """
@@ -131,9 +131,9 @@ class Downloader:
         on_progress: OnProgress | None = None,
         on_result: OnResult | None = None,
     ) -> Results:
-        """Fetch them all, beginning now; each Result as it comes, for an ordinary loop. See `Results` and `downloader.stream`.
+        """Start to fetch all URLs, and return an iterator of the Results. See `Results` and `downloader.stream`.
 
-        Args and Raises: see `download`. What breaks the run is raised after the last Result.
+        Args and Raises: see `download`. An error that ends the run is raised after the last Result.
         """
         arrived: SimpleQueue[Result | None] = SimpleQueue()
         observed = WatchedRun(progress, on_progress, on_result)
@@ -154,12 +154,12 @@ class Downloader:
         on_progress: OnProgress | None = None,
         on_result: OnResult | None = None,
     ) -> AsyncIterator[Result]:
-        """Fetch them all; each Result as it comes, for ``async for``. Leaving the loop early stops the run in good order.
+        """Fetch all URLs; yields each Result when it is complete. Leaving the loop early stops the run gracefully.
 
-        Args and Raises: see `download`. What breaks the run is raised after the last Result. While the consumer is slow, about
-        a thousand Results wait for it, and then no more of the list is read.
+        Args and Raises: see `download`. An error that ends the run is raised after the last Result. If the consumer is slow,
+        about a thousand Results are buffered; then the list is not read any further until the consumer catches up.
         """
-        import asyncio  # here, and below: 20 ms, that only those need to pay who use it
+        import asyncio  # here, and below: the import takes 20 ms, and only these methods need it
 
         loop = asyncio.get_running_loop()
         arrived: deque[Result] = deque()
@@ -168,7 +168,7 @@ class Downloader:
 
         def tell(result: Result) -> None:
             arrived.append(result)
-            if len(arrived) == 1:  # the loop takes all there is: one call wakes it for many Results
+            if len(arrived) == 1:  # the loop takes all arrived Results: one call wakes it for many of them
                 loop.call_soon_threadsafe(news.set)
             observed.emit(result)
 
@@ -194,7 +194,7 @@ class Downloader:
         on_progress: OnProgress | None = None,
         on_result: OnResult | None = None,
     ) -> Report:
-        """`run`, for those who have an event loop. Where it is cancelled, the run stops in good order."""
+        """`run` for an event loop. If the call is cancelled, the run stops gracefully."""
         import asyncio
 
         observed = WatchedRun(progress, on_progress, on_result)
@@ -211,7 +211,7 @@ class Downloader:
     def _begin(
         self, observed: WatchedRun, session: DownloadRun, loop: "asyncio.AbstractEventLoop", *also: "asyncio.Event"
     ) -> "asyncio.Event":
-        """Start it; the event is set when it is over, as are the others."""
+        """Start the run. Returns an event that is set when the run has ended, as are the events ``also``."""
         import asyncio
 
         ended = asyncio.Event()
@@ -246,22 +246,22 @@ def download(
     on_result: OnResult | None = None,
     **settings: Unpack[Keywords],
 ) -> Report:
-    """Fetch a list. Blocks until each file has its Result. What fails is in the Report, not raised.
+    """Fetch a list. Blocks until each file has its Result. Failures are recorded in the Report, not raised.
 
     Args:
         urls: the name of a file that lists URLs, a URL, a Download, or any iterable of URLs and Downloads.
-        dir: the folder that files go into; made if missing.
+        dir: the folder for the downloaded files; created if missing.
         progress: show one bar for the run on standard error, or in a notebook below the cell.
-        on_progress: called with a `Progress` about five times a second, and once at the end; by a thread of its own.
-        on_result: called with the `Result` of each file, one after the other, by the thread of the run: while the function
-            works, nothing else begins.
+        on_progress: called with a `Progress` about five times per second, and once at the end, by a separate thread.
+        on_result: called with the `Result` of each file, one after the other, by the thread of the run: no other file starts
+            until the function returns.
         settings: ``jobs=8``, ``retries=2``, …: the names in config.example.toml, with underscores.
 
     Raises:
-        UsageError: a setting is unknown or wrong, or the list is: nothing was started.
+        UsageError: a setting is unknown or invalid, or the list is invalid; nothing was started.
         StorageError: the folder cannot be used.
-        Exception: what ``on_progress``, ``on_result`` or an iterator of URLs raised. The run was stopped in good order:
-            complete files have their names, and the next run goes on from there.
+        Exception: an exception of ``on_progress``, ``on_result`` or an iterator of URLs. The run was stopped gracefully:
+            complete files have their names, and the next run resumes the others.
 
     Example::
 
@@ -280,9 +280,9 @@ async def adownload(
     on_result: OnResult | None = None,
     **settings: Unpack[Keywords],
 ) -> Report:
-    """`download`, for those who have an event loop: it does not block the loop.
+    """`download` for an event loop: the call does not block the loop.
 
-    Args and Raises: see `download`. Where it is cancelled, the run stops in good order.
+    Args and Raises: see `download`. If the call is cancelled, the run stops gracefully.
 
     Example::
 
@@ -301,10 +301,10 @@ def stream(
     on_result: OnResult | None = None,
     **settings: Unpack[Keywords],
 ) -> Results:
-    """Fetch a list, beginning now; each Result as it comes, for an ordinary loop.
+    """Start to fetch a list, and return an iterator that yields each Result when it is complete.
 
-    Args and Raises: see `download`. What breaks the run is raised after the last Result. Leaving the loop early stops the run
-    in good order; see `Results`.
+    Args and Raises: see `download`. An error that ends the run is raised after the last Result. Leaving the loop early stops
+    the run gracefully; see `Results`.
 
     Example::
 

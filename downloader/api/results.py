@@ -15,12 +15,12 @@ AHEAD = 1000
 
 
 class Results:
-    """The Results of a run that has begun, each as it comes: what `downloader.stream` gives.
+    """an iterator over the Results of a run, each as soon as it is complete: the return value of `downloader.stream`.
 
-    Leaving the loop early stops the run: what runs may end within the grace time. `close` does so at once, as does the end of a
-    ``with`` block; so does ``break``, where nothing else refers to the iterator. What broke the run is raised after the last
-    Result. While the consumer is slow, about a thousand Results wait for it, and then no more of the list is read. Several
-    threads may take Results from one iterator; each Result goes to one of them.
+    Leaving the loop early stops the run; running files have the grace time to finish. `close` stops the run, as does the end
+    of a ``with`` block, and ``break`` if nothing else refers to the iterator. An error that ends the run is raised after the
+    last Result. If the consumer is slow, about a thousand Results are buffered; then the list is not read any further.
+    Several threads may take Results from one iterator; each Result goes to one of them.
     """
 
     _over = True

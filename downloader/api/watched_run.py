@@ -146,6 +146,6 @@ class WatchedRun:
             display.close()
 
     def _fail(self, error: BaseException) -> None:
-        LOG.info("the run is stopped: a function of the caller's raised an exception", exc_info=error)
+        LOG.info("the run is stopped: a callback raised an exception", exc_info=error)
         self._error = self._error or error
         self.stop()

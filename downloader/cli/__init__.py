@@ -1,1 +1,1 @@
-"""The command `dl`."""
+"""The command line `dl`: parsing, printing, exit codes."""

@@ -1,22 +1,24 @@
-"""One measured run: `dl`, in a process that ends when its owner does (its standard input is a pipe from there).
+"""The `dl` command as `dl compare` starts it for a measured run: it also ends when the process that started it ends.
 
-On Linux the kernel sees to that, see `downloader.compare.measure`, so that what runs is the command and nothing else.
+Its standard input is a pipe from that process. On Linux the kernel kills the command when the pipe closes, see
+`downloader.compare.measure`, so the measured process runs nothing but the command. On other systems a thread reads the pipe
+and ends the process at its end.
 """
 
 import os
 import sys
 import threading
 
-from downloader.cli.main import main  # the command itself, as typed, is what is measured
+from downloader.cli.main import main  # exactly what the user's command runs
 
 
-def _end_with_owner() -> None:
+def _exit_with_parent() -> None:
     while os.read(0, 4096):
         pass
-    os._exit(1)  # workers notice, and end too
+    os._exit(1)  # worker processes notice the end of their parent, and end too
 
 
 if __name__ == "__main__":
     if sys.platform != "linux":
-        threading.Thread(target=_end_with_owner, name="owner", daemon=True).start()
+        threading.Thread(target=_exit_with_parent, name="owner", daemon=True).start()
     main(sys.argv[1:])

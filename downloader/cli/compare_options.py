@@ -1,20 +1,20 @@
-"""The options of `dl compare`, and what their values are made of."""
+"""The options of `dl compare`, and the parsers of their values."""
 
 from typing import Any
 
 import click
 
 from downloader.cli.options import GroupedOption, read_as
-from downloader.compare.scenarios import SCENARIOS, USUAL
+from downloader.compare.scenarios import DEFAULT_SCENARIOS, SCENARIOS
 from downloader.compare.servers import KINDS
 from downloader.settings.values import Form
 from downloader.testserver import faults
-from downloader.testserver.errors import WrongQuery
+from downloader.testserver.server_errors import WrongQuery
 
-BUDGET = 12.0
-"""Seconds for the rounds of each scenario, where their number was not given."""
+DEFAULT_BUDGET = 12.0
+"""Seconds for the rounds of each scenario, if --repeat is not given."""
 
-USUAL_SHARE = 0.1
+DEFAULT_FAULT_SHARE = 0.1
 FAULTS = ", ".join(("503", "429", *faults.KINDS))
 
 
@@ -22,28 +22,28 @@ Range = tuple[str, tuple[int, ...]]
 
 
 def _faults(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, float] | None:
-    """``503,cut:0.2``: kinds of faults, and the share of the requests that meet one."""
+    """Parse ``503,cut:0.2``: the kinds of faults, and the share of the requests that fail. Raises click.BadParameter."""
     if value is None:
         return None
     kinds, colon, share = value.partition(":")
     try:
-        number = float(share) if colon else USUAL_SHARE
+        number = float(share) if colon else DEFAULT_FAULT_SHARE
     except ValueError:
         number = -1.0
     if not 0 <= number <= 1:
-        raise click.BadParameter(f"the share is no number from 0 to 1: {share!r}")
+        raise click.BadParameter(f"the share is not a number from 0 to 1: {share!r}")
     try:
-        found = faults.kinds(kinds)
+        parsed = faults.kinds(kinds)
     except WrongQuery as error:
         raise click.BadParameter(str(error).removeprefix("fail: ")) from None
-    if not found:
-        raise click.BadParameter(f"give some of {FAULTS}")
-    return ",".join(found), number
+    if not parsed:
+        raise click.BadParameter(f"expected some of {FAULTS}")
+    return ",".join(parsed), number
 
 
 def _sweeps(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[Range, ...]:
-    """``jobs=1,2,4``: what each sweep goes over, and its values."""
-    found = []
+    """Parse ``jobs=1,2,4``: the variable of each sweep, and its values. Raises click.BadParameter."""
+    sweeps = []
     for text in value:
         over, _, numbers = text.partition("=")
         try:
@@ -52,117 +52,131 @@ def _sweeps(context: click.Context, parameter: click.Parameter, value: tuple[str
             values = ()
         if over not in ("jobs", "files") or not values or values[0] < 1:
             raise click.BadParameter(f"expected jobs=1,2,4 or files=10,100,1000, got {text!r}")
-        found.append((over, values))
-    return tuple(found)
+        sweeps.append((over, values))
+    return tuple(sweeps)
 
 
 def _names(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
-    """``a,b``: names, each once, in the order in which they were given."""
-    found = [name.strip() for text in value for name in text.split(",")]
-    if not all(found):
-        raise click.BadParameter("expected names with a comma between two, as serial,threads")
-    return tuple(dict.fromkeys(found))
+    """Parse ``a,b``: the names in the given order, without duplicates. Raises click.BadParameter."""
+    names = [name.strip() for text in value for name in text.split(",")]
+    if not all(names):
+        raise click.BadParameter("expected names separated by a comma, such as serial,threads")
+    return tuple(dict.fromkeys(names))
 
 
 def options() -> list[click.Option]:
-    """All of them, below their headings."""
-    return [*_work(), *_how(), *_told()]
+    """All options of `dl compare`, with their headings."""
+    return [*_comparison_options(), *_measurement_options(), *_output_options()]
 
 
-def _work() -> list[click.Option]:
+def _comparison_options() -> list[click.Option]:
     one, size = read_as(Form("whole", least=1)), read_as(Form("size", least=0))
     known = ", ".join(scenario.name for scenario in SCENARIOS)
-    work = "What is compared"
+    heading = "Comparison"
     return [
         _option(
-            work,
+            heading,
             "names",
             "-s",
             "--strategy",
             metavar="NAME,…",
             callback=_names,
             multiple=True,
-            help="only these strategies; may be repeated",
+            help="compare only these strategies; may be repeated",
         ),
         _option(
-            work,
+            heading,
             "chosen",
             "--scenario",
             metavar="NAME,…",
             callback=_names,
             multiple=True,
-            help=f"{known}, or all; may be repeated  [{', '.join(USUAL)}]",
+            help=f"{known}, or all; may be repeated  [{', '.join(DEFAULT_SCENARIOS)}]",
         ),
-        _option(work, "--files", metavar="N", callback=one, help="a scenario of your own: so many files"),
-        _option(work, "--size", metavar="SIZE", callback=size, help="… of this size"),
+        _option(heading, "--files", metavar="N", callback=one, help="number of files of the scenario"),
+        _option(heading, "--size", metavar="SIZE", callback=size, help="size of each file"),
         _option(
-            work,
+            heading,
             "--latency",
             metavar="TIME",
             callback=read_as(Form("time", least=0, most=60)),
-            help="… so long until the first byte of each",
+            help="time until the first byte of each file",
         ),
-        _option(work, "--rate", metavar="SIZE", callback=size, help="… so many bytes a second for each connection"),
+        _option(heading, "--rate", metavar="SIZE", callback=size, help="maximum bytes per second on each connection"),
         _option(
-            work,
+            heading,
             "--fail",
             metavar="KINDS[:SHARE]",
             callback=_faults,
-            help=f"… where a share of the requests meets one of {FAULTS}  [{USUAL_SHARE}]",
+            help=f"let a share of the requests fail with {FAULTS}  [{DEFAULT_FAULT_SHARE}]",
         ),
-        _option(work, "--peers", is_flag=True, help="also aria2c, curl, wget2 and axel, where they are installed"),
+        _option(heading, "--peers", is_flag=True, help="also compare aria2c, curl, wget2 and axel, if they are installed"),
         _option(
-            work,
+            heading,
             "sweeps",
             "--sweep",
             metavar="jobs|files=N,N,…",
             callback=_sweeps,
             multiple=True,
-            help="how the figures change with the number of jobs, or of files",
+            help="repeat the comparison with each of these numbers of jobs, or of files",
         ),
     ]
 
 
-def _how() -> list[click.Option]:
-    one, how = read_as(Form("whole", least=1)), "How it is measured"
+def _measurement_options() -> list[click.Option]:
+    one, heading = read_as(Form("whole", least=1)), "Measurement"
     return [
-        _option(how, "-j", "--jobs", metavar="N", callback=one, help="in flight at most, for all  [each strategy's own]"),
-        _option(how, "--repeat", metavar="N", callback=one, help="so many rounds  [until the medians are known to 5 %]"),
         _option(
-            how,
+            heading,
+            "-j",
+            "--jobs",
+            metavar="N",
+            callback=one,
+            help="maximum number of requests in flight of each strategy  [the strategy's default]",
+        ),
+        _option(heading, "--repeat", metavar="N", callback=one, help="number of rounds  [until the medians are known to 5 %]"),
+        _option(
+            heading,
             "--budget",
             metavar="TIME",
             type=str,
             callback=read_as(Form("time", least=0)),
-            default=f"{BUDGET:g}",
-            help=f"time for each scenario's rounds, of which there are 3 at least  [{BUDGET:g}]",
+            default=f"{DEFAULT_BUDGET:g}",
+            help=f"time for the rounds of each scenario; at least 3 rounds are run  [{DEFAULT_BUDGET:g}]",
         ),
         _option(
-            how,
+            heading,
             "--server",
             metavar="|".join(KINDS),
             callback=read_as(Form("choice", choices=KINDS)),
             default=KINDS[0],
             choices=KINDS,
-            help="nginx moves large bodies faster  [built-in]",
+            help="test server; nginx sends large files faster  [built-in]",
         ),
-        _option(how, "where", "-d", "--dir", metavar="DIR", help="put the files below this folder  [memory, else temporary]"),
+        _option(
+            heading,
+            "where",
+            "-d",
+            "--dir",
+            metavar="DIR",
+            help="folder for the downloaded files  [in memory, else the temporary folder]",
+        ),
     ]
 
 
-def _told() -> list[click.Option]:
-    told = "What is told"
+def _output_options() -> list[click.Option]:
+    heading = "Output"
     return [
-        _option(told, "--timeline", is_flag=True, help="draw when each file waited, started and ended"),
-        _option(told, "--html", metavar="FILE", help="write a page with all of it, for a browser"),
-        _option(told, "--png", metavar="FILE", help="write a picture of the most telling charts"),
-        _option(told, "--json", metavar="FILE", help="write every figure of every run; -: to standard output"),
-        _option(told, "--csv", metavar="FILE", help="write a line for each run; -: to standard output"),
+        _option(heading, "--timeline", is_flag=True, help="draw when each file waited, started and ended"),
+        _option(heading, "--html", metavar="FILE", help="write a page with all results, for a browser"),
+        _option(heading, "--png", metavar="FILE", help="write a picture of the most informative charts"),
+        _option(heading, "--json", metavar="FILE", help="write all figures of every run; -: standard output"),
+        _option(heading, "--csv", metavar="FILE", help="write one line for each run; -: standard output"),
     ]
 
 
-def _option(heading: str, *names: str, choices: tuple[str, ...] = (), **about: Any) -> GroupedOption:
-    option = GroupedOption(list(names), **about)
+def _option(heading: str, *names: str, choices: tuple[str, ...] = (), **attributes: Any) -> GroupedOption:
+    option = GroupedOption(list(names), **attributes)
     option.heading = heading
     option.choices = choices
     return option

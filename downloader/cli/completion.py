@@ -1,7 +1,7 @@
-"""Completion in the shell: what a half-typed command line can go on with, and the script that makes a shell ask.
+"""Tab completion: the completions of a partial command line, and the shell scripts that request them.
 
-The scripts are click's. Each asks by running ``dl`` with the words so far in the environment, so this must be quick: no
-HTTP client is imported.
+The scripts are click's. Each runs ``dl`` with the partial command line in environment variables, so this module must be
+fast: it imports no HTTP client.
 """
 
 import os
@@ -20,83 +20,86 @@ _PLAIN = re.compile(r"[\w.,+@%-]+")
 
 
 def complete(instruction: str) -> int:
-    """Answer a shell's question, or print the script: ``bash_complete``, ``bash_source``. The exit code."""
-    shell, _, what = instruction.partition("_")
+    """Print the completions (``bash_complete``) or the script (``bash_source``). Returns the exit code."""
+    shell, _, action = instruction.partition("_")
     if shell not in SHELLS:
         return 1
-    if what == "source":
+    if action == "source":
         click.echo(script(shell), nl=False)
         return 0
-    asking = _asking(shell, fetch_command())
-    words, text = asking.get_completion_args()
-    if words and words[-1] == "=":  # bash takes `--strategy=mul` for three words
+    completer = _completer(shell, fetch_command())
+    words, text = completer.get_completion_args()
+    if words and words[-1] == "=":  # bash splits `--strategy=mul` into three words
         words.pop()
-    for item in _answers(shell, words, text):
-        click.echo(asking.format_completion(item))
+    for item in _completions(shell, words, text):
+        click.echo(completer.format_completion(item))
     return 0
 
 
-def _answers(shell: str, words: list[str], text: str) -> Iterator[CompletionItem[str]]:
+def _completions(shell: str, words: list[str], text: str) -> Iterator[CompletionItem[str]]:
     if words and words[0] in COMMANDS:
-        yield from _asking(shell, command_of(words[0])).get_completions(words[1:], text)
+        yield from _completer(shell, command_of(words[0])).get_completions(words[1:], text)
         return
-    commands = [CompletionItem(name, help=about) for name, about in COMMANDS.items() if not words and name.startswith(text)]
+    commands = [CompletionItem(name, help=meaning) for name, meaning in COMMANDS.items() if not words and name.startswith(text)]
     yield from commands
-    if commands and shell == "bash":  # whose script forgets all else where it is told that files are wanted
+    if commands and shell == "bash":  # its script drops all other completions if one says "complete files"
         yield from (CompletionItem(name) for name in sorted(_files(text)))
     else:
-        yield from _asking(shell, fetch_command()).get_completions(words, text)
+        yield from _completer(shell, fetch_command()).get_completions(words, text)
 
 
 def _files(text: str) -> Iterator[str]:
-    """The files and folders here that begin so, without those whose names a shell would take for something else."""
+    """The files and folders of the current folder that begin with ``text``; names that a shell would interpret are left out."""
     with os.scandir() as entries:
         for entry in entries:
             if entry.name.startswith(text) and _PLAIN.fullmatch(entry.name) and entry.name[0] != ".":
                 yield f"{entry.name}/" if entry.is_dir() else entry.name
 
 
-def _asking(shell: str, command: click.Command) -> ShellComplete:
-    found = get_completion_class(shell)
-    assert found is not None  # noqa: S101 - click has these three
-    return found(command, {}, "dl", VARIABLE)
+def _completer(shell: str, command: click.Command) -> ShellComplete:
+    kind = get_completion_class(shell)
+    assert kind is not None  # noqa: S101 - click supports all of SHELLS
+    return kind(command, {}, "dl", VARIABLE)
 
 
 def script(shell: str) -> str:
-    """The script that makes this shell ask."""
-    return _asking(shell, fetch_command()).source()
+    """The completion script for this shell."""
+    return _completer(shell, fetch_command()).source()
 
 
-def shell_of(given: str) -> str:
-    """The shell's name: as given, else from ``$SHELL``. Raises UsageError for one that is not known."""
-    name = given or Path(os.environ.get("SHELL", "")).name
+def shell_of(name_or_empty: str) -> str:
+    """The name of the shell: as given, else from ``$SHELL``. Raises UsageError for an unsupported shell."""
+    name = name_or_empty or Path(os.environ.get("SHELL", "")).name
     if name in SHELLS:
         return name
-    known = f"one of {', '.join(SHELLS)}"
-    raise UsageError(f"no completion for the shell {name!r}" if name else "which shell is not known", hint=known)
+    problem = f"no completion for the shell {name!r}" if name else "the shell is unknown: $SHELL is not set"
+    raise UsageError(problem, hint=f"give one of {', '.join(SHELLS)}")
 
 
 def install(shell: str) -> str:
-    """Write the script to where the shell looks for it. What was done and what is left to do. Raises StorageError."""
-    path, left = _place(shell)
+    """Write the script to the folder where the shell looks for it. Raises StorageError.
+
+    Returns a text with the path and with the steps that are left to the user.
+    """
+    path, next_step = _script_path(shell)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(script(shell), encoding="utf-8")
     except OSError as error:
         hint = f"dl --show-completion {shell} prints it"
         raise StorageError(f"cannot write the completion for {shell} to {path}: {error.strerror}", hint=hint) from None
-    return f"wrote {path}\n{left}"
+    return f"wrote {path}\n{next_step}"
 
 
-def _place(shell: str) -> tuple[Path, str]:
-    """The file, and what to do when it is there. No file of the user's own is changed."""
+def _script_path(shell: str) -> tuple[Path, str]:
+    """The path of the script, and what the user must do next. The user's own files, as ~/.bashrc, are never changed."""
     home = Path.home()
     data = Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share")
     if shell == "bash":
         path = data / "bash-completion" / "completions" / "dl"
-        return path, f"A new shell has it where bash-completion is installed. Without that, add to ~/.bashrc:\n  source {path}"
+        return path, f"New shells load it if bash-completion is installed. Otherwise add to ~/.bashrc:\n  source {path}"
     if shell == "zsh":
         path = data / "zsh" / "site-functions" / "_dl"
-        return path, f"Add to ~/.zshrc, above compinit, where it is not there yet:\n  fpath=({path.parent} $fpath)"
+        return path, f"Add to ~/.zshrc, above compinit, unless it is there already:\n  fpath=({path.parent} $fpath)"
     path = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config") / "fish" / "completions" / "dl.fish"
-    return path, "A new shell has it."
+    return path, "New shells load it."

@@ -1,10 +1,10 @@
-"""Where the command starts: until the rest is imported, Ctrl-C ends it as it ends any program, without a traceback."""
+"""The entry point of the installed command: Ctrl-C during the imports ends the program without a traceback."""
 
 import signal
 
 
 def main() -> None:
-    """The entry point. Does not return."""
+    """Run the command and exit."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     from downloader.cli.main import main as run
 

@@ -1,6 +1,5 @@
-"""The default command: fetch lists, show how it goes, say what came of it."""
+"""The default command: fetches lists, shows the progress, and prints the summary."""
 
-import itertools
 import logging
 import os
 import sys
@@ -8,12 +7,10 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from downloader.cli.output import name_only
-from downloader.cli.signals import Signals
-from downloader.core.model import End, Outcome, Result, Status
-from downloader.core.names.exists_policy import ON_EXISTS
-from downloader.core.names.file_names import numbered
-from downloader.core.names.urls import public_url
+from downloader.cli.dry_run import dry_run, print_unfetched
+from downloader.cli.output_name import set_output_name
+from downloader.cli.stop_signals import Signals
+from downloader.core.model import Result
 from downloader.core.report import Report
 from downloader.core.text import printable
 from downloader.errors import DownloadError, UsageError
@@ -23,41 +20,48 @@ from downloader.reports.summary import complaint, summary
 from downloader.runs.download_run import DownloadRun
 from downloader.settings.definitions import Settings
 from downloader.sources.lists import STDIN, Lists, is_url
-from downloader.storage.part import PartFile
 
 LOG = logging.getLogger("downloader")
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """What was asked for on the command line."""
+class FetchRequest:
+    """The command line, parsed.
+
+    ``output``: the argument of ``-o``. ``config_file``: the configuration file that was read, or empty.
+    ``ignored_variables``: sentences about environment variables that start with ``DL_`` and are not settings.
+    """
 
     lists: tuple[str, ...]
     settings: Settings
     dry_run: bool = False
     output: str | None = None
-    file: str = ""  # the configuration that was read
-    passed_over: tuple[str, ...] = ()  # a sentence for each unknown environment variable
+    config_file: str = ""
+    ignored_variables: tuple[str, ...] = ()
 
 
-def fetch(request: Request) -> int:
-    """Do it. The exit code. Raises DownloadError for what is wrong before anything starts."""
+def fetch(request: FetchRequest) -> int:
+    """Fetch the lists. Returns the exit code.
+
+    Raises DownloadError where the request is wrong: nothing was started then.
+    """
     settings = request.settings
-    _tell_origins(request)
-    _keep_apart(request)
+    _print_origins(request)
+    _check_distinct_files(request)
     if settings.process and os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())  # where the user's own module is, as likely as not
+        sys.path.append(os.getcwd())  # the user's module of --process is often in the current folder
     lists = Lists(list(request.lists), settings.skip_bad_lines)
-    _tell_of_terminal(request)
-    total = _checked(lists, settings)
+    _print_terminal_notice(request)
+    total = _count_downloads(lists, settings)
     if total == 0:
         _say("nothing to do: the list is empty", settings)
         return 0
     if request.output is not None:
-        name_only(lists, total, request.output)
-    report, again = Report(keep=False, keep_failed=5), None if total is None else lists.again
+        set_output_name(lists, total, request.output)
+    report = Report(keep=False, keep_failed=5)
+    again = lists.again if total is not None else None
     if request.dry_run:
-        return _dry_run(DownloadRun(settings, lists.source(), total, _print_unfetched, report, False, again=again))
+        return dry_run(DownloadRun(settings, lists.source(), total, print_unfetched, report, False, again=again))
     with ExitStack() as stack:
         sinks, traces = _sinks(settings, stack)
 
@@ -75,7 +79,7 @@ def fetch(request: Request) -> int:
 
         def stop() -> None:
             session.stop()
-            display.say(f"dl: stopping: running files get up to {settings.grace:g} s to end; once more ends at once")
+            display.say(f"dl: stopping: running files get up to {settings.grace:g} s to finish; Ctrl-C again ends at once")
 
         def flush() -> None:
             for sink in (*sinks, *traces):
@@ -84,33 +88,33 @@ def fetch(request: Request) -> int:
         def abort() -> None:
             flush()
             display.close()
-            print("dl: ended at once: run the same command again to go on from here", file=sys.stderr)  # noqa: T201
+            print("dl: ended at once: run the same command again to resume", file=sys.stderr)  # noqa: T201
 
         with Signals(stop, abort) as signals:
             session.start()
-            full = False
+            was_full = False
             while not session.wait(display.period):
-                if session.stats.full and not full:
+                if session.stats.full and not was_full:
                     display.say("dl: the disk is full: waiting for space; Ctrl-C ends the run")
-                full = session.stats.full
+                was_full = session.stats.full
                 display.update(session.stats, time.monotonic())
                 flush()
         display.close()
         return _conclude(session, settings, lists, signals.exit_code, sinks)
 
 
-def _tell_of_terminal(request: Request) -> None:
-    """Else nobody knows that the program waits for a list to be typed."""
+def _print_terminal_notice(request: FetchRequest) -> None:
+    """Tell the user that the program waits for a list to be typed, where standard input is a terminal."""
     if STDIN in request.lists and sys.stdin is not None and sys.stdin.isatty():
-        _say("reading URLs from the terminal, one a line; Ctrl-D ends the list", request.settings)
+        _say("reading URLs from the terminal, one per line; Ctrl-D ends the list", request.settings)
 
 
-def _tell_origins(request: Request) -> None:
-    """Which configuration was read; before a dry run, which logs nothing, also which variables are passed over."""
+def _print_origins(request: FetchRequest) -> None:
+    """Print which configuration file was read. A dry run has no log: print the ignored variables too."""
     settings = request.settings
-    said = [f"settings from {request.file}"] if request.file and not settings.quiet else []
-    said += request.passed_over if settings.verbose and request.dry_run else ()
-    for text in said:
+    messages = [f"settings from {request.config_file}"] if request.config_file and not settings.quiet else []
+    messages += request.ignored_variables if settings.verbose and request.dry_run else ()
+    for text in messages:
         if settings.progress == "json":
             JsonProgress(sys.stderr).say(f"dl: {printable(text)}")
         else:
@@ -118,7 +122,7 @@ def _tell_origins(request: Request) -> None:
 
 
 def _sinks(settings: Settings, stack: ExitStack) -> tuple[list[JsonLines | FailedList], list[Traces]]:
-    """The files that are to be written, open: what takes Results, and what takes Outcomes."""
+    """The opened output files: those that take Results, and those that take Outcomes."""
     sinks: list[JsonLines | FailedList] = []
     if settings.report:
         sinks.append(stack.enter_context(JsonLines(settings.report, settings.dir, settings.process)))
@@ -127,8 +131,8 @@ def _sinks(settings: Settings, stack: ExitStack) -> tuple[list[JsonLines | Faile
     return sinks, [stack.enter_context(Traces(settings.trace))] if settings.trace else []
 
 
-def _keep_apart(request: Request) -> None:
-    """Raises UsageError where what is to be written would destroy what is to be read, or two outputs would be one file."""
+def _check_distinct_files(request: FetchRequest) -> None:
+    """Raises UsageError where an output would overwrite an input, or where two outputs are the same file."""
     settings = request.settings
     files = [("the list", name) for name in request.lists if name != STDIN and not is_url(name)]
     files += [("--checksums", settings.checksums), ("--netrc-file", settings.netrc_file), ("--cookies", settings.cookies)]
@@ -153,32 +157,35 @@ def _conclude(
     for sink in sinks:
         if isinstance(sink, JsonLines):
             sink.complete = session.error is None and not report.interrupted
-    told = settings.quiet or report.interrupted or report.done + report.skipped + report.failures > 0
+    error_printed = settings.quiet or report.interrupted or report.done + report.skipped + report.failures > 0
     if settings.progress == "json":
-        told = False
+        error_printed = False
         _print_json_summary(report)
     elif not settings.quiet and (report.interrupted or report.done + report.skipped + report.failures):
         text = summary(report, total=session.stats.total, unprocessed=_unprocessed(report, settings, sinks))
         print(text, file=sys.stderr)  # noqa: T201
     elif settings.quiet and (report.failures or report.errors or report.ended_by is not None):
         print(complaint(report, total=session.stats.total), file=sys.stderr)  # noqa: T201
-    if session.error is not None and not isinstance(session.error, DownloadError):  # a mistake of ours
+    if session.error is not None and not isinstance(session.error, DownloadError):  # an internal error
         return 1
     if interrupted is not None:
         return interrupted
     if isinstance(session.error, DownloadError):
-        if told:  # by the summary
+        if error_printed:  # as part of the summary
             return session.error.exit_code
         raise session.error
     if report.done + report.skipped + report.failures == 0 and not report.interrupted:
         _say("nothing to do: the list is empty", settings)
     if lists.bad_count:
-        _say(f"{lists.bad_count} bad lines were passed over", settings)
+        _say(f"skipped {lists.bad_count} invalid {'line' if lists.bad_count == 1 else 'lines'}", settings)
     return report.exit_code
 
 
 def _unprocessed(report: Report, settings: Settings, sinks: list[JsonLines | FailedList]) -> str:
-    """What is said of files that were there already, and so were not processed; with a report, of those that never were."""
+    """A text about existing files, which were skipped and so not processed by ``--process``; empty where there are none.
+
+    With ``--report``, which records what was processed, only the files that were never processed are counted.
+    """
     if not settings.process:
         return ""
     known = [sink.unprocessed for sink in sinks if isinstance(sink, JsonLines)]
@@ -186,17 +193,21 @@ def _unprocessed(report: Report, settings: Settings, sinks: list[JsonLines | Fai
     if not count:
         return ""
     if known:
-        return f"{count} never processed: they were there already (--on-exists overwrite fetches them again)"
-    return f"{count} not processed by this run: they were there already (--report keeps what is known of them)"
+        return f"{count} never processed: they existed already (--on-exists overwrite fetches them again)"
+    return f"{count} not processed by this run: they existed already (--report records which files were processed)"
 
 
-def _checked(lists: Lists, settings: Settings) -> int | None:
+def _count_downloads(lists: Lists, settings: Settings) -> int | None:
+    """Check the lists, and count their Downloads; None where the number is not known, as for standard input.
+
+    Raises UsageError for invalid lines, unless ``skip_bad_lines`` is set.
+    """
     total = lists.check()
     for error in lists.bad_lines:
         print(f"dl: {printable(str(error))}", file=sys.stderr)  # noqa: T201
     if lists.bad_count and not settings.skip_bad_lines:
         word = "line" if lists.bad_count == 1 else "lines"
-        raise UsageError(f"{lists.bad_count} bad {word}, nothing was started", hint="--skip-bad-lines goes on past them")
+        raise UsageError(f"{lists.bad_count} invalid {word}, nothing was started", hint="--skip-bad-lines skips them")
     return total
 
 
@@ -208,7 +219,7 @@ def _say(text: str, settings: Settings) -> None:
 def _print_json_summary(report: Report) -> None:
     import json
 
-    about = {
+    fields = {
         "event": "summary",
         "strategy": report.strategy,
         "done": report.done,
@@ -223,7 +234,7 @@ def _print_json_summary(report: Report) -> None:
         "errors": [str(error) for error in report.errors],
         "interrupted": report.interrupted,
     }
-    print(json.dumps(about), file=sys.stderr)  # noqa: T201
+    print(json.dumps(fields), file=sys.stderr)  # noqa: T201
 
 
 def _display(settings: Settings, total: int | None) -> Display:
@@ -232,7 +243,7 @@ def _display(settings: Settings, total: int | None) -> Display:
         terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         kind = "none" if settings.quiet else "bar" if terminal else "plain"
     if kind == "bar":
-        from downloader.progress.bars import Bars  # here: tqdm is only loaded to be seen
+        from downloader.progress.bars import Bars  # here: tqdm is loaded only where bars are shown
 
         return Bars(sys.stderr, total)
     if kind == "plain":
@@ -257,11 +268,14 @@ class _DisplayHandler(logging.Handler):
 
 
 class _logging:  # noqa: N801 - used as a function: `with _logging(...)`
-    """While entered, log lines go where the settings say. What is secret was taken out where the lines are made."""
+    """A context manager: while it is entered, log records go to the display and to ``--log-file``, as the settings say.
 
-    def __init__(self, request: Request, display: Display) -> None:
+    Whoever writes a record has removed the secrets from it.
+    """
+
+    def __init__(self, request: FetchRequest, display: Display) -> None:
         settings = request.settings
-        self._first = request.passed_over
+        self._first = request.ignored_variables
         self._handlers: list[logging.Handler] = []
         if settings.verbose:
             self._handlers.append(_DisplayHandler(display))
@@ -285,36 +299,3 @@ class _logging:  # noqa: N801 - used as a function: `with _logging(...)`
             LOG.removeHandler(handler)
             handler.close()
         LOG.setLevel(logging.NOTSET)
-
-
-def _dry_run(session: DownloadRun) -> int:
-    """Print what would be fetched and where to: one line for each Download, on standard output."""
-    run = session.run
-    while not run.finished:
-        batch = run.take()
-        for attempt in batch:
-            path, size = attempt.path, PartFile(run.context.folder, attempt.path, attempt.source).held().size
-            verb = f"resume at {size}" if size else "ask, then fetch" if attempt.probe else "fetch"
-            for number in itertools.count(1) if ON_EXISTS[run.context.config.on_exists].numbers else ():
-                if run.context.folder.look(path) is None:
-                    break
-                path = numbered(attempt.path, number)
-            if not attempt.kept:
-                _print_fate(verb, public_url(attempt.url), path)
-            run.settle((Outcome(attempt.key, End.NOT_MODIFIED),))
-        if not batch:
-            time.sleep(run.wait())
-    if session.source_error is not None:
-        raise session.source_error
-    return 0
-
-
-def _print_unfetched(result: Result) -> None:
-    if result.status is Status.SKIPPED and result.reason != End.NOT_MODIFIED.value:
-        _print_fate(f"skip ({result.reason})", result.url, result.path)
-    elif result.status is Status.FAILED:
-        _print_fate(f"refuse ({result.error.reason if result.error else ''})", result.url, result.path)
-
-
-def _print_fate(verb: str, url: str, path: str) -> None:
-    print(f"{verb}\t{printable(url)}\t{printable(path)}")  # noqa: T201

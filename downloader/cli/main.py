@@ -1,6 +1,6 @@
-"""`dl`: one program, a default command (fetch lists) and a few named ones.
+"""`dl`: the entry point, the default command (fetch lists) and the named commands.
 
-Exit codes: see `downloader.errors`; 130 and 143 for a run that a signal ended, 2 for wrong usage.
+Exit codes: see `downloader.errors`; 130 (SIGINT) and 143 (SIGTERM) for a run that a signal ended, 2 for wrong usage.
 """
 
 import io
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     from downloader.strategies.registry import StrategyInfo
 
 COMMANDS = {
-    "compare": "measure the strategies side by side",
+    "compare": "measure and compare the strategies",
     "serve": "start the test server of `dl compare`",
     "strategies": "list the strategies, and whether each can run here",
     "help": "explain a topic, or show the options of a command",
 }
 SHELLS = ("bash", "zsh", "fish")
 EPILOG = (
-    "Further commands: `dl compare` measures the strategies side by side, `dl strategies` lists them, `dl serve` starts the "
-    "test server that they are measured with, `dl help` explains " + ", ".join(TOPICS) + "."
+    "Other commands: `dl compare` measures and compares the strategies, `dl strategies` lists them, `dl serve` starts the "
+    "test server of `dl compare`, `dl help` explains " + ", ".join(TOPICS) + "."
 )
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """The entry point of the command. Does not return."""
+    """Run the command and exit. ``arguments``: the words after `dl`, or None for those of the process."""
     if sys.platform == "win32":
         print("dl: Windows is not supported: use Linux, macOS or the Windows Subsystem for Linux", file=sys.stderr)  # noqa: T201
         sys.exit(2)
@@ -43,21 +43,22 @@ def main(arguments: list[str] | None = None) -> None:
     _open_streams()
     try:
         code = _run(words)
-        if sys.stdout is not None:  # as it is where it was closed
+        if sys.stdout is not None:  # None: the caller had closed it
             sys.stdout.flush()
     except KeyboardInterrupt:
         click.echo("dl: interrupted", err=True)
         code = 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # so that the interpreter's own flush does not complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # so that the interpreter's flush at exit does not fail
         code = 141
     sys.exit(code)
 
 
 def _open_streams() -> None:
-    """Have something open as standard input, output and error, where a daemon's caller has closed them.
+    """Open the null device as standard input, output and error where the caller has closed them, as some daemons do.
 
-    Else the first files that are opened get their numbers, and what is said to standard error is written into one of them.
+    Otherwise the first files that the program opens would get the descriptors 0 to 2, and a message to standard error would
+    be written into one of these files.
     """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(descriptor, True)
@@ -68,17 +69,17 @@ def _open_streams() -> None:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a locale need not have every character that a URL has
+            stream.reconfigure(errors="backslashreplace")  # the locale may lack characters of a URL or a path
 
 
 def _run(words: list[str]) -> int:
     name = words[0] if words and words[0] in COMMANDS else ""
-    asked = os.environ.get("_DL_COMPLETE")
+    instruction = os.environ.get("_DL_COMPLETE")
     try:
-        if asked:
+        if instruction:
             from downloader.cli.completion import complete
 
-            return complete(asked)
+            return complete(instruction)
         if name:
             return _invoke(command_of(name), f"dl {name}", words[1:])
         if words:
@@ -96,15 +97,15 @@ def _run(words: list[str]) -> int:
 
         print(f"dl: {printable(str(error))}", file=sys.stderr)  # noqa: T201
         return error.exit_code
-    except OSError as error:  # what a run meets is an error of ours by then: this is about what is printed
-        print(f"dl: cannot write what was asked for: {error.strerror}", file=sys.stderr)  # noqa: T201
+    except OSError as error:  # errors of a download are DownloadErrors: this one is from printing
+        print(f"dl: cannot write the output: {error.strerror}", file=sys.stderr)  # noqa: T201
         return 3
-    except Exception as error:  # noqa: BLE001 - a mistake of ours: told in one line, without a traceback
-        return _internal(error)
+    except Exception as error:  # noqa: BLE001 - an internal error is printed in one line, without a traceback
+        return _print_internal_error(error)
 
 
-def _internal(error: Exception) -> int:
-    """A mistake in the program: what, where, and not a screen full of it."""
+def _print_internal_error(error: Exception) -> int:
+    """Print the error and its innermost line of code. Returns the exit code."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
@@ -114,7 +115,7 @@ def _internal(error: Exception) -> int:
 
 
 def command_of(name: str) -> click.Command:
-    """One of COMMANDS; what only that one needs is imported here."""
+    """The command with this name, one of COMMANDS. Only the modules of this command are imported."""
     if name == "compare":
         from downloader.cli.compare import command as compare_command
 
@@ -127,7 +128,7 @@ def command_of(name: str) -> click.Command:
 
 
 def _check_first(word: str) -> None:
-    """Raises UsageError where a LIST is no file, but close to the name of a command."""
+    """Raises UsageError if the first argument is no file, but resembles the name of a command."""
     if word.startswith("-") or "/" in word or "." in word or os.path.lexists(word):
         return
     import difflib  # here: few runs need it
@@ -138,7 +139,7 @@ def _check_first(word: str) -> None:
 
 
 def _invoke(command: click.Command, name: str, words: list[str]) -> int:
-    try:  # not click's `main`, which takes a broken pipe for an error of its own
+    try:  # not click's `main`, which handles a broken pipe by itself
         with command.make_context(name, list(words)) as context:
             result = command.invoke(context)
     except click.exceptions.Exit as end:
@@ -147,20 +148,20 @@ def _invoke(command: click.Command, name: str, words: list[str]) -> int:
 
 
 class FetchCommand(GroupedCommand):
-    """The default command: what curl, wget and aria2 call otherwise is answered with its name here."""
+    """The default command. An unknown option that curl, wget or aria2 have is answered with the option of `dl`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Raises click's UsageError."""
-        words = list(args)  # parsing takes them away
+        """Parse the command line. Raises click.UsageError."""
+        words = list(args)  # parsing removes them from the list
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            from downloader.cli.habits import answer  # here: few runs need it
+            from downloader.cli.foreign_options import answer  # here: few runs need it
 
-            found = answer(error.option_name, words)
-            if found is None:
+            known = answer(error.option_name, words)
+            if known is None:
                 raise
-            raise click.UsageError(f"dl has no {found[0]}: {found[1]}.", ctx) from None
+            raise click.UsageError(f"dl has no {known[0]}: {known[1]}.", ctx) from None
 
 
 def fetch_command() -> click.Command:
@@ -172,25 +173,28 @@ def fetch_command() -> click.Command:
             list_argument("LIST..."),
             *settings_options(),
             GroupedOption(
-                ["--config"], metavar="FILE", help="settings; else the harmless ones of ./downloader.toml, else your own"
+                ["--config"],
+                metavar="FILE",
+                help="read the settings from this file, not from ./downloader.toml or from your configuration folder",
             ),
-            click.Option(["-o", "--output"], metavar="NAME", help="name the file of a single URL; a path below --dir"),
-            click.Option(["--dry-run"], is_flag=True, help="print what would be fetched and where to"),
-            _shell_option("--install-completion", "make the shell complete what is typed; SHELL: bash, zsh or fish  [$SHELL]"),
-            _shell_option("--show-completion", "print the script for that"),
+            click.Option(["-o", "--output"], metavar="NAME", help="name of the file of a single URL, relative to --dir"),
+            click.Option(["--dry-run"], is_flag=True, help="print what would be fetched, and the path of each file"),
+            _shell_option("--install-completion", "install tab completion for SHELL: bash, zsh or fish  [$SHELL]"),
+            _shell_option("--show-completion", "print the script for tab completion"),
             click.Option(
                 ["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_version, help="print the version"
             ),
         ],
         help="Fetch every URL of the LISTs: files with one URL a line (or aria2's input format), - for standard input, "
-        "or URLs themselves. What is there already is skipped, what was begun is resumed. "
-        "A SIZE is a number of bytes, or as 500k, 10MB, 64Ki; a TIME is a number of seconds, or as 200ms, 5m, 1m30s, 1.5h.",
+        "or URLs. Existing files are skipped, incomplete files are resumed. "
+        "A SIZE is a number of bytes, or a text such as 500k, 10MB, 64Ki; a TIME is a number of seconds, or a text such as "
+        "200ms, 5m, 1m30s, 1.5h.",
         epilog=EPILOG,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     )
 
 
-def _shell_option(name: str, about: str) -> click.Option:
+def _shell_option(name: str, help_text: str) -> click.Option:
     return click.Option(
         [name],
         metavar="[SHELL]",
@@ -200,7 +204,7 @@ def _shell_option(name: str, about: str) -> click.Option:
         expose_value=False,
         callback=_completion,
         shell_complete=lambda context, parameter, text: [name for name in SHELLS if name.startswith(text)],
-        help=about,
+        help=help_text,
     )
 
 
@@ -223,14 +227,14 @@ def _version(context: click.Context, parameter: click.Parameter, value: bool) ->
 
 @click.pass_context
 def _fetch(context: click.Context, lists: tuple[str, ...], config: str | None, output: str | None, dry_run: bool) -> int:
-    # A run that is ended at once leaves semaphores, which multiprocessing's tracker removes, and needs no word about.
+    # After a second Ctrl-C, semaphores are left. multiprocessing's tracker removes them: its warning would only confuse.
     quiet = "ignore:resource_tracker:UserWarning"
     os.environ["PYTHONWARNINGS"] = ",".join(filter(None, (os.environ.get("PYTHONWARNINGS"), quiet)))
     if not lists:
         raise click.UsageError("give a LIST: a file, - for standard input, or a URL", context)
     from msgspec.structs import replace
 
-    from downloader.cli.fetch import Request, fetch
+    from downloader.cli.fetch import FetchRequest, fetch
     from downloader.settings.config_files import find_file
     from downloader.settings.layers import load
 
@@ -241,9 +245,9 @@ def _fetch(context: click.Context, lists: tuple[str, ...], config: str | None, o
         from downloader.cli.password import with_password
 
         settings = with_password(settings)
-    elif dry_run:  # which sends nothing
+    elif dry_run:  # sends no request: asks for no password
         settings = replace(settings, user="", bearer_env="")
-    return fetch(Request(lists, settings, dry_run, output, layers.file, layers.passed_over))
+    return fetch(FetchRequest(lists, settings, dry_run, output, layers.file, layers.passed_over))
 
 
 @click.command("strategies", context_settings={"help_option_names": ["-h", "--help"]})
@@ -257,24 +261,26 @@ def strategies() -> int:
 
 
 def _strategy(item: "StrategyInfo") -> str:
-    """A paragraph about one strategy, 79 columns wide at most."""
+    """The description of one strategy, at most 79 columns wide."""
     import textwrap
 
     indent = " " * 12
-    most = f", up to {item.most_jobs} where that helps" if item.most_jobs else ""
-    elsewhere = "; its workers may be on other machines" if item.cluster else ""
-    usual = f"runs here, {item.default_jobs} at once by default{most}{elsewhere}"
-    state = f"cannot run here: {item.problem}" if item.problem else usual
-    told = [f"{item.name:<11} {item.about}", *([f"{indent}library: {item.library}"] if item.library else []), indent + state]
+    limit = f", up to {item.most_jobs} if that is faster" if item.most_jobs else ""
+    cluster = "; its workers may be on other machines" if item.cluster else ""
+    available = f"runs here, {item.default_jobs} at once by default{limit}{cluster}"
+    state = f"cannot run here: {item.problem}" if item.problem else available
+    texts = [f"{item.name:<11} {item.about}", *([f"{indent}library: {item.library}"] if item.library else []), indent + state]
     wrapped = (
         textwrap.wrap(text, 79, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False, drop_whitespace=True)
-        for text in told
+        for text in texts
     )
     return "\n".join(line for lines in wrapped for line in lines)
 
 
 @click.command("help", context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("name", metavar="[TOPIC|COMMAND]", default="", shell_complete=lambda context, parameter, text: _helped(text))
+@click.argument(
+    "name", metavar="[TOPIC|COMMAND]", default="", shell_complete=lambda context, parameter, text: _help_names(text)
+)
 def help_command(name: str) -> int:
     """Explain a topic, or show the options of a command."""
     if name in TOPICS:
@@ -284,15 +290,15 @@ def help_command(name: str) -> int:
     elif name in ("dl", "options"):
         return _invoke(fetch_command(), "dl", ["--help"])
     elif name:
-        import difflib  # as above
+        import difflib  # here: few runs need it
 
         near = difflib.get_close_matches(name, (*TOPICS, *COMMANDS), n=1)
         hint = f"did you mean {near[0]}?" if near else f"one of {', '.join((*TOPICS, *COMMANDS))}"
-        raise UsageError(f"no topic is called {name!r}", hint=hint)
+        raise UsageError(f"no help topic is called {name!r}", hint=hint)
     else:
-        click.echo(overview({key: about for key, about in COMMANDS.items() if key != "help"}), nl=False)
+        click.echo(overview({key: text for key, text in COMMANDS.items() if key != "help"}), nl=False)
     return 0
 
 
-def _helped(text: str) -> list[str]:
+def _help_names(text: str) -> list[str]:
     return [name for name in (*TOPICS, *COMMANDS) if name.startswith(text)]

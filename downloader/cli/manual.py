@@ -1,6 +1,6 @@
-"""The manual page ``dl(1)``, in roff (man(7)), made from the command, its options and the topics of `dl help`.
+"""The manual page ``dl(1)``, in roff (man(7)), generated from the command, its options and the topics of `dl help`.
 
-It is made when the package is built, so this module and what it imports need click and msgspec alone.
+The page is generated when the package is built, so this module may import nothing but click and msgspec, also indirectly.
 """
 
 import click
@@ -11,15 +11,15 @@ from downloader.cli.options import GroupedCommand
 from downloader.cli.topics import TOPICS, topic
 
 _EXAMPLES = (
-    ("Fetch a list into a folder, and go on from there after an interruption:", "dl urls.txt --dir data"),
+    ("Fetch a list into a folder; the same command resumes after an interruption:", "dl urls.txt --dir data"),
     ("One URL, under another name:", "dl 'https://example.org/file?id=5' -o file.pdf"),
-    ("What failed, once more:", "dl urls.txt --failed failed.txt; dl failed.txt"),
+    ("Fetch again what failed:", "dl urls.txt --failed failed.txt; dl failed.txt"),
     ("A list from another program:", "grep -o 'https://[^\"]*' page.html | dl - --dir data"),
 )
 
 
 def page() -> str:
-    """The whole page."""
+    """The text of the page."""
     command = fetch_command()
     context = click.Context(command, info_name="dl")
     assert isinstance(command, GroupedCommand)  # noqa: S101 - it is made so
@@ -35,49 +35,53 @@ def page() -> str:
     for heading, options in command.grouped(context):
         lines.append(f".SS {_escaped(heading)}")
         for option in options:
-            names, about = option.get_help_record(context) or ("", "")
-            lines += [".TP", f"\\fB{_escaped(names)}\\fR", _escaped(about)]
+            names, text = option.get_help_record(context) or ("", "")
+            lines += [".TP", f"\\fB{_escaped(names)}\\fR", _escaped(text)]
     lines.append(".SH COMMANDS")
-    for name, about in COMMANDS.items():
-        lines += [".TP", f"\\fBdl {name}\\fR", _escaped(about)]
+    for name, text in COMMANDS.items():
+        lines += [".TP", f"\\fBdl {name}\\fR", _escaped(text)]
     for name in TOPICS:
         lines += [f".SH {_escaped(name.upper())}", *_verbatim(topic(name))]
     lines.append(".SH ENVIRONMENT")
-    lines += [".TP", "\\fBDL_\\fINAME\\fR", _escaped("the option --NAME, with _ for each -; a flag goes over it")]
+    lines += [
+        ".TP",
+        "\\fBDL_\\fINAME\\fR",
+        _escaped("the option --NAME, with _ instead of -; the option itself overrides it"),
+    ]
     lines += [".TP", "\\fBDL_TARGET_DIR\\fR", _escaped("the same as --dir")]
     lines += [".TP", "\\fBDL_CONFIG\\fR", _escaped("the same as --config")]
     lines += [".TP", "\\fBDL_PASSWORD\\fR", _escaped("the password of --user")]
     lines += [
         ".TP",
         "\\fBhttp_proxy\\fR, \\fBhttps_proxy\\fR, \\fBall_proxy\\fR, \\fBno_proxy\\fR",
-        "proxies, without \\-\\-proxy",
+        "the proxies to use if \\-\\-proxy is not given",
     ]
     lines.append(".SH EXAMPLES")
-    for about, example in _EXAMPLES:
-        lines += [".TP", _escaped(about), f"\\fB{_escaped(example)}\\fR"]
+    for purpose, example in _EXAMPLES:
+        lines += [".TP", _escaped(purpose), f"\\fB{_escaped(example)}\\fR"]
     lines += [".SH SEE ALSO", "\\fBaria2c\\fR(1), \\fBcurl\\fR(1), \\fBwget\\fR(1)"]
     return "\n".join(lines) + "\n"
 
 
 def _escaped(text: str) -> str:
-    """Text as roff takes it for itself, in one line."""
-    return _plain(" ".join(text.split()))
+    """The text on one line, with roff's special characters escaped."""
+    return _escape_characters(" ".join(text.split()))
 
 
-def _plain(text: str) -> str:
-    """No escapes, no requests, ASCII's own hyphens and quotes; blanks as they are."""
+def _escape_characters(text: str) -> str:
+    """The text with roff's special characters escaped. Spaces are kept; hyphens and quotes are printed as in ASCII."""
     special = {"\\": "\\e", "-": "\\-", "'": "\\(aq", "`": "\\(ga", "^": "\\(ha", "~": "\\(ti"}
-    found = "".join(special.get(char, char if char.isascii() else f"\\[u{ord(char):04X}]") for char in text)
-    return f"\\&{found}" if found.startswith(".") else found
+    escaped = "".join(special.get(char, char if char.isascii() else f"\\[u{ord(char):04X}]") for char in text)
+    return f"\\&{escaped}" if escaped.startswith(".") else escaped
 
 
 def _verbatim(text: str) -> list[str]:
-    """Paragraphs are filled anew; what is indented stays as it stands."""
+    """The lines of a topic in roff: plain paragraphs are refilled, indented ones keep their line breaks."""
     lines: list[str] = []
     for paragraph in text.strip("\n").split("\n\n"):
         rows = paragraph.split("\n")
         if any(row.startswith(" ") for row in rows):
-            lines += [".PP", ".nf", *(_plain(row) for row in rows), ".fi"]
+            lines += [".PP", ".nf", *(_escape_characters(row) for row in rows), ".fi"]
         else:
             lines += [".PP", _escaped(" ".join(rows))]
     return lines[1:]  # a heading begins a paragraph by itself

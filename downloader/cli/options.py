@@ -1,4 +1,4 @@
-"""The flags of `dl`, made from the fields of `Settings`, so that each is said once."""
+"""The options of `dl`, generated from the fields of `Settings`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,43 +10,47 @@ from downloader.settings.definitions import Field, fields
 from downloader.settings.values import Form, WrongValue, read
 
 GROUPS: dict[str, tuple[str, ...]] = {
-    "What runs": (
+    "Concurrency and limits": (
         *("strategy", "jobs", "per_host", "segments", "min_segment_size", "aggressive"),
-        *("wait", "max_requests_per_second", "obey_robots", "limit_rate", "limit_rate_per_host", "fail_fast"),
+        *("wait", "max_requests_per_second", "obey_robots", "limit_rate", "limit_rate_per_host"),
     ),
     "Files": (
         *("dir", "keep_paths", "cut_dirs", "on_exists", "on_full", "content_disposition", "mtime"),
         *("max_size", "min_size", "expect_type", "checksums", "require_checksums", "process"),
     ),
-    "Trying again": (
+    "Retries and failures": (
         *("retries", "retry_on", "host_failures", "retry_wait", "max_retry_after", "connect_timeout"),
-        *("timeout", "low_speed_limit", "low_speed_time", "grace"),
+        *("timeout", "low_speed_limit", "low_speed_time", "fail_fast", "grace"),
     ),
     "Requests": (
         *("header", "user_agent", "user", "bearer_env", "netrc", "netrc_file", "cookies", "proxy", "http_version"),
         *("cacert", "cert", "key", "insecure", "allow_downgrade", "max_redirects"),
     ),
-    "What is told": ("progress", "quiet", "verbose", "log_file", "report", "failed", "trace"),
+    "Output": ("progress", "quiet", "verbose", "log_file", "report", "failed", "trace"),
     "Lists": ("skip_bad_lines",),
 }
-_SAID_AS_NO = {"mtime": "keep the local time"}
+_HELP_OF_NO = {"mtime": "set the modification time of files to the local time"}
+"""The help texts of the switches that are on by default, whose option is ``--no-NAME``."""
 
 
 def settings_options() -> list[click.Option]:
-    """An option for each setting, and a hidden ``--no-…`` for each switch. Values land in ``ctx.obj``, only if given."""
+    """An option for each setting, and a hidden ``--no-NAME`` for each switch.
+
+    The value of an option is stored in the dict ``ctx.obj`` under the name of its setting, if the user gave the option.
+    """
     by_name = {item.name: item for item in fields()}
-    found: list[click.Option] = []
+    options: list[click.Option] = []
     for title, names in GROUPS.items():
         for name in names:
-            found += _options(by_name[name], title)
+            options += _options(by_name[name], title)
             if name == "http_version":
-                found += _versions(by_name[name], title)
-    return found
+                options += _http_version_options(by_name[name], title)
+    return options
 
 
-def _versions(item: Field, heading: str) -> list["GroupedOption"]:
-    """``--http1.1``, ``--http2``, ``--http3``, as curl has them."""
-    found = []
+def _http_version_options(item: Field, heading: str) -> list["GroupedOption"]:
+    """``--http1.1``, ``--http2``, ``--http3``: the same names as in curl."""
+    options = []
     for version in item.choices[1:]:
         option = GroupedOption(
             [f"version_{version.replace('.', '_')}", f"--http{version}"],
@@ -56,23 +60,23 @@ def _versions(item: Field, heading: str) -> list["GroupedOption"]:
             help=f"the same as --http-version {version}",
         )
         option.heading = heading
-        found.append(option)
-    return found
+        options.append(option)
+    return options
 
 
 class GroupedOption(click.Option):
-    """An option that knows below which heading it stands, and what its values may be."""
+    """An option with the heading that it is listed under in the help, and with its allowed values."""
 
     heading = ""
     choices: tuple[str, ...] = ()
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
-        """What a shell may complete the value to."""
+        """The completions of a partial value."""
         kind = {"FILE": "file", "DIR": "dir"}.get(self.metavar or "")
         if kind is not None:
             return [CompletionItem(incomplete, type=kind)]
         if "--strategy" in self.opts:
-            from downloader.strategies.registry import names  # here: only a shell needs them
+            from downloader.strategies.registry import names  # here: only completion needs them
 
             return [CompletionItem(name) for name in names() if name.startswith(incomplete)]
         if self.choices:
@@ -81,7 +85,7 @@ class GroupedOption(click.Option):
 
 
 def read_as(form: Form) -> Callable[[click.Context, click.Parameter, str | None], Any]:
-    """A callback that reads a value, for options that are no settings."""
+    """A click callback that parses a value, for options that are not settings. It raises click.BadParameter."""
 
     def callback(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
         try:
@@ -93,7 +97,7 @@ def read_as(form: Form) -> Callable[[click.Context, click.Parameter, str | None]
 
 
 def list_argument(metavar: str) -> click.Argument:
-    """The LISTs, of which a shell completes files."""
+    """The argument LIST, which shells complete with file names."""
 
     def files(context: click.Context, parameter: click.Parameter, text: str) -> list[CompletionItem[str]]:
         return [CompletionItem(text, type="file")]
@@ -111,7 +115,7 @@ def _options(item: Field, heading: str) -> list[click.Option]:
     default = "" if item.many or item.default == "" else f"  [{'auto' if item.auto and not item.default else item.default}]"
     option = GroupedOption(
         [item.name, flag, *([item.short] if item.short else [])],
-        type=str,  # `downloader.settings.values` reads all of them, and has the words for what is wrong
+        type=str,  # `downloader.settings.values` parses every value and words its errors
         metavar="|".join(item.choices) or item.unit or None,
         multiple=item.many,
         default=None,
@@ -132,7 +136,7 @@ def _switch(item: Field, value: bool, flag: str, hidden: bool) -> GroupedOption:
         expose_value=False,
         hidden=hidden,
         callback=_record(item.name, value),
-        help=_SAID_AS_NO.get(item.name, item.help),
+        help=item.help if value else _HELP_OF_NO.get(item.name, item.help),
     )
 
 
@@ -147,19 +151,19 @@ def _record(name: str, constant: bool | str | None = None) -> Callable[[click.Co
 
 
 class GroupedCommand(click.Command):
-    """A command whose help shows its options below headings."""
+    """A command whose help lists its options under headings."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write them."""
+        """Write the options of each heading. Called by click."""
         for heading, options in self.grouped(ctx):
             with formatter.section(heading):
                 formatter.write_dl([record for option in options if (record := option.get_help_record(ctx))])
 
     def grouped(self, ctx: click.Context) -> list[tuple[str, list[click.Option]]]:
-        """The options that are shown, by heading; what has no heading goes last."""
+        """The visible options by heading; the options without a heading come last."""
         rows: dict[str, list[click.Option]] = {}
         for option in self.get_params(ctx):
             if isinstance(option, click.Option) and not option.hidden:
                 rows.setdefault(getattr(option, "heading", ""), []).append(option)
         ordered = sorted(rows.items(), key=lambda row: row[0] == "")  # stable
-        return [(heading or "Also", options) for heading, options in ordered]
+        return [(heading or "Other", options) for heading, options in ordered]

@@ -1,4 +1,4 @@
-"""The password of ``--user NAME``, asked for at the terminal."""
+"""Asks for the password of ``--user NAME`` at the terminal."""
 
 import os
 
@@ -9,14 +9,17 @@ from downloader.settings.definitions import PASSWORD, Settings
 
 
 def with_password(settings: Settings) -> Settings:
-    """The settings with the user's password, which is asked for where none was given. Raises UsageError without a terminal."""
+    """The settings with the password of the user. The terminal is asked if no password is set.
+
+    Raises UsageError if there is no terminal, or if the user enters nothing.
+    """
     if not settings.user or ":" in settings.user or PASSWORD in os.environ:
         return settings
     try:
-        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))  # without one, getpass would read a list from standard input
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))  # without a terminal, getpass would read from standard input
     except OSError:
-        said = f"there is no password for the user {settings.user}, and no terminal to ask at"
-        raise UsageError(said, hint=f"set the environment variable {PASSWORD}") from None
+        problem = f"no password for the user {settings.user}, and no terminal to ask for it"
+        raise UsageError(problem, hint=f"set the environment variable {PASSWORD}") from None
     from getpass import getpass  # here: few runs ask
 
     try:

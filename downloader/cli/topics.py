@@ -1,16 +1,16 @@
-"""`dl help`: what the options alone do not explain, a page for each topic."""
+"""The topics of `dl help`: what the help texts of the options do not explain."""
 
 from collections.abc import Iterator
 
 from downloader import errors
 
-WIDTH = 79
+TERMINAL_WIDTH = 79
 
 _LISTS = """\
 dl LIST...: each LIST is a file, a URL, or - for standard input.
 
-A file has one URL a line. Blank lines and lines that begin with # are passed
-over. The encoding is UTF-8, or UTF-16 with a byte order mark.
+A file has one URL per line. Blank lines and lines that begin with # are
+ignored. The encoding is UTF-8, or UTF-16 with a byte order mark.
 
     https://example.org/readme.txt
     https://example.org/big.iso    https://mirror.example.net/big.iso
@@ -28,104 +28,111 @@ Indented lines are options of the URL above them, in the format of aria2:
     referer=URL            the same as header=Referer: URL
     user-agent=TEXT        the same as header=User-Agent: TEXT
 
-Other options of aria2 are passed over. A name without out= is the last part
-of the path of the URL. Two URLs with one name are told apart by a short digest
-of the URL, which is the same on every run. A URL that is listed twice is
-fetched once. Nothing is written outside of --dir.
+Other options of aria2 are ignored. Without out=, the file is named after the
+last part of the path of the URL. If two URLs lead to the same name, a short
+digest of the URL is added to the name; it is the same in every run. A URL that
+is listed twice is fetched once. Nothing is written outside of --dir.
 
-A wrong line is told with its file and number, and nothing is started;
---skip-bad-lines goes on past wrong lines. --dry-run prints what would be
-fetched and where to. --failed FILE writes the entries that failed, with their
-options, as a list to be fed back.
+If a line is invalid, dl prints its file and line number, and starts nothing;
+--skip-bad-lines skips invalid lines. --dry-run prints what would be fetched,
+and the path of each file. --failed FILE writes the entries that failed, with
+their options, as a list for another run.
 
 For one URL: dl URL -o NAME.
-A list whose name is a command is given with its folder: dl ./compare.
+A list that is named like a command is given with its folder: dl ./compare.
 """
 
 _RESUMING = """\
-Run the same command again. What is complete is skipped, what was begun is
-resumed, what failed is tried again. No option is needed.
+Run the same command again: dl skips complete files, resumes incomplete
+files, and retries failed files. No option is needed.
 
-A file gets its name when it is complete and, where a checksum is known,
-verified. Until then it is NAME.part, with NAME.part.meta beside it: the
-validator of the server (a strong ETag, or Last-Modified) and what is complete.
+A file gets its final name when it is complete and, if a checksum is known,
+verified. Until then it is named NAME.part. Beside it, NAME.part.meta
+records the validator of the server (a strong ETag, or Last-Modified) and
+which bytes are complete.
 
-A resume asks for the missing bytes with If-Range and the validator. If the
-file changed on the server meanwhile, the server sends the whole file, and dl
-begins at zero: two versions are never mixed. Without a validator dl begins at
-zero, too.
+To resume, dl requests the missing bytes with If-Range and the validator. If
+the file has changed on the server meanwhile, the server sends the whole file,
+and dl starts at zero: two versions are never mixed. Without a validator dl
+starts at zero, too.
 
-Ctrl-C (or SIGTERM) once: nothing more is started, running files get --grace
-seconds to end. Twice: the run ends at once. After either, and after a crash,
-the same command goes on.
+After one Ctrl-C (or SIGTERM), dl starts no more files, and running files get
+--grace seconds to finish. After a second one, the run ends at once. In both
+cases, and after a crash, the same command resumes.
 
-What is done where a file is there already (--on-exists):
+--on-exists sets what happens if a file already exists:
 
-    skip        keep the file, ask for nothing (the default)
-    refresh     fetch the file again where the server has a newer one
+    skip        keep the file, send no request (the default)
+    refresh     fetch the file again if the server has a newer version
     overwrite   fetch the file again
     rename      keep the file, and name the new one NAME.1.EXT
     fail        report an error
 
-With --checksums, or checksum= in a list, a file that is there is verified
-first, and fetched again where it is wrong.
+With --checksums, or checksum= in a list, an existing file is verified first,
+and fetched again if its checksum is wrong.
 
-Within a run, dl tries again after refused and reset connections, stalls, cut
-bodies, 408, 425, 429, 500, 502, 503, 504 and 520 to 529: --retries N times,
-after pauses that grow from --retry-wait, or that the server names in
-Retry-After (at most --max-retry-after).
+Within a run, dl retries up to --retries times after refused and reset
+connections, stalls, truncated bodies, and the statuses 408, 425, 429, 500,
+502, 503, 504 and 520 to 529. The waits between the attempts grow from
+--retry-wait, unless the server requests a wait with Retry-After. dl obeys
+Retry-After up to --max-retry-after.
 """
 
 _POLITENESS = """\
-Servers that are not yours have other users. dl limits itself:
+The servers of other people have other users. dl limits itself:
 
-    hosts elsewhere     at most 16 connections to one host, and 6 for one file
-    loopback, private   as many as help
+    public hosts        at most 16 connections per host, and 6 per file
+    loopback, private   as many connections as increase the speed
 
---per-host N and --segments N say other numbers. --aggressive takes these
-limits away for all hosts.
+--per-host N and --segments N set other limits. --aggressive removes these
+limits for all hosts.
 
     --per-host N                at most N connections to one host
     --segments 1                never more than one connection for one file
     --wait TIME                 a pause between two requests to one host
-    --max-requests-per-second N at most N requests a second to one host
+    --max-requests-per-second N at most N requests per second to one host
     --obey-robots               keep the Crawl-delay of each host's robots.txt
-    --limit-rate-per-host SIZE  at most so many bytes a second from one host
-    --limit-rate SIZE           at most so many bytes a second in all
-    --user-agent TEXT           who asks: a name, and an address to complain to
+    --limit-rate-per-host SIZE  at most SIZE bytes per second from one host
+    --limit-rate SIZE           at most SIZE bytes per second in total
+    --user-agent TEXT           who you are: a name, and a contact address
 
 For one connection and one request every two seconds:
 
     dl urls.txt --per-host 1 --segments 1 --wait 2
 
-What dl always does: 429, 503, time-outs and refused connections halve the
-number of requests that run at once. A pause that a server asks for in
-Retry-After is kept, up to --max-retry-after. Pauses between tries grow, and
-are random in length, so that many clients do not come back at one moment.
-Hosts take turns, so that a list of many hosts does not burden one host at a
-time. A host that has never answered is given up for the whole list after N
-time-outs (--host-failures N); one that refuses, or answers 503, is not.
+What dl always does:
+
+- It halves the number of parallel requests after 429, 503, a time-out or a
+  refused connection.
+- It obeys Retry-After, up to --max-retry-after.
+- It waits longer before each retry. The waits are random, so that many clients
+  do not return at the same moment.
+- It takes the hosts of a list in turn, so that no host gets all requests at
+  once.
+- It gives up a host that has never answered after N time-outs
+  (--host-failures N). It does not give up a host that refuses connections or
+  answers 503.
 """
 
 _CODES_HEAD = """\
-0 when every file is there: fetched now, or skipped as it was there already.
-Otherwise the code says what kind of failure there was. It does not depend on
-the order in which the files end.
+The exit code is 0 if every file is complete: fetched by this run, or skipped
+because it existed already. Otherwise it is the code of the kind of failure. It
+does not depend on the order in which the files end.
 
 """
 
 _CODES_TAIL = """
-1 stands for failures of several kinds, too. --report FILE has the kind of each
-failure, as "error": {"class": ...}.
+The code is 1 also if there were failures of several kinds. --report FILE
+records the kind of each failure, as "error": {"class": ...}.
 
     130  ended by Ctrl-C
-    141  the reader of standard output went away
+    141  the reader of standard output closed it
     143  ended by SIGTERM
 """
 
 
 def _kinds(root: type[errors.DownloadError]) -> Iterator[type[errors.DownloadError]]:
-    """The classes that have an exit code of their own, in the order of `downloader.errors`."""
+    """The subclasses that define an exit code, in the order of `downloader.errors`."""
     for cls in root.__subclasses__():
         if "exit_code" in vars(cls):
             yield cls
@@ -133,34 +140,34 @@ def _kinds(root: type[errors.DownloadError]) -> Iterator[type[errors.DownloadErr
 
 
 def _exit_codes() -> str:
-    """Each code with the class of errors and its first line, from the classes themselves."""
+    """The topic about exit codes: each code with its error class and the first line of the class's docstring."""
     import textwrap
 
     kinds = {cls.exit_code: cls for cls in _kinds(errors.DownloadError) if cls.exit_code < 128}
     kinds[errors.WorkerError.exit_code] = errors.WorkerError
     rows = []
     for code, cls in sorted(kinds.items()):
-        about = (cls.__doc__ or "").replace("``", "").partition("\n")[0]
+        meaning = (cls.__doc__ or "").replace("``", "").partition("\n")[0]
         start = f"    {code:>3}  {cls.__name__:<17} "
         indent = " " * len(start)
-        rows += textwrap.wrap(about, WIDTH, initial_indent=start, subsequent_indent=indent, break_on_hyphens=False)
+        rows += textwrap.wrap(meaning, TERMINAL_WIDTH, initial_indent=start, subsequent_indent=indent, break_on_hyphens=False)
     return _CODES_HEAD + "\n".join(rows) + "\n" + _CODES_TAIL
 
 
 TOPICS = {
-    "lists": "what a list may hold",
-    "resuming": "what is kept, skipped and tried again",
-    "politeness": "how hard servers are asked, and how to ask less",
-    "exit-codes": "what the exit code says",
+    "lists": "the format of lists",
+    "resuming": "what is skipped, resumed and retried",
+    "politeness": "the limits for servers, and how to lower them",
+    "exit-codes": "the exit codes",
 }
 
 
 def topic(name: str) -> str:
-    """The text of a topic. Raises KeyError."""
+    """The text of a topic. Raises KeyError for an unknown name."""
     return _exit_codes() if name == "exit-codes" else {"lists": _LISTS, "resuming": _RESUMING, "politeness": _POLITENESS}[name]
 
 
 def overview(commands: dict[str, str]) -> str:
-    """The topics and the commands, each with a line about it."""
-    rows = [f"    dl help {name:<12} {about}" for name, about in (*TOPICS.items(), *commands.items())]
+    """The list of all topics and commands, one line each. ``commands``: the help text of each command, by name."""
+    rows = [f"    dl help {name:<12} {text}" for name, text in (*TOPICS.items(), *commands.items())]
     return "\n".join(["dl --help lists the options. Topics and commands:", "", *rows, ""])

@@ -1,1 +1,1 @@
-"""`dl compare`: the same list under each strategy, each in a process of its own, measured and verified."""
+"""`dl compare`: runs the same list under each strategy in fresh processes, measures and verifies each run, and explains it."""

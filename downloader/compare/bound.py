@@ -1,10 +1,10 @@
-"""The lower bound of a scenario: what this server gives to a client that does nothing else.
+"""The lower bound of a scenario: the time that an ideal client would need with this server.
 
-The probes are bare sockets that ask for the scenario's own files, without their delays and caps, several requests ahead,
-and drop what comes: no file is written, no header parsed but the first. What they reach in a fraction of a second is no
-more than a strategy could reach; how close one comes is its share. They need the server's processors and ours, as any
-client on this machine does: so a busy moment makes them slow, and the best of several looks is kept. The work on each file is
-told in CPU time, which other programs do not change.
+Probes measure the speed of the server. A probe is a bare socket that requests the files of the scenario, without their delays
+and rate limits, sends several requests ahead and discards the answers: it writes no file, and parses only the first header
+section. A strategy cannot be faster than a probe; the ratio of both is the strategy's share of the ideal. A probe uses the
+processors of this machine, as any client does. A busy machine makes it slow, so the best of several measurements is kept. The
+processing of the files is measured in CPU time, which other programs do not change.
 """
 
 import os
@@ -18,19 +18,19 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
-from downloader.compare.results import PARTS, Bound
+from downloader.compare.measurements import BOUND_PARTS, Bound
 from downloader.compare.scenarios import KIB, MIB, Scenario
 from downloader.engine.attempt.postprocess import find
 from downloader.errors import NetworkError
 
-TRIES, SECONDS = 3, 0.1
-BUFFER = 1 << 20
-CONNECTIONS = 256
-"""As many as `dl` opens to one host (``--per-host``): what is capped for each of them can be had so many times at once."""
+PROBE_TRIES, PROBE_SECONDS = 3, 0.1
+BUFFER_BYTES = 1 << 20
+MAX_CONNECTIONS = 256
+"""The number of connections that `dl` opens to one host: a rate limit for each connection can be used this many times."""
 
 
-class Wanted(NamedTuple):
-    """One file of a list of the test server's: its URL without wishes, and the wishes. Bytes and seconds."""
+class ProbedFile(NamedTuple):
+    """One file of a list of the test server: its URL without the query, and the options of the query. Bytes and seconds."""
 
     url: str
     size: int
@@ -38,24 +38,25 @@ class Wanted(NamedTuple):
     rate: float
 
 
-class Shape(NamedTuple):
-    """How a probe asks: threads, connections of each, and requests ahead on each connection."""
+class ProbeShape(NamedTuple):
+    """The load of a probe: threads, connections of each thread, and requests that are sent ahead on each connection."""
 
     threads: int
     connections: int
     ahead: int
 
 
-LARGE, SMALL = Shape(2, 1, 2), Shape(1, 32, 16)
-FEW_BYTES = 64 * KIB
-"""Of smaller files it is the number that counts, of others the bytes."""
+LARGE_FILE_SHAPE, SMALL_FILE_SHAPE = ProbeShape(2, 1, 2), ProbeShape(1, 32, 16)
+SMALL_FILE_BYTES = 64 * KIB
+"""For smaller files the number of answers is measured, for others the bytes."""
 
 
 def lower_bound(scenario: Scenario, listing: str, cores: int) -> Bound:
-    """What an ideal client would take, in seconds; see `downloader.compare.results.Bound`.
+    """The time that an ideal client would need, in seconds; see `downloader.compare.measurements.Bound`.
 
-    ``listing``: of the test server, which is asked for a second or so. ``cores``: those that post-processing may use.
-    ``answers`` is 0 where no file is small, ``bytes`` where all are. Raises NetworkError where the server does not answer.
+    ``listing``: the list of the test server, which is probed for about a second. ``cores``: the number of cores that the
+    processing of the files may use. ``answers`` is 0 if no file is small, ``bytes`` is 0 if all files are small. Raises
+    NetworkError if the server does not answer.
     """
     files = [_wanted(line) for line in listing.split()]
     total = sum(file.size for file in files)
@@ -63,10 +64,12 @@ def lower_bound(scenario: Scenario, listing: str, cores: int) -> Bound:
     try:
         parts = {
             "latency": max(file.delay for file in files),
-            "bytes": total / probe(largest).bytes if largest.size >= FEW_BYTES else 0.0,
-            "answers": len(files) / probe(smallest).answers if smallest.size < FEW_BYTES else 0.0,
-            "cap": sum(file.size / file.rate for file in files if file.rate) / CONNECTIONS,
-            "work": _work(scenario.process, scenario.size) * total / max(1, scenario.size) / cores if scenario.process else 0.0,
+            "bytes": total / probe(largest).bytes if largest.size >= SMALL_FILE_BYTES else 0.0,
+            "answers": len(files) / probe(smallest).answers if smallest.size < SMALL_FILE_BYTES else 0.0,
+            "cap": sum(file.size / file.rate for file in files if file.rate) / MAX_CONNECTIONS,
+            "work": _processing_time(scenario.process, scenario.size) * total / max(1, scenario.size) / cores
+            if scenario.process
+            else 0.0,
         }
     except OSError as error:
         raise NetworkError(f"the test server cannot be probed: {error}", smallest.url, "start the comparison again") from error
@@ -74,57 +77,57 @@ def lower_bound(scenario: Scenario, listing: str, cores: int) -> Bound:
 
 
 def tightened(before: Bound, after: Bound, best_run: float) -> Bound:
-    """What two looks say together: the best of each part, and no more than the best run took. Seconds; 0: nothing ran."""
-    parts = {name: min(getattr(before, name), getattr(after, name)) for name in PARTS}
+    """Combine two measurements: the smaller value of each part, and at most ``best_run`` seconds (0: there was no run)."""
+    parts = {name: min(getattr(before, name), getattr(after, name)) for name in BOUND_PARTS}
     seconds = max(parts.values())
     return Bound(min(seconds, best_run) if best_run > 0 else seconds, **parts)
 
 
-def _wanted(url: str) -> Wanted:
+def _wanted(url: str) -> ProbedFile:
     parts = urlsplit(url)
-    wishes = {name: float(values[0]) for name, values in parse_qs(parts.query).items() if name in ("delay", "rate")}
+    options = {name: float(values[0]) for name, values in parse_qs(parts.query).items() if name in ("delay", "rate")}
     size = int(parts.path.split("/")[-2])
-    return Wanted(parts._replace(query="").geturl(), size, wishes.get("delay", 0.0), wishes.get("rate", 0.0))
+    return ProbedFile(parts._replace(query="").geturl(), size, options.get("delay", 0.0), options.get("rate", 0.0))
 
 
-def _work(function: str, size: int) -> float:
-    """CPU seconds that it takes for one file of that size, in this thread: the best of three."""
+def _processing_time(function: str, size: int) -> float:
+    """The CPU seconds that ``function`` needs for one file of ``size`` bytes: the best of three measurements."""
     call = find(function)
     with tempfile.TemporaryDirectory() as folder:
         part = Path(folder, "0.bin")
         part.write_bytes(os.urandom(size))
-        taken = []
-        for _ in range(TRIES):
+        durations = []
+        for _ in range(PROBE_TRIES):
             started = time.thread_time()
             call(part)
-            taken.append(time.thread_time() - started)
-    return min(taken)
+            durations.append(time.thread_time() - started)
+    return min(durations)
 
 
-class Speed(NamedTuple):
-    """What a probe got, in a second."""
+class ProbeSpeed(NamedTuple):
+    """The speed of a probe: bytes per second, and answers per second."""
 
     bytes: float
     answers: float
 
 
-def probe(file: Wanted) -> Speed:
-    """The speed at which this one file comes, over and over: the best of a few short tries. Raises OSError."""
-    shape = LARGE if file.size >= MIB else SMALL
-    clients = [_Client(file.url, shape.ahead) for _ in range(shape.threads)]
+def probe(file: ProbedFile) -> ProbeSpeed:
+    """Fetch this file again and again, and return the highest speed of a few short measurements. Raises OSError."""
+    shape = LARGE_FILE_SHAPE if file.size >= MIB else SMALL_FILE_SHAPE
+    probes = [_Probe(file.url, shape.ahead) for _ in range(shape.threads)]
     try:
-        for client in clients:
-            client.connect(shape.connections)
+        for one in probes:
+            one.connect(shape.connections)
         with ThreadPoolExecutor(shape.threads) as threads:
-            tries = [sum(threads.map(_Client.speed, clients)) for _ in range(TRIES)]
+            speeds = [sum(threads.map(_Probe.speed, probes)) for _ in range(PROBE_TRIES)]
     finally:
-        for client in clients:
-            client.close()
-    return Speed(max(tries), max(tries) / clients[0].answer)
+        for one in probes:
+            one.close()
+    return ProbeSpeed(max(speeds), max(speeds) / probes[0].answer)
 
 
-class _Connection:
-    """Requests sent ahead, and the bytes of their answers counted. ``answer``: the bytes of one."""
+class _ProbeConnection:
+    """A connection that sends requests ahead and counts the bytes of the answers. ``answer``: the bytes of one answer."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -132,30 +135,30 @@ class _Connection:
         self.secure = parts.scheme == "https"
         if self.secure:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # it is our own server
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # the server is our own
             self.socket = context.wrap_socket(self.socket)
         self._request = f"GET {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode()
         self.answer = self.received = self._sent = 0
 
     def begin(self) -> None:
-        """Ask for it once, to learn how long an answer is."""
+        """Send the first request, and learn the length of an answer. Raises OSError."""
         self.socket.sendall(self._request)
         data = b""
         while b"\r\n\r\n" not in data:
-            data += self.socket.recv(BUFFER) or _broken()
+            data += self.socket.recv(BUFFER_BYTES) or _broken()
         head = data.partition(b"\r\n\r\n")[0].lower()
         if not head.startswith(b"http/1.1 200"):
             _broken()
         self.answer = len(head) + 4 + int(head.partition(b"\r\ncontent-length:")[2].split(None, 1)[0])
-        left = self.answer - len(data)
-        while left:
-            left -= len(self.socket.recv(min(left, BUFFER)) or _broken())
+        remaining = self.answer - len(data)
+        while remaining:
+            remaining -= len(self.socket.recv(min(remaining, BUFFER_BYTES)) or _broken())
         self.socket.setblocking(False)
 
-    def ask(self, ahead: int) -> bool:
-        """See to it that so many requests are on their way. Whether the server still takes them."""
+    def request(self, ahead: int) -> bool:
+        """Send requests until ``ahead`` of them are unanswered. Returns False if the server has closed the connection."""
         missing = ahead - (self._sent - self.received // self.answer)
-        if missing * 2 >= ahead:  # several at once: a send costs as much as many of them
+        if missing * 2 >= ahead:  # many requests with one send: the system call is the larger cost
             try:
                 self.socket.send(self._request * missing)
             except ConnectionError:
@@ -163,8 +166,8 @@ class _Connection:
             self._sent += missing
         return True
 
-    def drop(self, buffer: bytearray) -> bool:
-        """Take what is there. Whether more may come: servers end a connection after so many requests."""
+    def discard(self, buffer: bytearray) -> bool:
+        """Read and discard the received bytes. Returns False if the server has closed the connection, after many requests."""
         try:
             while count := self.socket.recv_into(buffer):
                 self.received += count
@@ -178,49 +181,49 @@ class _Connection:
 
 
 def _broken() -> bytes:
-    raise ConnectionError("the server does not answer as a test server does")
+    raise ConnectionError("the answer is not that of a test server")
 
 
-class _Client:
-    """Some connections on one epoll loop."""
+class _Probe:
+    """A number of connections in one event loop. ``answer``: the bytes of one answer."""
 
     def __init__(self, url: str, ahead: int) -> None:
         self.answer = 0
         self._url = url
         self._ahead = ahead
-        self._buffer = bytearray(BUFFER)
+        self._buffer = bytearray(BUFFER_BYTES)
         self._received = 0
         self._selector = selectors.DefaultSelector()
 
     def connect(self, connections: int) -> None:
-        """Make so many more connections, and begin."""
+        """Open this number of connections, and send their first requests."""
         for _ in range(connections):
-            connection = _Connection(self._url)
+            connection = _ProbeConnection(self._url)
             self._selector.register(connection.socket, selectors.EVENT_READ, connection)
             connection.begin()
-            connection.ask(self._ahead)
+            connection.request(self._ahead)
             self.answer = connection.answer
 
     def speed(self) -> float:
-        """Bytes a second, heads included."""
+        """Measure the speed once, in bytes per second, including the header sections."""
         started, before = time.perf_counter(), self._received
-        while (now := time.perf_counter()) < started + SECONDS:
-            for key, _ in self._selector.select(SECONDS):
+        while (now := time.perf_counter()) < started + PROBE_SECONDS:
+            for key, _ in self._selector.select(PROBE_SECONDS):
                 self._serve(key.data)
         return (self._received - before) / (now - started)
 
-    def _serve(self, connection: _Connection) -> None:
-        had = connection.received
-        more = connection.drop(self._buffer)
-        self._received += connection.received - had
-        if more and connection.ask(self._ahead):
+    def _serve(self, connection: _ProbeConnection) -> None:
+        before = connection.received
+        is_open = connection.discard(self._buffer)
+        self._received += connection.received - before
+        if is_open and connection.request(self._ahead):
             return
         self._selector.unregister(connection.socket)
         connection.socket.close()
         self.connect(1)
 
     def close(self) -> None:
-        """Give up what is on its way."""
+        """Close all connections."""
         for key in list(self._selector.get_map().values()):
             key.data.socket.close()
         self._selector.close()

@@ -1,4 +1,4 @@
-"""Where a comparison was measured: processor, memory, system, and the versions of what took part."""
+"""Describes the machine of a comparison: processor, memory, system, and the versions of the programs and libraries."""
 
 import datetime
 import importlib.metadata
@@ -9,14 +9,18 @@ from contextlib import suppress
 from pathlib import Path
 
 from downloader._version import __version__
-from downloader.compare.results import Machine
+from downloader.compare.measurements import Machine
 from downloader.engine.processors import cores
 
 LIBRARIES = ("requests", "urllib3", "httpx", "httpx-aiohttp", "aiohttp", "pycurl", "gevent", "granian")
 
 
 def machine(server: str, files: str, peers: Mapping[str, str]) -> Machine:
-    """This machine, now. ``server`` and ``files``: what served, and where the files went; ``peers``: versions by name."""
+    """This machine and the current time.
+
+    ``server``: the kind of test server, or empty. ``files``: the folder of the downloaded files. ``peers``: the versions of
+    the peers, by name.
+    """
     return Machine(
         when=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         version=__version__,
@@ -42,20 +46,20 @@ def _processor() -> str:
 
 
 def _memory() -> int:
-    """Bytes; 0 where the system does not tell."""
+    """The size of the memory in bytes; 0 where the system does not report it."""
     with suppress(ValueError, OSError):
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return 0
 
 
 def _libraries() -> dict[str, str]:
-    found = {}
+    versions = {}
     for name in LIBRARIES:
         with suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
+            versions[name] = importlib.metadata.version(name)
     with suppress(ImportError):
-        import pycurl  # here: it is the only one that knows which libcurl it brings
+        import pycurl  # its version string contains the version of libcurl
 
         parts = (part.partition("/") for part in pycurl.version.split())
-        found |= {name: version for name, _, version in parts if name == "libcurl"}
-    return found
+        versions |= {name: version for name, _, version in parts if name == "libcurl"}
+    return versions

@@ -1,14 +1,15 @@
-"""One command, measured from its start to its exit, with all its child processes. It knows nothing of downloads.
+"""Measures one command from its start to its exit, with all its child processes. It does nothing specific to downloads.
 
-- Elapsed: from just before the process is made to its exit, by the monotonic clock.
-- CPU and context switches: ``wait4``, of the process and of the children that it waited for. Read and write calls: the
-  same sums in ``/proc/PID/io``, read when the process has ended and before it is reaped.
-- Memory, threads, processes: a thread here looks at ``/proc``, at first after 5 ms, then less and less often, every 50 ms in
-  the end; it takes a pause of fifty times the CPU that a look cost, so 2 % of one core at most. Memory is the high-water mark
-  of each process, so that only what the last 50 ms add is missed.
+- Elapsed time: from just before the process is created to its exit, by the monotonic clock. - CPU time and context switches:
+from ``wait4``, for the process and the children that it waited for. Read and write calls: from ``/proc/PID/io``, for the
+same processes, read after the process has ended and before it is reaped. - Memory, threads, processes: a thread samples
+``/proc``, first after 5 ms, then at intervals that grow to 50 ms. The pause after each sample is at least fifty times the
+CPU time of the sample, so sampling uses at most 2 % of one core. Memory is the high-water mark of each process, so only what
+a process allocates in its last 50 ms can be missed.
 
-``ru_maxrss`` is believed only where it is well more than this process has ever held: Linux passes the mark of whoever starts a
-command on to it. Systems without ``/proc`` have nothing but that, and no threads, processes and calls.
+``ru_maxrss`` is used only if it is much larger than the peak memory of this process: on Linux, a new process inherits the
+mark of the process that started it. Systems without ``/proc`` have only ``ru_maxrss``, and no numbers of threads, processes
+and calls.
 """
 
 import _thread
@@ -24,23 +25,23 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from downloader.compare import neighbours
+from downloader.compare import other_programs
 from downloader.errors import UsageError
 
-FIRST_LOOK, LAST_PAUSE = 0.005, 0.05
-_DUTY = 50
-_UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
+FIRST_PAUSE, MAX_PAUSE = 0.005, 0.05
+_PAUSE_FACTOR = 50
+_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes, the unit of ru_maxrss
 
 
 _Started = tuple[float, "subprocess.Popen[bytes]"]
 
 
 class Usage(NamedTuple):
-    """What a command took. Seconds and bytes; see `downloader.compare.results.Measure` for the fields.
+    """The resources that a command used. Seconds and bytes; see `downloader.compare.measurements.Measure` for the fields.
 
-    ``started``: of the monotonic clock. ``code``: its exit code, negative for the signal that ended it. ``expired``: it
-    was ended because it took too long. ``others``: see `downloader.compare.neighbours.share`. ``own_peak``: the peak memory of
-    the process that was started, without its children.
+    ``started``: the time of the monotonic clock. ``code``: the exit code, or minus the number of the signal that ended the
+    command. ``expired``: the command was killed because it exceeded its time limit. ``others``: see
+    `downloader.compare.other_programs.share`. ``own_peak``: the peak memory of the started process without its children.
     """
 
     started: float
@@ -72,35 +73,37 @@ def run_measured(
     environment: Mapping[str, str] | None = None,
     output: int | None = None,
 ) -> Usage:
-    """Run a command and say what it took. What it prints is dropped; ``errors``: except for its standard error.
+    """Run a command and measure the resources that it uses. Its output is discarded.
 
-    ``output``: the descriptor of a file that takes all that it prints. ``environment``: its variables, instead of this
-    process's without settings for `dl` and with a direct way to this machine.
+    ``output``: the descriptor of a file for its output. ``environment``: its environment variables; None: those of this
+    process, without the settings of `dl`, and without a proxy for this machine.
 
-    ``folder``: its working directory. ``server``: tells the CPU seconds that the server has taken so far. After ``limit``
-    seconds it is killed. It has a session of its own, and ends when this process does, however that ends. Whatever is
-    raised here meanwhile (Ctrl-C) kills it and is passed on. ``group``: what is killed is its whole process group; else it
-    is left to its children to see that it is gone, and to tidy up. Raises UsageError for what cannot be started.
+    ``folder``: its working directory. ``errors``: do not discard its standard error. ``server``: returns the CPU seconds that
+    the server has used so far. ``limit``: the command is killed after this many seconds. ``group``: kill its whole process
+    group; otherwise only the process, whose children notice its end and clean up.
+
+    The command runs in its own session, and is killed when this process ends for any reason. An exception in this process
+    meanwhile (Ctrl-C) kills the command and is raised. Raises UsageError if the command cannot be started.
     """
     outputs = (subprocess.DEVNULL, None if errors else subprocess.DEVNULL) if output is None else (output, output)
     variables = _environment() if environment is None else environment
-    before, seen = server() if server else 0.0, neighbours.look()
-    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    born: list[_Started | UsageError] = []
+    server_before, times_before = server() if server else 0.0, other_programs.cpu_times()
+    parent_peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    result: list[_Started | UsageError] = []
     sampler: _Sampler | None = None
     begun = False
     with _owner() as (reader, tie):
         try:
-            # From a thread: an interrupt, which is raised in the main one, then cannot leave a process that nobody knows.
-            # And with nothing that has a lock inside: an interrupt there may leave it locked.
-            begun = bool(_thread.start_new_thread(_start, (born, command, folder, variables, reader, outputs)))
-            started, process = _told(born)
+            # The process is started in a thread: an interrupt, which is raised in the main thread, can then not leave a
+            # process behind whose number is unknown. A list passes the result: an interrupt could leave a lock locked.
+            begun = bool(_thread.start_new_thread(_start, (result, command, folder, variables, reader, outputs)))
+            started, process = _wait_for_start(result)
             victim = -process.pid if group else process.pid
             sampler = _Sampler(process.pid, victim, None if limit is None else started + limit)
             tie(victim)
             sampler.start()
             _wait(process.pid)
-            elapsed, seen_last = time.monotonic() - started, neighbours.look()
+            elapsed, times_after = time.monotonic() - started, other_programs.cpu_times()
             reads, writes = _calls(process.pid)
             sampler.stop()
             _, status, usage = os.wait4(process.pid, 0)
@@ -112,10 +115,10 @@ def run_measured(
                 sampler.stop()
             if begun:
                 with contextlib.suppress(UsageError):
-                    _kill(_told(born)[1], group)
+                    _kill(_wait_for_start(result)[1], group)
             raise
-    served = (server() if server else 0.0) - before
-    resident = usage.ru_maxrss * _UNIT if usage.ru_maxrss > 1.1 * held or not sampler.peak else 0
+    served = (server() if server else 0.0) - server_before
+    resident = usage.ru_maxrss * _UNIT if usage.ru_maxrss > 1.1 * parent_peak or not sampler.peak else 0
     return Usage(
         started,
         elapsed,
@@ -131,30 +134,31 @@ def run_measured(
         served,
         process.returncode,
         sampler.expired,
-        neighbours.share(seen, seen_last, elapsed, usage.ru_utime + usage.ru_stime + served),
+        other_programs.share(times_before, times_after, elapsed, usage.ru_utime + usage.ru_stime + served),
         sampler.own_peak or resident,
     )
 
 
 def _environment() -> dict[str, str]:
-    """Ours, without settings for `dl`, and without a proxy on the way to a server on this machine."""
-    found = {key: value for key, value in os.environ.items() if not key.startswith("DL_")}
-    direct = ",".join(filter(None, (found.get("no_proxy") or found.get("NO_PROXY"), "127.0.0.1", "localhost")))
-    return found | {"no_proxy": direct, "NO_PROXY": direct}
+    """The environment of this process, without the settings of `dl`, and without a proxy for servers on this machine."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("DL_")}
+    hosts = (environment.get("no_proxy") or environment.get("NO_PROXY"), "127.0.0.1", "localhost")
+    direct = ",".join(filter(None, hosts))
+    return environment | {"no_proxy": direct, "NO_PROXY": direct}
 
 
 def _start(
-    born: "list[_Started | UsageError]",
+    result: "list[_Started | UsageError]",
     command: Sequence[str],
     folder: str | None,
     environment: Mapping[str, str],
     stdin: int,
     outputs: tuple[int, int | None],
 ) -> None:
-    """Start it, and say so, or why not."""
+    """Start the command, and append the process, or the error, to ``result``."""
     started = time.monotonic()
     try:
-        process = subprocess.Popen(  # noqa: S603 - our own commands, and those of peers that were asked for
+        process = subprocess.Popen(  # noqa: S603 - `dl`, and the peers that the user asked for
             command,
             cwd=folder,
             env=environment,
@@ -164,18 +168,18 @@ def _start(
             start_new_session=True,
         )
     except OSError as error:
-        born.append(UsageError(f"cannot run {command[0]}: {error.strerror}", hint="is it installed?"))
+        result.append(UsageError(f"cannot run {command[0]}: {error.strerror}", hint="is it installed?"))
     else:
-        born.append((started, process))
+        result.append((started, process))
 
 
-def _told(born: "list[_Started | UsageError]") -> _Started:
-    """What `_start` says, once it does. Raises UsageError."""
-    while not born:
+def _wait_for_start(result: "list[_Started | UsageError]") -> _Started:
+    """Wait for the result of `_start`. Raises UsageError."""
+    while not result:
         time.sleep(0.0005)
-    if isinstance(born[0], UsageError):
-        raise born[0]
-    return born[0]
+    if isinstance(result[0], UsageError):
+        raise result[0]
+    return result[0]
 
 
 def _kill(process: "subprocess.Popen[bytes]", group: bool) -> None:
@@ -187,10 +191,11 @@ def _kill(process: "subprocess.Popen[bytes]", group: bool) -> None:
 
 @contextlib.contextmanager
 def _owner() -> Iterator[tuple[int, Callable[[int], None]]]:
-    """A standard input that ends when this process does, and what ties a command to it: the kernel kills it then.
+    """A pipe as standard input of a command, and a function that makes the kernel kill the command when the pipe closes.
 
-    So a comparison that is killed leaves nothing running, and no thread that watches for it is in the figures. Systems
-    without ``F_SETSIG`` only see the end of the input; `downloader.cli.child` looks for it there.
+    The pipe closes when this process ends. So a comparison that is killed leaves nothing running, and the figures of the
+    command contain no thread that watches the pipe. On systems without ``F_SETSIG`` the command only reads the end of its
+    input, and must end by itself then.
     """
     reader, writer = os.pipe()
     inherited = reader
@@ -213,13 +218,13 @@ def _owner() -> Iterator[tuple[int, Callable[[int], None]]]:
 
 
 def _wait(process: int) -> None:
-    """Until it has ended; it is left as a zombie, which still tells what it did."""
+    """Wait until the process has ended. It is not reaped, so that its files in ``/proc`` can still be read."""
     if hasattr(os, "waitid"):
         os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)
 
 
 def _calls(process: int) -> tuple[int, int]:
-    """Read and write calls of an ended process and of the children it waited for; 0 where the system does not tell."""
+    """Read and write calls of an ended process and of the children it waited for; 0 where the system does not report them."""
     with contextlib.suppress(OSError, ValueError, IndexError):
         text = _text(f"/proc/{process}/io")
         return _number(text, b"syscr:"), _number(text, b"syscw:")
@@ -227,7 +232,7 @@ def _calls(process: int) -> tuple[int, int]:
 
 
 def _wait_for_group(group: int, seconds: float = 5.0) -> None:
-    """Wait for the last of a killed run's processes: workers that notice it, and who removes their semaphores."""
+    """Wait until all processes of a killed run have ended: its workers, and the tracker that removes their semaphores."""
     deadline = time.monotonic() + seconds
     with contextlib.suppress(ProcessLookupError):
         while time.monotonic() < deadline:
@@ -236,29 +241,32 @@ def _wait_for_group(group: int, seconds: float = 5.0) -> None:
 
 
 class _Sampler(threading.Thread):
-    """Looks at a process and its children, and kills the ``victim`` (a process, or minus a group) at the ``deadline``."""
+    """Samples a process and its children, and kills the ``victim`` (a process, or minus a process group) at the ``deadline``.
+
+    ``peak``: bytes; ``threads`` and ``processes``: the largest numbers at one time; ``expired``: the deadline has passed.
+    """
 
     def __init__(self, process: int, victim: int, deadline: float | None) -> None:
         super().__init__(name="sampler", daemon=True)
         self._process = process
         self._victim = victim
         self._deadline = deadline
-        self._over = threading.Event()
+        self._stopped = threading.Event()
         self.peak = self.own_peak = self.threads = self.processes = 0
         self.expired = False
 
     def run(self) -> None:
-        """Until `stop`."""
-        pause = FIRST_LOOK
-        while not self._over.wait(pause):
-            begun = time.thread_time()  # of this thread's own: on a busy machine, a look may last, and cost nothing
-            self._look()
+        """Take samples until `stop` is called."""
+        pause = FIRST_PAUSE
+        while not self._stopped.wait(pause):
+            begun = time.thread_time()  # CPU time: on a busy machine, a sample may take long and cost little
+            self._sample()
             if self._deadline is not None and time.monotonic() > self._deadline:
                 self.expired = True
-                os.kill(self._victim, signal.SIGKILL)  # it is not reaped before `stop`: the number is still its own
-            pause = max(min(2 * pause, LAST_PAUSE), (time.thread_time() - begun) * _DUTY)
+                os.kill(self._victim, signal.SIGKILL)  # it is reaped after `stop`: its number cannot have been reused
+            pause = max(min(2 * pause, MAX_PAUSE), (time.thread_time() - begun) * _PAUSE_FACTOR)
 
-    def _look(self) -> None:
+    def _sample(self) -> None:
         peak = threads = count = 0
         for process in _tree(self._process):
             with contextlib.suppress(OSError, ValueError, IndexError):
@@ -275,19 +283,19 @@ class _Sampler(threading.Thread):
 
     def stop(self) -> None:
         """End the thread."""
-        self._over.set()
-        with contextlib.suppress(RuntimeError):  # it was not started, or that was interrupted
+        self._stopped.set()
+        with contextlib.suppress(RuntimeError):  # the thread was not started, or its start was interrupted
             self.join()
 
 
 def _tree(process: int) -> list[int]:
-    found = [process]
-    for parent in found:
+    processes = [process]
+    for parent in processes:
         with contextlib.suppress(OSError):
             for thread in os.listdir(f"/proc/{parent}/task"):
                 with contextlib.suppress(OSError):
-                    found += map(int, _text(f"/proc/{parent}/task/{thread}/children").split())
-    return found
+                    processes += map(int, _text(f"/proc/{parent}/task/{thread}/children").split())
+    return processes
 
 
 def _text(path: str) -> bytes:
@@ -299,5 +307,5 @@ def _text(path: str) -> bytes:
 
 
 def _number(text: bytes, name: bytes) -> int:
-    """The number after a name. Raises IndexError where the name is not there."""
+    """The number after a name. Raises IndexError if the text does not contain the name."""
     return int(text.partition(name)[2].split(None, 1)[0])

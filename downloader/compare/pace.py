@@ -1,17 +1,19 @@
-"""How far a study is: what runs next, in words, and how long the rest may take. Arithmetic and text only."""
+"""The progress of a study: the next step in words, and an estimate of the remaining time. Pure."""
 
 import math
 from typing import NamedTuple
 
-LEAST_KNOWN = 2.0
-"""Seconds after which the pace so far says something of what is left."""
+MIN_ELAPSED = 2.0
+"""Seconds after which the remaining time can be estimated."""
 
 
-class Step(NamedTuple):
-    """What runs next: a row of a scenario, in a ``round`` (0: once more, with a trace) of ``rounds``, or more unless ``exact``.
+class StudyStep(NamedTuple):
+    """The next run of a study.
 
-    ``done``: the part of its scenario that is behind it, as far as can be foreseen; ``whole``: of the study. ``point``: of a
-    sweep, as ``jobs 4``. ``place`` of ``places``: which scenario, or which point, it is.
+    ``row``: the name of the strategy or peer. ``round``: the number of the round; 0: the additional run with a trace.
+    ``rounds``: the planned number of rounds, exact if ``exact`` is set, else the minimum. ``done``: the finished share (0 to 1)
+    of the scenario, estimated; ``study_done``: that of the study. ``point``: the point of a sweep, such as ``jobs 4``. ``item``
+    and ``items``: the number of the scenario, or of the point, and how many there are.
     """
 
     scenario: str
@@ -20,14 +22,14 @@ class Step(NamedTuple):
     rounds: int
     exact: bool
     done: float
-    whole: float = 0.0
+    study_done: float = 0.0
     point: str = ""
-    place: int = 1
-    places: int = 1
+    item: int = 1
+    items: int = 1
 
     def __str__(self) -> str:
         """``scenario 2 of 3, latency: auto, round 1 of 3 or more``."""
-        what = f"point {self.place} of {self.places}" if self.point else f"scenario {self.place} of {self.places}"
+        what = f"point {self.item} of {self.items}" if self.point else f"scenario {self.item} of {self.items}"
         where = f"{what}, {self.scenario}" + (f", {self.point}" if self.point else "")
         if not self.round:
             return f"{where}: {self.row}, once more for the timeline"
@@ -35,27 +37,27 @@ class Step(NamedTuple):
         return f"{where}: {self.row}, round {self.round} of {least}" + ("" if self.exact else " or more")
 
 
-def line(step: Step, elapsed: float, width: int) -> str:
-    """The step and what may be left after ``elapsed`` seconds of the study, cut to this width."""
-    told = left(elapsed, step.whole)
-    text = f"{step}{f', {told}' if told else ''}"
-    if len(text) > width and told:  # what is left is worth more than what runs
-        text = f"{str(step)[: max(0, width - len(told) - 2)].rstrip(' ,:')}, {told}"
+def line(step: StudyStep, elapsed: float, width: int) -> str:
+    """The step and the remaining time after ``elapsed`` seconds of the study, cut to ``width`` characters."""
+    remaining = remaining_time(elapsed, step.study_done)
+    text = f"{step}{f', {remaining}' if remaining else ''}"
+    if len(text) > width and remaining:  # shorten the step, not the remaining time
+        text = f"{str(step)[: max(0, width - len(remaining) - 2)].rstrip(' ,:')}, {remaining}"
     return text[:width]
 
 
-def left(elapsed: float, whole: float) -> str:
-    """``about 40 s left``, by the pace so far; empty while it is not known."""
-    if elapsed < LEAST_KNOWN or whole <= 0:
+def remaining_time(elapsed: float, study_done: float) -> str:
+    """The remaining time in words, ``about 40 s left``, from the finished share ``study_done``; empty while it is unknown."""
+    if elapsed < MIN_ELAPSED or study_done <= 0:
         return ""
-    rest = elapsed * (1 - whole) / whole
-    if rest < 5:
+    remaining = elapsed * (1 - study_done) / study_done
+    if remaining < 5:
         return "a few seconds left"
-    if rest <= 55:
-        return f"about {10 * math.ceil(rest / 10)} s left"
-    return f"about {math.ceil(rest / 60)} min left"
+    if remaining <= 55:
+        return f"about {10 * math.ceil(remaining / 10)} s left"
+    return f"about {math.ceil(remaining / 60)} min left"
 
 
 def foreseen(number: int, spent: float, budget: float, least: int) -> int:
-    """How many rounds there may be, where ``number`` took ``spent`` seconds: as many as the budget has room for."""
+    """The expected number of rounds: as many as fit into ``budget`` seconds, if ``number`` rounds took ``spent`` seconds."""
     return max(least, int(budget * number / spent)) if number and spent > 0 else least

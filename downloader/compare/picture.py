@@ -1,7 +1,7 @@
-"""A still of a study for a slide or a README: elapsed time in each scenario, and the most telling timelines, as PNG.
+"""A picture of a study as PNG, for a slide or a README: the elapsed times of each scenario, and the most informative timelines.
 
-The picture is the page's own charts, taken by an installed Chromium or Chrome without a window: no second way of drawing,
-and no package beyond those of the page. It is light whatever the system prefers, and reaches no network.
+An installed Chromium or Chrome renders the charts of the page without a window, so no second drawing code and no further
+package is needed. The picture always has the light theme, and the browser uses no network.
 """
 
 import re
@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from downloader.compare import page
-from downloader.compare.results import Study
+from downloader.compare.measurements import Study
 from downloader.errors import DownloadError, StorageError, UsageError
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "microsoft-edge")
@@ -21,16 +21,16 @@ MAC_BROWSERS = (
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
     "/Applications/Microsoft Edge.app/Contents/MacOS/Microsoft Edge",
 )
-WIDTH = 1600
-"""Of the picture, in CSS pixels."""
+PAGE_WIDTH = 1600
+"""The width of the picture in CSS pixels."""
 SCALE = 2
-"""Pixels of the file for each of those."""
-PATIENCE = 120.0
-"""Seconds that the browser may take."""
+"""Pixels of the file for each CSS pixel."""
+BROWSER_TIMEOUT = 120.0
+"""Seconds after which the browser is killed."""
 
 
 def check() -> None:
-    """Raises UsageError where what a picture is made with is not installed. Cheap: to be called before anything is measured."""
+    """Raises UsageError if the browser, or a package of the page, is not installed. Fast: call it before the measurement."""
     page.check()
     if browser() is None:
         hint = "install one (Debian and Ubuntu: apt install chromium), or write a page with --html"
@@ -38,39 +38,39 @@ def check() -> None:
 
 
 def browser() -> str | None:
-    """The installed browser that pictures are taken with."""
-    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    if found is None and sys.platform == "darwin":
-        found = next((path for path in MAC_BROWSERS if Path(path).exists()), None)
-    return found
+    """The path of the first installed browser of BROWSERS; None if there is none."""
+    path = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    if path is None and sys.platform == "darwin":
+        path = next((path for path in MAC_BROWSERS if Path(path).exists()), None)
+    return path
 
 
 def write(study: Study, path: str | Path) -> None:
     """Write the picture to this file.
 
-    Raises UsageError (see `check`), StorageError, and DownloadError where the browser fails.
+    Raises UsageError (see `check`), StorageError, and DownloadError if the browser fails.
     """
     check()
     target = Path(path)
     try:
-        # beside the target: a browser in a package of its own may see the user's folders, but no others
+        # beside the target: a sandboxed browser (snap, flatpak) can read the user's folders, but not the temporary folder
         with tempfile.TemporaryDirectory(prefix="dl-picture-", dir=target.absolute().parent) as folder:
-            source, taken = Path(folder, "still.html"), Path(folder, "still.png")
+            source, picture = Path(folder, "still.html"), Path(folder, "still.png")
             source.write_text(page.render_still(study), encoding="utf-8")
-            height = _height(_run(folder, "--dump-dom", f"--window-size={WIDTH},1000", source.as_uri()))
-            said = _run(folder, f"--screenshot={taken}", f"--window-size={WIDTH},{height}", source.as_uri())
-            if not taken.exists():
-                raise _failed(said)
-            taken.replace(target)
+            height = _height(_run(folder, "--dump-dom", f"--window-size={PAGE_WIDTH},1000", source.as_uri()))
+            output = _run(folder, f"--screenshot={picture}", f"--window-size={PAGE_WIDTH},{height}", source.as_uri())
+            if not picture.exists():
+                raise _failed(output)
+            picture.replace(target)
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror}", hint="choose another file with --png") from None
 
 
 def _run(folder: str, *words: str) -> str:
-    """What the browser wrote to both of its outputs."""
+    """Run the browser. Returns its standard error and its standard output."""
     flags = [
         "--headless",
-        "--no-sandbox",  # the page is our own, and a sandbox is refused to root and in most containers
+        "--no-sandbox",  # the page is trusted, and root and most containers cannot use the sandbox
         "--disable-gpu",
         "--disable-quic",
         "--disable-sync",
@@ -84,22 +84,27 @@ def _run(folder: str, *words: str) -> str:
     ]
     try:
         done = subprocess.run(  # noqa: S603
-            [str(browser()), *flags, *words], capture_output=True, text=True, errors="replace", timeout=PATIENCE, check=False
+            [str(browser()), *flags, *words],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=BROWSER_TIMEOUT,
+            check=False,
         )
     except subprocess.TimeoutExpired:
-        raise _failed(f"it took longer than {PATIENCE:.0f} s") from None
+        raise _failed(f"the browser took longer than {BROWSER_TIMEOUT:.0f} s") from None
     return f"{done.stderr}\n{done.stdout}"
 
 
 def _height(document: str) -> int:
-    found = re.search(r'data-height="(\d+)"', document)
-    if found is None:
+    match = re.search(r'data-height="(\d+)"', document)
+    if match is None:
         raise _failed(document)
-    return int(found[1])
+    return int(match[1])
 
 
-def _failed(said: str) -> DownloadError:
-    last = next((line.strip() for line in reversed(said.splitlines()) if line.strip()), "it said nothing")
+def _failed(output: str) -> DownloadError:
+    last = next((line.strip() for line in reversed(output.splitlines()) if line.strip()), "no output")
     return DownloadError(
         f"{Path(str(browser())).name} took no picture: {last[:200]}", hint="--html writes the same charts as a page"
     )

@@ -1,4 +1,4 @@
-"""What is compared on: each scenario isolates one cost, and says what to expect."""
+"""The scenarios of `dl compare`: each isolates one cost, and says which result to expect."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -9,16 +9,19 @@ from msgspec import Struct
 from downloader.errors import UsageError
 
 KIB, MIB = 1024, 1024 * 1024
-PURE = "downloader.compare.processing:in_python"
-NATIVE = "downloader.compare.processing:in_c"
+PYTHON_WORK = "downloader.compare.workload:in_python"
+C_WORK = "downloader.compare.workload:in_c"
 
 
 class Scenario(Struct, frozen=True):
-    """``files`` files of ``size`` bytes, each ``delay`` seconds away, at ``rate`` bytes a second for each connection at most.
+    """A list of ``files`` files of ``size`` bytes on the test server.
 
-    ``fail``: what a ``share`` of the requests meets: kinds of `downloader.testserver.faults`, with commas between.
-    ``spread``: sigma of a log-normal distribution, of which ``size`` and ``delay`` are the medians; 0: all are alike.
-    ``process``: what is called with each finished file, as ``module:function``. The same ``seed``, the same list.
+    ``isolates``: the cost that the scenario isolates; ``expect``: the expected result. ``delay``: seconds before the first byte
+    of each file. ``rate``: the maximum number of bytes per second of each connection; 0: no limit. ``fail``: the faults that a
+    ``share`` of the requests meets: kinds of `downloader.testserver.faults`, separated by commas. ``spread``: the sigma of a
+    log-normal distribution whose medians are ``size`` and ``delay``; 0: all files are alike. ``seed``: determines the random
+    numbers, so the same seed makes the same list. ``process``: the function to call with each finished file, as
+    ``module:function``.
     """
 
     name: str
@@ -37,7 +40,7 @@ class Scenario(Struct, frozen=True):
 
     @property
     def query(self) -> str:
-        """What the test server's ``/list`` and ``/sums`` are asked for."""
+        """The query for ``/list`` and ``/sums`` of the test server."""
         names = ("files", "size", "delay", "rate", "fail", "share", "spread", "seed")
         return urlencode({name: getattr(self, name) for name in names if name in ("files", "size") or getattr(self, name)})
 
@@ -46,14 +49,14 @@ SCENARIOS = (
     Scenario(
         "small",
         "what each request costs: many files of 10 KiB, no waiting",
-        "whoever does least for each file: C code on epoll before Python, and two cores before one",
+        "strategies with the least work per file are the fastest: C code on epoll before Python, two cores before one",
         files=1500,
         size=10 * KIB,
     ),
     Scenario(
         "latency",
         "waiting: 10 KiB each, 50 ms before the first byte",
-        "whoever has most in flight; serial pays each wait in turn",
+        "strategies with the most requests in flight are the fastest; serial waits for each file in turn",
         files=40,
         size=10 * KIB,
         delay=0.05,
@@ -61,14 +64,14 @@ SCENARIOS = (
     Scenario(
         "large",
         "moving bytes: four files of 32 MiB",
-        "the copying is the kernel's and C's: all are close, and start-up is what differs",
+        "the kernel and C code copy the bytes: all strategies are close, and their start-up differs",
         files=4,
         size=32 * MIB,
     ),
     Scenario(
         "capped",
         "a limit for each connection: a file of 16 MiB, 4 MiB a second",
-        "whoever splits the file over several connections; the others wait for one",
+        "strategies that split the file over several connections are the fastest; the others wait for one connection",
         files=1,
         size=16 * MIB,
         rate=4 * MIB,
@@ -76,7 +79,7 @@ SCENARIOS = (
     Scenario(
         "flaky",
         "faults: a tenth of the requests are refused, cut off or stall",
-        "retries wait without a slot, so those with others in flight lose little; serial waits for each",
+        "a waiting retry occupies no slot, so strategies with many requests in flight lose little; serial waits for each retry",
         files=60,
         size=64 * KIB,
         fail="503,cut,stall",
@@ -85,7 +88,7 @@ SCENARIOS = (
     Scenario(
         "tls",
         "encryption: 600 files of 10 KiB over https",
-        "a handshake for each connection, not for each file; over HTTP/2 all files share libcurl's one",
+        "a handshake for each connection, not for each file; over HTTP/2 all files share one connection of libcurl",
         files=600,
         size=10 * KIB,
         tls=True,
@@ -93,7 +96,7 @@ SCENARIOS = (
     Scenario(
         "mixed",
         "a real list: sizes around 64 KiB and delays around 10 ms, both log-normal",
-        "a few large files decide the end: whoever starts much at once, and keeps it moving",
+        "a few large files decide the end: strategies that start many files at once are the fastest",
         files=150,
         size=64 * KIB,
         delay=0.01,
@@ -102,48 +105,48 @@ SCENARIOS = (
     Scenario(
         "cpu",
         "work on each file, in pure Python",
-        "the GIL lets one thread of a process compute at a time: processes win, threads are serial",
+        "the GIL lets only one thread of a process compute at a time: processes are the fastest, threads are like serial",
         files=32,
         size=128 * KIB,
-        process=PURE,
+        process=PYTHON_WORK,
     ),
     Scenario(
         "cpu-native",
         "work on each file, in C that releases the GIL (hashlib)",
-        "threads compute side by side, and pay no start of a process",
+        "threads compute in parallel, and need no start of a process",
         files=24,
         size=2 * MIB,
-        process=NATIVE,
+        process=C_WORK,
     ),
     Scenario(
         "startup",
         "one file: what each strategy costs before it starts",
-        "fewest imports and no processes: libcurl's loop first, processes last",
+        "strategies with few imports and no processes are the fastest: libcurl's loop first, processes last",
         files=1,
         size=10 * KIB,
     ),
 )
-OWN = Scenario("own", "what was asked for", "see for yourself", files=100, size=10 * KIB)
-"""What is not said of a scenario of the user's own."""
+CUSTOM = Scenario("own", "the scenario of the command line", "unknown", files=100, size=10 * KIB)
+"""The defaults of a scenario that the user defines with options."""
 
-USUAL = ("small", "latency", "large")
-"""What is compared where nothing else was asked for."""
+DEFAULT_SCENARIOS = ("small", "latency", "large")
+"""The names of the scenarios that are compared by default."""
 
 
 def choose(names: tuple[str, ...]) -> tuple[Scenario, ...]:
-    """The scenarios of these names; the usual ones for none, all for ``all``. Raises UsageError."""
+    """The scenarios with these names; the default ones for no name, all for ``all``. Raises UsageError for an unknown name."""
     if "all" in names:
         return SCENARIOS
     by_name = {scenario.name: scenario for scenario in SCENARIOS}
     for name in names:
         if name not in by_name:
             raise UsageError(f"unknown scenario: {name!r}", hint=f"one of {', '.join(by_name)}, all")
-    return tuple(by_name[name] for name in dict.fromkeys(names or USUAL))
+    return tuple(by_name[name] for name in dict.fromkeys(names or DEFAULT_SCENARIOS))
 
 
-def wished(chosen: tuple[Scenario, ...], **wishes: Any) -> tuple[Scenario, ...]:
-    """The scenarios with other numbers (None: as they are), or, where none was chosen, one of the user's own."""
-    given = {name: value for name, value in wishes.items() if value is not None}
-    if not given:
+def changed(chosen: tuple[Scenario, ...], **changes: Any) -> tuple[Scenario, ...]:
+    """The scenarios with other values of some fields (None: unchanged). If no scenario was chosen: one of the user's own."""
+    replaced = {name: value for name, value in changes.items() if value is not None}
+    if not replaced:
         return chosen
-    return tuple(msgspec.structs.replace(scenario, **given) for scenario in chosen or (OWN,))
+    return tuple(msgspec.structs.replace(scenario, **replaced) for scenario in chosen or (CUSTOM,))

@@ -1,4 +1,4 @@
-"""Text and bars as a console can show them: nothing that controls a terminal, nothing that its encoding lacks."""
+"""Prints text and bars on a console, without control characters and without characters that its encoding lacks."""
 
 from rich.console import Console
 from rich.text import Text
@@ -11,24 +11,24 @@ _PLAIN = str.maketrans({"·": "-", "µ": "u", "…": "..."})
 
 
 def is_ascii(console: Console) -> bool:
-    """Whether nothing but ASCII is sure to come out."""
+    """Whether the console may be unable to show characters other than ASCII."""
     return console.options.ascii_only or console.options.legacy_windows
 
 
 def safe(console: Console, text: str) -> str:
-    """The text as this console may be sent it: what is not printable is escaped, and so is what is not in its encoding."""
+    """The text with escapes for characters that are not printable, or that the encoding of the console lacks."""
     text = printable(text)
     return text.translate(_PLAIN).encode("ascii", "backslashreplace").decode() if is_ascii(console) else text
 
 
-def head(console: Console, name: str, about: str) -> None:
-    """Print a line that begins with a name."""
-    line = Text.assemble((safe(console, name), "bold"), f": {safe(console, about)}")
+def head(console: Console, name: str, text: str) -> None:
+    """Print a line with a name in bold type, and a text."""
+    line = Text.assemble((safe(console, name), "bold"), f": {safe(console, text)}")
     console.print(line)
 
 
 def say(console: Console, text: str, lead: str = "", style: str = "") -> None:
-    """Print text beside its lead, indented, broken between words. ``style``: as rich has them."""
+    """Print an indented text, wrapped between words. ``lead``: precedes the first line. ``style``: a style of rich."""
     room = max(1, console.width - len(INDENT + lead))
     for number, line in enumerate(Text(safe(console, text)).wrap(console, room)):
         line.rstrip()
@@ -36,7 +36,10 @@ def say(console: Console, text: str, lead: str = "", style: str = "") -> None:
 
 
 def bar(part: float, width: int, ascii_only: bool) -> str:
-    """A bar of this part of a width in characters, by eighths of a character; of whole ones in ASCII. Never empty."""
+    """A bar whose length is the share ``part`` of ``width`` characters, to an eighth of a character (in ASCII: to a whole one).
+
+    It is never empty.
+    """
     if ascii_only:
         return "#" * max(1, round(part * width))
     eighths = max(1, round(part * width * 8))

@@ -1,4 +1,4 @@
-"""Which server a scenario is run against: started when it is first wanted, ended with the comparison."""
+"""The test servers of a comparison: each is started when it is first needed, and all are ended with the comparison."""
 
 from contextlib import ExitStack
 from types import TracebackType
@@ -7,17 +7,17 @@ from typing import Self
 from downloader.compare.scenarios import SCENARIOS, Scenario
 from downloader.errors import UsageError
 from downloader.extras import hint_for
-from downloader.testserver.errors import NotInstalled, ServerError
 from downloader.testserver.launch import TestServer
 from downloader.testserver.nginx import Nginx, objection
 from downloader.testserver.served import Served
+from downloader.testserver.server_errors import NotInstalled, ServerError
 
 BUILT_IN, NGINX = "built-in", "nginx"
 KINDS = (BUILT_IN, NGINX)
 
 
 class Servers:
-    """Servers of one kind, one for http and one for https. A context manager. ``kind``: one of `KINDS`."""
+    """A context manager with up to two servers of one kind, one for http and one for https. ``kind``: one of `KINDS`."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -25,9 +25,9 @@ class Servers:
         self._stack = ExitStack()
 
     def of(self, scenario: Scenario) -> Served:
-        """The one for this scenario, ready to answer. Raises UsageError where this kind cannot do what it needs."""
-        if self.kind == NGINX and (why := objection(scenario.query)):
-            raise UsageError(f"{scenario.name}: {why}", hint="--server built-in can")
+        """The running server for this scenario. Raises UsageError if this kind of server does not support the scenario."""
+        if self.kind == NGINX and (reason := objection(scenario.query)):
+            raise UsageError(f"{scenario.name}: {reason}", hint="--server built-in supports it")
         if scenario.tls not in self._running:
             try:
                 self._running[scenario.tls] = self._stack.enter_context(self._start(scenario.tls))

@@ -1,7 +1,7 @@
-"""What was measured, on the terminal: tables as wide as it is, then why, then what to beware of. Nothing is computed but
-what a cell shows; the sentences are `downloader.compare.reasons`'.
+"""Prints the results of a comparison on the terminal: tables that fit its width, then the explanations, then the warnings.
 
-Nothing is told by colour alone, and all of it can be told in ASCII.
+This module computes only the values of the cells; the sentences come from `downloader.compare.reasons`. No information
+depends on colour alone, and everything can be printed in ASCII.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,10 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from downloader.compare import certainty
-from downloader.compare.caveats import LOUD, said_of_noise, uncertain
+from downloader.compare.caveats import NOTABLE_NOISE, noise_text, uncertain
 from downloader.compare.figures import count, decimal, number, ratio, seconds, share, significant, size
+from downloader.compare.measurements import Comparison, Percentiles, ResultRow, Study, Sweep
 from downloader.compare.peers import DEFAULTS
-from downloader.compare.results import Comparison, Row, Spread, Study, Sweep
 from downloader.compare.scenarios import Scenario
 from downloader.compare.screen import bar, head, is_ascii, safe, say
 
@@ -24,7 +24,7 @@ REFERENCE = "serial"
 FASTEST, LEVEL, PEER = ">", "=", "+"
 INTERVAL, RANGE = "interval", "range"
 BAR = "elapsed time"
-LEAST_BAR, MOST_BAR = 8, 40
+MIN_BAR_WIDTH, MAX_BAR_WIDTH = 8, 40
 LIMITS = {
     "latency": "by the way to the first byte",
     "bytes": "by the speed of a bare socket",
@@ -36,18 +36,21 @@ LIMITS = {
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """What the rows of a comparison are seen against. Seconds; 0: there is none."""
+    """The times that the rows of a comparison are compared with: of serial, of the slowest row, and the lower bound.
+
+    Seconds; 0: there is none.
+    """
 
     serial: float
     slowest: float
     bound: float
 
 
-Cell = Callable[[Row, _Scale], str]
+Cell = Callable[[ResultRow, _Scale], str]
 
 
 def show(comparison: Comparison, console: Console) -> None:
-    """Print a comparison: one table where it fits, else the times first and the costs below; errors; why; warnings."""
+    """Print a comparison: one table if it fits, else two, with the times and with the costs; errors; explanations; warnings."""
     head(console, comparison.scenario.name, comparison.scenario.isolates)
     say(console, _facts(comparison), style="dim")
     if any(row.runs for row in comparison.rows):
@@ -67,7 +70,7 @@ def show(comparison: Comparison, console: Console) -> None:
 
 
 def show_sweep(sweep: Sweep, console: Console) -> None:
-    """Print how elapsed time changes with one number: a line for each strategy, and the best value of each marked."""
+    """Print a sweep: the elapsed times of each strategy on a line, with the fastest marked."""
     names = list(dict.fromkeys(row.name for point in sweep.points for row in point.rows))
     cells = {name: _swept(sweep, name) for name in names}
     width = max((len(cell) for line in cells.values() for cell in line), default=0) + 1
@@ -89,7 +92,7 @@ def show_sweep(sweep: Sweep, console: Console) -> None:
 
 
 def show_advice(study: Study, console: Console) -> None:
-    """Print what to use on this machine."""
+    """Print the advice for this machine."""
     if study.advice:
         console.print(Text("On this machine", style="bold"))
         for sentence in study.advice:
@@ -98,81 +101,81 @@ def show_advice(study: Study, console: Console) -> None:
 
 
 def _facts(comparison: Comparison) -> str:
-    said = [count(comparison.scenario.files, "file") + ("" if comparison.own else _made_of(comparison.scenario))]
+    facts = [count(comparison.scenario.files, "file") + ("" if comparison.own else _made_of(comparison.scenario))]
     runs = {len(row.runs) for row in comparison.rows if row.runs}
     if runs:
-        few, most = min(runs), max(runs)
-        said.append(f"median of {few} to {most} runs" if few < most else f"median of {count(most, 'run')}")
-    sure = [row.confidence for row in comparison.rows if row.confidence]
-    if sure and not certainty.is_range(comparison.rows):
-        said.append(f"its interval at {share(min(sure))}")
-    elif sure:
-        said[-1] = said[-1].replace("median", "median and range", 1)
+        fewest, largest = min(runs), max(runs)
+        facts.append(f"median of {fewest} to {largest} runs" if fewest < largest else f"median of {count(largest, 'run')}")
+    levels = [row.confidence for row in comparison.rows if row.confidence]
+    if levels and not certainty.is_range(comparison.rows):
+        facts.append(f"its interval at {share(min(levels))}")
+    elif levels:
+        facts[-1] = facts[-1].replace("median", "median and range", 1)
     if not certainty.doubt(comparison.rows):
-        said += neighbours_in_words(comparison.rows)
-    if 0 < certainty.noise(comparison.rows) <= LOUD:  # more than that is a warning
-        said.append(said_of_noise(comparison.rows).lower())
-    return " · ".join(said)
+        facts += other_programs_text(comparison.rows)
+    if 0 < certainty.noise(comparison.rows) <= NOTABLE_NOISE:  # more than that is a warning
+        facts.append(noise_text(comparison.rows).lower())
+    return " · ".join(facts)
 
 
-def neighbours_in_words(rows: Sequence[Row]) -> list[str]:
-    """How much of the machine other programs used, where that is known."""
-    used = certainty.others(rows)
+def other_programs_text(rows: Sequence[ResultRow]) -> list[str]:
+    """How much of the machine other programs used; empty where it is unknown."""
+    used = certainty.other_load(rows)
     return [] if used is None else [f"other programs used {share(used)} of the machine"]
 
 
 def _made_of(scenario: Scenario) -> str:
-    about = "around " if scenario.spread else ""
-    said = f" of {about}{size(scenario.size)}"
-    said += f", first byte after {about}{seconds(scenario.delay)}" if scenario.delay else ""
-    said += f", {size(scenario.rate)}/s for each connection" if scenario.rate else ""
-    said += f", {share(scenario.share)} of requests meet {scenario.fail.replace(',', ', ')}" if scenario.fail else ""
-    return said + (", https" if scenario.tls else "")
+    around = "around " if scenario.spread else ""
+    text = f" of {around}{size(scenario.size)}"
+    text += f", first byte after {around}{seconds(scenario.delay)}" if scenario.delay else ""
+    text += f", {size(scenario.rate)}/s for each connection" if scenario.rate else ""
+    text += f", {share(scenario.share)} of requests meet {scenario.fail.replace(',', ', ')}" if scenario.fail else ""
+    return text + (", https" if scenario.tls else "")
 
 
-def _elapsed(row: Row, scale: _Scale) -> str:
+def _elapsed(row: ResultRow, scale: _Scale) -> str:
     return f"{decimal(row.elapsed)} s"
 
 
-def _interval(row: Row, scale: _Scale) -> str:
+def _interval(row: ResultRow, scale: _Scale) -> str:
     return f"{decimal(row.low)}-{decimal(row.high)}" if row.high and len(row.runs) > 1 else ""
 
 
-def _speed_up(row: Row, scale: _Scale) -> str:
+def _speed_up(row: ResultRow, scale: _Scale) -> str:
     return f"{ratio(scale.serial / row.elapsed)}x" if scale.serial and row.elapsed else ""
 
 
-def _of_ideal(row: Row, scale: _Scale) -> str:
+def _of_ideal(row: ResultRow, scale: _Scale) -> str:
     return share(scale.bound / row.elapsed) if scale.bound and row.elapsed else ""
 
 
-def _files_rate(row: Row, scale: _Scale) -> str:
+def _files_rate(row: ResultRow, scale: _Scale) -> str:
     return number(row.median("files") / row.elapsed) if row.elapsed else ""
 
 
-def _bytes_rate(row: Row, scale: _Scale) -> str:
+def _bytes_rate(row: ResultRow, scale: _Scale) -> str:
     return decimal(row.median("bytes") / row.elapsed / 1e6) if row.elapsed else ""
 
 
-def _switches(row: Row, scale: _Scale) -> str:
+def _switches(row: ResultRow, scale: _Scale) -> str:
     switches = row.median("voluntary") + row.median("involuntary")
     return number(switches) if switches else ""
 
 
-def _threads(row: Row, scale: _Scale) -> str:
+def _threads(row: ResultRow, scale: _Scale) -> str:
     processes = row.median("processes")
     return f"{row.median('threads'):.0f}/{processes:.0f}" if processes else ""
 
 
-def _milliseconds(spread: Spread, *parts: str) -> str:
-    return "/".join(significant(getattr(spread, part) * 1000, 2) for part in parts)
+def _milliseconds(percentiles: Percentiles, *parts: str) -> str:
+    return "/".join(significant(getattr(percentiles, part) * 1000, 2) for part in parts)
 
 
-def _first_byte(row: Row, scale: _Scale) -> str:
+def _first_byte(row: ResultRow, scale: _Scale) -> str:
     return _milliseconds(row.first_byte, "p50", "p95") if row.stretches else ""
 
 
-def _queued(row: Row, scale: _Scale) -> str:
+def _queued(row: ResultRow, scale: _Scale) -> str:
     return _milliseconds(row.queued, "p50") if row.stretches else ""
 
 
@@ -180,7 +183,7 @@ TIMES: dict[str, Cell] = {
     "jobs": lambda row, scale: str(row.jobs or "auto"),
     "elapsed": _elapsed,
     INTERVAL: _interval,
-    BAR: lambda row, scale: "",  # drawn when its width is known
+    BAR: lambda row, scale: "",  # drawn later, when its width is known
     "speed-up": _speed_up,
     "of ideal": _of_ideal,
 }
@@ -211,37 +214,41 @@ def _tables(comparison: Comparison, console: Console) -> list[Table]:
         columns = {"  strategy": labels} | columns
         return {name: column for name, column in columns.items() if name == BAR or any(column)}
 
-    whole = made(TIMES | COSTS | FAILED)
-    parts = [whole] if _width(whole) + 2 * LEAST_BAR <= console.width else [made(TIMES | FAILED), made(COSTS)]
+    all_columns = made(TIMES | COSTS | FAILED)
+    parts = [all_columns] if _width(all_columns) + 2 * MIN_BAR_WIDTH <= console.width else [made(TIMES | FAILED), made(COSTS)]
     return [_drawn(part, rows, scale, comparison, console) for part in parts]
 
 
-def _label(row: Row, comparison: Comparison) -> str:
+def _label(row: ResultRow, comparison: Comparison) -> str:
     name = row.strategy if not row.peer or row.how == DEFAULTS else f"{row.strategy} {row.jobs}"
     first = FASTEST if row is certainty.winner(comparison) else LEVEL if _is_level(row, comparison) else ""
     return f"{first or (PEER if row.peer else ' ')} {name}"
 
 
-def _is_level(row: Row, comparison: Comparison) -> bool:
+def _is_level(row: ResultRow, comparison: Comparison) -> bool:
     return any(row is item for item in certainty.level(comparison))
 
 
 def _width(columns: dict[str, list[str]]) -> int:
-    """Without a bar. Columns are a space apart."""
+    """The width of the table without the bar. One space separates the columns."""
     widths = [max(map(len, [name, *column])) for name, column in columns.items() if name != BAR]
     return sum(widths) + len(columns) - 1
 
 
-def _drawn(columns: dict[str, list[str]], rows: list[Row], scale: _Scale, comparison: Comparison, console: Console) -> Table:
-    room = min(MOST_BAR, console.width - _width(columns))
-    if BAR in columns and room < LEAST_BAR:
+def _drawn(
+    columns: dict[str, list[str]], rows: list[ResultRow], scale: _Scale, comparison: Comparison, console: Console
+) -> Table:
+    bar_width = min(MAX_BAR_WIDTH, console.width - _width(columns))
+    if BAR in columns and bar_width < MIN_BAR_WIDTH:
         del columns[BAR]
     elif BAR in columns and scale.slowest:
-        columns[BAR] = [bar(row.elapsed / scale.slowest, room, is_ascii(console)) for row in rows]
+        columns[BAR] = [bar(row.elapsed / scale.slowest, bar_width, is_ascii(console)) for row in rows]
     table = _table()
     for name in columns:
-        left = name.endswith(("strategy", BAR))
-        table.add_column(name, justify="left" if left else "right", no_wrap=True, min_width=room if name == BAR else None)
+        is_left = name.endswith(("strategy", BAR))
+        table.add_column(
+            name, justify="left" if is_left else "right", no_wrap=True, min_width=bar_width if name == BAR else None
+        )
     for index, row in enumerate(rows):
         if index and row.peer and not rows[index - 1].peer:
             table.add_section()
@@ -261,28 +268,30 @@ def _bound(comparison: Comparison, console: Console) -> None:
 
 
 def _legend(comparison: Comparison) -> str:
-    said = [f"{FASTEST} fastest strategy"] if certainty.winner(comparison) else []
+    parts = [f"{FASTEST} fastest strategy"] if certainty.winner(comparison) else []
     if certainty.level(comparison):
-        said.append(f"{LEVEL} level: cannot be told from the fastest")
-    given = sorted({row.jobs for row in comparison.rows if row.peer and row.how != DEFAULTS})
+        parts.append(f"{LEVEL} level: cannot be told from the fastest")
+    connections = sorted({row.jobs for row in comparison.rows if row.peer and row.how != DEFAULTS})
     if any(row.peer for row in comparison.rows):
-        said.append(f"{PEER} another program, as it comes" + (f" and with {given[0]} connections" if given else ""))
+        parts.append(
+            f"{PEER} another program, as it comes" + (f" and with {connections[0]} connections" if connections else "")
+        )
     if any(row.stretches for row in comparison.rows):
-        said.append("1st byte p50/p95, queued p50: ms, in one traced run")
+        parts.append("1st byte p50/p95, queued p50: ms, in one traced run")
     if any(_switches(row, _Scale(0, 0, 0)) for row in comparison.rows if row.runs):
-        said.append("switches: of context")
-    return " · ".join(said)
+        parts.append("switches: of context")
+    return " · ".join(parts)
 
 
 def _swept(sweep: Sweep, name: str) -> list[str]:
-    """The cells of a strategy's line, a point each."""
-    found = [next((row for row in point.rows if row.name == name and row.runs), None) for point in sweep.points]
-    sound = [row for row in found if row is not None and not row.failures]
+    """The cells of a strategy in the table of a sweep, one for each point."""
+    rows = [next((row for row in point.rows if row.name == name and row.runs), None) for point in sweep.points]
+    sound = [row for row in rows if row is not None and not row.failures]
     first = min(sound, key=lambda row: row.elapsed, default=None)
     others = [row for row in sound if row is not first]
-    known = first is not None and bool(others) and all(certainty.told_apart(first, row, sound) for row in others)
+    known = first is not None and bool(others) and all(certainty.is_faster(first, row, sound) for row in others)
     cells = []
-    for row in found:
+    for row in rows:
         text = "-" if row is None else "failed" if row.failures else decimal(row.elapsed)
         cells.append(f"{FASTEST}{text}" if known and row is first else text)
     return cells

@@ -1,4 +1,4 @@
-"""What a run fetched, byte for byte: against the server's digests, or, of the user's own list, against the other runs."""
+"""Verifies the files of a run: against the digests of the server, or, for the user's own list, against the other runs."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-MOST_ERRORS = 5
+MAX_ERRORS = 5
 
 
-class Verdict(NamedTuple):
-    """``files`` that are there, their ``bytes``, how many ``failures``, and the first errors."""
+class Verification(NamedTuple):
+    """The number of existing ``files``, their ``bytes``, the number of ``failures``, and the first errors."""
 
     files: int
     bytes: int
@@ -20,60 +20,61 @@ class Verdict(NamedTuple):
     errors: tuple[str, ...] = ()
 
 
-class Verifier:
-    """Knows the digests by file name; where none were given, the first strategy that fetched a file tells its digest.
+class RunVerifier:
+    """Verifies runs of the same list.
 
-    ``entries``: so many has the list, and so many Results are wanted.
+    ``digests``: SHA-256 digests by file name; None: unknown, the first strategy that fetches a file sets its digest.
+    ``entries``: the number of entries of the list, and so of expected Results.
     """
 
-    def __init__(self, sums: Mapping[str, str] | None, entries: int) -> None:
-        self._learns = sums is None
+    def __init__(self, digests: Mapping[str, str] | None, entries: int) -> None:
+        self._learns = digests is None
         self._entries = entries
-        self._sums: dict[str, str] = dict(sums or {})
+        self._digests: dict[str, str] = dict(digests or {})
 
-    def of_strategy(self, report: Path, folder: Path) -> Verdict:
-        """What a run of ours reported (``--report``), compared with what is on disk."""
+    def of_strategy(self, report: Path, folder: Path) -> Verification:
+        """Verify the files of a run of `dl` against its ``--report``."""
         results = list(_read(report))
         errors = [str(item["error"]["message"]) for item in results if item["error"]["class"]]
         if not results:
-            errors.append("the run ended before it began: `dl` with this list and strategy says why")
+            errors.append("the run failed at its start: run `dl` with this list and strategy to see the error")
         elif len(results) < self._entries:
             errors.append(f"the run ended early: {len(results)} of {self._entries} results")
         done = [item["path"] for item in results if item["status"] == "done"]
-        found = {path: _sha256(folder / path) for path in done if (folder / path).is_file()}
+        digests = {path: _sha256(folder / path) for path in done if (folder / path).is_file()}
         if self._learns:
-            self._sums = found | self._sums
+            self._digests = digests | self._digests
         skipped = sum(item["status"] == "skipped" for item in results)
-        missing = max(self._entries, len(results)) - skipped - len(found) if self._learns else self._missing(found)
-        return self._verdict(found, sum(item["bytes"] for item in results), missing, errors)
+        missing = max(self._entries, len(results)) - skipped - len(digests) if self._learns else self._missing(digests)
+        return self._verdict(digests, sum(item["bytes"] for item in results), missing, errors)
 
-    def _missing(self, found: Mapping[str, str]) -> int:
-        return len(self._sums.keys() - found.keys())
+    def _missing(self, digests: Mapping[str, str]) -> int:
+        return len(self._digests.keys() - digests.keys())
 
-    def of_peer(self, folder: Path, code: int) -> Verdict:
-        """What another program left in the folder, known by the names of its files. ``code``: what it exited with."""
+    def of_peer(self, folder: Path, code: int) -> Verification:
+        """Verify the files that another program left in the folder. ``code``: its exit code."""
         paths = {self._name(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
-        paths = {name: path for name, path in paths.items() if name in self._sums}
-        found = {name: _sha256(path) for name, path in paths.items()}
-        missing = self._entries - len(found) if self._learns else self._missing(found)
-        verdict = self._verdict(found, sum(path.stat().st_size for path in paths.values()), missing, [])
+        paths = {name: path for name, path in paths.items() if name in self._digests}
+        digests = {name: _sha256(path) for name, path in paths.items()}
+        missing = self._entries - len(digests) if self._learns else self._missing(digests)
+        verdict = self._verdict(digests, sum(path.stat().st_size for path in paths.values()), missing, [])
         if verdict.failures and not verdict.errors:
             return verdict._replace(errors=(f"{missing} of {self._entries} files missing, exit code {code}",))
         return verdict
 
     def _name(self, path: Path) -> str:
-        """The name it has in the list: some programs leave out folders, some keep the query of the URL."""
+        """The name of the file in the list: some programs omit folders, some keep the query of the URL."""
         name = path.as_posix()
-        return name if name in self._sums else path.name.partition("?")[0]
+        return name if name in self._digests else path.name.partition("?")[0]
 
-    def _verdict(self, found: Mapping[str, str], moved: int, missing: int, errors: list[str]) -> Verdict:
-        wrong = [path for path, digest in found.items() if self._sums.get(path) != digest]
+    def _verdict(self, digests: Mapping[str, str], bytes_: int, missing: int, errors: list[str]) -> Verification:
+        wrong = [path for path, digest in digests.items() if self._digests.get(path) != digest]
         errors += [f"{path}: the bytes differ" for path in wrong]
-        return Verdict(len(found), moved, max(0, missing) + len(wrong), tuple(errors[:MOST_ERRORS]))
+        return Verification(len(digests), bytes_, max(0, missing) + len(wrong), tuple(errors[:MAX_ERRORS]))
 
 
 def _read(report: Path) -> Iterator[dict[str, Any]]:
-    """The lines of a report; the last one may be cut off, where the disk was full."""
+    """The lines of a report; the last line may be incomplete, if the disk was full."""
     for line in report.read_bytes().splitlines() if report.exists() else ():
         with suppress(msgspec.DecodeError):
             yield msgspec.json.decode(line)

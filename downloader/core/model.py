@@ -28,13 +28,14 @@ class Checksum:
 
 
 class Download(Struct, frozen=True):
-    """One wanted file.
+    """A file to download.
 
-    ``out`` and ``dir`` are the wished path (empty: from the URL). ``mirrors`` are further URLs of the same bytes.
-    ``priority``: higher starts earlier at its host, among those already read from the list; hosts take turns.
-    ``size``: bytes that the file must have. ``origin`` is where it was listed.
+    ``out`` and ``dir``: the name and the folder of the file (empty: from the URL). ``mirrors``: further URLs of the same
+    file. ``headers``: additional request headers. ``checksums``: digests that the file must have. ``size``: the size in
+    bytes that the file must have. ``priority``: a higher number starts earlier, among the Downloads of the same host that
+    were already read. ``origin``: the list and the line of the entry.
 
-    A run takes headers as a dict as well, and lists for tuples; it checks all fields before it starts::
+    ``headers`` may also be a dict, and lists may replace tuples. A run checks all fields before it starts::
 
         Download("https://example.org/a?id=5", out="a.csv", headers={"Accept": "text/csv"}, size=1000)
     """
@@ -208,7 +209,7 @@ class Outcome(Struct, frozen=True, array_like=True, omit_defaults=True):
 
 
 class Status(StrEnum):
-    """How a Download ended."""
+    """The status of a Download that has ended."""
 
     DONE = "done"
     SKIPPED = "skipped"
@@ -216,11 +217,14 @@ class Status(StrEnum):
 
 
 class Result(Struct, frozen=True):
-    """How one Download ended: exactly one for each.
+    """The result of one Download; each Download has exactly one.
 
-    ``bytes`` is the size of the file, ``received`` what came over the network for it in this run, ``elapsed`` the
-    seconds its Attempts took (waiting not counted), ``verified`` whether a checksum was known, and held, ``value`` what
-    post-processing returned, ``warning`` what is doubtful about the file. URLs are free of credentials, except in ``download``.
+    ``path``: relative to the folder of the run. ``bytes``: the size of the file. ``received``: the bytes that this run
+    received for the file. ``http_status``: of the last answer, 0 without one. ``attempts``: the number of Attempts.
+    ``elapsed``: the seconds that the Attempts took, without waits. ``reason``: why the Download was skipped: ``exists``,
+    ``not modified`` or ``duplicate``. ``verified``: whether a checksum was verified. ``error``: why the Download failed.
+    ``value``: what post-processing returned. ``warning``: what is doubtful about the file. URLs contain no credentials,
+    except in ``download``.
     """
 
     url: str

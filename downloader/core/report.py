@@ -13,21 +13,22 @@ MOST_REASONS = 50
 
 @dataclass(slots=True, repr=False)
 class Report:
-    """The Results of a run, counted. Nothing that failed is raised, unless `raise_for_errors` is called.
+    """The Results of a run, counted. Failures are not raised, unless `raise_for_errors` is called.
 
-    ``done``, ``skipped`` and ``failures`` are numbers of files; ``failed`` is a list, of the Results that failed. ``bytes``:
-    the sizes of the files that are done; ``received``: what came over the network; ``elapsed``: seconds. ``reasons``: how
-    many files were skipped or failed for which reason; ``interrupted``: the list was not done to its end::
+    ``done``, ``skipped`` and ``failures`` are numbers of files; ``failed`` is a list of the Results that failed. ``bytes``: the
+    sizes of the files that are done; ``received``: the bytes that this run received; ``elapsed``: seconds. ``reasons``: the
+    number of files that were skipped or failed, by reason; ``interrupted``: the run ended before the end of the list::
 
         report = downloader.download(urls, "data")
         print(report.done, "done,", report.skipped, "skipped,", report.failures, "failed")
         for result in report.failed:
             print(result.url, result.error)
 
-    ``unwritten`` failed because the folder cannot be written; ``ended_by``: what ended the run before the list was done, as a
-    full disk; ``errors``: what was wrong with it as a whole. ``failed``: the first ``keep_failed`` Results that failed;
-    ``results``: all, where ``keep`` is set. ``warnings``: files that look like web pages under other names, ``doubtful`` the
-    first of them. ``without_checksum``: files that checksums were given without; ``ambiguous``: for a name with several.
+    ``unwritten``: the number of files that failed because the folder cannot be written. ``ended_by``: the error that ended
+    the run early, such as a full disk. ``errors``: errors of the run as a whole. ``failed`` contains at most ``keep_failed``
+    Results (None: all); ``results`` contains all Results if ``keep`` is set. ``warnings``: the number of files that look
+    like web pages under other names; ``doubtful``: the first of them. ``without_checksum``: the number of files without a
+    line in ``checksums``; ``ambiguous``: those whose name has several digests there.
     """
 
     strategy: str = ""
@@ -94,16 +95,19 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """What the command exits with for this run; see `downloader.errors`. It does not depend on any order."""
+        """The exit code of the command for this run, see `downloader.errors`.
+
+        It does not depend on the order of the Results.
+        """
         classes = self.error_classes
         if self.ended_by is not None or self.stopped_by_failure:
             classes = classes - {Interrupted}  # they ended because of the other
         return exit_code({*classes, *map(type, self.errors)})
 
     def raise_for_errors(self) -> None:
-        """Raise what failed, if anything did.
+        """Raise the errors of the run, if there are any.
 
-        Raises the error itself where it is one, an ExceptionGroup where there are several. ``except*`` takes both::
+        Raises the error itself if there is only one, and an ExceptionGroup if there are several. ``except*`` catches both::
 
             try:
                 report.raise_for_errors()

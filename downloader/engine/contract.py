@@ -167,7 +167,7 @@ class Run(Protocol):
 
     @property
     def finished(self) -> bool:
-        """Whether nothing is left to do and nothing runs, or the run is broken: the strategy returns from `Strategy.drive`."""
+        """Whether nothing is left to do and nothing runs, or the run failed: the strategy returns from `Strategy.drive`."""
 
     @property
     def ready(self) -> int:

@@ -59,7 +59,7 @@ def error_of(reason: Verdict, read_timeout: float) -> DownloadError:
     if reason is Verdict.STOPPED:
         return Interrupted("stopped")
     if reason is Verdict.TIMED_OUT:
-        return NetworkError("the time for one attempt is over", hint="see --timeout")
+        return NetworkError("the attempt exceeded its time limit", hint="see --timeout")
     if reason is Verdict.SILENT:
-        return NoAnswer(f"nothing came for {read_timeout:g} s", hint="see --low-speed-time")
+        return NoAnswer(f"no data received for {read_timeout:g} s", hint="see --low-speed-time")
     raise ValueError(reason)

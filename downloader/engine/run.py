@@ -251,9 +251,10 @@ class LocalRun(Run):
                 cut.end_at(key, max(0, stop))
 
     def _withdraw_cut(self, key: int) -> None:
-        if self._cuts and self._cuts.pop(key, None) is not None:
-            for stats, cut in self._slots:
-                if int(stats.key) == key:
+        """The Attempt has ended: another one at the same file may get the same key, and the same slot."""
+        if self._cuts.pop(key, None) is not None:
+            for _, cut in self._slots:
+                if cut.stop_of(key) is not None:
                     cut.clear()
 
     def _admit(self, attempt: Attempt) -> Attempt | None:

@@ -1,1 +1,1 @@
-"""What a run shows while it runs: numbers that strategies add to, and displays that sample them."""
+"""Displays of a running download: they sample the counters of a run, and show the progress."""

@@ -1,7 +1,7 @@
-"""How fast it goes, how much there is, and how long the rest takes: what displays claim, in one place.
+"""Estimates the speed, the total number of bytes and the remaining time, for all displays.
 
-What cannot be known is not claimed. The total is known in bytes where every file that has not ended is on its way and
-its length was told: at the end of a list, or for a few files from the start. Else files are counted.
+The total number of bytes is known only if every file that has not ended is being transferred and has a known length: at the
+end of a list, or from the start with a few files. Otherwise the displays count files.
 """
 
 from collections import deque
@@ -9,40 +9,40 @@ from typing import NamedTuple
 
 from downloader.engine.stats import RunStats
 
-ENOUGH = 10
-"""Files that must have ended lately before the time for the rest is guessed from their number."""
+MIN_ENDED_FILES = 10
+"""The number of files that must have ended within `FILE_RATE_WINDOW` before the remaining time is estimated from their rate."""
 
-LATELY = 30.0
-"""Seconds: what was longer ago says little. A second run ends what is there already a thousand times as fast."""
+FILE_RATE_WINDOW = 30.0
+"""Seconds: older samples are ignored. A second run, for example, first skips the existing files, a thousand times as fast."""
 
-SETTLED = 1.0
-"""Seconds for which bytes must have been coming before their speed says anything about the rest."""
+MIN_TRANSFER_TIME = 1.0
+"""Seconds since the first byte after which the speed is used to estimate the remaining time."""
 
 
-class Speed:
-    """A number's growth a second over the last seconds, so many at most. Times come in as arguments."""
+class WindowedRate:
+    """The growth of a number per second, over a sliding window of ``window`` seconds. Times are arguments."""
 
-    def __init__(self, over: float = 5.0) -> None:
-        self._over = over
+    def __init__(self, window: float = 5.0) -> None:
+        self._window = window
         self._samples: deque[tuple[float, float]] = deque()
         self.value = 0.0
 
     def sample(self, number: float, now: float) -> float:
-        """The speed, now that the number is this."""
+        """Add the current value of the number, and return its growth per second. ``now``: monotonic seconds."""
         samples = self._samples
         if samples and now <= samples[-1][0]:
             return self.value
         samples.append((now, number))
-        while len(samples) > 2 and now - samples[1][0] >= self._over:
+        while len(samples) > 2 and now - samples[1][0] >= self._window:
             samples.popleft()
-        began, before = samples[0]
-        if now > began:
-            self.value = (number - before) / (now - began)
+        oldest_time, oldest_number = samples[0]
+        if now > oldest_time:
+            self.value = (number - oldest_number) / (now - oldest_time)
         return self.value
 
 
-class Progress(NamedTuple):
-    """How things stand. ``speed``: bytes a second. ``bytes_total``, ``seconds_left``: None where that cannot be said."""
+class ProgressEstimate(NamedTuple):
+    """The progress of a run. ``speed``: bytes per second. ``bytes_total``, ``seconds_left``: None where they are unknown."""
 
     speed: float
     bytes_done: int
@@ -51,37 +51,40 @@ class Progress(NamedTuple):
 
 
 class Estimate:
-    """Made for one run; told its numbers now and then."""
+    """Estimates the progress of one run from samples of its counters."""
 
     def __init__(self) -> None:
-        self._bytes = Speed()
-        self._ended: deque[tuple[float, int]] = deque()
-        self._came_at: float | None = None
+        self._bytes = WindowedRate()
+        self._ended_samples: deque[tuple[float, int]] = deque()
+        self._first_byte_at: float | None = None
 
-    def sample(self, counters: RunStats, now: float) -> Progress:
-        """How things stand now (monotonic seconds)."""
-        received, ended = counters.received, counters.ended
+    def sample(self, stats: RunStats, now: float) -> ProgressEstimate:
+        """The progress at the time ``now`` (monotonic seconds)."""
+        received, ended = stats.received, stats.ended
         speed = self._bytes.sample(received, now)
-        if received and self._came_at is None:
-            self._came_at = now
-        self._ended.append((now, ended))
-        while len(self._ended) > 2 and now - self._ended[0][0] > LATELY:
-            self._ended.popleft()
-        files = counters.files()
-        done = counters.done_bytes + sum(item.done for item in files)
-        known = counters.total is not None and all(item.size for item in files) and ended + len(files) == counters.total
-        total = counters.done_bytes + sum(item.size for item in files) if known and files else None
-        return Progress(speed, done, total, self._left(counters, now, speed, done, total, sum(i.size - i.done for i in files)))
+        if received and self._first_byte_at is None:
+            self._first_byte_at = now
+        self._ended_samples.append((now, ended))
+        while len(self._ended_samples) > 2 and now - self._ended_samples[0][0] > FILE_RATE_WINDOW:
+            self._ended_samples.popleft()
+        files = stats.files()
+        done = stats.done_bytes + sum(item.done for item in files)
+        known = stats.total is not None and all(item.size for item in files) and ended + len(files) == stats.total
+        total = stats.done_bytes + sum(item.size for item in files) if known and files else None
+        missing = sum(item.size - item.done for item in files)
+        return ProgressEstimate(speed, done, total, self._seconds_left(stats, now, speed, done, total, missing))
 
-    def _left(self, counters: RunStats, now: float, speed: float, done: int, total: int | None, flying: int) -> float | None:
-        if counters.total is not None and counters.ended >= counters.total:
+    def _seconds_left(
+        self, stats: RunStats, now: float, speed: float, done: int, total: int | None, missing: int
+    ) -> float | None:
+        if stats.total is not None and stats.ended >= stats.total:
             return 0.0
-        trusted = speed if self._came_at is not None and now - self._came_at >= SETTLED else 0.0
+        reliable_speed = speed if self._first_byte_at is not None and now - self._first_byte_at >= MIN_TRANSFER_TIME else 0.0
         if total is not None:
-            return max(0, total - done) / trusted if trusted > 0 else None
-        began, before = self._ended[0]
-        count = counters.ended - before
-        if counters.total is None or count < ENOUGH or now <= began:
+            return max(0, total - done) / reliable_speed if reliable_speed > 0 else None
+        oldest_time, oldest_ended = self._ended_samples[0]
+        count = stats.ended - oldest_ended
+        if stats.total is None or count < MIN_ENDED_FILES or now <= oldest_time:
             return None
-        by_files = (counters.total - counters.ended) * (now - began) / count
-        return max(by_files, flying / trusted if trusted > 0 else 0.0)
+        by_files = (stats.total - stats.ended) * (now - oldest_time) / count
+        return max(by_files, missing / reliable_speed if reliable_speed > 0 else 0.0)

@@ -1,4 +1,4 @@
-"""Progress for other programs: a plain value some times a second, for a function of theirs or for one bar."""
+"""Progress for programs that use the library: a callback that receives plain values."""
 
 from collections.abc import Callable
 
@@ -10,12 +10,12 @@ from downloader.progress.lines import Display, waiting
 
 
 class Progress(Struct, frozen=True):
-    """How a run stands: what ``on_progress`` is called with.
+    """The progress of a run: the argument of ``on_progress``.
 
-    ``done``, ``skipped``, ``failed``: files; ``total``: files in the list, None while that is unknown (an iterator).
-    ``bytes``: there of the files that are done or on their way; ``bytes_total``: of all files, None where that is unknown.
-    ``bytes_per_second``: smoothed over some seconds. ``seconds_left``: None where that cannot be said.
-    ``waiting``: what the run waits for, in words; empty where it waits for nothing.
+    ``done``, ``skipped``, ``failed``: numbers of files. ``total``: the number of files in the list; None while it is unknown
+    (an iterator). ``bytes``: the bytes of the files that are done or in progress. ``bytes_total``: the bytes of all files;
+    None where unknown. ``bytes_per_second``: smoothed over some seconds. ``seconds_left``: None where unknown. ``waiting``:
+    what the run waits for, in words; empty if it waits for nothing.
     """
 
     done: int
@@ -30,15 +30,15 @@ class Progress(Struct, frozen=True):
 
 
 class Frames(Display):
-    """Calls ``on_progress`` with a Progress, at each update."""
+    """Calls ``on_progress`` with a `Progress` at each update."""
 
     def __init__(self, on_progress: Callable[[Progress], object]) -> None:
         self._on_progress = on_progress
         self._estimate = Estimate()
 
-    def update(self, counters: RunStats, now: float) -> None:
-        found = self._estimate.sample(counters, now)
-        done, skipped, failed, total = counters.done, counters.skipped, counters.failed, counters.total
+    def update(self, stats: RunStats, now: float) -> None:
+        estimate = self._estimate.sample(stats, now)
+        done, skipped, failed, total = stats.done, stats.skipped, stats.failed, stats.total
         ended = total is not None and done + skipped + failed >= total
         self._on_progress(
             Progress(
@@ -46,10 +46,10 @@ class Frames(Display):
                 skipped,
                 failed,
                 total,
-                found.bytes_done,
-                found.bytes_done if ended else found.bytes_total,
-                found.speed,
-                found.seconds_left,
-                waiting(counters, now),
+                estimate.bytes_done,
+                estimate.bytes_done if ended else estimate.bytes_total,
+                estimate.speed,
+                estimate.seconds_left,
+                waiting(stats, now),
             )
         )

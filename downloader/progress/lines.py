@@ -1,4 +1,4 @@
-"""Progress where there is no terminal: a plain line every few seconds, or an object a line for programs."""
+"""Progress without a terminal: a plain line every few seconds, or one JSON object per line for programs."""
 
 import json
 from typing import IO
@@ -6,36 +6,36 @@ from typing import IO
 from downloader.core.amounts import clock, size
 from downloader.core.text import printable
 from downloader.engine.stats import RunStats
-from downloader.progress.estimate import Estimate, Progress
+from downloader.progress.estimate import Estimate, ProgressEstimate
 
 
 class Display:
-    """Shows nothing. The others extend it. ``period``: seconds between two calls of `update`."""
+    """The base class of the displays; it shows nothing. ``period``: seconds between two calls of `update`."""
 
     period = 0.2
 
-    def update(self, counters: RunStats, now: float) -> None:
-        """Show how things stand. ``now``: monotonic seconds."""
+    def update(self, stats: RunStats, now: float) -> None:
+        """Show the current progress. ``now``: monotonic seconds."""
 
     def say(self, text: str) -> None:
-        """A line of text, beside the progress."""
+        """Print a line of text beside the progress."""
 
     def close(self) -> None:
-        """Show no more."""
+        """Remove the display."""
 
 
-def waiting(counters: RunStats, now: float) -> str:
-    """What a run waits for, in words; empty where it waits for nothing."""
-    if counters.full:
+def waiting(stats: RunStats, now: float) -> str:
+    """What a run waits for, in words; empty if it waits for nothing. ``now``: monotonic seconds."""
+    if stats.full:
         return "the disk is full: waiting for space"
-    found = counters.waiting
-    if found is None:
+    wait = stats.waiting
+    if wait is None:
         return ""
-    seconds = max(1, round(found.due - now))
+    seconds = max(1, round(wait.due - now))
     again = f"again in {seconds} s" if seconds < 60 else f"again in {clock(seconds)} min"
-    who = "1 file waits" if found.files == 1 else f"{found.files} files wait"
-    first = "" if found.files == 1 else "the first "
-    return f"{who}: {printable(found.reason)}, {first}{again}"
+    who = "1 file waits" if wait.files == 1 else f"{wait.files} files wait"
+    first = "" if wait.files == 1 else "the first "
+    return f"{who}: {printable(wait.reason)}, {first}{again}"
 
 
 class _Lines(Display):
@@ -46,17 +46,17 @@ class _Lines(Display):
         self._next: float | None = None
         self._estimate = Estimate()
 
-    def update(self, counters: RunStats, now: float) -> None:
-        progress = self._estimate.sample(counters, now)
+    def update(self, stats: RunStats, now: float) -> None:
+        progress = self._estimate.sample(stats, now)
         if self._next is None:
             self._next = now + self.every
         if now < self._next:
             return
         self._next = now + self.every
-        self._write(self.text(counters, progress, now))
+        self._write(self.text(stats, progress, now))
 
-    def text(self, counters: RunStats, progress: Progress, now: float) -> str:
-        """The line."""
+    def text(self, stats: RunStats, progress: ProgressEstimate, now: float) -> str:
+        """The line to print."""
         raise NotImplementedError
 
     def say(self, text: str) -> None:
@@ -69,64 +69,65 @@ class _Lines(Display):
             self._stream.write(text + "\n")
             self._stream.flush()
         except (OSError, ValueError):
-            self._stream = None  # nobody reads it any more; the downloads go on
+            self._stream = None  # the reader has closed it; the downloads continue
 
 
-def amount(counters: RunStats, progress: Progress) -> str:
-    """``12.3 of 45.0 MB``, or what has come where the total is not known."""
+def amount(stats: RunStats, progress: ProgressEstimate) -> str:
+    """``12.3 of 45.0 MB``, or the number of received bytes if the total is unknown."""
     if progress.bytes_total is None:
-        return size(counters.received)
+        return size(stats.received)
     return share(progress.bytes_done, progress.bytes_total)
 
 
 def share(done: int, total: int) -> str:
     """``12.3 of 45.0 MB``, ``900.0 kB of 45.0 MB``."""
-    part, whole = size(min(done, total)), size(total)
-    unit = whole.rpartition(" ")[2]
-    return f"{part.removesuffix(f' {unit}')} of {whole}" if part.endswith(f" {unit}") else f"{part} of {whole}"
+    done_text, total_text = size(min(done, total)), size(total)
+    unit = f" {total_text.rpartition(' ')[2]}"
+    number = done_text.removesuffix(unit) if done_text.endswith(unit) else done_text
+    return f"{number} of {total_text}"
 
 
 class PlainLines(_Lines):
     """``120 of 1000 files, 12.3 MB, 4.1 MB/s, 0:32 left, 2 failed``."""
 
-    def text(self, counters: RunStats, progress: Progress, now: float) -> str:
-        total = "" if counters.total is None else f" of {counters.total}"
-        parts = [f"{counters.ended}{total} files", amount(counters, progress), f"{size(progress.speed)}/s"]
+    def text(self, stats: RunStats, progress: ProgressEstimate, now: float) -> str:
+        total = "" if stats.total is None else f" of {stats.total}"
+        parts = [f"{stats.ended}{total} files", amount(stats, progress), f"{size(progress.speed)}/s"]
         parts += [] if progress.seconds_left is None else [f"{clock(progress.seconds_left)} left"]
-        parts += [f"{counters.failed} failed"] if counters.failed else []
-        parts += [text] if (text := waiting(counters, now)) else []
+        parts += [f"{stats.failed} failed"] if stats.failed else []
+        parts += [text] if (text := waiting(stats, now)) else []
         return ", ".join(parts)
 
 
 class JsonProgress(_Lines):
-    """One object a line; sizes in bytes, times in seconds.
+    """One JSON object per line; sizes in bytes, times in seconds.
 
-    ``bytes``: what has come over the network in this run; ``bytes_done`` of ``bytes_total`` (null: unknown): what is there of
-    the files that are done or on their way.
+    ``bytes``: the bytes that this run has received. ``bytes_done``: the bytes of the files that are done or in progress, out of
+    ``bytes_total`` (null: unknown).
     """
 
     every = 1.0
 
-    def text(self, counters: RunStats, progress: Progress, now: float) -> str:
-        left, found = progress.seconds_left, counters.waiting
+    def text(self, stats: RunStats, progress: ProgressEstimate, now: float) -> str:
+        seconds_left, wait = progress.seconds_left, stats.waiting
         return json.dumps(
             {
                 "event": "progress",
-                "total": counters.total,
-                "done": counters.done,
-                "skipped": counters.skipped,
-                "failed": counters.failed,
-                "bytes": counters.received,
+                "total": stats.total,
+                "done": stats.done,
+                "skipped": stats.skipped,
+                "failed": stats.failed,
+                "bytes": stats.received,
                 "bytes_done": progress.bytes_done,
                 "bytes_total": progress.bytes_total,
                 "bytes_per_second": round(progress.speed),
-                "seconds_left": None if left is None else round(left, 1),
+                "seconds_left": None if seconds_left is None else round(seconds_left, 1),
                 "waiting": None
-                if found is None
-                else {"files": found.files, "reason": printable(found.reason), "seconds": round(max(0.0, found.due - now), 1)},
-                "disk_full": counters.full,
+                if wait is None
+                else {"files": wait.files, "reason": printable(wait.reason), "seconds": round(max(0.0, wait.due - now), 1)},
+                "disk_full": stats.full,
                 "moving": [
-                    {"path": printable(item.name), "bytes": item.done, "size": item.size} for item in counters.long_running(now)
+                    {"path": printable(item.name), "bytes": item.done, "size": item.size} for item in stats.long_running(now)
                 ],
             }
         )

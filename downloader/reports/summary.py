@@ -13,7 +13,7 @@ def _reason_of(error: BaseException) -> str:
     return f"internal error: {type(error).__name__}: {error} (please report it)"
 
 
-LOOK = "look like web pages, not what their names say"
+LOOK = "look like web pages, unlike their names"
 
 
 def _counts(report: Report, total: int | None) -> str:
@@ -56,14 +56,14 @@ def summary(report: Report, most: int = 5, total: int | None = None, unprocessed
     if report.verified:
         lines.append(f"  {report.verified} verified by a checksum")
     if report.without_checksum:
-        also = f" ({report.ambiguous}: the name stands there with several digests)" if report.ambiguous else ""
+        also = f" ({report.ambiguous}: the name has several digests in the file)" if report.ambiguous else ""
         lines.append(f"  {report.without_checksum} without a checksum{also}")
     if unprocessed:
         lines.append(f"  {unprocessed}")
     if report.warnings:
         names = ", ".join(printable(result.path) for result in report.doubtful)
         more = ", …" if report.warnings > len(report.doubtful) else ""
-        look = "looks like a web page, not what its name says" if report.warnings == 1 else LOOK
+        look = "looks like a web page, unlike its name" if report.warnings == 1 else LOOK
         lines.append(f"  {report.warnings} {look}: {names}{more}")
     lines += [f"  {count} {reason}" for reason, count in sorted(report.reasons.items(), key=lambda item: (-item[1], item[0]))]
     lines += _failures(report, most)
@@ -71,5 +71,5 @@ def summary(report: Report, most: int = 5, total: int | None = None, unprocessed
         lines.append(f"stopped: {printable(_reason_of(report.ended_by))}")
     elif report.interrupted:
         why = "stopped at the first failure" if report.stopped_by_failure else "interrupted"
-        lines.append(f"{why}: run the same command again to go on from here")
+        lines.append(f"{why}: run the same command again to resume")
     return "\n".join(lines)

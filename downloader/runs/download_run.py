@@ -34,7 +34,7 @@ LOG = logging.getLogger("downloader")
 
 
 class DownloadRun:
-    """One run, from settings and a Source to a Report. `start` it, look at `counters`, `join` it.
+    """One run, from settings and a Source to a Report. `start` it, look at `stats`, `join` it.
 
     Making one checks everything that can be checked before anything starts: it raises UsageError or StorageError.
     """
@@ -119,7 +119,7 @@ class DownloadRun:
         except BaseException as error:  # it is raised again in the thread that joins
             self.error = error
             if not isinstance(error, DownloadError):
-                LOG.info("the run is broken", exc_info=True)
+                LOG.info("the run failed", exc_info=True)
         finally:
             self.report.elapsed = time.perf_counter() - started
             if isinstance(self._source, BackgroundSource):
@@ -145,7 +145,7 @@ class DownloadRun:
         report, total = self.report, self.stats.total
         found = report.done + report.skipped + report.failures
         if total is not None and found < total and not report.interrupted and report.ended_by is None:
-            report.errors.append(UsageError(f"the list was changed while it was read: {found} of {total} entries were there"))
+            report.errors.append(UsageError(f"the list was changed while it was read: {found} of {total} entries were left"))
 
     @property
     def source_error(self) -> Exception | None:

@@ -36,7 +36,7 @@ def jobs_for(settings: Settings, capabilities: Capabilities) -> tuple[int, str]:
     if jobs == files < wanted:
         return jobs, f"--jobs {wanted} lowered to {jobs}: the limit of open files is {soft} (ulimit -n)"
     if jobs < wanted and settings.jobs:
-        return jobs, f"--jobs {wanted} lowered to {jobs}: {settings.strategy} runs no more"
+        return jobs, f"--jobs {wanted} lowered to {jobs}: the maximum of {settings.strategy}"
     return jobs, ""
 
 
@@ -44,9 +44,9 @@ def check_able(settings: Settings, able: Capabilities) -> None:
     """Raises UsageError where the strategy cannot do what was asked for."""
     wanted = settings.http_version
     if wanted != "auto" and wanted not in able.http_versions:
-        raise UsageError(f"{settings.strategy} does not speak HTTP/{wanted}", hint="--strategy multiplex does")
+        raise UsageError(f"{settings.strategy} does not support HTTP/{wanted}", hint="--strategy multiplex does")
     if settings.segments > 1 and not able.segments:
-        raise UsageError(f"{settings.strategy} fetches each file in one piece", hint="--strategy multiplex splits them")
+        raise UsageError(f"{settings.strategy} does not split files", hint="--strategy multiplex splits them")
     if (settings.limit_rate or settings.limit_rate_per_host) and not able.limit_rate:
         raise UsageError(f"{settings.strategy} cannot limit the rate", hint="--strategy multiplex can")
     if settings.process:

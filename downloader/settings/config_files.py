@@ -58,6 +58,6 @@ def read_file(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise UsageError(f"cannot read the configuration {path}: {error.strerror}") from None
     except RecursionError:
-        raise UsageError(f"the configuration {path} is not TOML that can be read: too many brackets") from None
+        raise UsageError(f"the configuration {path} is not valid TOML: too many nested brackets") from None
     except ValueError as error:  # of TOML, of UTF-8, and of numbers with thousands of digits
-        raise UsageError(f"the configuration {path} is not TOML: {error}") from None
+        raise UsageError(f"the configuration {path} is not valid TOML: {error}") from None

@@ -1,4 +1,4 @@
-"""Every setting of a run: its type, default, bounds and one line of explanation, said once.
+"""Every setting of a run: its type, default, bounds and help text.
 
 The command's flags, the environment (``DL_RETRY_WAIT``), the TOML file and the library's keywords all come from the
 fields of `Settings`. `downloader.settings.layers` puts these together, `downloader.settings.config_files` finds the file, and
@@ -20,7 +20,7 @@ from downloader.settings.values import AUTO_SAID, MOST_SECONDS, Form, Kind, Wron
 
 PREFIX = "DL_"
 PASSWORD = f"{PREFIX}PASSWORD"
-"""A variable of ours that is no setting."""
+"""An environment variable of the command that is not a setting."""
 
 HttpVersion = Literal["auto", "1.1", "2", "3"]
 OnExists = Literal["skip", "overwrite", "rename", "fail", "refresh"]
@@ -29,7 +29,7 @@ Progress = Literal["auto", "bar", "plain", "json", "none"]
 
 
 class Trust(Enum):
-    """Whether a setting is taken from a file that was merely found in the current folder, and may be another's."""
+    """Whether a setting is accepted from a file that was found in the current folder, which another person may have written."""
 
     ANY = "from any file"
     ASKED = "only from a file that was asked for, or is the user's own"
@@ -39,141 +39,165 @@ ANY, ASKED = Trust.ANY, Trust.ASKED
 
 
 def _about(trust: Trust, text: str, short: str = "", unit: str = "", **more: Any) -> Meta:
-    """``more``: the bounds ``ge`` and ``gt``; ``kind`` and ``variable`` where they are not the usual; ``asked``: values of
-    a setting for ANY that are taken as for ASKED."""
+    """The metadata of a setting.
+
+    ``more``: the bounds ``ge`` and ``gt``; ``kind`` and ``variable`` where they are not the default; ``asked``: the values
+    of an ANY setting that need the trust of ASKED.
+    """
     bounds = {name: more.pop(name) for name in ("ge", "gt") if name in more}
     return Meta(description=text, extra={"trust": trust, "short": short, "unit": unit, **more}, **bounds)
 
 
 def _auto(trust: Trust, text: str, short: str = "", **bounds: Any) -> Meta:
-    """For a number that may also be called ``auto``, which is 0."""
+    """A number that may also be written ``auto``, stored as 0."""
     return _about(trust, text, short, "N|auto", kind="auto", **bounds)
 
 
 def _size(trust: Trust, text: str, **bounds: Any) -> Meta:
-    """For bytes, which may also be written as ``10M``."""
+    """A number of bytes, which may also be written like ``10M``."""
     return _about(trust, text, "", "SIZE", kind="size", **bounds)
 
 
 def _time(trust: Trust, text: str, **bounds: Any) -> Meta:
-    """For seconds, which may also be written as ``5m``."""
+    """A number of seconds, which may also be written like ``5m``."""
     return _about(trust, text, "", "TIME", kind="time", **bounds)
 
 
 class Settings(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_fields=True, kw_only=True):
-    """What a run is told. Times in seconds, sizes in bytes; an empty text means unset; 0 turns a limit off."""
+    """The settings of a run. Times in seconds, sizes in bytes; an empty text means unset; 0 turns a limit off."""
 
-    strategy: Annotated[str, _about(ANY, "the concurrency model; see `dl strategies`", "-s", "NAME")] = "auto"
+    strategy: Annotated[str, _about(ANY, "concurrency model; `dl strategies` lists them", "-s", "NAME")] = "auto"
     dir: Annotated[
-        str, _about(ASKED, "the folder that files go into; made if missing", "-d", "DIR", variable="DL_TARGET_DIR")
+        str, _about(ASKED, "folder for the downloaded files; created if missing", "-d", "DIR", variable="DL_TARGET_DIR")
     ] = "."
-    jobs: Annotated[int, _auto(ANY, "in flight at most, in all; auto: as many as help", "-j", ge=0)] = 0
+    jobs: Annotated[int, _auto(ANY, "maximum number of parallel requests; auto: as many as increase the speed", "-j", ge=0)] = 0
     per_host: Annotated[
-        int, _auto(ANY, "in flight at most at one host; auto: 16 at a public host, whatever --jobs says, else up to 256", ge=0)
+        int,
+        _auto(
+            ANY,
+            "maximum number of parallel requests per host; auto: 16 for a public host, else up to 256",
+            ge=0,
+        ),
     ] = 0
     segments: Annotated[
-        int, _auto(ANY, "parts of one file at a time; auto: as many as help, 6 from a public host; 1: never split", ge=0)
+        int,
+        _auto(
+            ANY,
+            "maximum number of parallel parts of a file; auto: up to 6 for a public host; 1: never split",
+            ge=0,
+        ),
     ] = 0
-    aggressive: Annotated[bool, _about(ASKED, "treat public hosts as our own: auto means as many as help there, too")] = False
-    min_segment_size: Annotated[int, _size(ANY, "no part is smaller than this", ge=1)] = 1_048_576
-    wait: Annotated[float, _time(ANY, "least time between the starts of two requests to one host", ge=0)] = 0.0
+    aggressive: Annotated[bool, _about(ASKED, "treat public hosts like your own: auto means the same for them")] = False
+    min_segment_size: Annotated[int, _size(ANY, "minimum size of a part", ge=1)] = 1_048_576
+    wait: Annotated[float, _time(ANY, "minimum time between the starts of two requests to one host", ge=0)] = 0.0
     max_requests_per_second: Annotated[
-        float, _about(ANY, "started at one host at most; the longer gap of this and --wait holds; 0: no limit", "", "N", ge=0)
+        float,
+        _about(
+            ANY,
+            "maximum number of requests per host; the longer gap of this and --wait applies; 0: no limit",
+            "",
+            "N",
+            ge=0,
+        ),
     ] = 0.0
-    obey_robots: Annotated[bool, _about(ANY, "ask each server for its robots.txt first; obey that, and Crawl-delay")] = False
-    limit_rate: Annotated[int, _size(ANY, "bytes a second at most, in all; 0: no limit", ge=0)] = 0
-    limit_rate_per_host: Annotated[int, _size(ANY, "bytes a second at most from one host; 0: no limit", ge=0)] = 0
-    retries: Annotated[int, _about(ANY, "tries after the first", "-r", "N", ge=0)] = 5
+    obey_robots: Annotated[bool, _about(ANY, "read each host's robots.txt first; obey its rules and its Crawl-delay")] = False
+    limit_rate: Annotated[int, _size(ANY, "maximum number of bytes per second in total; 0: no limit", ge=0)] = 0
+    limit_rate_per_host: Annotated[int, _size(ANY, "maximum number of bytes per second from one host; 0: no limit", ge=0)] = 0
+    retries: Annotated[int, _about(ANY, "maximum number of retries of a file", "-r", "N", ge=0)] = 5
     retry_on: Annotated[
-        tuple[str, ...], _about(ANY, "try again after these statuses, too, as 403,404", "", "STATUS", kind="statuses")
+        tuple[str, ...], _about(ANY, "also retry after these HTTP statuses, such as 403,404", "", "STATUS", kind="statuses")
     ] = ()
     host_failures: Annotated[
-        int, _about(ANY, "time-outs until a host that never answered is given up; 0: never", "", "N", ge=0)
+        int, _about(ANY, "give up a host that has never answered after this many time-outs; 0: never", "", "N", ge=0)
     ] = 3
-    retry_wait: Annotated[float, _time(ANY, "the first backoff at most; it is random, and doubles with each try", ge=0)] = 0.5
-    max_retry_after: Annotated[float, _time(ANY, "the longest wait that a server may ask for", ge=0)] = 120.0
-    connect_timeout: Annotated[float, _time(ANY, "for a connection to be made", gt=0)] = 15.0
-    timeout: Annotated[float, _time(ANY, "for one attempt as a whole; 0: no limit", ge=0)] = 0.0
-    low_speed_limit: Annotated[int, _size(ANY, "slower than this is a stall, bytes a second", ge=0)] = 1
-    low_speed_time: Annotated[float, _time(ANY, "for this long", gt=0)] = 30.0
-    on_exists: Annotated[OnExists, _about(ANY, "what to do where the file is there already", asked=("overwrite",))] = "skip"
-    on_full: Annotated[OnFull, _about(ANY, "what to do when the disk is full: end the run, or wait for space")] = "stop"
-    content_disposition: Annotated[bool, _about(ANY, "let the server name the file (asks it once more)")] = False
-    mtime: Annotated[bool, _about(ANY, "give files the server's time")] = True
-    header: Annotated[tuple[str, ...], _about(ASKED, "send this header too; may be repeated", "-H", "'K: V'")] = ()
-    user_agent: Annotated[str, _about(ANY, "how to introduce ourselves; empty: downloader/VERSION", "", "TEXT")] = ""
-    user: Annotated[str, _about(ASKED, "send this user; DL_PASSWORD is the password, else it is asked for", "", "NAME")] = ""
-    bearer_env: Annotated[str, _about(ASKED, "send the token that is in this environment variable", "", "VARIABLE")] = ""
-    netrc: Annotated[bool, _about(ASKED, "take users and passwords from ~/.netrc")] = False
-    netrc_file: Annotated[str, _about(ASKED, "… from this file", "", "FILE")] = ""
-    cookies: Annotated[str, _about(ASKED, "send cookies from this file (Netscape format)", "", "FILE")] = ""
-    http_version: Annotated[HttpVersion, _about(ANY, "auto: 1.1 for http://, the best that is offered for https://")] = "auto"
-    proxy: Annotated[str, _about(ASKED, "http://, https:// or socks5://; empty: from the environment", "", "URL")] = ""
+    retry_wait: Annotated[
+        float, _time(ANY, "maximum wait before the first retry; it is random, and doubles with each retry", ge=0)
+    ] = 0.5
+    max_retry_after: Annotated[float, _time(ANY, "maximum wait that a server may request with Retry-After", ge=0)] = 120.0
+    connect_timeout: Annotated[float, _time(ANY, "time limit for establishing a connection", gt=0)] = 15.0
+    timeout: Annotated[float, _time(ANY, "time limit for each attempt; 0: no limit", ge=0)] = 0.0
+    low_speed_limit: Annotated[int, _size(ANY, "a transfer with fewer bytes per second than this is stalled", ge=0)] = 1
+    low_speed_time: Annotated[float, _time(ANY, "abort and retry a transfer that is stalled for this long", gt=0)] = 30.0
+    on_exists: Annotated[OnExists, _about(ANY, "what to do if the file already exists", asked=("overwrite",))] = "skip"
+    on_full: Annotated[OnFull, _about(ANY, "what to do if the disk is full: end the run, or wait for space")] = "stop"
+    content_disposition: Annotated[bool, _about(ANY, "let the server name the file (one more request per file)")] = False
+    mtime: Annotated[bool, _about(ANY, "set the modification time of files to the server's")] = True
+    header: Annotated[tuple[str, ...], _about(ASKED, "send this additional header; may be repeated", "-H", "'K: V'")] = ()
+    user_agent: Annotated[str, _about(ANY, "User-Agent to send; empty: downloader/VERSION", "", "TEXT")] = ""
+    user: Annotated[
+        str, _about(ASKED, "send this user name; DL_PASSWORD is the password, else the terminal is asked", "", "NAME")
+    ] = ""
+    bearer_env: Annotated[str, _about(ASKED, "send the bearer token in this environment variable", "", "VARIABLE")] = ""
+    netrc: Annotated[bool, _about(ASKED, "read user names and passwords from ~/.netrc")] = False
+    netrc_file: Annotated[str, _about(ASKED, "read user names and passwords from this file", "", "FILE")] = ""
+    cookies: Annotated[str, _about(ASKED, "send the cookies in this file (Netscape format)", "", "FILE")] = ""
+    http_version: Annotated[HttpVersion, _about(ANY, "HTTP version; auto: 1.1 for http://, the best on offer for https://")] = (
+        "auto"
+    )
+    proxy: Annotated[str, _about(ASKED, "proxy: http://, https:// or socks5://; empty: from the environment", "", "URL")] = ""
     cacert: Annotated[str, _about(ASKED, "trust the certificates in this file", "", "FILE")] = ""
-    cert: Annotated[str, _about(ASKED, "our own certificate", "", "FILE")] = ""
-    key: Annotated[str, _about(ASKED, "its private key, where it is not in the same file", "", "FILE")] = ""
+    cert: Annotated[str, _about(ASKED, "client certificate", "", "FILE")] = ""
+    key: Annotated[str, _about(ASKED, "private key of the client certificate, if it is in another file", "", "FILE")] = ""
     insecure: Annotated[bool, _about(ASKED, "do not verify certificates")] = False
     allow_downgrade: Annotated[bool, _about(ASKED, "follow redirects from https to http")] = False
-    max_redirects: Annotated[int, _about(ANY, "redirects to follow for one file", "", "N", ge=0)] = 10
+    max_redirects: Annotated[int, _about(ANY, "maximum number of redirects of a file", "", "N", ge=0)] = 10
     process: Annotated[
-        str, _about(ASKED, "call this with each finished file, before it gets its name", "", "MODULE:FUNCTION")
+        str, _about(ASKED, "call this function with each finished file, before the file gets its name", "", "MODULE:FUNCTION")
     ] = ""
     keep_paths: Annotated[bool, _about(ANY, "keep the host and the folders of each URL: host/path/name", "-x")] = False
-    cut_dirs: Annotated[int, _about(ANY, "with --keep-paths: leave out so many of the first folders", "", "N", ge=0)] = 0
-    max_size: Annotated[int, _size(ANY, "refuse files larger than this; 0: no limit", ge=0)] = 0
-    min_size: Annotated[int, _size(ANY, "refuse files smaller than this", ge=0)] = 0
+    cut_dirs: Annotated[int, _about(ANY, "with --keep-paths: omit the first N folders", "", "N", ge=0)] = 0
+    max_size: Annotated[int, _size(ANY, "refuse files that are larger than this; 0: no limit", ge=0)] = 0
+    min_size: Annotated[int, _size(ANY, "refuse files that are smaller than this", ge=0)] = 0
     expect_type: Annotated[
-        tuple[str, ...], _about(ANY, "refuse other media types, as 'image/*'; may be repeated", "", "TYPE")
+        tuple[str, ...], _about(ANY, "accept only this media type, such as 'image/*'; may be repeated", "", "TYPE")
     ] = ()
-    checksums: Annotated[str, _about(ANY, "verify against this file: lines of `digest  name`", "", "FILE")] = ""
-    require_checksums: Annotated[bool, _about(ANY, "fail files for which no checksum is given, before they are fetched")] = (
-        False
-    )
-    report: Annotated[str, _about(ASKED, "write one JSON line for each URL, as it ends; -: standard output", "", "FILE")] = ""
+    checksums: Annotated[str, _about(ANY, "verify files against this file, with lines of `digest  name`", "", "FILE")] = ""
+    require_checksums: Annotated[bool, _about(ANY, "do not fetch files without a checksum: report them as failed")] = False
+    report: Annotated[str, _about(ASKED, "write one JSON line for each finished URL; -: standard output", "", "FILE")] = ""
     trace: Annotated[str, _about(ASKED, "write one JSON line for each attempt: when and where it ran", "", "FILE")] = ""
-    failed: Annotated[str, _about(ASKED, "write the entries that failed, ready to be fed back", "", "FILE")] = ""
-    progress: Annotated[Progress, _about(ANY, "how progress is shown")] = "auto"
-    quiet: Annotated[bool, _about(ANY, "say nothing but errors", "-q")] = False
-    verbose: Annotated[bool, _about(ANY, "say what happens to each file", "-v")] = False
-    log_file: Annotated[str, _about(ASKED, "write what -v says to this file", "", "FILE")] = ""
+    failed: Annotated[str, _about(ASKED, "write the list entries that failed, as a list for another run", "", "FILE")] = ""
+    progress: Annotated[Progress, _about(ANY, "how to show the progress")] = "auto"
+    quiet: Annotated[bool, _about(ANY, "print only errors", "-q")] = False
+    verbose: Annotated[bool, _about(ANY, "log what happens to each file", "-v")] = False
+    log_file: Annotated[str, _about(ASKED, "write the log of -v to this file", "", "FILE")] = ""
     fail_fast: Annotated[bool, _about(ANY, "stop at the first failure")] = False
-    skip_bad_lines: Annotated[bool, _about(ANY, "go on past lines of a list that are wrong")] = False
-    grace: Annotated[float, _time(ANY, "when stopped, how long running files may take to end", ge=0)] = 3.0
+    skip_bad_lines: Annotated[bool, _about(ANY, "skip invalid lines of a list")] = False
+    grace: Annotated[float, _time(ANY, "time that running files have to finish after Ctrl-C", ge=0)] = 3.0
 
     @property
     def gap(self) -> float:
-        """Seconds at least between the starts of two requests to one host: the longer of the two settings about it."""
+        """The minimum time in seconds between the starts of two requests to one host: the longer gap of the two settings."""
         rate = self.max_requests_per_second
         return max(self.wait, min(1 / rate, MOST_SECONDS) if rate else 0.0)
 
     @property
     def header_pairs(self) -> tuple[tuple[str, str], ...]:
-        """The extra headers as pairs. Raises UsageError for one that is not ``Name: value``."""
+        """The additional headers as pairs of name and value. Raises UsageError for a text that is not ``Name: value``."""
         return tuple(parse_header(text) for text in self.header)
 
 
 def parse_header(text: str) -> tuple[str, str]:
-    """``Name: value`` as a pair; RFC 9110 section 5. Raises UsageError, never showing the value."""
+    """Split ``Name: value`` (RFC 9110 section 5) into a pair. Raises UsageError, whose message never contains the value."""
     name, colon, value = text.partition(":")
     token = name.strip()
     named = token.isascii() and token.replace("-", "").replace("_", "").isalnum()
     if not colon or not named or any(ord(c) < 32 and c != "\t" for c in value) or not value.isascii():
-        raise UsageError("a header is not of the form 'Name: value'")  # and no word of it, which may be secret
+        raise UsageError("a header is not of the form 'Name: value'")  # the text is left out: it may be secret
     return token, value.strip()
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One setting, as the command line and the documentation see it."""
+    """One setting, as the command line and the documentation present it."""
 
-    name: str  # as an attribute
-    key: str  # in TOML; with two dashes, the flag
-    variable: str  # of the environment
+    name: str  # of the attribute
+    key: str  # in the TOML file; the flag is the key after two dashes
+    variable: str  # the environment variable
     kind: type
     many: bool
     form: Form
     trust: Trust
-    asked: tuple[str, ...]  # values that need trust where the setting does not
+    asked: tuple[str, ...]  # values that need trust although the setting does not
     default: Any
     help: str
     short: str
@@ -181,21 +205,21 @@ class Field:
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The values, where there are only some."""
+        """The allowed values; empty where any value is allowed."""
         return self.form.choices
 
     @property
     def auto(self) -> bool:
-        """Whether 0 is called ``auto``."""
+        """Whether 0 is written ``auto``."""
         return self.form.kind == "auto"
 
     @property
     def size(self) -> bool:
-        """Whether the values are bytes."""
+        """Whether the value is a number of bytes."""
         return self.form.kind == "size"
 
     def needs_trust(self, value: Any) -> bool:
-        """Whether this value, as it stands in a file, is only taken from one that was asked for. A default never is."""
+        """Whether this value of a file is accepted only if the user named the file. A default value never needs that."""
         if self.trust is ANY:
             return value in self.asked
         return bool(value != (list(self.default) if self.many else self.default))
@@ -207,7 +231,7 @@ _KINDS: dict[Any, Kind] = {bool: "switch", int: "whole", float: "number", str: "
 @cache
 def fields() -> tuple[Field, ...]:
     """All settings, in the order of `Settings`."""
-    found = []
+    result = []
     for info in msgspec.structs.fields(Settings):
         inner, meta = get_args(info.type)
         choices = tuple(get_args(inner)) if get_origin(inner) is Literal else ()
@@ -215,7 +239,7 @@ def fields() -> tuple[Field, ...]:
         kind = str if choices or many else inner
         extra = meta.extra
         usual: Kind = "choice" if choices else "texts" if many else _KINDS[kind]
-        found.append(
+        result.append(
             Field(
                 name=info.name,
                 key=info.encode_name,
@@ -231,16 +255,16 @@ def fields() -> tuple[Field, ...]:
                 unit=extra["unit"],
             )
         )
-    return tuple(found)
+    return tuple(result)
 
 
 def convert(
     values: Mapping[str, Any], origins: Mapping[str, str] | None = None, texts: frozenset[str] = frozenset()
 ) -> Settings:
-    """Check the values (by TOML key) and make Settings. Raises UsageError naming the key and its origin.
+    """Validate the values (by TOML key) and build Settings. Raises UsageError, which names the key and its origin.
 
-    ``texts``: the names whose values are text, to be read as what they stand for. Values without an origin are a
-    program's: there 0 is `Settings`' own word for ``auto``.
+    ``texts``: the names of the values that are still text and are parsed here. A value without an origin comes from a
+    program, which may write 0 for ``auto``.
     """
     known = {item.key: item for item in fields()}
     origins = origins or {}
@@ -263,18 +287,20 @@ def convert(
 
 
 def example() -> str:
-    """The text of ``config.example.toml``: every setting with its default and its explanation."""
+    """The text of ``config.example.toml``: every setting with its default and its help text."""
     known = fields()
     import textwrap  # here: only the repository's own file is made with it
 
     asked = ", ".join(item.key for item in known if item.trust is ASKED)
     lines = [
-        "# Every setting of `dl`, with its default. Copy to ./downloader.toml, or to downloader/downloader.toml in your",
-        "# configuration folder, and keep what you change. Each is also a flag (--retry-wait) and an environment",
-        "# variable (DL_RETRY_WAIT; of dir, DL_TARGET_DIR); flags go over the environment, the environment over this file.",
-        '# Sizes are in bytes, or texts such as "10M" and "64Ki"; times are in seconds, or texts such as "5m" and "200ms".',
+        "# Every setting of `dl`, with its default. Copy this file to ./downloader.toml, or to downloader/downloader.toml in",
+        "# your configuration folder, and keep the lines that you change. Each setting is also a flag (--retry-wait) and an",
+        "# environment variable (DL_RETRY_WAIT; DL_TARGET_DIR for dir). A flag overrides the environment variable, and the",
+        "# environment variable overrides this file.",
+        '# A size is a number of bytes, or a text such as "10M" or "64Ki". A time is a number of seconds, or a text such as',
+        '# "5m" or "200ms".',
         "#",
-        "# From a ./downloader.toml, these are only taken with --config downloader.toml:",
+        "# In a ./downloader.toml, the following settings are refused, unless you give --config downloader.toml:",
         *("# " + line for line in textwrap.wrap(f'{asked}, and on-exists = "overwrite".', 116, break_on_hyphens=False)),
     ]
     for item in known:

@@ -59,7 +59,7 @@ def _check_trust(table: Mapping[str, Any], file: ConfigFile) -> None:
     by_key = {item.key: item for item in fields()}
     refused = [key for key, value in table.items() if key in by_key and by_key[key].needs_trust(value)]
     if refused:
-        why = "which a file that was found in the current folder may not do"
+        why = "which is not allowed in a file that was found in the current folder"
         raise UsageError(f"{file} sets {', '.join(refused)}, {why}", hint=f"if you trust it: --config {file.path}")
 
 
@@ -70,4 +70,4 @@ def _no_setting(variable: str, known: Mapping[str, Field]) -> str:
 
     near = difflib.get_close_matches(variable.removeprefix(PREFIX), [name.removeprefix(PREFIX) for name in known], 1, 0.75)
     hint = f"; {moved} is one" if moved else f"; did you mean {PREFIX}{near[0]}?" if near else ""
-    return f"the environment variable {variable} is no setting of dl, and is passed over{hint}"
+    return f"the environment variable {variable} is not a setting of dl, and is ignored{hint}"

@@ -21,7 +21,7 @@ MOST_SECONDS = 24 * 86_400
 """What systems can wait for: they count milliseconds in 31 bits."""
 
 MOST_COUNT = 10**9
-AUTO_SAID = "must be at least 1; say auto for as many as help"
+AUTO_SAID = "must be at least 1, or auto"
 _LONGEST = 1000
 _SHOWN = 40
 
@@ -161,7 +161,7 @@ def _got(form: Form, value: Any) -> str:
         short = isinstance(value, float) or abs(value) <= MOST_BYTES
         return f"{value!r}" if short and form.kind not in ("text", "texts") else "a number"
     if isinstance(value, list | tuple | set | frozenset):
-        return "a list of other things" if form.kind in ("texts", "statuses") else "a list"
+        return "a list of other values" if form.kind in ("texts", "statuses") else "a list"
     return "nothing" if value is None else "a table" if isinstance(value, dict) else "something else"
 
 

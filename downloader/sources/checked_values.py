@@ -106,13 +106,13 @@ def _header(name: str, pair: object) -> tuple[str, str]:
     if not isinstance(key, str) or not isinstance(text, str):
         raise UsageError(f"{name}: expected pairs of texts, got {type(key).__name__} and {type(text).__name__}")
     if key != key.strip():
-        raise UsageError(f"{name}: the name of a header holds a blank or a line break")
+        raise UsageError(f"{name}: the name of a header contains a space or a line break")
     if ":" in key:
-        raise UsageError(f"{name}: the name of a header holds a colon")
+        raise UsageError(f"{name}: the name of a header contains a colon")
     try:
         return parse_header(f"{key}: {text}")
     except UsageError:
-        raise UsageError(f"{name}: a name or a value that no header can have") from None  # no word of it: it may be secret
+        raise UsageError(f"{name}: the name or the value is invalid in a header") from None  # no word of it: it may be secret
 
 
 def _checksums(name: str, value: object) -> tuple[Checksum, ...]:

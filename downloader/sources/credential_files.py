@@ -17,7 +17,7 @@ HTTP_ONLY = "#HttpOnly_"
 def load(netrc: str, cookies: str, user: str = "", bearer_env: str = "") -> Credentials:
     """From these files, for this user, and from this environment variable; an empty text stands for none. Raises UsageError."""
     if user and bearer_env:
-        raise UsageError("a user and a bearer token exclude each other", hint="give one of --user and --bearer-env")
+        raise UsageError("a user and a bearer token cannot be combined", hint="give one of --user and --bearer-env")
     authorization = _basic(user) if user else _bearer(bearer_env) if bearer_env else ""
     return Credentials(_netrc(netrc) if netrc else (), _cookies(cookies) if cookies else (), authorization)
 
@@ -39,7 +39,7 @@ def _bearer(variable: str) -> str:
     if not token:
         raise UsageError(f"the environment variable {variable} holds no token", hint=f"export {variable}=TOKEN")
     if not token.isascii() or not token.isprintable() or " " in token:
-        raise UsageError(f"the environment variable {variable} holds what is no token")
+        raise UsageError(f"the environment variable {variable} holds no valid token")
     return f"Bearer {token}"
 
 

@@ -86,7 +86,7 @@ def parse(lines: Iterator[str], name: str, bad: Bad) -> Iterator[Download]:
             if "\0" in text or any("\udc80" <= char <= "\udcff" for char in text):
                 raise UsageError("the line is not UTF-8 text, or too long")
             if not option and "://" in text and any(" " in item.strip() for item in text.split("\t")):
-                raise UsageError("a blank in a URL", hint="write %20; mirrors are separated by TAB, a comment has its own line")
+                raise UsageError("a space in a URL", hint="write %20; mirrors are separated by TAB, a comment has its own line")
             if not option:
                 pending = _Pending(tuple(clean_url(item) for item in text.split("\t") if item.strip()), where)
             elif pending is None:

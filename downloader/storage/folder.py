@@ -13,17 +13,17 @@ from downloader.storage.shared_part import SharedPart
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _HINTS = {
-    errno.ENOSPC: "free some space and run the same command again: what is there is kept",
-    errno.EDQUOT: "free some space and run the same command again: what is there is kept",
+    errno.ENOSPC: "free some space and run the same command again: incomplete files are kept",
+    errno.EDQUOT: "free some space and run the same command again: incomplete files are kept",
     errno.EFBIG: "the file is larger than the system allows here",
     errno.EACCES: "check the permissions of the folder",
     errno.EPERM: "check the permissions of the folder",
     errno.EROFS: "choose another --dir",
     errno.ENAMETOOLONG: "give a shorter name with out=",
-    errno.EEXIST: "a file stands where the folder should be",
-    errno.EISDIR: "a folder stands where the file should go",
-    errno.ENOTDIR: "a file stands where a folder should be",
-    errno.ELOOP: "a symbolic link stands where a file of ours should be",
+    errno.EEXIST: "a file has the name of the folder",
+    errno.EISDIR: "a folder has the name of the file",
+    errno.ENOTDIR: "a file has the name of a folder",
+    errno.ELOOP: "a symbolic link has the name of the file",
     errno.EMFILE: "raise the limit of open files (ulimit -n), or lower --jobs",
 }
 
@@ -80,7 +80,7 @@ class Folder:
         gone = error.errno in (errno.ENOENT, errno.ESTALE) and self._is_gone()
         if gone:
             what = "the folder was removed"
-            return FolderError(f"{what}: cannot write {path}", url, "make it again, or choose another --dir", what)
+            return FolderError(f"{what}: cannot write {path}", url, "create it again, or choose another --dir", what)
         return storage_error(error, path, url, FolderError if denied or error.errno == errno.EROFS else StorageError)
 
     def objection(self) -> FolderError | None:
@@ -88,7 +88,7 @@ class Folder:
         if self.descriptor < 0 or not self._made:
             return None
         if self._is_gone():
-            return FolderError(f"the folder was removed: {self.root}", hint="make it again, or choose another --dir")
+            return FolderError(f"the folder was removed: {self.root}", hint="create it again, or choose another --dir")
         if not self._is_writable():
             number = errno.EROFS if os.fstatvfs(self.descriptor).f_flag & os.ST_RDONLY else errno.EACCES
             return FolderError(f"{os.strerror(number).lower()}: cannot write to {self.root}", hint=_HINTS[number])

@@ -101,14 +101,14 @@ class PartFile:
             self.lock()
             found = self.held()  # now that nobody else may change it
             if found[1:3] != held[1:3]:  # another version
-                raise FileInUse("the part file was changed by someone else")
+                raise FileInUse("the part file was changed by another program")
             self._share(found, found.spans or ((0, found.size),)).record()
         elif spread.join():
             self._spread = spread
             if not os.path.samestat(os.fstat(self.descriptor), os.fstat(spread.locked)):
-                raise FileInUse("the part file was changed by someone else")
+                raise FileInUse("the part file was changed by another program")
         else:
-            raise FileInUse("another attempt has just ended this file")
+            raise FileInUse("another attempt has just finished this file")
 
     def share(self, told: ResumeInfo) -> None:
         """Let other Attempts of this process write to this file too, wherever this one is not yet."""
@@ -164,7 +164,7 @@ class PartFile:
             self._adopt(offset)
         elif offset:
             os.unlink(self._part, dir_fd=self._parent)
-            raise FileInUse("another run has just ended this file")
+            raise FileInUse("another run has just finished this file")
         else:
             self.drop_sidecar()  # one that was left behind must not vouch for these bytes
 
@@ -173,10 +173,10 @@ class PartFile:
         try:
             if os.lstat(self._part, dir_fd=self._parent).st_nlink > 1:  # it has another name, which must not be written through
                 os.unlink(self._part, dir_fd=self._parent)
-                raise FileInUse("the part file had two names, one was removed") from None
+                raise FileInUse("the part file had two names: one was removed") from None
             self.descriptor = os.open(self._part, _OPEN, dir_fd=self._parent)
         except FileNotFoundError:
-            raise FileInUse("another run has just ended this file") from None
+            raise FileInUse("another run has just finished this file") from None
 
     def lock(self) -> None:
         """Keep other runs from it. Raises FileInUse."""
@@ -185,7 +185,7 @@ class PartFile:
         except BlockingIOError:
             raise FileInUse("another run is writing this file", hint="wait for it, or choose another --dir") from None
         if not self.is_ours():
-            raise FileInUse("another run has just ended this file", hint="wait for it, or choose another --dir")
+            raise FileInUse("another run has just finished this file", hint="wait for it, or choose another --dir")
 
     def is_ours(self) -> bool:
         """Whether what is open still stands under the part file's name, and under no other: not renamed, not replaced."""
@@ -199,12 +199,12 @@ class PartFile:
     def _adopt(self, offset: int) -> None:
         found = os.fstat(self.descriptor)
         if not stat.S_ISREG(found.st_mode):
-            raise OSError(errno.ELOOP, "the part file is no plain file")
+            raise OSError(errno.ELOOP, "the part file is not a regular file")
         if offset == 0:
             self.drop_sidecar()
             os.ftruncate(self.descriptor, 0)
         elif found.st_size != offset:
-            raise FileInUse("the part file was changed by someone else")
+            raise FileInUse("the part file was changed by another program")
         os.lseek(self.descriptor, offset, os.SEEK_SET)
 
     @property
@@ -249,7 +249,7 @@ class PartFile:
         under the part file's name is not what was written. One that is shared is to be claimed first.
         """
         if not self.is_ours():
-            raise FileInUse("the part file was changed by someone else")
+            raise FileInUse("the part file was changed by another program")
         set_time(self.descriptor, modified)
         if self._has_sidecar:
             self.drop_sidecar()  # before the rename: one that is left over would vouch for another file's bytes
@@ -259,7 +259,7 @@ class PartFile:
             os.unlink(self._part, dir_fd=self._parent)
         else:
             if not replace and taken(self._parent, name):
-                raise FileExistsError(errno.EEXIST, "the file has appeared meanwhile")
+                raise FileExistsError(errno.EEXIST, "the file was created meanwhile")
             os.rename(self._part, name, src_dir_fd=self._parent, dst_dir_fd=self._parent)
         self.close()
         return f"{self._prefix}/{name}" if self._prefix else name

@@ -37,5 +37,5 @@ class ProcessingGuard:
             part.reopen()
             part.lock()
             if not stat.S_ISREG(os.fstat(part.descriptor).st_mode):
-                raise IsADirectoryError("what stands there is no plain file")
+                raise IsADirectoryError("the existing file is not a regular file")
         os.utime(part.descriptor)

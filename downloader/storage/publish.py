@@ -59,7 +59,7 @@ def link_free_name(descriptor: int, parent: int, name: str, number_if_taken: boo
         except FileExistsError:
             continue
         return candidate
-    raise FileExistsError(errno.EEXIST, "no free name is left" if number_if_taken else "the file has appeared meanwhile")
+    raise FileExistsError(errno.EEXIST, "no free file name is left" if number_if_taken else "the file was created meanwhile")
 
 
 def taken(parent: int, name: str) -> bool:

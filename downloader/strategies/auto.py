@@ -57,8 +57,8 @@ class AutoStrategy:
     """Chooses, and changes its mind."""
 
     name: ClassVar[str] = "auto"
-    about: ClassVar[str] = "chooses among multiplex, threads of it, and hybrid, by what it sees"
-    library: ClassVar[str] = "pycurl (libcurl); async where that is missing"
+    about: ClassVar[str] = "chooses multiplex, several threads of it, or hybrid, depending on the list"
+    library: ClassVar[str] = "pycurl (libcurl); async if pycurl is missing"
     capabilities: ClassVar[Capabilities] = Capabilities(
         default_jobs=40,
         most_jobs=256,
@@ -72,7 +72,7 @@ class AutoStrategy:
         if not _HAS_CURL:
             from downloader.strategies.async_ import AsyncStrategy
 
-            LOG.info("auto: async, for pycurl is not installed here")
+            LOG.info("auto: async, because pycurl is not installed")
             AsyncStrategy().drive(run)
             return
         _Team(run).drive()
@@ -100,7 +100,7 @@ class _Team:
         if total is not None and 1 < total <= SHORT_LIST and self.cores > 1 and run.jobs > 1 and not run.context.config.process:
             self._add_threads(f"{total} files")
         else:
-            LOG.info("auto: one event loop over libcurl (multiplex)")
+            LOG.info("auto: one libcurl event loop (multiplex)")
         try:
             first.loop.main()
         except BaseException as error:
@@ -124,7 +124,7 @@ class _Team:
 
     def _add_threads(self, why: str) -> None:
         """Start a loop for each further processor."""
-        LOG.info("auto: %s: an event loop over libcurl in each of %d threads", why, self.cores)
+        LOG.info("auto: %s: one libcurl event loop in each of %d threads", why, self.cores)
         added = [self._add() for _ in range(self.cores - 1)]
         for member in added:
             thread = threading.Thread(target=self._run_loop, args=(member,), name="dl-loop", daemon=True)

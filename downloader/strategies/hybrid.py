@@ -19,7 +19,7 @@ class HybridStrategy:
     """Processes times event loops."""
 
     name: ClassVar[str] = "hybrid"
-    about: ClassVar[str] = "a process for each processor, each an event loop over libcurl"
+    about: ClassVar[str] = "a process for each processor, each with an event loop over libcurl"
     library: ClassVar[str] = "pycurl (libcurl), subprocess"
     capabilities: ClassVar[Capabilities] = Capabilities(
         default_jobs=40, most_jobs=256, segments=True, limit_rate=True, http_versions=("1.1", "2", "3"), fresh_main=True

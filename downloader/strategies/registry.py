@@ -75,14 +75,14 @@ def find(name: str) -> type[Strategy]:
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever another package does when it is imported
         wrong = f"{type(error).__name__}: {error}"
     if wrong:
-        raise UsageError(f"the strategy {name} of another package cannot be used: {wrong}", hint=f"it is {target}")
+        raise UsageError(f"the plug-in strategy {name} cannot be used: {wrong}", hint=f"it is {target}")
     return found
 
 
 def _objection(found: object) -> str:
     """Why this is no strategy; empty where nothing speaks against it."""
     if not isinstance(found, type):
-        return "it is no class"
+        return "it is not a class"
     if not isinstance(getattr(found, "capabilities", None), Capabilities):
         return "it has no capabilities"
     if not callable(getattr(found, "drive", None)):

@@ -310,7 +310,7 @@ class StrategyContract:
         with ScriptedServer([drips]) as server:
             downloads = self.downloader(tmp_path, retries=0, timeout=0.5, low_speed_limit=0)
             (failed,) = self.finished(downloads.session([f"{server.url}/a"]).start()).failed
-        assert "the time for one attempt is over" in str(failed.error)
+        assert "the attempt exceeded its time limit" in str(failed.error)
 
     def _refused(self, folder: Path, **settings: Any) -> None:
         try:

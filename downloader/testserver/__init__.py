@@ -1,1 +1,1 @@
-"""The local test server: deterministic files over HTTP, strict about ranges and conditions. Imports nothing of the package."""
+"""The local test server: deterministic files over HTTP, with strict ranges and conditions. Imports nothing of the package."""

@@ -1,7 +1,8 @@
-"""What a request for a file is answered with: status, header fields, which bytes. Decides only; no body is made here.
+"""The answer to a request for a file: status, header fields, and the range of bytes. Pure; the body is made elsewhere.
 
-Files have a strong ETag and a Last-Modified date; one byte range (RFC 9110 section 14), If-Range, If-None-Match,
-If-Modified-Since. More than one range, or none that can be read, is answered with the whole file, as section 14.2 allows.
+Files have a strong ETag and a Last-Modified date. Supported are one byte range (RFC 9110 section 14), If-Range,
+If-None-Match and If-Modified-Since. A request with several ranges, or with an invalid range, is answered with the whole
+file, as section 14.2 allows.
 """
 
 import base64
@@ -20,15 +21,16 @@ _RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})")
 Pairs = list[tuple[str, str]]
 
 
-class Fields(Protocol):
-    """Header fields of a request, by lower-case name."""
+class HeaderFields(Protocol):
+    """The header fields of a request, by lower-case name."""
 
     def get(self, key: str, default: str | None = None) -> str | None:
-        """The value, if there is one."""
+        """The value of a field, or the default."""
 
 
 class Reply(NamedTuple):
-    """What to answer: a status, header fields, and which bytes of the file (none: no body)."""
+    """An answer: status, header fields, and the bytes ``start`` to ``stop`` (exclusive) of the file; an empty range: no
+    body."""
 
     status: int
     headers: Pairs
@@ -36,8 +38,8 @@ class Reply(NamedTuple):
     stop: int = 0
 
 
-def reply(number: int, size: int, seed: int, request: Fields) -> Reply:
-    """What a request for a file is answered with."""
+def reply(number: int, size: int, seed: int, request: HeaderFields) -> Reply:
+    """The answer to a request for file ``number`` of ``size`` bytes."""
     tag = content.etag(number, size, seed)
     headers = [("etag", tag), ("last-modified", MODIFIED), ("accept-ranges", "bytes")]
     if _not_modified(request, tag):
@@ -53,8 +55,8 @@ def reply(number: int, size: int, seed: int, request: Fields) -> Reply:
     return Reply(206, [*headers, where, ("content-length", str(stop - start))], start, stop)
 
 
-def wants_digest(request: Fields) -> bool:
-    """Whether ``Want-Repr-Digest`` (RFC 9530 section 4) asks for SHA-256: a preference of 0 means that it does not."""
+def wants_digest(request: HeaderFields) -> bool:
+    """Whether ``Want-Repr-Digest`` (RFC 9530 section 4) requests SHA-256. A preference of 0 means that it does not."""
     for item in (request.get("want-repr-digest") or "").split(","):
         name, _, preference = item.strip().partition("=")
         if name == "sha-256" and preference.strip() != "0":
@@ -67,10 +69,10 @@ def repr_digest(digest: str) -> tuple[str, str]:
     return "repr-digest", f"sha-256=:{base64.b64encode(bytes.fromhex(digest)).decode()}:"
 
 
-def _not_modified(request: Fields, tag: str) -> bool:
-    asked = request.get("if-none-match")
-    if asked is not None:
-        return asked == "*" or tag in (item.strip().removeprefix("W/") for item in asked.split(","))
+def _not_modified(request: HeaderFields, tag: str) -> bool:
+    condition = request.get("if-none-match")
+    if condition is not None:
+        return condition == "*" or tag in (item.strip().removeprefix("W/") for item in condition.split(","))
     since = request.get("if-modified-since")
     if since is None or request.get("range") is not None:
         return False
@@ -81,7 +83,7 @@ def _not_modified(request: Fields, tag: str) -> bool:
 
 
 def _span(value: str | None, size: int) -> tuple[int, int] | None:
-    """The range asked for, empty where it cannot be satisfied; None for none, or for one that is to be ignored."""
+    """The requested range, empty if it cannot be satisfied; None without a range, or for one that must be ignored."""
     match = _RANGE.fullmatch(value) if value else None
     if match is None or match.groups() == ("", ""):
         return None

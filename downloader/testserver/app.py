@@ -1,39 +1,39 @@
-"""The test server's answers, as a granian RSGI application. `HELP` says what can be asked."""
+"""The test server as a granian RSGI application. `HELP` documents its URLs."""
 
 import asyncio
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from downloader.testserver import connection, content, lists, sending
+from downloader.testserver import connection, content, queries, sending
 from downloader.testserver.answers import reply, repr_digest, wants_digest
-from downloader.testserver.errors import WrongQuery
 from downloader.testserver.faults import BODY_KINDS, Faults
+from downloader.testserver.server_errors import WrongQuery
 
 HELP = """\
-The test server of `dl`: files whose bytes follow from their number and seed.
+The test server of `dl`. The number and the seed of a file determine its bytes.
 
-/file/SIZE/NUMBER.bin   a file of SIZE bytes; GET and HEAD, ranges, conditions. With ? and & between:
-    delay=SECONDS       before the first byte, 60 at most
-    rate=BYTES          a second, for each request
-    fail=KINDS          faults, with commas between: a status (400-599), drop, cut, stall, reset, corrupt
-    share=P             the probability that a request meets one (1); three in a row at most for a URL
-    seed=N              other bytes, other faults (1)
-    digest=1            answer with Repr-Digest (RFC 9530); so does a Want-Repr-Digest of sha-256
-/list?files=N&size=S    the URLs of such a list, one a line; also delay, rate, fail, share, seed, and
-    spread=SIGMA        sizes and delays log-normal around these medians
-/list/NAME, /list       a named list; their names
-/sums?QUERY, /sums/NAME the digests of the same files, as sha256sum writes them
-/sums/SIZE/FIRST/COUNT  the same of so many files of a size
-/reset                  the counts that faults depend on begin anew
+/file/SIZE/NUMBER.bin   a file of SIZE bytes; GET and HEAD, ranges, conditions. Options after ?, with & between:
+    delay=SECONDS       time before the first byte, at most 60
+    rate=BYTES          maximum number of bytes per second, for each request
+    fail=KINDS          faults, separated by commas: a status (400-599), drop, cut, stall, reset, corrupt
+    share=P             the probability that a request fails (1); a URL fails at most three times in a row
+    seed=N              other bytes and other faults (1)
+    digest=1            answer with Repr-Digest (RFC 9530), as for a Want-Repr-Digest of sha-256
+/list?files=N&size=S    a list of URLs, one per line; also with delay, rate, fail, share, seed, and
+    spread=SIGMA        log-normal sizes and delays with these medians
+/list/NAME, /list       a named list; the names of these lists
+/sums?QUERY, /sums/NAME the digests of the files of a list, as sha256sum writes them
+/sums/SIZE/FIRST/COUNT  the digests of COUNT files of a size
+/reset                  reset the counters of the faults
 /ready                  204
 """
-SUMS_AT_MOST = 999_999
+MAX_SUMS = 999_999
 _FILE = re.compile(r"/file/(\d{1,13})/(\d{1,9})\.bin", re.ASCII)
 _SUMS = re.compile(r"/sums/(\d{1,13})/(\d{1,9})/(\d{1,6})", re.ASCII)
 _TEXT = [("content-type", "text/plain; charset=utf-8")]
-_LONG = 1024 * 1024
-"""Bytes that are hashed within the loop; more in a thread, because hashing lets go of the lock of the interpreter."""
+_MAX_INLINE_HASH = 1024 * 1024
+"""The maximum number of bytes that are hashed in the event loop; more are hashed in a thread, as hashing releases the GIL."""
 
 
 class Application:
@@ -65,29 +65,29 @@ class Application:
 
     async def _file(self, scope: Any, protocol: Any, number: int, size: int) -> None:
         query = scope.query_string
-        asked = lists.wishes(query)
+        options = queries.file_options(query)
         fault = ""
-        if asked.fail:
-            fault = self._faults.next(f"{scope.path}?{query}", number, asked.fail, asked.share, asked.seed)
-        if asked.delay:
-            await asyncio.sleep(asked.delay)
+        if options.fail:
+            fault = self._faults.next(f"{scope.path}?{query}", number, options.fail, options.share, options.seed)
+        if options.delay:
+            await asyncio.sleep(options.delay)
         if fault and fault not in BODY_KINDS:
             _refuse(scope, protocol, fault)
             return
         request = scope.headers
-        status, headers, start, stop = reply(number, size, asked.seed, request)
-        if asked.digest or wants_digest(request):
-            headers.append(repr_digest(await _digest(number, size, asked.seed)))
+        status, headers, start, stop = reply(number, size, options.seed, request)
+        if options.digest or wants_digest(request):
+            headers.append(repr_digest(await _digest(number, size, options.seed)))
         if scope.method == "HEAD" or status in (304, 416):
             protocol.response_empty(status, headers)
-        elif fault or asked.rate or stop - start > sending.IN_ONE_PIECE:
-            body = sending.Body(number, start, stop, asked.seed, asked.rate, fault)
+        elif fault or options.rate or stop - start > sending.MAX_SINGLE_PIECE:
+            body = sending.Body(number, start, stop, options.seed, options.rate, fault)
             await sending.send(protocol, scope.client, status, headers, body)
         else:
-            protocol.response_bytes(status, headers, content.body(number, start, stop, asked.seed))
+            protocol.response_bytes(status, headers, content.body(number, start, stop, options.seed))
 
     async def _other(self, scope: Any, protocol: Any) -> None:
-        """Whatever is no file. Raises WrongQuery."""
+        """Answer a request for anything but a file. Raises WrongQuery."""
         path: str = scope.path
         if path == "/ready":
             protocol.response_empty(204, [])
@@ -99,7 +99,7 @@ class Application:
         elif path == "/list" and not scope.query_string:
             protocol.response_str(200, _TEXT, "".join(f"{name}  {query}\n" for name, query in self._named.items()))
         elif (query := self._query(scope, path, "/list")) is not None:
-            urls = lists.lines(_base(scope), query)
+            urls = queries.url_lines(_base(scope), query)
             if scope.method == "HEAD":
                 protocol.response_empty(200, _TEXT)
             else:
@@ -110,13 +110,13 @@ class Application:
             size, first, count = (int(item) for item in match.groups())
             protocol.response_str(200, _TEXT, await asyncio.to_thread(_sums_of, size, first, count))
         else:
-            protocol.response_str(404, _TEXT, "not found; / says what can be asked\n")
+            protocol.response_str(404, _TEXT, "not found; / explains the URLs\n")
 
-    def _query(self, scope: Any, path: str, what: str) -> str | None:
-        """The query of the list that is asked for: the URL's own, or a named one; None where it is neither."""
-        if path == what:
+    def _query(self, scope: Any, path: str, prefix: str) -> str | None:
+        """The query of the requested list: from the URL, or of a named list; None if the path has another prefix."""
+        if path == prefix:
             return str(scope.query_string)
-        return self._named.get(path.removeprefix(f"{what}/")) if path.startswith(f"{what}/") else None
+        return self._named.get(path.removeprefix(f"{prefix}/")) if path.startswith(f"{prefix}/") else None
 
 
 def _refuse(scope: Any, protocol: Any, fault: str) -> None:
@@ -127,24 +127,24 @@ def _refuse(scope: Any, protocol: Any, fault: str) -> None:
     if scope.method == "HEAD":
         protocol.response_empty(status, headers)
     else:
-        protocol.response_str(status, headers, "as asked for by fail=\n")
+        protocol.response_str(status, headers, "requested by fail=\n")
 
 
 async def _digest(number: int, size: int, seed: int) -> str:
-    if size <= _LONG:
+    if size <= _MAX_INLINE_HASH:
         return content.sha256(number, size, seed)
     return await asyncio.to_thread(content.sha256, number, size, seed)
 
 
 def _base(scope: Any) -> str:
-    """Scheme, host and port, as the client knows them."""
+    """The scheme, host and port that the client used."""
     return f"{scope.scheme}://{scope.headers.get('host') or scope.authority or scope.server}"
 
 
 def _sums(query: str) -> str:
-    if lists.listed(query).files > SUMS_AT_MOST:
-        raise WrongQuery(f"digests of {SUMS_AT_MOST:,} files at most are told at once")
-    return "".join(f"{digest}  {name}\n" for name, digest in lists.sums(query))
+    if queries.list_options(query).files > MAX_SUMS:
+        raise WrongQuery(f"at most the digests of {MAX_SUMS:,} files can be requested at once")
+    return "".join(f"{digest}  {name}\n" for name, digest in queries.sums(query))
 
 
 def _sums_of(size: int, first: int, count: int) -> str:

@@ -1,18 +1,18 @@
-"""A certificate for the test server, of an authority that lives as long as the server and that nobody else trusts."""
+"""Makes a certificate for the test server, with a new authority that only exists as long as the server."""
 
 import ipaddress
 import socket
 from pathlib import Path
 from typing import NamedTuple
 
-from downloader.testserver.errors import NotInstalled
+from downloader.testserver.server_errors import NotInstalled
 
 AUTHORITY = "ca.pem"
 _SECRET = 0o600
 
 
 class Files(NamedTuple):
-    """PEM files: what a client must trust, the certificate, its key."""
+    """PEM files: the authority that a client must trust, the certificate, and its private key."""
 
     authority: Path
     certificate: Path
@@ -20,12 +20,12 @@ class Files(NamedTuple):
 
 
 def issue(folder: Path, host: str) -> Files:
-    """Make a certificate for the address ``host`` and for loopback, in a folder that nobody else can read.
+    """Make a certificate for the address ``host`` and for loopback. ``folder``: one that other users cannot read.
 
     Raises NotInstalled.
     """
     try:
-        import trustme  # here: only https pays for it
+        import trustme  # here: only https needs it
     except ImportError:
         raise NotInstalled("trustme") from None
 

@@ -1,6 +1,6 @@
-"""Ends a TCP connection of this process from outside of the library that serves it: the faults that no answer can be.
+"""Closes or resets a TCP connection of this process, for the faults ``drop`` and ``reset``.
 
-RSGI has no word for that, so the socket is found among the process's own descriptors, by the address of its other end.
+RSGI has no function for this, so the socket is found among the descriptors of the process, by the address of the client.
 """
 
 import os
@@ -9,24 +9,24 @@ import struct
 from contextlib import suppress
 
 DESCRIPTORS = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
-"""The folder of this process's own: Linux, and the others."""
+"""The folder of the descriptors of this process, on Linux and on other systems."""
 _AT_ONCE = struct.pack("ii", 1, 0)
-"""SO_LINGER: on, for no time: closing resets the connection."""
+"""The value of SO_LINGER with a time of 0: closing the socket resets the connection."""
 
 
 def end(client: str, *, reset: bool) -> bool:
-    """End the connection to ``client`` (``address:port``): with a FIN, or with a RST once its owner closes it.
+    """Close the connection to ``client`` (``address:port``) with a FIN, or with a RST when its owner closes the socket.
 
-    False where it is not found; nothing has happened then.
+    Returns False if there is no such connection.
     """
-    found = _find(client)
-    if found is None:
+    connection = _find(client)
+    if connection is None:
         return False
-    with found, suppress(OSError):
+    with connection, suppress(OSError):
         if reset:
-            found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
-        # Its owner reads an end and closes; a FIN of ours must not come before the RST.
-        found.shutdown(socket.SHUT_RD if reset else socket.SHUT_RDWR)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+        # The owner reads end-of-file and closes the socket. A shutdown of both directions would send a FIN before the RST.
+        connection.shutdown(socket.SHUT_RD if reset else socket.SHUT_RDWR)
     return True
 
 
@@ -34,22 +34,22 @@ def _find(client: str) -> socket.socket | None:
     host, _, port = client.rpartition(":")
     peer = host.strip("[]"), int(port)
     for name in os.listdir(DESCRIPTORS):
-        with suppress(OSError):  # what is closed by now, or no socket
-            copy = os.dup(int(name))  # first: the number may be another's by the next line
+        with suppress(OSError):  # the descriptor was closed meanwhile, or is no socket
+            duplicate = os.dup(int(name))  # at once: the number may be reused for another file
             try:
-                one = socket.socket(fileno=copy)
+                candidate = socket.socket(fileno=duplicate)
             except OSError:
-                os.close(copy)
+                os.close(duplicate)
                 continue
-            if _peer(one) == peer:
-                return one
-            one.close()
+            if _peer(candidate) == peer:
+                return candidate
+            candidate.close()
     return None
 
 
-def _peer(one: socket.socket) -> tuple[str, int] | None:
+def _peer(connection: socket.socket) -> tuple[str, int] | None:
     try:
-        address = one.getpeername()
+        address = connection.getpeername()
     except OSError:
         return None
     return address[:2] if isinstance(address, tuple) else None

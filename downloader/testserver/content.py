@@ -1,7 +1,7 @@
-"""What the test server serves: bytes that depend on their position, on the file's number, on the seed, and on nothing else.
+"""The bytes of the test server's files, which depend only on their position, on the number of the file, and on the seed.
 
-One page of pseudo-random bytes for each seed is repeated. Its length is a prime, so that no shift by a block of any
-usual size goes unseen: a byte that lands in the wrong place is a wrong byte.
+Each file repeats one page of pseudo-random bytes per seed. The length of the page is a prime, so a shift by a block of any
+usual size is detected: a byte in the wrong place is a wrong byte.
 """
 
 import hashlib
@@ -10,13 +10,13 @@ from functools import lru_cache
 
 PERIOD = 1_048_573  # the largest prime below 2**20
 SEED = 1
-"""The seed where none is given."""
+"""The default seed."""
 _STRIDE = 7919
 
 
 @lru_cache(maxsize=16)
 def _twice(seed: int) -> bytes:
-    """The page of a seed, two times over, so that any piece of it is one slice."""
+    """The page of a seed, repeated twice, so that any piece of it is one slice."""
     name = b"downloader test server" + (b"" if seed == SEED else b" %d" % seed)
     return hashlib.shake_256(name).digest(PERIOD) * 2
 
@@ -26,25 +26,25 @@ def pieces(number: int, start: int, stop: int, seed: int = SEED) -> Iterator[byt
     page = _twice(seed)
     shift = number * _STRIDE
     while start < stop:
-        at = (start + shift) % PERIOD
+        offset = (start + shift) % PERIOD
         count = min(stop - start, PERIOD)
-        yield page[at : at + count]
+        yield page[offset : offset + count]
         start += count
 
 
 def body(number: int, start: int, stop: int, seed: int = SEED) -> bytes:
-    """The same in one piece."""
+    """The bytes ``start`` to ``stop`` (exclusive) of file ``number``, in one piece."""
     return b"".join(pieces(number, start, stop, seed))
 
 
 def etag(number: int, size: int, seed: int = SEED) -> str:
-    """A strong ETag for a file."""
+    """The strong ETag of a file."""
     return f'"{number:x}-{size:x}"' if seed == SEED else f'"{number:x}-{size:x}-{seed:x}"'
 
 
 @lru_cache(maxsize=4096)
 def sha256(number: int, size: int, seed: int = SEED) -> str:
-    """The hex digest of a whole file."""
+    """The SHA-256 digest of a whole file in hex."""
     state = hashlib.sha256()
     for piece in pieces(number, 0, size, seed):
         state.update(piece)

@@ -1,4 +1,4 @@
-"""The test server as a pytest fixture, for anybody's tests. In ``conftest.py``::
+"""The test server as a pytest fixture. In ``conftest.py``::
 
     pytest_plugins = ["downloader.testserver.fixture"]
 
@@ -13,15 +13,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from downloader.testserver.errors import NotInstalled
 from downloader.testserver.launch import TestServer
+from downloader.testserver.server_errors import NotInstalled
 
 
 @pytest.fixture(scope="session")
 def download_server() -> Iterator[TestServer]:
-    """A running `TestServer`, one for all tests. Its ``reset()`` makes faults begin anew.
+    """A running `TestServer`, shared by all tests. Its ``reset()`` resets the counters of the faults.
 
-    Where the server is not installed, the tests that ask for this fixture fail, and no others.
+    If the server is not installed, only the tests that use this fixture fail.
     """
     try:
         server = TestServer()

@@ -1,8 +1,9 @@
-"""An installed nginx with the URLs of the built-in server: for large bodies, where the built-in one would be the limit.
+"""An installed nginx with the URLs of the built-in server, for large bodies, where the built-in server would be the limit.
 
-What differs: the files must be there before they are asked for (`Nginx.listing` and `Nginx.file` see to that), in memory
-where the system has a folder there; no faults; no ``Repr-Digest``; only named lists over HTTP. ``rate=`` is nginx's
-``limit_rate``, which counts in whole seconds: what fits into the first one comes at once. ``delay=`` needs nginx's echo module.
+Differences from the built-in server: the files must exist before they are requested (`Nginx.listing` and `Nginx.file` write
+them), in memory if the system has an in-memory file system; no faults; no ``Repr-Digest``; only named lists over HTTP.
+``rate=`` is nginx's ``limit_rate``, which counts in whole seconds, so the bytes of the first second are sent at once.
+``delay=`` requires nginx's echo module.
 """
 
 import math
@@ -20,28 +21,32 @@ from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
-from downloader.testserver import certificate, content, lists, nginx_config
+from downloader.testserver import certificate, content, nginx_config, queries
 from downloader.testserver.answers import MODIFIED_AT
-from downloader.testserver.errors import CannotStart, Unsupported
-from downloader.testserver.lists import named
+from downloader.testserver.queries import checked_lists
 from downloader.testserver.served import Served, available_cores
-from downloader.testserver.serving import LOOPBACK, Place, base_url, reachable, reserve, resolve
+from downloader.testserver.server_errors import CannotStart, Unsupported
+from downloader.testserver.serving import LOOPBACK, ListenAddress, base_url, reachable, reserve, resolve
 
 __all__ = ["Nginx", "Unsupported"]
 
-_IN_MEMORY = Path("/dev/shm")  # noqa: S108 - files go into a new folder of our own below it
-_WATCH = 'folder=$1; shift; "$@" & server=$!; cat >/dev/null; kill $server; wait $server; rm -rf -- "$folder"'
-"""The shell that nginx runs under: when its input ends, with its owner, so does nginx, and its folder goes."""
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - files go into a new folder of our own below it
+_WATCHDOG_SCRIPT = 'folder=$1; shift; "$@" & server=$!; cat >/dev/null; kill $server; wait $server; rm -rf -- "$folder"'
+"""The shell script that runs nginx: when its input ends, with the process that started it, it ends nginx and removes the
+folder."""
 _BLOCK = 4096
-_PATIENCE = 5.0
-_MOST_FILES = 65536
+"""The block size of the file system, in bytes, for an estimate of the space."""
+_TIMEOUT = 5.0
+"""Seconds for the start and for the end of nginx."""
+_MAX_OPEN_FILES = 65536
 
 
 class Nginx(Served):
-    """A running nginx. Raises Unsupported where it is not installed, or cannot do what a list asks for; CannotStart.
+    """A running nginx.
 
-    ``tls``, ``lists``, ``host``, ``port``: see `TestServer`. ``http2``: whether it offers HTTP/2 where there is TLS.
-    ``workers``: how many processes answer; 0: one for each core. ``added``: further directives of its configuration.
+    ``tls``, ``lists``, ``host``, ``port``: see `TestServer`. ``http2``: whether to offer HTTP/2 with TLS. ``workers``: the
+    number of worker processes; 0: one for each core. ``added``: further directives of the configuration. Raises Unsupported
+    if nginx is not installed, or does not support a list; CannotStart; and WrongQuery for an invalid list.
     """
 
     def __init__(
@@ -57,51 +62,53 @@ class Nginx(Served):
     ) -> None:
         program = find()
         self._program = program._replace(http2=program.http2 and http2)
-        self._limits = nginx_config.Limits(workers or available_cores(), _open_files())
+        self._limits = nginx_config.NginxLimits(workers or available_cores(), _open_files())
         self._added = added or nginx_config.Additions()
-        place = resolve(Place(host, port))
-        self.named = named(lists or {})
-        self._folder = Path(tempfile.mkdtemp(prefix="dl-nginx-", dir=_room_in_memory()))
+        address = resolve(ListenAddress(host, port))
+        self.named = checked_lists(lists or {})
+        self._folder = Path(tempfile.mkdtemp(prefix="dl-nginx-", dir=_memory_folder()))
         self._content = self._folder / "content"
-        self._there: set[Path] = set()
+        self._written: set[Path] = set()
         self.cacert = ""
         try:
-            with reserve(place) as keeper:
-                place = Place(place.host, keeper.getsockname()[1])
-                self.port, self.url = place.port, base_url(place, tls)
-                files = certificate.issue(self._folder, place.host) if tls else None
+            with reserve(address) as keeper:
+                address = ListenAddress(address.host, keeper.getsockname()[1])
+                self.port, self.url = address.port, base_url(address, tls)
+                files = certificate.issue(self._folder, address.host) if tls else None
                 self.cacert = str(files.authority) if files else ""
                 self._write_lists()
-                self.process = self._start(place, files)
+                self.process = self._start(address, files)
         except BaseException:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise
         try:
-            self._wait(place)
+            self._wait(address)
         except BaseException:
             self.close()
             raise
 
-    def _start(self, place: Place, files: certificate.Files | None) -> "subprocess.Popen[bytes]":
+    def _start(self, address: ListenAddress, files: certificate.Files | None) -> "subprocess.Popen[bytes]":
         program = self._program
         config = self._folder / "nginx.conf"
         config.write_text(
-            nginx_config.text(program, place, self._folder, self._content, files, self._limits, os.geteuid() == 0, self._added)
+            nginx_config.text(
+                program, address, self._folder, self._content, files, self._limits, os.geteuid() == 0, self._added
+            )
         )
         command = [program.path, "-p", str(self._folder), "-c", str(config), "-e", str(self._folder / "error.log")]
-        checked = subprocess.run([*command, "-t", "-q"], capture_output=True, text=True, check=False)  # noqa: S603
-        if checked.returncode:
-            raise CannotStart(f"nginx does not start: {checked.stderr.strip()[-500:]}")
-        shell = ["/bin/sh", "-c", _WATCH, "sh", str(self._folder), *command]
-        return subprocess.Popen(  # noqa: S603 - nginx, under a shell that watches over it
+        check = subprocess.run([*command, "-t", "-q"], capture_output=True, text=True, check=False)  # noqa: S603
+        if check.returncode:
+            raise CannotStart(f"nginx does not start: {check.stderr.strip()[-500:]}")
+        shell = ["/bin/sh", "-c", _WATCHDOG_SCRIPT, "sh", str(self._folder), *command]
+        return subprocess.Popen(  # noqa: S603 - nginx, run by the watchdog script
             shell, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
 
-    def _wait(self, place: Place) -> None:
-        """Until it accepts connections."""
-        deadline = time.monotonic() + _PATIENCE
+    def _wait(self, address: ListenAddress) -> None:
+        """Wait until nginx accepts connections. Raises CannotStart."""
+        deadline = time.monotonic() + _TIMEOUT
         while time.monotonic() < deadline:
-            with suppress(OSError), socket.create_connection(reachable(place), 1):
+            with suppress(OSError), socket.create_connection(reachable(address), 1):
                 return
             time.sleep(0.01)
         with suppress(OSError):
@@ -120,50 +127,53 @@ class Nginx(Served):
 
     @property
     def cores(self) -> float:
-        """The most cores that it can keep busy, on this machine."""
+        """The maximum number of cores that nginx can use on this machine."""
         return float(available_cores())
 
-    def _provide(self, entries: Iterable[lists.Entry], asked: lists.Wishes) -> None:
-        """Write them, those that are not there yet. Raises Unsupported."""
-        if said := _objection(asked):
-            raise Unsupported(said)
-        self._write(entries, asked.seed)
+    def _provide(self, entries: Iterable[queries.ListedFile], options: queries.FileOptions) -> None:
+        """Write the files that do not exist yet. Raises Unsupported."""
+        if reason := _objection(options):
+            raise Unsupported(reason)
+        self._write(entries, options.seed)
 
     def listing(self, query: str) -> str:
-        """The URLs of a list, whose files are there afterwards. Raises WrongQuery, Unsupported."""
+        """Write the files of a list, and return its URLs, one per line. Raises WrongQuery, Unsupported."""
         self.prepare(query)
         return super().listing(query)
 
     def prepare(self, query: str) -> None:
-        """Write the files of a list, those that are not there yet. Raises WrongQuery; Unsupported, also for want of room."""
-        self._provide(lists.entries(query), lists.listed(query).wishes)
+        """Write the files of a list that do not exist yet.
 
-    def _write(self, entries: Iterable[lists.Entry], seed: int) -> None:
-        """Those that are not there yet."""
+        Raises WrongQuery, and Unsupported, also if there is not enough space.
+        """
+        self._provide(queries.entries(query), queries.list_options(query).file_options)
+
+    def _write(self, entries: Iterable[queries.ListedFile], seed: int) -> None:
+        """Write the files that do not exist yet. Raises Unsupported."""
         paths = {self._content / str(seed) / "file" / str(item.size) / item.name: item for item in entries}
-        missing = {path: item for path, item in paths.items() if path not in self._there}
+        missing = {path: item for path, item in paths.items() if path not in self._written}
         needed = sum(-(-item.size // _BLOCK) * _BLOCK for item in missing.values())
         if needed > (free := shutil.disk_usage(self._folder).free):
-            raise Unsupported(f"nginx needs {needed:,} bytes in {self._folder.parent} for that, and {free:,} are free")
+            raise Unsupported(f"nginx needs {needed:,} bytes in {self._folder.parent} for these files, and {free:,} are free")
         try:
             for path, item in missing.items():
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with path.open("wb") as file:
                     file.writelines(content.pieces(item.number, 0, item.size, seed))
                 os.utime(path, (MODIFIED_AT, MODIFIED_AT))
-                self._there.add(path)
+                self._written.add(path)
         except OSError as error:
-            raise Unsupported(f"nginx's files cannot be written in {self._folder.parent}: {error.strerror}") from None
+            raise Unsupported(f"cannot write the files of nginx in {self._folder.parent}: {error.strerror}") from None
 
     def reset(self) -> None:
-        """Nothing: it has no faults."""
+        """Do nothing: nginx has no faults."""
 
     def close(self) -> None:
-        """End it, and remove its files."""
+        """End nginx, and remove its files. May be called twice."""
         if self.process.stdin is not None:
             self.process.stdin.close()
         try:
-            self.process.wait(_PATIENCE)
+            self.process.wait(_TIMEOUT)
         except subprocess.TimeoutExpired:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, signal.SIGKILL)  # a session of its own, with nginx in it
@@ -172,43 +182,43 @@ class Nginx(Served):
 
 
 def objection(query: str) -> str:
-    """Why the nginx that is installed here cannot serve such a list; empty where it can. Raises WrongQuery, Unsupported."""
-    return _objection(lists.listed(query).wishes)
+    """Why the installed nginx cannot serve this list; empty if it can. Raises WrongQuery, and Unsupported without nginx."""
+    return _objection(queries.list_options(query).file_options)
 
 
-def _objection(asked: lists.Wishes) -> str:
-    if asked.fail:
-        return "nginx does not fail on demand: the built-in server does"
-    if asked.delay and find().echo is None:
-        return "nginx answers late only with its echo module (Debian: apt-get install libnginx-mod-http-echo)"
-    if not math.isclose(asked.delay * 1000, round(asked.delay * 1000)):
-        return f"nginx's delays are whole milliseconds, which {asked.delay:g} s is not"
-    if asked.rate % 1:
-        return f"nginx's rates are whole numbers of bytes a second, which {asked.rate:g} is not"
+def _objection(options: queries.FileOptions) -> str:
+    if options.fail:
+        return "nginx does not support faults: the built-in server does"
+    if options.delay and find().echo is None:
+        return "nginx supports delays only with its echo module (Debian: apt-get install libnginx-mod-http-echo)"
+    if not math.isclose(options.delay * 1000, round(options.delay * 1000)):
+        return f"nginx supports only delays of whole milliseconds, not {options.delay:g} s"
+    if options.rate % 1:
+        return f"nginx supports only rates of whole bytes per second, not {options.rate:g}"
     return ""
 
 
 @lru_cache(maxsize=1)
 def find() -> nginx_config.Program:
-    """The nginx that is installed here. Raises Unsupported where there is none."""
+    """The installed nginx. Raises Unsupported if there is none."""
     path = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")  # Debian keeps it there
     if path is None:
-        raise Unsupported("nginx is not installed here (Debian: apt-get install nginx-light)")
-    said = subprocess.run([path, "-V"], capture_output=True, text=True, check=False).stderr  # noqa: S603
-    version = re.search(r"nginx/(\d+)\.(\d+)\.(\d+)", said)
-    modules = re.search(r"--modules-path=(\S+)", said)
+        raise Unsupported("nginx is not installed (Debian: apt-get install nginx-light)")
+    output = subprocess.run([path, "-V"], capture_output=True, text=True, check=False).stderr  # noqa: S603
+    version = re.search(r"nginx/(\d+)\.(\d+)\.(\d+)", output)
+    modules = re.search(r"--modules-path=(\S+)", output)
     folder = Path(modules[1]) if modules else nginx_config.MODULES
     return nginx_config.Program(
         path,
         tuple(int(item) for item in version.groups()) if version else (),
-        "--with-http_v2_module" in said,
+        "--with-http_v2_module" in output,
         _module(folder, "http_echo"),
         folder,
     )
 
 
 def module(name: str) -> Path | None:
-    """The file of a dynamic module of the nginx that is installed here; None where it is not. Raises Unsupported.
+    """The file of a dynamic module of the installed nginx; None if it is missing. Raises Unsupported.
 
     ``name``: as in ``ngx_NAME_module``, ``stream`` for example.
     """
@@ -220,10 +230,10 @@ def _module(folder: Path, name: str) -> Path | None:
     return path if path.exists() else None
 
 
-def _room_in_memory() -> Path | None:
-    return _IN_MEMORY if _IN_MEMORY.is_dir() and os.access(_IN_MEMORY, os.W_OK) else None
+def _memory_folder() -> Path | None:
+    return _SHARED_MEMORY if _SHARED_MEMORY.is_dir() and os.access(_SHARED_MEMORY, os.W_OK) else None
 
 
 def _open_files() -> int:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    return _MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _MAX_OPEN_FILES)

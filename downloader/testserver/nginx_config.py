@@ -1,21 +1,21 @@
-"""The configuration of `nginx`, as text. Decides only; writes nothing and starts nothing.
+"""The configuration of `nginx` as text. Pure: it writes no file and starts no program.
 
-Below the folder it serves there is one folder for each seed, with ``file/SIZE/NUMBER.bin`` in it, and ``list`` and ``sums``
-with a file for each name, and `INDEX`.
+The served folder contains one folder for each seed, with the files ``file/SIZE/NUMBER.bin``; the folders ``list`` and
+``sums``, with one file for each named list; and the file `INDEX`.
 """
 
 from pathlib import Path
 from typing import NamedTuple
 
 from downloader.testserver.certificate import Files
-from downloader.testserver.serving import Place
+from downloader.testserver.serving import ListenAddress
 
 INDEX = "names"
-"""The file that ``/list`` answers with."""
+"""The name of the file for ``/list``."""
 MODULES = Path("/usr/lib/nginx/modules")
-"""Where dynamic modules are, unless nginx was built otherwise."""
+"""The default folder of dynamic modules."""
 _HTTP2_ON = (1, 25, 1)
-"""Since this version it is a directive of its own."""
+"""The version from which HTTP/2 has its own directive."""
 
 _CONFIG = """
 {load}
@@ -48,14 +48,14 @@ http {{
         location = /ready {{ return 204; }}
         location = /reset {{ return 204; }}
         location /file/ {{
-            if ($arg_fail) {{ return 400 "fail= is for the built-in server\\n"; }}
-            {if_late}
+            if ($arg_fail) {{ return 400 "fail= works only with the built-in server\\n"; }}
+            {delay}
             limit_rate $arg_rate;
         }}
-        {late}
+        {delay_locations}
         location = /list {{
             default_type text/plain;
-            if ($args) {{ return 400 "only lists with a name: /list tells them\\n"; }}
+            if ($args) {{ return 400 "only named lists: /list shows the names\\n"; }}
             alias {content}/{index};
         }}
         location /list/ {{ default_type text/plain; root {content}; }}
@@ -74,9 +74,9 @@ _TLS = """
         {http2}
 """
 
-_IF_LATE = "error_page 418 = @late; if ($arg_delay) { return 418; }"
-_NEVER_LATE = 'if ($arg_delay) { return 400 "delay= needs the echo module\\n"; }'
-_LATE = """
+_DELAY = "error_page 418 = @late; if ($arg_delay) { return 418; }"
+_NO_DELAY = 'if ($arg_delay) { return 400 "delay= needs the echo module\\n"; }'
+_DELAY_LOCATIONS = """
         location @late { echo_sleep $arg_delay; echo_exec @file; }
         location @file { limit_rate $arg_rate; }
 """
@@ -84,16 +84,17 @@ _LATE = """
 HELP = (
     "nginx, serving test files.\\n\\n"
     "/file/SIZE/NUMBER.bin   a file, if it was prepared; with ?delay=SECONDS, &rate=BYTES, &seed=N\\n"
-    "/list/NAME, /list       a named list; their names\\n"
-    "/sums/NAME              its digests, as sha256sum writes them\\n"
+    "/list/NAME, /list       a named list; the names of these lists\\n"
+    "/sums/NAME              the digests of a list, as sha256sum writes them\\n"
     "/ready                  204\\n"
 )
 
 
 class Program(NamedTuple):
-    """An installed nginx. ``echo``: its echo module, which answers late; None where it is not installed.
+    """An installed nginx.
 
-    ``modules``: the folder of its dynamic modules.
+    ``http2``: whether it supports HTTP/2. ``echo``: its echo module, for delays; None if not installed. ``modules``: the
+    folder of its dynamic modules.
     """
 
     path: str
@@ -103,8 +104,8 @@ class Program(NamedTuple):
     modules: Path = MODULES
 
 
-class Limits(NamedTuple):
-    """What it may use: processes, open files for each."""
+class NginxLimits(NamedTuple):
+    """The limits of nginx: the number of worker processes, and of open files for each of them."""
 
     workers: int
     files: int
@@ -124,17 +125,21 @@ class Additions(NamedTuple):
 
 def text(
     program: Program,
-    place: Place,
+    address: ListenAddress,
     folder: Path,
     content: Path,
     certificate: Files | None,
-    limits: Limits,
+    limits: NginxLimits,
     root: bool,
     added: Additions = Additions(),  # noqa: B008 - a tuple of constants
 ) -> str:
-    """The whole file. ``folder`` takes what nginx writes, ``content`` is served; ``root``: the workers must be root's too."""
+    """The text of the configuration file.
+
+    ``folder``: for the files that nginx writes. ``content``: the served folder. ``root``: whether the workers must run as root,
+    too. ``added``: further directives.
+    """
     modules = (*((program.echo,) if program.echo else ()), *added.modules)
-    host = f"[{place.host}]" if ":" in place.host else place.host
+    host = f"[{address.host}]" if ":" in address.host else address.host
     directive = program.version >= _HTTP2_ON
     protocols = "" if certificate is None else " ssl http2" if program.http2 and not directive else " ssl"
     http2 = "http2 on;" if program.http2 and directive else ""
@@ -146,11 +151,11 @@ def text(
         connections=min(8192, limits.files // 2),
         folder=folder,
         content=content,
-        listen=f"listen {host}:{place.port}{protocols} backlog=4096;",
+        listen=f"listen {host}:{address.port}{protocols} backlog=4096;",
         tls=_TLS.format(files=certificate, http2=http2) if certificate else "",
         help=HELP,
         index=INDEX,
-        if_late=_IF_LATE if program.echo else _NEVER_LATE,
-        late=_LATE if program.echo else "",
+        delay=_DELAY if program.echo else _NO_DELAY,
+        delay_locations=_DELAY_LOCATIONS if program.echo else "",
         added=added,
     )

@@ -1,4 +1,4 @@
-"""What both kinds of server, the built-in one and nginx, offer alike. Starts nothing."""
+"""The common interface of the two kinds of server, the built-in one and nginx."""
 
 import os
 import subprocess
@@ -8,17 +8,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from downloader.testserver import faults, lists
+from downloader.testserver import faults, queries
 
 
 class Served(ABC):
     """A running server; a context manager that ends it.
 
-    ``url`` has no slash at its end. ``cacert``: the PEM file of the authority to trust, empty without https; it is gone when
-    the server is. ``named``: the queries of the named lists. ``process``: the process that it is, or that watches over it.
+    ``url``: scheme, host and port, without a final slash. ``cacert``: the PEM file of the authority to trust, empty without
+    https; it is removed with the server. ``named``: the queries of the named lists. ``process``: the server's process, or
+    its parent.
     """
 
-    __test__ = False  # no test, whatever pytest makes of the names of its kinds
+    __test__ = False  # pytest must not take the subclass `TestServer` for a test
     url: str
     cacert: str
     named: Mapping[str, str]
@@ -27,19 +28,19 @@ class Served(ABC):
     @property
     @abstractmethod
     def cores(self) -> float:
-        """The most cores that it can keep busy, on this machine."""
+        """The maximum number of cores that the server can use on this machine."""
 
     @abstractmethod
     def reset(self) -> None:
-        """Begin anew with the counts that faults depend on."""
+        """Reset the counters of the faults."""
 
     @abstractmethod
     def close(self) -> None:
-        """End it. May be called twice."""
+        """End the server. May be called twice."""
 
     @abstractmethod
-    def _provide(self, entries: Iterable[lists.Entry], asked: lists.Wishes) -> None:
-        """See to it that these files can be asked for."""
+    def _provide(self, entries: Iterable[queries.ListedFile], options: queries.FileOptions) -> None:
+        """Prepare these files, so that they can be requested."""
 
     def file(
         self,
@@ -50,27 +51,27 @@ class Served(ABC):
         *,
         fail: str = "",
         share: float = 1.0,
-        seed: int = lists.NO_WISHES.seed,
+        seed: int = queries.DEFAULT_OPTIONS.seed,
     ) -> str:
-        """The URL of a file of ``size`` bytes.
+        """The URL of file ``number`` with ``size`` bytes.
 
-        ``delay`` in seconds, ``rate`` in bytes a second (0: as fast as it goes), ``fail``: see `faults`, met by a ``share`` of
-        the requests. Raises WrongQuery for unknown kinds.
+        ``delay``: seconds before the first byte. ``rate``: the maximum number of bytes per second; 0: no limit. ``fail``: the
+        kinds of faults, see `faults`; ``share``: their probability. Raises WrongQuery for an unknown kind.
         """
-        asked = lists.Wishes(delay, rate, faults.kinds(fail), share, seed)
-        self._provide([lists.Entry(number, size, delay)], asked)
-        return self.url + lists.path(number, size, asked)
+        options = queries.FileOptions(delay, rate, faults.kinds(fail), share, seed)
+        self._provide([queries.ListedFile(number, size, delay)], options)
+        return self.url + queries.path(number, size, options)
 
     def listing(self, query: str) -> str:
-        """The URLs of a list, one a line; what ``/list?query`` answers. Raises WrongQuery."""
-        return "".join(lists.lines(self.url, query))
+        """The URLs of a list, one per line, as in the answer to ``/list?query``. Raises WrongQuery."""
+        return "".join(queries.url_lines(self.url, query))
 
     def sums(self, query: str) -> dict[str, str]:
-        """SHA-256 in hex by file name, of the same files. Made in the calling process. Raises WrongQuery."""
-        return dict(lists.sums(query))
+        """The SHA-256 digests in hex of the files of a list, by name. The calling process computes them. Raises WrongQuery."""
+        return dict(queries.sums(query))
 
     def cpu_seconds(self) -> float:
-        """What its processes have used so far, user and system; 0.0 where the system does not tell (no ``/proc``)."""
+        """The CPU seconds of the server's processes so far, user and system; 0.0 on a system without ``/proc``."""
         return cpu_seconds(self.process.pid)
 
     def __enter__(self) -> Self:
@@ -81,16 +82,18 @@ class Served(ABC):
 
 
 def available_cores() -> int:
-    """Cores that this process may run on."""
+    """The number of cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of a process, of those it waited for, and of its living descendants; what is not told is 0."""
+    """The CPU seconds of a process, of the children it waited for, and of its living descendants; 0 for unknown values."""
     try:
-        # Fields as in proc(5), from the third on: the name before them may hold anything.
+        # The fields of proc(5) from the third on: the second field, the name, may contain any character.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        children = [child for one in Path(f"/proc/{pid}/task").iterdir() for child in (one / "children").read_text().split()]
+        children = [
+            child for thread in Path(f"/proc/{pid}/task").iterdir() for child in (thread / "children").read_text().split()
+        ]
     except (OSError, UnicodeError):
         return 0.0
     own = sum(int(item) for item in fields[11:15]) / os.sysconf("SC_CLK_TCK")

@@ -1,7 +1,7 @@
-"""Serves in this process, from start to end: `run` is what ``python -m downloader.testserver`` does.
+"""Runs the test server in this process; ``python -m downloader.testserver`` calls `run`.
 
-The port is reserved with a socket of our own that never listens: granian listens beside it (SO_REUSEPORT), which would
-also let two servers share a port, each answering half of the requests.
+granian listens with SO_REUSEPORT, which would let two servers share a port and answer half of the requests each. So the port is
+reserved with a socket that never listens.
 """
 
 import asyncio
@@ -23,113 +23,114 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from downloader.testserver.errors import CannotStart, NotInstalled
+from downloader.testserver.server_errors import CannotStart, NotInstalled
 
 LOOPBACK = "127.0.0.1"
 AUTHORITY_AT = "certificate authority: "
-"""What stands before the path in the second line that is printed, with https."""
+"""With https, the second line that is printed is this text and the path of the authority's certificate."""
 _BACKLOG = 4096
 
 
-class Place(NamedTuple):
-    """Where to listen: an IP address, and a port (0: any that is free)."""
+class ListenAddress(NamedTuple):
+    """The address to listen on: an IP address or a host name, and a port (0: any free port)."""
 
     host: str = LOOPBACK
     port: int = 0
 
 
-def resolve(place: Place) -> Place:
-    """The place with an IP address instead of a name. Raises CannotStart."""
+def resolve(address: ListenAddress) -> ListenAddress:
+    """Replace a host name by its IP address. Raises CannotStart."""
     try:
-        found = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
+        candidates = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise CannotStart(f"cannot listen on {place.host!r}: {_why(error)}") from None
-    addresses = [str(item[4][0]) for item in sorted(found, key=lambda item: item[0] != socket.AF_INET)]
-    return Place(addresses[0], place.port)
+        raise CannotStart(f"cannot listen on {address.host!r}: {_reason(error)}") from None
+    addresses = [str(item[4][0]) for item in sorted(candidates, key=lambda item: item[0] != socket.AF_INET)]
+    return ListenAddress(addresses[0], address.port)
 
 
-def reserve(place: Place) -> socket.socket:
-    """A bound socket that keeps a port for its owner, as long as it is open. Raises CannotStart."""
-    family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
+def reserve(address: ListenAddress) -> socket.socket:
+    """A bound socket that reserves the port as long as it is open. Raises CannotStart."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # what a closed server left behind is no hindrance
-        _bind(probe, place)
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # ignore connections in TIME_WAIT of an ended server
+        _bind(probe, address)
     keeper = socket.socket(family)
     keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
-        _bind(keeper, place)
+        _bind(keeper, address)
     except CannotStart:
         keeper.close()
         raise
     return keeper
 
 
-def _bind(one: socket.socket, place: Place) -> None:
+def _bind(bound: socket.socket, address: ListenAddress) -> None:
     try:
-        one.bind(place)
+        bound.bind(address)
     except (OSError, OverflowError) as error:
-        raise CannotStart(f"cannot listen on {place.host}, port {place.port}: {_why(error)}") from None
+        raise CannotStart(f"cannot listen on {address.host}, port {address.port}: {_reason(error)}") from None
 
 
-def _why(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
         return "the port is in use"
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
-def reachable(place: Place) -> Place:
-    """Where this machine reaches a server that listens there: loopback for one on all addresses."""
+def reachable(address: ListenAddress) -> ListenAddress:
+    """The address under which this machine reaches a server: the loopback address if the server listens on all addresses."""
     every = {"0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104 - looked up, not listened on
-    return Place(every.get(place.host, place.host), place.port)
+    return ListenAddress(every.get(address.host, address.host), address.port)
 
 
-def base_url(place: Place, tls: bool) -> str:
-    """The URL of a server there, without a slash at its end."""
-    host, port = reachable(place)
+def base_url(address: ListenAddress, tls: bool) -> str:
+    """The URL of a server with this address, without a final slash."""
+    host, port = reachable(address)
     return f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def exposure(place: Place) -> str:
-    """What to be warned of; empty on loopback. ``place``: resolved."""
-    if ipaddress.ip_address(place.host).is_loopback:
+def exposure(address: ListenAddress) -> str:
+    """A warning that other machines can reach the server; empty for a loopback address. ``address``: resolved."""
+    if ipaddress.ip_address(address.host).is_loopback:
         return ""
-    return f"listening on {place.host}: whoever reaches this machine there can use up its processor and its network"
+    return f"listening on {address.host}: other machines can reach the server, and use up this machine's processor and network"
 
 
 def check_installed(*, tls: bool) -> None:
-    """Raises NotInstalled where a module is missing that the built-in server needs, for https if ``tls``."""
+    """Raises NotInstalled if a module that the built-in server needs is missing. ``tls``: whether https is needed."""
     missing = [name for name in ("granian", *(("trustme",) if tls else ())) if find_spec(name) is None]
     if missing:
         raise NotInstalled(*missing)
 
 
-def run(place: Place, named: Mapping[str, str], *, tls: bool, until_eof: bool) -> NoReturn:
-    """Serve until SIGINT or SIGTERM, or also until standard input ends; then end the process, with 0.
+def run(address: ListenAddress, named: Mapping[str, str], *, tls: bool, until_eof: bool) -> NoReturn:
+    """Serve until SIGINT or SIGTERM, or with ``until_eof`` until standard input ends; then end the process with code 0.
 
-    Prints the URL once it listens, and with https where the certificate of its authority is. Raises CannotStart.
+    ``named``: the queries of the named lists. Prints the URL when the server listens, and with https the path of the
+    authority's certificate. Raises CannotStart.
     """
     check_installed(tls=tls)
-    place = resolve(place)
-    keeper = reserve(place)
-    place = Place(place.host, keeper.getsockname()[1])
+    address = resolve(address)
+    keeper = reserve(address)
+    address = ListenAddress(address.host, keeper.getsockname()[1])
     if sys.platform != "linux":
-        keeper.close()  # whether listening beside it is possible there is not known
+        keeper.close()  # other systems may not allow a second socket on the port
     folder = Path(tempfile.mkdtemp(prefix="dl-testserver-")) if tls else None
     finish = partial(_finish, folder)
     if until_eof:
         threading.Thread(target=_wait_for_owner, args=(finish,), name="owner", daemon=True).start()
     try:
-        asyncio.run(_serve(place, named, folder, finish))
-    except KeyboardInterrupt:  # before the loop had taken it over
+        asyncio.run(_serve(address, named, folder, finish))
+    except KeyboardInterrupt:  # before the loop handles signals
         finish()
-    except BaseException:  # noqa: BLE001 - granian's panics are of no class that has a name
+    except BaseException:  # noqa: BLE001 - granian's panics have no public exception class
         traceback.print_exc()
     finish(1)
 
 
 def _finish(folder: Path | None, code: int = 0) -> NoReturn:
-    """End the process at once: there is nothing else to tidy up, and granian's threads do not take an orderly end well."""
+    """End the process at once. Nothing else needs to be cleaned up, and granian's threads may hang at a normal exit."""
     if folder is not None:
         shutil.rmtree(folder, ignore_errors=True)
     with suppress(OSError):
@@ -138,28 +139,28 @@ def _finish(folder: Path | None, code: int = 0) -> NoReturn:
 
 
 def _wait_for_owner(finish: Callable[[], NoReturn]) -> None:
-    """So the server never outlives its owner, however that ends."""
+    """Call ``finish`` at the end of standard input, so that the server ends with the process that started it."""
     while os.read(sys.stdin.fileno(), 4096):
         pass
     finish()
 
 
-async def _serve(place: Place, named: Mapping[str, str], folder: Path | None, finish: Callable[[], NoReturn]) -> None:
+async def _serve(address: ListenAddress, named: Mapping[str, str], folder: Path | None, finish: Callable[[], NoReturn]) -> None:
     from granian.constants import HTTPModes
-    from granian.server.embed import Server  # here: only the server's own process pays for it
+    from granian.server.embed import Server  # here: only the server's process needs it
 
     from downloader.testserver.app import Application
     from downloader.testserver.certificate import issue
 
-    files = issue(folder, place.host) if folder is not None else None
+    files = issue(folder, address.host) if folder is not None else None
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, finish)
     _allow_many_connections()
     server = Server(
         Application(named),
-        address=place.host,
-        port=place.port,
+        address=address.host,
+        port=address.port,
         http=HTTPModes.auto,
         websockets=False,
         backlog=_BACKLOG,
@@ -167,27 +168,27 @@ async def _serve(place: Place, named: Mapping[str, str], folder: Path | None, fi
         ssl_cert=files and files.certificate,
         ssl_key=files and files.key,
     )
-    greeting = [base_url(place, tls=files is not None)]
+    greeting = [base_url(address, tls=files is not None)]
     if files is not None:
         greeting.append(f"{AUTHORITY_AT}{files.authority}")
-    told = loop.create_task(_greet(place, "\n".join(greeting)))
+    greeting_task = loop.create_task(_greet(address, "\n".join(greeting)))
     await server.serve()
-    await told
+    await greeting_task
 
 
-async def _greet(place: Place, greeting: str) -> None:
-    """Print it as soon as connections are accepted."""
+async def _greet(address: ListenAddress, greeting: str) -> None:
+    """Print the greeting as soon as the server accepts connections."""
     while True:
         with suppress(OSError):
-            _, writer = await asyncio.open_connection(*reachable(place))
+            _, writer = await asyncio.open_connection(*reachable(address))
             writer.close()
             break
         await asyncio.sleep(0.005)
-    print(greeting, flush=True)  # noqa: T201 - what the command is for
+    print(greeting, flush=True)  # noqa: T201 - the process that started the server reads it
 
 
 def _allow_many_connections() -> None:
-    """As many open files as the system lets this user have."""
+    """Raise the limit of open files to the maximum of this user."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -139,7 +139,7 @@ def by_proxy(error: DownloadError, proxy: str) -> DownloadError:
     """The error, saying so where it was the way to a proxy that failed."""
     if proxy and isinstance(error, NetworkError):
         kind = NetworkError if isinstance(error, NoAnswer) else type(error)  # it is the proxy that may be dead, not the host
-        return kind(f"by way of the proxy: {error.reason}", error.url, "see --proxy")
+        return kind(f"through the proxy: {error.reason}", error.url, "see --proxy")
     return error
 
 

@@ -201,7 +201,7 @@ class _Sending:
         if self.closed is not None and self.closed.done():
             self.closed.result()
         if self.tls is not None and not _was_closed(self.tls):
-            raise ConnectionResetError("the TLS connection was cut")
+            raise ConnectionResetError("the TLS connection was closed early")
 
 
 def _was_closed(tls: ssl.SSLObject) -> bool:
@@ -263,7 +263,7 @@ def map_error(error: Exception, url: str, options: ClientOptions) -> DownloadErr
     if has(aiohttp.ServerDisconnectedError):
         return NetworkError("closed before an answer", url)
     if has(TimeoutError) or (has(httpx.TimeoutException) and not has(aiohttp.ClientError)):
-        return NoAnswer(f"nothing came for {options.read_timeout:g} s", url, "see --low-speed-time")
+        return NoAnswer(f"no data received for {options.read_timeout:g} s", url, "see --low-speed-time")
     if has(aiohttp.ClientSSLError):
         return TLSError("TLS: the handshake failed", url)
     if has(aiohttp.ClientPayloadError, aiohttp.http_exceptions.ContentLengthError):

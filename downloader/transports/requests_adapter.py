@@ -98,7 +98,7 @@ class _FramedStream(io.RawIOBase):
             data = self._stream.read(_PIECE)
             if not data:
                 if framing.in_head:
-                    raise http.client.RemoteDisconnected("closed before the end of a head")
+                    raise http.client.RemoteDisconnected("closed before the end of the header section")
                 return 0
             self._ready = framing.feed(data)
         count = min(len(self._ready), len(buffer))

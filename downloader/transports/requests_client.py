@@ -166,7 +166,7 @@ def map_error(error: Exception, url: str, options: ClientOptions) -> DownloadErr
     if has(urllib3.exceptions.ConnectTimeoutError, requests.exceptions.ConnectTimeout):
         return NoAnswer(f"no connection within {options.connect_timeout:g} s", url, "see --connect-timeout")
     if has(urllib3.exceptions.ReadTimeoutError, TimeoutError):
-        return NoAnswer(f"nothing came for {options.read_timeout:g} s", url, "see --low-speed-time")
+        return NoAnswer(f"no data received for {options.read_timeout:g} s", url, "see --low-speed-time")
     if has(urllib3.exceptions.ProxyError):
         return NetworkError("the proxy cannot be used", url, "see --proxy")
     if has(urllib3.exceptions.SSLError, requests.exceptions.SSLError):
@@ -174,7 +174,7 @@ def map_error(error: Exception, url: str, options: ClientOptions) -> DownloadErr
     if has(http.client.RemoteDisconnected):
         return NetworkError("closed before an answer", url)
     if any(isinstance(item, ValueError) and "base 16" in str(item) and "b''" not in str(item) for item in found):
-        return ProtocolError("malformed answer: the size of a chunk", url)
+        return ProtocolError("malformed answer: invalid chunk size", url)
     if has(http.client.IncompleteRead, urllib3.exceptions.IncompleteRead):
         return NetworkError("truncated: the body ended too early", url, kind="truncated")
     if has(http.client.HTTPException, urllib3.exceptions.InvalidChunkLength, urllib3.exceptions.InvalidHeader, ValueError):

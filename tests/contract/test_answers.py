@@ -356,7 +356,7 @@ def test_stall_is_an_error(fetch: Fetch, scripted: MakeServer) -> None:
     server = scripted(stall)
     report = fetch([f"{server.url}/a"], retries=0, low_speed_time=0.5)
     assert isinstance(only_error(report), NetworkError)
-    assert only_error(report).reason == "nothing came for 0.5 s"
+    assert only_error(report).reason == "no data received for 0.5 s"
     assert report.results[0].elapsed >= 0.5
 
 
@@ -364,7 +364,7 @@ def test_stall_before_the_head_is_an_error(fetch: Fetch, scripted: MakeServer) -
     server = scripted(lambda connection, request: connection.hang())
     report = fetch([f"{server.url}/a"], retries=0, low_speed_time=0.5)
     assert isinstance(only_error(report), NetworkError)
-    assert only_error(report).reason == "nothing came for 0.5 s"
+    assert only_error(report).reason == "no data received for 0.5 s"
     assert report.results[0].elapsed >= 0.5
 
 
@@ -384,7 +384,7 @@ def test_timeout_holds_for_an_attempt_as_a_whole(fetch: Fetch, scripted: MakeSer
     server = scripted(drip(reply("200 OK", BODY), 0.02))
     error = only_error(fetch([f"{server.url}/a"], retries=0, timeout=0.6))
     assert isinstance(error, NetworkError)
-    assert "time for one attempt" in error.reason
+    assert "exceeded its time limit" in error.reason
 
 
 def test_refused_port_is_a_network_error(fetch: Fetch) -> None:

@@ -79,4 +79,4 @@ def test_a_body_that_stalls_is_no_host_that_never_answered(fetch: Fetch, scripte
     report = fetch([f"{scripted(stall).url}/a"], low_speed_time=0.3, retries=0)
     (failed,) = report.failed
     assert type(failed.error) is NetworkError
-    assert "nothing came for 0.3 s" in str(failed.error)
+    assert "no data received for 0.3 s" in str(failed.error)

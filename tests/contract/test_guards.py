@@ -129,5 +129,5 @@ def test_wrong_file_that_is_there_is_said_where_the_new_one_is_no_better(fetch: 
     listed = Download(f"{server.url}/a", checksums=(downloader.Checksum("sha256", hashlib.sha256(b"x").hexdigest()),))
     error = only_error(fetch([listed]))
     assert isinstance(error, downloader.IntegrityError)
-    assert "the file that is there has a wrong checksum, too; it was left as it is" in str(error)
+    assert "the existing file has a wrong checksum, too; it was not changed" in str(error)
     assert (fetch.folder / "a").read_bytes() == b"wrong, too"

@@ -81,7 +81,7 @@ def test_one_slow_file_never_has_more_than_6_connections(strategy: str, tmp_path
     traced: list[Outcome] = []
     settings = Settings(dir=str(tmp_path), strategy=strategy, proxy=server.url, min_segment_size=10_000)
     if not supports_segments(strategy):
-        pytest.skip("fetches each file in one piece")
+        pytest.skip("does not split files")
     session = DownloadRun(settings, iter([Download(f"{HOST}/a")]), on_attempt=traced.append)
     assert session.start().join().done == 1
     assert (tmp_path / "a").read_bytes() == BODY

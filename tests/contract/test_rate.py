@@ -103,7 +103,7 @@ def test_time_for_an_attempt_ends_a_pause(fetch: Fetch, scripted: MakeServer) ->
     server = scripted(reply("200 OK", b"x" * 100_000))
     report = fetch([f"{server.url}/a"], retries=0, timeout=0.5, limit_rate=CRAWL)
     assert isinstance(report.failed[0].error, NetworkError)
-    assert "time for one attempt" in report.failed[0].error.reason
+    assert "exceeded its time limit" in report.failed[0].error.reason
 
 
 @pytest.mark.slow

@@ -100,4 +100,4 @@ def test_a_proxy_that_has_gone_is_told_as_such(fetch: Fetch) -> None:
     report = fetch(["http://files.example/one.bin"], proxy=f"http://127.0.0.1:{port}", retries=2)
     (failed,) = report.failed
     assert failed.attempts == 3
-    assert str(failed.error).partition(": ")[2].startswith("by way of the proxy: ")
+    assert str(failed.error).partition(": ")[2].startswith("through the proxy: ")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from downloader.testserver import nginx
-from downloader.testserver.errors import Unsupported
+from downloader.testserver.server_errors import Unsupported
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 try:

@@ -18,7 +18,7 @@ def test_checksums_that_belong_to_nothing_are_an_error_before_the_start(dl: Shel
     dl.list(f"{X}  img/other.bin", name="SUMS")
     done = dl("urls.txt", "-d", "out", "--checksums", "SUMS")
     assert done.returncode == 2
-    assert "no line of SUMS belongs to a file of the list: 'a.bin' was looked for, it has 'img/other.bin'" in done.stderr
+    assert "no line of SUMS belongs to a file of the list: 'a.bin' was expected, it has 'img/other.bin'" in done.stderr
     assert server.requests == []
     (dl.folder / "SUMS").write_text("")
     assert "it has no lines" in dl("urls.txt", "-d", "out", "--checksums", "SUMS").stderr
@@ -30,7 +30,7 @@ def test_checksums_that_belong_to_nothing_of_a_pipe_are_told_at_the_end(dl: Shel
     for more in ((), ("-q",)):
         done = dl("-", "-d", "out", "--checksums", "SUMS", *more, stdin=f"{server.url}/a.bin\n")
         assert done.returncode == 2
-        assert "  ✗ no line of SUMS belongs to a file of the list: 'a.bin' was looked for" in done.stderr
+        assert "  ✗ no line of SUMS belongs to a file of the list: 'a.bin' was expected" in done.stderr
 
 
 def test_line_with_a_path_belongs_to_the_file_by_its_name(dl: Shell, scripted: MakeServer) -> None:
@@ -56,7 +56,7 @@ def test_name_with_several_digests_is_not_matched_by_name_alone(dl: Shell, scrip
     done = dl("urls.txt", "-d", "out", "--checksums", "SUMS")
     assert done.returncode == 0, done.stderr
     assert "  1 verified by a checksum\n" in done.stderr
-    assert "  2 without a checksum (1: the name stands there with several digests)\n" in done.stderr
+    assert "  2 without a checksum (1: the name has several digests in the file)\n" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["B2SUMS", "SUMS", "SHA512SUMS"])

@@ -351,7 +351,7 @@ def test_wrong_url_on_the_command_line_starts_nothing(dl: Shell) -> None:
     assert done.stderr == "dl: ftp://127.0.0.1/x: cannot fetch ftp: URLs (give an http:// or https:// URL)\n"
     dl.list("http://127.0.0.1/a # why", "http://127.0.0.1/b", "  chekcsum=sha-256=00")
     said = dl("urls.txt").stderr
-    assert "urls.txt:1: a blank in a URL" in said
+    assert "urls.txt:1: a space in a URL" in said
     assert "urls.txt:3: unknown option 'chekcsum' (did you mean checksum?)" in said
 
 
@@ -367,7 +367,7 @@ def test_list_that_is_cut_while_it_is_read_is_told(dl: Shell, scripted: MakeServ
     dl.list(*(f"{server.url}/{'x' * 60}/{number:04}.bin" for number in range(3000)))
     done = dl("urls.txt", "-d", "out", "-s", "serial")
     assert done.returncode == 2
-    assert "the list was changed while it was read: 300 of 3000 entries were there" in done.stderr
+    assert "the list was changed while it was read: 300 of 3000 entries were left" in done.stderr
 
 
 @pytest.mark.parametrize("words", [("urls.txt", "--dry-run"), ("strategies",), ("help", "lists")])
@@ -383,7 +383,7 @@ def test_output_that_cannot_be_written_is_told(dl: Shell) -> None:
     dl.list("http://127.0.0.1:1/a")
     running = ["bash", "-c", '"$@" > /dev/full', "dl", sys.executable, "-m", "downloader", "urls.txt", "--dry-run"]
     done = subprocess.run(running, cwd=dl.folder, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stderr) == (3, "dl: cannot write what was asked for: No space left on device\n")
+    assert (done.returncode, done.stderr) == (3, "dl: cannot write the output: No space left on device\n")
 
 
 def test_report_that_cannot_be_written_is_told_once(dl: Shell, server: TestServer) -> None:

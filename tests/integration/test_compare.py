@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from downloader.cli.compare import MEASURED_COMMAND as COMMAND
 from downloader.compare import peers, runner
-from downloader.compare.pace import Step
-from downloader.compare.results import Row
+from downloader.compare.measurements import ResultRow
+from downloader.compare.pace import StudyStep
 from downloader.compare.runner import Plan
-from downloader.compare.scenarios import NATIVE, PURE, Scenario
+from downloader.compare.scenarios import C_WORK, PYTHON_WORK, Scenario
 from downloader.strategies.registry import BUILT_IN
 from downloader.testserver.launch import TestServer
 from tests.support.processes import descendants, is_running, wait_until
@@ -31,7 +32,7 @@ def dl(*words: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def quiet(step: Step) -> None:
+def quiet(step: StudyStep) -> None:
     """No ticks."""
 
 
@@ -102,8 +103,8 @@ def test_own_list_is_compared(tmp_path: Path, server: TestServer) -> None:
 @pytest.mark.parametrize(
     "more",
     [
-        {"process": PURE},
-        {"process": NATIVE},
+        {"process": PYTHON_WORK},
+        {"process": C_WORK},
         {"fail": "503", "share": 0.5},
         {"tls": True},
         {"delay": 0.01, "rate": 100_000, "spread": 1.0},
@@ -113,8 +114,8 @@ def test_own_list_is_compared(tmp_path: Path, server: TestServer) -> None:
 def test_each_kind_of_scenario(tmp_path: Path, more: dict[str, Any]) -> None:
     scenario = Scenario("tiny", "nothing", "nothing", files=4, size=1000, **more)
     with TestServer(tls=scenario.tls) as server:
-        work, rows = runner.work_for(scenario, server), [Row("serial", 1)]
-        found = runner.compare(work, rows, Plan(2, 0.0, traced=False), str(tmp_path), server, quiet, server.cacert)
+        work, rows = runner.work_for(scenario, server), [ResultRow("serial", 1)]
+        found = runner.compare(work, rows, Plan(COMMAND, 2, 0.0, traced=False), str(tmp_path), server, quiet, server.cacert)
     first, second = rows[0].runs
     assert (first.errors, first.failures, first.files) == ((), 0, 4)
     assert first.bytes == second.bytes
@@ -125,12 +126,12 @@ def test_each_kind_of_scenario(tmp_path: Path, more: dict[str, Any]) -> None:
 
 def test_wrong_byte_and_missing_file_are_seen(server: TestServer, tmp_path: Path) -> None:
     work = runner.work_for(Scenario("tiny", "nothing", "nothing", 3, 100), server)
-    assert work.sums is not None
-    sums = {**work.sums, "1.bin": "0" * 64, "more.bin": "0" * 64}
-    spoiled = runner.Work(work.scenario, work.listing, sums)
-    ticks: list[Step] = []
-    plan = Plan(1, 0.0, traced=False)
-    result = runner.compare(spoiled, [Row("serial", 1)], plan, str(tmp_path), None, ticks.append)
+    assert work.digests is not None
+    sums = {**work.digests, "1.bin": "0" * 64, "more.bin": "0" * 64}
+    spoiled = runner.MeasuredList(work.scenario, work.listing, sums)
+    ticks: list[StudyStep] = []
+    plan = Plan(COMMAND, 1, 0.0, traced=False)
+    result = runner.compare(spoiled, [ResultRow("serial", 1)], plan, str(tmp_path), None, ticks.append)
     (run,) = result.rows[0].runs
     assert (run.files, run.failures, list(map(str, ticks))) == (3, 2, ["scenario 1 of 1, tiny: serial, round 1 of 1"])
     assert "1.bin: the bytes differ" in run.errors
@@ -162,9 +163,9 @@ def test_nothing_is_left_of_a_comparison_that_is_ended(tmp_path: Path, number: s
         (["--scenario", "smal"], 2, "unknown scenario"),
         (["--strategy", "asink"], 2, "did you mean async"),
         (["--dir", "/proc/nowhere"], 3, "cannot write"),
-        (["--json", "nowhere/x.json"], 3, "its folder is not there"),
+        (["--json", "nowhere/x.json"], 3, "its folder does not exist"),
         (["nowhere.txt"], 2, "cannot read the list"),
-        (["nowhere.txt", "--files", "3"], 2, "cannot go together"),
+        (["nowhere.txt", "--files", "3"], 2, "cannot be combined"),
     ],
 )
 def test_mistakes_are_told(tmp_path: Path, words: list[str], code: int, said: str) -> None:

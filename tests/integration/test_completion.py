@@ -107,7 +107,7 @@ def test_script_is_written_to_where_the_shell_looks(home: Path, shell: str, vari
 
 def test_unknown_shell_and_a_place_that_cannot_be_written_are_told(home: Path) -> None:
     done = run(home, "dl", "--install-completion", SHELL="/bin/tcsh")
-    assert (done.returncode, done.stderr) == (2, "dl: no completion for the shell 'tcsh' (one of bash, zsh, fish)\n")
+    assert (done.returncode, done.stderr) == (2, "dl: no completion for the shell 'tcsh' (give one of bash, zsh, fish)\n")
     (home / ".config").write_text("a file")
     done = run(home, "dl", "--install-completion", "fish")
     assert done.returncode == 3

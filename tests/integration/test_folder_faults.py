@@ -121,7 +121,7 @@ def test_a_file_that_does_not_fit_is_not_begun(strategy: str, mounted: Mounted, 
     server = scripted(large)
     done = mounted("", f"{server.url}/large.bin", "-d", "disk", "-s", strategy)
     assert done.returncode == 3, done.stderr
-    assert "not enough space: 500000000 bytes are to come, 1048576 are free" in done.stderr
+    assert "not enough space: 500000000 bytes are needed, 1048576 are free" in done.stderr
     assert sum(taken) < 50_000_000  # what the connection held, and not the file
 
 

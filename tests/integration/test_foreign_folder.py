@@ -128,7 +128,7 @@ def test_variables_of_other_programs_are_passed_over(dl: Shell, scripted: MakeSe
     assert (dl.folder / "into" / "b").read_bytes() == b"x"
     dry = dl(f"{server.url}/c", "-v", "--dry-run", **others)
     for text in (told.stderr, dry.stderr, (dl.folder / "log.txt").read_text()):
-        assert "DL_LIBRARY_PATH is no setting of dl, and is passed over\n" in text
-        assert "DL_DIR is no setting of dl, and is passed over; DL_TARGET_DIR is one" in text
+        assert "DL_LIBRARY_PATH is not a setting of dl, and is ignored\n" in text
+        assert "DL_DIR is not a setting of dl, and is ignored; DL_TARGET_DIR is one" in text
         assert "did you mean DL_RETRIES?" in text
         assert "hunter2" not in text

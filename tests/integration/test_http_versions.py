@@ -264,4 +264,4 @@ def test_strategy_that_does_not_speak_it_says_so(tmp_path: Path, strategy: str, 
     words = ["https://127.0.0.1:9/x", "-d", str(tmp_path), "-s", strategy, flag]
     done = subprocess.run([sys.executable, "-m", "downloader", *words], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
-    assert f"{strategy} does not speak HTTP/{flag[-1]}" in done.stderr
+    assert f"{strategy} does not support HTTP/{flag[-1]}" in done.stderr

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from downloader.compare import page, picture
+from downloader.compare.measurements import Study
 from downloader.compare.page.series import label
-from downloader.compare.results import Study
 from tests.support.sample_study import MODELS, PEERS
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
@@ -270,7 +270,7 @@ def test_without_javascript_words_and_tables_are_there(opened: Page) -> None:
     assert sum(role == "table" for role, _ in told) == 1 + 2 * 4 + 2 + 1
     assert not [name for role, name in told if role == "button"]
     text = " ".join(name for role, name in told if role == "StaticText")
-    assert "The charts are drawn by JavaScript, which is off here." in text
+    assert "JavaScript, which draws the charts, is disabled." in text
     assert "Times as fast as serial:" in text
 
 
@@ -296,6 +296,6 @@ def test_picture_is_a_png_with_the_bars_in_it(driver: Any, study: Study, tmp_pat
         "data:image/png;base64," + base64.b64encode(data).decode(),
         [0xFF000000 | colour[2] << 16 | colour[1] << 8 | colour[0] for colour in ((0x00, 0x80, 0x5F), (0xD0, 0x80, 0x00))],
     )
-    assert width == picture.WIDTH * picture.SCALE
+    assert width == picture.PAGE_WIDTH * picture.SCALE
     assert height > 1500
     assert min(found) > 2000  # pixels of multiplex and of threads

@@ -13,8 +13,8 @@ import trustme
 from pytest_httpserver import HTTPServer
 
 from downloader.compare import peers
-from downloader.compare.results import Row
-from downloader.compare.scenarios import MIB, PURE, Scenario
+from downloader.compare.measurements import ResultRow
+from downloader.compare.scenarios import MIB, PYTHON_WORK, Scenario
 from downloader.errors import UsageError
 from downloader.testserver import content
 from downloader.testserver.launch import TestServer
@@ -38,7 +38,7 @@ def peer(request: pytest.FixtureRequest) -> str:
     return name
 
 
-def call(row: Row, scenario: Scenario, urls: list[str], where: Path, cacert: str) -> "subprocess.CompletedProcess[str]":
+def call(row: ResultRow, scenario: Scenario, urls: list[str], where: Path, cacert: str) -> "subprocess.CompletedProcess[str]":
     """Run a peer, with `where` for its home, so that what it reads or leaves there is seen."""
     listing, folder = where / "urls.txt", where / "files"
     folder.mkdir(exist_ok=True)
@@ -50,7 +50,7 @@ def call(row: Row, scenario: Scenario, urls: list[str], where: Path, cacert: str
     )
 
 
-def run(row: Row, scenario: Scenario, urls: list[str], where: Path, cacert: str = "") -> dict[str, bytes]:
+def run(row: ResultRow, scenario: Scenario, urls: list[str], where: Path, cacert: str = "") -> dict[str, bytes]:
     """What a peer fetched, by the last component of the URL's path; it was quiet, and left nothing elsewhere."""
     before = {path.name for path in where.iterdir()}
     done = call(row, scenario, urls, where, cacert)
@@ -125,7 +125,7 @@ def test_peers_are_called_as_they_come_and_with_as_many_connections(monkeypatch:
 
 def test_what_a_peer_cannot_do_it_is_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peers, "installed", lambda: dict.fromkeys(peers.PEERS, "1"))
-    assert peers.rows(msgspec.structs.replace(TINY, process=PURE), 7) == []
+    assert peers.rows(msgspec.structs.replace(TINY, process=PYTHON_WORK), 7) == []
     for changes in ({"files": 17}, {"tls": True}):
         names = {row.strategy for row in peers.rows(msgspec.structs.replace(TINY, **changes), 7)}
         assert names == {"aria2c", "curl", "wget2"}

@@ -13,8 +13,8 @@ import pytest
 import downloader
 from downloader.compare.scenarios import SCENARIOS
 from downloader.testserver import nginx
-from downloader.testserver.errors import Unsupported
 from downloader.testserver.launch import TestServer
+from downloader.testserver.server_errors import Unsupported
 
 try:
     NGINX = bool(nginx.find())
@@ -98,4 +98,4 @@ def test_server_that_ends_by_itself_is_told() -> None:
         os.kill(int(children.read_text()), signal.SIGKILL)
         out, err = process.communicate(timeout=20)
     assert (process.returncode, out) == (4, "")
-    assert "the test server ended by itself" in err
+    assert "the test server ended unexpectedly" in err

@@ -149,7 +149,7 @@ def test_run_without_a_known_length_says_so(server: TestServer, tmp_path: Path) 
 def test_what_cannot_watch_is_told_before_anything_starts(tmp_path: Path, watch: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         downloader.download([], tmp_path, **watch)
-    with pytest.raises(UsageError, match="progress is a setting of the command alone"):
+    with pytest.raises(UsageError, match="progress is a setting of the command only"):
         Downloader(tmp_path, progress=True)  # type: ignore[call-arg]
 
 

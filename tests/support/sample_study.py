@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from downloader.compare.results import Bound, Comparison, Machine, Measure, Point, Row, Stretch, Study, Sweep
+from downloader.compare.measurements import AttemptSpan, Bound, Comparison, Machine, Measure, Point, ResultRow, Study, Sweep
 from downloader.compare.scenarios import SCENARIOS, Scenario
 
 
@@ -87,7 +87,7 @@ def _comparison(scenario: Scenario, models: Sequence[Model], peers: Sequence[Mod
     return comparison
 
 
-def _row(scenario: Scenario, model: Model, dice: random.Random, peer: bool = False, jobs: int = 0) -> Row:
+def _row(scenario: Scenario, model: Model, dice: random.Random, peer: bool = False, jobs: int = 0) -> ResultRow:
     jobs = jobs or model.jobs
     stretches = _stretches(scenario, model, jobs, dice)
     traced = max(item.ended for item in stretches) + 0.02
@@ -118,16 +118,16 @@ def _row(scenario: Scenario, model: Model, dice: random.Random, peer: bool = Fal
     ]
     dice.shuffle(runs)
     shown: dict[str, Any] = {"peer": peer, "how": model.how, "low": times[1], "high": times[5], "confidence": 0.969}
-    return Row(model.name, jobs, runs=runs, stretches=[] if peer else stretches, traced=traced, **shown)
+    return ResultRow(model.name, jobs, runs=runs, stretches=[] if peer else stretches, traced=traced, **shown)
 
 
-def _stretches(scenario: Scenario, model: Model, jobs: int, dice: random.Random) -> list[Stretch]:
+def _stretches(scenario: Scenario, model: Model, jobs: int, dice: random.Random) -> list[AttemptSpan]:
     """Slots that take the next file as they come free; computing takes turns on the cores."""
     slots = [(model.start + place * 1e-4, place) for place in range(min(jobs, scenario.files))]
     heapq.heapify(slots)
     cores = [model.start] * model.cores
     waiting = [(0.0, number, 1) for number in range(scenario.files)]
-    done: list[Stretch] = []
+    done: list[AttemptSpan] = []
     while waiting:
         free, slot = heapq.heappop(slots)
         _, number, tried = waiting.pop(0)
@@ -144,13 +144,13 @@ def _stretches(scenario: Scenario, model: Model, jobs: int, dice: random.Random)
             end, ended = "failed", ended + dice.uniform(0.05, 0.3)
             waiting.insert(min(len(waiting), jobs), (0.0, number, tried + 1))
         worker = f"{model.kind} {slot + 1}"
-        done.append(Stretch(f"{number}.bin", tried, worker, started, head, ended, end, scenario.size))
+        done.append(AttemptSpan(f"{number}.bin", tried, worker, started, head, ended, end, scenario.size))
         heapq.heappush(slots, (ended, slot))
     return done
 
 
 def _sweep(variable: str, scenario: Scenario, models: Sequence[Model], dice: random.Random) -> Sweep:
-    def at(value: int, model: Model) -> Row:
+    def at(value: int, model: Model) -> ResultRow:
         if variable == "jobs":
             return _row(replace(scenario, files=200, delay=0.01), model, dice, jobs=value)
         return _row(replace(scenario, files=value), model, dice)

@@ -477,7 +477,7 @@ def test_it_explains_itself_in_one_line() -> None:
     for host in "abcde":
         slots.acquire(host)
         slots.settled(host, 0.1, 0.1, True)
-    told = "jobs 40 of 256: grows; a 1: returns after a refusal; b 1: returns after a refusal; c 1: returns after a refusal"
+    told = "jobs 40 of 256: grows; a 1: recovers after a refusal; b 1: recovers after a refusal; c 1: recovers after a refusal"
     assert slots.explain() == told
 
 

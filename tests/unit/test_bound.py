@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from downloader.compare import bound
-from downloader.compare.bound import Speed, Wanted, lower_bound
-from downloader.compare.results import Bound
-from downloader.compare.scenarios import NATIVE, Scenario
+from downloader.compare.bound import ProbedFile, ProbeSpeed, lower_bound
+from downloader.compare.measurements import Bound
+from downloader.compare.scenarios import C_WORK, Scenario
 from downloader.errors import NetworkError
 from downloader.testserver.launch import TestServer
 
@@ -22,17 +22,17 @@ PLAIN = Scenario("plain", "nothing", "nothing", files=4, size=1000)
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bound, "SECONDS", 0.01)
+    monkeypatch.setattr(bound, "PROBE_SECONDS", 0.01)
 
 
 @pytest.fixture
-def probed(monkeypatch: pytest.MonkeyPatch) -> list[Wanted]:
+def probed(monkeypatch: pytest.MonkeyPatch) -> list[ProbedFile]:
     """What was probed; large files come at 100 MiB a second, small ones at 1000 answers a second."""
-    asked: list[Wanted] = []
+    asked: list[ProbedFile] = []
 
-    def probe(file: Wanted) -> Speed:
+    def probe(file: ProbedFile) -> ProbeSpeed:
         asked.append(file)
-        return Speed(100 * MIB, 1000)
+        return ProbeSpeed(100 * MIB, 1000)
 
     monkeypatch.setattr(bound, "probe", probe)
     return asked
@@ -48,12 +48,12 @@ def probed(monkeypatch: pytest.MonkeyPatch) -> list[Wanted]:
         (["25600/0.bin?rate=100", "25600/1.bin?rate=100"], "cap", 2.0),
     ],
 )
-def test_it_is_the_largest_part(probed: list[Wanted], lines: list[str], limit: str, seconds: float) -> None:
+def test_it_is_the_largest_part(probed: list[ProbedFile], lines: list[str], limit: str, seconds: float) -> None:
     found = lower_bound(PLAIN, "".join(f"{URL}/{line}\n" for line in lines), 2)
     assert (found.limit, found.seconds) == (limit, pytest.approx(seconds))
 
 
-def test_smallest_and_largest_file_are_probed_without_their_wishes(probed: list[Wanted]) -> None:
+def test_smallest_and_largest_file_are_probed_without_their_wishes(probed: list[ProbedFile]) -> None:
     lines = [f"{URL}/{size}/{number}.bin?delay=3&rate=10&fail=503" for number, size in enumerate((5000, 200_000, 300))]
     found = lower_bound(PLAIN, "\n".join(lines), 2)
     assert [file.url for file in probed] == [f"{URL}/200000/1.bin", f"{URL}/300/2.bin"]
@@ -61,22 +61,22 @@ def test_smallest_and_largest_file_are_probed_without_their_wishes(probed: list[
     assert found.bytes == pytest.approx(205_300 / (100 * MIB))
 
 
-def test_work_is_spread_over_all_cores(probed: list[Wanted], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_work_is_spread_over_all_cores(probed: list[ProbedFile], monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
 
     def work(function: str, size: int) -> float:
         sizes.append(size)
         return 0.5
 
-    monkeypatch.setattr(bound, "_work", work)
-    scenario = Scenario("cpu", "work", "nothing", files=3, size=2000, process=NATIVE)
+    monkeypatch.setattr(bound, "_processing_time", work)
+    scenario = Scenario("cpu", "work", "nothing", files=3, size=2000, process=C_WORK)
     found = lower_bound(scenario, "".join(f"{URL}/2000/{number}.bin\n" for number in range(3)), 2)
     assert (found.work, found.limit, sizes) == (0.75, "work", [2000])
 
 
-def test_work_is_that_of_the_function_itself(probed: list[Wanted]) -> None:
+def test_work_is_that_of_the_function_itself(probed: list[ProbedFile]) -> None:
     def work(size: int) -> float:
-        scenario = Scenario("cpu", "work", "nothing", files=1, size=size, process=NATIVE)
+        scenario = Scenario("cpu", "work", "nothing", files=1, size=size, process=C_WORK)
         return lower_bound(scenario, f"{URL}/{size}/0.bin\n", 1).work
 
     assert 0 < work(100) < work(1 << 20)
@@ -84,12 +84,12 @@ def test_work_is_that_of_the_function_itself(probed: list[Wanted]) -> None:
 
 @pytest.mark.parametrize("size", [300, 100_000, 2 * MIB])
 def test_server_is_probed(server: TestServer, size: int) -> None:
-    found = bound.probe(Wanted(server.file(0, size), size, 0.0, 0.0))
+    found = bound.probe(ProbedFile(server.file(0, size), size, 0.0, 0.0))
     assert found.answers > 0
     assert size < found.bytes / found.answers < size + 1000  # a head, too
 
 
-def test_work_is_measured_in_cpu_time(probed: list[Wanted], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_work_is_measured_in_cpu_time(probed: list[ProbedFile], monkeypatch: pytest.MonkeyPatch) -> None:
     def find(function: str) -> Callable[[object], None]:
         return lambda part: time.sleep(0.02)  # as where others have the processor
 
@@ -112,7 +112,7 @@ def test_best_of_two_looks_is_kept_and_is_no_more_than_the_best_run(best_run: fl
 
 def test_probe_speaks_tls() -> None:
     with TestServer(tls=True) as server:
-        found = bound.probe(Wanted(server.file(0, 300), 300, 0.0, 0.0))
+        found = bound.probe(ProbedFile(server.file(0, 300), 300, 0.0, 0.0))
     assert found.answers > 0
 
 
@@ -154,9 +154,9 @@ def serving() -> Iterator[Callable[..., tuple[str, list[int]]]]:
 
 def test_connections_that_end_are_made_anew(serving: Callable[..., tuple[str, list[int]]]) -> None:
     url, ended = serving(ANSWER, 5)
-    found = bound.probe(Wanted(url, 100, 0.0, 0.0))
+    found = bound.probe(ProbedFile(url, 100, 0.0, 0.0))
     assert found.bytes == pytest.approx(found.answers * len(ANSWER))
-    assert ended.count(0) > bound.SMALL.connections
+    assert ended.count(0) > bound.SMALL_FILE_SHAPE.connections
 
 
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", b""])

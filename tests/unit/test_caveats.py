@@ -3,17 +3,17 @@
 import pytest
 
 from downloader.compare.caveats import caveats
-from downloader.compare.results import Comparison, Measure, Row
+from downloader.compare.measurements import Comparison, Measure, ResultRow
 from downloader.compare.rounds import interval
 from downloader.compare.scenarios import MIB, Scenario
 
 
-def row(name: str, cpu: float, server: float, failures: int = 0, traced: float = 0.0) -> Row:
+def row(name: str, cpu: float, server: float, failures: int = 0, traced: float = 0.0) -> ResultRow:
     """Runs that took a second each."""
-    return Row(name, 4, runs=[Measure(1.0, cpu, 0.0, 1, 1, 1, failures, server=server)] * 3, traced=traced)
+    return ResultRow(name, 4, runs=[Measure(1.0, cpu, 0.0, 1, 1, 1, failures, server=server)] * 3, traced=traced)
 
 
-def warnings_of(*rows: Row, size: int = 10, server_cores: float = 1.0) -> list[str]:
+def warnings_of(*rows: ResultRow, size: int = 10, server_cores: float = 1.0) -> list[str]:
     """The warnings on a machine with two cores."""
     scenario = Scenario("tiny", "nothing", "nothing", files=3, size=size)
     return caveats(Comparison(scenario, list(rows), server_cores=server_cores), 2)
@@ -22,24 +22,24 @@ def warnings_of(*rows: Row, size: int = 10, server_cores: float = 1.0) -> list[s
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
-        ([row("a", 0.5, 0.9)], ["The server used 90 % of what it can while a ran"]),
+        ([row("a", 0.5, 0.9)], ["The server used 90 % of its processors while a ran"]),
         ([row("a", 0.5, 0.8)], []),
-        ([row("a", 1.3, 0.7)], ["Server and a together used 100 % of all cores"]),
+        ([row("a", 1.3, 0.7)], ["The server and a together used 100 % of all cores"]),
         ([row("a", 1.0, 0.7)], []),
         ([row("a", 0.5, 0.0, traced=1.3), row("b", 0.5, 0.0, traced=1.3)], ["The traced run of a and b took over 25 %"]),
         ([row("a", 0.5, 0.0, traced=1.2)], []),
         ([row("a", 0.5, 0.0, failures=1), row("b", 0.5, 0.0)], ["Files failed under a:"]),
-        ([row("a", 1.0, 0.7, failures=1), row("b", 1.0, 0.7, failures=1)], ["Files failed under every strategy alike"]),
+        ([row("a", 1.0, 0.7, failures=1), row("b", 1.0, 0.7, failures=1)], ["Some files failed under every strategy"]),
     ],
 )
-def test_warnings_name_what_is_doubtful(rows: list[Row], words: list[str]) -> None:
+def test_warnings_name_what_is_doubtful(rows: list[ResultRow], words: list[str]) -> None:
     found = warnings_of(*rows)
     assert len(found) == len(words)
     assert all(text.startswith(start) for text, start in zip(found, words, strict=True))
 
 
 def test_fastest_strategy_is_what_the_server_is_measured_by() -> None:
-    slow = Row("b", 4, runs=[Measure(2.0, 0.1, 0.0, 1, 1, 1, 0, server=2.0)] * 3)
+    slow = ResultRow("b", 4, runs=[Measure(2.0, 0.1, 0.0, 1, 1, 1, 0, server=2.0)] * 3)
     assert warnings_of(row("a", 0.5, 0.1), slow) == []
 
 
@@ -52,11 +52,11 @@ def test_nothing_is_known_of_servers_of_others() -> None:
     assert warnings_of(row("a", 1.99, 0.0), server_cores=0.0) == []
 
 
-def timed(name: str, *times: float, others: float | None = 0.0) -> Row:
+def timed(name: str, *times: float, others: float | None = 0.0) -> ResultRow:
     """A row of runs that took these seconds."""
     runs = [Measure(time, 0.5, 0.0, 1, 1, 1, 0, others=others) for time in times]
     low, high, confidence = interval(times)
-    return Row(name, 4, runs=runs, low=low, high=high, confidence=confidence)
+    return ResultRow(name, 4, runs=runs, low=low, high=high, confidence=confidence)
 
 
 def test_noise_is_told_as_a_figure_however_many_rounds_were_asked_for() -> None:

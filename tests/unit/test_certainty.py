@@ -5,19 +5,19 @@ import random
 import pytest
 
 from downloader.compare import certainty
-from downloader.compare.results import Comparison, Measure, Row
+from downloader.compare.measurements import Comparison, Measure, ResultRow
 from downloader.compare.rounds import interval
 from downloader.compare.scenarios import SCENARIOS
 
 
-def row(name: str, *times: float, others: float | None = 0.0, failures: int = 0, peer: bool = False) -> Row:
+def row(name: str, *times: float, others: float | None = 0.0, failures: int = 0, peer: bool = False) -> ResultRow:
     """Runs that took these seconds."""
     runs = [Measure(time, 0.1, 0.1, 1, 1, 1, failures, others=others) for time in times]
     low, high, confidence = interval(times)
-    return Row(name, 1, peer, runs=runs, low=low, high=high, confidence=confidence)
+    return ResultRow(name, 1, peer, runs=runs, low=low, high=high, confidence=confidence)
 
 
-def named(*rows: Row) -> tuple[str | None, list[str]]:
+def named(*rows: ResultRow) -> tuple[str | None, list[str]]:
     """The winner, and who is level."""
     made = Comparison(SCENARIOS[0], list(rows))
     winner = certainty.winner(made)
@@ -44,7 +44,7 @@ def named(*rows: Row) -> tuple[str | None, list[str]]:
         *("others", "not told", "alone", "nothing"),
     ],
 )
-def test_the_winner_is_named_or_all_are_level(rows: list[Row], found: tuple[str | None, list[str]]) -> None:
+def test_the_winner_is_named_or_all_are_level(rows: list[ResultRow], found: tuple[str | None, list[str]]) -> None:
     assert named(*rows) == found
 
 
@@ -60,8 +60,8 @@ def test_peer_is_told_apart_by_the_noise_of_the_strategies_too() -> None:
         row("curl", 0.8, 0.8, 0.8, peer=True),
         row("wget2", 0.5, 0.5, 0.5, peer=True),
     ]
-    assert not certainty.told_apart(rows[2], rows[0], rows)
-    assert certainty.told_apart(rows[3], rows[0], rows)
+    assert not certainty.is_faster(rows[2], rows[0], rows)
+    assert certainty.is_faster(rows[3], rows[0], rows)
 
 
 @pytest.mark.parametrize("runs", [3, 6])

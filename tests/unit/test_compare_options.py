@@ -6,8 +6,9 @@ from typing import Any
 import click
 import pytest
 
-from downloader.cli import compare
-from downloader.compare.results import Comparison, Measure, Row, Study
+from downloader.cli import compare, compare_request
+from downloader.cli.compare_printer import ComparePrinter
+from downloader.compare.measurements import Comparison, Measure, ResultRow, Study
 from downloader.compare.scenarios import SCENARIOS
 from downloader.strategies.registry import StrategyInfo
 from tests.support.sample_study import MACHINE
@@ -47,8 +48,8 @@ def test_strategies_that_cannot_run_are_left_out_with_the_reason(monkeypatch: py
             StrategyInfo("plug-in"),
         ]
 
-    monkeypatch.setattr(compare, "listing", listing)
-    assert compare._runnable() == (("serial", "plug-in"), ("the strategy gevent needs gevent",))
+    monkeypatch.setattr(compare_request, "listing", listing)
+    assert compare_request.runnable_strategies() == (("serial", "plug-in"), ("the strategy gevent needs gevent",))
 
 
 def test_help_says_how_long_it_takes() -> None:
@@ -62,7 +63,7 @@ def test_system_that_does_not_tell_of_other_programs_says_so_once(
     others: float | None, times: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     runs = [Measure(1.0, 0.1, 0.1, 1, 1, 1, 0, others=others)] * 3
-    comparisons = [Comparison(scenario, [Row("serial", 1, runs=runs)]) for scenario in SCENARIOS[:2]]
-    compare._Printer(timeline=False, silent=False).conclude(Study(MACHINE, comparisons))
+    comparisons = [Comparison(scenario, [ResultRow("serial", 1, runs=runs)]) for scenario in SCENARIOS[:2]]
+    ComparePrinter(timeline=False, silent=False).conclude(Study(MACHINE, comparisons))
     said = " ".join(capsys.readouterr().out.split())
     assert said.count("This system does not tell how much of the machine other programs used") == times

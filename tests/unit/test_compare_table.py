@@ -7,13 +7,15 @@ from rich.console import Console
 
 from downloader.compare import figures, screen, table
 from downloader.compare.caveats import caveats
-from downloader.compare.results import Bound, Comparison, Machine, Measure, Point, Row, Stretch, Study, Sweep
+from downloader.compare.measurements import AttemptSpan, Bound, Comparison, Machine, Measure, Point, ResultRow, Study, Sweep
 from downloader.compare.scenarios import SCENARIOS, Scenario
 
 BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
 
 
-def row(name: str, elapsed: float, failures: int = 0, errors: tuple[str, ...] = (), peer: bool = False, how: str = "") -> Row:
+def row(
+    name: str, elapsed: float, failures: int = 0, errors: tuple[str, ...] = (), peer: bool = False, how: str = ""
+) -> ResultRow:
     """Six runs that differ a little, and, of a strategy, a traced one."""
     runs = [
         Measure(
@@ -32,12 +34,12 @@ def row(name: str, elapsed: float, failures: int = 0, errors: tuple[str, ...] = 
         )
         for number in (0, 1, 2, 2, 3, 4)
     ]
-    traced = [Stretch(f"{number}.bin", 1, "task", 0.2, 0.2512, 0.252) for number in range(40)]
+    traced = [AttemptSpan(f"{number}.bin", 1, "task", 0.2, 0.2512, 0.252) for number in range(40)]
     jobs = 40 if peer else 1 if name == "serial" else 0
-    return Row(name, jobs, peer, how, runs, [] if peer else traced, 0.3, elapsed * 0.98, elapsed * 1.02, 0.9375)
+    return ResultRow(name, jobs, peer, how, runs, [] if peer else traced, 0.3, elapsed * 0.98, elapsed * 1.02, 0.9375)
 
 
-def latency(*more: Row) -> Comparison:
+def latency(*more: ResultRow) -> Comparison:
     """The scenario, with all strategies that there are."""
     rows = [row("serial", 2.37), row("threads", 0.343), row("processes", 1.21), row("async", 0.515), row("multiplex", 0.267)]
     rows += [row("gevent", 0.56), row("hybrid", 0.61), row("auto", 0.28), *more]
@@ -96,10 +98,12 @@ def test_winner_and_peers_are_marked_by_a_character() -> None:
     assert "  > fastest strategy · + another program, as it comes and with 40 connections ·" in lines
 
 
-def measured(others: float | None, *times: float) -> Row:
+def measured(others: float | None, *times: float) -> ResultRow:
     """Runs of a strategy that took these seconds beside other programs."""
     runs = [Measure(time, 0.3, 0.05, 1_000_000, 40, 409_600, 0, others=others) for time in times]
-    return Row(f"takes {times[0]:g}", 1, runs=runs, low=min(times), high=max(times), confidence=0.75 if len(times) > 2 else 0.0)
+    return ResultRow(
+        f"takes {times[0]:g}", 1, runs=runs, low=min(times), high=max(times), confidence=0.75 if len(times) > 2 else 0.0
+    )
 
 
 @pytest.mark.parametrize(
@@ -157,7 +161,7 @@ def test_each_bound_is_put_into_words(limit: str) -> None:
 
 
 def test_columns_without_figures_are_left_out() -> None:
-    bare = Row("serial", 1, runs=[Measure(1.0, 0.1, 0.1, 1_000_000, 3, 300, 0)])
+    bare = ResultRow("serial", 1, runs=[Measure(1.0, 0.1, 0.1, 1_000_000, 3, 300, 0)])
     text = "\n".join(printed(Comparison(Scenario("your list", "urls.txt", "", 3, 0), [bare], own=True), 80))
     for name in ("ideal", "interval", "1st byte", "queued", "switches", "thr/proc"):
         assert name not in text
@@ -173,7 +177,7 @@ def test_all_that_a_scenario_is_made_of_is_told() -> None:
 
 
 def test_nothing_measured_is_no_table() -> None:
-    assert [line for line in printed(Comparison(BY_NAME["small"], [Row("serial", 1)]), 80) if line][1:] == [
+    assert [line for line in printed(Comparison(BY_NAME["small"], [ResultRow("serial", 1)]), 80) if line][1:] == [
         "  1,500 files of 10 KiB"
     ]
 

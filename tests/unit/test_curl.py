@@ -285,16 +285,16 @@ def test_error_of_a_tunnel(scripted: MakeServer, script: Script, said: str) -> N
     proxy = scripted(script)
     error = error_of("https://127.0.0.1:1/a", proxy=proxy.url)
     assert isinstance(error, NetworkError)
-    assert error.reason == f"by way of the proxy: {said}"
+    assert error.reason == f"through the proxy: {said}"
     assert proxy.requests[0].line == "CONNECT 127.0.0.1:1 HTTP/1.1"
 
 
 def test_error_of_a_proxy(scripted: MakeServer) -> None:
     for proxy in (f"socks5://127.0.0.1:{free_port()}", f"http://127.0.0.1:{free_port()}"):
-        assert error_of("http://127.0.0.1:1/", proxy=proxy).reason == "by way of the proxy: connection refused"
+        assert error_of("http://127.0.0.1:1/", proxy=proxy).reason == "through the proxy: connection refused"
     junk = scripted(answer(b"junk"), answers_at_once=True)
     error = error_of("http://127.0.0.1:1/", proxy=f"socks5://127.0.0.1:{junk.port}")
-    assert error.reason == "by way of the proxy: the proxy cannot be used"
+    assert error.reason == "through the proxy: the proxy cannot be used"
 
 
 def test_a_transfer_without_a_descriptor_fails_and_does_not_hang() -> None:

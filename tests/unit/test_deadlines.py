@@ -40,8 +40,8 @@ def test_why_an_attempt_must_end(
     ("reason", "kind", "text"),
     [
         (Verdict.STOPPED, Interrupted, "stopped"),
-        (Verdict.TIMED_OUT, NetworkError, "the time for one attempt is over"),
-        (Verdict.SILENT, NoAnswer, "nothing came for 2.5 s"),
+        (Verdict.TIMED_OUT, NetworkError, "the attempt exceeded its time limit"),
+        (Verdict.SILENT, NoAnswer, "no data received for 2.5 s"),
     ],
 )
 def test_each_failure_has_its_error(reason: Verdict, kind: type, text: str) -> None:

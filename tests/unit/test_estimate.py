@@ -10,35 +10,35 @@ from hypothesis import strategies as st
 from downloader.core.scheduling.retry_queue import Waiting
 from downloader.engine.stats import LocalStats, RunStats
 from downloader.progress.bars import Bars
-from downloader.progress.estimate import Estimate, Progress, Speed
+from downloader.progress.estimate import Estimate, ProgressEstimate, WindowedRate
 from downloader.progress.lines import PlainLines, waiting
 
 TICK = 0.1
 
 
 def test_the_first_sample_of_a_speed_says_nothing_and_the_second_all() -> None:
-    speed = Speed()
+    speed = WindowedRate()
     assert speed.sample(1000, 10.0) == 0.0
     assert speed.sample(1500, 12.0) == 250.0
     assert speed.value == 250.0
 
 
 def test_a_speed_is_of_the_last_seconds() -> None:
-    speed = Speed(over=5.0)
+    speed = WindowedRate(window=5.0)
     for second in range(20):
         speed.sample(min(second, 10) * 100, float(second))
         assert speed.value == pytest.approx({0: 0, **dict.fromkeys(range(1, 11), 100)}.get(second, max(0, 15 - second) * 20))
 
 
 def test_a_burst_at_the_start_is_no_speed_that_lasts() -> None:
-    speed = Speed()
+    speed = WindowedRate()
     for tick in range(31):
         speed.sample(8_000_000 + 80_000 * tick if tick else 0, tick * TICK)
     assert speed.value == pytest.approx((8_000_000 + 80_000 * 30) / 3.0)
 
 
 def test_a_clock_that_stands_still_or_goes_back_does_no_harm() -> None:
-    speed = Speed()
+    speed = WindowedRate()
     speed.sample(0, 10.0)
     speed.sample(100, 11.0)
     assert speed.sample(500, 11.0) == 100.0
@@ -47,14 +47,14 @@ def test_a_clock_that_stands_still_or_goes_back_does_no_harm() -> None:
 
 @given(st.floats(0.1, 1e6), st.lists(st.floats(0.01, 100), min_size=2, max_size=30))
 def test_a_steady_growth_is_its_own_speed(rate: float, pauses: list[float]) -> None:
-    speed, now = Speed(), 0.0
+    speed, now = WindowedRate(), 0.0
     speed.sample(0.0, 0.0)
     for pause in pauses:
         now += pause
         assert speed.sample(rate * now, now) == pytest.approx(rate, rel=1e-3)
 
 
-def sampled(state: Callable[[float], RunStats], end: float) -> list[tuple[float, Progress]]:
+def sampled(state: Callable[[float], RunStats], end: float) -> list[tuple[float, ProgressEstimate]]:
     """What is claimed of a run that ends after so many seconds, and when."""
     estimate = Estimate()
     times = [number * TICK for number in range(int(end / TICK))]

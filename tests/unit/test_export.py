@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from downloader.compare.export import COLUMNS, as_csv, as_json
-from downloader.compare.results import Bound, Comparison, Machine, Measure, Point, Row, Stretch, Study, Sweep
+from downloader.compare.measurements import AttemptSpan, Bound, Comparison, Machine, Measure, Point, ResultRow, Study, Sweep
 from downloader.compare.scenarios import Scenario
 
 TINY = Scenario("tiny", "nothing", "nothing", files=3, size=10)
@@ -18,11 +18,11 @@ MACHINE = Machine("2020-01-01T00:00:00+00:00", "1", "3", "Linux", "x86", 2, 1000
 
 def study() -> Study:
     """A strategy and a peer, and a sweep of one point."""
-    row = Row("a", 4, runs=[RUN, msgspec.structs.replace(RUN, elapsed=4.0)], low=2.0, high=4.0, confidence=0.5)
-    row.stretches = [Stretch("0.bin", 1, "thread 1", 0.5, 0.75, 1.0), Stretch("1.bin", 1, "thread 1", 1.0, 1.5, 2.0)]
-    peer = Row("curl", 8, peer=True, how="defaults", runs=[RUN])
+    row = ResultRow("a", 4, runs=[RUN, msgspec.structs.replace(RUN, elapsed=4.0)], low=2.0, high=4.0, confidence=0.5)
+    row.stretches = [AttemptSpan("0.bin", 1, "thread 1", 0.5, 0.75, 1.0), AttemptSpan("1.bin", 1, "thread 1", 1.0, 1.5, 2.0)]
+    peer = ResultRow("curl", 8, peer=True, how="defaults", runs=[RUN])
     comparison = Comparison(TINY, [row, peer], bound=Bound(0.3, latency=0.3))
-    return Study(MACHINE, [comparison], [Sweep("jobs", TINY, [Point(8, [Row("a", 8, runs=[RUN])])])], ["use a"])
+    return Study(MACHINE, [comparison], [Sweep("jobs", TINY, [Point(8, [ResultRow("a", 8, runs=[RUN])])])], ["use a"])
 
 
 def test_json_holds_what_was_measured_and_can_be_read_back() -> None:
@@ -63,10 +63,10 @@ def test_csv_has_a_line_for_each_run() -> None:
     assert found[0]["threads"] == "2"
 
 
-def test_neighbours_are_in_both_and_no_winner_is() -> None:
-    def row(name: str, elapsed: float) -> Row:
+def test_other_programs_are_in_both_and_no_winner_is() -> None:
+    def row(name: str, elapsed: float) -> ResultRow:
         runs = [msgspec.structs.replace(RUN, elapsed=elapsed, others=0.62)] * 3
-        return Row(name, 4, runs=runs, low=elapsed, high=elapsed)
+        return ResultRow(name, 4, runs=runs, low=elapsed, high=elapsed)
 
     made = Study(MACHINE, [Comparison(TINY, [row("a", 1.0), row("b", 9.0)])])
     (comparison,) = json.loads(as_json(made))["comparisons"]

@@ -9,7 +9,7 @@ import click
 import pytest
 
 from downloader import errors
-from downloader.cli.habits import HABITS
+from downloader.cli.foreign_options import FOREIGN_OPTIONS
 from downloader.cli.main import COMMANDS, fetch_command, main
 from downloader.cli.topics import TOPICS, topic
 
@@ -35,12 +35,12 @@ def own_options() -> set[str]:
 # --- habits
 
 
-@pytest.mark.parametrize("option", list(HABITS))
+@pytest.mark.parametrize("option", list(FOREIGN_OPTIONS))
 def test_option_of_another_tool_is_answered_with_ours(capsys: pytest.CaptureFixture[str], option: str) -> None:
     code, out, err = run(capsys, SERVER, option, "x")
     assert code == 2
     assert out == ""
-    assert f"dl has no {option}: {HABITS[option]}." in err
+    assert f"dl has no {option}: {FOREIGN_OPTIONS[option]}." in err
 
 
 @pytest.mark.parametrize("words", [["-ck"], ["--tries=3"], ["-k"], ["-Z", "--parallel-max", "5"], ["-nc"]])
@@ -52,8 +52,8 @@ def test_option_of_another_tool_is_known_however_it_is_written(capsys: pytest.Ca
 
 def test_hints_name_options_that_exist() -> None:
     ours = own_options()
-    assert set(HABITS) & ours == set()
-    named = {word for text in HABITS.values() for word in re.findall(r"(?<![\w-])--?[A-Za-z][\w-]*", text)}
+    assert set(FOREIGN_OPTIONS) & ours == set()
+    named = {word for text in FOREIGN_OPTIONS.values() for word in re.findall(r"(?<![\w-])--?[A-Za-z][\w-]*", text)}
     assert named - ours == set()
 
 
@@ -99,7 +99,7 @@ def test_help_of_a_command_is_what_the_command_says(capsys: pytest.CaptureFixtur
 
 
 def test_help_of_an_unknown_topic_is_told_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(capsys, "help", "polite")[2] == "dl: no topic is called 'polite' (did you mean politeness?)\n"
+    assert run(capsys, "help", "polite")[2] == "dl: no help topic is called 'polite' (did you mean politeness?)\n"
     assert run(capsys, "help", "xyzzy")[0] == 2
 
 

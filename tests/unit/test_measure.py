@@ -25,7 +25,7 @@ def run_until_seen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[
     """Runs Python code that is to end when the file ``seen`` is there: as soon as so much was sampled."""
 
     def run(code: str, threads: int, processes: int) -> Usage:
-        look = measure._Sampler._look
+        look = measure._Sampler._sample
 
         def looked(self: measure._Sampler) -> None:
             look(self)
@@ -33,7 +33,7 @@ def run_until_seen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[
                 look(self)
                 (tmp_path / "seen").touch()
 
-        monkeypatch.setattr(measure._Sampler, "_look", looked)
+        monkeypatch.setattr(measure._Sampler, "_sample", looked)
         return run_measured([sys.executable, "-c", code], folder=str(tmp_path), limit=60, group=True)
 
     return run
@@ -144,7 +144,7 @@ def test_unknown_command_is_told() -> None:
 
 @pytest.mark.parametrize("group", [False, True])
 def test_what_takes_too_long_is_killed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, group: bool) -> None:
-    monkeypatch.setattr(measure._Sampler, "_look", lambda self: wait_until(lambda: (tmp_path / "started").exists()))
+    monkeypatch.setattr(measure._Sampler, "_sample", lambda self: wait_until(lambda: (tmp_path / "started").exists()))
     command = "sleep 1000 & echo $$ >new; mv new started; wait"
     usage = run_measured(["sh", "-c", command], folder=str(tmp_path), limit=0.0, group=group)
     assert (usage.code, usage.expired) == (-9, True)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from downloader.compare.pace import Step, foreseen, left, line
+from downloader.compare.pace import StudyStep, foreseen, line, remaining_time
 
-STEP = Step("cpu-native", "multiplex", 2, 3, False, 0.5, 0.25, place=10, places=10)
+STEP = StudyStep("cpu-native", "multiplex", 2, 3, False, 0.5, 0.25, item=10, items=10)
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ STEP = Step("cpu-native", "multiplex", 2, 3, False, 0.5, 0.25, place=10, places=
         (STEP._replace(point="jobs 4"), "point 10 of 10, cpu-native, jobs 4: multiplex, round 2 of 3 or more"),
     ],
 )
-def test_step_in_words(step: Step, said: str) -> None:
+def test_step_in_words(step: StudyStep, said: str) -> None:
     assert str(step) == said
 
 
@@ -35,7 +35,7 @@ def test_step_in_words(step: Step, said: str) -> None:
     ],
 )
 def test_time_left_goes_by_the_pace_so_far(elapsed: float, whole: float, said: str) -> None:
-    assert left(elapsed, whole) == said
+    assert remaining_time(elapsed, whole) == said
 
 
 @pytest.mark.parametrize("width", [79, 60, 30, 5])

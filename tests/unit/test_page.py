@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from downloader.compare import certainty, page, picture
 from downloader.compare.figures import seconds
+from downloader.compare.measurements import AttemptSpan, Comparison, Measure, ResultRow, Study
 from downloader.compare.page import series, words
-from downloader.compare.results import Comparison, Measure, Row, Stretch, Study
 from downloader.errors import DownloadError, StorageError, UsageError
 
 STYLE = (Path(page.__file__).parent / "style.css").read_text()
@@ -216,7 +216,7 @@ def test_what_the_system_does_not_tell_is_said_once(study: Study) -> None:
 
 def test_a_faster_peer_is_told(study: Study) -> None:
     slow = study.comparisons[0]
-    fast = Row("curl", 8, peer=True, how="quick", runs=[Measure(0.001, 0.1, 0.1, 1, 1, 1, 0)] * 3, low=0.001, high=0.001)
+    fast = ResultRow("curl", 8, peer=True, how="quick", runs=[Measure(0.001, 0.1, 0.1, 1, 1, 1, 0)] * 3, low=0.001, high=0.001)
     told = words.summary(replace(study, comparisons=[replace(slow, rows=[*slow.rows, fast])]))
     assert "Faster still, among the other programs: curl 8 in latency (1.0 ms)" in told
 
@@ -224,7 +224,7 @@ def test_a_faster_peer_is_told(study: Study) -> None:
 def test_hostile_names_stay_where_they_are(study: Study) -> None:
     first = study.comparisons[0]
     rows = [replace(first.rows[0], strategy=EVIL), *first.rows[1:]]
-    rows[0].stretches = [Stretch(EVIL, 1, EVIL, 0.1, 0.2, 0.3, EVIL)]
+    rows[0].stretches = [AttemptSpan(EVIL, 1, EVIL, 0.1, 0.2, 0.3, EVIL)]
     scenario = replace(first.scenario, name=EVIL, isolates=EVIL, expect=EVIL)
     hostile = Comparison(scenario, rows, bound=first.bound, why=[EVIL], warnings=[EVIL])
     machine = replace(study.machine, processor=EVIL, libraries={EVIL: EVIL})
@@ -242,9 +242,9 @@ def test_hostile_names_stay_where_they_are(study: Study) -> None:
 
 def test_a_study_of_little_makes_a_page(study: Study) -> None:
     first = study.comparisons[0]
-    bare = Row("threads", 0, runs=first.rows[1].runs)
-    failed = Row("async", 4, runs=[Measure(1.0, 0.1, 0.1, 10, 0, 0, 3)])
-    little = Comparison(first.scenario, [bare, failed, Row("serial", 1)])
+    bare = ResultRow("threads", 0, runs=first.rows[1].runs)
+    failed = ResultRow("async", 4, runs=[Measure(1.0, 0.1, 0.1, 10, 0, 0, 3)])
+    little = Comparison(first.scenario, [bare, failed, ResultRow("serial", 1)])
     text = page.render(Study(study.machine, [little]))
     read = Reader(text)
     kinds = {name.partition("-")[0] for name in embedded(text)["figures"]}

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from downloader.compare import page
+from downloader.compare.measurements import AttemptSpan, ResultRow, Study
 from downloader.compare.page import charts, series, timelines
-from downloader.compare.results import Row, Stretch, Study
 from tests.support.sample_study import MODELS, PEERS
 
 STYLE = (Path(page.__file__).parent / "style.css").read_text()
@@ -92,14 +92,14 @@ def test_each_strategy_looks_the_same_everywhere_and_peers_are_hatched(study: St
 
 @pytest.mark.parametrize("plugins", [1, 4, 5])
 def test_no_plug_in_looks_like_a_built_in_strategy(plugins: int) -> None:
-    rows = [Row(name, 1) for name in (*(model.name for model in MODELS), *(f"plug-in {n}" for n in range(plugins)))]
+    rows = [ResultRow(name, 1) for name in (*(model.name for model in MODELS), *(f"plug-in {n}" for n in range(plugins)))]
     looks = series.of_rows(rows).values()
     assert len({look.colour for look in looks}) == len({look.symbol for look in looks}) == len(rows)
 
 
 @given(some.lists(some.sampled_from(["complete", "failed"]), min_size=1, max_size=60), some.integers(4, 30))
 def test_thinning_keeps_order_ends_and_mishaps(ends: list[str], most: int) -> None:
-    ordered = [Stretch(str(place), 1, "w", place, place, place + 1, end) for place, end in enumerate(ends)]
+    ordered = [AttemptSpan(str(place), 1, "w", place, place, place + 1, end) for place, end in enumerate(ends)]
     kept = timelines.thinned(ordered, most)
     assert len(kept) == min(most, len(ordered))
     assert [item for item in ordered if item in kept] == kept
@@ -111,11 +111,11 @@ def test_thinning_keeps_order_ends_and_mishaps(ends: list[str], most: int) -> No
 
 def test_a_retry_waits_since_the_attempt_before_it_ended() -> None:
     tries = [
-        Stretch("a", 1, "w", 0.1, 0.2, 0.3, "failed"),
-        Stretch("b", 1, "w", 0.4, 0.5, 0.6),
-        Stretch("a", 2, "w", 0.7, 0.8, 0.9),
+        AttemptSpan("a", 1, "w", 0.1, 0.2, 0.3, "failed"),
+        AttemptSpan("b", 1, "w", 0.4, 0.5, 0.6),
+        AttemptSpan("a", 2, "w", 0.7, 0.8, 0.9),
     ]
-    data = timelines.timeline(Row("serial", 1, stretches=tries)).data
+    data = timelines.timeline(ResultRow("serial", 1, stretches=tries)).data
     assert list(zip(data["file"], data["since"], data["mishap"], strict=True)) == [
         ("a", 0.1, "failed"),
         ("b", 0.1, ""),
@@ -128,7 +128,7 @@ def test_a_retry_waits_since_the_attempt_before_it_ended() -> None:
     [([(0, 1), (1, 2), (2, 3)], 1), ([(0, 3), (1, 2), (1.5, 4)], 3), ([(0, 1)], 1)],
 )
 def test_at_once_counts_what_overlaps(spans: list[tuple[float, float]], most: int) -> None:
-    assert timelines.at_once([Stretch("f", 1, "w", start, end, end) for start, end in spans]) == most
+    assert timelines.max_in_flight([AttemptSpan("f", 1, "w", start, end, end) for start, end in spans]) == most
 
 
 def tokens(scheme: str) -> dict[str, str]:

@@ -163,7 +163,7 @@ def test_a_part_that_is_a_folder_or_a_pipe_holds_nothing_and_is_refused(folder: 
         make(root / f"{name}.part")
         part = PartFile(folder, name, URL)
         assert part.held() == NOTHING_TO_RESUME
-        with pytest.raises(OSError, match=r"directory|no plain file"):
+        with pytest.raises(OSError, match=r"directory|not a regular file"):
             part.open(0)
     assert stat.S_ISFIFO((root / "two.part").stat().st_mode)
 
@@ -224,7 +224,7 @@ def test_a_part_that_was_changed_meanwhile_is_left_as_it_is(folder: Folder, root
     part = PartFile(folder, "file", URL)
     assert part.held().size == 5
     os.truncate(root / "file.part", size)
-    with pytest.raises(FileInUse, match="changed by someone else"):
+    with pytest.raises(FileInUse, match="changed by another program"):
         part.open(5)
     assert not part.is_open
     assert (root / "file.part").stat().st_size == size
@@ -235,7 +235,7 @@ def test_a_part_that_has_gone_meanwhile_is_not_made_with_a_hole(folder: Folder, 
     part = PartFile(folder, "file", URL)
     part.held()
     (root / "file.part").unlink()
-    with pytest.raises(FileInUse, match="has just ended this file"):
+    with pytest.raises(FileInUse, match="has just finished this file"):
         part.open(5)
     assert not (root / "file.part").exists()
 
@@ -354,7 +354,7 @@ def test_a_part_that_another_run_finished_between_is_never_cut(
         flock(descriptor, operation)
 
     monkeypatch.setattr(fcntl, "flock", finished_just_now)
-    with pytest.raises(FileInUse, match="has just ended"):
+    with pytest.raises(FileInUse, match="has just finished"):
         late.open(0)
     assert (root / "file").read_bytes() == b"12345"
     assert not third or (root / "file.part").read_bytes() == b"a third run's"
@@ -588,7 +588,7 @@ def test_a_foreign_file_at_the_part_name_is_not_published(folder: Folder, root: 
     (root / "file.part").unlink()
     if second:
         (root / "file.part").write_bytes(b"not ours")
-    with pytest.raises(FileInUse, match="changed by someone else"):
+    with pytest.raises(FileInUse, match="changed by another program"):
         part.commit(None, False)
     assert not (root / "file").exists()
 

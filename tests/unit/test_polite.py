@@ -264,5 +264,5 @@ def test_the_help_says_it() -> None:
     environment = {**os.environ, "COLUMNS": "300"}
     command = [sys.executable, "-m", "downloader", "--help"]
     said = subprocess.run(command, capture_output=True, text=True, check=True, env=environment, cwd=Path.cwd()).stdout
-    for flag in ("--aggressive", "--wait", "--max-requests-per-second", "16 at a public host"):
+    for flag in ("--aggressive", "--wait", "--max-requests-per-second", "16 for a public host"):
         assert flag in said

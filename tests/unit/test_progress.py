@@ -18,7 +18,7 @@ from downloader.core.model import Checksum, Download, Result, Status
 from downloader.core.report import Report
 from downloader.engine.stats import FileProgress, LocalStats, RunStats
 from downloader.errors import HTTPStatusError, IntegrityError, NetworkError, StorageError, TLSError, UsageError
-from downloader.progress.bars import MOST, Bars
+from downloader.progress.bars import MAX_FILE_BARS, Bars
 from downloader.progress.lines import Display, JsonProgress, PlainLines
 from downloader.reports import outputs as reports
 from downloader.reports.summary import complaint, summary
@@ -218,12 +218,12 @@ def lane(name: str, size: int = 10) -> LocalStats:
 def test_bars_escape_the_names_of_files_and_show_so_many_at_most() -> None:
     stream = io.StringIO()
     bars = Bars(stream, 100)
-    counters = RunStats(total=100, failed=2, slots=[lane(f"{number}x\x1b[2J\u202e") for number in range(MOST + 3)])
+    counters = RunStats(total=100, failed=2, slots=[lane(f"{number}x\x1b[2J\u202e") for number in range(MAX_FILE_BARS + 3)])
     bars.update(counters, 10.0)
     shown = stream.getvalue()
     assert "\u202e" not in shown
     assert "\x1b[2J" not in shown
-    assert sum(f"{number}x\\x1b[2J" in shown for number in range(MOST + 3)) == MOST
+    assert sum(f"{number}x\\x1b[2J" in shown for number in range(MAX_FILE_BARS + 3)) == MAX_FILE_BARS
     assert "2/100 files" in shown
     assert "2 failed" in shown
     bars.close()
@@ -481,11 +481,11 @@ def test_what_differs_from_file_to_file_does_not_make_another_reason() -> None:
 
 def test_reasons_are_counted_whole() -> None:
     report = Report()
-    for error in (TLSError("TLS: wrong version number"), NetworkError("by way of the proxy: connection refused")):
+    for error in (TLSError("TLS: wrong version number"), NetworkError("through the proxy: connection refused")):
         report.add(Result(URL, "", Status.FAILED, error=error))
     assert set(report.reasons) == {
         "TLSError: TLS: wrong version number",
-        "NetworkError: by way of the proxy: connection refused",
+        "NetworkError: through the proxy: connection refused",
     }
 
 
@@ -539,7 +539,7 @@ def test_the_summary_counts_what_is_doubtful() -> None:
     assert lines[2:] == [
         "  12 without a checksum",
         "  7 never processed",
-        "  5 look like web pages, not what their names say: 0.zip, 1.zip, 2.zip, …",
+        "  5 look like web pages, unlike their names: 0.zip, 1.zip, 2.zip, …",
     ]
 
 
@@ -562,7 +562,7 @@ def test_the_summary_names_a_few_failures_and_counts_the_rest() -> None:
         f"  ✗ {URL}/0: disk full",
         f"  ✗ {URL}/1: reset",
         "  … and 5 more; --failed FILE lists them all",
-        "interrupted: run the same command again to go on from here",
+        "interrupted: run the same command again to resume",
     ]
 
 

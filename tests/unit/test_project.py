@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import tomllib
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -19,6 +20,15 @@ from tests import support
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
+MODULES = {path: ast.parse(path.read_text()) for path in sorted((ROOT / "downloader").rglob("*.py"))}
+
+DUPLICATE_CLASSES = {"Connection", "Worker"}
+"""Class names that still stand twice: remove a name from this set when its classes have names of their own."""
+
+VAGUE_CONSTANTS = {"PATIENCE", "WORTH", "LARGE", "LOOK_EVERY", "ENOUGH", "MOST", "LEAST", "MANY", "FEW", "MUCH"}
+"""Names of constants that do not say what of."""
+PLAIN_ROOMS = ("cli", "compare", "testserver", "progress")
+"""The packages in which no constant has a vague name."""
 
 
 DECLARED = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -182,3 +192,28 @@ def test_a_socket_of_a_test_reaches_loopback_only(method: str) -> None:
 def test_no_file_outgrows_its_job() -> None:
     for path in (ROOT / "downloader").rglob("*.py"):
         assert len(path.read_text().splitlines()) <= 320, path
+
+
+def test_no_class_name_stands_twice() -> None:
+    modules: dict[str, list[str]] = defaultdict(list)
+    for path, tree in MODULES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                modules[node.name.lstrip("_")].append(str(path.relative_to(ROOT)))
+    duplicates = {name: places for name, places in modules.items() if len(places) > 1}
+    assert {name: duplicates[name] for name in duplicates.keys() - DUPLICATE_CLASSES} == {}
+
+
+@pytest.mark.parametrize("room", PLAIN_ROOMS)
+def test_the_name_of_a_constant_says_what_of(room: str) -> None:
+    trees = [tree for path, tree in MODULES.items() if path.is_relative_to(ROOT / "downloader" / room)]
+    names = {
+        target.id.lstrip("_")
+        for tree in trees
+        for node in tree.body
+        if isinstance(node, ast.Assign | ast.AnnAssign)
+        for target in ast.walk(node)
+        if isinstance(target, ast.Name) and isinstance(target.ctx, ast.Store)
+    }
+    assert trees
+    assert names & VAGUE_CONSTANTS == set()

@@ -4,21 +4,21 @@ import pytest
 from msgspec.structs import replace
 
 from downloader.compare import reasons
-from downloader.compare.results import Bound, Comparison, Machine, Measure, Point, Row, Stretch, Study, Sweep
-from downloader.compare.scenarios import NATIVE, PURE, SCENARIOS, Scenario
+from downloader.compare.measurements import AttemptSpan, Bound, Comparison, Machine, Measure, Point, ResultRow, Study, Sweep
+from downloader.compare.scenarios import C_WORK, PYTHON_WORK, SCENARIOS, Scenario
 
 BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
 HERE = Machine("2026-01-01T00:00:00Z", "1", "3.11", "Linux", "a processor", 2, 8 << 30, "built-in", "/dev/shm")
 
 
-def row(name: str, elapsed: float, **about: object) -> Row:
+def row(name: str, elapsed: float, **about: object) -> ResultRow:
     """Three runs of a strategy, within 1 % of `elapsed`, with these figures in each."""
     figures = {"user": 0.1, "system": 0.0, "peak": 1, "files": 10, "bytes": 1000, "failures": 0} | about
     runs = [Measure(elapsed=elapsed * factor, **figures) for factor in (0.99, 1, 1.01)]  # type: ignore[arg-type]
-    return Row(name, 0, runs=runs, low=elapsed * 0.99, high=elapsed * 1.01, confidence=0.75)
+    return ResultRow(name, 0, runs=runs, low=elapsed * 0.99, high=elapsed * 1.01, confidence=0.75)
 
 
-def wide(item: Row, width: float) -> Row:
+def wide(item: ResultRow, width: float) -> ResultRow:
     """The same with runs that differ by this part of the median."""
     times = [item.elapsed * (1 + part) for part in (-width / 2, 0, width / 2)]
     item.runs = [replace(run, elapsed=time) for run, time in zip(item.runs, times, strict=True)]
@@ -26,21 +26,21 @@ def wide(item: Row, width: float) -> Row:
     return item
 
 
-def peer(name: str, elapsed: float, how: str = "defaults", **about: object) -> Row:
+def peer(name: str, elapsed: float, how: str = "defaults", **about: object) -> ResultRow:
     """Three runs of another program."""
     found = row(name, elapsed, **about)
     found.peer, found.how = True, how
     return found
 
 
-def traced(item: Row, *stretches: tuple[float, float, float], end: str = "complete") -> Row:
+def traced(item: ResultRow, *stretches: tuple[float, float, float], end: str = "complete") -> ResultRow:
     """The same with a traced run: (started, head, ended) of each Attempt."""
-    item.stretches = [Stretch(f"{n}.bin", 1, "task", *times, end=end) for n, times in enumerate(stretches)]
+    item.stretches = [AttemptSpan(f"{n}.bin", 1, "task", *times, end=end) for n, times in enumerate(stretches)]
     item.traced = item.elapsed
     return item
 
 
-def comparison(name: str, *rows: Row, **about: object) -> Comparison:
+def comparison(name: str, *rows: ResultRow, **about: object) -> Comparison:
     """A scenario by name, with these rows."""
     return Comparison(BY_NAME[name], list(rows), **about)  # type: ignore[arg-type]
 
@@ -115,7 +115,7 @@ class TestWho:
         [
             [],
             [row("serial", 1.0)],
-            [row("serial", 1.0), Row("async", 0)],
+            [row("serial", 1.0), ResultRow("async", 0)],
             [row("serial", 1.0), row("async", 0.5, failures=1)],
             [row("serial", 1.0, failures=3), row("async", 0.5, failures=1)],
             [row("serial", 0.0), row("async", 0.0)],
@@ -123,7 +123,7 @@ class TestWho:
         ],
         ids=["no rows", "one row", "one ran", "one without a failure", "all failed", "no time at all", "a peer is no strategy"],
     )
-    def test_nothing_is_said_where_there_is_nothing_to_compare(self, rows: list[Row]) -> None:
+    def test_nothing_is_said_where_there_is_nothing_to_compare(self, rows: list[ResultRow]) -> None:
         assert reasons.explain(comparison("latency", *rows)) == []
 
 
@@ -195,11 +195,11 @@ class TestWhy:
     def test_work_on_each_file(self, name: str, cpu: float, said: str) -> None:
         rows = row("threads", 2.0, user=cpu), row("processes", 1.0, user=1.9), row("multiplex", 3.0, user=0.3)
         assert reasons.explain(comparison(name, *rows))[1] == said
-        assert {"cpu": PURE, "cpu-native": NATIVE}[name] == BY_NAME[name].process
+        assert {"cpu": PYTHON_WORK, "cpu-native": C_WORK}[name] == BY_NAME[name].process
 
     def test_faults(self) -> None:
         serial = traced(row("serial", 4.0), (0.2, 0.2, 1.2), (1.2, 1.2, 2.2), end="failed")
-        serial.stretches += [Stretch(f"{n}.bin", 2, "task", 3.0 + n / 4, 3.1 + n / 4, 3.25 + n / 4) for n in range(4)]
+        serial.stretches += [AttemptSpan(f"{n}.bin", 2, "task", 3.0 + n / 4, 3.1 + n / 4, 3.25 + n / 4) for n in range(4)]
         wall = traced(row("async", 1.0), *all_at_once(0.2, 0.1, 0.1, 4))
         assert reasons.explain(comparison("flaky", serial, wall))[1] == (
             "2 of 6 attempts failed under serial, which spent 2.80 s in these or with nothing in flight; "
@@ -208,7 +208,7 @@ class TestWhy:
 
     def test_faults_that_cost_little(self) -> None:
         serial = traced(row("serial", 2.0), *one_by_one(0.2, 0.01, 0.1, 15))
-        serial.stretches.append(Stretch("15.bin", 1, "task", 1.85, 0, 1.851, "failed"))
+        serial.stretches.append(AttemptSpan("15.bin", 1, "task", 1.85, 0, 1.851, "failed"))
         wall = traced(row("async", 1.0), *all_at_once(0.2, 0.1, 0.1, 15))
         assert (
             reasons.explain(comparison("flaky", serial, wall))[1] == "1 of 16 attempts failed under serial, and cost it little."
@@ -220,7 +220,7 @@ class TestWhy:
         pieces.stretches = [replace(item, file="0.bin", segment=n) for n, item in enumerate(pieces.stretches)]
         assert reasons.explain(comparison("capped", whole, pieces))[1] == (
             "multiplex fetched 1 file in 8 pieces, 8.0 at once on average, each on a capped connection; "
-            "serial left each file to one."
+            "serial used one for each file."
         )
 
     def test_ideal_client(self) -> None:

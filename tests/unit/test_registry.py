@@ -32,7 +32,7 @@ BROKEN = {
     "an exception": ("raise RuntimeError('as it likes')", "as it likes"),
     "an exit": ("raise SystemExit(3)", "SystemExit"),
     "a wrong syntax": ("def", "SyntaxError"),
-    "no class": ("Strategy = 5", "no class"),
+    "no class": ("Strategy = 5", "not a class"),
     "no capabilities": (GOOD.replace("capabilities =", "other ="), "no capabilities"),
     "capabilities of another kind": (GOOD.replace("Capabilities(default_jobs=3, cluster=True)", "{}"), "no capabilities"),
     "no drive": (GOOD.replace("def drive", "def fly"), "no method drive"),
@@ -65,7 +65,7 @@ def test_broken_plug_in_is_told_and_does_not_end_the_listing(plug: str, word: st
         main(["strategies"])
     assert ended.value.code == 0
     told = capsys.readouterr().out
-    assert "cannot run here: the strategy plugged of another package" in told
+    assert "cannot run here: the plug-in strategy plugged" in told
     assert all(f"\n{name} " in f"\n{told}" for name in BUILT_IN)
 
 

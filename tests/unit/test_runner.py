@@ -11,18 +11,19 @@ import pytest
 
 from downloader.compare import peers, runner
 from downloader.compare.measure import Usage
-from downloader.compare.pace import Step
-from downloader.compare.results import Bound, Row
-from downloader.compare.runner import Plan, Work, compare
+from downloader.compare.measurements import Bound, ResultRow
+from downloader.compare.pace import StudyStep
+from downloader.compare.runner import MeasuredList, Plan, compare
 from downloader.compare.scenarios import Scenario
 
 FILES = {f"{number}.bin": f"content {number}".encode() for number in range(3)}
 SUMS = {name: hashlib.sha256(data).hexdigest() for name, data in FILES.items()}
 TINY = Scenario("tiny", "nothing", "nothing", files=3, size=10)
 LISTING = "".join(f"http://127.0.0.1:1/{name}\n" for name in FILES)
-WORK = Work(TINY, LISTING, SUMS)
-OWN = Work(TINY, LISTING, None, own=True)
-ONCE = Plan(1, 60.0, traced=False)
+WORK = MeasuredList(TINY, LISTING, SUMS)
+COMMAND = ("dl-under-test",)
+OWN = MeasuredList(TINY, LISTING, None, own=True)
+ONCE = Plan(COMMAND, 1, 60.0, traced=False)
 
 
 class ServerCountingResets:
@@ -119,18 +120,18 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
     return played
 
 
-def quiet(step: Step) -> None:
+def quiet(step: StudyStep) -> None:
     """No ticks."""
 
 
-def rows(*names: str) -> list[Row]:
+def rows(*names: str) -> list[ResultRow]:
     """A row for each strategy; ``!name``: for a peer."""
-    return [Row(name.strip("!"), 4, peer=name[0] == "!", how=name[1:] if name[0] == "!" else "") for name in names]
+    return [ResultRow(name.strip("!"), 4, peer=name[0] == "!", how=name[1:] if name[0] == "!" else "") for name in names]
 
 
 def test_rounds_are_interleaved_in_changing_order(stage: Stage, tmp_path: Path) -> None:
-    told: list[Step] = []
-    found = compare(WORK, rows("a", "b", "c", "d"), Plan(4, 0.0, traced=False), str(tmp_path), None, told.append)
+    told: list[StudyStep] = []
+    found = compare(WORK, rows("a", "b", "c", "d"), Plan(COMMAND, 4, 0.0, traced=False), str(tmp_path), None, told.append)
     rounds = [tuple(stage.order[at : at + 4]) for at in range(0, 16, 4)]
     assert all(sorted(each) == ["a", "b", "c", "d"] for each in rounds)
     assert len(set(rounds)) == 4
@@ -142,7 +143,7 @@ def test_rounds_are_interleaved_in_changing_order(stage: Stage, tmp_path: Path) 
 
 def test_rounds_go_on_until_the_medians_are_known(stage: Stage) -> None:
     stage.seconds = {"a": iter([1.0, 1.5, *[2.0] * 20])}
-    found = compare(WORK, rows("a", "b"), Plan(None, 60.0, traced=False), None, None, quiet)
+    found = compare(WORK, rows("a", "b"), Plan(COMMAND, None, 60.0, traced=False), None, None, quiet)
     row = found.rows[0]
     assert (row.low, row.high, row.elapsed) == (2.0, 2.0, 2.0)
     assert row.confidence >= 0.95
@@ -152,16 +153,16 @@ def test_rounds_go_on_until_the_medians_are_known(stage: Stage) -> None:
 
 def test_rounds_end_when_the_budget_is_spent(stage: Stage) -> None:
     stage.seconds = {"a": iter([1.0, 1.5, 2.0])}
-    found = compare(WORK, rows("a", "b"), Plan(None, 0.0, traced=False), None, None, quiet)
+    found = compare(WORK, rows("a", "b"), Plan(COMMAND, None, 0.0, traced=False), None, None, quiet)
     row = found.rows[0]
     assert (len(row.runs), row.low, row.high, row.confidence) == (3, 1.0, 2.0, 0.75)
     assert found.warnings == ["Runs of one strategy differ by up to 67 %: smaller differences mean nothing."]
 
 
 def test_steps_state_the_least_number_of_rounds(stage: Stage) -> None:
-    told: list[Step] = []
+    told: list[StudyStep] = []
     stage.seconds = {"a": iter([1.0, 1.5, 2.0] * 20)}
-    compare(WORK, rows("a", "!p"), Plan(None, 0.0), None, None, told.append)
+    compare(WORK, rows("a", "!p"), Plan(COMMAND, None, 0.0), None, None, told.append)
     said = [str(step).partition(": ")[2] for step in told]
     assert said[:2] == ["a, round 1 of 3 or more", "p 4, round 1 of 3 or more"]
     assert said[-1] == "a, once more for the timeline"
@@ -171,13 +172,13 @@ def test_steps_state_the_least_number_of_rounds(stage: Stage) -> None:
 def test_row_that_fails_does_not_keep_the_others_waiting(stage: Stage) -> None:
     stage.seconds = {"a": iter([1.0, 1.5, 2.0])}
     stage.files = {"a": {}}
-    found = compare(WORK, rows("a", "b"), Plan(None, 60.0, traced=False), None, None, quiet)
+    found = compare(WORK, rows("a", "b"), Plan(COMMAND, None, 60.0, traced=False), None, None, quiet)
     assert len(found.rows[0].runs) == 3
 
 
 def test_each_run_is_measured_from_a_fresh_server(stage: Stage) -> None:
     server = ServerCountingResets()
-    found = compare(WORK, rows("a", "b", "!p"), Plan(2, 0.0), None, server, quiet)
+    found = compare(WORK, rows("a", "b", "!p"), Plan(COMMAND, 2, 0.0), None, server, quiet)
     assert server.resets == len(stage.commands) == 3 * 2 + 2
     first = next(row for row in found.rows if row.strategy == stage.order[0]).runs[0]
     assert (first.elapsed, first.user, first.system, first.peak) == (1.0, 0.5, 0.25, 1000)
@@ -196,17 +197,17 @@ def test_bound_is_looked_for_before_and_after_the_rounds(stage: Stage, monkeypat
 
     monkeypatch.setattr(runner, "lower_bound", lower_bound)
     stage.seconds = {"a": iter([5.0] * 9), "b": iter([6.0] * 9)}
-    found = compare(WORK, rows("a", "b"), Plan(2, 0.0, traced=False), None, ServerCountingResets(), quiet)
+    found = compare(WORK, rows("a", "b"), Plan(COMMAND, 2, 0.0, traced=False), None, ServerCountingResets(), quiet)
     assert looks == [0, 4]
     assert found.bound == Bound(4.5, latency=4.5)
     stage.seconds = {"a": iter([2.0] * 9), "b": iter([6.0] * 9)}
-    found = compare(WORK, rows("a", "b"), Plan(2, 0.0, traced=False), None, ServerCountingResets(), quiet)
+    found = compare(WORK, rows("a", "b"), Plan(COMMAND, 2, 0.0, traced=False), None, ServerCountingResets(), quiet)
     assert found.bound == Bound(2.0, latency=2.25)
 
 
 def test_strategies_are_traced_after_all_rounds_and_not_counted(stage: Stage) -> None:
     stage.seconds = {"a": iter([1.0, 1.5])}
-    found = compare(WORK, rows("a", "!p"), Plan(1, 0.0), None, None, quiet)
+    found = compare(WORK, rows("a", "!p"), Plan(COMMAND, 1, 0.0), None, None, quiet)
     strategy, peer = found.rows
     assert [run.elapsed for run in strategy.runs] == [1.0]
     assert strategy.traced == 1.5
@@ -236,13 +237,13 @@ def test_run_that_reports_nothing_is_a_failure(stage: Stage) -> None:
     (run,) = compare(WORK, rows("a"), ONCE, None, None, quiet).rows[0].runs
     assert run.failures == 3
     assert run.errors[0] == "ended by signal 9"
-    assert "ended before it began" in run.errors[1]
+    assert "failed at its start" in run.errors[1]
 
 
 def test_own_list_is_compared_among_the_strategies(stage: Stage) -> None:
     stage.files = {"b": {**FILES, "1.bin": b"content ?"}}
     stage.failed = {"a": ["gone"], "b": ["gone"]}
-    found = compare(OWN, rows("a", "b"), Plan(1, 0.0, traced=False), None, ServerCountingResets(), quiet)
+    found = compare(OWN, rows("a", "b"), Plan(COMMAND, 1, 0.0, traced=False), None, ServerCountingResets(), quiet)
     first, second = (row.runs[0] for row in found.rows)
     assert (first.files, first.failures, first.errors) == (3, 1, ("gone",))
     assert (second.files, second.failures, second.errors) == (3, 2, ("gone", "1.bin: the bytes differ"))
@@ -250,7 +251,7 @@ def test_own_list_is_compared_among_the_strategies(stage: Stage) -> None:
 
 
 def test_peers_come_after_strategies_in_the_first_round(stage: Stage) -> None:
-    found = compare(OWN, rows("!p", "a", "!q", "b"), Plan(2, 0.0, traced=False), None, None, quiet)
+    found = compare(OWN, rows("!p", "a", "!q", "b"), Plan(COMMAND, 2, 0.0, traced=False), None, None, quiet)
     assert {limit for limit in stage.limits if limit is not None} == {30.0}
     assert set(stage.order[:2]) == {"a", "b"}
     assert set(stage.order[4:6]) != {"a", "b"}
@@ -277,16 +278,16 @@ def test_peer_is_known_by_the_files_it_leaves(
 
 def test_peer_that_takes_too_long_is_given_up(stage: Stage) -> None:
     stage.seconds = {"a": iter([5.0] * 4), "peer p": iter([2.0, 91.0])}
-    found = compare(WORK, rows("a", "!p"), Plan(4, 0.0, traced=False), None, None, quiet)
+    found = compare(WORK, rows("a", "!p"), Plan(COMMAND, 4, 0.0, traced=False), None, None, quiet)
     assert [len(row.runs) for row in found.rows] == [4, 2]
     assert {limit for limit in stage.limits if limit is not None} == {50.0}
-    assert found.rows[1].runs[-1].errors == ("given up after 50 s",)
+    assert found.rows[1].runs[-1].errors == ("killed after 50 s",)
     assert found.rows[1].failures == 1
 
 
 def test_command_says_what_the_scenario_needs(stage: Stage) -> None:
     scenario = Scenario("all", "nothing", "nothing", files=3, size=10, fail="stall", tls=True, process="m:f")
-    compare(Work(scenario, LISTING, SUMS), [Row("a", 4), Row("b", 0)], ONCE, None, None, quiet, "ca.pem")
+    compare(MeasuredList(scenario, LISTING, SUMS), [ResultRow("a", 4), ResultRow("b", 0)], ONCE, None, None, quiet, "ca.pem")
     first, second = stage.commands
     for flag, value in (
         ("--process", "m:f"),
@@ -297,11 +298,11 @@ def test_command_says_what_the_scenario_needs(stage: Stage) -> None:
     ):
         assert first[first.index(flag) + 1] == value
     assert "--jobs" not in second
-    assert first[1:4] == ["-P", "-m", "downloader.cli.child"]
+    assert first[:1] == ["dl-under-test"]
 
 
 def test_folder_is_removed_whatever_happens(stage: Stage, tmp_path: Path) -> None:
-    def interrupted(step: Step) -> None:
+    def interrupted(step: StudyStep) -> None:
         if stage.commands:
             raise KeyboardInterrupt
 
@@ -319,11 +320,11 @@ def test_folder_is_removed_whatever_happens(stage: Stage, tmp_path: Path) -> Non
 def test_warm_up_is_one_plain_file_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
     commands: list[list[str]] = []
     monkeypatch.setattr(runner, "run_measured", lambda command, errors: commands.append(command))
-    runner.warm_up(["a", "b"], "http://127.0.0.1:1/file/10/0.bin?delay=30", None, "ca.pem")
-    assert [command[4:7] for command in commands] == [["http://127.0.0.1:1/file/10/0.bin", "--strategy", name] for name in "ab"]
+    runner.warm_up(ONCE, ["a", "b"], "http://127.0.0.1:1/file/10/0.bin?delay=30", None, "ca.pem")
+    assert [command[1:4] for command in commands] == [["http://127.0.0.1:1/file/10/0.bin", "--strategy", name] for name in "ab"]
     assert all(command[-2:] == ["--cacert", "ca.pem"] for command in commands)
 
 
 def test_work_is_as_the_server_says() -> None:
     work = runner.work_for(TINY, ServerCountingResets())
-    assert (work.scenario, work.listing, work.sums, work.own) == (TINY, LISTING, SUMS, False)
+    assert (work.scenario, work.listing, work.digests, work.own) == (TINY, LISTING, SUMS, False)

@@ -196,7 +196,7 @@ def test_0_is_no_number_of_requests_where_a_user_writes_it(name: str, tmp_path: 
         ({}, {field.variable: "0"}, None),
         ({}, {}, ConfigFile(file)),
     ):
-        with pytest.raises(UsageError, match="must be at least 1; say auto"):
+        with pytest.raises(UsageError, match="must be at least 1, or auto"):
             load(flags, environment, config)
     file.write_text(f'{field.key} = "auto"')
     assert load({}, {}, ConfigFile(file)).settings == load({name: "auto"}, {}, None).settings == Settings()

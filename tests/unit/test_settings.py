@@ -127,7 +127,7 @@ def test_a_key_like_no_other_is_told_where_to_look() -> None:
 def test_an_unknown_variable_is_reported_without_its_value(variable: str, hint: str) -> None:
     layers = load({}, {variable: "hunter2", "DL_RETRIES": "2"}, None)
     assert layers.settings == Settings(retries=2)
-    assert layers.passed_over == (f"the environment variable {variable} is no setting of dl, and is passed over{hint}",)
+    assert layers.passed_over == (f"the environment variable {variable} is not a setting of dl, and is ignored{hint}",)
 
 
 @pytest.mark.parametrize(
@@ -199,16 +199,16 @@ def test_a_file_whose_name_begins_like_the_environment_is_still_a_file(tmp_path:
 def test_a_file_that_is_missing_or_no_toml_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="No such file"):
         read_file(tmp_path / "missing.toml")
-    with pytest.raises(UsageError, match="is not TOML"):
+    with pytest.raises(UsageError, match="is not valid TOML"):
         read_file(written(tmp_path, "retries = = 1"))
     (tmp_path / "latin.toml").write_bytes(b'dir = "\xe9"')
-    with pytest.raises(UsageError, match="is not TOML"):
+    with pytest.raises(UsageError, match="is not valid TOML"):
         read_file(tmp_path / "latin.toml")
 
 
 @pytest.mark.parametrize("text", ["retries = " + "9" * 5000, "retries = " + "[" * 100_000])
 def test_a_file_that_is_beyond_the_reader_is_told(tmp_path: Path, text: str) -> None:
-    with pytest.raises(UsageError, match="is not TOML"):
+    with pytest.raises(UsageError, match="is not valid TOML"):
         read_file(written(tmp_path, text))
 
 

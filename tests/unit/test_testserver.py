@@ -15,13 +15,13 @@ import pycurl
 import pytest
 
 from downloader.testserver import content, sending
-from downloader.testserver.errors import CannotStart, WrongQuery
 from downloader.testserver.launch import TestServer
-from downloader.testserver.sending import IN_MEMORY, IN_ONE_PIECE
+from downloader.testserver.sending import MAX_IN_MEMORY, MAX_SINGLE_PIECE
+from downloader.testserver.server_errors import CannotStart, WrongQuery
 
 NAMED = {"two": "files=2&size=10&seed=3", "spread": "files=5&size=1000&spread=1&delay=0.001"}
-STREAMED = IN_ONE_PIECE * 2
-PIPED = IN_MEMORY + 1
+STREAMED = MAX_SINGLE_PIECE * 2
+PIPED = MAX_IN_MEMORY + 1
 
 
 class Said(NamedTuple):
@@ -183,11 +183,11 @@ def test_stall_lasts_until_the_client_leaves_or_a_minute(monkeypatch: pytest.Mon
         async def client_disconnect(self) -> None:
             await asyncio.sleep(0 if leaves else 3600)
 
-    monkeypatch.setattr(sending, "STALL", 3600 if leaves else 0.01)
+    monkeypatch.setattr(sending, "STALL_SECONDS", 3600 if leaves else 0.01)
 
     async def seconds() -> float:
         began = time.monotonic()
-        await asyncio.wait_for(sending._before_the_end(Protocol(), "", "stall"), 10)
+        await asyncio.wait_for(sending._end_early(Protocol(), "", "stall"), 10)
         return time.monotonic() - began
 
     assert (0 if leaves else 0.01) <= asyncio.run(seconds()) < 10

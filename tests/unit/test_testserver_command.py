@@ -40,9 +40,9 @@ def test_command_ends_in_good_order(how: signal.Signals | None) -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--port", "99999"], "'99999' is no port: 0 to 65535"),
-        (["--port", "x"], "'x' is no port: 0 to 65535"),
-        (["--list", "a"], "NAME=QUERY is wanted"),
+        (["--port", "99999"], "'99999' is not a port from 0 to 65535"),
+        (["--port", "x"], "'x' is not a port from 0 to 65535"),
+        (["--list", "a"], "expected NAME=QUERY"),
         (["--list", "a=files=1"], "the list a: a list needs files= and size="),
         (["--host", "no.such.host.invalid"], "cannot listen on 'no.such.host.invalid'"),
         (["--host", "192.0.2.1"], "cannot listen on 192.0.2.1"),
@@ -70,7 +70,7 @@ def test_command_warns_of_other_addresses_than_loopback() -> None:
         process.terminate()
         _, err = process.communicate(timeout=20)
     assert url.startswith("http://127.0.0.1:")
-    assert err.startswith("dl-testserver: listening on 0.0.0.0: whoever reaches this machine")
+    assert err.startswith("dl-testserver: listening on 0.0.0.0: other machines can reach the server")
 
 
 def test_server_costs_nothing_of_the_package() -> None:

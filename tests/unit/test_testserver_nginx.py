@@ -15,10 +15,10 @@ import pytest
 
 from downloader.testserver import content, nginx, nginx_config
 from downloader.testserver.answers import MODIFIED
-from downloader.testserver.errors import CannotStart, Unsupported, WrongQuery
 from downloader.testserver.launch import TestServer
 from downloader.testserver.nginx import Nginx
-from downloader.testserver.serving import Place
+from downloader.testserver.server_errors import CannotStart, Unsupported, WrongQuery
+from downloader.testserver.serving import ListenAddress
 from tests.support.ports import free_port
 
 try:
@@ -115,8 +115,8 @@ def test_https() -> None:
 @pytest.mark.parametrize(
     ("query", "says"),
     [
-        ("files=1&size=1&fail=cut", "does not fail on demand"),
-        ("files=1&size=1&rate=0.5", "whole numbers of bytes"),
+        ("files=1&size=1&fail=cut", "does not support faults"),
+        ("files=1&size=1&rate=0.5", "rates of whole bytes"),
         ("files=1&size=1&delay=0.0005", "whole milliseconds"),
         ("files=10&size=9999999999999", "are free"),
     ],
@@ -209,7 +209,7 @@ def test_http2_is_asked_for_as_the_version_knows_it(
 ) -> None:
     program = nginx_config.Program("nginx", version, http2=True, echo=None)
     files = nginx_config.Files(Path("/a"), Path("/b"), Path("/c")) if certified else None
-    limits = nginx_config.Limits(1, 1024)
-    text = nginx_config.text(program, Place("127.0.0.1", 80), Path("/f"), Path("/c"), files, limits, root=False)
+    limits = nginx_config.NginxLimits(1, 1024)
+    text = nginx_config.text(program, ListenAddress("127.0.0.1", 80), Path("/f"), Path("/c"), files, limits, root=False)
     assert listens in text
     assert ("http2 on;" in text) is directive

@@ -6,19 +6,19 @@ import pytest
 from rich.console import Console
 
 from downloader.compare import timeline
-from downloader.compare.results import Comparison, Row, Stretch
+from downloader.compare.measurements import AttemptSpan, Comparison, ResultRow
 from downloader.compare.scenarios import SCENARIOS
 
 LATENCY = next(scenario for scenario in SCENARIOS if scenario.name == "latency")
 
 
-def row(*times: tuple[float, float, float], name: str = "serial", end: str = "complete") -> Row:
+def row(*times: tuple[float, float, float], name: str = "serial", end: str = "complete") -> ResultRow:
     """A traced run of files 0, 1, 2, ...: (started, head, ended) of each."""
-    stretches = [Stretch(f"{number}.bin", 1, "task", *each, end=end) for number, each in enumerate(times)]
-    return Row(name, 1, stretches=stretches, traced=max((each[2] for each in times), default=0.0))
+    stretches = [AttemptSpan(f"{number}.bin", 1, "task", *each, end=end) for number, each in enumerate(times)]
+    return ResultRow(name, 1, stretches=stretches, traced=max((each[2] for each in times), default=0.0))
 
 
-def staircase(files: int, width: int = 1) -> Row:
+def staircase(files: int, width: int = 1) -> ResultRow:
     """So many at once, the next ones when those are done: a second to the first byte, a second of bytes."""
     return row(*((2.0 * (n // width), 2.0 * (n // width) + 1, 2.0 * (n // width) + 2) for n in range(files)))
 
@@ -62,19 +62,19 @@ def staircase(files: int, width: int = 1) -> Row:
         "no time",
     ],
 )
-def test_chart(traced: Row, width: int, height: int, until: float, lines: list[str]) -> None:
+def test_chart(traced: ResultRow, width: int, height: int, until: float, lines: list[str]) -> None:
     assert timeline.chart(traced, width, height, until) == lines
 
 
 def test_try_that_failed_is_followed_by_a_wait_and_another_try() -> None:
     again = row((0, 1, 2))
-    again.stretches = [Stretch("a", 1, "task", 0, 0, 1, "failed"), Stretch("a", 2, "task", 3, 4, 5)]
+    again.stretches = [AttemptSpan("a", 1, "task", 0, 0, 1, "failed"), AttemptSpan("a", 2, "task", 3, 4, 5)]
     assert timeline.chart(again, 6, 8, 6.0) == ["▒x░▒█ "]
 
 
 def test_pieces_of_a_file_are_one_line() -> None:
     pieces = row()
-    pieces.stretches = [Stretch("a", 1, "task", start, start, start + 2, "segment", segment=start) for start in (1, 2, 3)]
+    pieces.stretches = [AttemptSpan("a", 1, "task", start, start, start + 2, "segment", segment=start) for start in (1, 2, 3)]
     assert timeline.chart(pieces, 6, 8, 6.0) == ["░████ "]
 
 
@@ -112,7 +112,7 @@ def both() -> Comparison:
     """Serial and asyncio, traced."""
     wall = staircase(4, width=4)
     wall.strategy = "async"
-    return Comparison(LATENCY, [staircase(4), wall, Row("untraced", 1)])
+    return Comparison(LATENCY, [staircase(4), wall, ResultRow("untraced", 1)])
 
 
 def test_all_are_drawn_on_one_scale() -> None:
@@ -141,7 +141,7 @@ def test_it_fits(width: int) -> None:
     many = Comparison(LATENCY, [staircase(100, width=7)])
     lines = printed(many, width).splitlines()
     assert max(map(len, lines)) <= width
-    assert sum("█" in line for line in lines) == timeline.HEIGHT + 1  # and the legend
+    assert sum("█" in line for line in lines) == timeline.MAX_LINES + 1  # and the legend
 
 
 def test_without_block_characters_it_is_ascii() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from downloader.compare.trace import read
+from downloader.compare.trace_reader import read
 
 Where = tuple[int, str, int]
 

@@ -348,10 +348,10 @@ def test_each_refusal_of_credentials_says_what_to_do(status: int) -> None:
 @pytest.mark.parametrize(
     ("status", "sent", "said"),
     [
-        (401, (), "the server wants credentials: --user, --netrc or -H"),
-        (401, (BASIC,), "the user or password is wrong"),
+        (401, (), "the server requires credentials: --user, --netrc or -H"),
+        (401, (BASIC,), "wrong user name or password"),
         (401, (("authorization", "Bearer x"),), "the server does not accept the Authorization header that was sent"),
-        (403, (), "the server refuses this request: it may want credentials (--user, --netrc, -H)"),
+        (403, (), "the server refuses this request: it may require credentials (--user, --netrc, -H)"),
         (403, (("X-Api-Key", "x"),), "the server refuses this request with the credentials that were sent"),
         (403, (BASIC,), "the server refuses this request with the credentials that were sent"),
     ],
@@ -717,7 +717,7 @@ def test_a_body_that_ends_too_early_is_truncated_and_retryable(earlier: ResumeIn
 def test_a_body_longer_than_announced_is_an_error(earlier: ResumeInfo, head: Head, pieces: list[int]) -> None:
     state = transfer(earlier=earlier)
     state.on_head(head, 0.0)
-    with pytest.raises(ProtocolError, match="more than the announced"):
+    with pytest.raises(ProtocolError, match="more bytes than announced"):
         receive(state, pieces)
 
 

@@ -1,4 +1,4 @@
-// The buttons: which strategies are shown, which timeline, and tables that copy themselves.
+// The buttons: the filter by strategy, the choice of a timeline, and the copying of tables.
 
 const status = document.getElementById("status");
 
@@ -39,7 +39,7 @@ function onChoice(event) {
   redraw([group.dataset.figure]);
 }
 
-// Tab-separated, the exact values, only the lines that are shown.
+// The exact values of the visible lines, separated by TAB.
 function asText(table) {
   const lines = [...table.rows].filter((row) => !row.hidden);
   return lines.map((row) => [...row.cells].map(cellText).join("\t")).join("\n") + "\n";
@@ -59,7 +59,7 @@ async function copied(text) {
   }
 }
 
-// Where there is no permission, or no clipboard as in some browsers for a local file.
+// Used without permission for the clipboard, or without a clipboard, as in some browsers for a local file.
 function copiedByCommand(text) {
   const box = document.createElement("textarea");
   const before = document.activeElement;
@@ -84,13 +84,13 @@ async function onCopy(event) {
   const table = document.getElementById(button.dataset.copy);
   const done = await copied(table ? asText(table) : attemptsAsText(button.dataset.attempts));
   if (!done && table) getSelection().selectAllChildren(table);
-  const told = done ? "Copied" : table ? "Selected: copy with Ctrl+C" : "The browser does not allow it";
-  say(`${told}: ${button.getAttribute("aria-label").replace("Copy as TSV: ", "")}`);
+  const outcome = done ? "Copied" : table ? "Selected: copy with Ctrl+C" : "The browser does not allow it";
+  say(`${outcome}: ${button.getAttribute("aria-label").replace("Copy as TSV: ", "")}`);
   button.textContent = told;
   setTimeout(() => { button.textContent = "Copy as TSV"; }, 2000);
 }
 
-// The attempts that a timeline draws, of the strategies that are shown.
+// The attempts that a timeline draws, of the visible strategies.
 function attemptsAsText(id) {
   const lines = [["strategy", "file", "attempt", "worker", "started, s", "first byte, s", "ended, s", "not complete"]];
   for (const run of figures[id].timelines.filter((item) => isShown(item.name))) {
@@ -132,7 +132,7 @@ addEventListener("afterprint", () => {
 if (isStill) {
   drawAllNow();
   root.dataset.height = String(Math.ceil(document.body.getBoundingClientRect().bottom));
-  document.querySelectorAll("script").forEach((element) => element.remove()); // what is read back is short
+  document.querySelectorAll("script").forEach((element) => element.remove()); // keeps the document that is read back short
 } else {
   redraw();
 }

@@ -1,4 +1,4 @@
-// Draws each figure with plotly when the browser is idle, those in sight first, and again when something changed.
+// Draws each figure with plotly when the browser is idle, the visible ones first, and again after each change.
 
 const { figures, colours } = JSON.parse(document.getElementById("figures").textContent);
 const hidden = new Set();
@@ -6,7 +6,7 @@ const pending = new Set();
 const CONFIG = { displayModeBar: false, responsive: false, scrollZoom: false, showTips: false, doubleClick: "reset" };
 const schemeNow = () => (prefersDark.matches ? "dark" : "light");
 let scheduled = false;
-let scheme = schemeNow(); // in which all is drawn, once it is: root.dataset.drawn says so
+let scheme = schemeNow(); // the scheme of the drawn figures; root.dataset.drawn is set when all are drawn
 
 const isShown = (name) => !hidden.has(name);
 
@@ -23,7 +23,7 @@ function barFigure(figure, width) {
   const ends = new Map();
   const labels = new Map();
   for (const trace of data) {
-    if (meta.kind === "bars" && trace.type !== "bar") continue; // a whisker: its bar has said how far it goes
+    if (meta.kind === "bars" && trace.type !== "bar") continue; // a whisker: the range of its bar includes it
     const name = trace.y[0];
     const reach = trace.x[trace.x.length - 1] + (trace.error_x ? trace.error_x.array[0] : 0);
     ends.set(name, (meta.kind === "bars" ? (ends.get(name) || 0) : 0) + reach);
@@ -74,7 +74,7 @@ function draw(id) {
   const element = document.getElementById(id);
   const figure = figures[id];
   const width = element.clientWidth;
-  if (!width) return; // within something closed; drawn when it opens
+  if (!width) return; // inside a closed element: drawn when it opens
   const built = figure.timelines ? timelineFigure(id, figure, width, isShown)
     : figure.layout.meta.kind === "lines" ? lineFigure(figure, width) : barFigure(figure, width);
   const { data, layout } = resolved(built);
@@ -84,7 +84,7 @@ function draw(id) {
     layout.height = 120;
   }
   Plotly.react(element, data, { ...baseLayout(), width, ...layout }, CONFIG);
-  const ruled = document.getElementById("js-plotly-tester"); // what plotly measures text in
+  const ruled = document.getElementById("js-plotly-tester"); // the element in which plotly measures text
   if (ruled) ruled.setAttribute("aria-hidden", "true");
 }
 

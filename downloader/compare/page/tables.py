@@ -1,22 +1,24 @@
-"""Every figure of the page as tables of plain cells: what is shown, and the exact value that is copied."""
+"""The tables of the page: plain cells with the displayed text, and the exact value that is copied."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from downloader.compare import certainty
 from downloader.compare.figures import size
+from downloader.compare.measurements import Comparison, Machine, ResultRow, Study, Sweep
 from downloader.compare.page import words
 from downloader.compare.page.series import label
 from downloader.compare.page.timelines import Timeline
-from downloader.compare.results import Comparison, Machine, Row, Study, Sweep
 
 Value = float | int | str | None
 
 
 class Cell(NamedTuple):
-    """``shown``: for people; ``value``: exact, what is copied; ``best``: the fastest in its column.
+    """A cell of a table.
 
-    ``part``: of the largest in its column, drawn as a bar; 0: none is drawn. ``failures``: files, to be told beside it.
+    ``shown``: the displayed text. ``value``: the exact value, which is copied. ``best``: whether it is the fastest of its
+    column. ``part``: the share of the largest value of its column, drawn as a bar; 0: no bar. ``failures``: the number of
+    failed files, displayed beside the text.
     """
 
     shown: str
@@ -26,53 +28,53 @@ class Cell(NamedTuple):
     failures: int = 0
 
 
-class Line(NamedTuple):
-    """A row of a table. ``name``: the strategy or peer that it is about, for the filter; empty where it is about none."""
+class TableLine(NamedTuple):
+    """A row of a table. ``name``: its strategy or peer, for the filter; empty if it has none."""
 
     name: str
     head: str
     cells: list[Cell]
 
 
-class Table(NamedTuple):
-    """``heads``: of all columns, the first included."""
+class PageTable(NamedTuple):
+    """A table. ``heads``: the headings of all columns, including the first."""
 
     caption: str
     heads: list[str]
-    lines: list[Line]
+    lines: list[TableLine]
 
 
 class Column(NamedTuple):
-    """A heading with its unit, the value of a row, and how many digits after the point are shown."""
+    """A column: its heading with the unit, the function that returns the value of a row, and the displayed decimal places."""
 
     head: str
-    value: Callable[[Row, Comparison], Value]
+    value: Callable[[ResultRow, Comparison], Value]
     digits: int = 0
 
 
-def _median(what: str, scale: float = 1.0) -> Callable[[Row, Comparison], Value]:
+def _median(what: str, scale: float = 1.0) -> Callable[[ResultRow, Comparison], Value]:
     return lambda row, _: row.median(what) / scale if row.runs else None
 
 
-def _rate(what: str, scale: float = 1.0) -> Callable[[Row, Comparison], Value]:
+def _rate(what: str, scale: float = 1.0) -> Callable[[ResultRow, Comparison], Value]:
     return lambda row, _: row.median(what) / row.elapsed / scale if row.elapsed else None
 
 
-def _speedup(row: Row, comparison: Comparison) -> Value:
+def _speedup(row: ResultRow, comparison: Comparison) -> Value:
     serial = words.reference(comparison.rows) if not certainty.doubt(comparison.rows) else None
     return serial.elapsed / row.elapsed if serial is not None and row.elapsed else None
 
 
-def _of_bound(row: Row, comparison: Comparison) -> Value:
+def _of_bound(row: ResultRow, comparison: Comparison) -> Value:
     return 100 * comparison.bound.seconds / row.elapsed if comparison.bound is not None and row.elapsed else None
 
 
-def _of_others(row: Row, comparison: Comparison) -> Value:
-    used = certainty.others([row])
+def _of_others(row: ResultRow, comparison: Comparison) -> Value:
+    used = certainty.other_load([row])
     return None if used is None else 100 * used
 
 
-def _percentile(what: str, which: str) -> Callable[[Row, Comparison], Value]:
+def _percentile(what: str, which: str) -> Callable[[ResultRow, Comparison], Value]:
     return lambda row, _: 1e3 * float(getattr(getattr(row, what), which)) if row.stretches else None
 
 
@@ -81,7 +83,9 @@ ELAPSED = (
     Column("elapsed, s", _median("elapsed"), 3),
     Column("low, s", lambda row, _: row.low or None, 3),
     Column("high, s", lambda row, _: row.high or None, 3),
-    Column("confidence, %", lambda row, _: 100 * row.confidence if len(row.runs) >= certainty.FEW else None, 1),
+    Column(
+        "confidence, %", lambda row, _: 100 * row.confidence if len(row.runs) >= certainty.MIN_RUNS_FOR_INTERVAL else None, 1
+    ),
     Column("runs", lambda row, _: len(row.runs)),
     Column("other programs, %", _of_others, 1),
     Column("speed-up", _speedup, 2),
@@ -110,30 +114,30 @@ SPREAD = tuple(
 )
 
 
-def of_elapsed(comparison: Comparison) -> Table:
-    """How long, how sure, how much faster, how near to the bound."""
+def of_elapsed(comparison: Comparison) -> PageTable:
+    """The elapsed times, their confidence, the speed-up, and the share of the lower bound."""
     return _of_rows(f"{comparison.scenario.name}, elapsed time", ELAPSED, comparison, comparison.rows)
 
 
-def of_cost(comparison: Comparison) -> Table:
-    """CPU, memory, switches."""
+def of_cost(comparison: Comparison) -> PageTable:
+    """CPU time, memory and context switches."""
     caption = f"{comparison.scenario.name}, CPU (medians), peak memory (the highest) and switches"
     return _of_rows(caption, COST, comparison, comparison.rows)
 
 
-def of_spread(comparison: Comparison) -> Table:
-    """Percentiles of the traced runs."""
+def of_spread(comparison: Comparison) -> PageTable:
+    """The percentiles of the traced runs."""
     caption = f"{comparison.scenario.name}, time to the first byte and in the queue (traced run)"
     return _of_rows(caption, SPREAD, comparison, [row for row in comparison.rows if row.stretches])
 
 
-def _of_rows(caption: str, columns: Sequence[Column], comparison: Comparison, rows: Sequence[Row]) -> Table:
-    lines = [Line(label(row), label(row), [cell(of.value(row, comparison), of.digits) for of in columns]) for row in rows]
-    return Table(caption, ["strategy", *(column.head for column in columns)], lines)
+def _of_rows(caption: str, columns: Sequence[Column], comparison: Comparison, rows: Sequence[ResultRow]) -> PageTable:
+    lines = [TableLine(label(row), label(row), [cell(of.value(row, comparison), of.digits) for of in columns]) for row in rows]
+    return PageTable(caption, ["strategy", *(column.head for column in columns)], lines)
 
 
 def cell(value: Value, digits: int = 0) -> Cell:
-    """A value as it is shown and as it is copied; a dash where there is none."""
+    """The cell of a value; a dash for None. ``digits``: the displayed decimal places."""
     if value is None:
         return Cell("–", "")  # noqa: RUF001
     if isinstance(value, str):
@@ -141,67 +145,67 @@ def cell(value: Value, digits: int = 0) -> Cell:
     return Cell(f"{value:,.{digits}f}", f"{value:.9g}")
 
 
-def overview(study: Study) -> Table:
-    """Elapsed seconds: a line for each strategy and peer, a column for each scenario."""
+def overview(study: Study) -> PageTable:
+    """The elapsed seconds of all scenarios: a row for each strategy and peer, a column for each scenario."""
     names = list(dict.fromkeys(label(row) for item in study.comparisons for row in item.rows))
-    found: dict[str, list[Cell]] = {name: [] for name in names}
+    lines_by_name: dict[str, list[Cell]] = {name: [] for name in names}
     for item in study.comparisons:
         rows = {label(row): row for row in item.rows if row.runs}
-        most = max((row.elapsed for row in rows.values()), default=0.0)
-        for name, cells in found.items():
+        slowest = max((row.elapsed for row in rows.values()), default=0.0)
+        for name, cells in lines_by_name.items():
             row = rows.get(name)
-            cells.append(cell(None) if row is None else _compared(row, row is certainty.winner(item), most))
+            cells.append(cell(None) if row is None else _compared(row, row is certainty.winner(item), slowest))
     heads = [f"{item.scenario.name}, s" for item in study.comparisons]
-    lines = [Line(name, name, cells) for name, cells in found.items()]
-    return Table("Elapsed time of every strategy in every scenario", ["strategy", *heads], lines)
+    lines = [TableLine(name, name, cells) for name, cells in lines_by_name.items()]
+    return PageTable("Elapsed time of every strategy in every scenario", ["strategy", *heads], lines)
 
 
-def _compared(row: Row, best: bool, most: float) -> Cell:
-    return cell(row.elapsed, 3)._replace(best=best, part=row.elapsed / most if most else 0.0, failures=row.failures)
+def _compared(row: ResultRow, best: bool, slowest: float) -> Cell:
+    return cell(row.elapsed, 3)._replace(best=best, part=row.elapsed / slowest if slowest else 0.0, failures=row.failures)
 
 
-def of_timelines(scenario: str, found: Sequence[Timeline]) -> Table:
-    """What the pictures of a scenario show, a line for each."""
+def of_timelines(scenario: str, timelines: Sequence[Timeline]) -> PageTable:
+    """The figures of the timelines of a scenario, one row for each timeline."""
     heads = ["strategy", "attempts", "drawn", "workers", "at once", "first start, s", "last end, s", "not complete"]
     lines = [
-        Line(
+        TableLine(
             item.name,
             item.name,
             [
                 cell(item.total),
                 cell(len(item.shown)),
                 cell(len(item.workers)),
-                cell(item.most),
+                cell(item.max_in_flight),
                 cell(item.begin, 3),
                 cell(item.end, 3),
-                cell(item.unlucky),
+                cell(item.unsuccessful),
             ],
         )
-        for item in found
+        for item in timelines
     ]
-    return Table(f"{scenario}, traced runs", heads, lines)
+    return PageTable(f"{scenario}, traced runs", heads, lines)
 
 
-def of_sweep(sweep: Sweep) -> Table:
-    """A line for each value and strategy."""
+def of_sweep(sweep: Sweep) -> PageTable:
+    """The results of a sweep: a row for each value and strategy."""
     heads = ["strategy", sweep.over, "elapsed, s", "low, s", "high, s", "runs", "speed-up", "for each file, µs"]
     start = {label(row): row.elapsed for row in sweep.points[0].rows} if sweep.points else {}
     lines = [_swept(row, point.value, sweep, start.get(label(row), 0.0)) for point in sweep.points for row in point.rows]
-    return Table(f"{sweep.scenario.name}, elapsed time against {sweep.over}", heads, lines)
+    return PageTable(f"{sweep.scenario.name}, elapsed time against {sweep.over}", heads, lines)
 
 
-def _swept(row: Row, value: int, sweep: Sweep, start: float) -> Line:
+def _swept(row: ResultRow, value: int, sweep: Sweep, start: float) -> TableLine:
     files = value if sweep.over == "files" else sweep.scenario.files
     known = bool(row.runs and row.elapsed)
     faster = start / row.elapsed if known and start and sweep.over == "jobs" else None
     cells = [cell(value), cell(row.elapsed if known else None, 3), cell(row.low or None, 3), cell(row.high or None, 3)]
     cells += [cell(len(row.runs)), cell(faster, 2), cell(1e6 * row.elapsed / files if known else None, 1)]
-    return Line(label(row), label(row), cells)
+    return TableLine(label(row), label(row), cells)
 
 
-def of_machine(machine: Machine) -> Table:
-    """Where and with what it was measured."""
-    told = [
+def of_machine(machine: Machine) -> PageTable:
+    """The machine, and the versions of the programs and libraries."""
+    facts = [
         ("measured", machine.when),
         ("downloader", machine.version),
         ("Python", machine.python),
@@ -214,5 +218,5 @@ def of_machine(machine: Machine) -> Table:
         *machine.libraries.items(),
         *((f"{name} (peer)", version) for name, version in machine.peers.items()),
     ]
-    lines = [Line("", name, [cell(value)]) for name, value in told]
-    return Table("Machine and versions", ["what", "which"], lines)
+    lines = [TableLine("", name, [cell(value)]) for name, value in facts]
+    return PageTable("Machine and versions", ["what", "which"], lines)

@@ -1,4 +1,4 @@
-// Colours and type, as the style sheet has them now: charts follow light, dark and print.
+// The current colours and fonts of the style sheet, so that charts follow light, dark and print.
 
 const root = document.documentElement;
 const isStill = root.classList.contains("still");
@@ -8,7 +8,7 @@ function token(name) {
   return getComputedStyle(root).getPropertyValue(name).trim();
 }
 
-// A copy of plain values in which "var(--name)" stands resolved.
+// A copy of plain values with each "var(--name)" replaced by its value.
 function resolved(value, found = new Map()) {
   if (typeof value === "string" && value.startsWith("var(--")) {
     const name = value.slice(4, -1);
@@ -59,7 +59,7 @@ function logTicks(values) {
 
 const ruler = document.createElement("canvas").getContext("2d");
 
-// Pixels that the longest of these texts takes.
+// The width of the longest of these texts, in pixels.
 function widest(texts, size = 13) {
   ruler.font = `${size}px ${getComputedStyle(document.body).fontFamily}`;
   return Math.max(0, ...texts.map((text) => ruler.measureText(text.replace(/&[a-z]+;/g, "x")).width));

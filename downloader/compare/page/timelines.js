@@ -1,7 +1,7 @@
-// The traced runs: each attempt is a line of its own, thin while it waits in the queue, thicker until its first byte,
-// full until it ends. Many small panels side by side on one scale, or one panel.
+// The traced runs: one line for each attempt, thin while it waits in the queue, thicker until its first byte,
+// and thickest until its end. There are small panels side by side on a common scale, or one panel.
 
-const state = { only: new Map(), order: new Map() }; // by figure; nothing: all, by start
+const state = { only: new Map(), order: new Map() }; // by figure; the default is all panels, ordered by start
 
 function orderOf(run, byWorker) {
   const places = run.started.map((_, place) => place);
@@ -9,7 +9,7 @@ function orderOf(run, byWorker) {
   return places;
 }
 
-// All lines of one kind as one path: an element for each would be thousands.
+// All lines of one kind as one path, because one element per line would make thousands of elements.
 function stroke(places, from, to, suffix, look) {
   const path = places.map((place, line) => (to(place) > from(place) ? `M${from(place)},${line}L${to(place)},${line}` : "")).join("");
   return path && { type: "path", path, layer: "between", xref: `x${suffix}`, yref: `y${suffix}`, ...look };
@@ -29,7 +29,7 @@ function strokes(run, places, suffix, pixels, least) {
   ].filter(Boolean);
 }
 
-// What is told where the pointer is, and the crosses of those that did not complete.
+// The texts at the pointer, and the crosses of attempts that are not complete.
 function points(run, places, suffix) {
   const lines = places.map((_, line) => line);
   const failed = lines.filter((line) => run.mishap[places[line]]);
@@ -50,8 +50,8 @@ function points(run, places, suffix) {
 function hoverText(run, place) {
   const at = (value) => `${value.toFixed(3)} s`;
   const head = run.head[place] ? `first byte ${at(run.head[place])}` : "no answer";
-  const told = `${escaped(run.file[place])}, attempt ${run.number[place]}, ${escaped(run.workers[run.worker[place]])}`;
-  return `${told}<br>started ${at(run.started[place])}, ${head}, ended ${at(run.ended[place])}` +
+  const text = `${escaped(run.file[place])}, attempt ${run.number[place]}, ${escaped(run.workers[run.worker[place]])}`;
+  return `${text}<br>started ${at(run.started[place])}, ${head}, ended ${at(run.ended[place])}` +
     (run.mishap[place] ? `<br><b>${escaped(run.mishap[place])}</b>` : "");
 }
 
@@ -59,7 +59,7 @@ function escaped(text) {
   return String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 }
 
-// The lines of each worker, first and last, where they are ordered by worker.
+// The first and the last line of each worker, if the lines are ordered by worker.
 function lanesOf(run, places) {
   const lanes = [];
   places.forEach((place, line) => {
@@ -70,7 +70,7 @@ function lanesOf(run, places) {
   return lanes;
 }
 
-// Every other worker has a band behind its lines.
+// A band behind the lines of every second worker.
 function bands(lanes, suffix) {
   return lanes.filter((lane, place) => place % 2 === 0).map((lane) => ({
     type: "rect", layer: "below", line: { width: 0 }, fillcolor: "var(--band)", xref: `x${suffix} domain`,
@@ -78,7 +78,7 @@ function bands(lanes, suffix) {
   }));
 }
 
-// The names of the workers beside their lanes, as far as there is room for them.
+// The names of the workers beside their lines, as far as there is space.
 function laneTicks(run, lanes, pixels) {
   const lines = lanes[lanes.length - 1].last + 1;
   let next = 0;

@@ -132,7 +132,7 @@ def refusal_hint(status: int, sent: Headers) -> str:
     private = {name.lower(): value for name, value in sent if _CREDENTIAL.search(name)}
     if status == 401 and "authorization" in private:
         basic = private["authorization"][:6].lower() == "basic "
-        return "the user or password is wrong" if basic else "the server does not accept the Authorization header that was sent"
+        return "wrong user name or password" if basic else "the server does not accept the Authorization header that was sent"
     if status == 403 and private:
         return "the server refuses this request with the credentials that were sent"
     return AuthError.HINTS[status]

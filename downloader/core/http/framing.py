@@ -29,7 +29,7 @@ def head_lines(text: str) -> tuple[int, list[str]]:
     first field (sections 2.2 and 5.1); NUL and bare CR (RFC 9110 section 5.5); another version; no three-digit status.
     """
     if _HEAD.fullmatch(text) is None:
-        raise ProtocolError("malformed answer: its head")
+        raise ProtocolError("malformed answer: the header section")
     if "\n " in text or "\n\t" in text:
         text = _FOLD.sub(" ", text)
     status, *lines = text.split("\n")
@@ -91,14 +91,14 @@ class Framing:
 
     def _head(self) -> bytes | None:
         if self._data[:5] != b"HTTP/"[: len(self._data)]:
-            raise ProtocolError("malformed answer: no HTTP")
+            raise ProtocolError("malformed answer: not HTTP")
         raw = self._take(_HEAD_END.search(self._data))
         if raw is None:
             return None
         text = raw.decode("latin-1").replace("\r\n", "\n").removesuffix("\r")
         status, lines = head_lines(text)
         if text[5] != "1":
-            raise ProtocolError("malformed answer: another version of HTTP")
+            raise ProtocolError("malformed answer: unsupported HTTP version")
         if status in _INTERIM:
             return b""
         self.in_head = False
@@ -132,7 +132,7 @@ class Framing:
         self._count = 0
         match = _CHUNK_SIZE.match(line)
         if match is None or (size := int(match[1], 16)) >= 1 << 63:
-            raise ProtocolError("malformed answer: the size of a chunk")
+            raise ProtocolError("malformed answer: invalid chunk size")
         self.left = size
         self._step = Framing._chunk if size else Framing._trailer
         return b""
@@ -148,7 +148,7 @@ class Framing:
     def _chunk_end(self) -> bytes | None:
         data = self._data.lstrip(b"\r")
         if data[:1] not in (b"", b"\n"):
-            raise ProtocolError("malformed answer: a chunk that is longer than it says")
+            raise ProtocolError("malformed answer: a chunk is longer than its size")
         self._data = data[1:]
         if data:
             self._step = Framing._size
@@ -164,7 +164,7 @@ class Framing:
             self._step = Framing._body
             return b"0\r\n\r\n"
         if b":" not in line or b"\0" in line or b"\r" in line or (line[:1] in b" \t" and not first):
-            raise ProtocolError("malformed answer: a trailer")
+            raise ProtocolError("malformed answer: invalid trailer")
         return b""
 
 

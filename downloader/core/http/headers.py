@@ -31,7 +31,7 @@ _MONTHS = {
     for number, name in enumerate(["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"], 1)
 }
 _TWO_LENGTHS = "two different Content-Length fields"
-_CODING = "a transfer coding that nobody asked for"
+_CODING = "a transfer coding that was not requested"
 _EPOCH = date(1970, 1, 1).toordinal()
 _PARAMETER = re.compile(r';\s*([\w!#$%&\'*+.^`|~-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)', re.ASCII)
 

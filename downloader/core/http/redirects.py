@@ -17,10 +17,10 @@ def redirected(url: str, location: str, public: str, allow_downgrade: bool) -> s
     try:
         target = clean_url(urljoin(url, quote(location.encode("latin-1", "replace"), safe=KEPT)))
     except UsageError as error:
-        what = "redirected to what is no http(s) URL"
+        what = "redirected to a URL that is not http(s)"
         raise PolicyError(f"{what}: {error.url}", public, kind=what) from None
     except ValueError:
-        raise ProtocolError("redirected to what is no URL", public) from None
+        raise ProtocolError("redirected to an invalid URL", public) from None
     if url.startswith("https:") and target.startswith("http:") and not allow_downgrade:
         raise PolicyError("redirected from https to http", public, "allow it with --allow-downgrade")
     return target

@@ -17,4 +17,4 @@ def refusal(status: int, fields: Fields, sent: Headers, url: str, epoch_now: flo
     if status >= 400:
         server_now = (http_date(fields.date) if fields.date else None) or epoch_now
         return HTTPStatusError(status, url, "", retry_after(fields.retry_after, server_now))
-    return ProtocolError(f"an answer that fits no request of ours: HTTP {status}", url)
+    return ProtocolError(f"unexpected status for this request: HTTP {status}", url)

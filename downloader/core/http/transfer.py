@@ -238,7 +238,7 @@ class Transfer:
         self._received_of_body += count
         self.size += count
         if self.expected is not None and self._received_of_body > self.expected:
-            what = "more than the announced bytes"
+            what = "more bytes than announced"
             raise ProtocolError(f"{what}: {self.expected}", self.public_url, kind=what)
         if self.expected is None and 0 < self._policy.guards.max_size < self.size:
             raise self._policy.guards.too_large(f"more than {self._policy.guards.max_size} bytes", self.public_url)

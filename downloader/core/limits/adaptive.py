@@ -51,8 +51,8 @@ class Phase(StrEnum):
     HOLDS = "holds"
     UP = "probes upward"
     DOWN = "probes downward"
-    RETURNS = "returns after a refusal"
-    BEYOND = "tries what was refused"
+    RETURNS = "recovers after a refusal"
+    BEYOND = "retries the refused number"
 
 
 class Flow(NamedTuple):

@@ -79,7 +79,7 @@ class PacedSlots:
 
     def explain(self) -> str:
         """One line about the numbers."""
-        return f"{self._slots.explain()}; {self._gap:g} s from one request to a host to the next"
+        return f"{self._slots.explain()}; {self._gap:g} s between two requests to a host"
 
     def release(self, host: str) -> None:
         """Give a slot back."""

@@ -54,7 +54,7 @@ class Slots:
 
     def explain(self) -> str:
         """They were given."""
-        return f"jobs {self.in_all}, {self.per_host} at a host: as given"
+        return f"jobs {self.in_all}, {self.per_host} per host: as given"
 
     def acquire(self, host: str) -> bool:
         """Take a slot for this host, if there is one in all and one there."""

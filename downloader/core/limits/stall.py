@@ -27,5 +27,5 @@ class StallDetector:
 
 
 def silent(heard: float, now: float, allowed: float) -> bool:
-    """Whether nothing came for as long as is allowed (seconds). ``heard``: when something last came; 0: no wait."""
+    """Whether no data received for as long as is allowed (seconds). ``heard``: when something last came; 0: no wait."""
     return 0 < heard <= now - allowed

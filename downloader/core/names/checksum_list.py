@@ -87,4 +87,4 @@ class ChecksumList:
         has = "it has no lines" if line is None else f"it has {line!r}, for example"
         hint = "a line names a file by its path in --dir, by its bare name, or by the end of its URL's path"
         what = f"no line of {self._name or 'the checksums'} belongs to a file of the list"
-        return UsageError(f"{what}: {sought!r} was looked for, {has}", hint=hint)
+        return UsageError(f"{what}: {sought!r} was expected, {has}", hint=hint)

@@ -54,7 +54,7 @@ def apply_exists_policy(attempt: Attempt, existing: Existing | None, on_exists: 
     if attempt.probe or existing is None:
         return attempt
     if existing.is_folder:
-        return _failed(attempt, "a folder stands where the file should go", "give out=")
+        return _failed(attempt, "a folder has the name of the file", "give out=")
     before = ON_EXISTS[on_exists].before
     if before is Before.KEEP and attempt.checksums:
         return replace(attempt, check=True)

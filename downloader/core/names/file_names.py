@@ -87,7 +87,7 @@ def wished_path(folder: str, name: str) -> str:
             raise PolicyError(f"the path is absolute: {text!r}", hint=hint, kind="the path is absolute")
     parts = [part for part in re.split(r"[/\\]", f"{folder}/{name}" if folder else name) if part not in ("", ".")]
     if ".." in (part.strip(" ") for part in parts):
-        reason, hint = "the path leaves the folder", "out= and dir= may not hold '..'"
+        reason, hint = "the path leaves the folder", "out= and dir= must not contain '..'"
         raise PolicyError(f"{reason}: {'/'.join(parts)!r}", hint=hint, kind=reason)
     return "/".join(safe_component(part) for part in parts) if name else ""
 

@@ -128,7 +128,7 @@ class Scheduler:
     def _interrupt(self, entry: DownloadState) -> None:
         self._cut_short = True
         if entry.number:
-            error = Interrupted("stopped before another try", public_url(entry.url), "run the same command again")
+            error = Interrupted("stopped before the next attempt", public_url(entry.url), "run the same command again")
             self._end(entry, Status.FAILED, error=error)
 
     def retrying(self) -> Waiting | None:

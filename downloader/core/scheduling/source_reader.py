@@ -64,7 +64,7 @@ class SourceReader:
         try:
             for name, value in download.headers:
                 if any("\ud800" <= char <= "\udfff" for char in name + value):
-                    raise UsageError("a header that is no text")
+                    raise UsageError("a header is not text")
             wished = wished_path(download.dir, download.out) if download.out else ""
             named = bool(wished) or not self._probe
             path = wished or default_path(download, self._cut_dirs)

@@ -88,8 +88,8 @@ def _check_space(needed: int, folder: Folder, url: str) -> None:
     """Raises FolderFull where so many bytes are not free: better now than after they have come."""
     room = folder.room()
     if room is not None and needed > room:
-        hint = "free some space and run the same command again: what is there is kept"
-        raise FolderFull(f"not enough space: {needed} bytes are to come, {room} are free", url, hint, needed)
+        hint = "free some space and run the same command again: incomplete files are kept"
+        raise FolderFull(f"not enough space: {needed} bytes are needed, {room} are free", url, hint, needed)
 
 
 def _flush(transfer: Transfer, work: Workspace) -> Substeps:

@@ -19,7 +19,7 @@ def failed(transfer: Transfer, part: PartFile, folder: Folder, failure: Download
         failure = NetworkError(failure.reason, failure.url, failure.hint)
     error = _detached(failure, transfer.public_url)
     if transfer.existing_is_corrupt and not isinstance(error, Interrupted):
-        _add_hint(error, "the file that is there has a wrong checksum, too; it was left as it is")
+        _add_hint(error, "the existing file has a wrong checksum, too; it was not changed")
     if part.split and transfer.state is not State.COMPLETE and isinstance(failure, ProtocolError):
         part.take()  # what this Attempt has collected is dropped; the bytes of the other Segments are not affected
     elif isinstance(failure, IntegrityError | ProtocolError | Unwanted):

@@ -36,7 +36,7 @@ def finish(transfer: Transfer, work: Workspace) -> Generator[Command, Answer, st
         return _name(transfer, work, block)
     except FileExistsError as error:
         if ON_EXISTS[config.on_exists].fails:
-            raise StorageError("the file has appeared meanwhile", transfer.public_url, "see --on-exists") from error
+            raise StorageError("the file was created meanwhile", transfer.public_url, "see --on-exists") from error
         transfer.name_taken()
         part.discard()
         return ""

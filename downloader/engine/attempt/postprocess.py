@@ -66,7 +66,7 @@ def process(name: str, part: Path, url: str) -> Returned:
     try:
         return Returned(pickle.loads(pickle.dumps(value)))  # noqa: S301 - we have just written it
     except BaseException as error:  # a class of the user may raise anything
-        what = f"{name} returned what cannot be pickled, a {type(value).__name__}"
+        what = f"{name} returned a value that cannot be pickled, a {type(value).__name__}"
         raise ProcessError(f"processing failed: {what}", url) from error
 
 

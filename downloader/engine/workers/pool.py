@@ -286,7 +286,7 @@ class WorkerPool:
         self._deaths += 1
         if self._deaths >= _DEATHS_TO_GIVE_UP and not worker.ready and not run.stopping:
             worker.process = None
-            raise UsageError("worker processes die as soon as they start", hint="see what they said; or --strategy multiplex")
+            raise UsageError("worker processes die as soon as they start", hint="see their output, or try --strategy multiplex")
         outcomes: list[Outcome] = []
         for number in list(worker.batches):
             started = self._memory.started(worker.number * run.jobs + number)

@@ -19,7 +19,7 @@ class GeventStrategy:
     """A process with greenlets in it."""
 
     name: ClassVar[str] = "gevent"
-    about: ClassVar[str] = "a greenlet for each file in flight, in a process of their own"
+    about: ClassVar[str] = "a greenlet for each file in flight, in a separate process"
     library: ClassVar[str] = "requests, gevent"
     capabilities: ClassVar[Capabilities] = Capabilities(
         default_jobs=40, most_jobs=256, segments=True, limit_rate=True, fresh_main=True

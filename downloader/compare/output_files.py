@@ -1,11 +1,11 @@
-"""The files that a study is written to: what is asked for is checked before anything is measured."""
+"""The output files of a study. They are checked before anything is measured, and written at the end."""
 
 import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from downloader.compare.results import Study
+from downloader.compare.measurements import Study
 from downloader.errors import StorageError, UsageError
 
 STDOUT = "-"
@@ -13,7 +13,7 @@ STDOUT = "-"
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """Names of files, empty where none is wanted; ``-`` is standard output for ``json`` and ``csv``."""
+    """The paths of the output files, empty where none is wanted; ``-`` is standard output for ``json`` and ``csv``."""
 
     json: str = ""
     csv: str = ""
@@ -22,21 +22,21 @@ class Outputs:
 
     @property
     def takes_stdout(self) -> bool:
-        """Whether nothing else may be printed there."""
+        """Whether standard output carries JSON or CSV, so that nothing else may be printed to it."""
         return STDOUT in (self.json, self.csv)
 
     def check(self) -> None:
-        """Raises UsageError or StorageError for what could not be written in the end."""
+        """Raises UsageError or StorageError if a file could not be written, or if a package for it is missing."""
         named = [name for name in (self.json, self.csv, self.html, self.png) if name]
         if len({Path(name).absolute() for name in named}) < len(named):
-            raise UsageError("two outputs are one file", hint="give each a name of its own")
+            raise UsageError("two outputs are the same file", hint="give each output another name")
         for name in named:
             path = Path(name)
             if name == STDOUT:
                 if name in (self.html, self.png):
                     raise UsageError("only --json and --csv can go to standard output")
             elif not path.absolute().parent.is_dir():
-                raise StorageError(f"cannot write {name}: its folder is not there")
+                raise StorageError(f"cannot write {name}: its folder does not exist")
             elif path.is_dir():
                 raise StorageError(f"cannot write {name}: it is a folder")
             elif not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
@@ -51,24 +51,24 @@ class Outputs:
             picture.check()
 
     def write(self, study: Study) -> None:
-        """Write them. Raises StorageError."""
+        """Write all files. Raises StorageError."""
         from downloader.compare import export
 
         if self.json:
-            _put(self.json, export.as_json(study))
+            _write_file(self.json, export.as_json(study))
         if self.csv:
-            _put(self.csv, export.as_csv(study).encode())
+            _write_file(self.csv, export.as_csv(study).encode())
         if self.html:
             from downloader.compare import page
 
-            _put(self.html, page.render(study).encode())
+            _write_file(self.html, page.render(study).encode())
         if self.png:
             from downloader.compare import picture
 
             picture.write(study, Path(self.png))
 
 
-def _put(name: str, data: bytes) -> None:
+def _write_file(name: str, data: bytes) -> None:
     if name == STDOUT:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()

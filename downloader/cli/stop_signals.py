@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: once, the run ends in good order; twice, the program ends at once."""
+"""SIGINT (Ctrl-C) and SIGTERM: the first signal stops the run gracefully, the second ends the program at once."""
 
 import os
 import signal
@@ -10,7 +10,11 @@ GRACEFUL = (signal.SIGINT, signal.SIGTERM)
 
 
 class Signals:
-    """While entered, the first signal calls ``stop``, the second ``abort`` and then exits. For the main thread only."""
+    """A context manager that handles the signals while it is entered. For the main thread only.
+
+    The first signal calls ``stop``. The second calls ``abort``, then ends the process. ``received``: the number of the first
+    signal, or None.
+    """
 
     def __init__(self, stop: Callable[[], None], abort: Callable[[], None]) -> None:
         self._stop = stop
@@ -20,7 +24,7 @@ class Signals:
 
     @property
     def exit_code(self) -> int | None:
-        """128 and the signal's number (130, 143); None where there was none."""
+        """128 plus the number of the signal (130 or 143); None if there was no signal."""
         return None if self.received is None else 128 + self.received
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
@@ -28,7 +32,7 @@ class Signals:
             try:
                 self._abort()
             finally:
-                os._exit(128 + number)  # workers see that their parent is gone and end too
+                os._exit(128 + number)  # worker processes notice the end of their parent, and end too
         self.received = number
         self._stop()
 

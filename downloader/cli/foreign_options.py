@@ -1,43 +1,43 @@
-"""Options of curl, wget and aria2 that `dl` does not have, and how `dl` is told the same thing.
+"""Options of curl, wget and aria2 that `dl` does not have, each with the option of `dl` that does the same.
 
-Only words that are no options of `dl` are looked up here: an option that is added later needs no change in this file.
+Only options that `dl` does not have are looked up here: an option that `dl` gets later needs no change in this file.
 """
 
 _NAMED = "files are named after their URLs; -o NAME names the file of a single URL"
-_RESUMES = "dl always resumes what an earlier run began, and skips what is complete"
+_RESUMES = "dl always resumes incomplete files, and skips complete files"
 _LIST = "give the list itself: dl FILE"
 _INSECURE = "--insecure does not verify certificates"
 _REDIRECTS = "redirects are followed; --max-redirects N sets how many"
 _AGENT = "--user-agent TEXT sets the User-Agent"
-_USER = "--user NAME sends a user and a password"
-_COOKIES = "--cookies FILE sends the cookies of a file in Netscape's format; -H 'Cookie: NAME=VALUE' sends one"
-_REFERER = "-H 'Referer: URL' sends it"
+_USER = "--user NAME sends a user name and a password"
+_COOKIES = "--cookies FILE sends the cookies of a file in Netscape format; -H 'Cookie: NAME=VALUE' sends one cookie"
+_REFERER = "-H 'Referer: URL' sends the header"
 _DIR = "-d DIR sets the folder"
-_RETRIES = "-r N sets the tries after the first"
-_TIMEOUT = "--timeout TIME limits each attempt; --connect-timeout and --low-speed-time limit the waits in it"
-_WAIT = "--wait TIME pauses between requests to one host"
-_SKIPS = "files that are there are skipped; --on-exists says what else to do"
-_REFRESH = "--on-exists refresh fetches a file again where the server has a newer one"
-_QUIET = "-q says nothing but errors; --progress none hides the progress alone"
-_JOBS = "-j N sets how many requests run at once"
-_PER_HOST = "--per-host N sets how many requests run at one host"
-_SEGMENTS = "--segments N fetches each file in up to N parts at a time"
-_RATE = "--limit-rate SIZE limits the whole run, --limit-rate-per-host SIZE each host"
-_RECURSIVE = "dl follows no links: it fetches the URLs of its lists"
+_RETRIES = "-r N sets the number of retries"
+_TIMEOUT = "--timeout TIME limits each attempt; --connect-timeout and --low-speed-time limit the waits within an attempt"
+_WAIT = "--wait TIME pauses between two requests to one host"
+_SKIPS = "existing files are skipped; --on-exists sets what else to do"
+_REFRESH = "--on-exists refresh fetches a file again if the server has a newer version"
+_QUIET = "-q prints only errors; --progress none hides only the progress"
+_JOBS = "-j N sets the number of parallel requests"
+_PER_HOST = "--per-host N sets the number of parallel requests per host"
+_SEGMENTS = "--segments N fetches each file in up to N parallel parts"
+_RATE = "--limit-rate SIZE limits the whole run, --limit-rate-per-host SIZE limits each host"
+_RECURSIVE = "dl follows no links: it fetches only the URLs of its lists"
 _PATHS = "-o NAME names the file of a single URL; out= and dir= in a list name each file"
-_MADE = "missing folders are made"
-_FAILS = "an HTTP status of 400 or more always fails the file, and sets the exit code"
+_MADE = "missing folders are created"
+_FAILS = "a file with an HTTP status of 400 or more always counts as failed, and the exit code says so"
 _PROXY = "--proxy URL sets the proxy; the environment's http_proxy and no_proxy are obeyed"
 _GET = "dl sends GET requests only"
 _DISPOSITION = "--content-disposition lets the server name the file"
-_LOG = "--log-file FILE writes what -v says to a file"
-_CHECKSUM = "--checksums FILE verifies every file; checksum=sha-256=DIGEST in a list verifies one"
-_CERT = "--cert FILE and --key FILE give a certificate of your own, --cacert FILE says whom to trust"
-_FAMILY = "dl takes the address family that answers first"
-_COMPRESSED = "files are stored as the server has them, not compressed for the transfer"
-_MTIME = "files get the server's time; --no-mtime keeps the local time"
+_LOG = "--log-file FILE writes the log of -v to a file"
+_CHECKSUM = "--checksums FILE verifies every file; checksum=sha-256=DIGEST in a list verifies one file"
+_CERT = "--cert FILE and --key FILE set the client certificate, --cacert FILE sets the trusted authorities"
+_FAMILY = "dl uses the address family that answers first"
+_COMPRESSED = "dl requests files without compression, and stores the bytes that the server sends"
+_MTIME = "files get the modification time of the server; --no-mtime keeps the local time"
 
-HABITS = {
+FOREIGN_OPTIONS = {
     # short options
     "-4": _FAMILY,
     "-6": _FAMILY,
@@ -53,12 +53,12 @@ HABITS = {
     "-O": _NAMED,
     "-P": _DIR,
     "-R": _MTIME,
-    "-S": "-v says what happens to each file, and errors are always told",
+    "-S": "-v logs what happens to each file, and errors are always printed",
     "-T": _TIMEOUT,
     "-U": _AGENT,
     "-V": "--version prints the version",
     "-X": _GET,
-    "-Z": "files are always fetched in parallel; -j N sets how many at once",
+    "-Z": "files are always fetched in parallel; -j N sets how many",
     "-a": _LOG,
     "-b": _COOKIES,
     "-c": _RESUMES,
@@ -67,7 +67,7 @@ HABITS = {
     "-i": _LIST,
     "-k": _INSECURE,
     "-m": _TIMEOUT,
-    "-n": "--netrc takes users and passwords from ~/.netrc",
+    "-n": "--netrc reads user names and passwords from ~/.netrc",
     "-nH": _PATHS,
     "-nc": _SKIPS,
     "-nd": _PATHS,
@@ -85,17 +85,17 @@ HABITS = {
     "--create-dirs": _MADE,
     "--data": _GET,
     "--fail": _FAILS,
-    "--globoff": "URLs are taken as they are",
+    "--globoff": "URLs are always used as written",
     "--head": "--dry-run prints what would be fetched",
     "--location": _REDIRECTS,
     "--max-filesize": "--max-size SIZE refuses larger files",
     "--max-redirs": _REDIRECTS,
     "--max-time": _TIMEOUT,
-    "--netrc-optional": "--netrc takes users and passwords from ~/.netrc",
+    "--netrc-optional": "--netrc reads user names and passwords from ~/.netrc",
     "--no-progress-meter": "--progress none hides the progress",
-    "--oauth2-bearer": "--bearer-env VARIABLE sends the token that is in an environment variable",
+    "--oauth2-bearer": "--bearer-env VARIABLE sends the token in an environment variable",
     "--output-dir": _DIR,
-    "--parallel": "files are always fetched in parallel; -j N sets how many at once",
+    "--parallel": "files are always fetched in parallel; -j N sets how many",
     "--parallel-immediate": _JOBS,
     "--parallel-max": _JOBS,
     "--progress-bar": "--progress bar shows bars",
@@ -106,9 +106,9 @@ HABITS = {
     "--remote-time": _MTIME,
     "--request": _GET,
     "--retry": _RETRIES,
-    "--retry-delay": "--retry-wait TIME sets the first pause",
-    "--retry-max-time": "-r N sets the tries after the first, --retry-wait TIME the first pause",
-    "--show-error": "errors are always told",
+    "--retry-delay": "--retry-wait TIME sets the wait before the first retry",
+    "--retry-max-time": "-r N sets the number of retries, --retry-wait TIME sets the wait before the first one",
+    "--show-error": "errors are always printed",
     "--silent": _QUIET,
     "--speed-limit": "--low-speed-limit SIZE sets what counts as a stall",
     "--speed-time": "--low-speed-time TIME sets what counts as a stall",
@@ -118,17 +118,17 @@ HABITS = {
     "--accept": _RECURSIVE,
     "--append-output": _LOG,
     "--backups": "--on-exists rename keeps the old file and gives the new one another name",
-    "--ca-certificate": "--cacert FILE says whom to trust",
+    "--ca-certificate": "--cacert FILE sets the trusted authorities",
     "--certificate": _CERT,
     "--continue": _RESUMES,
     "--directory-prefix": _DIR,
-    "--dns-timeout": "--connect-timeout TIME limits the time for a connection, the look-up of its name included",
+    "--dns-timeout": "--connect-timeout TIME limits the time for name resolution and connection",
     "--force-directories": _PATHS,
     "--http-password": _USER,
     "--http-user": _USER,
     "--input-file": _LIST,
     "--level": _RECURSIVE,
-    "--load-cookies": "--cookies FILE sends the cookies of a file in Netscape's format",
+    "--load-cookies": "--cookies FILE sends the cookies of a file in Netscape format",
     "--max-threads": _JOBS,
     "--mirror": _RECURSIVE,
     "--no-check-certificate": _INSECURE,
@@ -142,19 +142,19 @@ HABITS = {
     "--password": _USER,
     "--private-key": _CERT,
     "--random-wait": _WAIT,
-    "--read-timeout": "--low-speed-time TIME ends a transfer that stands still",
+    "--read-timeout": "--low-speed-time TIME aborts a transfer that is stalled",
     "--recursive": _RECURSIVE,
     "--referer": _REFERER,
-    "--server-response": "-v says what happens to each file",
+    "--server-response": "-v logs what happens to each file",
     "--show-progress": "--progress bar shows bars",
     "--spider": "--dry-run prints what would be fetched",
     "--timestamping": _REFRESH,
     "--tries": _RETRIES,
     "--trust-server-names": _DISPOSITION,
-    "--waitretry": "--retry-wait TIME sets the first pause",
+    "--waitretry": "--retry-wait TIME sets the wait before the first retry",
     # aria2
     "--all-proxy": _PROXY,
-    "--allow-overwrite": "--on-exists overwrite fetches a file that is there again",
+    "--allow-overwrite": "--on-exists overwrite fetches existing files again",
     "--always-resume": _RESUMES,
     "--auto-file-renaming": "--on-exists rename keeps the old file and gives the new one another name",
     "--check-certificate": "certificates are verified; --insecure does not verify them",
@@ -172,23 +172,24 @@ HABITS = {
     "--max-download-limit": _RATE,
     "--max-overall-download-limit": _RATE,
     "--max-tries": _RETRIES,
-    "--min-split-size": "--min-segment-size SIZE sets the least size of a part",
+    "--min-split-size": "--min-segment-size SIZE sets the minimum size of a part",
     "--out": "-o NAME names the file of a single URL; out= in a list names each file",
     "--remote-time-stamp": _MTIME,
-    "--save-session": "--failed FILE writes what failed, as a list to be fed back",
+    "--save-session": "--failed FILE writes the entries that failed, as a list for another run",
     "--split": _SEGMENTS,
-    "--summary-interval": "--progress plain says every 5 s how it goes",
+    "--summary-interval": "--progress plain prints a line every 5 s",
 }
-"""An option as its users write it, and the sentence that answers it."""
+"""The answer to each option of another tool, by the option as the users of that tool write it."""
 
 
 def answer(option: str, words: list[str]) -> tuple[str, str] | None:
-    """What was meant and the sentence for it, for an ``option`` that `dl` does not have; None where nothing is known.
+    """The option that the user meant, and the answer to it; None for an option of no known tool.
 
-    ``words``: the command line, for short options of two letters (wget's ``-nc``), of which a parser names the first.
+    ``option``: as the parser reports it. ``words``: the command line. The parser reports ``-n`` for wget's ``-nc``, so
+    options of two letters are looked up in ``words`` first.
     """
-    longer = [word for word in words if len(word) == 3 and word[:2] == option and word in HABITS]
-    for found in (*longer, option):
-        if found in HABITS:
-            return found, HABITS[found]
+    longer = [word for word in words if len(word) == 3 and word[:2] == option and word in FOREIGN_OPTIONS]
+    for candidate in (*longer, option):
+        if candidate in FOREIGN_OPTIONS:
+            return candidate, FOREIGN_OPTIONS[candidate]
     return None

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from downloader.testserver import content, faults, lists
+from downloader.testserver import content, faults, queries
 from downloader.testserver.answers import MODIFIED, reply, repr_digest, wants_digest
-from downloader.testserver.errors import WrongQuery
+from downloader.testserver.server_errors import WrongQuery
 
 BASE = "http://127.0.0.1:1"
 
@@ -37,36 +37,36 @@ def test_seeds_have_bytes_and_tags_of_their_own() -> None:
 
 def test_list_has_one_url_a_line_and_all_wishes_in_it() -> None:
     query = "files=2&size=10&delay=0.05&rate=1000&fail=503%2Ccut&share=0.1&seed=7"
-    assert "".join(lists.lines(BASE, query)) == (
+    assert "".join(queries.url_lines(BASE, query)) == (
         f"{BASE}/file/10/0.bin?delay=0.05&rate=1000&fail=503,cut&share=0.1&seed=7\n"
         f"{BASE}/file/10/1.bin?delay=0.05&rate=1000&fail=503,cut&share=0.1&seed=7\n"
     )
-    assert "".join(lists.lines(BASE, "files=1&size=0")) == f"{BASE}/file/0/0.bin\n"
-    assert dict(lists.sums(query)) == {f"{number}.bin": content.sha256(number, 10, 7) for number in (0, 1)}
+    assert "".join(queries.url_lines(BASE, "files=1&size=0")) == f"{BASE}/file/0/0.bin\n"
+    assert dict(queries.sums(query)) == {f"{number}.bin": content.sha256(number, 10, 7) for number in (0, 1)}
 
 
 def test_wishes_are_read_back_from_the_url_as_they_were_written() -> None:
-    asked = lists.Wishes(delay=0.05, rate=1e6, fail=("503", "cut"), share=0.25, seed=3, digest=True)
-    assert lists.wishes(urlsplit(lists.path(1, 2, asked)).query) == asked
+    asked = queries.FileOptions(delay=0.05, rate=1e6, fail=("503", "cut"), share=0.25, seed=3, digest=True)
+    assert queries.file_options(urlsplit(queries.path(1, 2, asked)).query) == asked
 
 
 def test_spread_list_is_drawn_from_its_seed_alone() -> None:
     query = "files=2000&size=65536&delay=0.01&spread=1.2"
-    drawn = list(lists.entries(query))
-    assert drawn == list(lists.entries(query)) == list(lists.entries(f"{query}&seed=1"))
-    assert drawn != list(lists.entries(f"{query}&seed=2"))
+    drawn = list(queries.entries(query))
+    assert drawn == list(queries.entries(query)) == list(queries.entries(f"{query}&seed=1"))
+    assert drawn != list(queries.entries(f"{query}&seed=2"))
     assert len({item.name for item in drawn}) == 2000
     assert statistics.median(item.size for item in drawn) == pytest.approx(65536, rel=0.15)
     assert statistics.median(item.delay for item in drawn) == pytest.approx(0.01, rel=0.15)
     assert len({item.size for item in drawn}) > 1900
-    assert all(item.size >= 1 and 0 <= item.delay <= lists.LONGEST_DELAY for item in drawn)
-    sizes = [item.size for item in lists.entries("files=2000&size=65536&spread=1.2")]
+    assert all(item.size >= 1 and 0 <= item.delay <= queries.MAX_DELAY for item in drawn)
+    sizes = [item.size for item in queries.entries("files=2000&size=65536&spread=1.2")]
     assert sizes == [item.size for item in drawn]  # a delay changes no size
 
 
 def test_first_draw_is_as_the_docstring_says() -> None:
     """The list of a scenario is the same on every machine and under every version of Python."""
-    assert list(lists.entries("files=3&size=65536&delay=0.01&spread=1.2")) == [
+    assert list(queries.entries("files=3&size=65536&delay=0.01&spread=1.2")) == [
         (0, 307483, 0.057),
         (1, 70966, 0.004),
         (2, 17672, 0.01),
@@ -88,13 +88,13 @@ def test_first_draw_is_as_the_docstring_says() -> None:
         ("files=1&size=1&share=2", "share: '2'"),
         ("files=1&size=1&spread=x", "spread: 'x'"),
         ("files=1&size=1&seed=", "seed: ''"),
-        ("files=1&size=1&fail=503,oops", "fail: 'oops' is none of drop, cut"),
+        ("files=1&size=1&fail=503,oops", "fail: 'oops' is neither one of drop, cut"),
         ("files=1&size=1&fail=200", "fail: '200'"),
-        ("file=1&size=1", "'file' means nothing in a list"),
+        ("file=1&size=1", "unknown parameter 'file'"),
     ],
 )
 def test_wrong_query_is_told_in_one_line(query: str, says: str) -> None:
-    for ask in (lists.entries, lists.sums, lambda text: lists.lines(BASE, text)):
+    for ask in (queries.entries, queries.sums, lambda text: queries.url_lines(BASE, text)):
         with pytest.raises(WrongQuery) as caught:
             ask(query)
         assert says in str(caught.value)
@@ -102,18 +102,18 @@ def test_wrong_query_is_told_in_one_line(query: str, says: str) -> None:
 
 
 def test_files_url_may_have_words_that_mean_nothing() -> None:
-    assert lists.wishes("n=5&x=a/b") == lists.NO_WISHES
+    assert queries.file_options("n=5&x=a/b") == queries.DEFAULT_OPTIONS
 
 
 @pytest.mark.parametrize("name", ["", "../up", "a/b", ".hidden", "a b", "ä"])
 def test_name_of_a_list_is_a_plain_word(name: str) -> None:
-    with pytest.raises(WrongQuery, match="is no name for a list"):
-        lists.named({name: "files=1&size=1"})
+    with pytest.raises(WrongQuery, match="is not a name for a list"):
+        queries.checked_lists({name: "files=1&size=1"})
 
 
 def test_named_list_must_be_a_list() -> None:
     with pytest.raises(WrongQuery, match=r"the list a: .*size= is missing"):
-        lists.named({"a": "files=1"})
+        queries.checked_lists({"a": "files=1"})
 
 
 def test_faults_come_in_the_same_order_after_each_reset() -> None:
@@ -136,10 +136,10 @@ def test_faults_come_in_the_same_order_after_each_reset() -> None:
 
 def test_the_share_of_faults_is_met_with_each_kind_alike() -> None:
     among = faults.kinds("503,cut")
-    drawn = [faults.drawn(among, 0.1, 1, number, before) for number in range(2000) for before in range(5)]
+    drawn = [faults.chosen_fault(among, 0.1, 1, number, before) for number in range(2000) for before in range(5)]
     assert 0.09 < sum(map(bool, drawn)) / len(drawn) < 0.11
     assert drawn.count("503") == pytest.approx(drawn.count("cut"), rel=0.15)
-    other = [faults.drawn(among, 0.1, 2, number, before) for number in range(2000) for before in range(5)]
+    other = [faults.chosen_fault(among, 0.1, 2, number, before) for number in range(2000) for before in range(5)]
     assert other != drawn
 
 
@@ -150,8 +150,8 @@ def test_no_url_fails_for_ever(number: int, share: float, seed: int) -> None:
     for _ in range(30):
         in_a_row = in_a_row + 1 if counts.next("/u", number, ("503",), share, seed) else 0
         most = max(most, in_a_row)
-    assert most <= faults.MOST_IN_A_ROW
-    assert share < 1 or most == faults.MOST_IN_A_ROW
+    assert most <= faults.MAX_CONSECUTIVE_FAULTS
+    assert share < 1 or most == faults.MAX_CONSECUTIVE_FAULTS
     assert share > 0 or most == 0
 
 
@@ -212,6 +212,6 @@ def test_digest_field_is_a_byte_sequence_of_structured_fields() -> None:
 
 
 def test_list_of_a_scenario_parses_as_the_wishes_of_its_files() -> None:
-    for line in lists.lines(BASE, "files=3&size=100&spread=1&delay=0.01&fail=cut&share=0.5"):
+    for line in queries.url_lines(BASE, "files=3&size=100&spread=1&delay=0.01&fail=cut&share=0.5"):
         query = dict(parse_qsl(urlsplit(line.strip()).query))
         assert set(query) == {"delay", "fail", "share"}
