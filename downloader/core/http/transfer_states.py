@@ -86,7 +86,7 @@ class TransitionError(RuntimeError):
     """An event that the state does not allow: a mistake in this program, whatever the server has sent."""
 
 
-class _Row(dict[Event, State]):
+class _AllowedEvents(dict[Event, State]):
     """The events that one state allows. Looking up any other event raises TransitionError."""
 
     def __init__(self, state: State, allowed: dict[Event, State]) -> None:
@@ -146,7 +146,7 @@ _ALLOWED: dict[State, dict[Event, State]] = {
     State.FAILED: {},
 }
 
-TRANSITIONS = {state: _Row(state, allowed) for state, allowed in _ALLOWED.items()}
+TRANSITIONS = {state: _AllowedEvents(state, allowed) for state, allowed in _ALLOWED.items()}
 """``TRANSITIONS[state][event]``: the state that follows. Raises TransitionError for an event that is not allowed."""
 
 ENDS = {
