@@ -41,7 +41,8 @@ from typing import TYPE_CHECKING, Any
 from downloader._version import __version__
 
 if TYPE_CHECKING:
-    from downloader.api.calls import Downloader, adownload, download, stream
+    from downloader.api.calls import adownload, download, stream
+    from downloader.api.downloader import Downloader
     from downloader.api.results import Results
     from downloader.core.model import Checksum, Download, Result, Status
     from downloader.core.report import Report
@@ -103,24 +104,25 @@ __all__ = [
 ]
 
 
-_HOMES = (
+_MODULES = (
     "downloader.errors",
     "downloader.core.model",
     "downloader.core.report",
     "downloader.progress.frames",
     "downloader.api.results",
+    "downloader.api.downloader",
     "downloader.api.calls",
 )
 
 
 def __getattr__(name: str) -> Any:
-    """A public name, from the module that it is in (PEP 562): what is not used is not imported."""
+    """Import a public name from its module at its first use (PEP 562), so that ``import downloader`` is fast."""
     if name in __all__:
-        for module in _HOMES:
-            found = getattr(import_module(module), name, None)
-            if found is not None:
-                globals()[name] = found
-                return found
+        for module in _MODULES:
+            value = getattr(import_module(module), name, None)
+            if value is not None:
+                globals()[name] = value
+                return value
     raise AttributeError(f"module 'downloader' has no attribute {name!r}")
 
 

@@ -1,4 +1,4 @@
-"""Everything that can go wrong with a download, as one tree.
+"""Every error of the package, as one tree. The numbers are the exit codes of the command.
 
 ::
 
@@ -14,7 +14,7 @@
     ├── TLSError              5   certificate does not verify, handshake
     ├── AuthError             6   401, 403, 407
     ├── ProtocolError         7   malformed answer, redirect loop, bad range
-    ├── HTTPStatusError       8   other status >= 400                                    (some retryable)
+    ├── HTTPStatusError       8   other status >= 400                               (some retryable)
     ├── IntegrityError        9   checksum or size mismatch
     ├── PolicyError          10   refused by a rule: path, address, scheme, no checksum
     │   └── Unwanted              the server's file is too large, too small, or of another type
@@ -146,7 +146,7 @@ class ProtocolError(DownloadError):
 
 
 class HTTPStatusError(_StatusError):
-    """Any other status of 400 or more."""
+    """Any other HTTP status of 400 or more. ``status``: the number."""
 
     exit_code = 8
 

@@ -1,4 +1,4 @@
-"""How to install what is missing: from the metadata of the installed package, so that only extras that exist are named."""
+"""How to install a missing module: read from the metadata of the installed package, so that every named extra exists."""
 
 import re
 
@@ -10,7 +10,7 @@ _MIXED = frozenset({"all", "test"})
 
 
 def require(user: str, *modules: str, extra: str) -> None:
-    """Raises UsageError where one of these modules is not installed.
+    """Raises UsageError if one of these modules is not installed.
 
     ``user``: what needs them, the subject of the message. ``extra``: the one that declares them, for a hint where the
     metadata of the package cannot be read.
@@ -24,7 +24,7 @@ def require(user: str, *modules: str, extra: str) -> None:
 
 
 def hint_for(*modules: str) -> str:
-    """How to install ``modules`` that cannot be imported; empty where the metadata names none of them."""
+    """The command that installs ``modules`` that cannot be imported; empty if the package depends on none of them."""
     from importlib.metadata import PackageNotFoundError, requires  # here: 5 ms that only a missing module needs to pay
 
     try:
@@ -48,5 +48,5 @@ def hint_for(*modules: str) -> str:
 
 
 def _normal(name: str) -> str:
-    """A name as PEP 503 compares names."""
+    """The name of a distribution, normalized as PEP 503 says."""
     return re.sub(r"[-_.]+", "-", name).lower()

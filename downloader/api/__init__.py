@@ -1,1 +1,1 @@
-"""What other programs call."""
+"""The library's interface for other programs: functions (`calls`), `Downloader`, and the iterator `Results`."""

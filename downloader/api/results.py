@@ -10,58 +10,69 @@ from downloader.api.watched_run import WatchedRun
 from downloader.core.model import Result
 from downloader.core.report import Report
 
-AHEAD = 1000
-"""Results that may wait for a slow consumer; when there are so many, no more of the list is read."""
+MAX_WAITING_RESULTS = 1000
+"""Results that wait for a slow consumer; at this number, no more of the list is read."""
 
 
 class Results:
-    """an iterator over the Results of a run, each as soon as it is complete: the return value of `downloader.stream`.
+    """The Results of a run that has started, each as its file ends: what `downloader.stream` returns.
 
-    Leaving the loop early stops the run; running files have the grace time to finish. `close` stops the run, as does the end
-    of a ``with`` block, and ``break`` if nothing else refers to the iterator. An error that ends the run is raised after the
-    last Result. If the consumer is slow, about a thousand Results are buffered; then the list is not read any further.
-    Several threads may take Results from one iterator; each Result goes to one of them.
+    Leaving the loop early stops the run: running files may end within the setting ``grace`` (seconds). `close` and the end of a
+    ``with`` block stop it at once; ``break`` does, if nothing else refers to the iterator. While the consumer is slow, about a
+    thousand Results wait for it; then no more of the list is read. Several threads may take Results from one iterator; each
+    Result goes to one of them.
+
+    Raises:
+        Exception: what broke the run, after its last Result; see `downloader.download`.
+
+    Example::
+
+        with downloader.stream(urls, "data") as results:
+            for result in results:
+                print(result.status, result.path)
+                if results.report.failures > 10:
+                    break
     """
 
-    _over = True
+    _is_exhausted = True  # until the constructor has succeeded: `__del__` runs even if it has not
 
-    def __init__(self, observed: WatchedRun, arrived: "SimpleQueue[Result | None]") -> None:
-        """``arrived``: where the Results of this run come in, and None at its end."""
-        self._observed = observed
-        self._arrived = arrived
+    def __init__(self, watched: WatchedRun, queue: "SimpleQueue[Result | None]") -> None:
+        """``queue``: receives the Results of this run, and None at its end."""
+        self._watched = watched
+        self._queue = queue
         self._reader = threading.get_ident()
-        self._over = False
+        self._is_exhausted = False
 
     @property
     def report(self) -> Report:
-        """The counts so far. It keeps no Results: they are the caller's."""
-        return self._observed.session.report
+        """The counts so far. It keeps no Results: the caller has them."""
+        return self._watched.run.report
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> Result:
-        if self._over:
+        if self._is_exhausted:
             raise StopIteration
         self._reader = threading.get_ident()
         try:
-            result = self._arrived.get()
-        except BaseException:  # an interrupt, while nothing came
+            result = self._queue.get()
+        except BaseException:  # such as KeyboardInterrupt, while no Result was there
             self.close()
             raise
         if result is not None:
             return result
-        self._over = True
-        self._arrived.put(None)  # for another thread that may wait
-        self._observed.join()
+        self._is_exhausted = True
+        self._queue.put(None)  # for other threads that wait
+        self._watched.join()
         raise StopIteration
 
     def close(self) -> None:
-        """Stop the run, if it has not ended, and wait until it has."""
-        self._over = True
-        self._observed.stop()
+        """Stop the run if it has not ended, and wait for its end. May be called repeatedly."""
+        self._is_exhausted = True
+        self._watched.stop()
         with suppress(RuntimeError):  # called by a thread of the run, which cannot wait for itself
-            while not self._observed.wait(1.0):
+            while not self._watched.wait(1.0):
                 pass
 
     def __enter__(self) -> Self:
@@ -71,9 +82,9 @@ class Results:
         self.close()
 
     def __del__(self) -> None:
-        if self._over or sys.is_finalizing():  # in the latter case the threads of the run are gone
+        if self._is_exhausted or sys.is_finalizing():  # at the end of the interpreter the threads of the run are gone
             return
         if threading.get_ident() == self._reader:
             self.close()
-        else:  # a collection of garbage, in whatever thread: nobody is to be held up
-            self._observed.stop()
+        else:  # a garbage collection, in any thread: it must not wait
+            self._watched.stop()

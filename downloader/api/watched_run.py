@@ -1,4 +1,4 @@
-"""A run and those who watch it: a caller's functions and a bar. What a function raises stops the run in good order."""
+"""A run with the functions that a caller gave, and a progress bar. An exception of such a function stops the run."""
 
 import logging
 import threading
@@ -12,8 +12,8 @@ from downloader.core.report import Report
 from downloader.errors import UsageError
 from downloader.progress.frames import Frames, Progress
 from downloader.progress.lines import Display
+from downloader.runs.done_callbacks import DoneCallbacks
 from downloader.runs.download_run import DownloadRun
-from downloader.runs.end_notice import EndNotice
 
 LOG = logging.getLogger("downloader")
 OnProgress = Callable[[Progress], object]
@@ -21,10 +21,15 @@ OnResult = Callable[[Result], object]
 
 
 class WatchedRun:
-    """A DownloadRun with its watchers. They are made first, and `begin` is given the DownloadRun that calls `emit`.
+    """A DownloadRun, and those that observe it. This object is made first; then `begin` gets the run, which calls `emit`.
 
-    ``progress``: one bar for the run, drawn by a thread of this class, which calls ``on_progress`` as well: about five times a
-    second, and once when the run has ended. ``on_result`` is called in the thread of the run, with one Result after the other.
+    Args:
+        progress: show one bar for the run.
+        on_progress: called about five times a second, and once when the run has ended, by a thread of this object.
+        on_result: called with one Result after the other, in the thread of the run.
+
+    Raises:
+        UsageError: an argument has a wrong type.
     """
 
     def __init__(
@@ -39,73 +44,73 @@ class WatchedRun:
         self._bar = progress
         self._on_progress = on_progress
         self._on_result = on_result
-        self._session: DownloadRun | None = None
+        self._run: DownloadRun | None = None
         self._displays: list[Display] = []
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
-        self._end = EndNotice()
+        self._done = DoneCallbacks()
 
     @property
-    def session(self) -> DownloadRun:
-        """The run itself."""
-        assert self._session is not None  # noqa: S101 - `begin` comes first
-        return self._session
+    def run(self) -> DownloadRun:
+        """The run itself; only after `begin`."""
+        assert self._run is not None  # noqa: S101 - `begin` comes first
+        return self._run
 
     def emit(self, result: Result) -> None:
-        """Hand a Result on to the caller's function; to none any more once that has raised something."""
+        """Call ``on_result``, unless it has raised an exception before."""
         call = self._on_result
         if call is not None:
             try:
                 call(result)
-            except BaseException as error:  # noqa: BLE001 - it is raised to the caller
+            except BaseException as error:  # noqa: BLE001 - `join` raises it in the caller's thread
                 self._on_result = None
                 self._fail(error)
 
-    def begin(self, session: DownloadRun) -> Self:
-        """Start the run, and the thread that watches it where that is wanted. To be called by the caller's own thread."""
-        self._session = session
+    def begin(self, run: DownloadRun) -> Self:
+        """Start the run, and the thread that shows its progress, if there is any to show."""
+        self._run = run
         if self._bar:
-            from downloader.progress.one_bar import OneBar  # here: tqdm is only loaded to be seen
+            from downloader.progress.one_bar import OneBar  # here: tqdm is only loaded to show a bar
 
             self._displays.append(OneBar())
         if self._on_progress is not None:
             self._displays.append(Frames(self._on_progress))
         if not self._displays:
-            session.when_ended(self._end.tell)
-            session.start()
+            run.when_ended(self._done.set_done)
+            run.start()
             return self
-        self._thread = threading.Thread(target=self._watch, name="dl-progress", daemon=True)
+        self._thread = threading.Thread(target=self._show_progress, name="dl-progress", daemon=True)
         try:
-            session.start()
+            run.start()
             self._thread.start()
-        except BaseException:  # there may be no room for another thread
+        except BaseException:  # the system may refuse another thread
             self._thread = None
-            session.stop()
+            run.stop()
             self._close()
             raise
         return self
 
     def when_ended(self, call: Callable[[], object]) -> None:
-        """Call this when the run is over and all that watch it have been told; at once, if that is so."""
-        self._end.then(call)
+        """Call this function when the run and its last progress call have ended; at once, if they have ended already."""
+        self._done.add(call)
 
     def stop(self) -> None:
         """See `DownloadRun.stop`."""
-        self.session.stop()
+        self.run.stop()
 
     def wait(self, seconds: float) -> bool:
-        """Wait so long, or until the run is over and all have been told; whether it is."""
-        ended = self.session.wait(seconds)
+        """Wait until the run and its last progress call have ended, at most so many seconds. Returns whether they have."""
+        ended = self.run.wait(seconds)
         if ended and self._thread is not None:
             self._thread.join(seconds)
             return not self._thread.is_alive()
         return ended
 
     def join(self) -> Report:
-        """Wait for the end. Raises what a function of the caller's raised, else what broke the run."""
+        """Wait for the end, and return the Report. Raises the exception of a caller's function, else what broke the run."""
         try:
-            report = self.session.join()
-        except Exception as error:  # noqa: BLE001 - the caller's own mistake came first, where there was one
+            report = self.run.join()
+        except Exception as error:  # noqa: BLE001 - an exception of a caller's function came before this one
             self._join_thread()
             raise self._error or error from None
         finally:
@@ -118,24 +123,24 @@ class WatchedRun:
         if self._thread is not None:
             self._thread.join()
 
-    def _watch(self) -> None:
-        session, period = self.session, Display.period
+    def _show_progress(self) -> None:
+        run, period = self.run, Display.period
         try:
-            while not session.wait(period):
+            while not run.wait(period):
                 self._update()
-            session.stats.waiting, session.stats.full = None, False  # nothing waits any more
+            run.stats.waiting, run.stats.full = None, False  # nothing waits any more
             self._update()
         finally:
             try:
                 self._close()
             finally:
-                self._end.tell()
+                self._done.set_done()
 
     def _update(self) -> None:
         for display in tuple(self._displays):
             try:
-                display.update(self.session.stats, time.monotonic())
-            except BaseException as error:  # noqa: BLE001 - it is raised to the caller
+                display.update(self.run.stats, time.monotonic())
+            except BaseException as error:  # noqa: BLE001 - `join` raises it in the caller's thread
                 self._displays.remove(display)
                 with suppress(Exception):
                     display.close()

@@ -70,7 +70,7 @@ def options() -> list[click.Option]:
 
 
 def _comparison_options() -> list[click.Option]:
-    one, size = read_as(Form("whole", least=1)), read_as(Form("size", least=0))
+    one, size = read_as(Form("whole", minimum=1)), read_as(Form("size", minimum=0))
     known = ", ".join(scenario.name for scenario in SCENARIOS)
     heading = "Comparison"
     return [
@@ -99,7 +99,7 @@ def _comparison_options() -> list[click.Option]:
             heading,
             "--latency",
             metavar="TIME",
-            callback=read_as(Form("time", least=0, most=60)),
+            callback=read_as(Form("time", minimum=0, maximum=60)),
             help="time until the first byte of each file",
         ),
         _option(heading, "--rate", metavar="SIZE", callback=size, help="maximum bytes per second on each connection"),
@@ -124,7 +124,7 @@ def _comparison_options() -> list[click.Option]:
 
 
 def _measurement_options() -> list[click.Option]:
-    one, heading = read_as(Form("whole", least=1)), "Measurement"
+    one, heading = read_as(Form("whole", minimum=1)), "Measurement"
     return [
         _option(
             heading,
@@ -140,7 +140,7 @@ def _measurement_options() -> list[click.Option]:
             "--budget",
             metavar="TIME",
             type=str,
-            callback=read_as(Form("time", least=0)),
+            callback=read_as(Form("time", minimum=0)),
             default=f"{DEFAULT_BUDGET:g}",
             help=f"time for the rounds of each scenario; at least 3 rounds are run  [{DEFAULT_BUDGET:g}]",
         ),

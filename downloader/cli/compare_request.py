@@ -16,7 +16,7 @@ from downloader.errors import UsageError
 from downloader.extras import require
 from downloader.runs.plan import jobs_for
 from downloader.settings.definitions import Settings
-from downloader.sources.lists import Lists
+from downloader.sources.lists import ListReader
 from downloader.sources.text import format_download
 from downloader.storage.folder import Folder
 from downloader.strategies.registry import find, listing
@@ -190,7 +190,7 @@ def _own_list(lists: tuple[str, ...], with_peers: bool) -> MeasuredList:
 
     ``with_peers``: peers take part. Peers understand URLs only, so a list with options or mirrors is refused.
     """
-    source = Lists(list(lists))
+    source = ListReader(list(lists))
     source.check()
     if source.bad_lines:
         raise source.bad_lines[0]

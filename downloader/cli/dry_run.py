@@ -21,11 +21,11 @@ def dry_run(session: DownloadRun) -> int:
     while not run.finished:
         batch = run.take()
         for attempt in batch:
-            partial = PartFile(run.context.folder, attempt.path, attempt.source).held()
+            partial = PartFile(run.context.folder, attempt.path, attempt.source).resume_info()
             action = f"resume at {partial.size}" if partial.size else "ask, then fetch" if attempt.probe else "fetch"
             path = attempt.path
             for number in itertools.count(1) if ON_EXISTS[run.context.config.on_exists].numbers else ():
-                if run.context.folder.look(path) is None:
+                if run.context.folder.existing(path) is None:
                     break
                 path = numbered(attempt.path, number)
             if not attempt.kept:

@@ -16,10 +16,10 @@ from downloader.core.text import printable
 from downloader.errors import DownloadError, UsageError
 from downloader.progress.lines import Display, JsonProgress, PlainLines
 from downloader.reports.outputs import FailedList, JsonLines, Traces
-from downloader.reports.summary import complaint, summary
+from downloader.reports.summary import error_summary, summary
 from downloader.runs.download_run import DownloadRun
 from downloader.settings.definitions import Settings
-from downloader.sources.lists import STDIN, Lists, is_url
+from downloader.sources.lists import STDIN, ListReader, is_url
 
 LOG = logging.getLogger("downloader")
 
@@ -50,7 +50,7 @@ def fetch(request: FetchRequest) -> int:
     _check_distinct_files(request)
     if settings.process and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # the user's module of --process is often in the current folder
-    lists = Lists(list(request.lists), settings.skip_bad_lines)
+    lists = ListReader(list(request.lists), settings.skip_bad_lines)
     _print_terminal_notice(request)
     total = _count_downloads(lists, settings)
     if total == 0:
@@ -151,7 +151,7 @@ def _outputs(settings: Settings) -> list[tuple[str, str]]:
 
 
 def _conclude(
-    session: DownloadRun, settings: Settings, lists: Lists, interrupted: int | None, sinks: list[JsonLines | FailedList]
+    session: DownloadRun, settings: Settings, lists: ListReader, interrupted: int | None, sinks: list[JsonLines | FailedList]
 ) -> int:
     report = session.report
     for sink in sinks:
@@ -165,7 +165,7 @@ def _conclude(
         text = summary(report, total=session.stats.total, unprocessed=_unprocessed(report, settings, sinks))
         print(text, file=sys.stderr)  # noqa: T201
     elif settings.quiet and (report.failures or report.errors or report.ended_by is not None):
-        print(complaint(report, total=session.stats.total), file=sys.stderr)  # noqa: T201
+        print(error_summary(report, total=session.stats.total), file=sys.stderr)  # noqa: T201
     if session.error is not None and not isinstance(session.error, DownloadError):  # an internal error
         return 1
     if interrupted is not None:
@@ -197,7 +197,7 @@ def _unprocessed(report: Report, settings: Settings, sinks: list[JsonLines | Fai
     return f"{count} not processed by this run: they existed already (--report records which files were processed)"
 
 
-def _count_downloads(lists: Lists, settings: Settings) -> int | None:
+def _count_downloads(lists: ListReader, settings: Settings) -> int | None:
     """Check the lists, and count their Downloads; None where the number is not known, as for standard input.
 
     Raises UsageError for invalid lines, unless ``skip_bad_lines`` is set.

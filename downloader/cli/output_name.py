@@ -4,10 +4,10 @@ from msgspec.structs import replace
 
 from downloader.core.names.file_names import wished_path
 from downloader.errors import PolicyError, UsageError
-from downloader.sources.lists import STDIN, Lists
+from downloader.sources.lists import STDIN, ListReader
 
 
-def set_output_name(lists: Lists, total: int | None, name: str) -> None:
+def set_output_name(lists: ListReader, total: int | None, name: str) -> None:
     """Replace the only Download of the lists with one whose path is ``name``, relative to the folder of the run.
 
     ``total``: the number of Downloads; None where it is unknown. Raises UsageError if there is not exactly one, or if

@@ -21,7 +21,7 @@ from downloader.testserver.serving import LOOPBACK, ListenAddress, exposure, res
 DEFAULT_PORT = 8080
 POLL_INTERVAL = 0.5
 """Seconds between two checks of whether the server's process still runs."""
-_read_port = read_as(Form("whole", least=0, most=65535))
+_read_port = read_as(Form("whole", minimum=0, maximum=65535))
 
 
 @click.command("serve", context_settings={"help_option_names": ["-h", "--help"]})
@@ -96,7 +96,7 @@ def _greeting(server: Served) -> str:
     lists = (f"  {server.url}/list/{name:<{width}}  {purposes[name]}" for name in server.named)
     return "\n".join(
         [
-            f"Serving test files on {server.url} until Ctrl-C. Lists:",
+            f"Serving test files on {server.url} until Ctrl-C. ListReader:",
             *lists,
             "Fetch a list, and verify the files against the server's digests:",
             f"  curl -fsS{trust} {server.url}/list/small | dl - -d files{trust}",

@@ -15,7 +15,7 @@ from downloader.engine.attempt.commands import CUT, DROP, READ, Answer, Call, Co
 from downloader.engine.contract import Run
 from downloader.engine.deadlines import NEVER, error_of, verdict
 from downloader.errors import DownloadError, NetworkError, WorkerError
-from downloader.transports.base import DRAIN_TIME
+from downloader.transports.base import DRAIN_SECONDS
 from downloader.transports.curl_client import CurlExchange
 
 
@@ -130,7 +130,7 @@ class CurlFlight:
         elif isinstance(command, Call | Pause):
             self._busy = True
             self._ticket += 1
-            self._exchange.hold()
+            self._exchange.pause()
             if isinstance(command, Call):
                 self._loop.call_in_thread(command, self, self._ticket)
             else:
@@ -177,7 +177,7 @@ class CurlFlight:
             self._answer_over = False
             self.on_done(self._error, None)
         else:
-            self._exchange.go_on()
+            self._exchange.resume()
 
     def _silent_at(self) -> float:
         """When the Attempt has waited too long for the server; 0 where it does not wait for the server."""
@@ -190,7 +190,7 @@ class CurlFlight:
     def check(self, now: float, grace_over: bool) -> None:
         """End the Attempt if it must end now; end an answer that is read only to keep its connection, if that takes long."""
         if self._state is READ:
-            self._exchange.tell_rest(now)
+            self._exchange.deliver_rest(now)
         if self._outcome is not None:  # the last bytes have just come, and libcurl has not told the end yet
             self._loop.abandon(self._exchange)
             self._loop.ended(self, self._outcome)
@@ -210,6 +210,6 @@ class CurlFlight:
                 self._advance(None, error_of(reason, self._context.config.client.read_timeout))
             if self._outcome is None and self._state is DROP:  # there is no answer left to drop
                 self._advance(None)
-        elif self._state is DROP and self._dropping_since and now - self._dropping_since > DRAIN_TIME:
+        elif self._state is DROP and self._dropping_since and now - self._dropping_since > DRAIN_SECONDS:
             self._loop.abandon(self._exchange)
             self._advance(None)

@@ -15,7 +15,7 @@ from downloader.core.model import Attempt, Outcome
 from downloader.engine.attempt.commands import Call
 from downloader.engine.contract import Run
 from downloader.engine.curl_flight import CurlFlight
-from downloader.transports.curl_client import CurlExchange, Multi
+from downloader.transports.curl_client import CurlExchange, CurlMulti
 
 if TYPE_CHECKING:
     from downloader.engine.long_calls import LongCalls
@@ -29,7 +29,7 @@ class CurlLoop:
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self._multi = Multi(run.context.config.client)
+        self._multi = CurlMulti(run.context.config.client)
         self.outcomes: list[Outcome] = []
         self.flying: set[CurlFlight] = set()
         self._spare: list[CurlFlight] = []
@@ -43,7 +43,7 @@ class CurlLoop:
         """Start what may start, wait, settle what has ended, until the run is finished."""
         run, multi, outcomes, jobs = self.run, self._multi, self.outcomes, self.run.jobs
         if run.waker is not None:
-            multi.listen(run.waker, run.wake)
+            multi.add_reader(run.waker, run.wake)
         try:
             while not run.finished:
                 run.tick()
@@ -51,7 +51,7 @@ class CurlLoop:
                     self._start(batch[0])
                     if outcomes:
                         break
-                multi.turn(0.0 if outcomes else self._wait())
+                multi.run_once(0.0 if outcomes else self._wait())
                 now = time.monotonic()
                 while self._paused and self._paused[0][0] <= now:
                     _, _, flight, ticket = heapq.heappop(self._paused)
@@ -80,11 +80,11 @@ class CurlLoop:
 
     def watch(self, descriptor: int, call: Callable[[], object]) -> None:
         """From within the loop: call this whenever the descriptor can be read."""
-        self._multi.listen(descriptor, call)
+        self._multi.add_reader(descriptor, call)
 
     def unwatch(self, descriptor: int) -> None:
         """Watch this descriptor no longer."""
-        self._multi.unlisten(descriptor)
+        self._multi.remove_reader(descriptor)
 
     def _wait(self) -> float:
         wait = self.run.wait()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from downloader.engine.processors import cores
-from downloader.transports.curl_client import Multi
+from downloader.transports.curl_client import CurlMulti
 
 Then = Callable[[BaseException | None], None]
 
@@ -14,12 +14,12 @@ Then = Callable[[BaseException | None], None]
 class LongCalls:
     """Threads of one loop, made with the first call. They wake the loop when a call has ended."""
 
-    def __init__(self, multi: Multi) -> None:
+    def __init__(self, multi: CurlMulti) -> None:
         self._ended: deque[tuple[Then, BaseException | None]] = deque()
         self._reader, self._writer = os.pipe()
         self._threads = ThreadPoolExecutor(max(2, cores()), "dl-work")
         self.working = 0  # calls that threads make, or will make
-        multi.listen(self._reader, self._on_end)
+        multi.add_reader(self._reader, self._on_end)
 
     def submit(self, call: Callable[[], object], then: Then) -> None:
         """Make a call in a thread; then call ``then`` in the loop's thread, with the exception that was raised, or None."""

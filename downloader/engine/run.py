@@ -230,7 +230,7 @@ class LocalRun(Run):
         scheduler, stats = self.scheduler, self.stats
         scheduler.sample(now, stats.received)
         if scheduler.space.is_due(now):
-            scheduler.space.look(self._context.folder.room(), now)
+            scheduler.space.look(self._context.folder.free_bytes(), now)
         stats.full, stats.waiting = scheduler.space.waits, scheduler.retrying()
         stats.in_segments = scheduler.done_in_segments()
         self._any_splittable = False
@@ -265,7 +265,7 @@ class LocalRun(Run):
         folder = self._context.folder
         if attempt.probe or attempt.kept or folder.has_nothing_of(attempt):
             return attempt
-        admitted = apply_exists_policy(attempt, folder.look(attempt.path), self._context.config.on_exists)
+        admitted = apply_exists_policy(attempt, folder.existing(attempt.path), self._context.config.on_exists)
         if isinstance(admitted, Attempt):
             return admitted
         self.scheduler.settle(admitted, self._clock(), 0.0)
@@ -277,7 +277,7 @@ class LocalRun(Run):
         if any(attempt.check for attempt in batch):  # existing files are verified first: perhaps nothing has to be written
             return False
         self._folder_checked = True
-        error = self._context.folder.objection()
+        error = self._context.folder.write_problem()
         if error is None:
             return False
         self.settle(Outcome(attempt.key, End.FAILED, path=attempt.path, error=error) for attempt in batch)

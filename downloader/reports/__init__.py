@@ -1,1 +1,1 @@
-"""What a run leaves behind: report files and the summary."""
+"""What is written about a run: report files, and the summary on the screen."""

@@ -1,4 +1,4 @@
-"""Results → files (JSON lines, a list of what failed) and the summary on the screen."""
+"""The files that a run writes: ``--report`` and ``--trace`` as JSON lines, ``--failed`` as a list."""
 
 import os
 import stat
@@ -15,19 +15,19 @@ from downloader.errors import StorageError
 from downloader.sources.text import format_download
 
 if TYPE_CHECKING:
-    from downloader.storage.manifest import Row
+    from downloader.storage.earlier_report import EarlierRow
 
 _encode = msgspec.json.Encoder().encode
 
 
-def line(result: Result, processed: bool = False, function: str = "", known: "Row | None" = None) -> bytes:
+def json_line(result: Result, processed: bool = False, function: str = "", earlier: "EarlierRow | None" = None) -> bytes:
     """One Result as a line of JSON. ``path`` is relative to the folder of the run.
 
-    No key is ever null but ``value``: readers that learn the columns' types from the first lines know them all from the first.
-    ``processed``: by ``function``; ``known``: what an earlier report says of this file, which was skipped.
+    No key but ``value`` is ever null, so that readers can infer all types from the first line. ``processed``: ``function`` has
+    processed the file. ``earlier``: the row of an earlier report about this file, which was skipped.
     """
     error = result.error
-    about = {
+    row = {
         "url": result.url,
         "path": result.path,
         "status": result.status.value,
@@ -36,8 +36,8 @@ def line(result: Result, processed: bool = False, function: str = "", known: "Ro
         "attempts": result.attempts,
         "elapsed": round(result.elapsed, 6),
         "final_url": result.final_url,
-        "etag": result.etag or (known.etag if known else None) or "",
-        "value": _plain(known.value if known else result.value),
+        "etag": result.etag or (earlier.etag if earlier else None) or "",
+        "value": _plain(earlier.value if earlier else result.value),
         "processed": processed,
         "function": function,
         "warning": result.warning,
@@ -46,28 +46,31 @@ def line(result: Result, processed: bool = False, function: str = "", known: "Ro
             "message": _text(str(error)) if error else "",
         },
     }
-    return _encode(about) + b"\n"
+    return _encode(row) + b"\n"
 
 
 def _plain(value: object) -> object:
-    """What post-processing returned as something that JSON has; where it has not, as Python shows it."""
+    """What post-processing returned, as JSON; as Python's repr if JSON cannot represent it."""
     if value is None:
         return None
     try:
         return msgspec.Raw(_encode(value))
-    except Exception:  # noqa: BLE001 - it is a value of the user's
+    except Exception:  # noqa: BLE001 - a value of the user may raise anything
         with suppress(Exception):
             return _text(repr(value))
         return f"<{type(value).__name__}>"
 
 
 def _text(value: str) -> str:
-    """Text that UTF-8 has; a name of a file need not be."""
+    """The text with characters that UTF-8 cannot encode escaped: the name of a file may have some."""
     return value.encode("utf-8", "backslashreplace").decode()
 
 
-class _Sink:
-    """A file that Results go to. Raises StorageError."""
+class _OutputFile:
+    """A file, or standard output for ``-``, to which records are written. A context manager. Raises StorageError.
+
+    ``mode``: the permissions of a new file.
+    """
 
     mode = 0o666
 
@@ -84,7 +87,7 @@ class _Sink:
                 if stat.S_ISREG(os.fstat(descriptor).st_mode):
                     os.ftruncate(descriptor, 0)
                     if self.mode == 0o600:
-                        os.fchmod(descriptor, self.mode)  # also where the file was there before
+                        os.fchmod(descriptor, self.mode)  # also if the file existed before
             except OSError as error:
                 raise StorageError(f"cannot write {path}: {error.strerror}") from None
 
@@ -96,7 +99,7 @@ class _Sink:
             raise StorageError(f"cannot write {self._path}: {error.strerror}") from None
 
     def flush(self) -> None:
-        """Let others read what there is."""
+        """Write the buffered records to the file."""
         try:
             self._stream.flush()
         except OSError as error:
@@ -110,20 +113,22 @@ class _Sink:
         try:
             self._stream.close()
         except OSError as failure:
-            if error is None and not self._failed:  # else it is told already
+            if error is None and not self._failed:  # else an error was raised already
                 raise StorageError(f"cannot write {self._path}: {failure.strerror}") from None
 
 
-class JsonLines(_Sink):
-    """``--report``: one JSON object a line, for each Result as it comes. ``root``: the folder of the run.
+class JsonLines(_OutputFile):
+    """``--report``: one JSON object a line, for each Result as its file ends.
 
-    ``function``: what finished files are processed with. A file that is skipped keeps what an earlier report says of it.
+    A skipped file keeps what an earlier report at the same path says about it. ``complete``: to be set when every file of the
+    list has its row. ``unprocessed``: how many skipped files ``function`` has not processed.
     """
 
     def __init__(self, path: str, root: str = ".", function: str = "") -> None:
-        from downloader.storage.manifest import Manifest  # here: few runs need it
+        """``root``: the folder of the run. ``function``: the name of the function that processes finished files."""
+        from downloader.storage.earlier_report import EarlierReport  # here: few runs need it
 
-        self._manifest = Manifest(path) if path != "-" else None
+        self._earlier = EarlierReport(path) if path != "-" else None
         super().__init__(path)
         self._root = os.path.abspath(os.path.expanduser(root))
         self._function = function
@@ -131,40 +136,40 @@ class JsonLines(_Sink):
         self.unprocessed = 0
 
     def add(self, result: Result) -> None:
-        """Write its line."""
+        """Write the line of a Result."""
         self._begun = True
         if result.status is Status.SKIPPED and result.reason != "duplicate":
             self._write(self._skipped(result))
         else:
             done = bool(self._function) and result.status is Status.DONE
-            self._write(line(result, done, self._function if done else ""))
+            self._write(json_line(result, done, self._function if done else ""))
 
     def _skipped(self, result: Result) -> bytes:
         if not result.bytes:
             with suppress(OSError):
                 result = replace(result, bytes=os.stat(os.path.join(self._root, result.path)).st_size)
-        known = self._manifest.row(result, result.bytes) if self._manifest else None
-        function = (known.function or "") if known else ""
-        processed = known is not None and (known.processed or known.value is not None)
+        earlier = self._earlier.row(result, result.bytes) if self._earlier else None
+        function = (earlier.function or "") if earlier else ""
+        processed = earlier is not None and (earlier.processed or earlier.value is not None)
         if self._function and function not in ("", self._function):
-            processed, function, known = False, "", replace(known, value=None) if known else None
+            processed, function, earlier = False, "", replace(earlier, value=None) if earlier else None
         self.unprocessed += bool(self._function) and not processed
-        return line(result, processed, function, known)
+        return json_line(result, processed, function, earlier)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         super().__exit__(kind, error, trace)
-        if self._manifest is not None:
-            self._manifest.close(self._begun, self.complete and error is None)
+        if self._earlier is not None:
+            self._earlier.close(self._begun, self.complete and error is None)
 
 
-class Traces(_Sink):
-    """``--trace``: one JSON object a line, for each Attempt as it ends. Times in seconds of the machine's monotonic clock."""
+class Traces(_OutputFile):
+    """``--trace``: one JSON object a line, for each Attempt as it ends. Times are seconds of the machine's monotonic clock."""
 
     def add(self, outcome: Outcome) -> None:
-        """Write its line; none for an Attempt that never ran."""
+        """Write the line of an Outcome; none for an Attempt that never ran."""
         trace = outcome.trace
         if trace is not None:
-            about = {
+            row = {
                 "path": outcome.path,
                 "attempt": trace.number,
                 "segment": trace.segment,
@@ -177,15 +182,15 @@ class Traces(_Sink):
                 "end": outcome.end.value,
                 "received": outcome.received,
             }
-            self._write(_encode(about) + b"\n")
+            self._write(_encode(row) + b"\n")
 
 
-class FailedList(_Sink):
-    """``--failed``: the entries that failed, as a list that can be fed back. Its owner's alone: it has the list's secrets."""
+class FailedList(_OutputFile):
+    """``--failed``: the entries that failed, as a list for another run. Only its owner may read it: it may contain secrets."""
 
     mode = 0o600
 
     def add(self, result: Result) -> None:
-        """Write its entry, if it failed."""
+        """Write the entry of a Result, if it failed."""
         if result.status is Status.FAILED and result.download is not None:
             self._write(format_download(result.download).encode())

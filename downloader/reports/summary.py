@@ -1,4 +1,4 @@
-"""The summary of a run, as the command prints it."""
+"""The summary of a run, as the command prints it: plain text, safe for a terminal."""
 
 from downloader.core.amounts import duration, size
 from downloader.core.report import Report
@@ -7,13 +7,10 @@ from downloader.errors import DownloadError
 
 
 def _reason_of(error: BaseException) -> str:
-    """What ended a run, in one line: an error of ours as it is, any other as a mistake in the program."""
+    """What ended a run, in one line. An exception that is no DownloadError is reported as an internal error."""
     if isinstance(error, DownloadError):
         return str(error)
     return f"internal error: {type(error).__name__}: {error} (please report it)"
-
-
-LOOK = "look like web pages, unlike their names"
 
 
 def _counts(report: Report, total: int | None) -> str:
@@ -22,51 +19,52 @@ def _counts(report: Report, total: int | None) -> str:
     return counts + (f", {left} not started" if left > 0 else "")
 
 
-def _failures(report: Report, most: int) -> list[str]:
-    told = [result for result in report.failed if result.error is None or not result.error.ends_run]
-    lines = [f"  ✗ {printable(str(result.error or result.url))}" for result in told[:most]]
-    if (more := report.failures - report.unwritten - most) > 0:
+def _failures(report: Report, max_failures: int) -> list[str]:
+    failed = [result for result in report.failed if result.error is None or not result.error.ends_run]
+    lines = [f"  ✗ {printable(str(result.error or result.url))}" for result in failed[:max_failures]]
+    if (more := report.failures - report.unwritten - max_failures) > 0:
         lines.append(f"  … and {more} more; --failed FILE lists them all")
     lines += [f"  ✗ {printable(str(error))}" for error in report.errors]
     return lines
 
 
-def complaint(report: Report, most: int = 5, total: int | None = None) -> str:
-    """What is said of a run that was asked to say nothing but errors: what failed, as in `summary`, and the counts."""
+def error_summary(report: Report, max_failures: int = 5, total: int | None = None) -> str:
+    """The failures and the counts of `summary` alone, for ``--quiet``. Arguments as `summary`."""
     ended = [] if report.ended_by is None else [f"stopped: {printable(_reason_of(report.ended_by))}"]
-    return "\n".join([*_failures(report, most), *ended, _counts(report, total)])
+    return "\n".join([*_failures(report, max_failures), *ended, _counts(report, total)])
 
 
-def _pace(report: Report) -> str:
-    """How much has come, how long that took, and how fast it was; no rates where nothing has come."""
+def _throughput(report: Report) -> str:
+    """How much was received, in which time, and how fast; without rates if nothing was received."""
     if not report.received and not report.done:
         return f"nothing was fetched, in {duration(report.elapsed)}"
     seconds = max(report.elapsed, 1e-6)
     files = report.done / seconds
-    pace = f"{size(report.received / seconds)}/s, {files:.0f} files/s" if files >= 1 else f"{size(report.received / seconds)}/s"
-    return f"{size(report.received)} in {duration(report.elapsed)}: {pace}"
+    rate = f"{size(report.received / seconds)}/s"
+    return f"{size(report.received)} in {duration(report.elapsed)}: {rate}" + (f", {files:.0f} files/s" if files >= 1 else "")
 
 
-def summary(report: Report, most: int = 5, total: int | None = None, unprocessed: str = "") -> str:
-    """What became of the run, in a few lines; at most ``most`` failed URLs, safe to print.
+def summary(report: Report, max_failures: int = 5, total: int | None = None, unprocessed: str = "") -> str:
+    """The result of a run in a few lines.
 
-    ``total``: of the list; ``unprocessed``: a line about files that were skipped, and so not processed.
+    ``max_failures``: failed URLs that are listed at most. ``total``: entries of the list, None if unknown. ``unprocessed``: a
+    line about files that were skipped, and so not processed.
     """
-    lines = [_counts(report, total), f"{_pace(report)} · strategy {report.strategy}"]
+    lines = [_counts(report, total), f"{_throughput(report)} · strategy {report.strategy}"]
     if report.verified:
         lines.append(f"  {report.verified} verified by a checksum")
     if report.without_checksum:
-        also = f" ({report.ambiguous}: the name has several digests in the file)" if report.ambiguous else ""
+        also = f" ({report.ambiguous}: the name is listed with several digests)" if report.ambiguous else ""
         lines.append(f"  {report.without_checksum} without a checksum{also}")
     if unprocessed:
         lines.append(f"  {unprocessed}")
     if report.warnings:
         names = ", ".join(printable(result.path) for result in report.doubtful)
         more = ", …" if report.warnings > len(report.doubtful) else ""
-        look = "looks like a web page, unlike its name" if report.warnings == 1 else LOOK
-        lines.append(f"  {report.warnings} {look}: {names}{more}")
+        one, several = "looks like a web page, not what its name says", "look like web pages, not what their names say"
+        lines.append(f"  {report.warnings} {one if report.warnings == 1 else several}: {names}{more}")
     lines += [f"  {count} {reason}" for reason, count in sorted(report.reasons.items(), key=lambda item: (-item[1], item[0]))]
-    lines += _failures(report, most)
+    lines += _failures(report, max_failures)
     if report.ended_by is not None:
         lines.append(f"stopped: {printable(_reason_of(report.ended_by))}")
     elif report.interrupted:

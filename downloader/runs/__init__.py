@@ -1,1 +1,1 @@
-"""One run of a list: what settings mean for it, and the thread that drives it."""
+"""One run: what the settings mean for it (`plan`), and how its parts are put together (`download_run`)."""

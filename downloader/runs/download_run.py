@@ -1,7 +1,7 @@
-"""One run, from settings and a Source to a Report: where the parts are put together.
+"""One run, from settings and a Source to a Report: here its parts are put together.
 
-It is driven by a thread of its own, whatever the strategy. So the caller's thread is free to draw, to wait, or to go on
-running its own event loop (a notebook's, say), and any number of runs can go on in one process.
+The run has a thread of its own, whatever the strategy. So the caller's thread is free to draw progress, to wait, or to run its
+own event loop (that of a notebook, for example), and several runs can share a process.
 """
 
 import logging
@@ -9,22 +9,16 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Self
-
-from msgspec.structs import replace
 
 from downloader.core.model import Download, Outcome, Result
 from downloader.core.report import Report
-from downloader.core.scheduling.retry import RetryPolicy, parse_statuses
-from downloader.core.scheduling.scheduler import Scheduler
 from downloader.engine.contract import AttemptContext
-from downloader.engine.rate_limiter import RateLimiter
 from downloader.engine.run import LocalRun
 from downloader.engine.stats import RunStats
 from downloader.errors import DownloadError, UsageError
-from downloader.runs.end_notice import EndNotice
-from downloader.runs.plan import check_able, cut_dirs_of, jobs_for, limits_for, split_policy, sums_for, worker_config
+from downloader.runs import plan
+from downloader.runs.done_callbacks import DoneCallbacks
 from downloader.settings.definitions import Settings
 from downloader.sources.lists import BackgroundSource
 from downloader.storage.folder import Folder
@@ -34,9 +28,10 @@ LOG = logging.getLogger("downloader")
 
 
 class DownloadRun:
-    """One run, from settings and a Source to a Report. `start` it, look at `stats`, `join` it.
+    """One run, from settings and a Source to a Report. `start` it, read its `stats` meanwhile, `join` it.
 
-    Making one checks everything that can be checked before anything starts: it raises UsageError or StorageError.
+    ``jobs``: Attempts in flight at most. ``notice``: a sentence for the user about the settings, or empty. ``error``: what
+    broke the run, after its end. ``run``: what the strategy works on.
     """
 
     def __init__(
@@ -50,62 +45,45 @@ class DownloadRun:
         on_attempt: Callable[[Outcome], None] | None = None,
         again: Callable[[], Iterator[Download | None]] | None = None,
     ) -> None:
-        """``on_attempt``: called with the Outcome of each Attempt, which is traced then.
+        """Check everything that can be checked before anything starts. Raises UsageError, StorageError.
 
-        ``again``: reads the list once more, to see before the start that the checksums are of use for it.
+        ``total``: Downloads in the source, None if unknown. ``on_result``: called with each Result, in the run's thread.
+        ``report``: counts the Results; by default a new one. ``make_folder``: make the folder if it is missing.
+        ``on_attempt``: called with the Outcome of each Attempt; Outcomes have a Trace then. ``again``: reads the list a second
+        time, to check before the start that the checksums belong to it.
         """
-        if (settings.gap or settings.obey_robots) and not settings.segments:
-            settings = replace(settings, segments=1)  # pieces are more requests, and each would wait for its turn
-        self._strategy = find(settings.strategy)()
+        settings = plan.effective_settings(settings)
         self._source = source
         self._on_result = on_result
-        able = self._strategy.capabilities
-        check_able(settings, able)
-        self.jobs, self.notice = jobs_for(settings, able)
+        self._strategy = find(settings.strategy)()
+        capabilities = self._strategy.capabilities
+        plan.check_supported(settings, capabilities)
+        self.jobs, self.notice = plan.jobs_for(settings, capabilities)
         self.stats = RunStats(total=total)
         self.report = report if report is not None else Report()
         self.report.strategy = settings.strategy
         self.error: BaseException | None = None
-        config = worker_config(settings, able, self.jobs, on_attempt is not None)
+        config = plan.worker_config(settings, capabilities, self.jobs, traced=on_attempt is not None)
         self._folder = Folder(os.path.expanduser(settings.dir), make_folder)
-        scheduler = _obedient(settings) if settings.obey_robots else Scheduler
-        retry_on = parse_statuses(settings.retry_on)
-        retry = RetryPolicy(settings.retries, settings.retry_wait, max_retry_after=settings.max_retry_after, retry_on=retry_on)
-        cut_dirs = cut_dirs_of(settings)
-        self._sums = sums_for(settings)
-        if self._sums is not None and again is not None and not settings.content_disposition:
-            self._sums.check(again(), cut_dirs)
+        cut_dirs = plan.cut_dirs_for(settings)
+        self._checksums = plan.checksums_for(settings)
+        if self._checksums is not None and again is not None and not settings.content_disposition:
+            self._checksums.check(again(), cut_dirs)
         self.run = LocalRun(
-            scheduler=scheduler(
-                source,
-                limits_for(settings, able, self.jobs),
-                retry,
-                split=split_policy(settings),
-                sums=self._sums,
-                cut_dirs=cut_dirs,
-                probe=settings.content_disposition,
-                fail_fast=settings.fail_fast,
-                host_failures=settings.host_failures,
-                wait_for_space=settings.on_full == "wait",
-                gap=settings.gap or None,
-            ),
-            context=AttemptContext(
-                config,
-                self._folder,
-                RateLimiter(settings.limit_rate, settings.limit_rate_per_host) if config.is_rate_limited else None,
-            ),
+            scheduler=plan.scheduler_for(settings, capabilities, self.jobs, source, self._checksums, cut_dirs),
+            context=AttemptContext(config, self._folder, plan.rate_limiter_for(settings)),
             jobs=self.jobs,
             stats=self.stats,
             emit=self._emit,
             grace=settings.grace,
             on_attempt=on_attempt,
         )
-        self._end = EndNotice()
+        self._done = DoneCallbacks()
         self._thread = threading.Thread(target=self._main, name="dl-run", daemon=True)
 
     def when_ended(self, call: Callable[[], object]) -> None:
-        """Call this when the run is over, in its thread; at once, if it is."""
-        self._end.then(call)
+        """Call this function when the run has ended, in the run's thread; at once, if it has ended already."""
+        self._done.add(call)
 
     def _emit(self, result: Result) -> None:
         self.report.add(result)
@@ -116,7 +94,7 @@ class DownloadRun:
         started = time.perf_counter()
         try:
             self._strategy.drive(self.run)
-        except BaseException as error:  # it is raised again in the thread that joins
+        except BaseException as error:  # `join` raises it in the caller's thread
             self.error = error
             if not isinstance(error, DownloadError):
                 LOG.info("the run failed", exc_info=True)
@@ -128,48 +106,48 @@ class DownloadRun:
             self.report.interrupted = not self.run.scheduler.complete
             self.report.stopped_by_failure = self.run.scheduler.failed_fast
             self.report.ended_by = self.error or self.run.scheduler.ended_by
-            self._tell_sums()
-            self._tell_list()
+            self._report_checksums()
+            self._report_changed_list()
             self._folder.close()
-            self._end.tell()
+            self._done.set_done()
 
-    def _tell_sums(self) -> None:
-        sums, report = self._sums, self.report
-        if sums is not None:
-            report.without_checksum, report.ambiguous = sums.without, sums.ambiguous
-            if sums.complaint is not None and not report.interrupted:
-                report.errors.append(sums.complaint)
+    def _report_checksums(self) -> None:
+        checksums, report = self._checksums, self.report
+        if checksums is not None:
+            report.without_checksum, report.ambiguous = checksums.without, checksums.ambiguous
+            if checksums.complaint is not None and not report.interrupted:
+                report.errors.append(checksums.complaint)
 
-    def _tell_list(self) -> None:
-        """A list that is read twice may be another the second time."""
+    def _report_changed_list(self) -> None:
+        """Report a list that had fewer entries when it was read the second time."""
         report, total = self.report, self.stats.total
-        found = report.done + report.skipped + report.failures
-        if total is not None and found < total and not report.interrupted and report.ended_by is None:
-            report.errors.append(UsageError(f"the list was changed while it was read: {found} of {total} entries were left"))
+        entries = report.done + report.skipped + report.failures
+        if total is not None and entries < total and not report.interrupted and report.ended_by is None:
+            report.errors.append(UsageError(f"the list was changed while it was read: {entries} of {total} entries were there"))
 
     @property
     def source_error(self) -> Exception | None:
-        """What ended the reading of a list that is read as it comes."""
+        """The exception that ended the source, if it is read in the background."""
         return self._source.error if isinstance(self._source, BackgroundSource) else None
 
     def start(self) -> Self:
-        """Begin."""
+        """Start the run's thread."""
         self._thread.start()
         return self
 
     def stop(self) -> None:
-        """Start nothing more; end what runs within the grace time. From any thread, any number of times."""
+        """Start no further Attempt, and end the running ones within the grace time. Any thread may call this, repeatedly."""
         self.run.stop()
 
     def wait(self, seconds: float) -> bool:
-        """Wait so long, or until the run is over; whether it is."""
+        """Wait until the run has ended, at most so many seconds. Returns whether it has ended."""
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
     def join(self) -> Report:
-        """Wait for the end. Raises what broke the run.
+        """Wait for the end of the run, and return its Report. Raises what broke the run.
 
-        An interrupt meanwhile stops the run in good order, and is then raised.
+        An exception in the waiting thread, such as KeyboardInterrupt, stops the run as `stop` does, and is raised at its end.
         """
         try:
             while not self.wait(1.0):
@@ -181,11 +159,3 @@ class DownloadRun:
         if self.error is not None:
             raise self.error
         return self.report
-
-
-def _obedient(settings: Settings) -> Callable[..., Scheduler]:
-    """What makes the scheduler of a run that obeys robots.txt."""
-    from downloader.core.http.robots import product
-    from downloader.core.scheduling.robots_scheduler import ObedientScheduler  # here: few runs need it
-
-    return partial(ObedientScheduler, product(settings.user_agent or "downloader"))

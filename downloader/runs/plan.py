@@ -1,139 +1,184 @@
-"""What settings mean for a run: how many at once, what workers are told, what is refused. Checked before anything starts."""
+"""What the settings mean for a run: each function builds one part of it, and refuses what cannot be done.
+
+==================== =============================================================================
+`worker_config`      what every worker process or thread is given: `client_options`, `transfer_policy`
+`scheduler_for`      which Attempt starts next: `limits_for`, `retry_policy`, `split_policy`
+`jobs_for`           how many Attempts may be in flight
+`checksums_for`      the file of checksums
+`check_supported`    what the strategy cannot do
+==================== =============================================================================
+
+All of it happens before anything starts.
+"""
 
 import resource
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from downloader._version import __version__
 from downloader.core.http.guards import NO_GUARDS, Guards, parse_types
 from downloader.core.http.messages import TransferPolicy, replaced
-from downloader.core.limits import public_hosts as hosts
+from downloader.core.limits import public_hosts
 from downloader.core.limits.adaptive import AdaptiveSlots
 from downloader.core.limits.slots import Limits, Slots
+from downloader.core.model import Download
 from downloader.core.names.checksum_list import ChecksumList
+from downloader.core.scheduling.retry import RetryPolicy, parse_statuses
+from downloader.core.scheduling.scheduler import Scheduler
 from downloader.core.scheduling.segment_layout import SplitPolicy
-from downloader.engine.attempt import postprocess as processing
+from downloader.engine.attempt import postprocess
 from downloader.engine.contract import Capabilities, WorkerConfig
+from downloader.engine.rate_limiter import RateLimiter
 from downloader.errors import UsageError
 from downloader.settings.definitions import Settings
-from downloader.sources import credential_files as credentials
-from downloader.sources.lists import read_sums
-from downloader.transports.base import CHUNK, ClientOptions, check_proxy, environment_proxies
+from downloader.sources import credential_files
+from downloader.sources.lists import read_checksums
+from downloader.transports.base import READ_BYTES, ClientOptions, check_proxy, environment_proxies
 
-_SPARE_FILES = 64
-_PER_HOST = 256
+_RESERVED_FILES = 64
+"""Open files that are left for anything but downloads."""
+
+_MAX_PER_HOST = 256
+"""In flight at one host at most, if the user gave no number."""
+
+_MIN_READ_BYTES = 2048
+_MIN_RECEIVE_BUFFER, _MAX_RECEIVE_BUFFER = 1 << 15, 1 << 20
+
+
+def effective_settings(settings: Settings) -> Settings:
+    """The settings, with ``segments=1`` where requests to one host are spaced: each segment would wait for its turn."""
+    if (settings.gap or settings.obey_robots) and not settings.segments:
+        return replace(settings, segments=1)
+    return settings
+
+
+def check_supported(settings: Settings, capabilities: Capabilities) -> None:
+    """Raises UsageError if the strategy does not support what the settings ask for."""
+    wanted = settings.http_version
+    if wanted != "auto" and wanted not in capabilities.http_versions:
+        raise UsageError(f"{settings.strategy} does not speak HTTP/{wanted}", hint="--strategy multiplex does")
+    if settings.segments > 1 and not capabilities.segments:
+        raise UsageError(f"{settings.strategy} fetches each file in one piece", hint="--strategy multiplex splits them")
+    if (settings.limit_rate or settings.limit_rate_per_host) and not capabilities.limit_rate:
+        raise UsageError(f"{settings.strategy} cannot limit the rate", hint="--strategy multiplex can")
+    if settings.process:
+        postprocess.find(settings.process)
+        if capabilities.fresh_main and settings.process.startswith("__main__:"):
+            raise UsageError(f"{settings.strategy} runs in processes of its own", hint="put the function into a module")
 
 
 def jobs_for(settings: Settings, capabilities: Capabilities) -> tuple[int, str]:
-    """How many may be in flight in all, and a word about it where it is less than was asked for."""
+    """How many Attempts may be in flight, and a sentence for the user if that is less than the settings ask for."""
     wanted = settings.jobs or capabilities.most_jobs or capabilities.default_jobs
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    files = (
-        max(1, (soft - min(_SPARE_FILES, soft // 2)) // capabilities.files_per_job)
-        if soft != resource.RLIM_INFINITY
+    open_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    jobs_by_files = (
+        max(1, (open_files - min(_RESERVED_FILES, open_files // 2)) // capabilities.files_per_job)
+        if open_files != resource.RLIM_INFINITY
         else wanted
     )
-    jobs = min(wanted, files, capabilities.max_jobs or wanted)
-    if jobs == files < wanted:
-        return jobs, f"--jobs {wanted} lowered to {jobs}: the limit of open files is {soft} (ulimit -n)"
+    jobs = min(wanted, jobs_by_files, capabilities.max_jobs or wanted)
+    if jobs == jobs_by_files < wanted:
+        return jobs, f"--jobs {wanted} lowered to {jobs}: the limit of open files is {open_files} (ulimit -n)"
     if jobs < wanted and settings.jobs:
         return jobs, f"--jobs {wanted} lowered to {jobs}: the maximum of {settings.strategy}"
     return jobs, ""
 
 
-def check_able(settings: Settings, able: Capabilities) -> None:
-    """Raises UsageError where the strategy cannot do what was asked for."""
-    wanted = settings.http_version
-    if wanted != "auto" and wanted not in able.http_versions:
-        raise UsageError(f"{settings.strategy} does not support HTTP/{wanted}", hint="--strategy multiplex does")
-    if settings.segments > 1 and not able.segments:
-        raise UsageError(f"{settings.strategy} does not split files", hint="--strategy multiplex splits them")
-    if (settings.limit_rate or settings.limit_rate_per_host) and not able.limit_rate:
-        raise UsageError(f"{settings.strategy} cannot limit the rate", hint="--strategy multiplex can")
-    if settings.process:
-        processing.find(settings.process)
-        if able.fresh_main and settings.process.startswith("__main__:"):
-            raise UsageError(f"{settings.strategy} runs in processes of its own", hint="put the function into a module")
-
-
-def sums_for(settings: Settings) -> ChecksumList | None:
-    """The checksums that were given, where any were given or are required. Raises UsageError."""
+def checksums_for(settings: Settings) -> ChecksumList | None:
+    """The checksums, if the settings give or require any. Raises UsageError."""
     if not settings.checksums:
         return ChecksumList(required=True) if settings.require_checksums else None
-    return ChecksumList(read_sums(settings.checksums), settings.checksums, settings.require_checksums)
+    return ChecksumList(read_checksums(settings.checksums), settings.checksums, settings.require_checksums)
 
 
-def cut_dirs_of(settings: Settings) -> int | None:
-    """How many folders of a URL's path are left out; None: all, and the host. Raises UsageError."""
+def cut_dirs_for(settings: Settings) -> int | None:
+    """How many folders of a URL's path are left out; None: all of them, and the host. Raises UsageError."""
     if settings.cut_dirs and not settings.keep_paths:
         raise UsageError("--cut-dirs needs --keep-paths")
     return settings.cut_dirs if settings.keep_paths else None
 
 
-def guards_for(settings: Settings) -> Guards:
-    """What is refused. Raises UsageError."""
-    guards = Guards(settings.max_size, settings.min_size, parse_types(settings.expect_type))
-    if 0 < guards.max_size < guards.min_size:
-        raise UsageError("--min-size is larger than --max-size")
-    return NO_GUARDS if guards == NO_GUARDS else guards
+def scheduler_for(
+    settings: Settings,
+    capabilities: Capabilities,
+    jobs: int,
+    source: Iterator[Download | None],
+    checksums: ChecksumList | None,
+    cut_dirs: int | None,
+) -> Scheduler:
+    """The scheduler of a run. ``jobs``: Attempts in flight at most. Raises UsageError."""
+    return _scheduler_class(settings)(
+        source,
+        limits_for(settings, capabilities, jobs),
+        retry_policy(settings),
+        split=split_policy(settings),
+        sums=checksums,
+        cut_dirs=cut_dirs,
+        probe=settings.content_disposition,
+        fail_fast=settings.fail_fast,
+        host_failures=settings.host_failures,
+        wait_for_space=settings.on_full == "wait",
+        gap=settings.gap or None,
+    )
+
+
+def _scheduler_class(settings: Settings) -> Callable[..., Scheduler]:
+    if not settings.obey_robots:
+        return Scheduler
+    from downloader.core.http.robots import product
+    from downloader.core.scheduling.robots_scheduler import ObedientScheduler  # here: few runs need it
+
+    return partial(ObedientScheduler, product(settings.user_agent or "downloader"))
 
 
 def limits_for(settings: Settings, capabilities: Capabilities, jobs: int) -> Limits:
-    """How many may be in flight: a number that was given stays, else it is found out; few at a public host."""
-    per_host = min(settings.per_host or _PER_HOST, jobs)
-    public = 0 if settings.per_host or settings.aggressive else hosts.MOST
+    """How many Attempts may be in flight, in total and per host.
+
+    A number from the user is fixed; else the number adapts to what helps. A public host gets few, unless the user gave
+    a number for each host, or chose --aggressive.
+    """
+    per_host = min(settings.per_host or _MAX_PER_HOST, jobs)
+    public = 0 if settings.per_host or settings.aggressive else public_hosts.MOST
     if settings.jobs or capabilities.most_jobs is None:
-        never = 4 * jobs  # in all, so that this alone decides nothing but how many a public host gets
-        few = AdaptiveSlots(ceiling=never, host_ceiling=per_host, start=never, public=public) if public else None
-        return Slots(jobs, per_host, few)
+        unreached = 4 * jobs  # a ceiling above the fixed number: these slots only limit public hosts
+        adaptive = AdaptiveSlots(ceiling=unreached, host_ceiling=per_host, start=unreached, public=public) if public else None
+        return Slots(jobs, per_host, adaptive)
     return AdaptiveSlots(ceiling=jobs, host_ceiling=per_host, start=capabilities.default_jobs, public=public)
 
 
-def may_split(settings: Settings, able: Capabilities) -> bool:
+def retry_policy(settings: Settings) -> RetryPolicy:
+    """Which failures are retried, and when. Raises UsageError."""
+    statuses = parse_statuses(settings.retry_on)
+    return RetryPolicy(settings.retries, settings.retry_wait, max_retry_after=settings.max_retry_after, retry_on=statuses)
+
+
+def may_split(settings: Settings, capabilities: Capabilities) -> bool:
     """Whether the run may fetch a file in several Segments. Of a single file, `Transfer.splittable` says so."""
-    return able.segments and settings.segments != 1
+    return capabilities.segments and settings.segments != 1
 
 
 def split_policy(settings: Settings) -> SplitPolicy:
-    """How many Segments of a file: a number that was given stays, else as many as help; few from a public host."""
-    public = 0 if settings.segments or settings.aggressive else hosts.MOST_SEGMENTS
+    """Into how many Segments a file is split: a number from the user is fixed, else as many as help; few from a public host."""
+    public = 0 if settings.segments or settings.aggressive else public_hosts.MOST_SEGMENTS
     return SplitPolicy(settings.segments, settings.min_segment_size, public)
 
 
-def worker_config(settings: Settings, able: Capabilities, jobs: int, traced: bool = False) -> WorkerConfig:
-    """What workers are told, from what the user set. Raises UsageError for files and values that cannot be used."""
-    netrc = settings.netrc_file or (credentials.default_netrc() if settings.netrc else "")
-    client = ClientOptions(
-        connect_timeout=settings.connect_timeout,
-        read_timeout=settings.low_speed_time,
-        connections=jobs,
-        proxy=check_proxy(settings.proxy),
-        proxies=() if settings.proxy else environment_proxies(),
-        cacert=settings.cacert,
-        cert=settings.cert,
-        key=settings.key,
-        insecure=settings.insecure,
-        chunk=_chunk(settings),
-        receive_buffer=_receive_buffer(settings),
-        http_version="" if settings.http_version == "auto" else settings.http_version,
-    )
-    if settings.cacert or settings.cert:
-        from downloader.transports.tls import tls_context
+def rate_limiter_for(settings: Settings) -> RateLimiter | None:
+    """The rate limiter of a run; None without a limit."""
+    if not _rate_limits(settings):
+        return None
+    return RateLimiter(settings.limit_rate, settings.limit_rate_per_host)
 
-        tls_context(client)  # so that a file that cannot be used is told now
-    agent = settings.user_agent or f"downloader/{__version__}"
+
+def worker_config(settings: Settings, capabilities: Capabilities, jobs: int, traced: bool = False) -> WorkerConfig:
+    """What each worker is given, wherever it runs. ``traced``: Outcomes have a Trace. Raises UsageError."""
+    client = client_options(settings, jobs)
     return WorkerConfig(
         root=str(Path(settings.dir).expanduser().absolute()),
-        policy=TransferPolicy(
-            headers=replaced((("User-Agent", agent),), settings.header_pairs),
-            credentials=credentials.load(netrc, settings.cookies, settings.user, settings.bearer_env),
-            max_redirects=settings.max_redirects,
-            allow_downgrade=settings.allow_downgrade,
-            timeout=settings.timeout,
-            low_speed_limit=settings.low_speed_limit,
-            low_speed_time=settings.low_speed_time,
-            guards=guards_for(settings),
-            may_split=may_split(settings, able),
-        ),
+        policy=transfer_policy(settings, capabilities),
         client=client,
         on_exists=settings.on_exists,
         mtime=settings.mtime,
@@ -144,17 +189,65 @@ def worker_config(settings: Settings, able: Capabilities, jobs: int, traced: boo
     )
 
 
-def _rates(settings: Settings) -> list[int]:
-    """The limits to the rate that were given, bytes a second."""
+def client_options(settings: Settings, connections: int) -> ClientOptions:
+    """How a transport connects. Raises UsageError if the proxy is no URL, or a file of certificates cannot be used."""
+    options = ClientOptions(
+        connect_timeout=settings.connect_timeout,
+        read_timeout=settings.low_speed_time,
+        connections=connections,
+        proxy=check_proxy(settings.proxy),
+        proxies=() if settings.proxy else environment_proxies(),
+        cacert=settings.cacert,
+        cert=settings.cert,
+        key=settings.key,
+        insecure=settings.insecure,
+        read_bytes=_read_bytes(settings),
+        receive_buffer=_receive_buffer(settings),
+        http_version="" if settings.http_version == "auto" else settings.http_version,
+    )
+    if settings.cacert or settings.cert:
+        from downloader.transports.tls import tls_context
+
+        tls_context(options)  # to raise now if a file cannot be used
+    return options
+
+
+def transfer_policy(settings: Settings, capabilities: Capabilities) -> TransferPolicy:
+    """What is sent with each request, and which responses are accepted. Raises UsageError."""
+    netrc = settings.netrc_file or (credential_files.default_netrc() if settings.netrc else "")
+    agent = settings.user_agent or f"downloader/{__version__}"
+    return TransferPolicy(
+        headers=replaced((("User-Agent", agent),), settings.header_pairs),
+        credentials=credential_files.load(netrc, settings.cookies, settings.user, settings.bearer_env),
+        max_redirects=settings.max_redirects,
+        allow_downgrade=settings.allow_downgrade,
+        timeout=settings.timeout,
+        low_speed_limit=settings.low_speed_limit,
+        low_speed_time=settings.low_speed_time,
+        guards=guards_for(settings),
+        may_split=may_split(settings, capabilities),
+    )
+
+
+def guards_for(settings: Settings) -> Guards:
+    """Which sizes and types of files are accepted. Raises UsageError."""
+    guards = Guards(settings.max_size, settings.min_size, parse_types(settings.expect_type))
+    if 0 < guards.max_size < guards.min_size:
+        raise UsageError("--min-size is larger than --max-size")
+    return NO_GUARDS if guards == NO_GUARDS else guards
+
+
+def _rate_limits(settings: Settings) -> list[int]:
+    """The rate limits that are set, bytes a second."""
     return [rate for rate in (settings.limit_rate, settings.limit_rate_per_host) if rate]
 
 
 def _receive_buffer(settings: Settings) -> int:
-    """Bytes that the system may hold for each connection, so that a limit to the rate holds on the wire; 0: any number."""
-    rates = _rates(settings)
-    return min(1 << 20, max(1 << 15, min(rates) // 20)) if rates else 0
+    """Bytes that the system buffers for each connection, few enough for a rate limit to hold on the network; 0: its default."""
+    rates = _rate_limits(settings)
+    return min(_MAX_RECEIVE_BUFFER, max(_MIN_RECEIVE_BUFFER, min(rates) // 20)) if rates else 0
 
 
-def _chunk(settings: Settings) -> int:
-    """Bytes to read at a time: little enough that a limit to the rate is kept within a fraction of a second."""
-    return max(2048, min([CHUNK, *(rate // 200 for rate in _rates(settings))]))
+def _read_bytes(settings: Settings) -> int:
+    """Bytes to read at a time: few enough for a rate limit to hold within a fraction of a second."""
+    return max(_MIN_READ_BYTES, min([READ_BYTES, *(rate // 200 for rate in _rate_limits(settings))]))

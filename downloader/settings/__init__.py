@@ -1,1 +1,1 @@
-"""What a user may set: definitions, values, where they come from."""
+"""The settings of a run: their definitions, how values are read, and where values come from."""

@@ -1,7 +1,7 @@
-"""The configuration file: where it is found, whether it was asked for, and its table.
+"""Finds and reads the configuration file.
 
-A file that merely lies in the current folder may be another's: it came with an archive, or a repository. Which settings
-are taken from such a file is decided in `downloader.settings.definitions`.
+A file in the current folder may not be the user's own: it may have come with an archive or a repository. Which settings are
+taken from such a file is defined in `downloader.settings.definitions`.
 """
 
 import os
@@ -15,35 +15,40 @@ from typing import Any
 from downloader.errors import UsageError
 
 FILE_NAME = "downloader.toml"
-VARIABLE = "DL_CONFIG"
+PATH_VARIABLE = "DL_CONFIG"
+"""The environment variable with the path of the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigFile:
-    """A configuration file. ``asked``: it was named by the user, or is the user's own; else it was found in this folder."""
+    """A configuration file. ``is_trusted``: the user named it, or it is the user's own; else it is in the current folder."""
 
     path: Path
-    asked: bool = True
+    is_trusted: bool = True
 
     def __str__(self) -> str:
-        return str(self.path) if self.asked else f"./{self.path}"
+        return str(self.path) if self.is_trusted else f"./{self.path}"
 
 
 def find_file(given: str | None, environment: Mapping[str, str]) -> ConfigFile | None:
-    """The file that is given, else ``./downloader.toml``, else the user's. None where there is none."""
-    given = given or environment.get(VARIABLE) or None
+    """The configuration file: ``given``, else the one that ``DL_CONFIG`` names, else ``./downloader.toml``, else the user's.
+
+    ``environment``: the environment variables. None if there is no file, or if the null device is named.
+    """
+    given = given or environment.get(PATH_VARIABLE) or None
     if given is not None:
         return None if given == os.devnull else ConfigFile(Path(given))
-    here, user = Path(FILE_NAME), user_folder(environment) / FILE_NAME
-    if here.is_file():
-        return ConfigFile(here, asked=user.is_file() and here.samefile(user))
+    current, user = Path(FILE_NAME), user_folder(environment) / FILE_NAME
+    if current.is_file():
+        return ConfigFile(current, is_trusted=user.is_file() and current.samefile(user))
     return ConfigFile(user) if user.is_file() else None
 
 
 def user_folder(environment: Mapping[str, str]) -> Path:
-    """The folder for the configuration of this user (XDG Base Directory Specification 0.8); on macOS, the usual place there.
+    """The folder for the configuration of this user (XDG Base Directory Specification 0.8).
 
-    ``XDG_CONFIG_HOME`` is ignored where it is not an absolute path, as the specification demands.
+    On macOS it is in ``~/Library/Application Support``. ``XDG_CONFIG_HOME`` is ignored if it is not an absolute path, as the
+    specification requires.
     """
     base = environment.get("XDG_CONFIG_HOME", "")
     if not os.path.isabs(base):
@@ -52,12 +57,12 @@ def user_folder(environment: Mapping[str, str]) -> Path:
 
 
 def read_file(path: Path) -> dict[str, Any]:
-    """A TOML file as a flat table. Raises UsageError."""
+    """The table of a TOML file. Raises UsageError if it cannot be read or parsed."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"cannot read the configuration {path}: {error.strerror}") from None
     except RecursionError:
-        raise UsageError(f"the configuration {path} is not valid TOML: too many nested brackets") from None
+        raise UsageError(f"the configuration {path} is not TOML that can be parsed: too many nested brackets") from None
     except ValueError as error:  # of TOML, of UTF-8, and of numbers with thousands of digits
         raise UsageError(f"the configuration {path} is not valid TOML: {error}") from None

@@ -1,8 +1,8 @@
-"""Every setting of a run: its type, default, bounds and help text.
+"""Every setting of a run, defined once: its type, default, bounds and one line of explanation.
 
-The command's flags, the environment (``DL_RETRY_WAIT``), the TOML file and the library's keywords all come from the
-fields of `Settings`. `downloader.settings.layers` puts these together, `downloader.settings.config_files` finds the file, and
-`downloader.settings.values` reads single values.
+The command's flags, the environment variables (``DL_RETRY_WAIT``), the keys of the TOML file and the library's keywords all
+come from the fields of `Settings`. `downloader.settings.layers` combines these places, `downloader.settings.config_files` finds
+the file, and `downloader.settings.values` reads single values.
 """
 
 import difflib
@@ -16,11 +16,11 @@ import msgspec
 from msgspec import Meta
 
 from downloader.errors import UsageError
-from downloader.settings.values import AUTO_SAID, MOST_SECONDS, Form, Kind, WrongValue, read
+from downloader.settings.values import AUTO_MESSAGE, MAX_SECONDS, Form, Kind, WrongValue, read
 
 PREFIX = "DL_"
-PASSWORD = f"{PREFIX}PASSWORD"
-"""An environment variable of the command that is not a setting."""
+PASSWORD_VARIABLE = f"{PREFIX}PASSWORD"
+"""The environment variable with a password: it is read, but is no setting."""
 
 HttpVersion = Literal["auto", "1.1", "2", "3"]
 OnExists = Literal["skip", "overwrite", "rename", "fail", "refresh"]
@@ -29,46 +29,47 @@ Progress = Literal["auto", "bar", "plain", "json", "none"]
 
 
 class Trust(Enum):
-    """Whether a setting is accepted from a file that was found in the current folder, which another person may have written."""
+    """From which configuration files a setting is accepted: one in the current folder may not be the user's own."""
 
-    ANY = "from any file"
-    ASKED = "only from a file that was asked for, or is the user's own"
-
-
-ANY, ASKED = Trust.ANY, Trust.ASKED
+    ANY_FILE = "from any file"
+    OWN_FILE = "only from a file that the user named, or that is the user's own"
 
 
-def _about(trust: Trust, text: str, short: str = "", unit: str = "", **more: Any) -> Meta:
-    """The metadata of a setting.
+ANY, OWN = Trust.ANY_FILE, Trust.OWN_FILE
 
-    ``more``: the bounds ``ge`` and ``gt``; ``kind`` and ``variable`` where they are not the default; ``asked``: the values
-    of an ANY setting that need the trust of ASKED.
+
+def _option(trust: Trust, text: str, short: str = "", unit: str = "", **more: Any) -> Meta:
+    """The description of a setting, beside its type.
+
+    ``text``: what help shows. ``short``: the one-letter flag. ``unit``: what help shows for the value. ``more``: the bounds
+    ``ge`` and ``gt``; ``kind`` and ``variable`` if they differ from the default; ``own_values``: values that are accepted as
+    for OWN, although the setting is for ANY.
     """
     bounds = {name: more.pop(name) for name in ("ge", "gt") if name in more}
     return Meta(description=text, extra={"trust": trust, "short": short, "unit": unit, **more}, **bounds)
 
 
 def _auto(trust: Trust, text: str, short: str = "", **bounds: Any) -> Meta:
-    """A number that may also be written ``auto``, stored as 0."""
-    return _about(trust, text, short, "N|auto", kind="auto", **bounds)
+    """`_option` for a number; the user may also write ``auto``, which is 0."""
+    return _option(trust, text, short, "N|auto", kind="auto", **bounds)
 
 
 def _size(trust: Trust, text: str, **bounds: Any) -> Meta:
-    """A number of bytes, which may also be written like ``10M``."""
-    return _about(trust, text, "", "SIZE", kind="size", **bounds)
+    """`_option` for bytes; the user may also write ``10M``."""
+    return _option(trust, text, "", "SIZE", kind="size", **bounds)
 
 
 def _time(trust: Trust, text: str, **bounds: Any) -> Meta:
-    """A number of seconds, which may also be written like ``5m``."""
-    return _about(trust, text, "", "TIME", kind="time", **bounds)
+    """`_option` for seconds; the user may also write ``5m``."""
+    return _option(trust, text, "", "TIME", kind="time", **bounds)
 
 
 class Settings(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_fields=True, kw_only=True):
     """The settings of a run. Times in seconds, sizes in bytes; an empty text means unset; 0 turns a limit off."""
 
-    strategy: Annotated[str, _about(ANY, "concurrency model; `dl strategies` lists them", "-s", "NAME")] = "auto"
+    strategy: Annotated[str, _option(ANY, "concurrency model; `dl strategies` lists them", "-s", "NAME")] = "auto"
     dir: Annotated[
-        str, _about(ASKED, "folder for the downloaded files; created if missing", "-d", "DIR", variable="DL_TARGET_DIR")
+        str, _option(OWN, "folder for the downloaded files; created if missing", "-d", "DIR", variable="DL_TARGET_DIR")
     ] = "."
     jobs: Annotated[int, _auto(ANY, "maximum number of parallel requests; auto: as many as increase the speed", "-j", ge=0)] = 0
     per_host: Annotated[
@@ -87,12 +88,12 @@ class Settings(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_field
             ge=0,
         ),
     ] = 0
-    aggressive: Annotated[bool, _about(ASKED, "treat public hosts like your own: auto means the same for them")] = False
+    aggressive: Annotated[bool, _option(OWN, "treat public hosts like your own: auto means the same for them")] = False
     min_segment_size: Annotated[int, _size(ANY, "minimum size of a part", ge=1)] = 1_048_576
     wait: Annotated[float, _time(ANY, "minimum time between the starts of two requests to one host", ge=0)] = 0.0
     max_requests_per_second: Annotated[
         float,
-        _about(
+        _option(
             ANY,
             "maximum number of requests per host; the longer gap of this and --wait applies; 0: no limit",
             "",
@@ -100,15 +101,15 @@ class Settings(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_field
             ge=0,
         ),
     ] = 0.0
-    obey_robots: Annotated[bool, _about(ANY, "read each host's robots.txt first; obey its rules and its Crawl-delay")] = False
+    obey_robots: Annotated[bool, _option(ANY, "read each host's robots.txt first; obey its rules and its Crawl-delay")] = False
     limit_rate: Annotated[int, _size(ANY, "maximum number of bytes per second in total; 0: no limit", ge=0)] = 0
     limit_rate_per_host: Annotated[int, _size(ANY, "maximum number of bytes per second from one host; 0: no limit", ge=0)] = 0
-    retries: Annotated[int, _about(ANY, "maximum number of retries of a file", "-r", "N", ge=0)] = 5
+    retries: Annotated[int, _option(ANY, "maximum number of retries of a file", "-r", "N", ge=0)] = 5
     retry_on: Annotated[
-        tuple[str, ...], _about(ANY, "also retry after these HTTP statuses, such as 403,404", "", "STATUS", kind="statuses")
+        tuple[str, ...], _option(ANY, "also retry after these HTTP statuses, such as 403,404", "", "STATUS", kind="statuses")
     ] = ()
     host_failures: Annotated[
-        int, _about(ANY, "give up a host that has never answered after this many time-outs; 0: never", "", "N", ge=0)
+        int, _option(ANY, "give up a host that has never answered after this many time-outs; 0: never", "", "N", ge=0)
     ] = 3
     retry_wait: Annotated[
         float, _time(ANY, "maximum wait before the first retry; it is random, and doubles with each retry", ge=0)
@@ -118,99 +119,99 @@ class Settings(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_field
     timeout: Annotated[float, _time(ANY, "time limit for each attempt; 0: no limit", ge=0)] = 0.0
     low_speed_limit: Annotated[int, _size(ANY, "a transfer with fewer bytes per second than this is stalled", ge=0)] = 1
     low_speed_time: Annotated[float, _time(ANY, "abort and retry a transfer that is stalled for this long", gt=0)] = 30.0
-    on_exists: Annotated[OnExists, _about(ANY, "what to do if the file already exists", asked=("overwrite",))] = "skip"
-    on_full: Annotated[OnFull, _about(ANY, "what to do if the disk is full: end the run, or wait for space")] = "stop"
-    content_disposition: Annotated[bool, _about(ANY, "let the server name the file (one more request per file)")] = False
-    mtime: Annotated[bool, _about(ANY, "set the modification time of files to the server's")] = True
-    header: Annotated[tuple[str, ...], _about(ASKED, "send this additional header; may be repeated", "-H", "'K: V'")] = ()
-    user_agent: Annotated[str, _about(ANY, "User-Agent to send; empty: downloader/VERSION", "", "TEXT")] = ""
+    on_exists: Annotated[OnExists, _option(ANY, "what to do if the file already exists", own_values=("overwrite",))] = "skip"
+    on_full: Annotated[OnFull, _option(ANY, "what to do if the disk is full: end the run, or wait for space")] = "stop"
+    content_disposition: Annotated[bool, _option(ANY, "let the server name the file (one more request per file)")] = False
+    mtime: Annotated[bool, _option(ANY, "set the modification time of files to the server's")] = True
+    header: Annotated[tuple[str, ...], _option(OWN, "send this additional header; may be repeated", "-H", "'K: V'")] = ()
+    user_agent: Annotated[str, _option(ANY, "User-Agent to send; empty: downloader/VERSION", "", "TEXT")] = ""
     user: Annotated[
-        str, _about(ASKED, "send this user name; DL_PASSWORD is the password, else the terminal is asked", "", "NAME")
+        str, _option(OWN, "send this user name; DL_PASSWORD is the password, else the terminal is asked", "", "NAME")
     ] = ""
-    bearer_env: Annotated[str, _about(ASKED, "send the bearer token in this environment variable", "", "VARIABLE")] = ""
-    netrc: Annotated[bool, _about(ASKED, "read user names and passwords from ~/.netrc")] = False
-    netrc_file: Annotated[str, _about(ASKED, "read user names and passwords from this file", "", "FILE")] = ""
-    cookies: Annotated[str, _about(ASKED, "send the cookies in this file (Netscape format)", "", "FILE")] = ""
-    http_version: Annotated[HttpVersion, _about(ANY, "HTTP version; auto: 1.1 for http://, the best on offer for https://")] = (
-        "auto"
-    )
-    proxy: Annotated[str, _about(ASKED, "proxy: http://, https:// or socks5://; empty: from the environment", "", "URL")] = ""
-    cacert: Annotated[str, _about(ASKED, "trust the certificates in this file", "", "FILE")] = ""
-    cert: Annotated[str, _about(ASKED, "client certificate", "", "FILE")] = ""
-    key: Annotated[str, _about(ASKED, "private key of the client certificate, if it is in another file", "", "FILE")] = ""
-    insecure: Annotated[bool, _about(ASKED, "do not verify certificates")] = False
-    allow_downgrade: Annotated[bool, _about(ASKED, "follow redirects from https to http")] = False
-    max_redirects: Annotated[int, _about(ANY, "maximum number of redirects of a file", "", "N", ge=0)] = 10
+    bearer_env: Annotated[str, _option(OWN, "send the bearer token in this environment variable", "", "VARIABLE")] = ""
+    netrc: Annotated[bool, _option(OWN, "read user names and passwords from ~/.netrc")] = False
+    netrc_file: Annotated[str, _option(OWN, "read user names and passwords from this file", "", "FILE")] = ""
+    cookies: Annotated[str, _option(OWN, "send the cookies in this file (Netscape format)", "", "FILE")] = ""
+    http_version: Annotated[
+        HttpVersion, _option(ANY, "HTTP version; auto: 1.1 for http://, the best on offer for https://")
+    ] = "auto"
+    proxy: Annotated[str, _option(OWN, "proxy: http://, https:// or socks5://; empty: from the environment", "", "URL")] = ""
+    cacert: Annotated[str, _option(OWN, "trust the certificates in this file", "", "FILE")] = ""
+    cert: Annotated[str, _option(OWN, "client certificate", "", "FILE")] = ""
+    key: Annotated[str, _option(OWN, "private key of the client certificate, if it is in another file", "", "FILE")] = ""
+    insecure: Annotated[bool, _option(OWN, "do not verify certificates")] = False
+    allow_downgrade: Annotated[bool, _option(OWN, "follow redirects from https to http")] = False
+    max_redirects: Annotated[int, _option(ANY, "maximum number of redirects of a file", "", "N", ge=0)] = 10
     process: Annotated[
-        str, _about(ASKED, "call this function with each finished file, before the file gets its name", "", "MODULE:FUNCTION")
+        str, _option(OWN, "call this function with each finished file, before the file gets its name", "", "MODULE:FUNCTION")
     ] = ""
-    keep_paths: Annotated[bool, _about(ANY, "keep the host and the folders of each URL: host/path/name", "-x")] = False
-    cut_dirs: Annotated[int, _about(ANY, "with --keep-paths: omit the first N folders", "", "N", ge=0)] = 0
+    keep_paths: Annotated[bool, _option(ANY, "keep the host and the folders of each URL: host/path/name", "-x")] = False
+    cut_dirs: Annotated[int, _option(ANY, "with --keep-paths: omit the first N folders", "", "N", ge=0)] = 0
     max_size: Annotated[int, _size(ANY, "refuse files that are larger than this; 0: no limit", ge=0)] = 0
     min_size: Annotated[int, _size(ANY, "refuse files that are smaller than this", ge=0)] = 0
     expect_type: Annotated[
-        tuple[str, ...], _about(ANY, "accept only this media type, such as 'image/*'; may be repeated", "", "TYPE")
+        tuple[str, ...], _option(ANY, "accept only this media type, such as 'image/*'; may be repeated", "", "TYPE")
     ] = ()
-    checksums: Annotated[str, _about(ANY, "verify files against this file, with lines of `digest  name`", "", "FILE")] = ""
-    require_checksums: Annotated[bool, _about(ANY, "do not fetch files without a checksum: report them as failed")] = False
-    report: Annotated[str, _about(ASKED, "write one JSON line for each finished URL; -: standard output", "", "FILE")] = ""
-    trace: Annotated[str, _about(ASKED, "write one JSON line for each attempt: when and where it ran", "", "FILE")] = ""
-    failed: Annotated[str, _about(ASKED, "write the list entries that failed, as a list for another run", "", "FILE")] = ""
-    progress: Annotated[Progress, _about(ANY, "how to show the progress")] = "auto"
-    quiet: Annotated[bool, _about(ANY, "print only errors", "-q")] = False
-    verbose: Annotated[bool, _about(ANY, "log what happens to each file", "-v")] = False
-    log_file: Annotated[str, _about(ASKED, "write the log of -v to this file", "", "FILE")] = ""
-    fail_fast: Annotated[bool, _about(ANY, "stop at the first failure")] = False
-    skip_bad_lines: Annotated[bool, _about(ANY, "skip invalid lines of a list")] = False
+    checksums: Annotated[str, _option(ANY, "verify files against this file, with lines of `digest  name`", "", "FILE")] = ""
+    require_checksums: Annotated[bool, _option(ANY, "do not fetch files without a checksum: report them as failed")] = False
+    report: Annotated[str, _option(OWN, "write one JSON line for each finished URL; -: standard output", "", "FILE")] = ""
+    trace: Annotated[str, _option(OWN, "write one JSON line for each attempt: when and where it ran", "", "FILE")] = ""
+    failed: Annotated[str, _option(OWN, "write the list entries that failed, as a list for another run", "", "FILE")] = ""
+    progress: Annotated[Progress, _option(ANY, "how to show the progress")] = "auto"
+    quiet: Annotated[bool, _option(ANY, "print only errors", "-q")] = False
+    verbose: Annotated[bool, _option(ANY, "log what happens to each file", "-v")] = False
+    log_file: Annotated[str, _option(OWN, "write the log of -v to this file", "", "FILE")] = ""
+    fail_fast: Annotated[bool, _option(ANY, "stop at the first failure")] = False
+    skip_bad_lines: Annotated[bool, _option(ANY, "skip invalid lines of a list")] = False
     grace: Annotated[float, _time(ANY, "time that running files have to finish after Ctrl-C", ge=0)] = 3.0
 
     @property
     def gap(self) -> float:
         """The minimum time in seconds between the starts of two requests to one host: the longer gap of the two settings."""
         rate = self.max_requests_per_second
-        return max(self.wait, min(1 / rate, MOST_SECONDS) if rate else 0.0)
+        return max(self.wait, min(1 / rate, MAX_SECONDS) if rate else 0.0)
 
     @property
     def header_pairs(self) -> tuple[tuple[str, str], ...]:
-        """The additional headers as pairs of name and value. Raises UsageError for a text that is not ``Name: value``."""
+        """The setting ``header`` as pairs. Raises UsageError for a text that is not ``Name: value``."""
         return tuple(parse_header(text) for text in self.header)
 
 
 def parse_header(text: str) -> tuple[str, str]:
-    """Split ``Name: value`` (RFC 9110 section 5) into a pair. Raises UsageError, whose message never contains the value."""
+    """``Name: value`` as a pair; RFC 9110 section 5. Raises UsageError; the message does not contain the text."""
     name, colon, value = text.partition(":")
     token = name.strip()
-    named = token.isascii() and token.replace("-", "").replace("_", "").isalnum()
-    if not colon or not named or any(ord(c) < 32 and c != "\t" for c in value) or not value.isascii():
-        raise UsageError("a header is not of the form 'Name: value'")  # the text is left out: it may be secret
+    is_token = token.isascii() and token.replace("-", "").replace("_", "").isalnum()
+    if not colon or not is_token or any(ord(c) < 32 and c != "\t" for c in value) or not value.isascii():
+        raise UsageError("a header is not of the form 'Name: value'")  # the text may be secret
     return token, value.strip()
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One setting, as the command line and the documentation present it."""
+    """One setting, as the command line and the documentation use it."""
 
-    name: str  # of the attribute
-    key: str  # in the TOML file; the flag is the key after two dashes
-    variable: str  # the environment variable
+    name: str  # the attribute of `Settings`
+    key: str  # in TOML; the flag is the key after two dashes
+    variable: str  # in the environment
     kind: type
-    many: bool
+    many: bool  # a tuple of texts
     form: Form
     trust: Trust
-    asked: tuple[str, ...]  # values that need trust although the setting does not
+    own_values: tuple[str, ...]  # values that only the user's own file may set, of a setting for any file
     default: Any
     help: str
-    short: str
-    unit: str
+    short: str  # the one-letter flag
+    unit: str  # what help shows for the value
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The allowed values; empty where any value is allowed."""
+        """All values, if the setting has a fixed set of them."""
         return self.form.choices
 
     @property
     def auto(self) -> bool:
-        """Whether 0 is written ``auto``."""
+        """Whether the user may write ``auto``, which is 0."""
         return self.form.kind == "auto"
 
     @property
@@ -219,9 +220,9 @@ class Field:
         return self.form.kind == "size"
 
     def needs_trust(self, value: Any) -> bool:
-        """Whether this value of a file is accepted only if the user named the file. A default value never needs that."""
+        """Whether this value of a file is only accepted from the user's own file. A default is accepted from any."""
         if self.trust is ANY:
-            return value in self.asked
+            return value in self.own_values
         return bool(value != (list(self.default) if self.many else self.default))
 
 
@@ -231,7 +232,7 @@ _KINDS: dict[Any, Kind] = {bool: "switch", int: "whole", float: "number", str: "
 @cache
 def fields() -> tuple[Field, ...]:
     """All settings, in the order of `Settings`."""
-    result = []
+    collected = []
     for info in msgspec.structs.fields(Settings):
         inner, meta = get_args(info.type)
         choices = tuple(get_args(inner)) if get_origin(inner) is Literal else ()
@@ -246,25 +247,28 @@ def fields() -> tuple[Field, ...]:
                 variable=extra.get("variable", PREFIX + info.name.upper()),
                 kind=kind,
                 many=many,
-                form=Form(extra.get("kind", usual), least=meta.ge, above=meta.gt, choices=choices),
+                form=Form(extra.get("kind", default_kind), minimum=meta.ge, exclusive_minimum=meta.gt, choices=choices),
                 trust=extra["trust"],
-                asked=extra.get("asked", ()),
+                own_values=extra.get("own_values", ()),
                 default=info.default,
                 help=meta.description,
                 short=extra["short"],
                 unit=extra["unit"],
             )
         )
-    return tuple(result)
+    return tuple(collected)
 
 
 def convert(
     values: Mapping[str, Any], origins: Mapping[str, str] | None = None, texts: frozenset[str] = frozenset()
 ) -> Settings:
-    """Validate the values (by TOML key) and build Settings. Raises UsageError, which names the key and its origin.
+    """Settings from values. Raises UsageError for an unknown key or a wrong value; the message names the key and its origin.
 
-    ``texts``: the names of the values that are still text and are parsed here. A value without an origin comes from a
-    program, which may write 0 for ``auto``.
+    Args:
+        values: by TOML key.
+        origins: by attribute name, where a value comes from. A value without an origin comes from a program, which may write
+            0 for ``auto``.
+        texts: attribute names whose values are text because of where they come from: numbers and switches, too.
     """
     known = {item.key: item for item in fields()}
     origins = origins or {}
@@ -272,14 +276,14 @@ def convert(
     for key, value in values.items():
         origin = origins.get(key.replace("-", "_"), "")
         if key not in known:
-            near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]}?" if near else "see config.example.toml"
+            similar = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+            hint = f"did you mean {similar[0]}?" if similar else "see config.example.toml"
             raise UsageError(f"unknown setting {key!r}" + (f" in {origin}" if origin else ""), hint=hint)
         item = known[key]
         try:
             checked[item.name] = read(item.form, value, item.name in texts)
             if item.auto and origin and not checked[item.name] and value != "auto":
-                raise WrongValue(AUTO_SAID)
+                raise WrongValue(AUTO_MESSAGE)
         except WrongValue as error:
             named = f"--{key}" if origin == "flag" else f"{key} ({origin})" if origin else key
             raise UsageError(f"{named}: {error}") from None
@@ -287,11 +291,11 @@ def convert(
 
 
 def example() -> str:
-    """The text of ``config.example.toml``: every setting with its default and its help text."""
+    """The text of ``config.example.toml``: every setting with its default and its explanation, as TOML."""
     known = fields()
-    import textwrap  # here: only the repository's own file is made with it
+    import textwrap  # here: only the file of the repository is made with it
 
-    asked = ", ".join(item.key for item in known if item.trust is ASKED)
+    own = ", ".join(item.key for item in known if item.trust is OWN)
     lines = [
         "# Every setting of `dl`, with its default. Copy this file to ./downloader.toml, or to downloader/downloader.toml in",
         "# your configuration folder, and keep the lines that you change. Each setting is also a flag (--retry-wait) and an",
@@ -300,8 +304,8 @@ def example() -> str:
         '# A size is a number of bytes, or a text such as "10M" or "64Ki". A time is a number of seconds, or a text such as',
         '# "5m" or "200ms".',
         "#",
-        "# In a ./downloader.toml, the following settings are refused, unless you give --config downloader.toml:",
-        *("# " + line for line in textwrap.wrap(f'{asked}, and on-exists = "overwrite".', 116, break_on_hyphens=False)),
+        "# From a ./downloader.toml, these are only taken with --config downloader.toml:",
+        *("# " + line for line in textwrap.wrap(f'{own}, and on-exists = "overwrite".', 116, break_on_hyphens=False)),
     ]
     for item in known:
         choices = f" ({', '.join(item.choices)})" if item.choices else ""

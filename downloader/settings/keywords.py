@@ -11,7 +11,7 @@ from typing import Literal, TypedDict
 from downloader.settings.definitions import HttpVersion, OnExists, OnFull
 
 Count = int | Literal["auto"]
-"""A number, or ``auto``: as many as help."""
+"""A number, or ``"auto"``: as many as help."""
 
 Size = int | str
 """Bytes, or text such as ``"10M"``."""
@@ -23,7 +23,12 @@ Texts = list[str] | tuple[str, ...]
 
 
 class Keywords(TypedDict, total=False):
-    """What `downloader.download` and the others take as ``**settings``."""
+    """The ``**settings`` of `downloader.download`, `downloader.adownload`, `downloader.stream` and `downloader.Downloader`.
+
+    `Seconds` and `Size` are in the unit that their names say, or text with a unit. ``limit_rate``, ``limit_rate_per_host`` and
+    ``low_speed_limit`` are bytes a second; ``jobs``, ``per_host``, ``segments``, ``retries``, ``host_failures``,
+    ``max_redirects`` and ``cut_dirs`` are counts; 0 turns a limit off.
+    """
 
     strategy: str
     jobs: Count

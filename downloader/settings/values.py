@@ -1,7 +1,6 @@
-"""Values as users write them: sizes, times, numbers, switches, lists; and what is said of a value that is none.
+"""Reads values as users write them: sizes, times, numbers, switches, lists. Also composes the messages for wrong values.
 
-Nothing here knows which settings there are, or where a value came from. The words are those of the people who use `dl`:
-no sentence names a type of Python or of TOML.
+This module knows neither the settings nor where a value comes from. Its messages name no type of Python or TOML.
 """
 
 import math
@@ -14,16 +13,18 @@ from typing import Any, Literal
 
 Kind = Literal["text", "texts", "statuses", "switch", "choice", "whole", "auto", "number", "size", "time"]
 
-MOST_BYTES = 9 * 10**18
-"""What file systems can count: 63 bits."""
+MAX_BYTES = 9 * 10**18
+"""The largest size: file systems count bytes in 63 bits."""
 
-MOST_SECONDS = 24 * 86_400
-"""What systems can wait for: they count milliseconds in 31 bits."""
+MAX_SECONDS = 24 * 86_400
+"""The longest time: systems count the milliseconds of a wait in 31 bits."""
 
-MOST_COUNT = 10**9
-AUTO_SAID = "must be at least 1, or auto"
-_LONGEST = 1000
-_SHOWN = 40
+MAX_COUNT = 10**9
+AUTO_MESSAGE = "must be at least 1; write auto for as many as help"
+_MAX_CHARACTERS = 1000
+"""A longer text is no number, size or time."""
+
+_SHOWN_CHARACTERS = 40
 
 _NUMBER = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
 _SIZE = re.compile(rf"([+-]?)({_NUMBER})(?: ?(?:([kmgtpe])(i?))?(b?))", re.IGNORECASE)
@@ -40,102 +41,104 @@ _SWITCHES = {
 
 
 class WrongValue(ValueError):
-    """A value that is not what a setting takes: the text says what was expected, or which bound was passed."""
+    """A value that a setting does not accept. The text says what was expected, or which bound the value exceeds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What the values of one setting are. ``least``, ``most``: bounds; ``above``: a bound that is itself too low."""
+    """The values of one setting: from ``minimum`` to ``maximum``, and greater than ``exclusive_minimum``."""
 
     kind: Kind = "text"
-    least: float | None = None
-    above: float | None = None
-    most: float | None = None
+    minimum: float | None = None
+    exclusive_minimum: float | None = None
+    maximum: float | None = None
     choices: tuple[str, ...] = ()
 
 
 def read(form: Form, value: Any, text: bool = False) -> Any:
-    """The value that was meant: bytes for a size, seconds for a time, 0 for ``auto``. Raises WrongValue.
+    """The value in the unit of settings: bytes for a size, seconds for a time, 0 for ``auto``. Raises WrongValue.
 
-    ``text``: all is text where the value comes from (a command line, the environment), numbers and switches too.
+    ``text``: the value comes from a place where everything is text (a command line, the environment).
     """
-    found = _READERS[form.kind](form, value, text)
-    if found is None:
+    parsed = _READERS[form.kind](form, value, text)
+    if parsed is None:
         expected = "true or false" if form.kind == "switch" and not text else _EXPECTED[form.kind]
-        raise WrongValue(f"expected {expected}{', '.join(form.choices)}, got {_got(form, value)}")
-    if isinstance(found, int | float) and not isinstance(found, bool):
-        _check(form, found)
-    return found
+        raise WrongValue(f"expected {expected}{', '.join(form.choices)}, got {_described(form, value)}")
+    if isinstance(parsed, int | float) and not isinstance(parsed, bool):
+        _check_bounds(form, parsed)
+    return parsed
 
 
 def parse_size(text: str) -> int | None:
-    """``10M``, ``64Ki``, ``1.5 GB``, ``500``: bytes. None for what is none of these."""
-    match = _SIZE.fullmatch(text.strip()) if len(text) <= _LONGEST else None
+    """The bytes of a text such as ``10M``, ``64Ki``, ``1.5 GB`` or ``500``. None if it is no size."""
+    match = _SIZE.fullmatch(text.strip()) if len(text) <= _MAX_CHARACTERS else None
     if match is None:
         return None
     sign, digits, letter, binary, _ = match.groups()
     number, scale = _exact(digits)
     if not letter and number % scale:
-        return None  # of bytes there are no parts
+        return None  # a fraction of a byte
     factor: int = (1024 if binary else 1000) ** (" kmgtpe".index(letter.lower()) if letter else 0)
     count = max((2 * number * factor + scale) // (2 * scale), 1 if number else 0)  # 0 may stand for "no limit"
     return -count if sign == "-" else count
 
 
 def parse_time(text: str) -> float | None:
-    """``90``, ``1.5h``, ``200ms``, ``1m30s``: seconds; infinity for more than a number can hold. None for what is no time."""
+    """The seconds of a text such as ``90``, ``1.5h``, ``200ms`` or ``1m30s``; infinity if too many. None if it is no time."""
     text = text.strip()
     if (plain := _number(text)) is not None:
         return plain
-    match = _TIME.fullmatch(text) if len(text) <= _LONGEST else None
+    match = _TIME.fullmatch(text) if len(text) <= _MAX_CHARACTERS else None
     if match is None or not any(match.groups()[1:]):
         return None
-    over, under = 0, 1
+    numerator, denominator = 0, 1
     for digits, unit in zip(match.groups()[1:], _UNITS.values(), strict=True):
         if digits:
             number, scale = _exact(digits)
-            over, under = over * scale + number * unit * under, under * scale
-    seconds = _divided(over, under * 1000)
+            numerator, denominator = numerator * scale + number * unit * denominator, denominator * scale
+    seconds = _divided(numerator, denominator * 1000)
     return -seconds if match[1] == "-" else seconds
 
 
 def _exact(digits: str) -> tuple[int, int]:
-    """Digits, with a point among them or not, as a fraction: no rounding."""
+    """Digits, with or without a decimal point, as the numerator and denominator of a fraction: without rounding."""
     whole, _, parts = digits.partition(".")
     return int(whole + parts), 10 ** len(parts)
 
 
-def _divided(over: int, under: int) -> float:
+def _divided(numerator: int, denominator: int) -> float:
     try:
-        return over / under
+        return numerator / denominator
     except OverflowError:
         return math.inf
 
 
 def _number(text: str) -> float | None:
-    return float(text) if len(text) <= _LONGEST and _PLAIN.fullmatch(text) else None
+    return float(text) if len(text) <= _MAX_CHARACTERS and _PLAIN.fullmatch(text) else None
 
 
-def _check(form: Form, value: float) -> None:
-    """Raises WrongValue."""
-    if form.above is not None and value <= form.above:
-        raise WrongValue(f"must be more than {form.above:g}")
-    if form.least is not None and value < form.least:
-        raise WrongValue(AUTO_SAID if form.kind == "auto" else f"must be at least {form.least:g}")
-    most, said = _MOST.get(form.kind, (math.inf, ""))
-    if form.most is not None and form.most < most:
-        most, said = form.most, f"{form.most:g}"
-    if value > most:
-        raise WrongValue(f"must be at most {said}")
+def _check_bounds(form: Form, value: float) -> None:
+    """Raises WrongValue if the value is out of bounds."""
+    if form.exclusive_minimum is not None and value <= form.exclusive_minimum:
+        raise WrongValue(f"must be more than {form.exclusive_minimum:g}")
+    if form.minimum is not None and value < form.minimum:
+        raise WrongValue(AUTO_MESSAGE if form.kind == "auto" else f"must be at least {form.minimum:g}")
+    maximum, shown = _MAXIMA.get(form.kind, (math.inf, ""))
+    if form.maximum is not None and form.maximum < maximum:
+        maximum, shown = form.maximum, f"{form.maximum:g}"
+    if value > maximum:
+        raise WrongValue(f"must be at most {shown}")
 
 
-_MOST: dict[Kind, tuple[float, str]] = {
-    "whole": (MOST_COUNT, str(MOST_COUNT)),
-    "auto": (MOST_COUNT, str(MOST_COUNT)),
-    "number": (MOST_COUNT, str(MOST_COUNT)),
-    "size": (MOST_BYTES, "9E"),
-    "time": (MOST_SECONDS, f"{MOST_SECONDS // 86_400}d"),
+_MAXIMA: dict[Kind, tuple[float, str]] = {
+    "whole": (MAX_COUNT, str(MAX_COUNT)),
+    "auto": (MAX_COUNT, str(MAX_COUNT)),
+    "number": (MAX_COUNT, str(MAX_COUNT)),
+    "size": (MAX_BYTES, "9E"),
+    "time": (MAX_SECONDS, f"{MAX_SECONDS // 86_400}d"),
 }
+"""The greatest value of each kind, and how a message shows it."""
+
 _EXPECTED: dict[Kind, str] = {
     "text": "a text",
     "texts": 'a list of texts, such as ["a", "b"]',
@@ -150,15 +153,15 @@ _EXPECTED: dict[Kind, str] = {
 }
 
 
-def _got(form: Form, value: Any) -> str:
-    """What a value is, in words; a text itself only where texts are never secret."""
+def _described(form: Form, value: Any) -> str:
+    """A value in words. A text is shown only for kinds of settings that are never secret."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        shown = value if len(value) <= _SHOWN else f"{value[:_SHOWN]}…"
+        shown = value if len(value) <= _SHOWN_CHARACTERS else f"{value[:_SHOWN_CHARACTERS]}…"
         return "a text" if form.kind in ("text", "texts", "statuses") else repr(shown)
     if isinstance(value, int | float):
-        short = isinstance(value, float) or abs(value) <= MOST_BYTES
+        short = isinstance(value, float) or abs(value) <= MAX_BYTES
         return f"{value!r}" if short and form.kind not in ("text", "texts") else "a number"
     if isinstance(value, list | tuple | set | frozenset):
         return "a list of other values" if form.kind in ("texts", "statuses") else "a list"
@@ -192,7 +195,7 @@ def _switch(form: Form, value: Any, text: bool) -> bool | None:
 
 
 def _choice(form: Form, value: Any, text: bool) -> str | None:
-    if isinstance(value, float) or type(value) is int:  # `http-version = 2`
+    if isinstance(value, float) or type(value) is int:  # TOML: http-version = 2
         value = repr(value)
     return value if isinstance(value, str) and value in form.choices else None
 
@@ -200,7 +203,7 @@ def _choice(form: Form, value: Any, text: bool) -> str | None:
 def _whole(form: Form, value: Any, text: bool) -> int | None:
     if isinstance(value, str):
         value = value.strip()
-        return int(value) if text and len(value) <= _LONGEST and _WHOLE.fullmatch(value) else None
+        return int(value) if text and len(value) <= _MAX_CHARACTERS and _WHOLE.fullmatch(value) else None
     return _count(value)
 
 
@@ -223,7 +226,7 @@ def _rate(form: Form, value: Any, text: bool) -> float | None:
 
 
 def _count(value: Any) -> int | None:
-    """A whole number, also one of another library, and 10e6; but no switch."""
+    """A whole number, also of another library's type, or a float such as 10e6. None for anything else, and for a bool."""
     if isinstance(value, float):
         return int(value) if value.is_integer() else None
     if isinstance(value, bool):
@@ -235,16 +238,16 @@ def _count(value: Any) -> int | None:
 
 
 def _float(value: Any) -> float | None:
-    """A number, also one of another library, or a Decimal; but no switch."""
+    """A finite number, also a Decimal or of another library's type. None for anything else, and for a bool."""
     if isinstance(value, bool) or not hasattr(value, "__float__"):
         return None
     try:
-        found = float(value)
+        number = float(value)
     except OverflowError:
         return math.inf if value > 0 else -math.inf
     except (TypeError, ValueError):
         return None
-    return found if math.isfinite(found) else None
+    return number if math.isfinite(number) else None
 
 
 _READERS: dict[Kind, Callable[[Form, Any, bool], Any]] = {

@@ -1,1 +1,1 @@
-"""Where Downloads come from, lazily: lists in files, on standard input, or given by a caller."""
+"""Where Downloads come from: lists in files or on standard input, and values given by a caller. All are read lazily."""

@@ -1,4 +1,4 @@
-"""A caller's Download, checked field by field before anything starts: each error names the field, in the user's words."""
+"""Checks each field of a Download that a caller made, before anything starts. Each error names the field."""
 
 import hashlib
 import os
@@ -13,28 +13,28 @@ from downloader.errors import UsageError
 from downloader.settings.definitions import parse_header
 from downloader.sources.text import ALGORITHMS, checksum
 
-PLAIN = Download("")
-"""A Download with nothing but its URL."""
+DEFAULTS = Download("")
+"""A Download whose fields have their defaults."""
 
 
-def checked(download: Download) -> Download:
-    """The Download with clean URLs, pairs as headers and Checksums that can be; itself where nothing is to be changed.
+def checked_download(download: Download) -> Download:
+    """The Download with clean URLs, headers as pairs and valid Checksums; the same object if nothing has to change.
 
-    Raises UsageError for a field of a wrong type, naming the field and the URL. No value of a header is ever shown.
+    Raises UsageError for a field with a wrong value. The message names the field and the URL, and never a header's value.
     """
     if not isinstance(download.url, str):
         raise UsageError(f"the url of a Download: expected text, got {_shown(download.url)}")
     url = clean_url(download.url)
     try:
-        wanted = {"url": url, **_fields(download)}
+        values = {"url": url, **_checked_fields(download)}
     except UsageError as error:
         raise UsageError(error.reason, error.url or public_url(url), error.hint) from None
-    changed = {name: value for name, value in wanted.items() if value is not getattr(download, name)}
+    changed = {name: value for name, value in values.items() if value is not getattr(download, name)}
     return replace(download, **changed) if changed else download
 
 
-def _fields(download: Download) -> dict[str, Any]:
-    """All fields but the URL that are not at their default, as they are to be."""
+def _checked_fields(download: Download) -> dict[str, Any]:
+    """The checked values of all fields but the URL that do not have their default."""
     checks = {
         "out": _text,
         "dir": _text,
@@ -46,11 +46,11 @@ def _fields(download: Download) -> dict[str, Any]:
         "origin": _text,
     }
     given = ((name, getattr(download, name)) for name in checks)
-    return {name: checks[name](name, value) for name, value in given if value is not getattr(PLAIN, name)}
+    return {name: checks[name](name, value) for name, value in given if value is not getattr(DEFAULTS, name)}
 
 
 def _shown(value: object) -> str:
-    """What kind of value it is, and a short one itself."""
+    """A value in words: its kind, and the value itself if it is short."""
     if value is None or isinstance(value, bool):
         return repr(value)
     if isinstance(value, str):
@@ -106,13 +106,15 @@ def _header(name: str, pair: object) -> tuple[str, str]:
     if not isinstance(key, str) or not isinstance(text, str):
         raise UsageError(f"{name}: expected pairs of texts, got {type(key).__name__} and {type(text).__name__}")
     if key != key.strip():
-        raise UsageError(f"{name}: the name of a header contains a space or a line break")
+        raise UsageError(f"{name}: the name of a header contains a blank or a line break")
     if ":" in key:
         raise UsageError(f"{name}: the name of a header contains a colon")
     try:
         return parse_header(f"{key}: {text}")
     except UsageError:
-        raise UsageError(f"{name}: the name or the value is invalid in a header") from None  # no word of it: it may be secret
+        raise UsageError(
+            f"{name}: a name or a value that is not allowed in a header"
+        ) from None  # the header is not shown: it may be secret
 
 
 def _checksums(name: str, value: object) -> tuple[Checksum, ...]:
@@ -129,7 +131,7 @@ def _checksum(name: str, item: object) -> Checksum:
         raise UsageError(f"{name}: the algorithm and the digest of a Checksum are texts")
     kind = item.algorithm
     if kind not in ALGORITHMS and kind in hashlib.algorithms_available and not kind.startswith("shake"):
-        return Checksum(kind, item.digest.lower())  # those that lists do not know, as sha3_256
+        return Checksum(kind, item.digest.lower())  # an algorithm that lists cannot name, such as sha3_256
     try:
         return checksum(item.algorithm, item.digest)
     except UsageError as error:

@@ -1,6 +1,6 @@
-"""Credentials from files (netrc, cookies in Netscape's format) and from the environment.
+"""Reads credentials from files (netrc, cookies in Netscape's format) and from the environment.
 
-Messages never show what is secret in them.
+Messages never contain a secret.
 """
 
 import netrc as netrc_format
@@ -9,13 +9,17 @@ from pathlib import Path
 
 from downloader.core.http.credentials import Cookie, Credentials, basic
 from downloader.errors import UsageError
-from downloader.settings.definitions import PASSWORD
+from downloader.settings.definitions import PASSWORD_VARIABLE
 
-HTTP_ONLY = "#HttpOnly_"
+HTTP_ONLY_PREFIX = "#HttpOnly_"
 
 
 def load(netrc: str, cookies: str, user: str = "", bearer_env: str = "") -> Credentials:
-    """From these files, for this user, and from this environment variable; an empty text stands for none. Raises UsageError."""
+    """The credentials of a run. Raises UsageError.
+
+    ``netrc``, ``cookies``: paths of files. ``user``: ``name:password``, or a name. ``bearer_env``: the name of an environment
+    variable with a token. An empty text means none.
+    """
     if user and bearer_env:
         raise UsageError("a user and a bearer token cannot be combined", hint="give one of --user and --bearer-env")
     authorization = _basic(user) if user else _bearer(bearer_env) if bearer_env else ""
@@ -23,28 +27,30 @@ def load(netrc: str, cookies: str, user: str = "", bearer_env: str = "") -> Cred
 
 
 def _basic(user: str) -> str:
-    """For ``name:password``, or a name whose password is in the environment."""
+    """The Authorization header for ``name:password``, or for a name whose password is in the environment."""
     name, colon, password = user.partition(":")
     if not colon:
-        found = os.environ.get(PASSWORD)
-        if found is None:
-            raise UsageError(f"there is no password for the user {name}", hint=f"set the environment variable {PASSWORD}")
-        password = found
+        from_environment = os.environ.get(PASSWORD_VARIABLE)
+        if from_environment is None:
+            raise UsageError(
+                f"there is no password for the user {name}", hint=f"set the environment variable {PASSWORD_VARIABLE}"
+            )
+        password = from_environment
     return basic(name, password)
 
 
 def _bearer(variable: str) -> str:
-    """RFC 6750 section 2.1."""
+    """The Authorization header for the token in this environment variable; RFC 6750 section 2.1."""
     token = os.environ.get(variable, "").strip()
     if not token:
-        raise UsageError(f"the environment variable {variable} holds no token", hint=f"export {variable}=TOKEN")
+        raise UsageError(f"the environment variable {variable} contains no token", hint=f"export {variable}=TOKEN")
     if not token.isascii() or not token.isprintable() or " " in token:
-        raise UsageError(f"the environment variable {variable} holds no valid token")
+        raise UsageError(f"the environment variable {variable} contains a text that is not a token")
     return f"Bearer {token}"
 
 
 def default_netrc() -> str:
-    """``~/.netrc``."""
+    """The path of ``~/.netrc``."""
     return str(Path.home() / ".netrc")
 
 
@@ -65,9 +71,9 @@ def _cookies(path: str) -> tuple[Cookie, ...]:
         lines = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError as error:
         raise UsageError(f"cannot read the cookies {path}: {error.strerror}") from None
-    found = []
+    parsed = []
     for number, line in enumerate(lines, 1):
-        text = line.removeprefix(HTTP_ONLY)
+        text = line.removeprefix(HTTP_ONLY_PREFIX)
         if not text.strip() or text.startswith("#"):
             continue
         parts = text.split("\t")
@@ -76,5 +82,5 @@ def _cookies(path: str) -> tuple[Cookie, ...]:
             cookie = Cookie(domain, subdomains == "TRUE", folder, secure == "TRUE", float(expires or 0), name, value)
         except ValueError:
             raise UsageError("not a cookie: seven fields separated by TAB are expected", f"{path}:{number}") from None
-        found.append(cookie)
-    return tuple(found)
+        parsed.append(cookie)
+    return tuple(parsed)

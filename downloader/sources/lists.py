@@ -1,7 +1,7 @@
-"""What a caller names as lists, put together as one lazy Source.
+"""One lazy Source from all that a caller names: files with lists, standard input, URLs, Downloads.
 
-A regular file is read twice: once to see that every line is good (and to count), once to fetch. What cannot be read twice
-(standard input, a pipe, any iterator) is read by a thread of its own, so that a slow producer holds nobody up.
+A regular file is read twice: first to check and count its lines, then to fetch. What can only be read once (standard input, a
+pipe, an iterator) is read by a thread, so that a slow producer does not block the run.
 """
 
 import difflib
@@ -22,49 +22,60 @@ from downloader.errors import UsageError
 from downloader.sources import text
 
 STDIN = "-"
+KEPT_ERRORS = 20
+"""Errors of invalid lines that are kept; further ones are only counted."""
+
+PUT_SECONDS = 0.2
+"""Seconds after which a thread that waits for space in the queue checks whether the source was closed."""
+
 _END = object()
 
 
 @dataclass(slots=True)
-class Lists:
-    """Lists as they were named: files, ``-``, URLs themselves, or Downloads. ``skip_bad``: go on past wrong lines."""
+class ListReader:
+    """Reads lists one after the other.
+
+    ``items``: paths of lists, ``-`` for standard input, URLs, or Downloads. ``skip_bad``: skip the invalid lines of a list
+    that can only be read once, instead of raising. ``bad_lines``: the first `KEPT_ERRORS` errors of lines; ``bad_count``: how
+    many there were.
+    """
 
     items: list[str | Path | Download]
     skip_bad: bool = False
     bad_lines: list[UsageError] = field(default_factory=list)
     bad_count: int = 0
 
-    def check(self, most: int = 20) -> int | None:
-        """Read what can be read twice, to the end. How many Downloads there are; None where that cannot be known.
+    def check(self) -> int | None:
+        """Read every list that can be read twice, and collect the errors of its lines.
 
-        Raises UsageError for a list that cannot be read. Wrong lines are counted, the first ``most`` kept in ``bad_lines``.
+        Returns the number of Downloads; None if a list can only be read once. Raises UsageError if a list cannot be read.
         """
         count: int | None = 0
         for item in self.items:
             if isinstance(item, Download) or is_url(item):
                 clean_url(item.url if isinstance(item, Download) else str(item))
                 count = None if count is None else count + 1
-            elif _is_live(item):
+            elif _can_be_read_once(item):
                 count = None
             else:
                 with _open(item) as stream:
-                    found = sum(1 for _ in text.parse(text.lines_of(stream), str(item), lambda error: self._note(error, most)))
-                count = None if count is None else count + found
+                    entries = sum(1 for _ in text.parse(text.lines_of(stream), str(item), self._note_bad_line))
+                count = None if count is None else count + entries
         return count
 
-    def _note(self, error: UsageError, most: int) -> None:
+    def _note_bad_line(self, error: UsageError) -> None:
         self.bad_count += 1
-        if len(self.bad_lines) < most:
+        if len(self.bad_lines) < KEPT_ERRORS:
             self.bad_lines.append(error)
 
-    def source(self, hold: Callable[[], bool] | None = None) -> "BackgroundSource | Iterator[Download]":
-        """The Downloads, in order. ``hold``: see `BackgroundSource`; for a list that cannot be read twice."""
-        if any(not isinstance(item, Download) and not is_url(item) and _is_live(item) for item in self.items):
-            return BackgroundSource(self._all(), hold=hold)
+    def source(self, is_paused: Callable[[], bool] | None = None) -> "BackgroundSource | Iterator[Download]":
+        """The Downloads, in order; read in the background if a list can only be read once. ``is_paused``: see there."""
+        if any(not isinstance(item, Download) and not is_url(item) and _can_be_read_once(item) for item in self.items):
+            return BackgroundSource(self._all(), is_paused=is_paused)
         return self._all()
 
     def again(self) -> Iterator[Download]:
-        """The Downloads once more, where all of it can be read twice: see `check`."""
+        """The Downloads a second time, if every list can be read twice: see `check`."""
         return self._all()
 
     def _all(self) -> Iterator[Download]:
@@ -77,24 +88,25 @@ class Lists:
             yield Download(clean_url(str(item)))
         else:
             with _open(item) as stream:
-                live = _is_live(item)
-                yield from text.parse(text.lines_of(stream), str(item), self._bad_live if live else self._pass_over)
+                on_bad_line = self._raise_or_note if _can_be_read_once(item) else self._ignore
+                yield from text.parse(text.lines_of(stream), str(item), on_bad_line)
 
-    def _pass_over(self, error: UsageError) -> None:
-        """A regular file's wrong lines were told by `check`."""
+    def _ignore(self, error: UsageError) -> None:
+        """Ignore the error: `check` has noted it."""
 
-    def _bad_live(self, error: UsageError) -> None:
+    def _raise_or_note(self, error: UsageError) -> None:
         if not self.skip_bad:
             raise error
-        self._note(error, 20)
+        self._note_bad_line(error)
 
 
 def is_url(item: str | Path) -> bool:
-    """Whether a list's name is in truth a URL."""
+    """Whether the name of a list is itself the URL of a file to fetch."""
     return isinstance(item, str) and "://" in item
 
 
-def _is_live(item: str | Path) -> bool:
+def _can_be_read_once(item: str | Path) -> bool:
+    """Whether a list can be read only once: standard input, a pipe, a device."""
     if item == STDIN:
         return True
     try:
@@ -117,31 +129,33 @@ def _open(item: str | Path, what: str = "the list") -> IO[str]:
         elif path.is_dir():
             raise IsADirectoryError(21, "it is a folder")
     except OSError as error:
-        raise UsageError(f"cannot read {what} {str(item)!r}: {error.strerror}", hint=_near(path, what)) from None
+        raise UsageError(f"cannot read {what} {str(item)!r}: {error.strerror}", hint=_hint_for(path, what)) from None
     return io.TextIOWrapper(stream, encoding, "surrogateescape")
 
 
-def _near(path: Path, what: str) -> str:
+def _hint_for(path: Path, what: str) -> str:
+    """A hint for a list that cannot be read: the file with the most similar name, or what a list may be."""
     try:
         names = [entry.name for entry in path.parent.iterdir()] if not path.exists() else []
     except OSError:
         names = []
-    near = difflib.get_close_matches(path.name, names, n=1)
-    if near:
-        return f"did you mean {path.parent / near[0]}?"
+    similar = difflib.get_close_matches(path.name, names, n=1)
+    if similar:
+        return f"did you mean {path.parent / similar[0]}?"
     return "a LIST is a file, - or a URL that begins with http:// or https://" if what == "the list" else ""
 
 
 class BackgroundSource:
-    """An iterator that never waits: a thread reads ``source``; None means that nothing is there at the moment.
+    """An iterator that never blocks: a thread reads ``source``, and None means that no Download is available now.
 
-    An error in the source ends the iteration and stands in ``error`` afterwards. ``hold``: whether to hand out nothing now.
+    ``read_ahead``: Downloads that the thread reads in advance at most. ``is_paused``: while this returns True, None is
+    returned. An exception of the source ends the iteration, and is in ``error`` afterwards.
     """
 
-    def __init__(self, source: Iterator[Download], ahead: int = 1024, hold: Callable[[], bool] | None = None) -> None:
-        self._hold = hold
+    def __init__(self, source: Iterator[Download], read_ahead: int = 1024, is_paused: Callable[[], bool] | None = None) -> None:
+        self._is_paused = is_paused
         self.error: Exception | None = None
-        self._queue: queue.Queue[object] = queue.Queue(ahead)
+        self._queue: queue.Queue[object] = queue.Queue(read_ahead)
         self._closed = False
         self._thread = threading.Thread(target=self._read, args=(source,), name="dl-source", daemon=True)
         self._thread.start()
@@ -152,7 +166,7 @@ class BackgroundSource:
                 self._put(download)
                 if self._closed:
                     return
-        except Exception as error:  # noqa: BLE001 - whatever a caller's iterator raises is told to that caller
+        except Exception as error:  # noqa: BLE001 - a caller's iterator may raise anything; the caller gets it
             self.error = error
         finally:
             self._put(_END)
@@ -160,20 +174,20 @@ class BackgroundSource:
     def _put(self, item: object) -> None:
         while not self._closed:
             try:
-                self._queue.put(item, timeout=0.2)
+                self._queue.put(item, timeout=PUT_SECONDS)
                 return
             except queue.Full:
                 continue
 
     def close(self) -> None:
-        """Read no further."""
+        """Stop reading the source."""
         self._closed = True
 
     def __iter__(self) -> Iterator[Download | None]:
         return self
 
     def __next__(self) -> Download | None:
-        if self._hold is not None and self._hold():
+        if self._is_paused is not None and self._is_paused():
             return None
         try:
             item = self._queue.get_nowait()
@@ -186,28 +200,28 @@ class BackgroundSource:
         return item
 
 
-def held(source: Iterator[Download], hold: Callable[[], bool]) -> Iterator[Download | None]:
-    """The same Downloads, but nothing (None) at the moments at which ``hold`` says so."""
+def pausable(source: Iterator[Download], is_paused: Callable[[], bool]) -> Iterator[Download | None]:
+    """The same Downloads; None instead, while ``is_paused`` returns True."""
     for download in source:
-        while hold():
+        while is_paused():
             yield None
         yield download
 
 
 def from_values(values: Iterable[str | Download]) -> Iterator[Download]:
-    """A caller's URLs and Downloads as Downloads. Raises UsageError for what is neither, and for a Download that cannot be."""
-    from downloader.sources.checked_values import checked  # here: the command has no use for it
+    """A caller's URLs and Downloads as Downloads. Raises UsageError for another type, and for a Download with a wrong field."""
+    from downloader.sources.checked_values import checked_download  # here: the command does not need it
 
     for value in values:
         if isinstance(value, Download):
-            yield checked(value)
+            yield checked_download(value)
         elif isinstance(value, str):
             yield Download(clean_url(value))
         else:
             raise UsageError(f"neither a URL nor a Download: {type(value).__name__}")
 
 
-def read_sums(path: str) -> dict[str, Checksum]:
-    """The checksums file at ``path``. Raises UsageError."""
+def read_checksums(path: str) -> dict[str, Checksum]:
+    """The checksums of the file at ``path``, by file name. Raises UsageError."""
     with _open(path, "the checksums") as stream:
-        return text.parse_sums(text.lines_of(stream), path)
+        return text.parse_checksums(text.lines_of(stream), path)

@@ -1,4 +1,4 @@
-"""Digests of what is written, as it is written."""
+"""Checksums of files: computed while the bytes are written, and compared with the expected digests."""
 
 import hashlib
 import os
@@ -8,11 +8,15 @@ from downloader.core.model import Checksum
 from downloader.errors import IntegrityError
 from downloader.storage.folder import Folder
 
-READ = 1 << 20
+READ_BYTES = 1 << 20
+"""Bytes read at a time from a file that is hashed."""
 
 
-class Verifier:
-    """Hashes bytes in order, with as many algorithms as there are checksums, and compares at the end."""
+class ChecksumVerifier:
+    """Hashes the bytes of a file in order, with every algorithm that the checksums need, and compares the digests.
+
+    ``count``: bytes hashed so far.
+    """
 
     def __init__(self, checksums: Sequence[Checksum]) -> None:
         self._checksums = checksums
@@ -21,23 +25,23 @@ class Verifier:
         self.count = 0
 
     def update(self, data: bytes | memoryview) -> None:
-        """The next bytes of the file."""
+        """Hash the next bytes of the file."""
         self.count += len(data)
         for state in self._hashes.values():
             state.update(data)
 
     def hash_existing(self, descriptor: int, size: int) -> None:
-        """Hash the first ``size`` bytes of an open file. Raises OSError."""
-        at = 0
-        while at < size:
-            block = os.pread(descriptor, min(READ, size - at), at)
+        """Hash the first ``size`` bytes of an open file. Stops early at the end of the file. Raises OSError."""
+        offset = 0
+        while offset < size:
+            block = os.pread(descriptor, min(READ_BYTES, size - offset), offset)
             if not block:
                 return
             self.update(block)
-            at += len(block)
+            offset += len(block)
 
-    def take_in(self, folder: Folder, path: str) -> None:
-        """Take in a whole file. Raises OSError."""
+    def hash_file(self, folder: Folder, path: str) -> None:
+        """Hash the whole file at ``path`` in the folder. Raises OSError."""
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder.descriptor)
         try:
             self.hash_existing(descriptor, os.fstat(descriptor).st_size)
@@ -45,18 +49,18 @@ class Verifier:
             os.close(descriptor)
 
     @property
-    def holds(self) -> bool:
-        """Whether every digest is the one wanted."""
-        return all(item.digest in self._found(item) for item in self._checksums)
+    def matches(self) -> bool:
+        """Whether every checksum has the expected digest."""
+        return all(item.digest in self._digests(item) for item in self._checksums)
 
-    def _found(self, item: Checksum) -> list[str]:
-        """The file's digests, one of which ``item`` wants: of its algorithm, or of each of two where it may be either."""
+    def _digests(self, item: Checksum) -> list[str]:
+        """The digests of the file to compare with ``item``: one, or two where the algorithm is one of two."""
         return [self._hashes[name].hexdigest() for name in item.algorithm.split("|")]
 
     def verify(self, url: str) -> None:
-        """Raises IntegrityError where a digest differs. ``url`` is for the message."""
+        """Raises IntegrityError if a digest differs from the expected one. ``url``: shown in the message."""
         for item in self._checksums:
-            found = self._found(item)
-            if item.digest not in found:
+            digests = self._digests(item)
+            if item.digest not in digests:
                 kind = f"the {' or '.join(item.algorithm.split('|'))} checksum is wrong"
-                raise IntegrityError(f"{kind}: got {' or '.join(found)}, wanted {item.digest}", url, kind=kind)
+                raise IntegrityError(f"{kind}: got {' or '.join(digests)}, wanted {item.digest}", url, kind=kind)

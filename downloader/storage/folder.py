@@ -1,17 +1,16 @@
-"""The folder of a run, held open: what stands in it, and the way to its folders without ever leaving it."""
+"""The folder of a run: an open descriptor, what exists in it, and how to reach its subfolders without leaving it."""
 
 import errno
 import os
 import stat
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from downloader.core.model import Attempt, Existing
 from downloader.errors import FolderError, FolderFull, PolicyError, StorageError
-from downloader.storage.shared_part import SharedPart
+from downloader.storage.shared_part import SharedParts
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _HINTS = {
     errno.ENOSPC: "free some space and run the same command again: incomplete files are kept",
     errno.EDQUOT: "free some space and run the same command again: incomplete files are kept",
@@ -22,25 +21,24 @@ _HINTS = {
     errno.ENAMETOOLONG: "give a shorter name with out=",
     errno.EEXIST: "a file has the name of the folder",
     errno.EISDIR: "a folder has the name of the file",
-    errno.ENOTDIR: "a file has the name of a folder",
+    errno.ENOTDIR: "a file has the name of a folder of the path",
     errno.ELOOP: "a symbolic link has the name of the file",
     errno.EMFILE: "raise the limit of open files (ulimit -n), or lower --jobs",
 }
-
-
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+_OPEN_TRIES = 3
 
 
 def storage_error(error: OSError, path: str, url: str = "", kind: type[StorageError] = StorageError) -> StorageError:
-    """An OSError as ours, with what to do about it."""
+    """A StorageError (or ``kind``) for an OSError at ``path``, with a hint about what to do."""
     what = (error.strerror or "I/O error").lower()
-    found = kind(f"{what}: cannot write {path}", url, _HINTS.get(error.errno or 0, ""))
-    found.kind = what
-    return found
+    failure = kind(f"{what}: cannot write {path}", url, _HINTS.get(error.errno or 0, ""))
+    failure.kind = what
+    return failure
 
 
 @contextmanager
-def _told_as(path: str) -> Iterator[None]:
+def _raising_storage_error(path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -48,117 +46,132 @@ def _told_as(path: str) -> Iterator[None]:
 
 
 class Folder:
-    """The folder of a run, held open. Raises StorageError where it cannot be made or used. Safe to share among threads.
+    """The folder of a run, kept open. Several threads may use it. Raises StorageError if it cannot be made or opened.
 
-    With ``make`` false, a missing folder is left missing, and looks empty.
+    ``root``: its path without symbolic links. ``descriptor``: -1 where the folder is missing, or closed.
+    ``was_empty``: nothing was in it when the run began. ``shared_parts``: the part files that several Attempts write.
+    ``supports_tmpfile``: whether the file system may support files without a name (O_TMPFILE); True until it refused one.
+
+    With ``make`` false, a missing folder stays missing, and looks like an empty one.
     """
 
     def __init__(self, root: str, make: bool = True) -> None:
         self.root = os.path.realpath(root)
         self.descriptor = -1
         self._made = make
-        self.lock = threading.Lock()  # for `spreads`: who begins, joins and leaves one
-        self.spreads: dict[str, SharedPart] = {}
-        self.empty = False  # whether nothing stood in it when the run began
-        self.nameless = True  # until it is seen that this file system has no files without a name
-        with _told_as(root):
+        self.shared_parts = SharedParts()
+        self.was_empty = False
+        self.supports_tmpfile = True
+        with _raising_storage_error(root):
             if make:
                 os.makedirs(self.root, exist_ok=True)
             if make or os.path.exists(self.root):
-                self.descriptor = os.open(self.root, _FOLDER)
-                with os.scandir(self.descriptor) as found:
-                    self.empty = next(found, None) is None
+                self.descriptor = os.open(self.root, _FOLDER_FLAGS)
+                with os.scandir(self.descriptor) as entries:
+                    self.was_empty = next(entries, None) is None
+
+    def set_was_empty(self, was_empty: bool) -> None:
+        """Set whether the folder was empty when the run began, in a process that opened the folder later."""
+        self.was_empty = was_empty
+
+    def set_tmpfile_unsupported(self) -> None:
+        """Remember that the file system does not support O_TMPFILE."""
+        self.supports_tmpfile = False
 
     def error(self, error: OSError, path: str, url: str = "", needed: int = 0) -> StorageError:
-        """What an OSError at this path means: for that file alone, or, as a FolderError, for all. ``needed``: bytes to come."""
-        if error.errno in _FULL:
-            found = storage_error(error, path, url)
-            full = FolderFull(found.reason, found.url, found.hint, needed)
-            full.kind = found.kind
+        """A StorageError for an OSError at ``path``; a FolderError if no other file could be written either.
+
+        ``needed``: bytes that were still to be written.
+        """
+        if error.errno in _DISK_FULL:
+            failure = storage_error(error, path, url)
+            full = FolderFull(failure.reason, failure.url, failure.hint, needed)
+            full.kind = failure.kind
             return full
         denied = error.errno in (errno.EACCES, errno.EPERM) and not self._is_writable()
-        gone = error.errno in (errno.ENOENT, errno.ESTALE) and self._is_gone()
-        if gone:
+        removed = error.errno in (errno.ENOENT, errno.ESTALE) and self._is_removed()
+        if removed:
             what = "the folder was removed"
             return FolderError(f"{what}: cannot write {path}", url, "create it again, or choose another --dir", what)
         return storage_error(error, path, url, FolderError if denied or error.errno == errno.EROFS else StorageError)
 
-    def objection(self) -> FolderError | None:
-        """Why no file can be written here, as far as that can be known before; None where nothing is known against it."""
+    def write_problem(self) -> FolderError | None:
+        """Why no file can be written to the folder, as far as this is known in advance; None if nothing is known."""
         if self.descriptor < 0 or not self._made:
             return None
-        if self._is_gone():
-            return FolderError(f"the folder was removed: {self.root}", hint="create it again, or choose another --dir")
+        if self._is_removed():
+            return FolderError(f"the folder was removed: {self.root}", hint="make it again, or choose another --dir")
         if not self._is_writable():
             number = errno.EROFS if os.fstatvfs(self.descriptor).f_flag & os.ST_RDONLY else errno.EACCES
             return FolderError(f"{os.strerror(number).lower()}: cannot write to {self.root}", hint=_HINTS[number])
-        if self.room() == 0:
+        if self.free_bytes() == 0:
             number = errno.ENOSPC
             return FolderFull(f"{os.strerror(number).lower()}: cannot write to {self.root}", hint=_HINTS[number])
         return None
 
-    def room(self) -> int | None:
-        """Bytes that are free for us; 0 also where no further file can be made. None where the file system does not tell."""
+    def free_bytes(self) -> int | None:
+        """Bytes that this user may write; 0 also if no further file can be made. None if the file system does not tell."""
         try:
-            found = os.fstatvfs(self.descriptor)
+            system = os.fstatvfs(self.descriptor)
         except OSError:
             return None
-        if found.f_blocks == 0:
+        if system.f_blocks == 0:
             return None
-        return 0 if found.f_files and not found.f_favail else found.f_bavail * found.f_frsize
+        return 0 if system.f_files and not system.f_favail else system.f_bavail * system.f_frsize
 
     def _is_writable(self) -> bool:
         by_descriptor = os.access in os.supports_dir_fd
         effective = os.access in os.supports_effective_ids
-        at = self.descriptor if by_descriptor else None
-        return os.access("." if by_descriptor else self.root, os.W_OK | os.X_OK, dir_fd=at, effective_ids=effective)
+        descriptor = self.descriptor if by_descriptor else None
+        return os.access("." if by_descriptor else self.root, os.W_OK | os.X_OK, dir_fd=descriptor, effective_ids=effective)
 
-    def _is_gone(self) -> bool:
+    def _is_removed(self) -> bool:
         try:
             return os.fstat(self.descriptor).st_nlink == 0
         except OSError:
             return True
 
     def close(self) -> None:
-        """Let go of the folder."""
+        """Close the descriptor. May be called twice."""
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1
 
     def has_nothing_of(self, attempt: Attempt) -> bool:
-        """Whether neither the file nor a part of it can be here: the first Attempt at it, in a folder that was empty.
+        """Whether neither the file nor a part file of it can exist: the first Attempt at it, in a folder that was empty.
 
-        What another program has put here since is noticed when the file gets its name.
+        A file that another program has created since is noticed when the new file gets its name.
         """
-        return self.empty and attempt.number == 1
+        return self.was_empty and attempt.number == 1
 
-    def look(self, path: str) -> Existing | None:
-        """What stands under a path, if anything does."""
+    def existing(self, path: str) -> Existing | None:
+        """Size and time of what exists at ``path``; None if nothing does."""
         try:
-            found = os.stat(path, dir_fd=self.descriptor)
+            status = os.stat(path, dir_fd=self.descriptor)
         except OSError:
             return None
-        return Existing(found.st_size, found.st_mtime, stat.S_ISDIR(found.st_mode))
+        return Existing(status.st_size, status.st_mtime, stat.S_ISDIR(status.st_mode))
 
     def open_parent(self, path: str) -> int:
-        """A descriptor of the folder that ``path`` is in, made where it is missing. Raises PolicyError, OSError."""
-        at = os.dup(self.descriptor)
+        """A descriptor of the folder that contains ``path``; missing folders are made. Raises PolicyError, OSError."""
+        descriptor = os.dup(self.descriptor)
         try:
-            walked = ""
+            parent = ""
             for name in path.split("/")[:-1]:
-                walked = f"{walked}/{name}" if walked else name
-                inner = self._open_folder(at, name, walked)
-                os.close(at)
-                at = inner
+                parent = f"{parent}/{name}" if parent else name
+                inner = self._open_subfolder(descriptor, name, parent)
+                os.close(descriptor)
+                descriptor = inner
         except BaseException:
-            os.close(at)
+            os.close(descriptor)
             raise
-        return at
+        return descriptor
 
-    def _open_folder(self, parent: int, name: str, walked: str) -> int:
-        for _ in range(3):
+    def _open_subfolder(self, parent: int, name: str, path: str) -> int:
+        """``path``: of the subfolder, from the root. More than one try, as another program may remove what was just made."""
+        for _ in range(_OPEN_TRIES):
             try:
-                return os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=parent)
+                return os.open(name, _FOLDER_FLAGS | os.O_NOFOLLOW, dir_fd=parent)
             except FileNotFoundError:
                 with suppress(FileExistsError):
                     os.mkdir(name, dir_fd=parent)
@@ -166,9 +179,9 @@ class Folder:
                 is_link = error.errno in (errno.ELOOP, errno.ENOTDIR) and stat.S_ISLNK(os.lstat(name, dir_fd=parent).st_mode)
                 if not is_link:
                     raise
-                target = os.path.realpath(f"{self.root}/{walked}")
+                target = os.path.realpath(f"{self.root}/{path}")
                 if os.path.commonpath((self.root, target)) != self.root:
                     what = "a symbolic link leads out of the folder"
-                    raise PolicyError(f"{what}: {walked}", kind=what) from None
-                return os.open(target, _FOLDER)
+                    raise PolicyError(f"{what}: {path}", kind=what) from None
+                return os.open(target, _FOLDER_FLAGS)
         raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))

@@ -1,233 +1,157 @@
-"""Part files: bytes are collected in ``<name>.part`` and get the final name only when they are complete and verified.
+"""Part files: bytes are written to ``<name>.part``, which gets the final name only when it is complete and verified.
 
-Beside it, ``<name>.part.meta`` (the sidecar) says what the bytes are part of: without one, a part file is worth nothing
-and the next Attempt begins at zero. It is written before the first block that is not the last, so small files have none.
-A file that is whole before anything was written gets its name at once (see `place`), and never is a part file.
+A sidecar (``<name>.part.meta``) records which resource the bytes belong to. A part file without one cannot be resumed, and the
+next Attempt starts at byte 0. The sidecar is written before the first intermediate flush, so a small file never needs one. A
+file that is complete before anything was written gets its final name directly (`downloader.storage.publish.publish_block`).
 
-Several Attempts of one process may write one file, each its own Segment: what they share is a `SharedPart`.
+Several Attempts of one process may write one part file, each its own Segment; what they share is a `SharedPart`. To an Attempt
+its `PartFile` is the only door to it: `allow_sharing` or `open_shared`, `is_shared`, `spans`, `is_finished`, `try_finish`.
 
-Nothing outside the folder is ever touched: each folder on the way is opened without following symbolic links, or, where
-one is a link, only if it leads to a place inside; part files are opened with O_NOFOLLOW, and locked (flock) for the
-time of the transfer, so two runs cannot write one file. POSIX only.
+How the file is opened and locked: `downloader.storage.locked_file`.
 """
 
 import errno
-import fcntl
 import os
 import stat
 from contextlib import suppress
-from functools import cached_property
 
 from downloader.core.model import NOTHING_TO_RESUME, ResumeInfo, Span
-from downloader.core.names.file_names import part_names
 from downloader.errors import DownloadError, FileInUse
 from downloader.storage import sidecar
 from downloader.storage.folder import Folder
-from downloader.storage.publish import link_free_name, set_time, taken
+from downloader.storage.locked_file import LockedFile
+from downloader.storage.publish import is_taken, link_free_name, set_modified
 from downloader.storage.shared_part import SharedPart
 
-_OPEN = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
+class PartFile(LockedFile):
+    """The part file of one Attempt; see the module. Methods raise OSError or PolicyError unless they say otherwise.
 
-class PartFile:
-    """One Attempt's hold of a file on its way: see the module. Methods raise OSError or PolicyError unless said."""
+    ``buffered``: bytes that are collected and not yet written. ``may_exist``: `resume_info` saw a file under this name.
+    """
 
-    descriptor = -1
+    # Defaults of the class: most files are small, and never set these.
     may_exist = False
     buffered = 0
-    written = 0
-    _parent = -1
-    _spread: SharedPart | None = None
-    _has_sidecar = False
+    _shared: SharedPart | None = None
 
     def __init__(self, folder: Folder, path: str, source: str) -> None:
+        """``path``: the final path, relative to the folder. ``source``: the URL that the bytes belong to."""
         self._folder = folder
         self._path = path
         self._prefix, _, self._name = path.rpartition("/")
         self._source = source
         self._buffer: list[bytes] = []
 
-    @cached_property
-    def _part(self) -> str:
-        return part_names(self._name)[0]
-
-    @cached_property
-    def _meta(self) -> str:
-        return part_names(self._name)[1]
-
-    def held(self) -> ResumeInfo:
-        """What an earlier Attempt left; nothing, where its sidecar does not vouch for it. Never raises."""
-        spread = self._folder.spreads.get(self._path)
-        if spread is not None:
-            return spread.held
+    def resume_info(self) -> ResumeInfo:
+        """What an earlier Attempt left; NOTHING_TO_RESUME if there is no sidecar that fits. Never raises."""
+        shared = self._folder.shared_parts.by_path.get(self._path)
+        if shared is not None:
+            return shared.resume_info
         prefix = f"{self._prefix}/" if self._prefix else ""
         try:
-            found = os.lstat(prefix + self._part, dir_fd=self._folder.descriptor)
+            status = os.lstat(prefix + self._part_name, dir_fd=self._folder.descriptor)
         except OSError:
             return NOTHING_TO_RESUME
-        self.may_exist = self._has_sidecar = True  # perhaps: it is removed before the part file is cut
-        if not stat.S_ISREG(found.st_mode) or found.st_size == 0:
+        self.may_exist = self._has_sidecar = True  # perhaps: so a sidecar is removed before the part file is truncated
+        if not stat.S_ISREG(status.st_mode) or status.st_size == 0:
             return NOTHING_TO_RESUME
-        return sidecar.load(self._folder.descriptor, prefix + self._meta, self._source, found.st_size)
+        return sidecar.load(self._folder.descriptor, prefix + self._sidecar_name, self._source, status.st_size)
 
-    def open(self, offset: int) -> None:
-        """Open for writing at ``offset``; 0 empties it. Raises StorageError where another run holds the file."""
-        self._parent = self._folder.open_parent(self._path) if self._prefix else self._folder.descriptor
-        try:
-            self._open(offset)
-        except BaseException:
-            self.close()  # as it is: it may be someone else's
-            raise
-        self.written = offset
+    # --- sharing with other Attempts
 
-    def join(self, held: ResumeInfo) -> None:
-        """Open a file with gaps, of which ``held`` tells, beside the Attempts that write it now, if there are any.
+    def open_shared(self, expected: ResumeInfo) -> None:
+        """Open a part file that may have gaps, together with the Attempts that write it now, if there are any.
 
-        Raises FileInUse where it has just been ended, or belongs to another run.
+        ``expected``: what `resume_info` returned. Raises FileInUse if another Attempt has just finished the file, if it is
+        another version, or if another run has locked it.
         """
-        self._parent = self._folder.open_parent(self._path) if self._prefix else self._folder.descriptor
+        self._open_parent()
         try:
-            with self._folder.lock:
-                self._join(held)
+            with self._folder.shared_parts.lock:
+                self._open_shared(expected)
         except BaseException:
             self.close()
             raise
 
-    def _join(self, held: ResumeInfo) -> None:
-        spread = self._folder.spreads.get(self._path)
-        self.reopen()
+    def _open_shared(self, expected: ResumeInfo) -> None:
+        shared = self._folder.shared_parts.by_path.get(self._path)
+        self._open_existing()
         self._has_sidecar = True
-        if spread is None:
-            self.lock()
-            found = self.held()  # now that nobody else may change it
-            if found[1:3] != held[1:3]:  # another version
-                raise FileInUse("the part file was changed by another program")
-            self._share(found, found.spans or ((0, found.size),)).record()
-        elif spread.join():
-            self._spread = spread
-            if not os.path.samestat(os.fstat(self.descriptor), os.fstat(spread.locked)):
-                raise FileInUse("the part file was changed by another program")
+        if shared is None:
+            self._lock()
+            info = self.resume_info()  # again: from now on no other run can change the file
+            if (info.validator, info.total) != (expected.validator, expected.total):  # another version
+                raise FileInUse("the part file was changed by someone else")
+            self._share(info, info.spans or ((0, info.size),)).start_gaps()
+        elif shared.add_writer():
+            self._shared = shared
+            if not os.path.samestat(os.fstat(self.descriptor), os.fstat(shared.locked)):
+                raise FileInUse("the part file was changed by someone else")
         else:
-            raise FileInUse("another attempt has just finished this file")
+            raise FileInUse("another attempt has just completed this file")
 
-    def share(self, told: ResumeInfo) -> None:
-        """Let other Attempts of this process write to this file too, wherever this one is not yet."""
-        with self._folder.lock:
-            self._share(told, ((0, self.written),))
+    def allow_sharing(self, info: ResumeInfo) -> None:
+        """Allow other Attempts of this process to write to this open file. ``info``: what the server said of the whole."""
+        with self._folder.shared_parts.lock:
+            self._share(info, ((0, self.written),))
 
-    def _share(self, told: ResumeInfo, spans: tuple[Span, ...]) -> SharedPart:
-        meta, source = self._meta, self._source
+    def _share(self, info: ResumeInfo, spans: tuple[Span, ...]) -> SharedPart:
+        name, source = self._sidecar_name, self._source
 
-        def save(folder: int, held: ResumeInfo) -> None:
-            sidecar.rewrite(folder, meta, source, held)
+        def save(folder: int, info: ResumeInfo) -> None:
+            sidecar.update(folder, name, source, info)
 
-        spread = self._spread = self._folder.spreads[self._path] = SharedPart(self.descriptor, self._parent, told, spans, save)
-        return spread
+        shared = self._shared = SharedPart(self.descriptor, self._parent, info, spans, save)
+        self._folder.shared_parts.by_path[self._path] = shared
+        return shared
 
     @property
-    def shared(self) -> bool:
-        """Whether others may be writing, too."""
-        return self._spread is not None
+    def is_shared(self) -> bool:
+        """Whether other Attempts may write to the file too."""
+        return self._shared is not None
+
+    @property
+    def may_have_gaps(self) -> bool:
+        """Whether another Attempt has joined, so that the complete bytes need not be contiguous."""
+        return self._shared is not None and self._shared.may_have_gaps
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether an Attempt has finished or discarded the shared file: nothing more is written to it."""
+        return self._shared is not None and self._shared.is_finished
 
     @property
     def spans(self) -> tuple[Span, ...]:
-        """What is complete of a file that is shared."""
-        return self._spread.spans if self._spread is not None else ((0, self.written),)
+        """The bytes that are complete, by whichever Attempt they were written."""
+        return self._shared.spans if self._shared is not None else ((0, self.written),)
 
-    @property
-    def split(self) -> bool:
-        """Whether others have been writing, too."""
-        return self._spread is not None and self._spread.split
+    def try_finish(self) -> bool:
+        """Whether every byte of a shared file is complete and this Attempt, of all that share it, is to `commit` it."""
+        return self._shared is not None and self._shared.try_finish()
 
-    def claim(self) -> bool:
-        """Whether every byte is there of a file that is shared, and ending it falls to this Attempt, of all of them."""
-        return self._spread is not None and self._spread.claim()
-
-    @property
-    def over(self) -> bool:
-        """Whether another Attempt has ended this file: nothing more is to be written."""
-        return self._spread is not None and self._spread.over
+    # --- writing
 
     def seek(self, offset: int) -> None:
-        """Write there next, to a file that is shared."""
+        """Set the position of the next write to a shared file."""
         self.written = offset
 
-    def _open(self, offset: int) -> None:
-        existed = False
-        try:
-            self.descriptor = os.open(self._part, _OPEN | os.O_CREAT | os.O_EXCL, 0o666, dir_fd=self._parent)
-        except FileExistsError:
-            self.reopen()
-            existed = True
-        self.lock()
-        if existed:
-            self._adopt(offset)
-        elif offset:
-            os.unlink(self._part, dir_fd=self._parent)
-            raise FileInUse("another run has just finished this file")
-        else:
-            self.drop_sidecar()  # one that was left behind must not vouch for these bytes
-
-    def reopen(self) -> None:
-        """Open the part file that is there. It may vanish at any moment: by another run, which gives it its name."""
-        try:
-            if os.lstat(self._part, dir_fd=self._parent).st_nlink > 1:  # it has another name, which must not be written through
-                os.unlink(self._part, dir_fd=self._parent)
-                raise FileInUse("the part file had two names: one was removed") from None
-            self.descriptor = os.open(self._part, _OPEN, dir_fd=self._parent)
-        except FileNotFoundError:
-            raise FileInUse("another run has just finished this file") from None
-
-    def lock(self) -> None:
-        """Keep other runs from it. Raises FileInUse."""
-        try:
-            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise FileInUse("another run is writing this file", hint="wait for it, or choose another --dir") from None
-        if not self.is_ours():
-            raise FileInUse("another run has just finished this file", hint="wait for it, or choose another --dir")
-
-    def is_ours(self) -> bool:
-        """Whether what is open still stands under the part file's name, and under no other: not renamed, not replaced."""
-        found = os.fstat(self.descriptor)
-        try:
-            named = os.lstat(self._part, dir_fd=self._parent)
-        except FileNotFoundError:
-            return False
-        return (found.st_ino, found.st_dev, found.st_nlink) == (named.st_ino, named.st_dev, 1)
-
-    def _adopt(self, offset: int) -> None:
-        found = os.fstat(self.descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError(errno.ELOOP, "the part file is not a regular file")
-        if offset == 0:
-            self.drop_sidecar()
-            os.ftruncate(self.descriptor, 0)
-        elif found.st_size != offset:
-            raise FileInUse("the part file was changed by another program")
-        os.lseek(self.descriptor, offset, os.SEEK_SET)
-
-    @property
-    def is_open(self) -> bool:
-        """Whether there is a part file to write to."""
-        return self.descriptor >= 0
-
     def collect(self, data: bytes) -> None:
-        """Add to what is to be written next."""
+        """Add bytes to the buffer."""
         self._buffer.append(data)
         self.buffered += len(data)
 
     def take(self) -> bytes:
-        """All that was collected, to be written."""
+        """Empty the buffer, and return its bytes as one block."""
         block = self._buffer[0] if len(self._buffer) == 1 else b"".join(self._buffer)
         self._buffer.clear()
         self.buffered = 0
         return block
 
     def write(self, block: bytes) -> None:
-        """Write a block after the others; nothing, where the file is `over`. One that is shared has no position of its own."""
-        if self._spread is not None:
-            self.written += self._spread.write(self.descriptor, block, self.written)
+        """Write a block at the position, and advance it. Writes nothing to a shared file that is finished."""
+        if self._shared is not None:
+            self.written += self._shared.write(self.descriptor, block, self.written)
             return
         view = memoryview(block)
         while view:
@@ -235,86 +159,79 @@ class PartFile:
             view = view[count:]
             self.written += count
 
-    def vouch(self, told: ResumeInfo) -> None:
-        """Write the sidecar, once, if there is a validator at all: ``told`` is what the server said of the whole."""
-        if self._has_sidecar or not told.validator.if_range:
+    def advance(self, count: int) -> None:
+        """Count bytes that the caller wrote through ``descriptor``, to a file that is not shared."""
+        self.written += count
+
+    def write_sidecar(self, info: ResumeInfo) -> None:
+        """Write the sidecar, unless it exists or there is no validator. ``info``: what the server said of the whole."""
+        if self._has_sidecar or not info.validator.if_range:
             return
-        sidecar.write(self._parent, self._meta, self._source, told)
+        sidecar.create(self._parent, self._sidecar_name, self._source, info)
         self._has_sidecar = True
 
-    def commit(self, modified: float | None, number_if_taken: bool, replace: bool = True) -> str:
-        """Give the file its final name, and its time (epoch seconds). The path it got: another, if asked to number it.
+    # --- ending
 
-        Raises FileExistsError where the name was taken meanwhile and ``replace`` is false, OSError where what stands
-        under the part file's name is not what was written. One that is shared is to be claimed first.
+    def commit(self, modified: float | None, number_if_taken: bool, replace: bool = True) -> str:
+        """Give the file its final name, and close it. A shared file needs a successful `try_finish` first.
+
+        ``modified``: the modification time, seconds since the epoch. ``number_if_taken``: if the name is taken, use the first
+        free name with a number. Returns the path that the file got, relative to the folder. Raises FileExistsError if the name
+        was taken meanwhile and ``replace`` is false, FileInUse if the open file is not the one under the part file's name.
         """
-        if not self.is_ours():
-            raise FileInUse("the part file was changed by another program")
-        set_time(self.descriptor, modified)
+        if not self.is_in_place():
+            raise FileInUse("the part file was changed by someone else")
+        set_modified(self.descriptor, modified)
         if self._has_sidecar:
-            self.drop_sidecar()  # before the rename: one that is left over would vouch for another file's bytes
+            self.remove_sidecar()  # before the rename: one that is left over would describe a later file's bytes
         name = self._name
         if number_if_taken:
-            name = link_free_name(self.descriptor, self._parent, name, True, self._part)
-            os.unlink(self._part, dir_fd=self._parent)
+            name = link_free_name(self.descriptor, self._parent, name, True, self._part_name)
+            os.unlink(self._part_name, dir_fd=self._parent)
         else:
-            if not replace and taken(self._parent, name):
-                raise FileExistsError(errno.EEXIST, "the file was created meanwhile")
-            os.rename(self._part, name, src_dir_fd=self._parent, dst_dir_fd=self._parent)
+            if not replace and is_taken(self._parent, name):
+                raise FileExistsError(errno.EEXIST, "the file has appeared meanwhile")
+            os.rename(self._part_name, name, src_dir_fd=self._parent, dst_dir_fd=self._parent)
         self.close()
         return f"{self._prefix}/{name}" if self._prefix else name
 
-    def keep(self, told: ResumeInfo) -> None:
-        """End the Attempt without the file: keep what can be resumed, remove what cannot. Never raises."""
+    def keep(self, info: ResumeInfo) -> None:
+        """End the Attempt without a complete file: keep what can be resumed, remove the rest. Never raises."""
         with suppress(OSError, DownloadError):
-            if not self.is_open and self.buffered and told.validator.if_range:
+            if not self.is_open and self.buffered and info.validator.if_range:
                 self.open(0)
         if not self.is_open:
             return
         with suppress(OSError, DownloadError):
             if self.buffered:
                 self.write(self.take())
-        if self._spread is not None:
-            self.close()  # which sees to the sidecar
+        if self._shared is not None:
+            self.close()  # this updates the sidecar
             return
         with suppress(OSError):
-            if self.written and (self._has_sidecar or told.validator.if_range):
-                self.vouch(told)
+            if self.written and (self._has_sidecar or info.validator.if_range):
+                self.write_sidecar(info)
             else:
                 self._remove()
         self.close()
 
     def discard(self) -> None:
-        """End the Attempt and remove what was written. Never raises."""
+        """End the Attempt, and remove the part file. Never raises."""
         self.take()
         if self.is_open:
-            if self._spread is not None:
-                with self._spread.lock:
-                    self._spread.over = True
+            if self._shared is not None:
+                self._shared.discard()
             with suppress(OSError):
                 self._remove()
             self.close()
 
     def _remove(self) -> None:
-        self.drop_sidecar()
-        os.unlink(self._part, dir_fd=self._parent)
-
-    def drop_sidecar(self) -> None:
-        """Nothing vouches for the bytes from here on."""
-        with suppress(FileNotFoundError):
-            os.unlink(self._meta, dir_fd=self._parent)
-        self._has_sidecar = False
+        self.remove_sidecar()
+        os.unlink(self._part_name, dir_fd=self._parent)
 
     def close(self) -> None:
-        """Let go of the file as it is. Safe to call twice."""
-        spread, self._spread = self._spread, None
-        if spread is not None:
-            with self._folder.lock:
-                if spread.leave() and self._folder.spreads.get(self._path) is spread:
-                    del self._folder.spreads[self._path]
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
-            self.descriptor = -1
-        if self._parent >= 0 and self._prefix:  # else it is the folder's own
-            os.close(self._parent)
-        self._parent = -1
+        """Close the file as it is. May be called twice."""
+        shared, self._shared = self._shared, None
+        if shared is not None:
+            self._folder.shared_parts.release(self._path, shared)
+        super().close()

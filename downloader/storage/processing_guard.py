@@ -1,41 +1,38 @@
-"""A part file in a user's hands, while a function of theirs has it: nothing vouches for its bytes meanwhile.
+"""Detects what a user's function did to a part file, while the function processes the file.
 
-Whoever is killed in the middle leaves a part file that the next run begins anew. Only where the function failed, and
-left the file as it was, are the bytes kept.
+Meanwhile the part file has no sidecar, so that its bytes are not trusted: if the process is killed, the next run fetches the
+file again. The bytes are kept only if the function failed and left the file unchanged.
 """
 
 import os
-import stat
 
 from downloader.storage.part import PartFile
 
-_MARK = 10**18
-"""A time (nanoseconds since 1970) that a file has which was not written to since: the clock may be too coarse to tell."""
+_MARK_NS = 10**18
+"""A modification time (nanoseconds since 1970) that no write sets: the clock itself may be too coarse to show a change."""
 
 
 class ProcessingGuard:
-    """Lends an open part file, whole, until `take_back`. Raises OSError."""
+    """Prepares an open, complete part file for a user's function, and takes it over afterwards. Raises OSError."""
 
     def __init__(self, part: PartFile) -> None:
         self._part = part
-        part.drop_sidecar()
-        os.utime(part.descriptor, ns=(_MARK, _MARK))
+        part.remove_sidecar()
+        os.utime(part.descriptor, ns=(_MARK_NS, _MARK_NS))
         self._size = os.fstat(part.descriptor).st_size
 
     @property
-    def untouched(self) -> bool:
-        """Whether it is the same file, with the same bytes as far as its size and its time tell."""
+    def is_unchanged(self) -> bool:
+        """Whether it is still the same file, with the same size and modification time. Raises OSError."""
         now = os.fstat(self._part.descriptor)
-        return self._part.is_ours() and (now.st_size, now.st_mtime_ns) == (self._size, _MARK)
+        return self._part.is_in_place() and (now.st_size, now.st_mtime_ns) == (self._size, _MARK_NS)
 
-    def take_back(self) -> None:
-        """Go on with what stands under the name now: changed, or another file. Raises OSError, FileInUse for none."""
+    def take_over(self) -> None:
+        """Continue with the file that the function left under the part file's name, which may be another file.
+
+        Raises OSError; FileInUse if there is no file.
+        """
         part = self._part
-        if not part.is_ours():
-            os.close(part.descriptor)
-            part.descriptor = -1
-            part.reopen()
-            part.lock()
-            if not stat.S_ISREG(os.fstat(part.descriptor).st_mode):
-                raise IsADirectoryError("the existing file is not a regular file")
+        if not part.is_in_place():
+            part.open_replacement()
         os.utime(part.descriptor)

@@ -1,7 +1,8 @@
-"""What the Attempts at one file share that write it at once: which bytes are complete, and the sidecar that says so.
+"""One part file that several Attempts write at the same time: which bytes are complete, and the sidecar that records them.
 
-Each of them has a `PartFile` of its own, with a descriptor and a position of its own; they are of one process. The lock
-on the file (flock) is held by a duplicate of the first one's descriptor, for as long as any of them is at work.
+Each Attempt has its own `PartFile`, with its own descriptor and position; all of them run in one process. A `SharedPart` is
+what they have in common. The lock on the file (flock) belongs to a duplicate of the first descriptor, and lasts until the last
+Attempt has closed its `PartFile`. `PartFile` is the only user of this module.
 """
 
 import os
@@ -13,22 +14,26 @@ from contextlib import suppress
 from downloader.core.model import ResumeInfo, Span
 from downloader.core.scheduling.segment_layout import joined
 
-SAVE_EVERY = 8 << 20
-"""Bytes written until the sidecar is brought up to date, or …"""
+SAVE_BYTES = 8 << 20
+"""The sidecar is updated after this many bytes were written, or after …"""
 
-SAVE_AFTER = 1.0
-"""… seconds: what a kill may cost."""
+SAVE_SECONDS = 1.0
+"""… this many seconds: a kill loses no more than that."""
 
 
 class SharedPart:
-    """The part file of one path, while it is written. Thread-safe, but for what says otherwise.
+    """The part file of one path, while Attempts write it. Thread-safe.
 
-    ``locked``, ``parent``: descriptors of the file and of its folder; it has duplicates of its own. ``save``: writes the
-    sidecar there, given what is held. ``split``: others have joined in, so that there may be gaps.
+    ``locked``, ``parent``: descriptors of the locked file and of its folder, which are duplicated. ``info``: what is known of
+    the complete file. ``spans``: the bytes that are complete. ``save``: writes the sidecar, given the folder's descriptor and
+    what is complete. Raises OSError where the descriptors cannot be duplicated.
+
+    ``may_have_gaps``: a second Attempt has joined, so the complete bytes need not be contiguous.
+    ``is_finished``: an Attempt has finished or discarded the file; no Attempt may write to it.
     """
 
     def __init__(
-        self, locked: int, parent: int, told: ResumeInfo, spans: tuple[Span, ...], save: Callable[[int, ResumeInfo], None]
+        self, locked: int, parent: int, info: ResumeInfo, spans: tuple[Span, ...], save: Callable[[int, ResumeInfo], None]
     ) -> None:
         self.lock = threading.Lock()
         self.locked = os.dup(locked)
@@ -37,78 +42,102 @@ class SharedPart:
         except OSError:
             os.close(self.locked)
             raise
-        self.over = False
-        self.users = 1
-        self.split = False
-        self._told = told
+        self.is_finished = False
+        self.writers = 1
+        self.may_have_gaps = False
+        self._info = info
         self._spans = joined(spans)
         self._save = save
-        self._unsaved = 0
-        self._saved = 0.0
+        self._unsaved_bytes = 0
+        self._saved_at = 0.0  # monotonic seconds
 
     @property
     def spans(self) -> tuple[Span, ...]:
-        """What is complete."""
+        """The bytes that are complete."""
         return self._spans
 
     @property
-    def held(self) -> ResumeInfo:
-        """What an Attempt that joins in may rely on."""
-        return self._told._replace(size=0, spans=self._spans or ((0, 0),))
+    def resume_info(self) -> ResumeInfo:
+        """What an Attempt that joins needs to know: the validator and size of the file, and the bytes that are complete."""
+        return self._info._replace(size=0, spans=self._spans or ((0, 0),))
 
-    def write(self, descriptor: int, block: bytes, at: int) -> int:
-        """Write a block there, with a descriptor of the caller's, unless the file is over; its bytes. Raises OSError."""
+    def write(self, descriptor: int, block: bytes, offset: int) -> int:
+        """Write a block at ``offset`` through the caller's descriptor. Raises OSError.
+
+        Returns the number of bytes written: fewer than the block has if another Attempt finishes the file meanwhile.
+        """
         with self.lock:
-            view, stop = memoryview(block), at
-            while view and not self.over:
+            view, stop = memoryview(block), offset
+            while view and not self.is_finished:
                 count = os.pwrite(descriptor, view, stop)
                 view, stop = view[count:], stop + count
-                self._spans = joined([*self._spans, (at, stop)])
-                self._unsaved += count
-            late = self._unsaved >= SAVE_EVERY or time.monotonic() - self._saved >= SAVE_AFTER
-            if self.split and self._unsaved and late:
-                self._record()
-            return stop - at
+                self._spans = joined([*self._spans, (offset, stop)])
+                self._unsaved_bytes += count
+            is_due = self._unsaved_bytes >= SAVE_BYTES or time.monotonic() - self._saved_at >= SAVE_SECONDS
+            if self.may_have_gaps and self._unsaved_bytes and is_due:
+                self._save_spans()
+            return stop - offset
 
-    def _record(self) -> None:
-        self._save(self._parent, self.held)
-        self._unsaved = 0
-        self._saved = time.monotonic()
+    def _save_spans(self) -> None:
+        self._save(self._parent, self.resume_info)
+        self._unsaved_bytes = 0
+        self._saved_at = time.monotonic()
 
-    def record(self) -> None:
-        """From now on the file has gaps, and the sidecar says which. Raises OSError."""
+    def start_gaps(self) -> None:
+        """Record the complete bytes in the sidecar from now on, because the file may get gaps. Raises OSError."""
         with self.lock:
-            if not self.split:
-                self._record()
-                self.split = True
+            if not self.may_have_gaps:
+                self._save_spans()
+                self.may_have_gaps = True
 
-    def join(self) -> bool:
-        """One more writes. False where all is over. Raises OSError."""
-        if self.over or self.users == 0:
+    def add_writer(self) -> bool:
+        """Register another Attempt that writes. False if the file is finished or has no writer any more. Raises OSError."""
+        if self.is_finished or self.writers == 0:
             return False
-        self.record()
+        self.start_gaps()
         with self.lock:
-            self.users += not self.over
-            return not self.over
+            self.writers += not self.is_finished
+            return not self.is_finished
 
-    def claim(self) -> bool:
-        """Whether every byte is there, and nobody has claimed the file before; then nobody writes any more. Raises OSError."""
+    def try_finish(self) -> bool:
+        """Finish the file if every byte is complete. True for one caller only; further writes are refused. Raises OSError."""
         with self.lock:
-            if self.over or self._spans != ((0, self._told.total),):
+            if self.is_finished or self._spans != ((0, self._info.total),):
                 return False
-            if self.split:
-                self._record()  # for whoever claims it dies before it has its name
-            self.over = True
+            if self.may_have_gaps:
+                self._save_spans()  # in case the process dies before the file has its final name
+            self.is_finished = True
             return True
 
-    def leave(self) -> bool:
-        """One has ended; whether it was the last."""
+    def discard(self) -> None:
+        """Refuse all further writes, because the bytes are going to be removed."""
         with self.lock:
-            if self.split and not self.over:
-                with suppress(OSError):  # what is not recorded is fetched again
-                    self._record()
-            self.users -= 1
-            if self.users == 0:
+            self.is_finished = True
+
+    def remove_writer(self) -> bool:
+        """Unregister one writer. True if it was the last; the descriptors are closed then. Never raises."""
+        with self.lock:
+            if self.may_have_gaps and not self.is_finished:
+                with suppress(OSError):  # bytes that are not recorded are fetched again
+                    self._save_spans()
+            self.writers -= 1
+            if self.writers == 0:
                 os.close(self.locked)
                 os.close(self._parent)
-            return self.users == 0
+            return self.writers == 0
+
+
+class SharedParts:
+    """The shared part files of one folder. Change ``by_path`` only with ``lock`` acquired."""
+
+    __slots__ = ("by_path", "lock")
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.by_path: dict[str, SharedPart] = {}
+
+    def release(self, path: str, shared: SharedPart) -> None:
+        """Unregister one writer of this part file, and forget the part file after the last one."""
+        with self.lock:
+            if shared.remove_writer() and self.by_path.get(path) is shared:
+                del self.by_path[path]

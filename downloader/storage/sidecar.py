@@ -1,4 +1,7 @@
-"""The sidecar of a part file: what its bytes are part of, and which of them there are. Without one they are worth nothing."""
+"""The sidecar of a part file: a JSON file that records the resource (URL digest, validator, size) and the bytes present.
+
+A part file without a sidecar that matches cannot be resumed.
+"""
 
 import hashlib
 import os
@@ -9,12 +12,15 @@ from downloader.core.http.headers import DIGEST_ALGORITHMS
 from downloader.core.model import NOTHING_TO_RESUME, Checksum, ResumeInfo, Span, Validator
 from downloader.core.scheduling.segment_layout import joined
 
-_MOST = 1 << 18
-"""Bytes; a longer one is none of ours."""
+_MAX_BYTES = 1 << 18
+"""Bytes of a sidecar that are read: a longer file was not written by this module."""
 
 
 class Sidecar(msgspec.Struct, frozen=True):
-    """``source``: a digest of the URL. ``spans``: what is complete of a file with gaps; None: all up to the file's size."""
+    """The fields of the file. ``source``: a digest of the URL. ``total``: bytes of the complete file, where known.
+
+    ``spans``: the byte ranges that are complete; None: all bytes up to the part file's size.
+    """
 
     source: str
     etag: str = ""
@@ -28,59 +34,62 @@ _decode = msgspec.json.Decoder(Sidecar).decode
 
 
 def digest_of(source: str) -> str:
-    """What stands for a URL, which may hold secrets; empty for none."""
+    """A digest that identifies a URL without its secrets; empty for an empty URL."""
     return hashlib.blake2b(source.encode(), digest_size=16).hexdigest() if source else ""
 
 
-def _encode(source: str, told: ResumeInfo) -> bytes:
-    digests = tuple((item.algorithm, item.digest) for item in told.digests)
-    etag, last_modified = told.validator
-    spans = tuple(span for span in told.spans if span[1] > span[0]) if told.spans else None
-    return msgspec.json.encode(Sidecar(digest_of(source), etag, last_modified, told.total, digests, spans))
+def _encode(source: str, info: ResumeInfo) -> bytes:
+    digests = tuple((item.algorithm, item.digest) for item in info.digests)
+    etag, last_modified = info.validator
+    spans = tuple(span for span in info.spans if span[1] > span[0]) if info.spans else None
+    return msgspec.json.encode(Sidecar(digest_of(source), etag, last_modified, info.total, digests, spans))
 
 
-def write(folder: int, name: str, source: str, told: ResumeInfo) -> None:
-    """Make a sidecar in an open folder: what is ``told`` of the whole, and held of it. Raises OSError."""
+def create(folder: int, name: str, source: str, info: ResumeInfo) -> None:
+    """Create the sidecar ``name`` in an open folder, for a part file of the URL ``source``. Raises OSError."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
     descriptor = os.open(name, flags, 0o666, dir_fd=folder)
     try:
-        os.write(descriptor, _encode(source, told))
+        os.write(descriptor, _encode(source, info))
     finally:
         os.close(descriptor)
 
 
-def rewrite(folder: int, name: str, source: str, told: ResumeInfo) -> None:
-    """Bring one up to date, in one call: a kill leaves the old text or the new. Raises OSError.
+def update(folder: int, name: str, source: str, info: ResumeInfo) -> None:
+    """Overwrite a sidecar with one system call, so that a kill leaves either the old or the new text. Raises OSError.
 
-    What was longer is filled with spaces, which JSON does not mind.
+    A shorter text is padded with spaces, which JSON ignores.
     """
     descriptor = os.open(name, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=folder)
     try:
-        os.pwrite(descriptor, _encode(source, told).ljust(os.fstat(descriptor).st_size), 0)
+        os.pwrite(descriptor, _encode(source, info).ljust(os.fstat(descriptor).st_size), 0)
     finally:
         os.close(descriptor)
 
 
 def load(folder: int, path: str, source: str, size: int) -> ResumeInfo:
-    """What a sidecar says is held of a part file of ``size`` bytes; nothing, where there is none that fits. Never raises."""
+    """What the sidecar at ``path`` records of a part file of ``size`` bytes, for the URL ``source``.
+
+    NOTHING_TO_RESUME if there is no sidecar, or if it does not fit the URL and the size. Never raises.
+    """
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
         descriptor = os.open(path, flags, dir_fd=folder)
         try:
-            found = _decode(os.read(descriptor, _MOST))
+            fields = _decode(os.read(descriptor, _MAX_BYTES))
         finally:
             os.close(descriptor)
     except (OSError, msgspec.DecodeError):
         return NOTHING_TO_RESUME
-    if found.source != digest_of(source):
+    if fields.source != digest_of(source):
         return NOTHING_TO_RESUME
-    digests = tuple(Checksum(algorithm, digest) for algorithm, digest in found.digests)
+    digests = tuple(Checksum(algorithm, digest) for algorithm, digest in fields.digests)
     if any(item.algorithm not in DIGEST_ALGORITHMS.values() for item in digests):
         return NOTHING_TO_RESUME
-    validator = Validator(found.etag, found.last_modified)
-    if found.spans is None:
-        return ResumeInfo(size, validator, found.total, digests)
-    marks = [0, *(mark for span in found.spans for mark in span), size]
-    if found.total is None or size > found.total or marks != sorted(marks) or not validator.if_range:
+    validator = Validator(fields.etag, fields.last_modified)
+    if fields.spans is None:
+        return ResumeInfo(size, validator, fields.total, digests)
+    ends = [0, *(end for span in fields.spans for end in span), size]
+    if fields.total is None or size > fields.total or ends != sorted(ends) or not validator.if_range:
         return NOTHING_TO_RESUME
-    return ResumeInfo(0, validator, found.total, digests, joined(found.spans) or ((0, 0),))
+    return ResumeInfo(0, validator, fields.total, digests, joined(fields.spans) or ((0, 0),))

@@ -18,8 +18,7 @@ from downloader.engine.attempt.commands import CUT, DROP, READ, Answer, Call, Co
 from downloader.engine.contract import Capabilities, Run, Slot
 from downloader.engine.deadlines import NEVER, Verdict, error_of, verdict
 from downloader.errors import DownloadError
-from downloader.transports.httpx_client import Answer as Response
-from downloader.transports.httpx_client import AsyncClient
+from downloader.transports.httpx_client import AsyncClient, AsyncResponse
 
 Writers = dict[int, Any]
 """aiofiles' object for each descriptor of a part file: making one takes a quarter of the time of a large write."""
@@ -138,7 +137,7 @@ class _Flight:
 
     async def _perform(self, steps: Steps) -> Outcome:
         """Do what the steps command; a cancelled wait is answered by the reason, so that the Attempt ends in good order."""
-        response: Response | None = None
+        response: AsyncResponse | None = None
         answer: Answer
         self._performing = True
         try:
@@ -180,7 +179,7 @@ class _Flight:
         return steps.throw(error_of(reason, self._config.client.read_timeout))
 
 
-async def _obey(command: Command, response: Response | None, writers: Writers) -> None:
+async def _obey(command: Command, response: AsyncResponse | None, writers: Writers) -> None:
     if command is DROP and response is not None:
         await response.drop()
     elif isinstance(command, Write):
@@ -193,7 +192,7 @@ async def _obey(command: Command, response: Response | None, writers: Writers) -
 
 async def _write(command: Write, writers: Writers) -> None:
     part, view = command.part, memoryview(command.block)
-    if part.shared:  # each block at its place, and none once another Attempt has ended the file
+    if part.is_shared:  # each block at its place, and none once another Attempt has ended the file
         await asyncio.to_thread(part.write, command.block)
         return
     file = writers.get(part.descriptor)
@@ -202,7 +201,7 @@ async def _write(command: Write, writers: Writers) -> None:
         writers[part.descriptor] = file
     while view:
         count = await file.write(view)
-        part.written += count
+        part.advance(count)
         view = view[count:]
 
 

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
-from downloader.api.calls import Downloader
+from downloader.api.downloader import Downloader
 from downloader.core.model import Checksum, Download, Result, Status
 from downloader.core.report import Report
 from downloader.engine.contract import Capabilities

@@ -1,1 +1,1 @@
-"""Adapters of HTTP clients: one module for each, the only ones that import it."""
+"""Adapters of HTTP clients. Each library is imported by its own modules here, and nowhere else."""

@@ -1,7 +1,9 @@
-"""What every transport is told, and what the errors of sockets and TLS mean, whichever library raised them.
+"""The options that every transport takes, and the meaning of socket and TLS errors, whichever library raised them.
 
-A transport sends a `Request`, gives back a `Head` and then pieces of the body, byte for byte as they came. It follows
-no redirect, keeps no cookie, decodes nothing and tries nothing again: those are decisions.
+A transport sends a `Request`, returns a `Head` and then the body in pieces, byte for byte as they arrived. It follows no
+redirect, keeps no cookie, decodes nothing and repeats no request: the core decides about these.
+
+Each transport has a ``map_error`` of its own for the errors of its library; all of them end in `map_system_error`.
 """
 
 import errno
@@ -14,23 +16,25 @@ from urllib.parse import urlsplit
 from downloader.core.names.urls import public_url
 from downloader.errors import DownloadError, NameNotFound, NetworkError, NoAnswer, PolicyError, TLSError, UsageError
 
-CHUNK = 256 * 1024
-"""Bytes of body asked for at a time."""
+READ_BYTES = 256 * 1024
+"""Bytes of a body that are read at a time at most."""
 
-DRAIN = 64 * 1024
-"""A body that is not wanted is read to its end, to keep the connection, where it is no longer than this."""
+DRAIN_BYTES = 64 * 1024
+"""An unwanted body of at most this many bytes is read to its end, so that the connection can be used again."""
 
-DRAIN_TIME = 0.5
-"""Seconds that this may take."""
+DRAIN_SECONDS = 0.5
+"""Seconds that this may take at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClientOptions:
-    """How to connect. Picklable. Times in seconds; ``proxy`` for every URL, else ``proxies`` by scheme.
+    """How to connect. Picklable. Times in seconds.
 
-    ``receive_buffer``: bytes that the system may hold for each connection; 0: as it likes. It holds a rate on the wire,
-    where else the system would take megabytes ahead of it. ``chunk``: bytes of body asked for at a time.
-    ``http_version``: 1.1, 2 or 3; empty for what suits best.
+    ``connections``: idle connections that are kept at most. ``proxy``: for every URL; else ``proxies``: pairs of a URL scheme
+    and its proxy. ``cacert``, ``cert``, ``key``: paths of PEM files. ``insecure``: do not verify certificates.
+    ``read_bytes``: bytes of a body that are read at a time at most. ``receive_buffer``: bytes that the system buffers for each
+    connection; 0: its default. A small buffer makes a rate limit hold on the network too; with a large one the system receives
+    megabytes in advance. ``http_version``: 1.1, 2 or 3; empty: the best that both sides support.
     """
 
     connect_timeout: float = 15.0
@@ -42,25 +46,25 @@ class ClientOptions:
     cert: str = ""
     key: str = ""
     insecure: bool = False
-    chunk: int = CHUNK
+    read_bytes: int = READ_BYTES
     receive_buffer: int = 0
     http_version: str = ""
 
     @property
     def head_timeout(self) -> float:
-        """Seconds from sending a request to the end of its answer's head."""
+        """Seconds from sending a request to the end of the response's head, at most."""
         return self.connect_timeout + self.read_timeout
 
     @property
     def socket_options(self) -> tuple[tuple[int, int, int], ...]:
-        """What each socket is told before it connects."""
+        """Arguments of `socket.setsockopt` for each socket, before it connects."""
         return ((socket.SOL_SOCKET, socket.SO_RCVBUF, self.receive_buffer),) if self.receive_buffer else ()
 
     def proxy_for(self, url: str) -> str:
-        """The proxy for a URL; empty for none. ``no_proxy`` holds for proxies from the environment."""
+        """The proxy for a URL; empty for none. ``no_proxy`` applies to the proxies of the environment only."""
         if self.proxy or not self.proxies:
             return self.proxy
-        from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # here: 8 ms for those who have one
+        from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # here: 8 ms that only runs with a proxy need to pay
 
         parts = urlsplit(url)
         by_scheme = dict(self.proxies)
@@ -70,7 +74,7 @@ class ClientOptions:
 
 
 def environment_proxies() -> tuple[tuple[str, str], ...]:
-    """``http_proxy``, ``https_proxy``, ``all_proxy``, ``no_proxy`` as they are set now."""
+    """The environment's proxies as pairs: ``http``, ``https``, ``all`` or ``no``, and the value of ``http_proxy`` and so on."""
     if not any(name.lower().endswith("_proxy") for name in os.environ):
         return ()
     from urllib.request import getproxies_environment
@@ -79,7 +83,7 @@ def environment_proxies() -> tuple[tuple[str, str], ...]:
 
 
 def check_proxy(url: str) -> str:
-    """The proxy's URL, if its scheme is one we speak. Raises UsageError, without its password."""
+    """Return the URL of a proxy. Raises UsageError if its scheme is not supported; the message does not contain the URL."""
     try:
         parts = urlsplit(url)
         good = not url or (parts.scheme in ("http", "https", "socks5", "socks5h") and bool(parts.hostname) and parts.port != 0)
@@ -90,59 +94,86 @@ def check_proxy(url: str) -> str:
     return url
 
 
-def chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and all that led to it, by whatever way libraries pass it on; each once."""
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and all errors that caused it, each once: libraries keep them in different attributes."""
     seen: set[int] = set()
-    todo: list[object] = [error]
-    while todo:
-        item = todo.pop(0)
+    remaining: list[object] = [error]
+    while remaining:
+        item = remaining.pop(0)
         if not isinstance(item, BaseException) or id(item) in seen:
             continue
         seen.add(id(item))
         yield item
-        todo += [getattr(item, "reason", None), getattr(item, "os_error", None), *item.args, item.__cause__, item.__context__]
+        remaining += [
+            getattr(item, "reason", None),
+            getattr(item, "os_error", None),
+            *item.args,
+            item.__cause__,
+            item.__context__,
+        ]
 
 
-def from_system(error: BaseException, url: str) -> DownloadError | None:
-    """What an error of the system, somewhere in the chain, means; None where there is none. ``url`` is shown as it is."""
-    import ssl  # here, as in `tls`: 3 ms that only those need to pay who use it, and libcurl has its own
+def map_system_error(error: BaseException, url: str) -> DownloadError | None:
+    """The DownloadError for an error of sockets, TLS or name resolution among the `causes`; None if there is none.
 
-    found = list(chain(error))
-    for item in found:
-        if isinstance(item, DownloadError):
-            return item
-        if isinstance(item, ssl.SSLCertVerificationError):
-            what = getattr(item, "verify_message", "") or "verification failed"
-            return TLSError(f"the certificate does not verify: {what}", url, "give the authority with --cacert")
-    for item in found:
-        if isinstance(item, socket.gaierror):
-            if item.errno in (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)):
-                return NameNotFound("no such host", url, "check the spelling")
-            return NetworkError("the name server did not answer", url)
-        if isinstance(item, UnicodeError) and "idna" in f"{getattr(item, 'encoding', '')} {item}":
-            return NameNotFound("no such host", url, "check the spelling")  # a label that is empty or too long
-        if isinstance(item, ssl.SSLError) and not isinstance(item, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-            return TLSError(f"TLS: {(getattr(item, 'reason', '') or 'handshake failed').replace('_', ' ').lower()}", url)
-    for item in found:
-        if isinstance(item, ConnectionRefusedError):
-            return NetworkError("connection refused", url, "is the server running?")
-        if isinstance(item, ConnectionResetError | BrokenPipeError | ConnectionAbortedError | ssl.SSLError):
-            return NetworkError("connection reset", url)
-        if isinstance(item, OSError) and item.errno in (errno.EMFILE, errno.ENFILE):
-            return NetworkError("too many open files", url, "raise the limit (ulimit -n), or lower --jobs")
-        if isinstance(item, OSError) and item.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL):
-            return NetworkError((item.strerror or "unreachable").lower(), url)
+    ``url``: shown in the message, so it must be free of credentials. Of several errors the most specific one counts: a
+    DownloadError or a wrong certificate, then name resolution and TLS, then the connection.
+    """
+    chain = list(causes(error))
+    for classify in (_certificate_error, _name_or_tls_error, _connection_error):
+        for item in chain:
+            if (known := classify(item, url)) is not None:
+                return known
     return None
 
 
-def by_proxy(error: DownloadError, proxy: str) -> DownloadError:
-    """The error, saying so where it was the way to a proxy that failed."""
+def _certificate_error(error: BaseException, url: str) -> DownloadError | None:
+    import ssl  # here, and below: 3 ms that transports without Python's ssl need not pay
+
+    if isinstance(error, DownloadError):
+        return error
+    if isinstance(error, ssl.SSLCertVerificationError):
+        what = getattr(error, "verify_message", "") or "verification failed"
+        return TLSError(f"the certificate does not verify: {what}", url, "give the authority with --cacert")
+    return None
+
+
+def _name_or_tls_error(error: BaseException, url: str) -> DownloadError | None:
+    import ssl
+
+    if isinstance(error, socket.gaierror):
+        if error.errno in (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)):
+            return NameNotFound("no such host", url, "check the spelling")
+        return NetworkError("the name server did not answer", url)
+    if isinstance(error, UnicodeError) and "idna" in f"{getattr(error, 'encoding', '')} {error}":
+        return NameNotFound("no such host", url, "check the spelling")  # a label that is empty or too long
+    if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        return TLSError(f"TLS: {(getattr(error, 'reason', '') or 'handshake failed').replace('_', ' ').lower()}", url)
+    return None
+
+
+def _connection_error(error: BaseException, url: str) -> DownloadError | None:
+    import ssl
+
+    if isinstance(error, ConnectionRefusedError):
+        return NetworkError("connection refused", url, "is the server running?")
+    if isinstance(error, ConnectionResetError | BrokenPipeError | ConnectionAbortedError | ssl.SSLError):
+        return NetworkError("connection reset", url)
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        return NetworkError("too many open files", url, "raise the limit (ulimit -n), or lower --jobs")
+    if isinstance(error, OSError) and error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL):
+        return NetworkError((error.strerror or "unreachable").lower(), url)
+    return None
+
+
+def name_proxy(error: DownloadError, proxy: str) -> DownloadError:
+    """The error, with a message that names the proxy if a connection through a proxy failed. ``proxy``: empty for none."""
     if proxy and isinstance(error, NetworkError):
-        kind = NetworkError if isinstance(error, NoAnswer) else type(error)  # it is the proxy that may be dead, not the host
+        kind = NetworkError if isinstance(error, NoAnswer) else type(error)  # the proxy did not answer, not the host
         return kind(f"through the proxy: {error.reason}", error.url, "see --proxy")
     return error
 
 
-def refuse_url(url: str) -> PolicyError:
-    """For a URL that a library will not take."""
+def refused_url(url: str) -> PolicyError:
+    """The error for a URL that a library refuses."""
     return PolicyError("the HTTP client refuses this URL", public_url(url))

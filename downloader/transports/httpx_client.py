@@ -1,8 +1,8 @@
-"""httpx as an asynchronous transport, over aiohttp's connections: for `async`.
+"""httpx as an asynchronous transport over aiohttp's connections, for the `async` strategy.
 
-httpx's own connection pool costs 1.9 ms of CPU for each small file at 32 connections; the same requests over the aiohttp
-transport cost 0.2 ms, and 0.12 ms when the transport is called without httpx's client around it, which would decide
-about redirects, cookies and proxies that the core decides about. Where a proxy is used, httpx's own transport serves.
+httpx's own connection pool takes 1.9 ms of CPU for each small file at 32 connections, the aiohttp transport 0.2 ms. Called
+without `httpx.AsyncClient`, the transport takes 0.12 ms; that client would also decide about redirects, cookies and proxies,
+which is the core's task. Requests through a proxy use httpx's own transport.
 """
 
 import asyncio
@@ -25,48 +25,47 @@ from downloader.core.http.headers import MAX_HEAD_BYTES
 from downloader.core.http.messages import Head, Request
 from downloader.core.names.urls import public_url
 from downloader.errors import DownloadError, NetworkError, NoAnswer, ProtocolError, TLSError
-from downloader.transports.base import ClientOptions, by_proxy, chain, from_system, refuse_url
+from downloader.transports.base import ClientOptions, causes, map_system_error, name_proxy, refused_url
 from downloader.transports.tls import tls_context
 
 
 class AsyncClient:
-    """The connections of one event loop. Made and closed within it."""
+    """The connections of one event loop. It must be made and closed while that loop runs."""
 
     def __init__(self, options: ClientOptions) -> None:
         self._options = options
         self._transports: dict[tuple[bool, str], httpx.AsyncBaseTransport] = {}
         self._sessions: list[aiohttp.ClientSession] = []
-        self._sending = _Sending(Request("", ()))
+        self._sent = _SentRequest(Request("", ()))
         timeouts = {"connect": options.connect_timeout, "read": options.read_timeout, "write": None, "pool": None}
         self._extensions = {"timeout": timeouts}
 
     def _transport(self, url: str) -> httpx.AsyncBaseTransport:
         secure, proxy = url.startswith("https:"), self._options.proxy_for(url)
-        found = self._transports.get((secure, proxy))
-        if found is None:
-            found = self._proxied(proxy) if proxy else self._direct(secure)
-            self._transports[secure, proxy] = found
-        return found
+        transport = self._transports.get((secure, proxy))
+        if transport is None:
+            transport = self._proxied(proxy) if proxy else self._direct(secure)
+            self._transports[secure, proxy] = transport
+        return transport
 
     def _direct(self, secure: bool) -> httpx.AsyncBaseTransport:
-        context = tls_context(self._options) if secure else None  # reading all authorities takes 20 ms
-
+        context = tls_context(self._options) if secure else None  # loading the certificates takes 20 ms
+        sockets = self._socket_factory()
         session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ssl=context or True, ttl_dns_cache=60, socket_factory=self._socket()),
+            connector=aiohttp.TCPConnector(limit=0, ssl=context or True, ttl_dns_cache=60, socket_factory=sockets),
             cookie_jar=aiohttp.DummyCookieJar(),
-            read_bufsize=self._options.chunk,
+            read_bufsize=self._options.read_bytes,
             max_line_size=MAX_HEAD_BYTES,
             max_field_size=MAX_HEAD_BYTES,
         )
         assert session.connector is not None  # noqa: S101 - it was given one
-        session.connector._factory = cast(Any, partial(_Framed, loop=asyncio.get_running_loop()))
+        session.connector._factory = cast(Any, partial(_FramedResponseHandler, loop=asyncio.get_running_loop()))
         self._sessions.append(session)
-        return AiohttpTransport(
-            verify=context or False, client=cast(Callable[[], aiohttp.ClientSession], self._verbatim(session))
-        )
+        verbatim = _VerbatimSession(session, lambda: self._sent)
+        return AiohttpTransport(verify=context or False, client=cast(Callable[[], aiohttp.ClientSession], verbatim))
 
-    def _socket(self) -> Callable[[Any], socket.socket] | None:
-        """What makes the sockets, where they are to be told something."""
+    def _socket_factory(self) -> Callable[[Any], socket.socket] | None:
+        """A function that makes sockets with `ClientOptions.socket_options`; None if there are none."""
         options = self._options.socket_options
         if not options:
             return None
@@ -79,28 +78,25 @@ class AsyncClient:
 
         return make
 
-    def _verbatim(self, session: aiohttp.ClientSession) -> "_Verbatim":
-        return _Verbatim(session, lambda: self._sending)
-
     def _proxied(self, proxy: str) -> httpx.AsyncBaseTransport:
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=self._options.connections)
         context = tls_context(self._options)
         options = self._options.socket_options
-        way = httpx.Proxy(proxy, ssl_context=context if proxy.startswith("https:") else None)  # --cacert holds for it too
-        return httpx.AsyncHTTPTransport(verify=context, proxy=way, limits=limits, trust_env=False, socket_options=options)
+        server = httpx.Proxy(proxy, ssl_context=context if proxy.startswith("https:") else None)  # --cacert applies to it too
+        return httpx.AsyncHTTPTransport(verify=context, proxy=server, limits=limits, trust_env=False, socket_options=options)
 
-    async def send(self, request: Request) -> "Answer":
-        """Send, and wait for the head of the answer. Raises DownloadError."""
+    async def send(self, request: Request) -> "AsyncResponse":
+        """Send a request and wait for the head of its response. Raises DownloadError."""
         url = request.url
         try:
-            wire = httpx.Request("GET", url, headers=list(request.headers), extensions=self._extensions)
+            httpx_request = httpx.Request("GET", url, headers=list(request.headers), extensions=self._extensions)
             transport = self._transport(url)
             async with asyncio.timeout(self._options.head_timeout):
-                self._sending = sending = _Sending(request)
-                response = await transport.handle_async_request(wire)
+                self._sent = sent = _SentRequest(request)
+                response = await transport.handle_async_request(httpx_request)
         except Exception as error:
-            raise by_proxy(map_error(error, public_url(url), self._options), self._options.proxy_for(url)) from error
-        return Answer(response, sending, self._options)
+            raise name_proxy(map_error(error, public_url(url), self._options), self._options.proxy_for(url)) from error
+        return AsyncResponse(response, sent, self._options)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -111,8 +107,8 @@ class AsyncClient:
             await session.close()
 
 
-class _Framed(ResponseHandler):
-    """A connection of aiohttp that reads answers as all our transports do."""
+class _FramedResponseHandler(ResponseHandler):
+    """A connection of aiohttp that checks the framing of responses with `Framing`, as the other transports do."""
 
     _framing: Framing
 
@@ -122,7 +118,7 @@ class _Framed(ResponseHandler):
 
     def data_received(self, data: bytes) -> None:
         if not data or self._parser is None or self._upgraded:
-            super().data_received(data)  # without data: it goes on after a pause
+            super().data_received(data)  # an empty call continues after a pause
             return
         framing = self._framing
         if passed := framing.feed(data):
@@ -142,46 +138,46 @@ class _Framed(ResponseHandler):
             self.transport.close()
 
 
-class _Verbatim:
-    """A session as the transport wants one, that sends URLs and header lines as they are.
+class _VerbatimSession:
+    """The session that the transport is given: it sends the URL and the header lines of a `Request` unmodified.
 
-    aiohttp would decode ``%2F`` in a signed query, and httpx has one line for each name.
+    aiohttp alone would decode ``%2F`` in a signed query, and httpx alone would join header lines of the same name.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, sending: Callable[[], "_Sending"]) -> None:
+    def __init__(self, session: aiohttp.ClientSession, sent: Callable[[], "_SentRequest"]) -> None:
         self._session = session
-        self._sending = sending
+        self._sent = sent
 
-    def __call__(self) -> "_Verbatim":
+    def __call__(self) -> "_VerbatimSession":
         return self
 
-    def request(self, **options: Any) -> "_Opening":
-        sending = self._sending()  # nothing was awaited since it was set
-        spelt: dict[str, str] = {}  # of two spellings of a name aiohttp would send the last alone
-        lines = [(spelt.setdefault(name.lower(), name), value) for name, value in sending.request.headers]
-        options |= {"url": URL(sending.request.url, encoded=True), "headers": lines}
-        return _Opening(self._session.request(**options), sending)
+    def request(self, **options: Any) -> "_ResponseContext":
+        sent = self._sent()  # the right one: nothing was awaited since it was set
+        spellings: dict[str, str] = {}  # aiohttp would send only the last of two lines whose names differ in case
+        lines = [(spellings.setdefault(name.lower(), name), value) for name, value in sent.request.headers]
+        options |= {"url": URL(sent.request.url, encoded=True), "headers": lines}
+        return _ResponseContext(self._session.request(**options), sent)
 
 
-class _Opening:
-    """An aiohttp request on its way; keeps the response, for what httpx does not pass on."""
+class _ResponseContext:
+    """aiohttp's context manager of a response. It also registers the connection, which httpx does not pass on."""
 
-    def __init__(self, opening: Any, sending: "_Sending") -> None:
-        self._opening = opening
-        self._sending = sending
+    def __init__(self, context: Any, sent: "_SentRequest") -> None:
+        self._context = context
+        self._sent = sent
 
     async def __aenter__(self) -> aiohttp.ClientResponse:
-        response: aiohttp.ClientResponse = await self._opening.__aenter__()
+        response: aiohttp.ClientResponse = await self._context.__aenter__()
         if "Content-Length" not in response.headers and "Transfer-Encoding" not in response.headers:
-            self._sending.watch(response.connection)
+            self._sent.watch(response.connection)
         return response
 
 
 @dataclass(slots=True)
-class _Sending:
-    """One request as it is; and, where only the end of the connection ends the body, how that came about.
+class _SentRequest:
+    """A request, and how its connection ended if only that end delimits the body (RFC 9112 section 6.3).
 
-    aiohttp takes any end of the connection for the end of such a body: a reset, and a TLS connection that was cut.
+    aiohttp takes any end of the connection for the end of such a body, also a reset or a TLS connection that was cut.
     """
 
     request: Request
@@ -189,7 +185,7 @@ class _Sending:
     tls: Any = None
 
     def watch(self, connection: Any) -> None:
-        """From now on, see how this connection ends. None: it has ended already."""
+        """Register the connection of the response; None if it has ended already."""
         if connection is not None and connection.protocol is not None:
             self.tls = connection.transport.get_extra_info("ssl_object")
             self.closed = connection.protocol.closed
@@ -197,7 +193,7 @@ class _Sending:
                 self.closed.add_done_callback(lambda closed: closed.cancelled() or closed.exception())
 
     def check_end(self) -> None:
-        """Raise what broke the connection, if it was not closed as it should be (RFC 9112 section 9.8)."""
+        """Raise the error that ended the connection, unless the server closed it properly (RFC 9112 section 9.8)."""
         if self.closed is not None and self.closed.done():
             self.closed.result()
         if self.tls is not None and not _was_closed(self.tls):
@@ -205,58 +201,58 @@ class _Sending:
 
 
 def _was_closed(tls: ssl.SSLObject) -> bool:
-    """Whether close_notify has come."""
+    """Whether the peer has sent close_notify."""
     try:
         return tls.read(1) == b""
     except ssl.SSLError as error:
         return isinstance(error, ssl.SSLZeroReturnError)
 
 
-class Answer:
-    """One answer: its head, then its body in pieces. Raises DownloadError."""
+class AsyncResponse:
+    """One response: its head, then its body in pieces. Methods raise DownloadError."""
 
-    __slots__ = ("_options", "_pieces", "_response", "_sending", "head")
+    __slots__ = ("_options", "_pieces", "_response", "_sent", "head")
 
-    def __init__(self, response: httpx.Response, sending: "_Sending", options: ClientOptions) -> None:
+    def __init__(self, response: httpx.Response, sent: "_SentRequest", options: ClientOptions) -> None:
         self._response = response
-        self._sending = sending
+        self._sent = sent
         self._options = options
         stream = response.stream
         if hasattr(stream, "CHUNK_SIZE"):
-            stream.CHUNK_SIZE = options.chunk
-        assert isinstance(stream, httpx.AsyncByteStream)  # noqa: S101 - an asynchronous transport's
+            stream.CHUNK_SIZE = options.read_bytes
+        assert isinstance(stream, httpx.AsyncByteStream)  # noqa: S101 - an asynchronous transport made it
         self._pieces: AsyncIterator[bytes] = stream.__aiter__()
         pairs = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers.raw)
         self.head = Head(response.status_code, pairs)
 
     async def read(self) -> bytes:
-        """The next piece of the body, as it came; empty at its end."""
+        """The next piece of the body; empty at its end."""
         try:
             data = await anext(self._pieces, b"")
             if not data:
-                self._sending.check_end()
+                self._sent.check_end()
             return data
         except Exception as error:
-            raise map_error(error, public_url(self._sending.request.url), self._options) from error
+            raise map_error(error, public_url(self._sent.request.url), self._options) from error
 
     async def drop(self) -> None:
-        """Be done with the answer. Never raises, not even when cancelled: what the Attempt came to must not be lost."""
+        """Close the response. Never raises, not even when cancelled: the Outcome of the Attempt must not be lost."""
         with suppress(Exception, asyncio.CancelledError):
             await self._response.aclose()
 
 
 def map_error(error: Exception, url: str, options: ClientOptions) -> DownloadError:
-    """What an error of httpx, aiohttp or asyncio means; most specific first."""
-    found = list(chain(error))
+    """The DownloadError for an error of httpx, aiohttp or asyncio. ``url``: shown in the message, free of credentials."""
+    chain = list(causes(error))
 
     def has(*kinds: type[BaseException]) -> bool:
-        return any(isinstance(item, kinds) for item in found)
+        return any(isinstance(item, kinds) for item in chain)
 
     if has(httpx.InvalidURL, httpx.UnsupportedProtocol, aiohttp.InvalidURL):
-        return refuse_url(url)
+        return refused_url(url)
     if has(aiohttp.ConnectionTimeoutError) or (has(httpx.ConnectTimeout) and not has(aiohttp.ClientError)):
         return NoAnswer(f"no connection within {options.connect_timeout:g} s", url, "see --connect-timeout")
-    if (known := from_system(error, url)) is not None:
+    if (known := map_system_error(error, url)) is not None:
         return known
     if has(httpx.ProxyError, aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError):
         return NetworkError("the proxy cannot be used", url, "see --proxy")

@@ -1,8 +1,8 @@
-"""Waiting for sockets that libcurl watches: epoll where there is one, else whatever `selectors` has.
+"""Waits for the sockets that libcurl uses: with epoll where the system has it, else with `selectors`.
 
-libcurl lets go of a socket at the end of each answer and takes it up again for the next. With epoll that costs nothing
-here: the socket stays registered, and what it has to say while nobody asks is what takes it out. `selectors` does the
-same with four Python calls and two system calls more for each file (4 of 80 µs).
+libcurl stops watching a socket at the end of each response, and starts again for the next request. `EpollPoller` leaves such a
+socket registered, and unregisters it only if it becomes ready while nobody watches it. `selectors` needs four Python calls and
+two system calls more for each file (4 of 80 µs).
 """
 
 import select
@@ -10,57 +10,57 @@ import selectors
 from contextlib import suppress
 from typing import Protocol
 
-READ, WRITE = 1, 2  # libcurl's numbers for what a socket is ready for, as well as `selectors`'
+READ, WRITE = 1, 2  # libcurl's numbers for what a socket is ready for, and those of `selectors`
 
 
 class Poller(Protocol):
-    """Which descriptors are ready."""
+    """Waits until descriptors are ready."""
 
     def watch(self, descriptor: int, mask: int) -> None:
-        """From now on, tell when this one can be read, written, or both."""
+        """Report when this descriptor is ready for ``mask``: READ, WRITE, or both."""
 
-    def forget(self, descriptor: int) -> None:
-        """Tell no more of this one; it may have been closed."""
+    def unwatch(self, descriptor: int) -> None:
+        """Report this descriptor no more. It may have been closed already."""
 
     def wait(self, seconds: float) -> list[tuple[int, int]]:
-        """Those that are ready, and for what; waits so long at most."""
+        """Wait until descriptors are ready, at most so many seconds. Returns each with the mask of what it is ready for."""
 
     def close(self) -> None:
-        """Let go of all."""
+        """Close the poller."""
 
 
 class EpollPoller:
-    """On Linux."""
+    """`Poller` on Linux."""
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
-        self._known: set[int] = set()
-        self._idle: set[int] = set()
+        self._registered: set[int] = set()
+        self._unwatched: set[int] = set()
 
     def watch(self, descriptor: int, mask: int) -> None:
-        """See `Poller`. A number may have been closed and given to another socket since it was last watched."""
+        """See `Poller`. The number may have been closed and given to another socket since it was last watched."""
         events = (select.EPOLLIN if mask & READ else 0) | (select.EPOLLOUT if mask & WRITE else 0)
-        self._idle.discard(descriptor)
-        if descriptor in self._known:
+        self._unwatched.discard(descriptor)
+        if descriptor in self._registered:
             try:
                 self._epoll.modify(descriptor, events)
             except FileNotFoundError:
                 self._epoll.register(descriptor, events)
         else:
-            self._known.add(descriptor)
+            self._registered.add(descriptor)
             self._epoll.register(descriptor, events)
 
-    def forget(self, descriptor: int) -> None:
+    def unwatch(self, descriptor: int) -> None:
         """See `Poller`."""
-        self._idle.add(descriptor)
+        self._unwatched.add(descriptor)
 
     def wait(self, seconds: float) -> list[tuple[int, int]]:
         """See `Poller`."""
         ready = []
         for descriptor, events in self._epoll.poll(seconds):
-            if descriptor in self._idle:
-                self._idle.discard(descriptor)
-                self._known.discard(descriptor)
+            if descriptor in self._unwatched:
+                self._unwatched.discard(descriptor)
+                self._registered.discard(descriptor)
                 with suppress(OSError):
                     self._epoll.unregister(descriptor)
                 continue
@@ -74,7 +74,7 @@ class EpollPoller:
 
 
 class SelectorPoller:
-    """Elsewhere."""
+    """`Poller` on other systems."""
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
@@ -85,7 +85,7 @@ class SelectorPoller:
             self._selector.unregister(descriptor)
         self._selector.register(descriptor, mask)
 
-    def forget(self, descriptor: int) -> None:
+    def unwatch(self, descriptor: int) -> None:
         """See `Poller`."""
         if descriptor in self._selector.get_map():
             self._selector.unregister(descriptor)
@@ -99,6 +99,6 @@ class SelectorPoller:
         self._selector.close()
 
 
-def poller() -> Poller:
-    """The best there is here."""
+def new_poller() -> Poller:
+    """The fastest `Poller` of this system."""
     return EpollPoller() if hasattr(select, "epoll") else SelectorPoller()

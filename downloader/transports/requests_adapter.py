@@ -1,7 +1,8 @@
-"""requests and urllib3 at the level of their connections: strict about heads, verbatim about targets, and never deaf.
+"""urllib3 connections that reject truncated heads, send the request target unmodified, and expose their socket.
 
-Each thread that sends says who it is (`present`); its connections tell that owner which socket they wait on, from before
-they connect, so that another thread can cut the wait. Owners are `downloader.transports.requests_client.BlockingClient`.
+A thread registers a `ConnectionOwner` with `set_owner` before it sends. A connection passes its socket to the owner of the
+thread before the thread waits for the socket, the first time before it connects; so another thread can shut the socket down
+and end the wait. The only owner is `downloader.transports.requests_client.BlockingClient`.
 """
 
 import http.client
@@ -19,13 +20,14 @@ from downloader.core.http.framing import Framing
 from downloader.transports.base import ClientOptions
 from downloader.transports.tls import tls_context
 
-_PIECE = 16 * 1024
+_BUFFER_BYTES = 16 * 1024
 _thread = threading.local()
 
 
-class Owner(Protocol):
-    """Who waits on a connection. ``target``: what its request line is to say; ``connect_timeout`` in seconds.
+class ConnectionOwner(Protocol):
+    """The client that uses connections in one thread.
 
+    ``target``: the request target to send (RFC 9112 section 3.2). ``connect_timeout``: seconds.
     ``socket_options``: see `ClientOptions`.
     """
 
@@ -33,22 +35,22 @@ class Owner(Protocol):
     connect_timeout: float
     socket_options: tuple[tuple[int, int, int], ...]
 
-    def connected(self, sock: Any) -> None:
-        """The socket that is waited on from now on."""
+    def on_socket(self, sock: Any) -> None:
+        """Called before the thread waits for this socket."""
 
 
-def present(owner: Owner) -> None:
-    """Who sends from this thread."""
+def set_owner(owner: ConnectionOwner) -> None:
+    """Register the owner of the connections that this thread uses from now on."""
     _thread.owner = owner
 
 
-def _owner() -> Owner | None:
-    owner: Owner | None = getattr(_thread, "owner", None)
+def _owner() -> ConnectionOwner | None:
+    owner: ConnectionOwner | None = getattr(_thread, "owner", None)
     return owner
 
 
 def _connect(connection: HTTPConnection) -> socket.socket:
-    """A connected socket; its owner knows it from before it connects, so that the wait can be cut."""
+    """Connect to the first address of the host that accepts. The owner is given each socket before it connects."""
     owner = _owner()
     host = connection.host.strip("[]")
     failure: Exception | None = None
@@ -59,7 +61,7 @@ def _connect(connection: HTTPConnection) -> socket.socket:
                 sock.setsockopt(*option)
             sock.settimeout(owner.connect_timeout if owner is not None else None)
             if owner is not None:
-                owner.connected(sock)
+                owner.on_socket(sock)
             sock.connect(address)
         except TimeoutError:
             sock.close()
@@ -75,7 +77,7 @@ def _connect(connection: HTTPConnection) -> socket.socket:
 
 
 class _FramedStream(io.RawIOBase):
-    """What comes from a socket, read as all our transports read it."""
+    """The bytes of a socket, with the framing of responses checked by `Framing`, as in the other transports."""
 
     def __init__(self, stream: io.RawIOBase) -> None:
         self._stream = stream
@@ -95,7 +97,7 @@ class _FramedStream(io.RawIOBase):
                 count: int = self._stream.readinto(view if framing.left is None else view[: framing.left])
                 framing.passed(count)
                 return count
-            data = self._stream.read(_PIECE)
+            data = self._stream.read(_BUFFER_BYTES)
             if not data:
                 if framing.in_head:
                     raise http.client.RemoteDisconnected("closed before the end of the header section")
@@ -111,15 +113,15 @@ class _FramedStream(io.RawIOBase):
 
 
 class _StrictResponse(http.client.HTTPResponse):
-    """http.client takes much for an answer that is none: a head that was cut off, a body without its last chunk."""
+    """Rejects what http.client accepts as complete: a truncated head, a chunked body without its last chunk."""
 
     def begin(self) -> None:
-        self.fp = io.BufferedReader(_FramedStream(self.fp.detach()), _PIECE)
+        self.fp = io.BufferedReader(_FramedStream(self.fp.detach()), _BUFFER_BYTES)
         super().begin()
 
 
-class _Watched:
-    """What our connections do differently: they tell their owner which socket it waits on, and send its target verbatim."""
+class _OwnedConnection:
+    """Passes each socket to the owner of the thread, and sends the owner's request target unmodified."""
 
     response_class = _StrictResponse
 
@@ -129,36 +131,39 @@ class _Watched:
     def putrequest(self, method: str, url: str, *arguments: Any, **options: Any) -> Any:
         owner = _owner()
         if owner is not None and method == "GET":
-            url = owner.target  # urllib3 would write %2f as %2F, and a signature would not hold
+            url = owner.target  # urllib3 would send %2f as %2F, which invalidates a signature
         return super().putrequest(method, url, *arguments, **options)  # type: ignore[misc]
 
     def getresponse(self) -> Any:
         owner = _owner()
         if owner is not None:
-            owner.connected(self.sock)  # type: ignore[attr-defined]
+            owner.on_socket(self.sock)  # type: ignore[attr-defined]
         return super().getresponse()  # type: ignore[misc]
 
 
-class _Connection(_Watched, HTTPConnection):  # type: ignore[misc]
+class _OwnedHTTPConnection(_OwnedConnection, HTTPConnection):  # type: ignore[misc]
     pass
 
 
-class _TLSConnection(_Watched, HTTPSConnection):  # type: ignore[misc]
+class _OwnedHTTPSConnection(_OwnedConnection, HTTPSConnection):  # type: ignore[misc]
     def connect(self) -> None:
         super().connect()
-        self.is_verified = True  # or the user said --insecure, and knows: no warning for each host
+        self.is_verified = True  # or the user chose --insecure: no warning for each host
 
 
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
+class _HTTPPool(HTTPConnectionPool):
+    ConnectionCls = _OwnedHTTPConnection
 
 
-class _TLSPool(HTTPSConnectionPool):
-    ConnectionCls = _TLSConnection
+class _HTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _OwnedHTTPSConnection
 
 
-class WatchedAdapter(HTTPAdapter):
-    """HTTPAdapter whose connections tell their owner which socket it waits on, and share one TLS context."""
+_POOL_CLASSES = {"http": _HTTPPool, "https": _HTTPSPool}
+
+
+class OwnedConnectionAdapter(HTTPAdapter):
+    """An HTTPAdapter whose connections pass their sockets to a `ConnectionOwner`, and share one TLS context."""
 
     def __init__(self, options: ClientOptions) -> None:
         self._options = options
@@ -167,14 +172,14 @@ class WatchedAdapter(HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
+        self.poolmanager.pool_classes_by_scheme = _POOL_CLASSES
 
     def proxy_manager_for(self, proxy: Any, **kwargs: Any) -> Any:
         if proxy.lower().startswith("https:") and proxy not in self.proxy_manager:
-            kwargs["proxy_ssl_context"] = tls_context(self._options)  # --cacert holds for the proxy too
+            kwargs["proxy_ssl_context"] = tls_context(self._options)  # --cacert applies to the proxy too
         manager = super().proxy_manager_for(proxy, **kwargs)
         if not proxy.lower().startswith("socks"):
-            manager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
+            manager.pool_classes_by_scheme = _POOL_CLASSES
         return manager
 
     def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
@@ -186,4 +191,4 @@ class WatchedAdapter(HTTPAdapter):
         return host, pool
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
-        """The context has it all; requests would load its own bundle on top."""
+        """Does nothing: the TLS context has the certificates. requests would load its own bundle in addition."""

@@ -1,4 +1,4 @@
-"""requests as a transport that blocks: for `serial`, `threads` and `processes`.
+"""requests as a blocking transport, for `serial`, `threads`, `processes` and `gevent`.
 
 One `BlockingClient` belongs to one thread. Other threads may only `interrupt` it: its socket is shut down, and what the client
 waits for ends with None.
@@ -20,34 +20,45 @@ from urllib3 import HTTPHeaderDict
 from downloader.core.http.messages import Head, Request
 from downloader.core.names.urls import public_url
 from downloader.errors import DownloadError, NetworkError, NoAnswer, ProtocolError, TLSError
-from downloader.transports.base import DRAIN, DRAIN_TIME, ClientOptions, by_proxy, chain, from_system, refuse_url
-from downloader.transports.requests_adapter import WatchedAdapter, present
+from downloader.transports.base import (
+    DRAIN_BYTES,
+    DRAIN_SECONDS,
+    ClientOptions,
+    causes,
+    map_system_error,
+    name_proxy,
+    refused_url,
+)
+from downloader.transports.requests_adapter import OwnedConnectionAdapter, set_owner
 
 
 class BlockingClient:
-    """Sends one Request at a time and reads its answer. Raises DownloadError only."""
+    """Sends one Request at a time, and reads its response. Methods raise DownloadError only.
+
+    ``target``, ``connect_timeout``, ``socket_options``: see `ConnectionOwner`.
+    """
 
     def __init__(self, options: ClientOptions) -> None:
         self._options = options
         self._session = requests.Session()
         self._session.trust_env = False
-        adapter = WatchedAdapter(options)
+        adapter = OwnedConnectionAdapter(options)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
         self._response: requests.Response | None = None
         self._socket: socket.socket | None = None
-        self._lock = threading.Lock()  # between the owner, who changes _socket, and the one who cuts it
+        self._lock = threading.Lock()  # between the thread of the client, which changes _socket, and one that interrupts it
         self._interrupted = False
         self._url = ""
         self.silent_at = 0.0
-        """Until when the present wait for the server may last (monotonic seconds); 0: the client does not wait."""
+        """When the current wait for the server has lasted too long (monotonic seconds); 0: the client does not wait."""
         self.drained_by = 0.0
-        """Until when the rest of an unwanted body may take (monotonic seconds); 0: the client reads no such rest."""
+        """When reading the rest of an unwanted body has lasted too long (monotonic seconds); 0: it reads no such rest."""
         self.target = ""
         self.connect_timeout = options.connect_timeout
         self.socket_options = options.socket_options
 
-    def connected(self, sock: Any) -> None:
+    def on_socket(self, sock: Any) -> None:
         """Called by the adapter with the socket that the client is about to wait on. Raises OSError after an interrupt."""
         with self._lock:
             self._socket = sock
@@ -61,19 +72,19 @@ class BlockingClient:
             self.silent_at = 0.0
 
     def send(self, request: Request) -> Head | None:
-        """Send, and wait for the head of the answer. None: the wait was interrupted. Raises DownloadError."""
+        """Send a request, and wait for the head of its response. None: the wait was interrupted. Raises DownloadError."""
         self._url = request.url
-        present(self)
+        set_owner(self)
         proxy = self._options.proxy_for(request.url)
         plain = proxy.startswith("http") and request.url.startswith("http:")
         self.target = request.url if plain else "/" + request.url.split("/", 3)[3]
         prepared = requests.PreparedRequest()
         prepared.method, prepared.url = "GET", request.url
-        prepared.headers = HTTPHeaderDict(request.headers)  # type: ignore[assignment]  # requests' own holds one line of a name
+        prepared.headers = HTTPHeaderDict(request.headers)  # type: ignore[assignment]  # keeps lines with the same name
         options = self._options
         self.silent_at = time.monotonic() + options.head_timeout
         try:
-            # Session.send would read a redirect's body, whole, and refuse its target before the core has seen it.
+            # Session.send would read the whole body of a redirect, and check its target before the core does.
             response = self._session.get_adapter(request.url).send(
                 prepared,
                 stream=True,
@@ -95,9 +106,9 @@ class BlockingClient:
         self.silent_at = time.monotonic() + self._options.read_timeout
         try:
             raw = self._response.raw
-            data: bytes = raw.read1(self._options.chunk, decode_content=False)
+            data: bytes = raw.read1(self._options.read_bytes, decode_content=False)
             if not data and not raw.closed:
-                raw.read(1, decode_content=False)  # read1 leaves a body that is over open, and so its socket
+                raw.read(1, decode_content=False)  # read1 does not close the response at its end, which would keep the socket
         except Exception as error:
             if self._interrupted:
                 return None
@@ -107,20 +118,23 @@ class BlockingClient:
         return None if not data and self._interrupted else data
 
     def drop(self, drain: bool = False) -> None:
-        """Be done with the answer. With ``drain``, read on to its end if that is near, to keep the connection. Never raises."""
+        """Close the response. Never raises.
+
+        With ``drain``, read the rest of a short body first (`DRAIN_BYTES`), so that the connection can be used again.
+        """
         response, self._response = self._response, None
         if response is not None:
-            self._end(response, drain)
+            self._release(response, drain)
             self.drained_by = 0.0
         with self._lock:
             self._socket = None
 
-    def _end(self, response: requests.Response, drain: bool) -> None:
+    def _release(self, response: requests.Response, drain: bool) -> None:
         with suppress(Exception):
             length = response.raw.length_remaining
-            if drain and length and length <= DRAIN:
-                self.drained_by = time.monotonic() + DRAIN_TIME
-                response.raw.read(DRAIN, decode_content=False)
+            if drain and length and length <= DRAIN_BYTES:
+                self.drained_by = time.monotonic() + DRAIN_SECONDS
+                response.raw.read(DRAIN_BYTES, decode_content=False)
             if length == 0 or response.raw.closed:
                 response.raw.release_conn()
                 return
@@ -138,7 +152,7 @@ class BlockingClient:
             self._shut_down()
 
     def end_drain(self) -> None:
-        """From any thread: read no more of an unwanted body. The connection does not serve again."""
+        """From any thread: read no more of an unwanted body. The connection is not used again."""
         with self._lock:
             self._shut_down()
 
@@ -149,19 +163,19 @@ class BlockingClient:
 
     def _mapped(self, error: Exception) -> DownloadError:
         url = public_url(self._url)
-        return by_proxy(map_error(error, url, self._options), self._options.proxy_for(self._url))
+        return name_proxy(map_error(error, url, self._options), self._options.proxy_for(self._url))
 
 
 def map_error(error: Exception, url: str, options: ClientOptions) -> DownloadError:
-    """What an error of requests, urllib3 or http.client means; most specific first."""
-    found = list(chain(error))
+    """The DownloadError for an error of requests, urllib3 or http.client. ``url``: shown, so free of credentials."""
+    chain = list(causes(error))
 
     def has(*kinds: type[BaseException]) -> bool:
-        return any(isinstance(item, kinds) for item in found)
+        return any(isinstance(item, kinds) for item in chain)
 
     if has(requests.exceptions.InvalidURL, urllib3.exceptions.LocationParseError):
-        return refuse_url(url)
-    if (known := from_system(error, url)) is not None:
+        return refused_url(url)
+    if (known := map_system_error(error, url)) is not None:
         return known
     if has(urllib3.exceptions.ConnectTimeoutError, requests.exceptions.ConnectTimeout):
         return NoAnswer(f"no connection within {options.connect_timeout:g} s", url, "see --connect-timeout")
@@ -173,8 +187,8 @@ def map_error(error: Exception, url: str, options: ClientOptions) -> DownloadErr
         return TLSError("TLS: the handshake failed", url)
     if has(http.client.RemoteDisconnected):
         return NetworkError("closed before an answer", url)
-    if any(isinstance(item, ValueError) and "base 16" in str(item) and "b''" not in str(item) for item in found):
-        return ProtocolError("malformed answer: invalid chunk size", url)
+    if any(isinstance(item, ValueError) and "base 16" in str(item) and "b''" not in str(item) for item in chain):
+        return ProtocolError("malformed answer: the size of a chunk", url)
     if has(http.client.IncompleteRead, urllib3.exceptions.IncompleteRead):
         return NetworkError("truncated: the body ended too early", url, kind="truncated")
     if has(http.client.HTTPException, urllib3.exceptions.InvalidChunkLength, urllib3.exceptions.InvalidHeader, ValueError):

@@ -1,7 +1,7 @@
-"""Why a name did not resolve: libcurl says only that it did not, `getaddrinfo` has a code for each reason.
+"""Finds out why a host name did not resolve: libcurl reports only that it failed, `getaddrinfo` has a code for each reason.
 
-The question may wait as long as a silent name server lets it (10 s and more), so each one has a thread of its own, which
-nobody waits for at the end. Several transfers that failed for one name share one question, and its answer for a moment.
+A lookup may block as long as a name server is silent (10 s and more), so each one runs in a daemon thread of its own, and
+`NameLookups.close` does not wait for it. Transfers that fail for one name share one lookup, and its result for a moment.
 """
 
 import os
@@ -12,70 +12,73 @@ from collections import deque
 from collections.abc import Callable, Hashable
 
 from downloader.errors import DownloadError, NetworkError
-from downloader.transports.base import from_system
+from downloader.transports.base import map_system_error
 
-KEPT = 2.0
-"""Seconds for which an answer holds for further transfers that fail for the same name."""
+CACHE_SECONDS = 2.0
+"""Seconds for which a result is reused for further transfers that fail for the same name."""
 
-Tell = Callable[[DownloadError], None]
+OnError = Callable[[DownloadError], None]
 
 
-def why_unresolved(host: str) -> DownloadError:
-    """Ask the system for the addresses of a name that did not resolve: NameNotFound, or a NetworkError to try again on."""
+def resolution_error(host: str) -> DownloadError:
+    """Look up a name that did not resolve. NameNotFound, or a NetworkError that may be retried. Blocks."""
     try:
         socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        known = from_system(error, "")
+        known = map_system_error(error, "")
         if known is not None:
             return known
-    return NetworkError("the name server did not answer")  # by now it has: the next try may go through
+    return NetworkError("the name server did not answer")  # now it does: the next attempt may succeed
 
 
-class Resolving:
-    """The questions of one loop. ``descriptor`` can be read when there are answers: `tell` is to be called then."""
+class NameLookups:
+    """The lookups of one event loop.
+
+    ``descriptor`` becomes readable when a lookup has ended; the loop calls `deliver` then.
+    """
 
     def __init__(self) -> None:
-        self.descriptor, self._end = os.pipe()
-        self._waiting: dict[str, dict[Hashable, Tell]] = {}
-        self._known: dict[str, tuple[float, DownloadError]] = {}
-        self._answers: deque[tuple[str, DownloadError]] = deque()
-        self._lock = threading.Lock()  # between the threads and `close`: a closed descriptor's number is soon another's
+        self.descriptor, self._write_end = os.pipe()
+        self._waiting: dict[str, dict[Hashable, OnError]] = {}
+        self._cached: dict[str, tuple[float, DownloadError]] = {}
+        self._ended: deque[tuple[str, DownloadError]] = deque()
+        self._lock = threading.Lock()  # between the threads and `close`: the number of a closed descriptor is soon reused
 
-    def ask(self, host: str, who: Hashable, tell: Tell) -> None:
-        """Find out why this name does not resolve; ``tell`` is called with the error, at once where that is known."""
-        since, error = self._known.get(host, (0.0, None))
-        if error is not None and time.monotonic() < since + KEPT:
-            tell(error)
+    def start(self, host: str, owner: Hashable, on_error: OnError) -> None:
+        """Call ``on_error`` with the reason why this name does not resolve; at once, if it is cached."""
+        since, error = self._cached.get(host, (0.0, None))
+        if error is not None and time.monotonic() < since + CACHE_SECONDS:
+            on_error(error)
             return
         waiting = self._waiting.setdefault(host, {})
-        waiting[who] = tell
+        waiting[owner] = on_error
         if len(waiting) == 1:
-            threading.Thread(target=self._find_out, args=(host,), name="dl-resolve", daemon=True).start()
+            threading.Thread(target=self._look_up, args=(host,), name="dl-resolve", daemon=True).start()
 
-    def forget(self, who: Hashable) -> None:
-        """Whoever asked does not want to know any more."""
+    def cancel(self, owner: Hashable) -> None:
+        """Do not call the function of this owner any more."""
         for waiting in self._waiting.values():
-            waiting.pop(who, None)
+            waiting.pop(owner, None)
 
-    def _find_out(self, host: str) -> None:
-        self._answers.append((host, why_unresolved(host)))
+    def _look_up(self, host: str) -> None:
+        self._ended.append((host, resolution_error(host)))
         with self._lock:
-            if self._end >= 0:
-                os.write(self._end, b"x")
+            if self._write_end >= 0:
+                os.write(self._write_end, b"x")
 
-    def tell(self) -> None:
-        """Tell what has been found out."""
+    def deliver(self) -> None:
+        """Call the functions that wait for a lookup that has ended."""
         os.read(self.descriptor, 1)
-        host, error = self._answers.popleft()
+        host, error = self._ended.popleft()
         now = time.monotonic()
-        self._known = {name: item for name, item in self._known.items() if now < item[0] + KEPT}
-        self._known[host] = (now, error)
-        for tell in self._waiting.pop(host, {}).values():
-            tell(error)
+        self._cached = {name: item for name, item in self._cached.items() if now < item[0] + CACHE_SECONDS}
+        self._cached[host] = (now, error)
+        for on_error in self._waiting.pop(host, {}).values():
+            on_error(error)
 
     def close(self) -> None:
-        """No answer is wanted any more."""
+        """Discard the results of lookups that still run."""
         with self._lock:
             os.close(self.descriptor)
-            os.close(self._end)
-            self._end = -1
+            os.close(self._write_end)
+            self._write_end = -1

@@ -1,4 +1,4 @@
-"""TLS for the transports that use Python's ssl."""
+"""The TLS context of the transports that use Python's ssl: requests, httpx and aiohttp."""
 
 import ssl
 from typing import Any
@@ -8,14 +8,14 @@ from downloader.transports.base import ClientOptions
 
 
 class _StrictContext(ssl.SSLContext):
-    """A context whose sockets tell a connection that was cut from one that was closed (RFC 8446 section 6.1)."""
+    """A context whose sockets raise an error for an end without close_notify (RFC 8446 section 6.1): it may be a truncation."""
 
     def wrap_socket(self, *arguments: Any, **options: Any) -> ssl.SSLSocket:
         return super().wrap_socket(*arguments, **{**options, "suppress_ragged_eofs": False})
 
 
 def tls_context(options: ClientOptions) -> ssl.SSLContext:
-    """The TLS context for these options. Raises UsageError for a file that cannot be used."""
+    """The TLS context for these options. Raises UsageError if a file of certificates or keys cannot be used."""
     context = _StrictContext(ssl.PROTOCOL_TLS_CLIENT)
     if options.cacert:
         try:

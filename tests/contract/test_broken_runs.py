@@ -113,7 +113,7 @@ def test_a_name_that_the_locale_does_not_have_fails_that_file_alone(
 def test_a_folder_that_says_no_is_asked_once_and_nothing_is_fetched(
     strategy: str, tmp_path: Path, server: TestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Folder, "room", lambda self: 0)
+    monkeypatch.setattr(Folder, "free_bytes", lambda self: 0)
     report = Downloader(tmp_path, strategy=strategy, jobs=2).run([server.file(n, 10) for n in range(50)])
     assert (report.done, report.failures, report.received) == (0, 1, 0)
     assert report.ended_by is not None

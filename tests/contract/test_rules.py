@@ -67,7 +67,7 @@ def test_rule_2_the_source_is_read_lazily(fetch: Fetch, server: TestServer) -> N
     )
     report = session.start().join()
     assert report.done + report.skipped == 6000
-    queue = signature(BackgroundSource).parameters["ahead"].default
+    queue = signature(BackgroundSource).parameters["read_ahead"].default
     window = signature(Scheduler).parameters["window"].default
     assert max(ahead) <= queue + window + 300  # 300: what is in flight, and what has ended and was not counted yet
 

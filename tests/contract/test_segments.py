@@ -221,7 +221,7 @@ def test_a_mirror_with_another_etag_is_used_if_a_checksum_is_known(fetch: Fetch,
 def bytes_kept(folder: Path, source: str) -> int:
     """How many bytes of the file the next run need not request."""
     other = Folder(str(folder))
-    found = PartFile(other, "a", source).held()
+    found = PartFile(other, "a", source).resume_info()
     other.close()
     return held(found.spans) if found.spans else found.size
 
@@ -294,7 +294,7 @@ def test_a_killed_run_goes_on_at_each_gap(strategy: str, tmp_path: Path, scripte
         before = found
         on_disk = (folder / "a.part").read_bytes()
         other = Folder(str(folder))
-        spans = PartFile(other, "a", f"{server.url}/a").held().spans
+        spans = PartFile(other, "a", f"{server.url}/a").resume_info().spans
         other.close()
         assert all(on_disk[begin:end] == body[begin:end] for begin, end in spans), kill
     start = served[0]

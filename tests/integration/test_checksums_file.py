@@ -56,7 +56,7 @@ def test_name_with_several_digests_is_not_matched_by_name_alone(dl: Shell, scrip
     done = dl("urls.txt", "-d", "out", "--checksums", "SUMS")
     assert done.returncode == 0, done.stderr
     assert "  1 verified by a checksum\n" in done.stderr
-    assert "  2 without a checksum (1: the name has several digests in the file)\n" in done.stderr
+    assert "  2 without a checksum (1: the name is listed with several digests)\n" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["B2SUMS", "SUMS", "SHA512SUMS"])

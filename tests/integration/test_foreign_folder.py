@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from downloader.settings.definitions import ASKED, Trust, example, fields
+from downloader.settings.definitions import OWN, Trust, example, fields
 from downloader.testserver.launch import TestServer
 from tests.support.command import Shell
 from tests.support.scripted import MakeServer, reply
@@ -76,7 +76,7 @@ def test_a_file_that_was_not_asked_for_may_not_set(key: str, tmp_path: Path, mon
 def test_settings_that_may_do_harm_need_a_trusted_file() -> None:
     found = fields()
     assert all(isinstance(field.trust, Trust) for field in found)
-    assert {field.key for field in found if field.trust is ASKED or field.asked} == REFUSED.keys()
+    assert {field.key for field in found if field.trust is OWN or field.own_values} == REFUSED.keys()
 
 
 def test_harmless_settings_of_a_found_file_are_used_and_reported(dl: Shell, scripted: MakeServer) -> None:

@@ -60,13 +60,13 @@ def test_secret_is_sent_and_shown_nowhere(
             {},
             "no password for the user me, and no terminal to ask for it (set the environment variable DL_PASSWORD)",
         ),
-        (["--bearer-env", "MY_TOKEN"], {}, "the environment variable MY_TOKEN holds no token"),
+        (["--bearer-env", "MY_TOKEN"], {}, "the environment variable MY_TOKEN contains no token"),
         (
             ["--bearer-env", "MY_TOKEN"],
             {"MY_TOKEN": "a s3cret"},
-            "the environment variable MY_TOKEN holds no valid token",
+            "the environment variable MY_TOKEN contains a text that is not a token",
         ),
-        (["--bearer-env", "MY_TOKEN", "--user", "me:s3cret"], {"MY_TOKEN": "b"}, "cannot be combined"),
+        (["--bearer-env", "MY_TOKEN", "--user", "me:s3cret"], {"MY_TOKEN": "b"}, "exclude each other"),
     ],
 )
 def test_missing_or_wrong_secret_is_told_before_anything_starts(

@@ -17,7 +17,7 @@ import pytest
 
 import downloader
 from downloader import Download, Downloader, Progress, Result, Status, UsageError
-from downloader.api import calls as apis
+from downloader.api import downloader as apis
 from downloader.testserver.launch import TestServer
 from tests.support.scripted import Connection, MakeServer, RecordedRequest, answer_only, hang, reply
 from tests.support.strategies import quick_for_each_transport
@@ -351,7 +351,7 @@ def test_several_threads_share_one_loop(server: TestServer, tmp_path: Path) -> N
 def test_slow_reader_holds_the_list_back(
     kind: str, server: TestServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(apis, "AHEAD", 10)
+    monkeypatch.setattr(apis, "MAX_WAITING_RESULTS", 10)
     count, read_ahead = 4000, 1024 + 1024  # of the iterator by its thread, and of the list by the run
     read = told = 0
 

@@ -13,7 +13,7 @@ from downloader.strategies.async_ import _obey
 class Part:
     """A file that several Attempts write; a write lasts until `go_on` is set."""
 
-    shared = True
+    is_shared = True
 
     def __init__(self) -> None:
         self.begun, self.go_on = threading.Event(), threading.Event()

@@ -151,7 +151,7 @@ class Attempts:
     def check(self, body: bytes = BODY) -> None:
         """What the next run would believe, were this one killed now, is true."""
         other = Folder(str(self.root))
-        found = PartFile(other, "file.bin", URL).held()
+        found = PartFile(other, "file.bin", URL).resume_info()
         other.close()
         if found != NOTHING_TO_RESUME:
             on_disk = (self.root / "file.bin.part").read_bytes()
@@ -162,11 +162,11 @@ class Attempts:
         """Exactly one has ended the file, and nothing else is left of it."""
         assert [flight.end for flight in self.flights].count(End.COMPLETE) == 1
         assert self.files() == {"file.bin": body}
-        assert self.folder.spreads == {}
+        assert self.folder.shared_parts.by_path == {}
 
     def close(self) -> None:
         """Let go of the folder."""
-        assert self.folder.spreads == {}
+        assert self.folder.shared_parts.by_path == {}
         self.folder.close()
 
 
@@ -512,9 +512,9 @@ def leave(attempts: Attempts, *spans: tuple[int, int]) -> None:
     told = ResumeInfo(0, Validator('"v1"', format_http_date(CHANGED_AT)), TOTAL)
     part, beside = PartFile(other, "file.bin", URL), PartFile(other, "file.bin", URL)
     part.open(0)
-    part.vouch(told)
-    part.share(told)
-    beside.join(beside.held())
+    part.write_sidecar(told)
+    part.allow_sharing(told)
+    beside.open_shared(beside.resume_info())
     for start, stop in spans:
         beside.seek(start)
         beside.write(BODY[start:stop])
@@ -522,7 +522,7 @@ def leave(attempts: Attempts, *spans: tuple[int, int]) -> None:
     part.keep(told)
     other.close()
     assert stored(attempts) == spans
-    attempts.folder.empty = False  # another run than the one that left it
+    attempts.folder.was_empty = False  # another run than the one that left it
 
 
 def test_gaps_are_fetched_one_after_the_other(attempts: Attempts) -> None:
@@ -691,7 +691,7 @@ def test_an_error_at_any_step_keeps_what_was_written(tmp_path: Path, victim: int
 def stored(attempts: Attempts) -> tuple[tuple[int, int], ...]:
     """What the sidecar says is complete."""
     other = Folder(str(attempts.root))
-    found = PartFile(other, "file.bin", URL).held()
+    found = PartFile(other, "file.bin", URL).resume_info()
     other.close()
     return found.spans or ((0, found.size),)
 
@@ -720,7 +720,7 @@ def test_one_begun_while_another_run_has_the_file_is_told_so(attempts: Attempts)
     leave(attempts, (500, 600))
     other = Folder(str(attempts.root))
     part = PartFile(other, "file.bin", URL)
-    part.join(part.held())
+    part.open_shared(part.resume_info())
     assert isinstance(attempts.start(ranged_server()).finish().error, FileInUse)
     part.close()
     other.close()
@@ -748,7 +748,7 @@ def test_with_one_segment_at_a_time_nothing_is_shared(tmp_path: Path) -> None:
     flight = Flight(attempt_steps(attempt, context, slot), ranged_server(), slot, 1)
     while flight.step():
         assert not slot.stats.splittable
-        assert attempts.folder.spreads == {}
+        assert attempts.folder.shared_parts.by_path == {}
     assert hashlib.sha256(attempts.files()["file.bin"]).hexdigest() == SUM.digest
     attempts.close()
 
@@ -768,4 +768,4 @@ def test_attempts_that_cannot_be_split_are_not_split(attempts: Attempts, server:
     while flight.step():
         assert not flight.slot.stats.splittable
     assert flight.end is End.COMPLETE
-    assert attempts.folder.spreads == {}
+    assert attempts.folder.shared_parts.by_path == {}

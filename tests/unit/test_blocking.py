@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from downloader.core.http.messages import Request
-from downloader.transports.base import DRAIN, ClientOptions
+from downloader.transports.base import DRAIN_BYTES, ClientOptions
 from downloader.transports.requests_client import BlockingClient
 from tests.support.scripted import Connection, MakeServer, RecordedRequest, reply
 
@@ -41,9 +41,9 @@ def test_a_body_that_was_not_wanted_is_never_read_as_the_next_answer(client: Blo
     def answers(connection: Connection, request: RecordedRequest) -> None:
         connections.append(connection.sock.getpeername()[1])
         if request.path == "/refused":
-            connection.send(reply("404 Not Found", length=DRAIN + 1))
+            connection.send(reply("404 Not Found", length=DRAIN_BYTES + 1))
             return
-        late = b"x" * (DRAIN + 1) if len(set(connections)) == 1 else b""
+        late = b"x" * (DRAIN_BYTES + 1) if len(set(connections)) == 1 else b""
         connection.send(late + reply("200 OK", b"body"))
 
     server = scripted(answers)

@@ -268,7 +268,7 @@ def test_authorization_is_sent_to_the_first_origin_only(url: str, first: str, se
     assert "Bearer" not in repr(held)
 
 
-def test_user_without_a_password_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_user_without_a_password_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="no password for the user me"):
         files.load("", "", "me")
     monkeypatch.setenv("DL_PASSWORD", "")

@@ -18,7 +18,7 @@ from downloader.core.http.messages import Head, Request
 from downloader.errors import DownloadError, NameNotFound, NetworkError, PolicyError, ProtocolError, TLSError
 from downloader.transports import curl_client as curl
 from downloader.transports.base import ClientOptions
-from downloader.transports.curl_client import CurlExchange, Multi
+from downloader.transports.curl_client import CurlExchange, CurlMulti
 from downloader.transports.polling import READ, WRITE, EpollPoller, Poller, SelectorPoller
 from tests.support.ports import free_port
 from tests.support.scripted import Connection, MakeServer, RecordedRequest, Script, SocksServer, answer, reply, reset
@@ -69,21 +69,21 @@ class Client:
 
     def __init__(self, **options: object) -> None:
         self.options = ClientOptions(**{"connections": 2000, **options})  # type: ignore[arg-type]
-        self.multi = Multi(self.options)
+        self.multi = CurlMulti(self.options)
 
     def start(
         self, url: str, ear: RecordingReceiver | None = None, headers: tuple[tuple[str, str], ...] = ()
     ) -> tuple[CurlExchange, RecordingReceiver]:
         ear = ear or RecordingReceiver()
-        wire = CurlExchange(ear, self.options)
-        self.multi.begin(wire, Request(url, headers))
-        return wire, ear
+        exchange = CurlExchange(ear, self.options)
+        self.multi.begin(exchange, Request(url, headers))
+        return exchange, ear
 
     def turn_until(self, condition: Callable[[], object], seconds: float = 20.0) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, "it does not end"
-            self.multi.turn(0.05)
+            self.multi.run_once(0.05)
 
     def get(
         self, url: str, ear: RecordingReceiver | None = None, headers: tuple[tuple[str, str], ...] = ()
@@ -100,7 +100,7 @@ def client(
     """Makes clients, over either way to wait; closed before the servers are."""
     if request.param == "epoll" and not hasattr(select, "epoll"):
         pytest.skip("there is no epoll here")
-    monkeypatch.setattr(curl, "poller", {"epoll": EpollPoller, "selectors": SelectorPoller}[request.param])
+    monkeypatch.setattr(curl, "new_poller", {"epoll": EpollPoller, "selectors": SelectorPoller}[request.param])
     made: list[Client] = []
 
     def make(**options: object) -> Client:
@@ -328,10 +328,10 @@ def test_plain_proxy_is_asked_for_the_whole_url(client: Callable[..., Client], s
 def test_host_without_proxy_is_asked_itself_after_one_with(client: Callable[..., Client], scripted: MakeServer) -> None:
     proxy, server = scripted(reply("200 OK", BODY)), scripted(reply("200 OK", BODY))
     one = client(proxies=(("http", proxy.url), ("no", "127.0.0.1")))
-    wire, ear = one.start("http://host.invalid/a")
+    exchange, ear = one.start("http://host.invalid/a")
     one.turn_until(lambda: ear.done)
     ear.forget()
-    one.multi.begin(wire, Request(f"{server.url}/b", ()))
+    one.multi.begin(exchange, Request(f"{server.url}/b", ()))
     one.turn_until(lambda: ear.done)
     assert [request.path for request in proxy.requests] == ["http://host.invalid/a"]
     assert [request.path for request in server.requests] == ["/b"]
@@ -376,7 +376,7 @@ def test_socks_proxy_leads_there(scripted: MakeServer, scheme: str, wanted: str)
 
 
 def in_two(first: int, gate: threading.Event, body: bytes) -> Script:
-    """Sends the second part of a body when it is told to."""
+    """Sends the second part of a body when the test lets it."""
 
     def script(connection: Connection, request: RecordedRequest) -> None:
         connection.send(reply("200 OK", body[:first], length=len(body)))
@@ -393,32 +393,32 @@ def paused_transfer(one: Client, scripted: MakeServer) -> tuple[CurlExchange, Re
     """A transfer that is held while more has come: libcurl keeps it."""
     gate = threading.Event()
     server = scripted(in_two(50_000, gate, LONG))
-    wire, ear = one.start(f"{server.url}/a")
+    exchange, ear = one.start(f"{server.url}/a")
     one.turn_until(lambda: len(ear.data) == 50_000)
-    wire.hold()
+    exchange.pause()
     gate.set()
-    one.turn_until(lambda: wire._stuck)
+    one.turn_until(lambda: exchange._has_pending_data)
     for _ in range(5):
-        one.multi.turn(0.01)
+        one.multi.run_once(0.01)
     assert (len(ear.data), ear.done) == (50_000, False)
-    return wire, ear
+    return exchange, ear
 
 
 def test_held_data_is_brought_again(client: Callable[..., Client], scripted: MakeServer) -> None:
-    one = client(chunk=4096)
-    wire, ear = paused_transfer(one, scripted)
-    wire.go_on()
+    one = client(read_bytes=4096)
+    exchange, ear = paused_transfer(one, scripted)
+    exchange.resume()
     one.turn_until(lambda: ear.done)
     assert (ear.data, ear.error) == (LONG, None)
 
 
 def test_holding_after_every_piece_loses_nothing(client: Callable[..., Client], scripted: MakeServer) -> None:
-    one = client(chunk=4096)
-    wire, ear = paused_transfer(one, scripted)
+    one = client(read_bytes=4096)
+    exchange, ear = paused_transfer(one, scripted)
     held_now = [True]
 
     def hold() -> bool:
-        wire.hold()
+        exchange.pause()
         held_now[0] = True
         return True
 
@@ -427,7 +427,7 @@ def test_holding_after_every_piece_loses_nothing(client: Callable[..., Client], 
     def ended() -> bool:
         if held_now[0]:
             held_now[0] = False
-            wire.go_on()
+            exchange.resume()
         return ear.done
 
     one.turn_until(ended)
@@ -438,8 +438,8 @@ def test_holding_after_every_piece_loses_nothing(client: Callable[..., Client], 
 @pytest.mark.parametrize("how", ["stop", "raise"])
 def test_listener_may_end_it_in_what_is_brought_again(client: Callable[..., Client], scripted: MakeServer, how: str) -> None:
     """libcurl says so with an error of the call that lets it go on; that is no error of the loop."""
-    one = client(chunk=4096)
-    wire, ear = paused_transfer(one, scripted)
+    one = client(read_bytes=4096)
+    exchange, ear = paused_transfer(one, scripted)
 
     def end() -> bool:
         if how == "raise":
@@ -447,7 +447,7 @@ def test_listener_may_end_it_in_what_is_brought_again(client: Callable[..., Clie
         return False
 
     ear.at_data = end
-    wire.go_on()
+    exchange.resume()
     one.turn_until(lambda: ear.done)
     assert isinstance(ear.broken, KeyError) == (how == "raise")
     other = one.get(scripted(reply("200 OK", BODY)).url)
@@ -516,10 +516,10 @@ def test_wire_serves_again_after_any_end(
     ear = RecordingReceiver()
     if change is not None:
         change(ear)
-    wire, _ = one.start(f"{server.url}/a", ear)
+    exchange, _ = one.start(f"{server.url}/a", ear)
     one.turn_until(lambda: ear.done)
     ear.forget()
-    one.multi.begin(wire, Request(f"{server.url}/b%2f", ()))
+    one.multi.begin(exchange, Request(f"{server.url}/b%2f", ()))
     one.turn_until(lambda: ear.done)
     assert (ear.error, ear.broken, ear.data) == (None, None, BODY[::-1])
     assert ear.head.headers == (("Content-Length", str(len(BODY))), ("ETag", '"2"'))
@@ -531,10 +531,10 @@ def test_wire_asks_for_the_right_file_after_one_with_an_encoded_name(
 ) -> None:
     server = scripted(reply("200 OK", BODY))
     one = client()
-    wire, ear = one.start(f"{server.url}/a%2fb")
+    exchange, ear = one.start(f"{server.url}/a%2fb")
     one.turn_until(lambda: ear.done)
     ear.forget()
-    one.multi.begin(wire, Request(f"{server.url}/c", ()))
+    one.multi.begin(exchange, Request(f"{server.url}/c", ()))
     one.turn_until(lambda: ear.done)
     assert [request.path for request in server.requests] == ["/a%2fb", "/c"]
 
@@ -543,15 +543,15 @@ def test_wire_serves_again_after_it_was_abandoned(client: Callable[..., Client],
     gate = threading.Event()
     server = scripted(in_two(1000, gate, BODY), reply("200 OK", BODY))
     one = client()
-    wire, ear = one.start(f"{server.url}/a")
+    exchange, ear = one.start(f"{server.url}/a")
     one.turn_until(lambda: ear.data)
-    wire.hold()
-    one.multi.abandon(wire)
-    one.multi.abandon(wire)  # nothing to do
+    exchange.pause()
+    one.multi.abandon(exchange)
+    one.multi.abandon(exchange)  # nothing to do
     gate.set()
     assert not ear.done
     ear.forget()
-    one.multi.begin(wire, Request(f"{server.url}/b", ()))
+    one.multi.begin(exchange, Request(f"{server.url}/b", ()))
     one.turn_until(lambda: ear.done)
     assert (ear.data, ear.error) == (BODY, None)
 
@@ -591,9 +591,9 @@ def test_idle_connection_that_the_server_closes_costs_nothing(client: Callable[.
     assert one.get(f"{server.url}/first").data == BODY
     close_now.set()
     for _ in range(5):
-        one.multi.turn(0.02)
+        one.multi.run_once(0.02)
     began = time.process_time()
-    one.multi.turn(0.2)  # it waits: what the idle connection has to say was heard, once
+    one.multi.run_once(0.2)  # it waits: what the idle connection has to say was heard, once
     assert time.process_time() - began < 0.1
     for number in range(3):
         ear = one.get(f"{server.url}/{number}")
@@ -649,7 +649,7 @@ def waiting(request: pytest.FixtureRequest) -> Iterator[Poller]:
     made.close()
 
 
-def test_poller_tells_what_is_ready(waiting: Poller) -> None:
+def test_poller_reports_what_is_ready(waiting: Poller) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         waiting.watch(ours.fileno(), READ)
@@ -660,7 +660,7 @@ def test_poller_tells_what_is_ready(waiting: Poller) -> None:
         assert waiting.wait(1) == [(ours.fileno(), READ | WRITE)]
         waiting.watch(ours.fileno(), WRITE)
         assert waiting.wait(1) == [(ours.fileno(), WRITE)]
-        waiting.forget(ours.fileno())
+        waiting.unwatch(ours.fileno())
         assert waiting.wait(0) == []
         assert waiting.wait(0) == []
         waiting.watch(ours.fileno(), READ)
@@ -683,7 +683,7 @@ def test_number_of_a_closed_descriptor_may_be_anothers(waiting: Poller, forgotte
     number = first[0].fileno()
     waiting.watch(number, READ)
     if forgotten:
-        waiting.forget(number)
+        waiting.unwatch(number)
     for sock in first:
         sock.close()
     second = socket.socketpair()
@@ -698,7 +698,7 @@ def test_number_of_a_closed_descriptor_may_be_anothers(waiting: Poller, forgotte
 
 
 def test_poller_forgets_what_it_never_knew(waiting: Poller) -> None:
-    waiting.forget(12345)
+    waiting.unwatch(12345)
     assert waiting.wait(0) == []
 
 
@@ -711,13 +711,13 @@ def test_what_else_is_listened_to_is_called(client: Callable[..., Client], scrip
         called[0] += 1
 
     with ours, theirs:
-        one.multi.listen(ours.fileno(), call)
+        one.multi.add_reader(ours.fileno(), call)
         theirs.send(b"ab")
         one.turn_until(lambda: called[0] == 2)
         assert one.get(scripted(reply("200 OK", BODY)).url).data == BODY
-        one.multi.unlisten(ours.fileno())
+        one.multi.remove_reader(ours.fileno())
         theirs.send(b"c")
-        one.multi.turn(0.05)
+        one.multi.run_once(0.05)
         assert called[0] == 2
 
 
@@ -729,7 +729,7 @@ def test_waits_end_with_what_comes_and_not_before(client: Callable[..., Client],
     one.turn_until(lambda: len(ear.data) == 1000)
     stamps = [time.monotonic()]
     for _ in range(3):
-        one.multi.turn(0.1)
+        one.multi.run_once(0.1)
         stamps.append(time.monotonic())
     idle = sum(after - before for before, after in pairwise(stamps))
     assert idle > 0.2

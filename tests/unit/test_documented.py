@@ -6,6 +6,7 @@ import inspect
 import pydoc
 import re
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -41,11 +42,17 @@ def run(code: str, server: TestServer, known: dict[str, Any]) -> None:
         downloader.adownload,
         downloader.stream,
         downloader.Downloader,
+        downloader.Downloader.session,
+        downloader.Downloader.run,
+        downloader.Downloader.results,
+        downloader.Downloader.arun,
+        downloader.Downloader.stream,
+        downloader.Results,
         downloader.Download,
         downloader.Report,
         downloader.Report.raise_for_errors,
     ],
-    ids=lambda item: item.__name__,
+    ids=lambda item: item.__qualname__ if hasattr(item, "__qualname__") else item.__name__,
 )
 def test_example_runs(
     item: object, server: TestServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -81,9 +88,46 @@ def test_help_begins_with_an_example_and_then_the_names() -> None:
     assert named <= set(downloader.__all__)
 
 
+def public_items() -> list[tuple[str, object]]:
+    """The public names but the version, and the public methods of the classes among them."""
+    items = [(name, getattr(downloader, name)) for name in downloader.__all__ if name != "__version__"]
+    for name, item in list(items):
+        if isinstance(item, type):
+            members = [(key, value) for key, value in vars(item).items() if not key.startswith("_")]
+            items += [(f"{name}.{key}", value) for key, value in members if callable(value) or isinstance(value, property)]
+    return items
+
+
+@pytest.mark.parametrize(("name", "item"), public_items(), ids=[name for name, _ in public_items()])
+def test_public_item_has_a_docstring_of_its_own(name: str, item: object) -> None:
+    text = item.__doc__ or ""
+    assert re.match(r"\S[^\n]{8,}[.:]($|\n| )", text), name
+
+
+def section(text: str, name: str) -> str:
+    """What is indented below ``name:`` in a docstring."""
+    matched = re.search(rf"^{name}:\n((?: +.*\n|\n)+)", f"{text}\n", re.MULTILINE)
+    return matched[1] if matched else ""
+
+
 @pytest.mark.parametrize("function", [downloader.download, downloader.adownload, downloader.stream])
-def test_public_functions_say_what_they_take_and_raise(function: object) -> None:
+def test_public_function_describes_each_argument_what_it_returns_and_what_it_raises(function: Callable[..., object]) -> None:
     text = inspect.getdoc(function) or ""
-    assert "Args" in text
-    assert "Raises" in text
+    described = re.findall(r"^ {4}(\w+): ", section(text, "Args"), re.MULTILINE)
+    assert described == list(inspect.signature(function).parameters)
+    assert "second" in section(text, "Args")
+    assert "bytes" in section(text, "Args")
+    assert section(text, "Returns")
+    assert {"UsageError", "StorageError", "Exception"} <= set(re.findall(r"\w+", section(text, "Raises")))
     assert "Example::" in text
+
+
+@pytest.mark.parametrize("name", ["run", "results", "stream", "arun"])
+def test_method_of_the_downloader_takes_what_the_function_takes(name: str) -> None:
+    ours = list(inspect.signature(getattr(downloader.Downloader, name)).parameters)[1:]
+    assert ours == [name for name in inspect.signature(downloader.download).parameters if name not in ("dir", "settings")]
+
+
+def test_session_describes_each_argument() -> None:
+    described = re.findall(r"^ {4}(\w+): ", section(inspect.getdoc(downloader.Downloader.session) or "", "Args"), re.MULTILINE)
+    assert described == list(inspect.signature(downloader.Downloader.session).parameters)[1:]

@@ -9,7 +9,7 @@ from typing import Any, get_args, get_type_hints
 import msgspec
 import pytest
 
-from downloader.api.calls import COMMAND_ONLY
+from downloader.api.downloader import COMMAND_ONLY
 from downloader.settings.definitions import Field, Settings, fields
 from downloader.settings.keywords import Count, Keywords, Seconds, Size, Texts
 
@@ -75,6 +75,10 @@ BAD = [
     'downloader.Downloader(on_exists="skp")',
     "downloader.Downloader(quiet=True)",
     "downloader.download([], on_progress=3)",
+    "later = downloader.adownload([], retries=None)",
+    'downloader.stream([], header="A: b")',
+    'downloader.Downloader(report="r.jsonl")',
+    "downloader.download(3)",
     'downloader.download([], progress="bar")',
     'downloader.Download("", size="10")',
 ]

@@ -27,7 +27,7 @@ class _Loop:
 
 
 class _Exchange:
-    def tell_rest(self, now: float) -> None:
+    def deliver_rest(self, now: float) -> None:
         """See `CurlExchange`."""
 
 

@@ -1,4 +1,4 @@
-"""Part files: what is held, whose it is, where it may be, and how it gets its final name."""
+"""Part files: what can be resumed, which run may write, where they may be, and how they get their final name."""
 
 import errno
 import fcntl
@@ -17,13 +17,14 @@ from hypothesis import strategies as st
 from downloader.core.model import NOTHING_TO_RESUME, Attempt, Checksum, Existing, ResumeInfo, Validator
 from downloader.core.names.file_names import part_names
 from downloader.errors import FileInUse, FolderFull, IntegrityError, PolicyError, StorageError
-from downloader.storage.checksum import Verifier
+from downloader.storage.checksum import ChecksumVerifier
 from downloader.storage.folder import Folder, storage_error
 from downloader.storage.part import PartFile
+from downloader.storage.publish import publish_block
 
 URL = "https://example.org/file"
 VALIDATOR = Validator('"e"', "Sun, 06 Nov 1994 08:49:37 GMT")
-TOLD = ResumeInfo(0, VALIDATOR, 10)
+INFO = ResumeInfo(0, VALIDATOR, 10)
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def folder(root: Path) -> Iterator[Folder]:
-    """The same, held open."""
+    """The same, opened."""
     held = Folder(str(root))
     yield held
     held.close()
@@ -55,32 +56,32 @@ def untouched(root: Path) -> bool:
     return names(outside) == {"precious"} and (outside / "precious").read_bytes() == b"precious"
 
 
-def leave(folder: Folder, path: str, data: bytes, told: ResumeInfo | None = None) -> None:
+def leave(folder: Folder, path: str, data: bytes, info: ResumeInfo | None = None) -> None:
     """What an Attempt at this path leaves that got so far."""
     part = PartFile(folder, path, URL)
     part.open(0)
     part.collect(data)
-    part.keep(told or TOLD)
+    part.keep(info or INFO)
 
 
-# --- what is held
+# --- what can be resumed
 
 
-def test_what_was_kept_is_held(folder: Folder, root: Path) -> None:
+def test_bytes_that_were_kept_can_be_resumed(folder: Folder, root: Path) -> None:
     leave(folder, "d/file", b"12345")
     assert names(root) == {"d", "d/file.part", "d/file.part.meta"}
-    assert PartFile(folder, "d/file", URL).held() == ResumeInfo(5, VALIDATOR, 10)
+    assert PartFile(folder, "d/file", URL).resume_info() == ResumeInfo(5, VALIDATOR, 10)
 
 
-def test_what_the_server_said_of_the_whole_is_held_too(folder: Folder) -> None:
+def test_total_size_and_digests_are_resumed_too(folder: Folder) -> None:
     digests = (Checksum("sha256", "1" * 64), Checksum("sha512", "2" * 128))
     leave(folder, "file", b"12345", ResumeInfo(0, VALIDATOR, None, digests))
-    assert PartFile(folder, "file", URL).held() == ResumeInfo(5, VALIDATOR, None, digests)
+    assert PartFile(folder, "file", URL).resume_info() == ResumeInfo(5, VALIDATOR, None, digests)
 
 
-def test_nothing_is_held_where_there_is_nothing(folder: Folder) -> None:
-    assert PartFile(folder, "file", URL).held() == NOTHING_TO_RESUME
-    assert PartFile(folder, "no/such/folder/file", URL).held() == NOTHING_TO_RESUME
+def test_without_a_part_file_there_is_nothing_to_resume(folder: Folder) -> None:
+    assert PartFile(folder, "file", URL).resume_info() == NOTHING_TO_RESUME
+    assert PartFile(folder, "no/such/folder/file", URL).resume_info() == NOTHING_TO_RESUME
 
 
 def test_bytes_without_a_validator_are_not_kept(folder: Folder, root: Path) -> None:
@@ -108,11 +109,11 @@ def test_no_bytes_are_not_kept(folder: Folder, root: Path) -> None:
         b'{"source": "' + b"x" * 10_000 + b'"}',
     ],
 )
-def test_a_damaged_sidecar_vouches_for_nothing(folder: Folder, root: Path, damage: bytes) -> None:
+def test_with_a_damaged_sidecar_nothing_is_resumed(folder: Folder, root: Path, damage: bytes) -> None:
     leave(folder, "file", b"12345")
     (root / "file.part.meta").write_bytes(damage)
     part = PartFile(folder, "file", URL)
-    assert part.held() == NOTHING_TO_RESUME
+    assert part.resume_info() == NOTHING_TO_RESUME
     part.open(0)
     assert (root / "file.part").read_bytes() == b""
     part.close()
@@ -124,45 +125,45 @@ def test_a_sidecar_of_any_bytes_never_raises(tmp_path_factory: pytest.TempPathFa
     (root / "file.part").write_bytes(b"12345")
     (root / "file.part.meta").write_bytes(damage)
     folder = Folder(str(root))
-    assert PartFile(folder, "file", URL).held() == NOTHING_TO_RESUME
+    assert PartFile(folder, "file", URL).resume_info() == NOTHING_TO_RESUME
     folder.close()
 
 
-def test_the_sidecar_of_another_url_vouches_for_nothing(folder: Folder) -> None:
+def test_with_the_sidecar_of_another_url_nothing_is_resumed(folder: Folder) -> None:
     leave(folder, "file", b"12345")
-    assert PartFile(folder, "file", URL + "?other").held() == NOTHING_TO_RESUME
-    assert PartFile(folder, "file", "").held() == NOTHING_TO_RESUME
-    assert PartFile(folder, "file", URL).held().size == 5
+    assert PartFile(folder, "file", URL + "?other").resume_info() == NOTHING_TO_RESUME
+    assert PartFile(folder, "file", "").resume_info() == NOTHING_TO_RESUME
+    assert PartFile(folder, "file", URL).resume_info().size == 5
 
 
-def test_the_sidecar_does_not_say_the_url(folder: Folder, root: Path) -> None:
+def test_the_sidecar_does_not_contain_the_url(folder: Folder, root: Path) -> None:
     part = PartFile(folder, "file", "https://user:hunter2@example.org/file")
     part.open(0)
     part.collect(b"12345")
-    part.keep(TOLD)
+    part.keep(INFO)
     assert b"hunter2" not in (root / "file.part.meta").read_bytes()
 
 
 @pytest.mark.parametrize("missing", ["file.part", "file.part.meta"])
-def test_a_part_file_or_a_sidecar_alone_is_worth_nothing(folder: Folder, root: Path, missing: str) -> None:
+def test_a_part_file_or_a_sidecar_alone_cannot_be_resumed(folder: Folder, root: Path, missing: str) -> None:
     leave(folder, "file", b"12345")
     (root / missing).unlink()
-    assert PartFile(folder, "file", URL).held() == NOTHING_TO_RESUME
+    assert PartFile(folder, "file", URL).resume_info() == NOTHING_TO_RESUME
 
 
-def test_an_empty_part_file_is_worth_nothing(folder: Folder, root: Path) -> None:
+def test_an_empty_part_file_cannot_be_resumed(folder: Folder, root: Path) -> None:
     leave(folder, "file", b"12345")
     os.truncate(root / "file.part", 0)
-    assert PartFile(folder, "file", URL).held() == NOTHING_TO_RESUME
+    assert PartFile(folder, "file", URL).resume_info() == NOTHING_TO_RESUME
 
 
-def test_a_part_that_is_a_folder_or_a_pipe_holds_nothing_and_is_refused(folder: Folder, root: Path) -> None:
+def test_a_folder_or_a_pipe_with_the_name_of_a_part_file_is_refused(folder: Folder, root: Path) -> None:
     for name, make in (("one", os.mkdir), ("two", os.mkfifo)):
         leave(folder, name, b"12345")
         (root / f"{name}.part").unlink()
         make(root / f"{name}.part")
         part = PartFile(folder, name, URL)
-        assert part.held() == NOTHING_TO_RESUME
+        assert part.resume_info() == NOTHING_TO_RESUME
         with pytest.raises(OSError, match=r"directory|not a regular file"):
             part.open(0)
     assert stat.S_ISFIFO((root / "two.part").stat().st_mode)
@@ -172,19 +173,19 @@ def test_a_sidecar_without_its_part_is_ignored_by_a_later_run(folder: Folder, ro
     leave(folder, "file", b"old version")
     (root / "file.part").unlink()  # by hand, say
     killed = PartFile(folder, "file", URL)
-    assert killed.held() == NOTHING_TO_RESUME
+    assert killed.resume_info() == NOTHING_TO_RESUME
     killed.open(0)
-    killed.vouch(ResumeInfo())  # what comes now has no validator
+    killed.write_sidecar(ResumeInfo())  # what comes now has no validator
     killed.write(b"new")
     killed.close()
-    assert PartFile(folder, "file", URL).held() == NOTHING_TO_RESUME
+    assert PartFile(folder, "file", URL).resume_info() == NOTHING_TO_RESUME
 
 
-def test_a_sidecar_left_alone_is_gone_once_the_file_is_complete(folder: Folder, root: Path) -> None:
+def test_a_sidecar_without_a_part_file_is_removed_when_the_file_is_complete(folder: Folder, root: Path) -> None:
     leave(folder, "file", b"old version")
     (root / "file.part").unlink()
     part = PartFile(folder, "file", URL)
-    part.held()
+    part.resume_info()
     part.open(0)
     part.write(b"new")
     part.commit(None, False)
@@ -194,10 +195,10 @@ def test_a_sidecar_left_alone_is_gone_once_the_file_is_complete(folder: Folder, 
 # --- writing
 
 
-def test_a_resume_goes_on_where_it_was(folder: Folder, root: Path) -> None:
+def test_a_resume_continues_at_the_end_of_the_part_file(folder: Folder, root: Path) -> None:
     leave(folder, "file", b"12345")
     part = PartFile(folder, "file", URL)
-    part.open(part.held().size)
+    part.open(part.resume_info().size)
     part.collect(b"67")
     part.collect(b"890")
     assert part.buffered == 5
@@ -208,10 +209,10 @@ def test_a_resume_goes_on_where_it_was(folder: Folder, root: Path) -> None:
     assert (root / "file").read_bytes() == b"1234567890"
 
 
-def test_starting_again_empties_the_part_and_takes_its_sidecar_away(folder: Folder, root: Path) -> None:
+def test_opening_at_zero_truncates_the_part_file_and_removes_its_sidecar(folder: Folder, root: Path) -> None:
     leave(folder, "file", b"12345")
     part = PartFile(folder, "file", URL)
-    part.held()
+    part.resume_info()
     part.open(0)
     assert names(root) == {"file.part"}
     assert (root / "file.part").read_bytes() == b""
@@ -219,10 +220,10 @@ def test_starting_again_empties_the_part_and_takes_its_sidecar_away(folder: Fold
 
 
 @pytest.mark.parametrize("size", [4, 6, 0])
-def test_a_part_that_was_changed_meanwhile_is_left_as_it_is(folder: Folder, root: Path, size: int) -> None:
+def test_a_part_file_that_was_changed_meanwhile_is_not_written_to(folder: Folder, root: Path, size: int) -> None:
     leave(folder, "file", b"12345")
     part = PartFile(folder, "file", URL)
-    assert part.held().size == 5
+    assert part.resume_info().size == 5
     os.truncate(root / "file.part", size)
     with pytest.raises(FileInUse, match="changed by another program"):
         part.open(5)
@@ -230,12 +231,12 @@ def test_a_part_that_was_changed_meanwhile_is_left_as_it_is(folder: Folder, root
     assert (root / "file.part").stat().st_size == size
 
 
-def test_a_part_that_has_gone_meanwhile_is_not_made_with_a_hole(folder: Folder, root: Path) -> None:
+def test_a_part_file_that_was_removed_meanwhile_is_not_made_with_a_hole(folder: Folder, root: Path) -> None:
     leave(folder, "file", b"12345")
     part = PartFile(folder, "file", URL)
-    part.held()
+    part.resume_info()
     (root / "file.part").unlink()
-    with pytest.raises(FileInUse, match="has just finished this file"):
+    with pytest.raises(FileInUse, match="has just completed this file"):
         part.open(5)
     assert not (root / "file.part").exists()
 
@@ -243,11 +244,11 @@ def test_a_part_that_has_gone_meanwhile_is_not_made_with_a_hole(folder: Folder, 
 def test_the_sidecar_is_written_once_and_only_with_a_validator(folder: Folder, root: Path) -> None:
     part = PartFile(folder, "file", URL)
     part.open(0)
-    part.vouch(ResumeInfo(0, Validator(), 10))
+    part.write_sidecar(ResumeInfo(0, Validator(), 10))
     assert names(root) == {"file.part"}
-    part.vouch(TOLD)
+    part.write_sidecar(INFO)
     first = (root / "file.part.meta").read_bytes()
-    part.vouch(ResumeInfo(0, Validator('"other"'), 11))
+    part.write_sidecar(ResumeInfo(0, Validator('"other"'), 11))
     assert (root / "file.part.meta").read_bytes() == first
     assert msgspec.json.decode(first)["etag"] == '"e"'
     part.discard()
@@ -257,24 +258,24 @@ def test_the_sidecar_is_written_once_and_only_with_a_validator(folder: Folder, r
 def test_a_killed_run_leaves_what_it_wrote(folder: Folder) -> None:
     part = PartFile(folder, "file", URL)
     part.open(0)
-    part.vouch(ResumeInfo(0, VALIDATOR))
+    part.write_sidecar(ResumeInfo(0, VALIDATOR))
     part.write(b"123")
     part.close()  # as the system does it
-    assert PartFile(folder, "file", URL).held() == ResumeInfo(3, VALIDATOR, None)
+    assert PartFile(folder, "file", URL).resume_info() == ResumeInfo(3, VALIDATOR, None)
 
 
-def test_closing_twice_and_ending_what_never_began_do_no_harm(folder: Folder, root: Path) -> None:
+def test_closing_twice_and_ending_an_attempt_without_a_file_do_nothing(folder: Folder, root: Path) -> None:
     part = PartFile(folder, "d/file", URL)
-    part.keep(TOLD)
+    part.keep(INFO)
     part.discard()
     part.close()
     part.open(0)
     part.close()
     part.close()
-    part.keep(TOLD)
+    part.keep(INFO)
     part.discard()
     assert names(root) == {"d", "d/file.part"}
-    assert folder.look("d") is not None  # the folder of the run is still open
+    assert folder.existing("d") is not None  # the folder of the run is still open
 
 
 def test_keeping_in_spite_of_a_full_disk_does_not_raise(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,13 +287,11 @@ def test_keeping_in_spite_of_a_full_disk_does_not_raise(folder: Folder, monkeypa
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "write", full)
-    part.keep(TOLD)
+    part.keep(INFO)
     assert not part.is_open
 
 
-def test_a_write_that_takes_only_some_of_the_bytes_is_gone_on_with(
-    folder: Folder, root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_write_of_only_some_of_the_bytes_is_continued(folder: Folder, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.write
     monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:3]))
     part = PartFile(folder, "file", URL)
@@ -310,13 +309,13 @@ def test_a_write_that_takes_only_some_of_the_bytes_is_gone_on_with(
 def test_a_part_that_another_run_writes_is_refused_and_left_untouched(folder: Folder, root: Path, offset: int) -> None:
     leave(folder, "file", b"12345")
     owner = PartFile(folder, "file", URL)
-    owner.open(owner.held().size)
+    owner.open(owner.resume_info().size)
     other = PartFile(folder, "file", URL)
-    assert other.held().size == 5
+    assert other.resume_info().size == 5
     with pytest.raises(FileInUse, match="another run"):
         other.open(offset)
     assert not other.is_open
-    other.keep(TOLD)
+    other.keep(INFO)
     other.discard()
     assert names(root) == {"file.part", "file.part.meta"}
     assert (root / "file.part").read_bytes() == b"12345"
@@ -331,7 +330,7 @@ def test_a_part_can_be_opened_again_once_its_owner_has_closed_it(folder: Folder,
     part.open(5)
     part.close()
     other = PartFile(folder, "file", URL)
-    other.open(other.held().size)  # and not FileInUse
+    other.open(other.resume_info().size)  # and not FileInUse
     other.write(b"67890")
     other.commit(None, False)
     assert names(root) == {"file"}
@@ -339,12 +338,12 @@ def test_a_part_can_be_opened_again_once_its_owner_has_closed_it(folder: Folder,
 
 
 @pytest.mark.parametrize("third", [True, False])
-def test_a_part_that_another_run_finished_between_is_never_cut(
+def test_a_part_file_that_another_run_completes_meanwhile_is_never_truncated(
     folder: Folder, root: Path, monkeypatch: pytest.MonkeyPatch, third: bool
 ) -> None:
     leave(folder, "file", b"12345")
     late = PartFile(folder, "file", URL)
-    late.held()
+    late.resume_info()
     flock = fcntl.flock
 
     def finished_just_now(descriptor: int, operation: int) -> None:
@@ -354,7 +353,7 @@ def test_a_part_that_another_run_finished_between_is_never_cut(
         flock(descriptor, operation)
 
     monkeypatch.setattr(fcntl, "flock", finished_just_now)
-    with pytest.raises(FileInUse, match="has just finished"):
+    with pytest.raises(FileInUse, match="has just completed"):
         late.open(0)
     assert (root / "file").read_bytes() == b"12345"
     assert not third or (root / "file.part").read_bytes() == b"a third run's"
@@ -366,7 +365,7 @@ def test_a_part_that_another_run_finished_between_is_never_cut(
 def test_a_part_that_is_a_symbolic_link_is_never_written_through(folder: Folder, root: Path) -> None:
     (root / "file.part").symlink_to(root.parent / "outside" / "precious")
     part = PartFile(folder, "file", URL)
-    assert part.held() == NOTHING_TO_RESUME
+    assert part.resume_info() == NOTHING_TO_RESUME
     with pytest.raises(OSError, match="symbolic links"):
         part.open(0)
     assert untouched(root)
@@ -398,12 +397,12 @@ def test_a_symbolic_link_as_a_sidecar_is_not_followed(folder: Folder, root: Path
     leave(folder, "file", b"12345")
     (root / "file.part.meta").rename(root / "moved")
     (root / "file.part.meta").symlink_to(root / "moved")
-    assert PartFile(folder, "file", URL).held() == NOTHING_TO_RESUME
+    assert PartFile(folder, "file", URL).resume_info() == NOTHING_TO_RESUME
     (root / "other.part.meta").symlink_to(root.parent / "outside" / "precious")
     part = PartFile(folder, "other", URL)
     part.open(0)
     part.collect(b"123")
-    part.keep(TOLD)
+    part.keep(INFO)
     assert untouched(root)
 
 
@@ -479,7 +478,7 @@ def test_a_file_in_the_place_of_a_folder_is_an_error(folder: Folder, root: Path)
 def test_a_name_as_long_as_the_system_allows_works(folder: Folder, root: Path, name: str) -> None:
     leave(folder, f"d/{name}", b"12345")
     part = PartFile(folder, f"d/{name}", URL)
-    assert part.held() == ResumeInfo(5, VALIDATOR, 10)
+    assert part.resume_info() == ResumeInfo(5, VALIDATOR, 10)
     part.open(5)
     part.write(b"67890")
     assert part.commit(None, False) == f"d/{name}"
@@ -496,7 +495,7 @@ def test_a_file_gets_the_time_it_is_given(folder: Folder, root: Path) -> None:
     assert (root / "no time").read_bytes() == b"x"
 
 
-def test_what_is_there_is_replaced_or_else_the_new_one_is_numbered(folder: Folder, root: Path) -> None:
+def test_an_existing_file_is_replaced_or_the_new_one_gets_a_number(folder: Folder, root: Path) -> None:
     (root / "a.txt").write_bytes(b"old")
     for data, number, path in (
         (b"1", True, "a.1.txt"),
@@ -507,7 +506,7 @@ def test_what_is_there_is_replaced_or_else_the_new_one_is_numbered(folder: Folde
         part = PartFile(folder, "a.txt", URL)
         part.open(0)
         part.write(data)
-        part.vouch(TOLD)
+        part.write_sidecar(INFO)
         assert part.commit(None, number) == path
         assert (root / path).read_bytes() == data
         assert not part.is_open
@@ -538,7 +537,7 @@ def test_a_folder_at_the_final_name_leaves_the_part_file(folder: Folder, root: P
     with pytest.raises(IsADirectoryError):
         part.commit(None, False)
     part.keep(ResumeInfo(5, VALIDATOR, 5))
-    assert PartFile(folder, "file", URL).held() == ResumeInfo(5, VALIDATOR, 5)
+    assert PartFile(folder, "file", URL).resume_info() == ResumeInfo(5, VALIDATOR, 5)
 
 
 @pytest.mark.parametrize("number", [True, False])
@@ -546,7 +545,7 @@ def test_a_name_that_cannot_be_given_leaves_a_part_that_can_be_resumed(folder: F
     (root / "file").mkdir()
     part = PartFile(folder, "file", URL)
     part.open(0)
-    part.vouch(TOLD)
+    part.write_sidecar(INFO)
     part.write(b"12345")
 
     def refused(*args: object, **options: object) -> None:
@@ -557,8 +556,8 @@ def test_a_name_that_cannot_be_given_leaves_a_part_that_can_be_resumed(folder: F
         patch.setattr(os, "link", refused)
         with pytest.raises(PermissionError):
             part.commit(None, number)
-    part.keep(TOLD)
-    assert PartFile(folder, "file", URL).held() == ResumeInfo(5, VALIDATOR, 10)
+    part.keep(INFO)
+    assert PartFile(folder, "file", URL).resume_info() == ResumeInfo(5, VALIDATOR, 10)
 
 
 def test_a_file_that_appeared_meanwhile_is_not_replaced_unless_asked_to(folder: Folder, root: Path) -> None:
@@ -596,12 +595,12 @@ def test_a_foreign_file_at_the_part_name_is_not_published(folder: Folder, root: 
 def test_discarding_removes_the_part_and_its_sidecar(folder: Folder, root: Path) -> None:
     leave(folder, "file", b"12345")
     part = PartFile(folder, "file", URL)
-    part.open(part.held().size)
+    part.open(part.resume_info().size)
     part.discard()
     assert names(root) == set()
 
 
-def test_part_files_are_where_their_names_say(folder: Folder, root: Path) -> None:
+def test_part_files_are_found_by_their_names(folder: Folder, root: Path) -> None:
     leave(folder, "d/e/file", b"12345")
     assert names(root / "d" / "e") == set(part_names("file"))
 
@@ -618,22 +617,22 @@ def test_a_folder_is_made_with_all_above_it(tmp_path: Path) -> None:
 
 def test_a_missing_folder_that_is_not_to_be_made_looks_empty(tmp_path: Path) -> None:
     folder = Folder(str(tmp_path / "missing"), make=False)
-    assert folder.look("file") is None
+    assert folder.existing("file") is None
     folder.close()
     assert names(tmp_path) == set()
 
 
-def test_a_folder_that_is_there_is_looked_into_without_making_it(root: Path) -> None:
+def test_an_existing_folder_is_read_without_making_it(root: Path) -> None:
     (root / "file").write_bytes(b"123")
     os.utime(root / "file", (5.0, 6.0))
     (root / "sub").mkdir()
     folder = Folder(str(root), make=False)
-    assert folder.look("file") == Existing(3, 6.0)
-    found = folder.look("sub")
+    assert folder.existing("file") == Existing(3, 6.0)
+    found = folder.existing("sub")
     assert found is not None
     assert found.is_folder
-    assert folder.look("nothing") is None
-    assert folder.look("file/below") is None
+    assert folder.existing("nothing") is None
+    assert folder.existing("file/below") is None
     folder.close()
 
 
@@ -643,8 +642,8 @@ def test_a_file_system_that_can_hold_no_further_file_is_full(
 ) -> None:
     found = os.statvfs_result((4096, 4096, 9000, blocks, blocks, 9000, files, files, 0, 255))
     monkeypatch.setattr(os, "fstatvfs", lambda descriptor: found)
-    assert folder.room() == room
-    assert isinstance(folder.objection(), FolderFull) is (room == 0)
+    assert folder.free_bytes() == room
+    assert isinstance(folder.write_problem(), FolderFull) is (room == 0)
 
 
 def test_a_folder_that_cannot_be_made_is_a_storage_error_with_advice(tmp_path: Path) -> None:
@@ -666,7 +665,7 @@ def test_a_folder_that_cannot_be_made_is_a_storage_error_with_advice(tmp_path: P
         (errno.EIO, ""),
     ],
 )
-def test_an_error_of_the_system_says_what_happened_where_and_what_to_do(number: int, advice: str) -> None:
+def test_a_storage_error_says_what_happened_where_and_what_to_do(number: int, advice: str) -> None:
     error = storage_error(OSError(number, os.strerror(number)), "d/file", URL)
     assert (error.url, error.exit_code, error.retryable) == (URL, 3, False)
     assert error.reason == f"{os.strerror(number).lower()}: cannot write d/file"
@@ -674,7 +673,7 @@ def test_an_error_of_the_system_says_what_happened_where_and_what_to_do(number: 
     assert bool(error.hint) == bool(advice)
 
 
-def test_an_error_of_the_system_without_a_text_is_still_told() -> None:
+def test_a_storage_error_without_a_system_text_has_a_reason() -> None:
     assert str(storage_error(OSError(), "file")) == "i/o error: cannot write file"
 
 
@@ -694,7 +693,7 @@ def test_any_chunking_and_any_resume_has_the_same_digest(
 ) -> None:
     path = tmp_path_factory.mktemp("sums") / "part"
     path.write_bytes(BODY[:held] + b"and more")
-    verifier = Verifier([checksum("sha256"), checksum("md5")])
+    verifier = ChecksumVerifier([checksum("sha256"), checksum("md5")])
     with path.open("rb") as file:
         verifier.hash_existing(file.fileno(), held)
     places = [held, *sorted(cut for cut in cuts if cut > held), len(BODY)]
@@ -705,19 +704,57 @@ def test_any_chunking_and_any_resume_has_the_same_digest(
 
 @pytest.mark.parametrize("good", [[], ["sha256"]])
 def test_one_wrong_digest_among_good_ones_is_an_integrity_error(good: list[str]) -> None:
-    verifier = Verifier([*map(checksum, good), checksum("md5", b"other")])
+    verifier = ChecksumVerifier([*map(checksum, good), checksum("md5", b"other")])
     verifier.update(BODY)
     with pytest.raises(IntegrityError, match="md5 checksum is wrong") as caught:
         verifier.verify(URL)
     assert caught.value.url == URL
 
 
-def test_a_part_shorter_than_it_was_ends_the_priming(tmp_path: Path) -> None:
+def test_hashing_a_part_file_ends_at_its_end(tmp_path: Path) -> None:
     (tmp_path / "part").write_bytes(b"12")
-    verifier = Verifier([checksum("sha256", b"12")])
+    verifier = ChecksumVerifier([checksum("sha256", b"12")])
     with (tmp_path / "part").open("rb") as file:
         verifier.hash_existing(file.fileno(), 5)
     verifier.verify(URL)  # raises IntegrityError unless exactly the two bytes were read
+
+
+@pytest.mark.parametrize("path", ["file", "d/e/file", "x" * 250, "d/" + "ü" * 120])
+def test_path_of_the_part_file_is_where_its_bytes_are(folder: Folder, root: Path, path: str) -> None:
+    part = PartFile(folder, path, URL)
+    part.open(0)
+    part.write(b"12345")
+    assert (root / part.path).read_bytes() == b"12345"
+    part.discard()
+    assert not (root / part.path).exists()
+
+
+def test_bytes_that_the_caller_wrote_are_counted(folder: Folder, root: Path) -> None:
+    part = PartFile(folder, "file", URL)
+    part.open(0)
+    os.write(part.descriptor, b"12345")
+    part.advance(5)
+    assert (part.written, part.spans) == (5, ((0, 5),))
+    part.write(b"67")
+    assert part.commit(None, False) == "file"
+    assert (root / "file").read_bytes() == b"1234567"
+
+
+def test_folder_that_was_empty_when_the_run_began_is_so_in_a_worker_that_opens_it_later(folder: Folder, root: Path) -> None:
+    assert folder.was_empty
+    (root / "file").write_bytes(b"")
+    later = Folder(str(root))
+    assert not later.was_empty
+    later.set_was_empty(True)
+    assert later.was_empty
+    later.close()
+
+
+def test_small_file_gets_a_part_file_where_the_file_system_has_no_files_without_a_name(folder: Folder, root: Path) -> None:
+    assert publish_block(folder, "a", b"1", None, False) == "a"
+    folder.set_tmpfile_unsupported()
+    assert publish_block(folder, "b", b"1", None, False) is None
+    assert names(root) == {"a"}
 
 
 @pytest.mark.parametrize(("number", "files", "nothing"), [(1, [], True), (2, [], False), (1, ["other"], False)])

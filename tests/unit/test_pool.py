@@ -42,7 +42,7 @@ def test_after_a_stop_nothing_more_of_a_batch_is_begun(scripted: MakeServer, tmp
 def test_on_a_full_disk_nothing_more_of_a_batch_is_begun(
     scripted: MakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Folder, "room", lambda self: 10)
+    monkeypatch.setattr(Folder, "free_bytes", lambda self: 10)
     server = scripted(reply("200 OK", bytes(100_000)))
     assert ends(server, tmp_path) == [End.FAILED, End.UNSTARTED, End.UNSTARTED]
     assert len(server.requests) == 1

@@ -21,7 +21,7 @@ from downloader.errors import HTTPStatusError, IntegrityError, NetworkError, Sto
 from downloader.progress.bars import MAX_FILE_BARS, Bars
 from downloader.progress.lines import Display, JsonProgress, PlainLines
 from downloader.reports import outputs as reports
-from downloader.reports.summary import complaint, summary
+from downloader.reports.summary import error_summary, summary
 from downloader.sources.text import format_download
 
 URL = "https://example.org/file"
@@ -335,7 +335,7 @@ SKIPPED = Result(URL, "file", Status.SKIPPED, reason="exists", attempts=1)
     ],
 )
 def test_the_line_of_a_result_has_exactly_these_fields(result: Result, expected: dict[str, object]) -> None:
-    line = reports.line(result)
+    line = reports.json_line(result)
     assert line.endswith(b"\n")
     assert line.count(b"\n") == 1
     assert list(json.loads(line).items()) == list(expected.items())  # the order too
@@ -344,7 +344,7 @@ def test_the_line_of_a_result_has_exactly_these_fields(result: Result, expected:
 
 def test_a_message_that_utf_8_cannot_encode_is_written_escaped() -> None:
     error = StorageError("cannot write caf\udce9")
-    line = reports.line(Result(URL, "", Status.FAILED, error=error))
+    line = reports.json_line(Result(URL, "", Status.FAILED, error=error))
     assert json.loads(line)["error"]["message"] == "cannot write caf\\udce9"
 
 
@@ -354,23 +354,23 @@ def test_a_report_file_has_a_line_for_each_result(tmp_path: Path) -> None:
         for result in (DONE, FAILED, SKIPPED):
             sink.add(result)
         sink.flush()
-        assert path.read_bytes() == b"".join(map(reports.line, (DONE, FAILED, SKIPPED)))
+        assert path.read_bytes() == b"".join(map(reports.json_line, (DONE, FAILED, SKIPPED)))
     with reports.JsonLines(str(path)):
         pass
     assert path.read_bytes().count(b"\n") == 3  # a run that came to nothing leaves it
     with reports.JsonLines(str(path)) as sink:
         sink.add(DONE)
-    assert path.read_bytes() == reports.line(DONE)
+    assert path.read_bytes() == reports.json_line(DONE)
 
 
 def test_what_an_earlier_report_knew_is_kept_where_a_run_ends_by_an_error(tmp_path: Path) -> None:
     path = tmp_path / "report.jsonl"
-    path.write_bytes(reports.line(DONE))
+    path.write_bytes(reports.json_line(DONE))
     sink = reports.JsonLines(str(path))
     sink.add(SKIPPED)
     sink.complete = True
     sink.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
-    assert (tmp_path / "report.jsonl.earlier").read_bytes() == reports.line(DONE)
+    assert (tmp_path / "report.jsonl.earlier").read_bytes() == reports.json_line(DONE)
 
 
 @pytest.mark.parametrize("there_before", [True, False])
@@ -397,7 +397,7 @@ def test_the_failed_list_has_the_failed_entries_as_they_were_listed(tmp_path: Pa
 def test_a_report_goes_to_standard_output_where_asked(capfd: pytest.CaptureFixture[str]) -> None:
     with reports.JsonLines("-") as sink:
         sink.add(DONE)
-    assert capfd.readouterr().out.encode() == reports.line(DONE)
+    assert capfd.readouterr().out.encode() == reports.json_line(DONE)
     os.write(1, b"still open\n")
     assert capfd.readouterr().out == "still open\n"
 
@@ -555,7 +555,7 @@ def test_the_summary_names_a_few_failures_and_counts_the_rest() -> None:
     for number in range(7):
         error = NetworkError("reset", f"{URL}/{number}") if number % 2 else StorageError("disk full", f"{URL}/{number}")
         report.add(Result(URL, "", Status.FAILED, error=error))
-    lines = summary(report, most=2).splitlines()
+    lines = summary(report, max_failures=2).splitlines()
     assert lines[2:] == [
         "  4 StorageError: disk full",
         "  3 NetworkError: reset",
@@ -571,7 +571,7 @@ def test_no_url_reaches_a_terminal_through_the_summary_as_it_is(text: str) -> No
     report = Report(strategy="serial")
     report.add(Result(URL + text, "", Status.FAILED))
     report.errors.append(UsageError(f"no line of {text} belongs to a file of the list"))
-    for said in (summary(report), complaint(report)):
+    for said in (summary(report), error_summary(report)):
         assert all(line.isprintable() for line in said.split("\n"))
 
 

@@ -12,7 +12,7 @@ from downloader.cli.main import main
 from downloader.engine.contract import Capabilities
 from downloader.errors import UsageError
 from downloader.extras import hint_for
-from downloader.runs.plan import check_able
+from downloader.runs.plan import check_supported
 from downloader.settings.definitions import Settings
 from downloader.strategies.registry import BUILT_IN, find, listing
 
@@ -107,8 +107,8 @@ def test_hint_names_what_the_metadata_names(module: str, start: str) -> None:
 def test_limit_to_the_rate_is_refused_where_the_strategy_has_none(name: str) -> None:
     settings = Settings(strategy="plugged", **{name: 1000})
     with pytest.raises(UsageError, match="plugged cannot limit the rate"):
-        check_able(settings, Capabilities(default_jobs=1))
-    check_able(settings, Capabilities(default_jobs=1, limit_rate=True))
+        check_supported(settings, Capabilities(default_jobs=1))
+    check_supported(settings, Capabilities(default_jobs=1, limit_rate=True))
 
 
 def test_number_is_no_strategy_but_what_aria2_means_by_it() -> None:

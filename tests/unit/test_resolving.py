@@ -11,8 +11,8 @@ from downloader import download
 from downloader.core.http.messages import Head, Request
 from downloader.errors import DownloadError, NameNotFound, NetworkError
 from downloader.transports.base import ClientOptions
-from downloader.transports.curl_client import CurlExchange, Multi
-from downloader.transports.resolving import Resolving, why_unresolved
+from downloader.transports.curl_client import CurlExchange, CurlMulti
+from downloader.transports.resolving import NameLookups, resolution_error
 from tests.support.scripted import ScriptedServer, reply
 
 DEAD = "http://dead.invalid/"
@@ -41,7 +41,7 @@ def test_reason_is_the_one_that_getaddrinfo_gives(
     monkeypatch: pytest.MonkeyPatch, code: int, kind: type, retryable: bool, attempts: int
 ) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", resolver(code))
-    error = why_unresolved("dead.invalid")
+    error = resolution_error("dead.invalid")
     assert (type(error), error.retryable) == (kind, retryable)
 
 
@@ -59,7 +59,7 @@ def test_silent_name_server_is_tried_again_and_a_wrong_name_is_not(
 
 
 def test_label_that_cannot_be_encoded_is_no_such_host() -> None:
-    assert type(why_unresolved("x" * 64 + ".invalid")) is NameNotFound
+    assert type(resolution_error("x" * 64 + ".invalid")) is NameNotFound
 
 
 class ErrorRecorder:
@@ -78,12 +78,12 @@ class ErrorRecorder:
         self.errors.append(error)
 
 
-def turn_until(multi: Multi, condition: Callable[[], object]) -> None:
+def turn_until(multi: CurlMulti, condition: Callable[[], object]) -> None:
     """Let the loop run until the condition holds; 30 s at most."""
     deadline = time.monotonic() + 30
     while not condition():
         assert time.monotonic() < deadline
-        multi.turn(0.05)
+        multi.run_once(0.05)
 
 
 def test_others_go_on_while_a_name_server_is_silent(
@@ -100,7 +100,7 @@ def test_others_go_on_while_a_name_server_is_silent(
     monkeypatch.setattr(socket, "getaddrinfo", silent)
     server = scripted(reply("200 OK", b"good"))
     options = ClientOptions()
-    multi = Multi(options)
+    multi = CurlMulti(options)
     first, second, given_up, good = ErrorRecorder(), ErrorRecorder(), ErrorRecorder(), ErrorRecorder()
     try:
         for ear in (first, second):
@@ -131,11 +131,11 @@ def test_answer_that_comes_after_the_end_is_dropped(monkeypatch: pytest.MonkeyPa
     """The thread outlives the loop: its word must not go to whatever has the descriptor's number by then."""
     speak = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments, **options: speak.wait(20) and [])
-    resolving, told = Resolving(), []
-    resolving.ask("dead.invalid", 1, told.append)
+    lookups, errors = NameLookups(), []
+    lookups.start("dead.invalid", 1, errors.append)
     (thread,) = [item for item in threading.enumerate() if item.name == "dl-resolve"]
-    resolving.close()
+    lookups.close()
     speak.set()
     thread.join(20)
     assert not thread.is_alive()
-    assert told == []
+    assert errors == []

@@ -19,7 +19,7 @@ from downloader.errors import UsageError
 from downloader.settings.config_files import ConfigFile
 from downloader.settings.definitions import Field, Settings, convert, fields
 from downloader.settings.layers import load
-from downloader.settings.values import MOST_BYTES, MOST_SECONDS, Form, WrongValue, parse_size, parse_time, read
+from downloader.settings.values import MAX_BYTES, MAX_SECONDS, Form, WrongValue, parse_size, parse_time, read
 
 FIELDS = {field.name: field for field in fields()}
 
@@ -114,21 +114,21 @@ def test_text_that_is_no_time_is_refused(text: str) -> None:
     assert parse_time(text) is None
 
 
-@given(st.integers(0, MOST_BYTES))
+@given(st.integers(0, MAX_BYTES))
 def test_whole_numbers_of_bytes_are_never_rounded(count: int) -> None:
     assert read(Form("size"), str(count)) == read(Form("size"), count) == count
 
 
-@given(st.floats(0, MOST_SECONDS))
+@given(st.floats(0, MAX_SECONDS))
 def test_a_time_as_python_writes_it_is_read_back(seconds: float) -> None:
-    assert read(Form("time", least=0), repr(seconds)) == seconds
+    assert read(Form("time", minimum=0), repr(seconds)) == seconds
 
 
 @given(st.text("0123456789.kKmMgGiIbBshd eE+-", max_size=12))
 def test_no_text_breaks_the_readers(text: str) -> None:
     for kind in ("size", "time", "number", "whole", "auto"):
         with contextlib.suppress(WrongValue):
-            assert read(Form(kind, least=0), text, text=True) >= 0
+            assert read(Form(kind, minimum=0), text, text=True) >= 0
 
 
 HUGE = ("1e400", "9" * 400, "9" * 100_000, "1" + "0" * 30 + "G", "1" + "0" * 30 + "h", "0." + "1" * 5000)
@@ -136,7 +136,7 @@ HUGE = ("1e400", "9" * 400, "9" * 100_000, "1" + "0" * 30 + "G", "1" + "0" * 30 
 
 @pytest.mark.parametrize("text", HUGE, ids=lambda text: text[:8])
 @pytest.mark.parametrize("name", ["limit_rate", "low_speed_limit", "timeout", "retries", "jobs", "max_requests_per_second"])
-def test_a_number_beyond_all_bounds_is_told_in_a_short_sentence(name: str, text: str) -> None:
+def test_a_number_beyond_all_bounds_is_reported_in_a_short_sentence(name: str, text: str) -> None:
     with pytest.raises(UsageError, match=r"must be at most|expected a ") as caught:
         load({name: text}, {}, None)
     assert len(str(caught.value)) < 150
@@ -196,7 +196,7 @@ def test_0_is_no_number_of_requests_where_a_user_writes_it(name: str, tmp_path: 
         ({}, {field.variable: "0"}, None),
         ({}, {}, ConfigFile(file)),
     ):
-        with pytest.raises(UsageError, match="must be at least 1, or auto"):
+        with pytest.raises(UsageError, match="must be at least 1; write auto"):
             load(flags, environment, config)
     file.write_text(f'{field.key} = "auto"')
     assert load({}, {}, ConfigFile(file)).settings == load({name: "auto"}, {}, None).settings == Settings()
@@ -247,7 +247,7 @@ def _complaints(field: Field, folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("field", FIELDS.values(), ids=list(FIELDS))
-def test_wrong_values_are_told_in_the_words_of_users_not_of_types(field: Field, tmp_path: Path) -> None:
+def test_messages_about_wrong_values_name_no_type_of_a_program(field: Field, tmp_path: Path) -> None:
     said = _complaints(field, tmp_path)
     assert len(said) > 10
     for text in said:

@@ -98,7 +98,7 @@ def test_the_environment_is_text_for_every_type(variable: str, text: str, name: 
         ("[download]\nretries = 1", "download", None),
     ],
 )
-def test_an_unknown_key_of_a_file_is_told_with_the_nearest(tmp_path: Path, text: str, key: str, near: str | None) -> None:
+def test_an_unknown_key_of_a_file_is_reported_with_the_nearest(tmp_path: Path, text: str, key: str, near: str | None) -> None:
     file = written(tmp_path, text)
     with pytest.raises(UsageError) as caught:
         load({}, {}, ConfigFile(file))
@@ -108,7 +108,7 @@ def test_an_unknown_key_of_a_file_is_told_with_the_nearest(tmp_path: Path, text:
         assert caught.value.hint == f"did you mean {near}?"
 
 
-def test_a_key_like_no_other_is_told_where_to_look() -> None:
+def test_a_key_that_resembles_no_other_is_reported_with_where_to_look() -> None:
     with pytest.raises(UsageError) as caught:
         convert({"xyzzy": 1})
     assert caught.value.hint == "see config.example.toml"
@@ -127,7 +127,7 @@ def test_a_key_like_no_other_is_told_where_to_look() -> None:
 def test_an_unknown_variable_is_reported_without_its_value(variable: str, hint: str) -> None:
     layers = load({}, {variable: "hunter2", "DL_RETRIES": "2"}, None)
     assert layers.settings == Settings(retries=2)
-    assert layers.passed_over == (f"the environment variable {variable} is not a setting of dl, and is ignored{hint}",)
+    assert layers.ignored_variables == (f"the environment variable {variable} is not a setting of dl, and is ignored{hint}",)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_an_unknown_variable_is_reported_without_its_value(variable: str, hint: 
         "strategy = ['async']",
     ],
 )
-def test_a_wrong_value_of_a_file_is_told_with_its_key_and_the_file(tmp_path: Path, text: str) -> None:
+def test_a_wrong_value_of_a_file_is_reported_with_its_key_and_the_file(tmp_path: Path, text: str) -> None:
     file = written(tmp_path, text)
     with pytest.raises(UsageError) as caught:
         load({}, {}, ConfigFile(file))
@@ -167,20 +167,20 @@ def test_a_wrong_value_of_a_file_is_told_with_its_key_and_the_file(tmp_path: Pat
         ("DL_TIMEOUT", "soon", "timeout"),
     ],
 )
-def test_a_wrong_value_of_the_environment_is_told_with_its_variable(variable: str, text: str, key: str) -> None:
+def test_a_wrong_value_of_the_environment_is_reported_with_its_variable(variable: str, text: str, key: str) -> None:
     with pytest.raises(UsageError) as caught:
         load({}, {variable: text}, None)
     assert caught.value.reason.startswith(f"{key} (environment variable {variable}): ")
 
 
 @pytest.mark.parametrize(("name", "value"), [("retries", -1), ("jobs", "0"), ("low_speed_time", 0)])
-def test_a_wrong_value_of_a_flag_is_told_as_the_flag(name: str, value: object) -> None:
+def test_a_wrong_value_of_a_flag_is_reported_as_the_flag(name: str, value: object) -> None:
     with pytest.raises(UsageError) as caught:
         load({name: value}, {}, None)
     assert caught.value.reason.startswith(f"--{name.replace('_', '-')}: must be ")
 
 
-def test_a_wrong_value_of_a_library_call_is_told_by_its_key() -> None:
+def test_a_wrong_value_of_a_library_call_is_reported_by_its_key() -> None:
     with pytest.raises(UsageError, match=r"^retry-wait: "):
         convert({"retry-wait": "soon"})
 
@@ -196,7 +196,7 @@ def test_a_file_whose_name_begins_like_the_environment_is_still_a_file(tmp_path:
         load({}, {}, ConfigFile(Path("environment.toml")))
 
 
-def test_a_file_that_is_missing_or_no_toml_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_missing_or_no_toml_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="No such file"):
         read_file(tmp_path / "missing.toml")
     with pytest.raises(UsageError, match="is not valid TOML"):
@@ -207,8 +207,8 @@ def test_a_file_that_is_missing_or_no_toml_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["retries = " + "9" * 5000, "retries = " + "[" * 100_000])
-def test_a_file_that_is_beyond_the_reader_is_told(tmp_path: Path, text: str) -> None:
-    with pytest.raises(UsageError, match="is not valid TOML"):
+def test_a_file_that_the_parser_cannot_process_is_reported(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UsageError, match="is not TOML"):
         read_file(written(tmp_path, text))
 
 
@@ -243,11 +243,11 @@ def test_which_configuration_file_is_read(tmp_path: Path, monkeypatch: pytest.Mo
     assert find_file(None, {}) == ConfigFile(users)
     written(tmp_path / "here", "")
     here = Path("downloader.toml")
-    assert find_file(None, {}) == ConfigFile(here, asked=False)
+    assert find_file(None, {}) == ConfigFile(here, is_trusted=False)
     assert find_file(None, {"DL_CONFIG": "other.toml"}) == ConfigFile(Path("other.toml"))
     assert find_file("given.toml", {"DL_CONFIG": "other.toml"}) == ConfigFile(Path("given.toml"))
     assert find_file("/dev/null", {"DL_CONFIG": "other.toml"}) is None
-    assert find_file(None, {"DL_CONFIG": ""}) == ConfigFile(here, asked=False)
+    assert find_file(None, {"DL_CONFIG": ""}) == ConfigFile(here, is_trusted=False)
     assert find_file("downloader.toml", {}) == ConfigFile(here)
     monkeypatch.chdir(users.parent)
     assert find_file(None, {}) == ConfigFile(here)
@@ -333,7 +333,7 @@ def test_a_header_is_a_name_and_a_value(text: str, pair: tuple[str, str]) -> Non
 @pytest.mark.parametrize(
     "text", ["", "A", ": b", "A b: hunter2", "Ä: hunter2", "A: hunter2\r\nB: c", "A: hunter2\0", "A: hunter2é"]
 )
-def test_a_wrong_header_is_told_without_its_value(text: str) -> None:
+def test_a_wrong_header_is_reported_without_its_value(text: str) -> None:
     with pytest.raises(UsageError, match="not of the form") as caught:
         parse_header(text)
     assert "hunter2" not in str(caught.value)

@@ -18,8 +18,8 @@ from downloader.core.model import Checksum, Download
 from downloader.core.names.urls import clean_url
 from downloader.errors import UsageError
 from downloader.sources import lists, text
-from downloader.sources.lists import BackgroundSource, Lists, from_values
-from downloader.sources.text import MAX_LINE, checksum, format_download, lines_of, parse, parse_sums
+from downloader.sources.lists import BackgroundSource, ListReader, from_values
+from downloader.sources.text import MAX_LINE_CHARACTERS, checksum, format_download, lines_of, parse, parse_checksums
 
 A, B, C = "https://a.example/1", "https://b.example/2", "https://c.example/3"
 MD5, SHA256 = "0123456789abcdef" * 2, "0123456789abcdef" * 4
@@ -126,8 +126,8 @@ def test_options_belong_to_the_url_above_them_only() -> None:
         (f"{A}\nout=x\n{B}\n", 2, "not a URL"),
         (f"{A}\n\0\n{B}\n", 2, "not UTF-8"),
         (f"{A}\nhttps://c.example/\udcff\n{B}\n", 2, "not UTF-8"),
-        (f"{A}\nhttps://c.example/{'x' * MAX_LINE}\n{B}\n", 2, "too long"),
-        (f"{A}\nhttps://c.example/{'x' * 5 * MAX_LINE}\n{B}\n", 2, "too long"),
+        (f"{A}\nhttps://c.example/{'x' * MAX_LINE_CHARACTERS}\n{B}\n", 2, "too long"),
+        (f"{A}\nhttps://c.example/{'x' * 5 * MAX_LINE_CHARACTERS}\n{B}\n", 2, "too long"),
         (f"{A}\n{C}\n  out=../x\n{B}\n", 3, "leaves the folder"),
         (f"{A}\n{C}\n  out=/x\n{B}\n", 3, "absolute"),
         (f"{A}\n{C}\n  dir=..\n{B}\n", 3, "leaves the folder"),
@@ -163,13 +163,13 @@ def test_options_below_a_wrong_line_do_not_go_to_the_url_above_it() -> None:
     assert len(bad) == 1
 
 
-def test_every_wrong_line_is_told() -> None:
+def test_every_wrong_line_is_reported() -> None:
     found, bad = read(f"x\ny\n{A}\n  out=..\n  out=good\n  checksum=?\nz\n{B}")
     assert [download.url for download in found] == [B]
     assert [error.url for error in bad] == ["list:1", "list:2", "list:4", "list:6", "list:7"]
 
 
-def test_whoever_hears_of_a_wrong_line_may_end_the_list_there() -> None:
+def test_the_callback_for_invalid_lines_may_end_the_list() -> None:
     def refuse(error: UsageError) -> None:
         raise error
 
@@ -186,18 +186,18 @@ def test_a_wrong_header_does_not_show_its_value() -> None:
     assert "hunter2" not in str(bad[0])
 
 
-@pytest.mark.parametrize("length", [MAX_LINE - 1, MAX_LINE - 2, len(A)])
+@pytest.mark.parametrize("length", [MAX_LINE_CHARACTERS - 1, MAX_LINE_CHARACTERS - 2, len(A)])
 def test_a_line_of_nearly_the_greatest_length_is_good(length: int) -> None:
     line = "https://a.example/1" + "x" * (length - len(A))
     assert [download.url for download in read(f"{line}\n{B}\n")[0]] == [line, B]
     assert [download.url for download in read(f"{B}\n{line}")[0]] == [B, line]
 
 
-@given(st.integers(0, 5 * MAX_LINE), st.booleans())
+@given(st.integers(0, 5 * MAX_LINE_CHARACTERS), st.booleans())
 def test_a_line_that_is_too_long_takes_no_memory(length: int, ended: bool) -> None:
     found = list(lines_of(io.StringIO("x" * length + ("\n" if ended else ""))))
     assert len(found) == (1 if length or ended else 0)
-    assert all(len(line) <= MAX_LINE + 1 for line in found)
+    assert all(len(line) <= MAX_LINE_CHARACTERS + 1 for line in found)
 
 
 LINES = st.lists(
@@ -310,7 +310,7 @@ def test_a_checksum_may_be_written_in_either_way(kind: str, algorithm: str) -> N
     ],
 )
 def test_a_line_of_a_checksum_file_is_of_either_style(line: str, name: str, expected: Checksum) -> None:
-    assert parse_sums(iter([line]), "SUMS") == {name: expected}
+    assert parse_checksums(iter([line]), "SUMS") == {name: expected}
 
 
 @pytest.mark.parametrize(
@@ -326,17 +326,17 @@ def test_a_line_of_a_checksum_file_is_of_either_style(line: str, name: str, expe
     ],
 )
 def test_sha512_and_blake2b_are_told_apart_by_tag_or_file_name(file: str, line: str, algorithm: str) -> None:
-    assert parse_sums(iter([line.format("a" * 128)]), file) == {"x": Checksum(algorithm, "a" * 128)}
+    assert parse_checksums(iter([line.format("a" * 128)]), file) == {"x": Checksum(algorithm, "a" * 128)}
 
 
 def test_line_of_another_length_in_a_file_of_blake2b_digests_is_wrong() -> None:
     with pytest.raises(UsageError, match="B2SUMS:1"):
-        parse_sums(iter([f"{SHA256}  x"]), "B2SUMS")
+        parse_checksums(iter([f"{SHA256}  x"]), "B2SUMS")
 
 
 def test_the_last_line_for_a_name_in_a_checksum_file_counts() -> None:
     content = ["# made by hand", "", "   ", f"{MD5}  x", f"{SHA256}  x", f"{MD5}  y"]
-    assert parse_sums(iter(content), "SUMS") == {"x": Checksum("sha256", SHA256), "y": Checksum("md5", MD5)}
+    assert parse_checksums(iter(content), "SUMS") == {"x": Checksum("sha256", SHA256), "y": Checksum("md5", MD5)}
 
 
 @pytest.mark.parametrize(
@@ -356,14 +356,14 @@ def test_the_last_line_for_a_name_in_a_checksum_file_counts() -> None:
         f"RMD160 (file.bin) = {'a' * 40}",
     ],
 )
-def test_a_wrong_line_of_a_checksum_file_is_told_by_its_number(line: str) -> None:
+def test_a_wrong_line_of_a_checksum_file_is_reported_by_its_number(line: str) -> None:
     with pytest.raises(UsageError, match="SUMS:2"):
-        parse_sums(iter([f"{MD5}  good", line]), "SUMS")
+        parse_checksums(iter([f"{MD5}  good", line]), "SUMS")
 
 
 def test_a_checksum_file_is_read_from_disk(tmp_path: Path) -> None:
     (tmp_path / "SUMS").write_text(f"{SHA256}  x\n")
-    assert lists.read_sums(str(tmp_path / "SUMS")) == {"x": Checksum("sha256", SHA256)}
+    assert lists.read_checksums(str(tmp_path / "SUMS")) == {"x": Checksum("sha256", SHA256)}
 
 
 # --- lists as they are named
@@ -377,7 +377,9 @@ def urls_of(source: Iterator[Download | None]) -> list[str]:
 def test_lists_are_counted_and_then_read_in_order(tmp_path: Path) -> None:
     (tmp_path / "one").write_text(f"{A}\n{B}\n  out=x\n")
     (tmp_path / "two").write_bytes(f"\ufeff{C}\r\n".encode())
-    named = Lists([str(tmp_path / "one"), "https://d.example/a b", Download("https://e.example/", out="e"), tmp_path / "two"])
+    named = ListReader(
+        [str(tmp_path / "one"), "https://d.example/a b", Download("https://e.example/", out="e"), tmp_path / "two"]
+    )
     assert named.check() == 5
     assert named.bad_lines == []
     assert urls_of(named.source()) == [A, B, "https://d.example/a%20b", "https://e.example/", C]
@@ -387,14 +389,14 @@ def test_lists_are_counted_and_then_read_in_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("mark", "encoding"), [(codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")])
 def test_a_list_in_utf_16_is_read(tmp_path: Path, mark: bytes, encoding: str) -> None:
     (tmp_path / "list").write_bytes(mark + "https://a.example/ü\r\nhttps://b.example/\r\n".encode(encoding))
-    named = Lists([tmp_path / "list"])
+    named = ListReader([tmp_path / "list"])
     assert named.check() == 2
     assert urls_of(named.source()) == ["https://a.example/%C3%BC", "https://b.example/"]
 
 
 def test_bytes_that_are_not_utf_8_make_one_wrong_line(tmp_path: Path) -> None:
     (tmp_path / "list").write_bytes(A.encode() + b"\nhttps://b.example/\xff\xfe\n" + C.encode())
-    named = Lists([tmp_path / "list"])
+    named = ListReader([tmp_path / "list"])
     assert named.check() == 2
     assert [error.url for error in named.bad_lines] == [f"{tmp_path / 'list'}:2"]
     assert urls_of(named.source()) == [A, C]
@@ -402,9 +404,9 @@ def test_bytes_that_are_not_utf_8_make_one_wrong_line(tmp_path: Path) -> None:
 
 def test_wrong_lines_are_counted_and_the_first_ones_kept(tmp_path: Path) -> None:
     (tmp_path / "list").write_text("nonsense\n" * 50 + A)
-    named = Lists([tmp_path / "list"])
-    assert named.check(most=3) == 1
-    assert (named.bad_count, len(named.bad_lines)) == (50, 3)
+    named = ListReader([tmp_path / "list"])
+    assert named.check() == 1
+    assert (named.bad_count, len(named.bad_lines)) == (50, lists.KEPT_ERRORS)
     assert urls_of(named.source()) == [A]
     assert named.bad_count == 50  # told once
 
@@ -412,16 +414,16 @@ def test_wrong_lines_are_counted_and_the_first_ones_kept(tmp_path: Path) -> None
 def test_a_missing_list_is_an_error_that_names_the_nearest(tmp_path: Path) -> None:
     (tmp_path / "urls.txt").write_text(A)
     with pytest.raises(UsageError, match="No such file") as caught:
-        Lists([tmp_path / "url.txt"]).check()
+        ListReader([tmp_path / "url.txt"]).check()
     assert caught.value.hint == f"did you mean {tmp_path / 'urls.txt'}?"
     with pytest.raises(UsageError) as caught:
-        Lists([tmp_path / "completely different" / "x"]).check()
+        ListReader([tmp_path / "completely different" / "x"]).check()
     assert "a LIST is" in caught.value.hint
 
 
 def test_a_folder_is_no_list(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"folder|directory"):
-        Lists([tmp_path]).check()
+        ListReader([tmp_path]).check()
 
 
 @pytest.fixture
@@ -441,7 +443,7 @@ def stdin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
 def test_standard_input_has_no_length_and_is_read_as_it_comes(stdin: Callable[[str], None], tmp_path: Path) -> None:
     stdin(f"{B}\n  out=x\n{C}\n")
     (tmp_path / "list").write_text(A)
-    named = Lists([tmp_path / "list", "-"])
+    named = ListReader([tmp_path / "list", "-"])
     assert named.check() is None
     source = named.source()
     assert isinstance(source, BackgroundSource)
@@ -452,7 +454,7 @@ def test_standard_input_has_no_length_and_is_read_as_it_comes(stdin: Callable[[s
 @pytest.mark.parametrize("skip", [True, False])
 def test_a_wrong_line_ends_standard_input_unless_skipped(stdin: Callable[[str], None], skip: bool) -> None:
     stdin(f"{A}\nnonsense\n{B}\n")
-    named = Lists(["-"], skip_bad=skip)
+    named = ListReader(["-"], skip_bad=skip)
     source = named.source()
     assert isinstance(source, BackgroundSource)
     assert urls_of(source) == ([A, B] if skip else [A])
@@ -463,12 +465,12 @@ def test_a_wrong_line_ends_standard_input_unless_skipped(stdin: Callable[[str], 
 
 
 def test_a_feed_gives_all_that_its_source_has_and_then_ends_for_good() -> None:
-    feed = BackgroundSource(iter([Download(f"https://a.example/{number}") for number in range(50)]), ahead=3)
-    assert urls_of(feed) == [f"https://a.example/{number}" for number in range(50)]
+    source = BackgroundSource(iter([Download(f"https://a.example/{number}") for number in range(50)]), read_ahead=3)
+    assert urls_of(source) == [f"https://a.example/{number}" for number in range(50)]
     for _ in range(3):
         with pytest.raises(StopIteration):
-            next(feed)
-    assert feed.error is None
+            next(source)
+    assert source.error is None
 
 
 def test_a_feed_never_waits_for_its_source() -> None:
@@ -478,38 +480,38 @@ def test_a_feed_never_waits_for_its_source() -> None:
         go_on.wait()
         yield Download(A)
 
-    feed = BackgroundSource(slow())
-    assert [next(feed) for _ in range(100)] == [None] * 100
+    source = BackgroundSource(slow())
+    assert [next(source) for _ in range(100)] == [None] * 100
     go_on.set()
-    assert urls_of(feed) == [A]
+    assert urls_of(source) == [A]
 
 
 def test_a_feed_reads_only_so_far_ahead() -> None:
     numbers = itertools.count()
-    feed = BackgroundSource((Download(f"https://a.example/{next(numbers)}") for _ in iter(int, 1)), ahead=5)
-    found = urls_of(itertools.islice((item for item in feed if item is not None), 20))
+    source = BackgroundSource((Download(f"https://a.example/{next(numbers)}") for _ in iter(int, 1)), read_ahead=5)
+    found = urls_of(itertools.islice((item for item in source if item is not None), 20))
     assert found == [f"https://a.example/{number}" for number in range(20)]
-    feed.close()
+    source.close()
     assert next(numbers) <= 20 + 5 + 2  # in the queue, in hand, and being made
 
 
 def test_a_feed_that_is_closed_reads_no_further() -> None:
     before = set(threading.enumerate())
-    feed = BackgroundSource((Download(f"https://a.example/{number}") for number in itertools.count()), ahead=2)
+    source = BackgroundSource((Download(f"https://a.example/{number}") for number in itertools.count()), read_ahead=2)
     (reader,) = set(threading.enumerate()) - before
-    feed.close()
+    source.close()
     reader.join(30)
     assert not reader.is_alive()
 
 
-def test_an_error_in_the_source_ends_a_feed_and_is_told_afterwards() -> None:
+def test_an_error_of_the_source_ends_a_background_source_and_is_kept() -> None:
     def broken() -> Iterator[Download]:
         yield Download(A)
         raise ValueError("the caller's own")
 
-    feed = BackgroundSource(broken())
-    assert urls_of(feed) == [A]
-    assert isinstance(feed.error, ValueError)
+    source = BackgroundSource(broken())
+    assert urls_of(source) == [A]
+    assert isinstance(source.error, ValueError)
 
 
 # --- what a caller of the library gives
@@ -529,10 +531,10 @@ def test_a_callers_urls_and_downloads_are_cleaned() -> None:
 @pytest.mark.parametrize(
     "value", ["nonsense", Download("ftp://x/"), Download(A, mirrors=("x",)), 5, None, b"https://a.example/"]
 )
-def test_what_is_neither_a_url_nor_a_download_is_a_usage_error(value: object) -> None:
+def test_a_value_that_is_neither_a_url_nor_a_download_is_a_usage_error(value: object) -> None:
     with pytest.raises(UsageError):
         list(from_values([value]))  # type: ignore[list-item]
 
 
 def test_the_modules_limits_are_those_that_these_tests_assume() -> None:
-    assert text.MAX_LINE == 64 * 1024
+    assert text.MAX_LINE_CHARACTERS == 64 * 1024

@@ -66,7 +66,7 @@ def test_download_that_is_good_is_taken_as_it_is() -> None:
         ({"headers": {"Accept": 3}}, "headers: expected pairs of texts, got str and int"),
     ],
 )
-def test_field_of_a_wrong_type_is_told_by_its_name(fields: dict[str, Any], said: str) -> None:
+def test_field_of_a_wrong_type_is_reported_by_its_name(fields: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=re.escape(said)):
         one(**fields)
 

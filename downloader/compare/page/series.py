@@ -10,8 +10,11 @@ from typing import Any, NamedTuple
 
 from downloader.compare.measurements import ResultRow, Study
 from downloader.compare.peers import DEFAULTS
+from downloader.strategies.registry import BUILT_IN
 
-KNOWN = ("serial", "threads", "processes", "async", "multiplex", "hybrid", "gevent", "auto", "dask")
+KNOWN = (*(name for name in BUILT_IN if name != "auto"), "auto")
+"""Built-in strategies, in the order of their colours. Plug-ins get the colours that follow."""
+
 SYMBOLS = (
     *("circle", "square", "diamond", "triangle-up", "star", "cross", "triangle-down", "x", "hexagon"),
     *("pentagon", "hexagram", "bowtie", "hourglass"),

@@ -23,7 +23,7 @@ from downloader.engine.attempt.workspace import Workspace
 from downloader.engine.contract import AttemptContext, Slot
 from downloader.engine.stats import SlotStats
 from downloader.errors import DownloadError, NetworkError
-from downloader.storage.checksum import Verifier
+from downloader.storage.checksum import ChecksumVerifier
 from downloader.storage.folder import Folder
 from downloader.storage.part import PartFile
 
@@ -37,7 +37,7 @@ def attempt_steps(attempt: Attempt, context: AttemptContext, slot: Slot) -> Step
     config, folder, clock, stats = context.config, context.folder, context.clock, slot.stats
     started = clock()
     part = PartFile(folder, attempt.path, attempt.source)
-    earlier = NOTHING_TO_RESUME if folder.has_nothing_of(attempt) else part.held()
+    earlier = NOTHING_TO_RESUME if folder.has_nothing_of(attempt) else part.resume_info()
     transfer = Transfer(attempt, config.policy, earlier, context.epoch_now())
     stats.done = stats.size = stats.beyond = 0
     stats.paused = 0.0
@@ -82,9 +82,9 @@ def _trace(transfer: Transfer, stats: SlotStats, started: float, ended: float) -
 
 def _check_existing(transfer: Transfer, folder: Folder) -> Substeps:
     """Hash the file that stands under the name, and tell the Transfer whether it is right."""
-    verifier = Verifier(transfer.attempt.checksums)
-    yield Call(lambda: verifier.take_in(folder, transfer.attempt.path), long=True)
-    if verifier.holds:
+    verifier = ChecksumVerifier(transfer.attempt.checksums)
+    yield Call(lambda: verifier.hash_file(folder, transfer.attempt.path), long=True)
+    if verifier.matches:
         transfer.already_there(verifier.count)
     else:
         transfer.existing_corrupt()
@@ -118,10 +118,10 @@ def _fetch_ranges(transfer: Transfer, work: Workspace) -> Substeps:
         transfer.segment_end(finishes_file=False)  # another Attempt has completed the part file, or begun it again
         return
     stats.done, stats.size = segment.start, total
-    part.join(transfer.earlier)
+    part.open_shared(transfer.earlier)
     transfer.resume_with_gaps()
     stats.splittable = transfer.splittable
-    while not part.over and (gap := missing(part.spans, segment.start, int(min(work.stop, total)))) is not None:
+    while not part.is_finished and (gap := missing(part.spans, segment.start, int(min(work.stop, total)))) is not None:
         transfer.next_range(*gap)
         try:
             has_body = yield from _exchange(transfer, work)
@@ -146,5 +146,5 @@ def _fetch_ranges(transfer: Transfer, work: Workspace) -> Substeps:
 
 def _end_segment(transfer: Transfer, part: PartFile) -> None:
     """Of the Attempts at a shared part file, exactly one finishes the file: the one that finds every byte present."""
-    if part.shared:
-        transfer.segment_end(finishes_file=part.claim())
+    if part.is_shared:
+        transfer.segment_end(finishes_file=part.try_finish())

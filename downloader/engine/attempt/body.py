@@ -4,7 +4,7 @@ from downloader.core.http.transfer import Transfer
 from downloader.engine.attempt.commands import DROP, READ, Call, Pause, Substeps, Write
 from downloader.engine.attempt.workspace import Workspace
 from downloader.errors import FolderFull, NetworkError
-from downloader.storage.checksum import Verifier
+from downloader.storage.checksum import ChecksumVerifier
 from downloader.storage.folder import Folder
 
 FLUSH_SECONDS = 1.0
@@ -80,13 +80,13 @@ def _open_part(transfer: Transfer, work: Workspace) -> None:
         _check_space(transfer.expected, work.context.folder, transfer.public_url)
     if not part.is_open and (transfer.offset or part.may_exist):
         part.open(transfer.offset)
-    if transfer.digests and not part.shared:
-        work.verifier = Verifier(transfer.digests)
+    if transfer.digests and not part.is_shared:
+        work.verifier = ChecksumVerifier(transfer.digests)
 
 
 def _check_space(needed: int, folder: Folder, url: str) -> None:
     """Raises FolderFull where so many bytes are not free: better now than after they have come."""
-    room = folder.room()
+    room = folder.free_bytes()
     if room is not None and needed > room:
         hint = "free some space and run the same command again: incomplete files are kept"
         raise FolderFull(f"not enough space: {needed} bytes are needed, {room} are free", url, hint, needed)
@@ -97,15 +97,15 @@ def _flush(transfer: Transfer, work: Workspace) -> Substeps:
     part = work.part
     if not part.is_open:
         part.open(0)
-    part.vouch(transfer.resume_info)
+    part.write_sidecar(transfer.resume_info)
     block, verifier = part.take(), work.verifier
     if verifier is not None:
         yield Call(lambda: verifier.update(block))
-    if work.stop == 0 or part.over:  # the Attempt is given up, or the file is finished
+    if work.stop == 0 or part.is_finished:  # the Attempt is given up, or the file is finished
         return
     yield Write(part, block)
-    if transfer.splittable and not part.shared:
-        part.share(transfer.resume_info)
+    if transfer.splittable and not part.is_shared:
+        part.allow_sharing(transfer.resume_info)
         work.slot.stats.splittable = True
 
 

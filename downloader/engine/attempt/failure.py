@@ -20,7 +20,7 @@ def failed(transfer: Transfer, part: PartFile, folder: Folder, failure: Download
     error = _detached(failure, transfer.public_url)
     if transfer.existing_is_corrupt and not isinstance(error, Interrupted):
         _add_hint(error, "the existing file has a wrong checksum, too; it was not changed")
-    if part.split and transfer.state is not State.COMPLETE and isinstance(failure, ProtocolError):
+    if part.may_have_gaps and transfer.state is not State.COMPLETE and isinstance(failure, ProtocolError):
         part.take()  # what this Attempt has collected is dropped; the bytes of the other Segments are not affected
     elif isinstance(failure, IntegrityError | ProtocolError | Unwanted):
         if isinstance(failure, Unwanted) and not part.is_open and transfer.earlier.size:

@@ -7,14 +7,13 @@ from pathlib import Path
 from downloader.core.http.transfer import Transfer
 from downloader.core.model import Returned
 from downloader.core.names.exists_policy import ON_EXISTS
-from downloader.core.names.file_names import part_names
 from downloader.engine.attempt.commands import Answer, Call, Command, Substeps
 from downloader.engine.attempt.postprocess import process
 from downloader.engine.attempt.workspace import Workspace
 from downloader.errors import DownloadError, ProcessError, StorageError
-from downloader.storage.checksum import Verifier
+from downloader.storage.checksum import ChecksumVerifier
 from downloader.storage.processing_guard import ProcessingGuard
-from downloader.storage.publish import place
+from downloader.storage.publish import publish_block
 
 
 def finish(transfer: Transfer, work: Workspace) -> Generator[Command, Answer, str]:
@@ -24,10 +23,12 @@ def finish(transfer: Transfer, work: Workspace) -> Generator[Command, Answer, st
     if transfer.digests:
         verifier = work.verifier
         if not part.is_open:
-            verifier = verifier or Verifier(transfer.digests)
+            verifier = verifier or ChecksumVerifier(transfer.digests)
             verifier.update(block)
-        elif verifier is None or verifier.count != transfer.size or part.split:  # it came in pieces, or was there already
-            verifier = again = Verifier(transfer.digests)
+        elif (
+            verifier is None or verifier.count != transfer.size or part.may_have_gaps
+        ):  # it came in pieces, or existed before
+            verifier = again = ChecksumVerifier(transfer.digests)
             yield Call(lambda: again.hash_existing(part.descriptor, transfer.size), long=True)
         verifier.verify(transfer.public_url)
     if config.process:
@@ -50,7 +51,7 @@ def _name(transfer: Transfer, work: Workspace, block: bytes) -> str:
     replaces = policy.replaces or transfer.attempt.check
     if not part.is_open:
         if policy.numbers or not replaces:
-            path = place(work.context.folder, transfer.attempt.path, block, modified, policy.numbers)
+            path = publish_block(work.context.folder, transfer.attempt.path, block, modified, policy.numbers)
             if path is not None:
                 return path
         part.open(0)
@@ -65,20 +66,19 @@ def _process(transfer: Transfer, work: Workspace, block: bytes) -> Substeps:
     if not part.is_open:
         part.open(0)
         part.write(block)
-    prefix, slash, name = transfer.attempt.path.rpartition("/")
-    where = Path(config.root, f"{prefix}{slash}{part_names(name)[0]}")
+    where = Path(config.root, part.path)
     guard = ProcessingGuard(part)
     returned: list[Returned] = []
     try:
         yield Call(lambda: returned.append(process(function, where, transfer.public_url)), long=True)
     except DownloadError as error:
-        if isinstance(error, ProcessError) and guard.untouched:
-            part.vouch(transfer.resume_info)
+        if isinstance(error, ProcessError) and guard.is_unchanged:
+            part.write_sidecar(transfer.resume_info)
         else:
             part.discard()
         raise
     try:
-        guard.take_back()
+        guard.take_over()
     except (DownloadError, OSError) as error:
         part.close()
         raise ProcessError(f"processing failed: {function} left no part file", transfer.public_url) from error

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from downloader.core.model import Attempt
 from downloader.engine.contract import AttemptContext, Slot
-from downloader.storage.checksum import Verifier
+from downloader.storage.checksum import ChecksumVerifier
 from downloader.storage.part import PartFile
 
 
@@ -21,7 +21,7 @@ class Workspace:
     part: PartFile
     slot: Slot
     context: AttemptContext
-    verifier: Verifier | None = None
+    verifier: ChecksumVerifier | None = None
     flushed_at: float = 0.0
 
     @property

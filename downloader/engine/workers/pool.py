@@ -171,7 +171,7 @@ class WorkerPool:
                 what = f"cannot start a worker process: {sys.executable or 'no interpreter'}: {error.strerror}"
                 raise UsageError(what, hint="try --strategy multiplex") from error
         slots, first = len(self._workers) * run.jobs, worker.number * run.jobs
-        setup = (self._config, slots, first, run.jobs, self._rates_path, run.context.folder.empty)
+        setup = (self._config, slots, first, run.jobs, self._rates_path, run.context.folder.was_empty)
         data = pickle.dumps(setup, protocol=pickle.HIGHEST_PROTOCOL)
         with suppress(OSError):  # the worker may have died already; reading from its socket tells
             ours.sendall(len(data).to_bytes(4, "little") + data)

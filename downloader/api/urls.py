@@ -1,0 +1,36 @@
+"""What a caller may give as ``urls``, and the Source that it becomes."""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from downloader.core.model import Download
+from downloader.sources.lists import BackgroundSource, ListReader, from_values, pausable
+
+Urls = str | Path | Download | Iterable[str | Download]
+"""The path of a file that lists URLs, a URL, a Download, or an iterable of URLs and Downloads."""
+
+
+def source_of(
+    urls: Urls, skip_bad: bool = False, is_paused: Callable[[], bool] | None = None
+) -> tuple[Iterator[Download | None], int | None]:
+    """The Source for what a caller gave, and the number of its Downloads; None if it has to be read to its end.
+
+    ``skip_bad``: skip invalid lines of a list. ``is_paused``: while it returns True, the Source yields None.
+    Raises UsageError if a list cannot be read, or a line or a value is invalid.
+    """
+    if isinstance(urls, Download):
+        urls = [urls]
+    if isinstance(urls, str | Path):
+        reader = ListReader([urls], skip_bad)
+        total = reader.check()
+        if reader.bad_lines and not skip_bad:
+            raise reader.bad_lines[0]
+        source = reader.source(is_paused)
+    elif isinstance(urls, list | tuple | set | frozenset):
+        downloads = list(from_values(urls))
+        source, total = iter(downloads), len(downloads)
+    else:
+        source, total = BackgroundSource(from_values(urls), is_paused=is_paused), None
+    if is_paused is None or isinstance(source, BackgroundSource):
+        return source, total
+    return pausable(source, is_paused), total
