@@ -247,7 +247,7 @@ def _fetch(context: click.Context, lists: tuple[str, ...], config: str | None, o
         settings = with_password(settings)
     elif dry_run:  # sends no request: asks for no password
         settings = replace(settings, user="", bearer_env="")
-    return fetch(FetchRequest(lists, settings, dry_run, output, layers.file, layers.passed_over))
+    return fetch(FetchRequest(lists, settings, dry_run, output, layers.file, layers.ignored_variables))
 
 
 @click.command("strategies", context_settings={"help_option_names": ["-h", "--help"]})

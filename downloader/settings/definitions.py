@@ -232,14 +232,14 @@ _KINDS: dict[Any, Kind] = {bool: "switch", int: "whole", float: "number", str: "
 @cache
 def fields() -> tuple[Field, ...]:
     """All settings, in the order of `Settings`."""
-    collected = []
+    result = []
     for info in msgspec.structs.fields(Settings):
         inner, meta = get_args(info.type)
         choices = tuple(get_args(inner)) if get_origin(inner) is Literal else ()
         many = get_origin(inner) is tuple
         kind = str if choices or many else inner
         extra = meta.extra
-        usual: Kind = "choice" if choices else "texts" if many else _KINDS[kind]
+        default_kind: Kind = "choice" if choices else "texts" if many else _KINDS[kind]
         result.append(
             Field(
                 name=info.name,
@@ -256,7 +256,7 @@ def fields() -> tuple[Field, ...]:
                 unit=extra["unit"],
             )
         )
-    return tuple(collected)
+    return tuple(result)
 
 
 def convert(
