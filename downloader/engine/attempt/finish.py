@@ -25,9 +25,7 @@ def finish(transfer: Transfer, work: Workspace) -> Generator[Command, Answer, st
         if not part.is_open:
             verifier = verifier or ChecksumVerifier(transfer.digests)
             verifier.update(block)
-        elif (
-            verifier is None or verifier.count != transfer.size or part.may_have_gaps
-        ):  # it came in pieces, or existed before
+        elif verifier is None or verifier.count != transfer.size or part.may_have_gaps:  # it came in pieces, or existed before
             verifier = again = ChecksumVerifier(transfer.digests)
             yield Call(lambda: again.hash_existing(part.descriptor, transfer.size), long=True)
         verifier.verify(transfer.public_url)
