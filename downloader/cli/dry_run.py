@@ -4,6 +4,7 @@ import itertools
 import time
 
 from downloader.core.model import End, Outcome, Result, Status
+from downloader.core.names.exists_policy import ON_EXISTS
 from downloader.core.names.file_names import numbered
 from downloader.core.names.urls import public_url
 from downloader.core.text import printable
@@ -23,7 +24,7 @@ def dry_run(session: DownloadRun) -> int:
             partial = PartFile(run.context.folder, attempt.path, attempt.primary_url).resume_info()
             action = f"resume at {partial.size}" if partial.size else "ask, then fetch" if attempt.is_probe else "fetch"
             path = attempt.path
-            for number in itertools.count(1) if run.context.config.on_exists == "rename" else ():
+            for number in itertools.count(1) if ON_EXISTS[run.context.config.on_exists].numbers else ():
                 if run.context.folder.existing(path) is None:
                     break
                 path = numbered(attempt.path, number)

@@ -212,27 +212,7 @@ class Returned:
 class Outcome(Struct, frozen=True, array_like=True, omit_defaults=True):
     """How one Attempt ended.
 
-    =================  =================================================================================================
-    field              meaning
-    =================  =================================================================================================
-    ``key``            that of the Attempt
-    ``end``            see `End`
-    ``received``       body bytes that came over the network
-    ``size``           bytes of the file, as far as they are there
-    ``elapsed``        seconds from the start of the Attempt to its end
-    ``status``         HTTP status of the last response; 0: there was none
-    ``final_url``      the URL after redirects
-    ``etag``           ETag of the last response
-    ``path``           the final path; empty: that of the Attempt
-    ``proposed_name``  the server's name for the file (Content-Disposition), where the Attempt was a probe
-    ``verified``       at least one checksum was known, and all matched
-    ``error``          why it failed
-    ``head_latency``   seconds from the last request to the head of its response; 0: there was none
-    ``returned``       what post-processing returned, or the body where the Attempt was to keep it
-    ``trace``          when and where it ran; only in a run with ``--trace``
-    ``warning``        what is doubtful about a file that was accepted all the same
-    =================  =================================================================================================
-    """
+    =================  =========================================================================================="""
 
     key: int
     end: End
@@ -250,6 +230,7 @@ class Outcome(Struct, frozen=True, array_like=True, omit_defaults=True):
     returned: Returned | None = None
     trace: Trace | None = None
     warning: str = ""
+    reason: str = ""
 
 
 class Status(StrEnum):

@@ -55,7 +55,6 @@ class WorkerConfig:
         client: how to connect.
         on_exists: the setting of that name.
         mtime: whether a file gets the time that the server gives for it.
-        segments: of one file at a time; 0: as many as help.
         limit_rate: bytes a second for the whole run; 0: no limit.
         limit_rate_per_host: bytes a second for each host; 0: no limit.
         process: the function that each finished file is given to, as ``module:function``; empty: none.
@@ -67,7 +66,6 @@ class WorkerConfig:
     client: ClientOptions
     on_exists: str = "skip"
     mtime: bool = True
-    segments: int = 1
     limit_rate: int = 0
     limit_rate_per_host: int = 0
     process: str = ""

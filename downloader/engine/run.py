@@ -47,7 +47,6 @@ class LocalRun(Run):
         emit: Callable[[Result], None],
         *,
         grace: float = 3.0,
-        splits: bool = False,
         on_attempt: Callable[[Outcome], None] | None = None,
         jitter: Callable[[], float] | None = None,
     ) -> None:
@@ -60,7 +59,6 @@ class LocalRun(Run):
             stats: where the run counts.
             emit: called with each Result.
             grace: seconds that running Attempts get after a stop.
-            splits: whether files may be fetched in several Segments.
             on_attempt: called with each Outcome; None: with none.
             jitter: gives random numbers in [0, 1), for the waiting time of retries; None: a generator of its own.
         """
@@ -72,7 +70,6 @@ class LocalRun(Run):
         self._clock = context.clock
         self._emit = emit
         self._grace = grace
-        self.splits = splits
         self._on_attempt = on_attempt
         self._jitter = jitter or random.Random().random  # noqa: S311 - no secret
         self._stopping = threading.Event()
@@ -216,6 +213,8 @@ class LocalRun(Run):
             if outcome.error is not None and LOG.isEnabledFor(logging.INFO):
                 again = f"; again in {self.scheduler.retry_delay:.1f} s" if self.scheduler.retry_delay else ""
                 LOG.info("attempt failed: %s%s", printable(str(outcome.error)), again)
+            elif outcome.reason and LOG.isEnabledFor(logging.INFO):
+                LOG.info("begin again at zero: %s: %s", printable(outcome.final_url), outcome.reason)
             self._withdraw_cut(outcome.key)
         if self.scheduler.stopped:
             self.stop()
@@ -235,7 +234,7 @@ class LocalRun(Run):
         stats.full, stats.waiting = scheduler.space.is_waiting, scheduler.retrying()
         stats.in_segments = scheduler.segments.bytes_present()
         self._any_splittable = False
-        for slot in stats.slots if self.splits else ():
+        for slot in stats.slots if self._context.config.policy.may_split else ():
             key, done, size, paused, beyond = int(slot.key), int(slot.done), int(slot.size), slot.paused, int(slot.beyond)
             if slot.splittable and slot.key == key:  # the slot may have begun another file meanwhile
                 self._any_splittable = True
@@ -264,8 +263,7 @@ class LocalRun(Run):
             self.scheduler.settle(refusal, self._clock(), 0.0)
             return None
         folder = self._context.folder
-        first = folder.was_empty and attempt.number == 1  # a file that appears later is noticed when this one gets its name
-        if first or attempt.is_probe or attempt.keep_body:
+        if attempt.is_probe or attempt.keep_body or folder.has_nothing_of(attempt):
             return attempt
         admitted = apply_exists_policy(attempt, folder.existing(attempt.path), self._context.config.on_exists)
         if isinstance(admitted, Attempt):

@@ -63,7 +63,7 @@ class DownloadRun:
         self.report = report if report is not None else Report()
         self.report.strategy = settings.strategy
         self.error: BaseException | None = None
-        config = plan.worker_config(settings, self.jobs, traced=on_attempt is not None)
+        config = plan.worker_config(settings, capabilities, self.jobs, traced=on_attempt is not None)
         self._folder = Folder(os.path.expanduser(settings.dir), make_folder)
         cut_dirs = plan.cut_dirs_for(settings)
         self._checksums = plan.checksums_for(settings)
@@ -76,7 +76,6 @@ class DownloadRun:
             stats=self.stats,
             emit=self._emit,
             grace=settings.grace,
-            splits=capabilities.segments and settings.segments != 1,
             on_attempt=on_attempt,
         )
         self._done = DoneCallbacks()

@@ -157,6 +157,11 @@ def retry_policy(settings: Settings) -> RetryPolicy:
     return RetryPolicy(settings.retries, settings.retry_wait, max_retry_after=settings.max_retry_after, retry_on=statuses)
 
 
+def may_split(settings: Settings, capabilities: Capabilities) -> bool:
+    """Whether the run may fetch a file in several Segments. Of a single file, `Transfer.splittable` says so."""
+    return capabilities.segments and settings.segments != 1
+
+
 def split_policy(settings: Settings) -> SplitPolicy:
     """Into how many Segments a file is split: a number from the user is fixed, else as many as help; few from a public host."""
     public = 0 if settings.segments or settings.aggressive else public_hosts.MAX_SEGMENTS_AT_PUBLIC_HOST
@@ -170,16 +175,15 @@ def rate_limiter_for(settings: Settings) -> RateLimiter | None:
     return RateLimiter(settings.limit_rate, settings.limit_rate_per_host)
 
 
-def worker_config(settings: Settings, jobs: int, traced: bool = False) -> WorkerConfig:
+def worker_config(settings: Settings, capabilities: Capabilities, jobs: int, traced: bool = False) -> WorkerConfig:
     """What each worker is given, wherever it runs. ``traced``: Outcomes have a Trace. Raises UsageError."""
     client = client_options(settings, jobs)
     return WorkerConfig(
         root=str(Path(settings.dir).expanduser().absolute()),
-        policy=transfer_policy(settings),
+        policy=transfer_policy(settings, capabilities),
         client=client,
         on_exists=settings.on_exists,
         mtime=settings.mtime,
-        segments=settings.segments,
         limit_rate=settings.limit_rate,
         limit_rate_per_host=settings.limit_rate_per_host,
         process=settings.process,
@@ -210,7 +214,7 @@ def client_options(settings: Settings, connections: int) -> ClientOptions:
     return options
 
 
-def transfer_policy(settings: Settings) -> TransferPolicy:
+def transfer_policy(settings: Settings, capabilities: Capabilities) -> TransferPolicy:
     """What is sent with each request, and which responses are accepted. Raises UsageError."""
     netrc = settings.netrc_file or (credential_files.default_netrc() if settings.netrc else "")
     agent = settings.user_agent or f"downloader/{__version__}"
@@ -223,6 +227,7 @@ def transfer_policy(settings: Settings) -> TransferPolicy:
         low_speed_limit=settings.low_speed_limit,
         low_speed_time=settings.low_speed_time,
         guards=guards_for(settings),
+        may_split=may_split(settings, capabilities),
     )
 
 

@@ -6,7 +6,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from downloader.core.model import Existing
+from downloader.core.model import Attempt, Existing
 from downloader.errors import FolderError, FolderFull, PolicyError, StorageError
 from downloader.storage.shared_part import SharedParts
 
@@ -136,6 +136,13 @@ class Folder:
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1
+
+    def has_nothing_of(self, attempt: Attempt) -> bool:
+        """Whether neither the file nor a part file of it can exist: the first Attempt at it, in a folder that was empty.
+
+        A file that another program has created since is noticed when the new file gets its name.
+        """
+        return self.was_empty and attempt.number == 1
 
     def existing(self, path: str) -> Existing | None:
         """Size and time of what exists at ``path``; None if nothing does."""

@@ -189,7 +189,7 @@ def test_rule_8_nothing_is_left_behind(strategy: str, tmp_path: Path, server: Te
 
 
 def test_rule_9_what_crosses_boundaries_is_picklable() -> None:
-    config = worker_config(Settings(header=("A: b",)), 4)
+    config = worker_config(Settings(header=("A: b",)), find("serial").capabilities, 4)
     attempt = Attempt(1, 2, "http://h/a", "http://h/a", "a", headers=(("A", "b"),))
     outcome = Outcome(1, End.FAILED, error=downloader.HTTPStatusError(503, "http://h/a", "", 3.0))
     result = Result("http://h/a", "a", Status.FAILED, error=outcome.error, download=Download("http://h/a"))

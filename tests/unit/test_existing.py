@@ -1,9 +1,15 @@
 """What a file that is there already leads to: a table."""
 
+import ast
+from pathlib import Path
+from typing import get_args
+
 import pytest
 
+import downloader
 from downloader.core.model import Attempt, Checksum, End, Existing, Outcome
-from downloader.core.names.exists_policy import apply_exists_policy
+from downloader.core.names.exists_policy import ON_EXISTS, ExistsPolicy, apply_exists_policy
+from downloader.settings.definitions import OnExists
 
 THERE, FOLDER = Existing(7, 1000.0), Existing(0, 1000.0, is_folder=True)
 SUMS = (Checksum("sha256", "0" * 64),)
@@ -56,3 +62,32 @@ def test_an_existing_file_changes_the_attempt(tried: Attempt, on_exists: str, ch
 def test_wrong_file_is_not_taken_for_a_lost_workers_work() -> None:
     again = attempt(may_exist_already=True, checksums=SUMS)
     assert apply_exists_policy(again, THERE, "skip") == attempt(may_exist_already=True, checksums=SUMS, verify_existing=True)
+
+
+def test_every_value_of_the_setting_has_its_row() -> None:
+    assert set(ON_EXISTS) == set(get_args(OnExists))
+
+
+@pytest.mark.parametrize(
+    ("on_exists", "replaces", "numbers", "fails"),
+    [
+        ("skip", False, False, False),
+        ("fail", False, False, True),
+        ("overwrite", True, False, False),
+        ("rename", True, True, False),
+        ("refresh", True, False, False),
+    ],
+)
+def test_a_file_that_has_appeared_in_the_meantime(on_exists: str, replaces: bool, numbers: bool, fails: bool) -> None:
+    assert ON_EXISTS[on_exists] == ExistsPolicy(ON_EXISTS[on_exists].before, replaces, numbers, fails)
+
+
+def test_nobody_else_compares_the_setting() -> None:
+    package = Path(downloader.__file__).parent
+    found = [
+        f"{path}:{node.lineno}"
+        for path in package.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Compare) and "on_exists" in ast.unparse(node)
+    ]
+    assert found == []

@@ -305,6 +305,6 @@ def test_killing_those_who_pay_stops_nobody(tmp_path: Path) -> None:
 def test_pause_of_ours_is_no_stall() -> None:
     gate = StallDetector(limit=1000, window=1.0, now=10.0)
     assert not gate.stalled(500, 10.1)
-    gate.excuse(5.0)
+    gate.ignore_pause(5.0)
     assert not gate.stalled(700, 16.1)  # 1.1 s of the server's own
     assert gate.stalled(0, 17.2)

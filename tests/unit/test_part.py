@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from downloader.core.model import NOTHING_TO_RESUME, Checksum, Existing, ResumeInfo, Validator
+from downloader.core.model import NOTHING_TO_RESUME, Attempt, Checksum, Existing, ResumeInfo, Validator
 from downloader.core.names.file_names import part_names
 from downloader.errors import FileInUse, FolderFull, IntegrityError, PolicyError, StorageError
 from downloader.storage.checksum import ChecksumVerifier
@@ -755,3 +755,14 @@ def test_small_file_gets_a_part_file_where_the_file_system_has_no_files_without_
     folder.set_tmpfile_unsupported()
     assert publish_block(folder, "b", b"1", None, False) is None
     assert names(root) == {"a"}
+
+
+@pytest.mark.parametrize(("number", "files", "nothing"), [(1, [], True), (2, [], False), (1, ["other"], False)])
+def test_only_the_first_attempt_in_an_empty_folder_can_find_nothing(
+    tmp_path: Path, number: int, files: list[str], nothing: bool
+) -> None:
+    for name in files:
+        (tmp_path / name).touch()
+    folder = Folder(str(tmp_path))
+    assert folder.has_nothing_of(Attempt(1, number, "http://h/a", "http://h/a", "a")) is nothing
+    folder.close()

@@ -168,7 +168,7 @@ def test_files_are_not_split_where_the_requests_to_a_host_are_spaced(
     tmp_path: Path, given_: dict[str, Any], splits: bool
 ) -> None:
     session = DownloadRun(Settings(dir=str(tmp_path), strategy="multiplex", **given_), iter(()))
-    assert session.run.splits is splits
+    assert session.run.context.config.policy.may_split is splits
     session.start().join()
 
 

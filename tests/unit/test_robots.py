@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from downloader.core.http.robots import LARGEST, parse, product
+from downloader.core.http.robots import MAX_BYTES, parse, product
 from downloader.core.limits.slots import Slots
 from downloader.core.model import Attempt, Download, End, Outcome, Returned, Status
 from downloader.core.scheduling.retry import RetryPolicy
@@ -104,7 +104,7 @@ def test_a_pattern_of_many_stars_takes_no_longer() -> None:
 
 
 def test_no_more_is_read_than_needed() -> None:
-    assert parse(b"User-agent: *\n" + b"#" * LARGEST + b"\nDisallow: /", "downloader").allows(f"{SITE}/x")
+    assert parse(b"User-agent: *\n" + b"#" * MAX_BYTES + b"\nDisallow: /", "downloader").allows(f"{SITE}/x")
 
 
 def scheduler(*downloads: Download, gap: float | None = None, retries: int = 0) -> RobotsScheduler:

@@ -1,6 +1,9 @@
-"""`LocalRun`, between the scheduler and a strategy: where the Attempts at a file that is split end."""
+"""`LocalRun`, between the scheduler and a strategy: where the Attempts at a file that is split end, and what is logged."""
 
+import logging
 from pathlib import Path
+
+import pytest
 
 from downloader import Downloader
 from downloader.core.model import End, Outcome
@@ -27,3 +30,12 @@ def test_a_cut_of_one_attempt_does_not_apply_to_the_next_at_the_same_file(tmp_pa
     now += 1.0
     run.take()
     assert cut.stop_of(rest.key) is None
+
+
+def test_the_log_says_why_a_file_begins_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run = Downloader(tmp_path, strategy="serial").session(["http://127.0.0.1:9/a"]).run
+    (first,) = run.take()
+    with caplog.at_level(logging.INFO, "downloader"):
+        run.settle([Outcome(first.key, End.MUST_RESTART, final_url=first.url, reason="the ETag has changed")])
+    assert caplog.messages == ["begin again at zero: http://127.0.0.1:9/a: the ETag has changed"]
+    assert run.take()[0].from_scratch

@@ -13,6 +13,7 @@ from downloader.core.http.credentials import Cookie, Credentials
 from downloader.core.http.headers import http_date
 from downloader.core.http.messages import Head, HeadAction, Request, TransferPolicy
 from downloader.core.http.transfer import Transfer
+from downloader.core.http.transfer_states import ENDS, State
 from downloader.core.limits.stall import StallDetector
 from downloader.core.model import (
     NOTHING_TO_RESUME,
@@ -38,18 +39,18 @@ from downloader.errors import (
 )
 
 URL = "https://example.org/dir/file"
-TOLD = "Sun, 06 Nov 1994 08:49:37 GMT"
-TOLD_AT = 784111777.0
+MODIFIED = "Sun, 06 Nov 1994 08:49:37 GMT"
+MODIFIED_AT = 784111777.0
 OTHER_TIME = "Sun, 06 Nov 1994 09:00:00 GMT"
-MADE = "Mon, 07 Nov 1994 00:00:00 GMT"
-WALL = 784200000.0
+SENT = "Mon, 07 Nov 1994 00:00:00 GMT"
+EPOCH_NOW = 784200000.0
 
 BY_ETAG = ResumeInfo(5, Validator('"e"', ""), 10)
-BY_DATE = ResumeInfo(5, Validator("", TOLD), 10)
-BY_BOTH = ResumeInfo(5, Validator('"e"', TOLD), 10)
+BY_DATE = ResumeInfo(5, Validator("", MODIFIED), 10)
+BY_BOTH = ResumeInfo(5, Validator('"e"', MODIFIED), 10)
 NO_TOTAL = ResumeInfo(5, Validator('"e"', ""), None)
 ALL_OF_IT = ResumeInfo(5, Validator('"e"', ""), 5)
-UNVOUCHED = ResumeInfo(5, Validator(), 10)
+NO_VALIDATOR = ResumeInfo(5, Validator(), 10)
 ACCEPT, IDENTITY = ("Accept", "*/*"), ("Accept-Encoding", "identity")
 RANGE, RANGE_200 = ("Content-Range", "bytes 5-9/10"), ("Content-Length", "10")
 
@@ -83,11 +84,11 @@ def attempt(
 
 
 def transfer(
-    what: Attempt | None = None, held: ResumeInfo = NOTHING_TO_RESUME, policy: TransferPolicy | None = None
+    what: Attempt | None = None, earlier: ResumeInfo = NOTHING_TO_RESUME, policy: TransferPolicy | None = None
 ) -> Transfer:
     """A Transfer that has sent its first request, at time 0."""
-    new = Transfer(what or attempt(), policy or TransferPolicy(), held, 0.0, WALL)
-    new.request()
+    new = Transfer(what or attempt(), policy or TransferPolicy(), earlier, EPOCH_NOW)
+    new.request(0.0)
     return new
 
 
@@ -100,33 +101,33 @@ def answer(status: int, *headers: tuple[str, str]) -> Head:
 
 
 def test_a_first_request_asks_for_the_bytes_as_they_are() -> None:
-    request = Transfer(attempt(), TransferPolicy(), NOTHING_TO_RESUME, 0.0, WALL).request()
+    request = Transfer(attempt(), TransferPolicy(), NOTHING_TO_RESUME, EPOCH_NOW).request(0.0)
     assert request == Request(URL, (ACCEPT, IDENTITY))
 
 
 @pytest.mark.parametrize(
-    ("what", "held", "added"),
+    ("what", "earlier", "added"),
     [
         (attempt(), BY_ETAG, (("Range", "bytes=5-"), ("If-Range", '"e"'))),
-        (attempt(), BY_DATE, (("Range", "bytes=5-"), ("If-Range", TOLD))),
-        (attempt(), ResumeInfo(5, Validator('"e"', TOLD), None), (("Range", "bytes=5-"), ("If-Range", '"e"'))),
-        (attempt(), UNVOUCHED, ()),
-        (attempt(), ResumeInfo(0, Validator('"e"', TOLD), 10), ()),
+        (attempt(), BY_DATE, (("Range", "bytes=5-"), ("If-Range", MODIFIED))),
+        (attempt(), ResumeInfo(5, Validator('"e"', MODIFIED), None), (("Range", "bytes=5-"), ("If-Range", '"e"'))),
+        (attempt(), NO_VALIDATOR, ()),
+        (attempt(), ResumeInfo(0, Validator('"e"', MODIFIED), 10), ()),
         (attempt(from_scratch=True), BY_ETAG, ()),
         (attempt(segment=Segment(100, 200)), BY_ETAG, (("Range", "bytes=105-199"), ("If-Range", '"e"'))),
         (attempt(is_probe=True), NOTHING_TO_RESUME, (("Range", "bytes=0-0"),)),
         (attempt(is_probe=True), BY_ETAG, (("Range", "bytes=0-0"),)),
-        (attempt(modified_since=TOLD_AT), NOTHING_TO_RESUME, (("If-Modified-Since", TOLD),)),
-        (attempt(modified_since=TOLD_AT), BY_ETAG, (("Range", "bytes=5-"), ("If-Range", '"e"'))),
+        (attempt(modified_since=MODIFIED_AT), NOTHING_TO_RESUME, (("If-Modified-Since", MODIFIED),)),
+        (attempt(modified_since=MODIFIED_AT), BY_ETAG, (("Range", "bytes=5-"), ("If-Range", '"e"'))),
     ],
 )
-def test_what_is_held_makes_the_request_conditional(what: Attempt, held: ResumeInfo, added: Headers) -> None:
-    request = Transfer(what, TransferPolicy(), held, 0.0, WALL).request()
+def test_what_is_held_makes_the_request_conditional(what: Attempt, earlier: ResumeInfo, added: Headers) -> None:
+    request = Transfer(what, TransferPolicy(), earlier, EPOCH_NOW).request(0.0)
     assert request.headers == (ACCEPT, IDENTITY, *added)
 
 
 USER = Credentials(
-    netrc=(("example.org", "me", "pw"),), cookies=(Cookie("example.org", False, "/", False, WALL + 1, "a", "1"),)
+    netrc=(("example.org", "me", "pw"),), cookies=(Cookie("example.org", False, "/", False, EPOCH_NOW + 1, "a", "1"),)
 )
 BASIC = ("Authorization", "Basic " + base64.b64encode(b"me:pw").decode())
 OWN = ("Authorization", "Basic " + base64.b64encode(b"you:own").decode())
@@ -151,14 +152,14 @@ def test_headers_of_the_file_go_over_those_of_the_run_and_both_over_ours(
     url: str, of_run: Headers, of_file: Headers, credentials: Credentials, expected: Headers
 ) -> None:
     policy = TransferPolicy(headers=of_run, credentials=credentials)
-    request = Transfer(attempt(url, headers=of_file), policy, NOTHING_TO_RESUME, 0.0, WALL).request()
+    request = Transfer(attempt(url, headers=of_file), policy, NOTHING_TO_RESUME, EPOCH_NOW).request(0.0)
     assert request.headers == expected
     assert "@" not in request.url
 
 
 def test_a_resume_overrides_a_range_of_the_users() -> None:
     what = attempt(headers=(("range", "bytes=0-1"), ("if-range", "x")))
-    lines = dict(Transfer(what, TransferPolicy(), BY_ETAG, 0.0, WALL).request().headers)
+    lines = dict(Transfer(what, TransferPolicy(), BY_ETAG, EPOCH_NOW).request(0.0).headers)
     assert lines["Range"] == "bytes=5-"
     assert lines["If-Range"] == '"e"'
     assert "range" not in lines
@@ -168,7 +169,7 @@ def test_a_resume_overrides_a_range_of_the_users() -> None:
 # --- what an answer means: the rows of the module's table, and what they leave open
 
 BODY_AT_ZERO, GOES_ON = (HeadAction.BODY, 0), (HeadAction.BODY, 5)
-CONDITIONAL = attempt(modified_since=TOLD_AT)
+CONDITIONAL = attempt(modified_since=MODIFIED_AT)
 
 MEANINGS = [
     # 200 | either | the whole file: begin at zero
@@ -181,10 +182,10 @@ MEANINGS = [
     # 206 that agrees | with Range | goes on from there
     ("206", attempt(), BY_ETAG, answer(206, RANGE, ("ETag", '"e"'), ("Content-Length", "5")), GOES_ON),
     ("206 without validator", attempt(), BY_ETAG, answer(206, RANGE), GOES_ON),
-    ("206 by date", attempt(), BY_DATE, answer(206, RANGE, ("Last-Modified", TOLD), ("Date", MADE)), GOES_ON),
+    ("206 by date", attempt(), BY_DATE, answer(206, RANGE, ("Last-Modified", MODIFIED), ("Date", SENT)), GOES_ON),
     ("206 without total", attempt(), BY_ETAG, answer(206, ("Content-Range", "bytes 5-9/*")), GOES_ON),
     ("206, total not known before", attempt(), NO_TOTAL, answer(206, RANGE), GOES_ON),
-    ("206, no etag", attempt(), BY_BOTH, answer(206, RANGE, ("Last-Modified", TOLD)), GOES_ON),
+    ("206, no etag", attempt(), BY_BOTH, answer(206, RANGE, ("Last-Modified", MODIFIED)), GOES_ON),
     (
         "206, same etag, other date",
         attempt(),
@@ -220,7 +221,7 @@ MEANINGS = [
     # 206 | no | ProtocolError
     ("206 unasked", attempt(), NOTHING_TO_RESUME, answer(206, RANGE), ProtocolError),
     ("206 unasked, from zero", attempt(), NOTHING_TO_RESUME, answer(206, ("Content-Range", "bytes 0-9/10")), ProtocolError),
-    ("206, unvouched", attempt(), UNVOUCHED, answer(206, RANGE), ProtocolError),
+    ("206, unvouched", attempt(), NO_VALIDATOR, answer(206, RANGE), ProtocolError),
     ("206, fresh", attempt(from_scratch=True), BY_ETAG, answer(206, RANGE), ProtocolError),
     # 416, */N and N is what we hold, validator agrees | with Range | complete already
     ("416", attempt(), ALL_OF_IT, answer(416, ("Content-Range", "bytes */5")), End.COMPLETE),
@@ -239,7 +240,7 @@ MEANINGS = [
     (
         "416, date changed",
         attempt(),
-        ResumeInfo(5, Validator("", TOLD), 5),
+        ResumeInfo(5, Validator("", MODIFIED), 5),
         answer(416, ("Content-Range", "bytes */5"), ("Last-Modified", OTHER_TIME)),
         End.MUST_RESTART,
     ),
@@ -251,27 +252,27 @@ MEANINGS = [
     # 301, 302, 303, 307, 308 | either | follow
     *(
         (
-            f"{status}{' to a range' if held.size else ''}",
+            f"{status}{' to a range' if earlier.size else ''}",
             attempt(),
-            held,
+            earlier,
             answer(status, ("Location", "/b")),
             HeadAction.FOLLOW,
         )
         for status in (301, 302, 303, 307, 308)
-        for held in (NOTHING_TO_RESUME, BY_ETAG)
+        for earlier in (NOTHING_TO_RESUME, BY_ETAG)
     ),
     # 204, 205 | either | an empty file
     *(
-        (f"{n} {held.size}", attempt(), held, answer(n), HeadAction.BODY)
+        (f"{n} {earlier.size}", attempt(), earlier, answer(n), HeadAction.BODY)
         for n in (204, 205)
-        for held in (NOTHING_TO_RESUME, BY_ETAG)
+        for earlier in (NOTHING_TO_RESUME, BY_ETAG)
     ),
     ("204, one Segment", attempt(segment=Segment(100, 200)), BY_ETAG, answer(204), End.MUST_RESTART),
     # 401, 403, 407 | either | AuthError
     *(
-        (str(status), attempt(), held, answer(status), AuthError)
+        (str(status), attempt(), earlier, answer(status), AuthError)
         for status in (401, 403, 407)
-        for held in (NOTHING_TO_RESUME, BY_ETAG)
+        for earlier in (NOTHING_TO_RESUME, BY_ETAG)
     ),
     # other 1xx, 2xx and 3xx | either | ProtocolError
     *((str(n), attempt(), NOTHING_TO_RESUME, answer(n), ProtocolError) for n in (100, 101, 199, 201, 202, 203, 207, 226, 299)),
@@ -304,31 +305,33 @@ MEANINGS = [
 ]
 
 
-@pytest.mark.parametrize(("what", "held", "head", "meaning"), [row[1:] for row in MEANINGS], ids=[row[0] for row in MEANINGS])
+@pytest.mark.parametrize(
+    ("what", "earlier", "head", "meaning"), [row[1:] for row in MEANINGS], ids=[row[0] for row in MEANINGS]
+)
 def test_each_answer_has_one_meaning(
-    what: Attempt, held: ResumeInfo, head: Head, meaning: HeadAction | End | type[DownloadError] | tuple[HeadAction, int]
+    what: Attempt, earlier: ResumeInfo, head: Head, meaning: HeadAction | End | type[DownloadError] | tuple[HeadAction, int]
 ) -> None:
-    state = transfer(what, held)
+    state = transfer(what, earlier)
     if isinstance(meaning, type):
         with pytest.raises(meaning) as caught:
-            state.on_head(head)
+            state.on_head(head, 0.0)
         assert type(caught.value) is meaning
         assert state.status == head.status
         return
-    move = state.on_head(head)
+    move = state.on_head(head, 0.0)
     assert state.status == head.status
     if isinstance(meaning, End):
-        assert (move, state.decided) == (HeadAction.STOP, meaning)
+        assert (move, ENDS[state.state]) == (HeadAction.STOP, meaning)
     elif isinstance(meaning, tuple):
         assert (move, state.offset) == meaning
-        assert state.decided is End.FAILED  # until the body has come
+        assert state.state is State.BODY_ANNOUNCED
     else:
         assert move is meaning
 
 
 def test_a_416_that_completes_has_the_size_and_validator() -> None:
-    state = transfer(held=ALL_OF_IT)
-    state.on_head(answer(416, ("Content-Range", "bytes */5")))
+    state = transfer(earlier=ALL_OF_IT)
+    state.on_head(answer(416, ("Content-Range", "bytes */5")), 0.0)
     outcome = state.outcome(1.5)
     assert (outcome.end, outcome.size, outcome.etag, outcome.received, outcome.elapsed) == (End.COMPLETE, 5, '"e"', 0, 1.5)
 
@@ -336,7 +339,7 @@ def test_a_416_that_completes_has_the_size_and_validator() -> None:
 @pytest.mark.parametrize("status", [401, 403, 407])
 def test_each_refusal_of_credentials_says_what_to_do(status: int) -> None:
     with pytest.raises(AuthError) as caught:
-        transfer().on_head(answer(status))
+        transfer().on_head(answer(status), 0.0)
     assert caught.value.status == status
     assert AuthError.HINTS[status] in str(caught.value)
     assert URL in str(caught.value)
@@ -354,9 +357,9 @@ def test_each_refusal_of_credentials_says_what_to_do(status: int) -> None:
     ],
 )
 def test_refusal_speaks_of_credentials_only_where_some_were_sent(status: int, sent: Headers, said: str) -> None:
-    state = Transfer(attempt(), TransferPolicy(headers=sent), NOTHING_TO_RESUME, 0.0, WALL)
+    state = transfer(policy=TransferPolicy(headers=sent))
     with pytest.raises(AuthError) as caught:
-        state.on_head(answer(status))
+        state.on_head(answer(status), 0.0)
     assert caught.value.hint == said
 
 
@@ -365,17 +368,17 @@ def test_refusal_speaks_of_credentials_only_where_some_were_sent(status: int, se
     [
         ((), None),
         ((("Retry-After", "17"),), 17.0),
-        ((("Retry-After", OTHER_TIME), ("Date", TOLD)), 623.0),
+        ((("Retry-After", OTHER_TIME), ("Date", MODIFIED)), 623.0),
         ((("Retry-After", OTHER_TIME), ("Date", "no date")), 0.0),
-        ((("Retry-After", "Mon, 07 Nov 1994 09:21:00 GMT"),), 784200060.0 - WALL),
+        ((("Retry-After", "Mon, 07 Nov 1994 09:21:00 GMT"),), 784200060.0 - EPOCH_NOW),
         ((("Retry-After", "soon"),), None),
     ],
 )
 def test_a_server_may_say_when_to_come_back_by_its_own_clock_or_ours(headers: Headers, seconds: float | None) -> None:
     state = transfer()
     with pytest.raises(HTTPStatusError) as caught:
-        state.on_head(answer(503, *headers))
-    assert caught.value.retry_after == state.retry_after == seconds
+        state.on_head(answer(503, *headers), 0.0)
+    assert caught.value.retry_after == seconds
     assert caught.value.retryable
 
 
@@ -388,13 +391,14 @@ def test_a_whole_answer_describes_the_file() -> None:
             200,
             RANGE_200,
             ("ETag", '"e"'),
-            ("Last-Modified", TOLD),
-            ("Date", MADE),
+            ("Last-Modified", MODIFIED),
+            ("Date", SENT),
             ("Content-Digest", f"sha-256=:{base64.b64encode(digest).decode()}:"),
-        )
+        ),
+        0.0,
     )
-    assert state.validator == Validator('"e"', TOLD)
-    assert state.last_modified == TOLD_AT
+    assert state.validator == Validator('"e"', MODIFIED)
+    assert state.last_modified == MODIFIED_AT
     assert (state.total, state.expected, state.offset, state.resuming) == (10, 10, 0, False)
     assert state.digests == (mine, Checksum("sha256", digest.hex()))
 
@@ -403,16 +407,16 @@ def test_a_digest_that_the_user_gave_goes_over_that_of_the_server() -> None:
     mine = Checksum("sha256", "0" * 64)
     state = transfer(attempt(checksums=(mine,)))
     theirs = base64.b64encode(hashlib.sha256(b"x").digest()).decode()
-    state.on_head(answer(200, ("Repr-Digest", f"sha-256=:{theirs}:"), ("Digest", f"SHA-256={theirs}")))
+    state.on_head(answer(200, ("Repr-Digest", f"sha-256=:{theirs}:"), ("Digest", f"SHA-256={theirs}")), 0.0)
     assert state.digests == (mine,)
 
 
 def test_a_range_keeps_the_validator_and_ignores_its_digest() -> None:
     digest = base64.b64encode(hashlib.sha256(b"x").digest()).decode()
-    state = transfer(held=BY_DATE)
-    state.on_head(answer(206, RANGE, ("Content-Digest", f"sha-256=:{digest}:")))
+    state = transfer(earlier=BY_DATE)
+    state.on_head(answer(206, RANGE, ("Content-Digest", f"sha-256=:{digest}:")), 0.0)
     assert state.validator == BY_DATE.validator
-    assert state.last_modified == TOLD_AT
+    assert state.last_modified == MODIFIED_AT
     assert state.digests == ()
     assert (state.total, state.expected) == (10, 5)
 
@@ -424,11 +428,11 @@ def digest_of(data: bytes) -> tuple[Checksum, str]:
 
 
 OLD_DIGEST, NEW_DIGEST = digest_of(b"old"), digest_of(b"new")
-SAID_BEFORE = ResumeInfo(5, Validator('"e"', TOLD), 10, (OLD_DIGEST[0],))
+SAID_BEFORE = ResumeInfo(5, Validator('"e"', MODIFIED), 10, (OLD_DIGEST[0],))
 
 
 @pytest.mark.parametrize(
-    ("head", "checksums", "told", "verified"),
+    ("head", "checksums", "announced", "verified"),
     [
         (answer(206, RANGE), (), (OLD_DIGEST[0],), (OLD_DIGEST[0],)),
         (answer(206, RANGE, ("Repr-Digest", NEW_DIGEST[1])), (), (NEW_DIGEST[0],), (NEW_DIGEST[0],)),
@@ -439,34 +443,35 @@ SAID_BEFORE = ResumeInfo(5, Validator('"e"', TOLD), 10, (OLD_DIGEST[0],))
     ],
 )
 def test_what_the_server_said_of_the_whole_holds_for_the_rest_of_it(
-    head: Head, checksums: tuple[Checksum, ...], told: tuple[Checksum, ...], verified: tuple[Checksum, ...]
+    head: Head, checksums: tuple[Checksum, ...], announced: tuple[Checksum, ...], verified: tuple[Checksum, ...]
 ) -> None:
     state = transfer(attempt(checksums=checksums), SAID_BEFORE)
-    state.on_head(head)
-    state.begin_body(0.0)
+    state.on_head(head, 0.0)
+    state.start_body(0.0)
     assert state.digests == verified
-    assert state.promised.digests == told
+    assert state.resume_info.digests == announced
 
 
 def test_what_is_complete_already_is_verified_by_what_was_said_before() -> None:
-    state = transfer(held=ResumeInfo(5, Validator('"e"'), 5, (OLD_DIGEST[0],)))
-    state.on_head(answer(416, ("Content-Range", "bytes */5")))
+    state = transfer(earlier=ResumeInfo(5, Validator('"e"'), 5, (OLD_DIGEST[0],)))
+    state.on_head(answer(416, ("Content-Range", "bytes */5")), 0.0)
     assert state.digests == (OLD_DIGEST[0],)
 
 
 def test_what_was_promised_is_for_whoever_goes_on() -> None:
     state = transfer()
     state.on_head(
-        answer(200, RANGE_200, ("ETag", '"e"'), ("Last-Modified", TOLD), ("Date", MADE), ("Repr-Digest", OLD_DIGEST[1]))
+        answer(200, RANGE_200, ("ETag", '"e"'), ("Last-Modified", MODIFIED), ("Date", SENT), ("Repr-Digest", OLD_DIGEST[1])),
+        0.0,
     )
-    state.begin_body(0.0)
+    state.start_body(0.0)
     state.on_data(4, 0.0)
-    assert state.promised == ResumeInfo(4, Validator('"e"', TOLD), 10, (OLD_DIGEST[0],))
+    assert state.resume_info == ResumeInfo(4, Validator('"e"', MODIFIED), 10, (OLD_DIGEST[0],))
 
 
 def test_a_file_that_changed_does_not_get_the_date_of_what_was_held() -> None:
-    state = transfer(held=ResumeInfo(5, Validator('"e"', TOLD), 10))
-    state.on_head(answer(200, ("ETag", '"new"')))
+    state = transfer(earlier=ResumeInfo(5, Validator('"e"', MODIFIED), 10))
+    state.on_head(answer(200, ("ETag", '"new"')), 0.0)
     assert state.last_modified is None
 
 
@@ -476,7 +481,7 @@ def test_a_file_that_changed_does_not_get_the_date_of_what_was_held() -> None:
 )
 def test_a_probe_learns_the_name(disposition: Headers, name: str) -> None:
     state = transfer(attempt(is_probe=True))
-    state.on_head(answer(206, *disposition))
+    state.on_head(answer(206, *disposition), 0.0)
     assert (state.outcome(0.1).end, state.outcome(0.1).proposed_name) == (End.NAME_LEARNED, name)
 
 
@@ -485,8 +490,8 @@ def test_a_probe_learns_the_name(disposition: Headers, name: str) -> None:
 
 def follow(state: Transfer, location: str, status: int = 302) -> Request:
     """The request after a redirect."""
-    assert state.on_head(answer(status, ("Location", location))) is HeadAction.FOLLOW
-    return state.request()
+    assert state.on_head(answer(status, ("Location", location)), 0.0) is HeadAction.FOLLOW
+    return state.request(0.0)
 
 
 @pytest.mark.parametrize(
@@ -515,7 +520,7 @@ def test_redirects_are_followed_so_many_times(limit: int) -> None:
     for number in range(limit):
         follow(state, f"/{number}")
     with pytest.raises(ProtocolError, match=f"more than {limit} redirects"):
-        state.on_head(answer(302, ("Location", "/again")))
+        state.on_head(answer(302, ("Location", "/again")), 0.0)
 
 
 PRIVATE: Headers = (("Authorization", "Bearer x"), ("Cookie", "a=1"), ("X-Api-Key", "k"), ("Private-Token", "t"))
@@ -571,8 +576,8 @@ def test_netrc_entries_and_cookies_of_one_host_do_not_go_to_another(location: st
 )
 def test_a_netrc_password_does_not_follow_to_another_scheme_host_or_port(netrc: tuple[str, str, str], location: str) -> None:
     policy = TransferPolicy(credentials=Credentials(netrc=(netrc,)), allow_downgrade=True)
-    state = Transfer(attempt(), policy, NOTHING_TO_RESUME, 0.0, WALL)
-    assert BASIC in state.request().headers
+    state = Transfer(attempt(), policy, NOTHING_TO_RESUME, EPOCH_NOW)
+    assert BASIC in state.request(0.0).headers
     assert BASIC not in follow(state, location).headers
 
 
@@ -589,7 +594,7 @@ def test_a_netrc_password_is_not_sent_in_the_clear_after_a_redirect_from_https()
 
 def test_https_to_http_is_refused_unless_allowed() -> None:
     with pytest.raises(PolicyError, match="https to http") as caught:
-        transfer().on_head(answer(302, ("Location", "http://example.org/b")))
+        transfer().on_head(answer(302, ("Location", "http://example.org/b")), 0.0)
     assert "--allow-downgrade" in str(caught.value)
     assert follow(transfer(policy=TransferPolicy(allow_downgrade=True)), "http://example.org/b").url == "http://example.org/b"
 
@@ -606,7 +611,7 @@ def test_http_to_https_and_http_to_http_are_followed() -> None:
 def test_a_redirect_to_another_kind_of_url_is_refused(location: str) -> None:
     state = transfer()
     with pytest.raises(PolicyError):
-        state.on_head(answer(302, ("Location", location)))
+        state.on_head(answer(302, ("Location", location)), 0.0)
     assert state.url == URL
 
 
@@ -617,7 +622,7 @@ def test_a_redirect_to_another_kind_of_url_is_refused(location: str) -> None:
 def test_a_malformed_redirect_ends_the_attempt(location: str) -> None:
     state = transfer()
     with pytest.raises((PolicyError, ProtocolError)) as caught:
-        state.on_head(answer(302, ("Location", location)))
+        state.on_head(answer(302, ("Location", location)), 0.0)
     assert not caught.value.retryable
     assert caught.value.url == URL
 
@@ -625,13 +630,13 @@ def test_a_malformed_redirect_ends_the_attempt(location: str) -> None:
 def test_an_error_about_a_redirect_shows_no_password() -> None:
     state = transfer(attempt("https://you:own@example.org/a?token=hunter2"))
     with pytest.raises(PolicyError) as caught:
-        state.on_head(answer(302, ("Location", "ftp://them:theirs@example.org/x?token=hunter3")))
+        state.on_head(answer(302, ("Location", "ftp://them:theirs@example.org/x?token=hunter3")), 0.0)
     for secret in ("own", "theirs", "hunter"):
         assert secret not in str(caught.value)
 
 
 def test_a_range_is_asked_for_again_after_a_redirect() -> None:
-    request = follow(transfer(held=BY_ETAG), "https://other.example/b")
+    request = follow(transfer(earlier=BY_ETAG), "https://other.example/b")
     assert request.headers == (ACCEPT, IDENTITY, ("Range", "bytes=5-"), ("If-Range", '"e"'))
 
 
@@ -639,7 +644,7 @@ def test_the_outcome_tells_where_the_redirects_led_without_its_password() -> Non
     state = transfer(attempt("https://you:own@example.org/a"))
     assert state.outcome(0.0).final_url == "https://example.org/a"
     follow(state, "https://x:y@other.example/b?sig=z&n=1")
-    state.on_head(answer(200))
+    state.on_head(answer(200), 0.0)
     assert state.outcome(0.0).final_url == "https://other.example/b?sig=***&n=1"
 
 
@@ -648,14 +653,14 @@ def test_the_outcome_tells_where_the_redirects_led_without_its_password() -> Non
 
 def receive(state: Transfer, pieces: list[int], at: float = 0.0) -> None:
     """Take in pieces of so many bytes, all at one time, and the end."""
-    state.begin_body(at)
+    state.start_body(at)
     for count in pieces:
         state.on_data(count, at)
     state.on_end()
 
 
 @pytest.mark.parametrize(
-    ("held", "head", "pieces", "size"),
+    ("earlier", "head", "pieces", "size"),
     [
         (NOTHING_TO_RESUME, answer(200, RANGE_200), [10], 10),
         (NOTHING_TO_RESUME, answer(200, RANGE_200), [3, 7], 10),
@@ -670,17 +675,17 @@ def receive(state: Transfer, pieces: list[int], at: float = 0.0) -> None:
     ],
 )
 def test_a_body_is_complete_when_all_that_was_announced_has_come(
-    held: ResumeInfo, head: Head, pieces: list[int], size: int
+    earlier: ResumeInfo, head: Head, pieces: list[int], size: int
 ) -> None:
-    state = transfer(held=held)
-    state.on_head(head)
+    state = transfer(earlier=earlier)
+    state.on_head(head, 0.0)
     receive(state, pieces)
     outcome = state.outcome(2.0)
     assert (outcome.end, outcome.size, outcome.received, outcome.status) == (End.COMPLETE, size, sum(pieces), head.status)
 
 
 @pytest.mark.parametrize(
-    ("held", "head", "pieces"),
+    ("earlier", "head", "pieces"),
     [
         (NOTHING_TO_RESUME, answer(200, RANGE_200), []),
         (NOTHING_TO_RESUME, answer(200, RANGE_200), [9]),
@@ -691,9 +696,9 @@ def test_a_body_is_complete_when_all_that_was_announced_has_come(
         (BY_ETAG, answer(206, RANGE, ("Transfer-Encoding", "chunked")), [4]),
     ],
 )
-def test_a_body_that_ends_too_early_is_truncated_and_retryable(held: ResumeInfo, head: Head, pieces: list[int]) -> None:
-    state = transfer(held=held)
-    state.on_head(head)
+def test_a_body_that_ends_too_early_is_truncated_and_retryable(earlier: ResumeInfo, head: Head, pieces: list[int]) -> None:
+    state = transfer(earlier=earlier)
+    state.on_head(head, 0.0)
     with pytest.raises(NetworkError, match="truncated") as caught:
         receive(state, pieces)
     assert caught.value.retryable
@@ -701,7 +706,7 @@ def test_a_body_that_ends_too_early_is_truncated_and_retryable(held: ResumeInfo,
 
 
 @pytest.mark.parametrize(
-    ("held", "head", "pieces"),
+    ("earlier", "head", "pieces"),
     [
         (NOTHING_TO_RESUME, answer(200, RANGE_200), [11]),
         (NOTHING_TO_RESUME, answer(200, RANGE_200), [10, 1]),
@@ -709,15 +714,15 @@ def test_a_body_that_ends_too_early_is_truncated_and_retryable(held: ResumeInfo,
         (BY_ETAG, answer(206, RANGE), [6]),
     ],
 )
-def test_a_body_longer_than_announced_is_an_error(held: ResumeInfo, head: Head, pieces: list[int]) -> None:
-    state = transfer(held=held)
-    state.on_head(head)
+def test_a_body_longer_than_announced_is_an_error(earlier: ResumeInfo, head: Head, pieces: list[int]) -> None:
+    state = transfer(earlier=earlier)
+    state.on_head(head, 0.0)
     with pytest.raises(ProtocolError, match="more bytes than announced"):
         receive(state, pieces)
 
 
 @pytest.mark.parametrize(
-    ("held", "head", "pieces"),
+    ("earlier", "head", "pieces"),
     [
         (NOTHING_TO_RESUME, answer(200, ("Content-Length", "9")), None),
         (NOTHING_TO_RESUME, answer(200, ("Content-Length", "11")), None),
@@ -732,38 +737,38 @@ def test_a_body_longer_than_announced_is_an_error(held: ResumeInfo, head: Head, 
         ),
     ],
 )
-def test_another_size_than_was_known_is_an_integrity_error(held: ResumeInfo, head: Head, pieces: list[int] | None) -> None:
-    state = transfer(attempt(size=10), held)
+def test_another_size_than_was_known_is_an_integrity_error(earlier: ResumeInfo, head: Head, pieces: list[int] | None) -> None:
+    state = transfer(attempt(size=10), earlier)
     if pieces is None:
         with pytest.raises(IntegrityError, match="the size is wrong"):
-            state.on_head(head)
+            state.on_head(head, 0.0)
         return
-    state.on_head(head)
+    state.on_head(head, 0.0)
     with pytest.raises(IntegrityError, match="the size is wrong"):
         receive(state, pieces)
 
 
 @pytest.mark.parametrize(
-    ("held", "head", "pieces"), [(NOTHING_TO_RESUME, answer(200), [10]), (BY_ETAG, answer(206, RANGE), [5])]
+    ("earlier", "head", "pieces"), [(NOTHING_TO_RESUME, answer(200), [10]), (BY_ETAG, answer(206, RANGE), [5])]
 )
-def test_the_size_that_was_known_is_good(held: ResumeInfo, head: Head, pieces: list[int]) -> None:
-    state = transfer(attempt(size=10), held)
-    state.on_head(head)
+def test_the_size_that_was_known_is_good(earlier: ResumeInfo, head: Head, pieces: list[int]) -> None:
+    state = transfer(attempt(size=10), earlier)
+    state.on_head(head, 0.0)
     receive(state, pieces)
-    assert state.decided is End.COMPLETE
+    assert state.state is State.COMPLETE
 
 
 @given(st.integers(0, 60), st.booleans(), st.lists(st.integers(1, 20), max_size=8), st.booleans())
-def test_any_chunking_of_a_body_has_the_same_outcome(announced: int, told: bool, pieces: list[int], resume: bool) -> None:
-    size = announced + 1 if resume else announced  # to come
-    held = ResumeInfo(5, Validator('"e"'), 5 + size) if resume else NOTHING_TO_RESUME
+def test_any_chunking_of_a_body_has_the_same_outcome(length: int, sends_length: bool, pieces: list[int], resume: bool) -> None:
+    size = length + 1 if resume else length  # to come
+    earlier = ResumeInfo(5, Validator('"e"'), 5 + size) if resume else NOTHING_TO_RESUME
 
     def run(chunks: list[int]) -> tuple[Outcome, type[Exception] | None]:
-        state = transfer(held=held)
+        state = transfer(earlier=earlier)
         if resume:
-            state.on_head(answer(206, ("Content-Range", f"bytes 5-{4 + size}/{5 + size if told else '*'}")))
+            state.on_head(answer(206, ("Content-Range", f"bytes 5-{4 + size}/{5 + size if sends_length else '*'}")), 0.0)
         else:
-            state.on_head(answer(200, *((("Content-Length", str(size)),) if told else ())))
+            state.on_head(answer(200, *((("Content-Length", str(size)),) if sends_length else ())), 0.0)
         try:
             receive(state, chunks)
         except DownloadError as error:
@@ -774,7 +779,7 @@ def test_any_chunking_of_a_body_has_the_same_outcome(announced: int, told: bool,
     at_once, byte_by_byte, as_drawn = run([total] if total else []), run([1] * total), run(pieces)
     assert at_once == byte_by_byte == as_drawn
     wanted = NetworkError if total < size else ProtocolError if total > size else None
-    assert at_once[1] is (wanted if told or resume else None)
+    assert at_once[1] is (wanted if sends_length or resume else None)
 
 
 # --- speed
@@ -817,8 +822,8 @@ def test_what_is_never_slower_than_the_limit_never_stalls(limit: int, window: fl
 
 def test_a_slow_body_is_a_retryable_network_error() -> None:
     state = transfer(policy=TransferPolicy(low_speed_limit=10, low_speed_time=5.0))
-    state.on_head(answer(200, ("Content-Length", "1000")))
-    state.begin_body(100.0)  # waiting for the head was no part of the body
+    state.on_head(answer(200, ("Content-Length", "1000")), 0.0)
+    state.start_body(100.0)  # waiting for the head was no part of the body
     state.on_data(1, 104.9)
     with pytest.raises(NetworkError, match="too slow") as caught:
         state.on_data(1, 105.0)
@@ -831,7 +836,7 @@ def test_a_slow_body_is_a_retryable_network_error() -> None:
 
 def test_an_outcome_says_all_that_happened() -> None:
     state = transfer()
-    state.on_head(answer(200, RANGE_200, ("ETag", '"e"')))
+    state.on_head(answer(200, RANGE_200, ("ETag", '"e"')), 0.0)
     receive(state, [10])
     outcome = state.outcome(2.5, path="file.1")
     assert outcome == Outcome(
@@ -856,7 +861,7 @@ def test_an_outcome_says_all_that_happened() -> None:
 )
 def test_an_error_makes_the_outcome_whatever_was_decided(error: DownloadError, end: End) -> None:
     state = transfer()
-    state.on_head(answer(200))
+    state.on_head(answer(200), 0.0)
     receive(state, [3])
     outcome = state.outcome(1.0, error=error)
     assert (outcome.end, outcome.error, outcome.path, outcome.size) == (end, error, "file", 3)
@@ -864,13 +869,11 @@ def test_an_error_makes_the_outcome_whatever_was_decided(error: DownloadError, e
 
 def test_only_a_file_that_is_complete_counts_as_verified() -> None:
     state = transfer(attempt(checksums=(Checksum("md5", "0" * 32),)))
-    state.on_head(answer(200, RANGE_200))
-    assert not state.outcome(1.0, error=IntegrityError("the md5 checksum is wrong")).verified
-    state.begin_body(0.0)
-    state.on_data(10, 0.0)
-    state.on_end()
+    state.on_head(answer(200, RANGE_200), 0.0)
+    receive(state, [10])
     assert state.outcome(1.0).verified
+    assert not state.outcome(1.0, error=IntegrityError("the md5 checksum is wrong")).verified
 
 
 def test_what_the_tests_take_for_dates_are_dates() -> None:
-    assert http_date(TOLD) == TOLD_AT
+    assert http_date(MODIFIED) == MODIFIED_AT

@@ -14,7 +14,7 @@ from downloader.core.model import Headers
 from downloader.core.names.urls import origin_of
 from downloader.errors import AuthError
 
-_PRIVATE = re.compile(r"authori[sz]ation|cookie|token|secret|password|api-?key|auth-key", re.IGNORECASE)
+_CREDENTIAL = re.compile(r"authori[sz]ation|cookie|token|secret|password|api-?key|auth-key", re.IGNORECASE)
 """Header names that carry credentials, the unregistered ones included."""
 
 
@@ -64,29 +64,33 @@ class Credentials:
         more = ", an authorization" if self.authorization else ""
         return f"Credentials({len(self.netrc)} netrc entries, {len(self.cookies)} cookies{more})"
 
-    def headers(self, url: str, now: float, first: str = "") -> Headers:
-        """Authorization and Cookie for this URL. ``now``: seconds since the epoch; ``first``: where redirects began."""
-        found: list[tuple[str, str]] = []
+    def headers(self, url: str, epoch_now: float, first_url: str = "") -> Headers:
+        """Authorization and Cookie for a URL. ``epoch_now``: seconds since the epoch; ``first_url``: where redirects began."""
+        lines: list[tuple[str, str]] = []
         user = _user_of(url) if "@" in url else None
         if user is None and self.netrc:
-            user = self._netrc_entry(url, first or url)
+            user = self._netrc_entry(url, first_url or url)
         if user is not None:
-            found.append(("Authorization", basic(*user)))
-        elif self.authorization and origin_of(url) == origin_of(first or url):
-            found.append(("Authorization", self.authorization))
+            lines.append(("Authorization", basic(*user)))
+        elif self.authorization and origin_of(url) == origin_of(first_url or url):
+            lines.append(("Authorization", self.authorization))
         if self.cookies:
             parts = urlsplit(url)
             host, path = parts.hostname or "", parts.path or "/"
-            pairs = [f"{c.name}={c.value}" for c in self.cookies if c.matches(parts.scheme, host, path, now)]
+            pairs = [f"{c.name}={c.value}" for c in self.cookies if c.matches(parts.scheme, host, path, epoch_now)]
             if pairs:
-                found.append(("Cookie", "; ".join(pairs)))
-        return tuple(found)
+                lines.append(("Cookie", "; ".join(pairs)))
+        return tuple(lines)
 
-    def _netrc_entry(self, url: str, first: str) -> tuple[str, str] | None:
-        """The entry for a URL. At another origin than the first: only one that names that other host, and not in the clear."""
+    def _netrc_entry(self, url: str, first_url: str) -> tuple[str, str] | None:
+        """User and password for a URL.
+
+        After a redirect to another origin, only an entry that names the new host counts, and only if the redirect has not led
+        from https to http.
+        """
         by_host = {name: (user, password) for name, user, password in self.netrc}
-        (scheme, host, _), (old_scheme, old_host, _) = origin_of(url), origin_of(first)
-        if origin_of(url) == origin_of(first):
+        (scheme, host, _), (old_scheme, old_host, _) = origin_of(url), origin_of(first_url)
+        if origin_of(url) == origin_of(first_url):
             return by_host.get(host) or (None if self.authorization else by_host.get(""))
         safe = host != old_host and scheme in ("https", old_scheme)
         return by_host.get(host) if safe else None
@@ -109,7 +113,7 @@ def _user_of(url: str) -> tuple[str, str] | None:
 
 
 def without_userinfo(url: str) -> str:
-    """The URL as it is requested: its user and password go into a header, or nowhere."""
+    """The URL without user and password: they are sent in a header, if at all."""
     if "@" not in url:
         return url
     parts = urlsplit(url)
@@ -117,15 +121,15 @@ def without_userinfo(url: str) -> str:
 
 
 def kept_at_redirect(headers: Headers, old: str, new: str) -> Headers:
-    """The headers that may follow from ``old`` to ``new``: all within one origin, else none that is a credential."""
+    """The headers that may be sent after a redirect: all of them within one origin, else none that carries credentials."""
     if origin_of(old) == origin_of(new):
         return headers
-    return tuple((name, value) for name, value in headers if not _PRIVATE.search(name))
+    return tuple((name, value) for name, value in headers if not _CREDENTIAL.search(name))
 
 
-def advice(status: int, sent: Headers) -> str:
-    """What to do about a 401, 403 or 407, by the headers of the request that was answered so."""
-    private = {name.lower(): value for name, value in sent if _PRIVATE.search(name)}
+def refusal_hint(status: int, sent: Headers) -> str:
+    """What the user can do about a 401, 403 or 407. ``sent``: the headers of the request."""
+    private = {name.lower(): value for name, value in sent if _CREDENTIAL.search(name)}
     if status == 401 and "authorization" in private:
         basic = private["authorization"][:6].lower() == "basic "
         return "wrong user name or password" if basic else "the server does not accept the Authorization header that was sent"

@@ -1,9 +1,9 @@
-"""The bytes of one HTTP/1.1 answer, held to one reading of RFC 9112 whatever library takes them.
+"""One reading of RFC 9112 for the bytes of an HTTP/1.1 answer, whatever library parses them afterwards.
 
-HTTP libraries differ in what they let pass. `Framing` stands between the socket and the library: what it passes on is
-the same answer in the plainest form, with the fields alone that matter here; what has no certain meaning is a ProtocolError.
-libcurl reads its sockets itself and is strict already, so what it refuses is refused here too, and the other way round:
-`head_lines` is the grammar of heads for both. `docs/answers.md` has the table for readers.
+HTTP libraries differ in what they accept. `Framing` stands between the socket and the library: it passes on the same answer in
+the simplest form, with only the fields that are used here, and treats everything ambiguous as a ProtocolError. libcurl reads
+its sockets itself; it is strict, so `Framing` accepts and refuses the same answers as libcurl. `head_lines` is the grammar of
+heads for both. `docs/answers.md` has the table for readers.
 """
 
 import re
@@ -23,10 +23,10 @@ _INTERIM = frozenset(range(100, 200)) - {101}
 
 
 def head_lines(text: str) -> tuple[int, list[str]]:
-    """Status and field lines of a head whose lines end in LF. Raises ProtocolError for one that breaks RFC 9112's grammar.
+    """Status and field lines of a head whose lines end in LF. Raises ProtocolError for a head that breaks RFC 9112's grammar.
 
-    Folded lines are put together (section 5.2). Refused: a line that is no field, blanks around a field's name or before
-    the first field (sections 2.2 and 5.1), NUL and bare CR (RFC 9110 section 5.5), another version or no three-digit status.
+    Folded lines are joined (section 5.2). Refused are: a line that is no field; blanks around the name of a field or before the
+    first field (sections 2.2 and 5.1); NUL and bare CR (RFC 9110 section 5.5); another version; no three-digit status.
     """
     if _HEAD.fullmatch(text) is None:
         raise ProtocolError("malformed answer: the header section")
@@ -39,8 +39,9 @@ def head_lines(text: str) -> tuple[int, list[str]]:
 class Framing:
     """One answer, from the first byte of its head to the last of its body, in pieces of any size.
 
-    ``left``: bytes of body still to come as they are; None: until the connection is closed. ``excess``: more came than the
-    answer has (RFC 9112 section 6.3): dropped, and the connection must not serve again. ``broken``: why it cannot go on.
+    ``left``: bytes of the body, or of the present chunk, still to come; None: until the connection is closed. ``in_head``:
+    whether the head is not complete yet. ``excess``: whether bytes came after the end of the answer (RFC 9112 section 6.3);
+    they are dropped, and the connection must not be used again. ``broken``: the error that ends the answer, if there is one.
     """
 
     def __init__(self) -> None:
@@ -54,30 +55,30 @@ class Framing:
 
     @property
     def verbatim(self) -> bool:
-        """Whether what comes next passes as it is."""
+        """Whether the next bytes are passed on unchanged."""
         return not self.in_head and self.left != 0 and self._step is Framing._body
 
     def feed(self, data: bytes) -> bytes:
-        """What to pass on for these bytes, as far as they have a meaning; where that ends, `broken` says why."""
+        """The bytes to pass on for these bytes. After a malformed byte nothing is passed on, and `broken` says why."""
         if self._step is Framing._body and not self._data and (self.left is None or len(data) <= self.left):
             self.passed(len(data))
             return data
         self._data += data
-        found: list[bytes] = []
+        pieces: list[bytes] = []
         try:
             while self._data and (piece := self._step(self)) is not None:
-                found.append(piece)
+                pieces.append(piece)
         except ProtocolError as error:
             self.broken = error
-        return b"".join(found)
+        return b"".join(pieces)
 
     def passed(self, count: int) -> None:
-        """So many bytes of the body have passed."""
+        """Count bytes of the body that were passed on without `feed`."""
         if self.left is not None:
             self.left -= count
 
     def _take(self, end: "re.Match[bytes] | None") -> bytes | None:
-        """What comes before this end, counted; None where the end has not come yet."""
+        """The bytes before this end of a line or head, counted; None if the end has not come yet."""
         if end is None:
             if self._count + len(self._data) > MAX_HEAD_BYTES:
                 raise ProtocolError(f"more than {MAX_HEAD_BYTES} bytes of header")
@@ -85,8 +86,8 @@ class Framing:
         self._count += end.end()
         if self._count > MAX_HEAD_BYTES:
             raise ProtocolError(f"more than {MAX_HEAD_BYTES} bytes of header")
-        taken, self._data = self._data[: end.start()], self._data[end.end() :]
-        return taken
+        before, self._data = self._data[: end.start()], self._data[end.end() :]
+        return before
 
     def _head(self) -> bytes | None:
         if self._data[:5] != b"HTTP/"[: len(self._data)]:
@@ -124,7 +125,7 @@ class Framing:
         return piece
 
     def _size(self) -> bytes | None:
-        """The line before a chunk; what follows its size is not read (RFC 9112 section 7.1.1)."""
+        """The line before a chunk; extensions after the size are ignored (RFC 9112 section 7.1.1)."""
         line = self._take(_LINE_END.search(self._data))
         if line is None:
             return None
@@ -154,7 +155,7 @@ class Framing:
         return b"" if data else None
 
     def _trailer(self) -> bytes | None:
-        """A line after the last chunk: of no use here, but the body has its end after them only (RFC 9112 section 7.1.2)."""
+        """A line after the last chunk: not used, but the body ends only after the last one (RFC 9112 section 7.1.2)."""
         first = not self._count
         line = self._take(_TRAILER_END.search(self._data))
         if line is None:

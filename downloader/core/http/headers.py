@@ -1,7 +1,7 @@
-"""Header fields: text in, values out. Says nothing about what to do with them.
+"""Header fields: text in, values out. What the values lead to is decided elsewhere.
 
-ClaimedPaths arrive in any case, values as the transport decoded them (latin-1). A field that breaks its grammar is
-None, except where to guess would be dangerous (the length of a body): that is a ProtocolError.
+Names arrive in any case, values as the transport decoded them (latin-1). A field that breaks its grammar is
+None, except where a guess would be dangerous (the length of a body): that is a ProtocolError.
 """
 
 import base64
@@ -20,7 +20,7 @@ from downloader.core.model import Checksum, Validator
 from downloader.errors import ProtocolError
 
 MAX_HEAD_BYTES = 64 * 1024
-"""More header bytes than this in one answer are cut off: nobody means well with them."""
+"""A longer head is an error: it serves no honest purpose."""
 
 DIGEST_ALGORITHMS = {"sha-256": "sha256", "sha-512": "sha512"}  # RFC 9530 section 5: the active ones
 _RANGE = re.compile(r"bytes\s+(?:(\d{1,19})-(\d{1,19})|\*)/(\d{1,19}|\*)\s*", re.ASCII | re.IGNORECASE)
@@ -85,35 +85,35 @@ _ATTRIBUTE = {
     "accept-ranges": "ranges",
 }
 
-_SPELT: dict[str, str] = {}
-"""ClaimedPaths of fields as servers spell them, to the attribute it is kept as, if it matters. Bounded."""
+_AS_SPELLED: dict[str, str] = {}
+"""For each field name as servers spell it, the attribute of `Fields`; empty for a field that is not read. Bounded."""
 
 
 def _attribute(name: str) -> str:
-    found = _ATTRIBUTE.get(name.lower(), "")
-    if len(_SPELT) < 1024:
-        _SPELT[name] = found
-    return found
+    attribute = _ATTRIBUTE.get(name.lower(), "")
+    if len(_AS_SPELLED) < 1024:
+        _AS_SPELLED[name] = attribute
+    return attribute
 
 
 def wanted_lines(lines: Iterable[str]) -> tuple[tuple[str, str], ...]:
-    """Of header lines, those that matter, as pairs."""
-    found = []
+    """The header lines that `read_fields` reads, as pairs of name and value."""
+    pairs = []
     for line in lines:
         name, colon, value = line.partition(":")
-        wanted = _SPELT.get(name)
+        wanted = _AS_SPELLED.get(name)
         if colon and (wanted or (wanted is None and _attribute(name))):
-            found.append((name, value.strip(" \t")))
-    return tuple(found)
+            pairs.append((name, value.strip(" \t")))
+    return tuple(pairs)
 
 
 def read_fields(pairs: Iterable[tuple[str, str]]) -> Fields:
-    """Sort out the header lines of one answer. Raises ProtocolError for a flood, or for a length that is not one."""
+    """Parse the header lines of one answer. Raises ProtocolError for too many bytes, and for fields that disagree."""
     fields = Fields()
     total = 0
     for name, value in pairs:
         total += len(name) + len(value) + 4
-        attribute = _SPELT.get(name)
+        attribute = _AS_SPELLED.get(name)
         if attribute is None:
             attribute = _attribute(name)
         if attribute == "length":
@@ -141,7 +141,7 @@ def read_fields(pairs: Iterable[tuple[str, str]]) -> Fields:
 
 
 def content_length(value: str) -> int:
-    """The length, also from a list of equal ones (RFC 9110 section 8.6). Raises ProtocolError for anything else."""
+    """The length; also of a list whose members are equal (RFC 9110 section 8.6). Raises ProtocolError for anything else."""
     text, others = value, False
     if not value.isdigit():
         values = {item.strip() for item in value.split(",")}
@@ -197,9 +197,9 @@ def retry_after(value: str, now: float) -> float | None:
 
 
 def validator(fields: Fields) -> Validator:
-    """The validators fit for If-Range (RFC 9110 section 13.1.5).
+    """The strong validators, which If-Range may use (RFC 9110 section 13.1.5).
 
-    A weak ETag is none; a date is one only when the answer was made at least a second after it (section 8.8.2.2).
+    A weak ETag is not one. A date is one only if the answer was made at least a second after it (section 8.8.2.2).
     """
     etag = fields.etag if _ETAG.fullmatch(fields.etag) else ""
     changed = http_date(fields.last_modified) if fields.last_modified else None
@@ -208,13 +208,13 @@ def validator(fields: Fields) -> Validator:
 
 
 def digests(fields: Fields, whole: bool) -> tuple[Checksum, ...]:
-    """The server's own digests of the file: Repr-Digest (RFC 9530), Digest (RFC 3230); Content-Digest of a whole body."""
-    found: dict[str, Checksum] = {}
+    """The digests of a file that its server sends: Repr-Digest (RFC 9530), Digest (RFC 3230), a whole body's Content-Digest."""
+    by_algorithm: dict[str, Checksum] = {}
     for text, wrapped in ((fields.repr_digest, True), (fields.content_digest if whole else "", True), (fields.digest, False)):
         for item in text.split(",") if text else ():
             name, _, value = item.strip().partition("=")
             algorithm = DIGEST_ALGORITHMS.get(name.strip().lower())
-            if algorithm is None or algorithm in found:
+            if algorithm is None or algorithm in by_algorithm:
                 continue
             value = value.partition(";")[0].strip()
             if wrapped:
@@ -226,8 +226,14 @@ def digests(fields: Fields, whole: bool) -> tuple[Checksum, ...]:
             except (binascii.Error, ValueError):
                 continue
             if len(raw) == (32 if algorithm == "sha256" else 64):
-                found[algorithm] = Checksum(algorithm, raw.hex())
-    return tuple(found.values())
+                by_algorithm[algorithm] = Checksum(algorithm, raw.hex())
+    return tuple(by_algorithm.values())
+
+
+def with_announced(checksums: tuple[Checksum, ...], announced: tuple[Checksum, ...]) -> tuple[Checksum, ...]:
+    """The checksums that a file must match: the user's, and the server's for algorithms that the user gave none for."""
+    given = {checksum.algorithm for checksum in checksums}
+    return checksums + tuple(item for item in announced if item.algorithm not in given)
 
 
 def disposition_name(value: str) -> str:

@@ -1,4 +1,4 @@
-"""What a Transfer says and is told: requests, heads of answers, and what holds for all of a run's."""
+"""What goes into a Transfer and comes out: requests, the heads of answers, and the policy that all Transfers of a run share."""
 
 from dataclasses import dataclass, field
 from enum import Enum
@@ -12,7 +12,11 @@ from downloader.core.model import Headers
 
 @dataclass(frozen=True, slots=True)
 class TransferPolicy:
-    """What holds for every Attempt of a run. Picklable. Times in seconds, speeds in bytes a second; 0 turns a limit off."""
+    """What holds for every Attempt of a run. Picklable. Times in seconds, speeds in bytes a second; 0 turns a limit off.
+
+    ``timeout``: for one Attempt; ``may_split``: a file may be fetched in several ranges at the same time, if its server allows
+    it; ``default_headers``: what a request sends that has no headers of its own; ``has_credentials``: whether any are known.
+    """
 
     headers: Headers = ()
     credentials: Credentials = NO_CREDENTIALS
@@ -22,47 +26,48 @@ class TransferPolicy:
     low_speed_limit: int = 1
     low_speed_time: float = 30.0
     guards: Guards = NO_GUARDS
-    usual: Headers = field(init=False, repr=False, compare=False)
-    secrets: bool = field(init=False, repr=False, compare=False)
+    may_split: bool = False
+    default_headers: Headers = field(init=False, repr=False, compare=False)
+    has_credentials: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "usual", with_defaults(self.headers))
-        object.__setattr__(self, "secrets", self.credentials != NO_CREDENTIALS)
+        object.__setattr__(self, "default_headers", with_defaults(self.headers))
+        object.__setattr__(self, "has_credentials", self.credentials != NO_CREDENTIALS)
 
 
 def with_defaults(headers: Headers) -> Headers:
-    """What every request says, and these lines in their order; one of these takes the place of a default of its name."""
-    always = (("Accept", "*/*"), ("Accept-Encoding", "identity"))
-    return replaced(always, headers)
+    """The default headers and these, in their order. A header takes the place of a default of the same name."""
+    defaults = (("Accept", "*/*"), ("Accept-Encoding", "identity"))
+    return replaced(defaults, headers)
 
 
 def replaced(headers: Headers, by: Headers) -> Headers:
-    """These lines, in whose place others of the same names come, and those others, in their order."""
-    return others(headers, by) + by
+    """``headers`` without those whose names ``by`` has, and then ``by``."""
+    return not_named_in(headers, by) + by
 
 
-def others(headers: Headers, than: Headers) -> Headers:
-    """The lines whose names are not among those of ``than``."""
-    names = {name.lower() for name, _ in than}
+def not_named_in(headers: Headers, others: Headers) -> Headers:
+    """The headers whose names ``others`` does not have. Names are compared without regard to case."""
+    names = {name.lower() for name, _ in others}
     return tuple(line for line in headers if line[0].lower() not in names)
 
 
 class Request(Struct, frozen=True):
-    """A GET to send, with exactly these headers. Most requests of a run have the very same tuple of headers."""
+    """A GET to send, with exactly these headers. Most requests of a run share one tuple of headers."""
 
     url: str
     headers: Headers
 
 
 class Head(Struct, frozen=True):
-    """Status and header lines of an answer, the lines as they came."""
+    """The status and the header lines of an answer, as they came."""
 
     status: int
     headers: Headers
 
 
 class HeadAction(Enum):
-    """What the driver does after a head."""
+    """What a Transfer wants after the head of an answer: see `Transfer.on_head`."""
 
     FOLLOW = "follow"
     BODY = "body"

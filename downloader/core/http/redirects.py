@@ -5,9 +5,15 @@ from urllib.parse import quote, urljoin
 from downloader.core.names.urls import RESERVED, clean_url
 from downloader.errors import PolicyError, ProtocolError, UsageError
 
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+"""Statuses that redirect, if the answer has a Location: RFC 9110 section 15.4."""
+
 
 def redirected(url: str, location: str, public: str, allow_downgrade: bool) -> str:
-    """The URL that ``location`` means, from ``url``. Raises PolicyError, ProtocolError; ``public`` is for the message."""
+    """The URL that a Location field names. ``url``: the URL that was requested; ``public``: the same, for messages.
+
+    Raises PolicyError for a scheme that is not allowed, ProtocolError for a Location that is no URL.
+    """
     try:
         target = clean_url(urljoin(url, quote(location.encode("latin-1", "replace"), safe=RESERVED)))
     except UsageError as error:

@@ -1,11 +1,11 @@
-"""What a server's /robots.txt says to us (RFC 9309), and Crawl-delay, which many servers say though it is in no RFC."""
+"""The rules of a server's /robots.txt (RFC 9309), and Crawl-delay, which many servers send though no RFC defines it."""
 
 import re
 from dataclasses import dataclass
 from urllib.parse import quote
 
-LARGEST = 500 * 1024
-"""Bytes of a robots.txt that are read; RFC 9309 section 2.5 wants as many at least."""
+MAX_BYTES = 500 * 1024
+"""Bytes of a robots.txt that are read: the least that RFC 9309 section 2.5 allows."""
 
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _TOKEN = re.compile(r"[A-Za-z_-]+")
@@ -14,23 +14,23 @@ _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What holds for us at one server. ``lines``: patterns, each allowed or not; ``delay``: seconds between two requests."""
+    """The rules of one server. ``lines``: patterns, and whether each allows or forbids; ``delay``: seconds between requests."""
 
     lines: tuple[tuple[str, bool], ...] = ()
     delay: float = 0.0
 
     def allows(self, url: str) -> bool:
-        """Whether this URL of that server may be asked for: the longest pattern that matches decides, and allows in a tie."""
+        """Whether this URL of the server may be requested: the longest pattern that matches decides, and allows in a tie."""
         path = _normal("/" + url.partition("://")[2].partition("/")[2].partition("#")[0])
         path = path.replace("*", "%2A").replace("$", "%24")
-        found = [(len(pattern), allowed) for pattern, allowed in self.lines if _matches(pattern, path)]
-        return path == "/robots.txt" or max(found, default=(0, True))[1]
+        matches = [(len(pattern), allowed) for pattern, allowed in self.lines if _matches(pattern, path)]
+        return path == "/robots.txt" or max(matches, default=(0, True))[1]
 
 
 def product(agent: str) -> str:
-    """The product token of a User-Agent: what a group is named by; RFC 9309 section 2.2.1."""
-    found = _TOKEN.match(agent)
-    return found.group().lower() if found else ""
+    """The product token of a User-Agent, by which groups are named: RFC 9309 section 2.2.1. In small letters."""
+    match = _TOKEN.match(agent)
+    return match.group().lower() if match else ""
 
 
 def parse(data: bytes, agent: str) -> Rules:
@@ -38,7 +38,7 @@ def parse(data: bytes, agent: str) -> Rules:
     groups: dict[str, tuple[list[tuple[str, bool]], list[float]]] = {}
     names: list[str] = []
     begun = False
-    for line in data[:LARGEST].decode("utf-8-sig", "replace").replace("\r", "\n").split("\n"):
+    for line in data[:MAX_BYTES].decode("utf-8-sig", "replace").replace("\r", "\n").split("\n"):
         key, colon, value = line.partition("#")[0].partition(":")
         key, value = key.strip().lower(), value.strip()
         if key == "user-agent" and colon:
@@ -64,17 +64,17 @@ def _add(group: tuple[list[tuple[str, bool]], list[float]], key: str, value: str
 
 
 def _normal(text: str) -> str:
-    """With what is not ASCII encoded, and encoded what is reserved alone: RFC 9309 section 2.2.2."""
+    """Percent-encode what is not ASCII, and decode what is not reserved: RFC 9309 section 2.2.2."""
     return _ESCAPE.sub(_decoded, quote(text.encode("utf-8", "replace"), safe="%!#$&'()*+,/:;=?@[]~"))
 
 
-def _decoded(found: re.Match[str]) -> str:
-    char = chr(int(found[1], 16))
-    return char if char in _UNRESERVED else found[0].upper()
+def _decoded(match: re.Match[str]) -> str:
+    char = chr(int(match[1], 16))
+    return char if char in _UNRESERVED else match[0].upper()
 
 
 def _matches(pattern: str, path: str) -> bool:
-    """``*``: any characters; ``$`` at the end: the path ends here. In linear time."""
+    """Whether a path matches a pattern with ``*`` (any characters) and a final ``$`` (the end of the path). In linear time."""
     anchored = pattern.endswith("$")
     first, *others = pattern.removesuffix("$").split("*")
     if not path.startswith(first):

@@ -1,174 +1,173 @@
-"""The state machine of one Attempt: what to ask, what the answer means, when the body is complete.
+"""The record of one Attempt: what to ask, what the answer means, when the body is complete, and how the Attempt ends.
 
-A driver calls it in this order, and does what it says::
+Everything that changes a Transfer is a method of the class in this file. The states of a Transfer, and the order in which its
+methods may be called, stand in `downloader.core.http.transfer_states`. A caller obeys the HeadAction that `on_head` returns:
+FOLLOW: call `request` again · BODY: write the body, from the byte `offset` of the file on · STOP: how it ends is decided.
 
-    request() -> Request         send this
-    on_head(head, …) -> HeadAction     FOLLOW: ask again (a redirect) · BODY: write from `offset` · STOP: there is an outcome
-    on_data(count, now)          for each piece of body; raises when there is too much, or too little for too long
-    on_end()                     the body ended as its framing said; raises when that was too early
-    again(start, stop)           go on with other bytes of the file: the next request asks for these
-    outcome(End.COMPLETE, …)
-
-What an answer means (RFC 9110; `docs/answers.md` has the same table for readers):
-
-| answer | asked with Range | meaning |
-| --- | --- | --- |
-| 200 | either | the whole file: begin at zero |
-| 204, 205 | either | an empty file |
-| 206, Content-Range starts where we asked, total and validator agree | yes | goes on from there |
-| 206, anything else | yes | begin again at zero |
-| 206 | no | ProtocolError |
-| 416, ``*/N`` and N is what we hold, validator agrees | yes | complete already |
-| 416, anything else | yes | begin again at zero |
-| 200, 204, 205, 416, or 206 of another version | for one Segment | begin the whole file again; a mirror is dropped for it |
-| 304 | conditional | the file is still good |
-| 301, 302, 303, 307, 308 | either | follow, at most `max_redirects` times |
-| 401, 403, 407 | either | AuthError |
-| other 1xx, 2xx and 3xx | either | ProtocolError |
-| other | either | HTTPStatusError; `downloader.core.scheduling.retry` decides about another try |
+What each answer means stands in `downloader.core.http`.
 """
 
 from downloader.core.http import headers as h
-from downloader.core.http.credentials import advice, kept_at_redirect, without_userinfo
-from downloader.core.http.guards import judge, wrong_size
-from downloader.core.http.messages import Head, HeadAction, Request, TransferPolicy, others, replaced, with_defaults
-from downloader.core.http.redirects import redirected
+from downloader.core.http.credentials import kept_at_redirect
+from downloader.core.http.guards import check_head, wrong_size
+from downloader.core.http.messages import Head, HeadAction, Request, TransferPolicy, replaced
+from downloader.core.http.range_rules import PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE, range_answer, reason_to_restart
+from downloader.core.http.redirects import REDIRECTS, redirected
+from downloader.core.http.refusals import refusal
+from downloader.core.http.request_headers import bound_by_checksum, build_request
+from downloader.core.http.transfer_states import ENDS, TRANSITIONS, Event, State
 from downloader.core.limits.stall import StallDetector
-from downloader.core.model import (
-    NOTHING_TO_RESUME,
-    WHOLE,
-    Attempt,
-    Checksum,
-    End,
-    Headers,
-    Outcome,
-    ResumeInfo,
-    Returned,
-    Validator,
-)
+from downloader.core.model import NOTHING_TO_RESUME, WHOLE, Attempt, Checksum, End, Headers, Outcome, ResumeInfo, Returned
 from downloader.core.names.urls import public_url
 from downloader.core.trace import Trace
-from downloader.errors import (
-    AuthError,
-    DownloadError,
-    HTTPStatusError,
-    Interrupted,
-    NetworkError,
-    ProtocolError,
-)
+from downloader.errors import DownloadError, Interrupted, NetworkError, ProtocolError
 
-REDIRECTS = frozenset({301, 302, 303, 307, 308})
 EMPTY = frozenset({204, 205})  # RFC 9110 sections 15.3.5 and 15.3.6
+
+# Members of an Enum that each file needs: as a global, one is read ten times as fast as through its class.
+_BODY, _STOP = HeadAction.BODY, HeadAction.STOP
+_REQUEST, _BODY_FOLLOWS, _BODY_START = Event.REQUEST, Event.BODY_FOLLOWS, Event.BODY_START
+_DATA, _BODY_END = Event.DATA, Event.BODY_END
+_READY, _FAILED = State.READY, End.FAILED
 
 
 class Transfer:
-    """One Attempt, from its first request to its Outcome. ``held``: what the part file has already; ``wall``: epoch seconds."""
+    """One Attempt, from its first request to its Outcome. Sizes and offsets in bytes; times in seconds, monotonic.
 
-    decided = End.FAILED
-    digests: tuple[Checksum, ...] = ()  # all that the file must match
-    expected: int | None = None
-    last_modified: float | None = None
-    name = ""
-    offset = 0
-    received = 0
-    redirects = 0
-    retry_after: float | None = None
-    returned: Returned | None = None
-    size = 0
-    splittable = False
-    status = 0
-    told: tuple[Checksum, ...] = ()  # by the server
-    total: int | None = None
-    trace: Trace | None = None
-    validator = Validator()
-    waited = 0.0
-    warning = ""
-    bad_before = False  # a file with a wrong checksum stands under the name
-    answered = 0.0  # when the first head came
-    _taken = 0  # of the present answer
-    _gate: StallDetector
+    ``earlier``: what the part file has from earlier Attempts. ``epoch_now``: seconds since the epoch.
 
-    def __init__(self, attempt: Attempt, policy: TransferPolicy, held: ResumeInfo, now: float, wall: float) -> None:
+    Callers read these attributes and change none: ``state``; ``start`` and ``stop``, the range that is asked for (``stop``
+    exclusive, None: to the end); ``offset``, where the first byte of the body belongs; ``expected``, the length of the body,
+    and ``total``, the length of the file (None: unknown); ``received``, the bytes of all bodies; ``size``, the bytes of the
+    file that are there; ``digests``, the checksums that the file must match; ``splittable``, whether other Attempts may
+    fetch ranges of the same file; ``restart_reason``, why the bytes that are there cannot be continued.
+    """
+
+    # Slots, because instances with more than 30 attributes share no table of names: each would cost 1 µs more.
+    __slots__ = (
+        *("attempt", "earlier", "url", "public_url", "state", "_policy", "_epoch_now", "_headers"),
+        *("start", "stop", "resuming", "redirects", "_requested_at", "_sent_headers"),
+        *("status", "waited", "first_head_at", "name", "warning", "restart_reason"),
+        *("validator", "total", "last_modified", "announced_digests", "digests", "splittable"),
+        *("offset", "size", "received", "expected", "_received_of_body", "_stall"),
+        *("existing_is_corrupt", "returned"),
+    )
+
+    def __init__(self, attempt: Attempt, policy: TransferPolicy, earlier: ResumeInfo, epoch_now: float) -> None:
+        if attempt.from_scratch or attempt.is_probe:
+            earlier = NOTHING_TO_RESUME
         self.attempt = attempt
-        self._policy = policy
-        self._wall = wall
-        self._headers: Headers = replaced(policy.headers, attempt.headers) if attempt.headers else policy.headers
-        self.held = NOTHING_TO_RESUME if attempt.from_scratch or attempt.is_probe else held
-        self.start = attempt.segment.start + self.held.size  # what is asked for
-        self.stop = attempt.segment.stop
-        self.resuming = self.held.size > 0 and bool(self.held.validator.if_range)
+        self.earlier = earlier
         self.url = attempt.url
-        self.public = public_url(attempt.url)
+        self.public_url = public_url(attempt.url)
+        self.state = _READY
+        self._policy = policy
+        self._epoch_now = epoch_now
+        self._headers: Headers = replaced(policy.headers, attempt.headers) if attempt.headers else policy.headers
+        self.start, self.stop = attempt.segment
+        self.start += earlier.size
+        self.resuming = earlier.size > 0 and bool(earlier.validator.if_range)
+        self._sent_headers: Headers
+        self._stall: StallDetector
+        self.status = self.redirects = self.offset = self.size = self.received = self._received_of_body = 0
+        self.waited = self.first_head_at = self._requested_at = 0.0
+        self.name = self.warning = self.restart_reason = ""
+        self.validator = NOTHING_TO_RESUME.validator
+        self.expected: int | None = None
+        self.total: int | None = None
+        self.last_modified: float | None = None
+        self.announced_digests: tuple[Checksum, ...] = ()
+        self.digests: tuple[Checksum, ...] = ()
+        self.returned: Returned | None = None
+        self.splittable = self.existing_is_corrupt = False
 
-    def request(self) -> Request:
-        """What to send next: the first request, or the one after a redirect."""
-        self._taken = 0
-        attempt, special = self.attempt, self._special()
-        if not special and self._headers is self._policy.headers and not self._policy.secrets and "@" not in self.url:
-            return Request(without_userinfo(self.url), self._policy.usual)
-        credentials = self._policy.credentials.headers(self.url, self._wall, attempt.url)
-        lines = with_defaults(self._headers)
-        return Request(without_userinfo(self.url), replaced(lines + others(credentials, lines), special))
+    # --- before the first request
 
-    def _special(self) -> Headers:
-        """What this request alone says. A mirror has a validator of its own: there the checksum decides."""
-        if self.attempt.is_probe:
-            return (("Range", "bytes=0-0"),)
-        if self.resuming:
-            asked = ("Range", f"bytes={self.start}-{'' if self.stop is None else self.stop - 1}")
-            unbound = self.attempt.is_alternate_url and self.attempt.checksums
-            return (asked,) if unbound else (asked, ("If-Range", self.held.validator.if_range))
-        if self.attempt.modified_since is not None:
-            return (("If-Modified-Since", h.format_http_date(self.attempt.modified_since)),)
-        return ()
+    def already_there(self, size: int) -> None:
+        """The file that stands under the name has the right checksum, and so many bytes: nothing is to be fetched."""
+        self.state = TRANSITIONS[self.state][Event.EXISTING_VALID]
+        self.size, self.digests = size, self.attempt.checksums
 
-    def rely_on(self, held: ResumeInfo) -> None:
-        """Go on with a file of which this is held: what was told of the whole stands."""
-        self.validator, self.total = held.validator, held.total
-        self._told_as(held.digests, held.validator.last_modified)
+    def existing_corrupt(self) -> None:
+        """The file that stands under the name has a wrong checksum: it is fetched, and replaced if the new one is right."""
+        self.state = TRANSITIONS[self.state][Event.EXISTING_CORRUPT]
+        self.existing_is_corrupt = True
 
-    def again(self, start: int, stop: int) -> None:
-        """Ask for these bytes next. What was held or told before stands: all is bound to one validator."""
+    @property
+    def resumable_total(self) -> int | None:
+        """The length of the version that the part file has; None where single ranges of that version cannot be asked for."""
+        return self.earlier.total if self.earlier.validator.if_range else None
+
+    def resume_with_gaps(self) -> None:
+        """Ranges of the file will be asked for: what earlier answers said of the whole file holds for this Attempt, too."""
+        self.state = TRANSITIONS[self.state][Event.RESUME]
+        earlier = self.earlier
+        self.validator, self.total = earlier.validator, earlier.total
+        self._set_digests(earlier.digests, earlier.validator.last_modified)
+        self.splittable = self.attempt.segment != WHOLE  # the server has answered a range request of this version before
+
+    def next_range(self, start: int, stop: int) -> None:
+        """Ask for these bytes next. Every range of a file is bound to the same validator."""
+        self.state = TRANSITIONS[self.state][Event.NEXT_RANGE]
         self.start, self.stop = start, stop
         self.resuming = True
         self.expected = None
-        self.decided = End.FAILED  # until it is over, too
 
-    def on_head(self, head: Head) -> HeadAction:
+    # --- the request
+
+    def request(self, now: float) -> Request:
+        """What to send next: the first request, the one after a redirect, or the one for the next range."""
+        self.state = TRANSITIONS[self.state][_REQUEST]
+        self._received_of_body = 0
+        self._requested_at = now
+        rest = (self.start, self.stop) if self.resuming else None
+        validator = self.earlier.validator
+        request = build_request(self.attempt, self._policy, self.url, self._headers, rest, validator, self._epoch_now)
+        self._sent_headers = request.headers
+        return request
+
+    # --- the head of the answer
+
+    def on_head(self, head: Head, now: float) -> HeadAction:
         """What this answer means. Raises DownloadError where it means that the Attempt has failed."""
         self.status = head.status
+        self.waited = now - self._requested_at
+        self.first_head_at = self.first_head_at or now
         fields = h.read_fields(head.headers)
         if head.status in REDIRECTS and fields.location:
             return self._redirect(fields.location)
         if self.attempt.is_probe and head.status in (200, 204, 205, 206, 416):
             self.name = h.disposition_name(fields.disposition)
-            return self._decide(End.NAME_LEARNED)
+            return self._decide(Event.NAME_LEARNED)
         if head.status == 200 or head.status in EMPTY:
-            return self._decide(End.MUST_RESTART) if self.shared else self._whole(fields)
-        if head.status == 206 and self.resuming:
-            return self._rest(fields)
-        if head.status == 416 and self.resuming:
-            return self._unsatisfied(fields)
+            return self._restart("the whole file comes instead of a range") if self._is_bound else self._whole(fields)
+        if head.status in (206, 416) and self.resuming:
+            return self._range(fields)
         if head.status == 304 and self.attempt.modified_since is not None and not self.resuming:
-            return self._decide(End.NOT_MODIFIED)
-        raise self._refusal(fields)
+            return self._decide(Event.UNCHANGED)
+        raise refusal(self.status, fields, self._sent_headers, self.public_url, self._epoch_now)
 
-    def _decide(self, end: End) -> HeadAction:
-        self.decided = end
-        return HeadAction.STOP
+    def _decide(self, event: Event) -> HeadAction:
+        self.state = TRANSITIONS[self.state][event]
+        return _STOP
 
     @property
-    def shared(self) -> bool:
-        """Other Attempts may be writing to the same part file, or this one has written to it what it was bound to."""
+    def _is_bound(self) -> bool:
+        """Whether bytes of this version are there that must not be mixed with others: of other Attempts, or of this one."""
         return self.attempt.segment != WHOLE or self.received > 0
+
+    def _restart(self, reason: str) -> HeadAction:
+        self.restart_reason = reason
+        return self._decide(Event.VERSION_CHANGED)
 
     def _redirect(self, location: str) -> HeadAction:
         self.redirects += 1
         if self.redirects > self._policy.max_redirects:
-            raise ProtocolError(f"more than {self._policy.max_redirects} redirects", self.public)
-        target = redirected(self.url, location, self.public, self._policy.allow_downgrade)
+            raise ProtocolError(f"more than {self._policy.max_redirects} redirects", self.public_url)
+        target = redirected(self.url, location, self.public_url, self._policy.allow_downgrade)
         self._headers = kept_at_redirect(self._headers, self.url, target)
         self.url = target
+        self.state = TRANSITIONS[self.state][Event.REDIRECT]
         return HeadAction.FOLLOW
 
     def _whole(self, fields: h.Fields) -> HeadAction:
@@ -177,134 +176,133 @@ class Transfer:
         self.stop = None
         self._describe(fields, whole=True)
         self.total = self.expected = 0 if self.status in EMPTY else fields.length
-        self.splittable = fields.ranges and self.total is not None and bool(self.validator.if_range)
-        self._judge(fields.content_type)
-        return HeadAction.BODY
+        accepts_ranges = fields.ranges and self.total is not None and bool(self.validator.if_range)
+        return self._body_follows(fields, accepts_ranges)
 
-    def _rest(self, fields: h.Fields) -> HeadAction:
-        span = h.content_range(fields.content_range)
-        start = self.start
-        told = h.validator(fields)
-        if (
-            span is None
-            or span.start != start
-            or span.stop is None
-            or (self.stop is not None and span.stop > self.stop)
-            or (span.total is None and self.held.total is None)  # nothing would say where the file ends
-            or (None not in (span.total, self.held.total) and span.total != self.held.total)
-            or (fields.length is not None and fields.length != span.stop - start)
-            or self._changed(told, fields)
-        ):
-            return self._decide(End.MUST_RESTART)
+    def _range(self, fields: h.Fields) -> HeadAction:
+        whole = not self._is_bound
+        answer = range_answer(self.start, self.stop, self.earlier, fields, whole, bound_by_checksum(self.attempt))
+        reason = reason_to_restart(PARTIAL_CONTENT if self.status == 206 else RANGE_NOT_SATISFIABLE, answer)
+        if reason:
+            return self._restart(reason)
         self._describe(fields, whole=False)
-        self.validator = self.held.validator
-        self.offset = start
-        self.expected = span.stop - start
-        self.total = span.total if span.total is not None else self.held.total
-        self.splittable = self.total is not None
-        self._judge(fields.content_type)
-        return HeadAction.BODY
+        self.validator = self.earlier.validator
+        total, stop = answer.received.total, answer.received.stop
+        if stop is None:
+            return self._nothing_missing()
+        self.offset = self.start
+        self.expected = stop - self.start
+        self.total = total if total is not None else self.earlier.total
+        return self._body_follows(fields, accepts_ranges=True)
 
-    def _changed(self, told: Validator, fields: h.Fields) -> bool:
-        held = self.held.validator
-        if self.attempt.is_alternate_url and self.attempt.checksums:
-            return False
-        if held.etag and fields.etag:
-            return told.etag != held.etag
-        return bool(held.last_modified and fields.last_modified) and fields.last_modified != held.last_modified
+    def _nothing_missing(self) -> HeadAction:
+        self.size = self.total = self.earlier.size
+        self.warning = check_head(self._policy.guards, self.attempt, self.total, None, self.public_url)
+        return self._decide(Event.NOTHING_MISSING)
 
-    def _unsatisfied(self, fields: h.Fields) -> HeadAction:
-        span = h.content_range(fields.content_range)
-        held = self.held.size
-        known = self.held.total == held or (bool(fields.etag) and fields.etag == self.held.validator.etag)
-        agreed = known and not self._changed(h.validator(fields), fields)
-        if span is None or span.start is not None or span.total != held or not agreed or self.held.spans or self.shared:
-            return self._decide(End.MUST_RESTART)
-        self._describe(fields, whole=False)
-        self.validator = self.held.validator
-        self.size = self.total = held
-        self._judge(None)
-        return self._decide(End.COMPLETE)
+    def _body_follows(self, fields: h.Fields, accepts_ranges: bool) -> HeadAction:
+        self.splittable = accepts_ranges and self._policy.may_split
+        self.warning = check_head(self._policy.guards, self.attempt, self.total, fields.content_type, self.public_url)
+        self.state = TRANSITIONS[self.state][_BODY_FOLLOWS]
+        return _BODY
 
     def _describe(self, fields: h.Fields, whole: bool) -> None:
         self.validator = h.validator(fields)
-        told = () if whole else self.held.digests
+        announced = () if whole else self.earlier.digests
         if fields.repr_digest or fields.content_digest or fields.digest:
-            told = h.digests(fields, whole) or told
-        self._told_as(told, fields.last_modified or ("" if whole else self.held.validator.last_modified))
+            announced = h.digests(fields, whole) or announced
+        self._set_digests(announced, fields.last_modified or ("" if whole else self.earlier.validator.last_modified))
 
-    def _told_as(self, told: tuple[Checksum, ...], moment: str) -> None:
-        self.told = told
-        self.last_modified = h.http_date(moment) if moment else None
-        self.digests = self.attempt.checksums
-        if told:
-            known = {checksum.algorithm for checksum in self.digests}
-            self.digests += tuple(item for item in told if item.algorithm not in known)
-
-    def _judge(self, content_type: str | None) -> None:
-        self.warning = judge(self._policy.guards, self.attempt, self.total, content_type, self.public)
-
-    def _refusal(self, fields: h.Fields) -> DownloadError:
-        if self.status in AuthError.HINTS:
-            return AuthError(self.status, self.public, advice(self.status, self.request().headers))
-        if self.status >= 400:
-            now = (h.http_date(fields.date) if fields.date else None) or self._wall
-            self.retry_after = h.retry_after(fields.retry_after, now)
-            return HTTPStatusError(self.status, self.public, "", self.retry_after)
-        return ProtocolError(f"unexpected status for this request: HTTP {self.status}", self.public)
+    def _set_digests(self, announced: tuple[Checksum, ...], last_modified: str) -> None:
+        self.announced_digests = announced
+        self.last_modified = h.http_date(last_modified) if last_modified else None
+        self.digests = h.with_announced(self.attempt.checksums, announced) if announced else self.attempt.checksums
 
     @property
-    def promised(self) -> ResumeInfo:
-        """What the server said of the whole file, for whoever goes on with a part of it."""
-        return ResumeInfo(self.size, self.validator, self.total, self.told)
+    def resume_info(self) -> ResumeInfo:
+        """What a later Attempt needs to continue this file."""
+        return ResumeInfo(self.size, self.validator, self.total, self.announced_digests)
 
-    def begin_body(self, now: float) -> None:
+    # --- the body
+
+    def start_body(self, now: float) -> None:
         """The body begins: from here on its speed counts."""
+        self.state = TRANSITIONS[self.state][_BODY_START]
         self.size = self.offset
-        self._gate = StallDetector(self._policy.low_speed_limit, self._policy.low_speed_time, now)
+        self._stall = StallDetector(self._policy.low_speed_limit, self._policy.low_speed_time, now)
 
     def on_data(self, count: int, now: float) -> None:
-        """Count a piece of body. Raises ProtocolError for more than was announced, NetworkError for a stall."""
+        """Count a piece of the body. Raises ProtocolError for more than was announced, NetworkError for a stall."""
+        self.state = TRANSITIONS[self.state][_DATA]
         self.received += count
-        self._taken += count
+        self._received_of_body += count
         self.size += count
-        if self.expected is not None and self._taken > self.expected:
+        if self.expected is not None and self._received_of_body > self.expected:
             what = "more bytes than announced"
-            raise ProtocolError(f"{what}: {self.expected}", self.public, kind=what)
+            raise ProtocolError(f"{what}: {self.expected}", self.public_url, kind=what)
         if self.expected is None and 0 < self._policy.guards.max_size < self.size:
-            raise self._policy.guards.too_large(f"more than {self._policy.guards.max_size} bytes", self.public)
-        if self._gate.stalled(count, now):
-            raise NetworkError("too slow", self.public, "see --low-speed-limit and --low-speed-time")
+            raise self._policy.guards.too_large(f"more than {self._policy.guards.max_size} bytes", self.public_url)
+        if self._stall.stalled(count, now):
+            raise NetworkError("too slow", self.public_url, "see --low-speed-limit and --low-speed-time")
 
-    def excuse(self, seconds: float) -> None:
-        """So long nothing was read, for a reason of ours: it is no stall."""
-        self._gate.excuse(seconds)
+    def paused(self, seconds: float) -> None:
+        """For so many seconds nothing was read, to keep a rate limit: this time counts for no stall."""
+        self.state = TRANSITIONS[self.state][Event.PAUSE]
+        self._stall.ignore_pause(seconds)
 
     def on_end(self) -> None:
-        """The body is over. Raises NetworkError where that was too early, IntegrityError for another size than was known."""
-        missing = self.expected is not None and self._taken < self.expected
+        """The body is over. Raises NetworkError if bytes are missing, IntegrityError for another size than was known."""
+        complete = TRANSITIONS[self.state][_BODY_END]
+        missing = self.expected is not None and self._received_of_body < self.expected
         if missing or (self.stop is None and self.total is not None and self.size < self.total):
             what = f"truncated: {self.size} of {self.total or self.expected} bytes"
-            raise NetworkError(what, self.public, kind="truncated")
+            raise NetworkError(what, self.public_url, kind="truncated")
         if self.attempt.size is not None and self.stop is None and self.size != self.attempt.size:
-            raise wrong_size(self.size, self.attempt.size, self.public)
+            raise wrong_size(self.size, self.attempt.size, self.public_url)
         if self.total is None:
-            self._policy.guards.check_size(self.size, self.public)
-        self.decided = End.COMPLETE
+            self._policy.guards.check_size(self.size, self.public_url)
+        self.state = complete
 
-    def outcome(self, elapsed: float, path: str = "", error: DownloadError | None = None) -> Outcome:
-        """The Outcome, once it is decided; or the one that ``error`` makes of it. ``elapsed`` in seconds."""
-        end = self.decided
+    def cut(self) -> None:
+        """The Attempt has come to the byte where it must end: another Attempt fetches the rest."""
+        self.state = TRANSITIONS[self.state][Event.CUT]
+
+    # --- after the body
+
+    def segment_end(self, finishes_file: bool) -> None:
+        """No range is left for this Attempt. ``finishes_file``: every byte is there, and this Attempt finishes the file."""
+        self.state = TRANSITIONS[self.state][Event.FILE_END if finishes_file else Event.SEGMENT_END]
+        self.size = self.total or 0
+
+    def body_returned(self, body: bytes) -> None:
+        """The body is not written to a file; it is handed back with the Outcome."""
+        self.state = TRANSITIONS[self.state][Event.BODY_RETURNED]
+        self.returned = Returned(body)
+
+    def processed(self, returned: Returned | None, size: int) -> None:
+        """The user's function was called with the file, which has so many bytes now, and has returned this."""
+        self.state = TRANSITIONS[self.state][Event.PROCESSED]
+        self.returned, self.size = returned, size
+
+    def name_taken(self) -> None:
+        """Another file has appeared under the name: that one stays, and this one is dropped."""
+        self.state = TRANSITIONS[self.state][Event.NAME_TAKEN]
+
+    def outcome(
+        self, elapsed: float, path: str = "", error: DownloadError | None = None, trace: Trace | None = None
+    ) -> Outcome:
+        """How the Attempt ended. An error ends it as failed (or interrupted), whatever was decided before."""
         if error is not None:
-            end = End.INTERRUPTED if isinstance(error, Interrupted) else End.FAILED
+            self.state = TRANSITIONS[self.state][Event.ERROR]
+        end = ENDS.get(self.state, _FAILED)
         return Outcome(
             key=self.attempt.key,
-            end=end,
+            end=End.INTERRUPTED if isinstance(error, Interrupted) else end,
             received=self.received,
             size=self.size,
             elapsed=elapsed,
             status=self.status,
-            final_url=public_url(self.url) if self.redirects else self.public,
+            final_url=public_url(self.url) if self.redirects else self.public_url,
             etag=self.validator.etag,
             path=path or self.attempt.path,
             proposed_name=self.name,
@@ -312,6 +310,7 @@ class Transfer:
             verified=bool(self.digests) and end in (End.COMPLETE, End.EXISTS),
             error=error,
             returned=self.returned,
-            trace=self.trace,
+            trace=trace,
             warning=self.warning,
+            reason=self.restart_reason,
         )

@@ -27,7 +27,7 @@ class StallDetector:
         self._since, self._bytes = now, 0
         return slow and self._window > 0
 
-    def excuse(self, seconds: float) -> None:
+    def ignore_pause(self, seconds: float) -> None:
         """Do not count these seconds, in which the rate limit paused the transfer: the server is not to blame for them."""
         self._since += seconds
 

@@ -1,4 +1,11 @@
-"""What follows if a file with the final name exists already (``--on-exists``), decided before any request is sent."""
+"""What the setting ``on_exists`` means: one row of `ON_EXISTS` for each of its values, and nobody else compares the word.
+
+The setting matters twice: before anything is asked of a server (`apply_exists_policy`), and when a complete file gets its name
+and a file has appeared there in the meantime.
+"""
+
+from enum import Enum
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -7,35 +14,58 @@ from downloader.core.names.urls import public_url
 from downloader.errors import DownloadError, StorageError
 
 
+class Before(Enum):
+    """What is done about a file that exists before anything is asked of a server."""
+
+    KEEP = "keep it"
+    FAIL = "fail"
+    FETCH = "fetch the file all the same"
+    REFRESH = "ask whether it has changed"
+
+
+class ExistsPolicy(NamedTuple):
+    """One value of ``on_exists``.
+
+    ``replaces``: a complete file takes the name from a file that has it; ``numbers``: it gets another name, with a number;
+    ``fails``: a file that has appeared in the meantime is an error.
+    """
+
+    before: Before
+    replaces: bool = False
+    numbers: bool = False
+    fails: bool = False
+
+
+ON_EXISTS = {
+    "skip": ExistsPolicy(Before.KEEP),
+    "fail": ExistsPolicy(Before.FAIL, fails=True),
+    "overwrite": ExistsPolicy(Before.FETCH, replaces=True),
+    "rename": ExistsPolicy(Before.FETCH, replaces=True, numbers=True),
+    "refresh": ExistsPolicy(Before.REFRESH, replaces=True),
+}
+
+
 def apply_exists_policy(attempt: Attempt, existing: Existing | None, on_exists: str) -> Attempt | Outcome:
-    """Decide whether an Attempt is made.
+    """The Attempt to make, if one is to be made; else its Outcome.
 
-    A file with the final name counts as complete, unless one of its checksums is known not to match.
-
-    Args:
-        attempt: the Attempt that would be made.
-        existing: the file or folder under its path; None: there is none.
-        on_exists: ``skip``, ``overwrite``, ``rename``, ``fail`` or ``refresh``, as in the setting of that name.
-
-    Returns:
-        The Attempt to make, or the Outcome if none is made.
+    ``existing``: what stands under its path; ``on_exists``: the setting of that name. A final name is a complete file,
+    unless a known checksum says otherwise.
     """
     if attempt.is_probe or existing is None:
         return attempt
     if existing.is_folder:
         return _failed(attempt, "a folder has the name of the file", "give out=")
-    if on_exists == "skip" and attempt.checksums:
+    before = ON_EXISTS[on_exists].before
+    if before is Before.KEEP and attempt.checksums:
         return replace(attempt, verify_existing=True)
-    if attempt.may_exist_already and on_exists in (
-        "skip",
-        "fail",
-    ):  # the lost worker had finished it
+    if attempt.may_exist_already and before in (Before.KEEP, Before.FAIL):
+        # The file was not there when its first Attempt began: a worker that is lost had finished it.
         return Outcome(attempt.key, End.COMPLETE, path=attempt.path, size=existing.size)
-    if on_exists == "skip":
+    if before is Before.KEEP:
         return Outcome(attempt.key, End.EXISTS, path=attempt.path, size=existing.size)
-    if on_exists == "fail":
+    if before is Before.FAIL:
         return _failed(attempt, "the file exists", "see --on-exists")
-    if on_exists == "refresh":
+    if before is Before.REFRESH:
         return replace(attempt, modified_since=existing.modified)
     return attempt
 

@@ -116,7 +116,8 @@ class SegmentScheduler:
         layout = self.split_files[entry.key][1]
         item = layout.ended(outcome)
         if outcome.end is End.MUST_RESTART and item.url != layout.url:
-            error = ProtocolError("this mirror has another version of the file", public_url(item.url))
+            what = "this mirror has another version of the file"
+            error = ProtocolError(f"{what}: {outcome.reason}", public_url(item.url), kind=what)
             outcome = replace(outcome, end=End.FAILED, error=error)
         undecided = layout.final_outcome is None and not self._stopped
         if outcome.end not in _CONCERNS_SEGMENT:

@@ -25,7 +25,7 @@ from downloader.storage.part import PartFile
 
 
 class Step(Enum):
-    """Steps without a value."""
+    """Commands without a value."""
 
     READ = "read"
     DROP = "drop"
@@ -35,21 +35,21 @@ READ, DROP = Step.READ, Step.DROP
 
 
 class Write(NamedTuple):
-    """A large block for the part file."""
+    """Write a large block to the part file."""
 
     part: PartFile
     block: bytes
 
 
 class Call(NamedTuple):
-    """A call that keeps a processor or a disk busy."""
+    """Make a call that keeps a processor or a disk busy. ``long``: the call may take seconds."""
 
     call: Callable[[], object]
     long: bool = False
 
 
 class Pause(NamedTuple):
-    """So many seconds in which nothing is to be read: there is a limit to the rate."""
+    """Read nothing for so many seconds, to keep a rate limit."""
 
     seconds: float
 

@@ -1,33 +1,37 @@
-"""What a failed Attempt leaves: an error as a value, and of its part file what can still be of use."""
+"""A failed Attempt: its error as a value, and whether the bytes of its part file are kept."""
 
 from contextlib import suppress
 
 from downloader.core.http.transfer import Transfer
-from downloader.core.model import End
+from downloader.core.http.transfer_states import State
 from downloader.core.names.urls import public_url
 from downloader.errors import DownloadError, IntegrityError, Interrupted, NetworkError, NoAnswer, ProtocolError, Unwanted
+from downloader.storage.folder import Folder
 from downloader.storage.part import PartFile
 
 
-def failed(transfer: Transfer, part: PartFile, failure: DownloadError) -> DownloadError:
-    """The error as it is told; the part file goes where its bytes are of no use."""
-    if isinstance(failure, NoAnswer) and transfer.status:  # there was an answer: it stalled
+def failed(transfer: Transfer, part: PartFile, folder: Folder, failure: DownloadError | OSError) -> DownloadError:
+    """The error that the Outcome carries. The part file is removed if its bytes must not be used again."""
+    if isinstance(failure, OSError):
+        still_to_write = max(part.buffered, (transfer.total or transfer.size) - part.written)
+        failure = folder.error(failure, transfer.attempt.path, transfer.public_url, still_to_write)
+    elif isinstance(failure, NoAnswer) and transfer.status:  # there was an answer: it stalled
         failure = NetworkError(failure.reason, failure.url, failure.hint)
-    error = _bare(failure, transfer.public)
-    if transfer.bad_before and not isinstance(error, Interrupted):
-        _advise(error, "the existing file has a wrong checksum, too; it was not changed")
-    if part.may_have_gaps and transfer.decided is not End.COMPLETE and isinstance(failure, ProtocolError):
-        part.take()  # the other Segments are none the worse
+    error = _detached(failure, transfer.public_url)
+    if transfer.existing_is_corrupt and not isinstance(error, Interrupted):
+        _add_hint(error, "the existing file has a wrong checksum, too; it was not changed")
+    if part.may_have_gaps and transfer.state is not State.COMPLETE and isinstance(failure, ProtocolError):
+        part.take()  # what this Attempt has collected is dropped; the bytes of the other Segments are not affected
     elif isinstance(failure, IntegrityError | ProtocolError | Unwanted):
-        if isinstance(failure, Unwanted) and not part.is_open and transfer.held.size:
-            with suppress(DownloadError, OSError):  # another run's is not ours to remove
-                part.open(transfer.held.size)
+        if isinstance(failure, Unwanted) and not part.is_open and transfer.earlier.size:
+            with suppress(DownloadError, OSError):  # a part file that another run is writing is not removed
+                part.open(transfer.earlier.size)
         part.discard()
     return error
 
 
-def _bare(error: DownloadError, url: str) -> DownloadError:
-    """The error as a value: with the URL in it, and without the frames it came through, which hold sockets and buffers."""
+def _detached(error: DownloadError, url: str) -> DownloadError:
+    """The error with the URL in it, and without the frames that it came through, which hold sockets and buffers."""
     error.__traceback__ = error.__cause__ = error.__context__ = None
     if error.url:
         return error
@@ -36,7 +40,7 @@ def _bare(error: DownloadError, url: str) -> DownloadError:
     return error
 
 
-def _advise(error: DownloadError, hint: str) -> None:
-    """Add to what the error says is to be done about it."""
+def _add_hint(error: DownloadError, hint: str) -> None:
+    """Add a sentence to the hint of the error."""
     error.hint = f"{error.hint}; {hint}" if error.hint else hint
     error.args = tuple(error.hint if index == 2 else value for index, value in enumerate(error.args))

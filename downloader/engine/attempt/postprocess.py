@@ -1,7 +1,7 @@
-"""Post-processing: a function of the user's that is called with each finished file, before the file gets its name.
+"""Post-processing: a function of the user is called with each complete file, before the file gets its name.
 
-It is known by its name, ``module:function``, so that a worker process can import it. What it returns goes into the Result,
-what it raises fails that file. Its part file stays, if the function left it as it was.
+The function is given by its name, ``module:function``, so that a worker process can import it. The value that it returns goes
+into the Result. If the function raises an exception, that file fails; the part file is kept if the function has not changed it.
 """
 
 import importlib
@@ -17,7 +17,7 @@ Function = Callable[[Path], object]
 
 
 def name_of(function: "str | Function") -> str:
-    """The name by which a worker finds this function. Raises UsageError for one that has none."""
+    """The name by which a worker can import this function. Raises UsageError for a function that has no such name."""
     if isinstance(function, str):
         return function
     module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", "")
@@ -36,44 +36,45 @@ def find(name: str) -> Function:
     if not (module and colon and path):
         raise UsageError(f"process: expected module:function, got {name!r}")
     try:
-        found: Any = importlib.import_module(module)
-    except (Exception, SystemExit) as error:  # a module of the user's may raise anything
-        raise UsageError(f"process: cannot import {module}: {_said(error)}") from error
+        target: Any = importlib.import_module(module)
+    except (Exception, SystemExit) as error:  # a module of the user may raise anything
+        raise UsageError(f"process: cannot import {module}: {_text_of(error)}") from error
     try:
         for part in path.split("."):
-            found = getattr(found, part)
+            target = getattr(target, part)
     except AttributeError:
         raise UsageError(f"process: {module} has no {path}") from None
-    if not callable(found):
+    if not callable(target):
         raise UsageError(f"process: {name} is not a function")
-    function: Function = found
+    function: Function = target
     return function
 
 
 def process(name: str, part: Path, url: str) -> Returned:
-    """Call it. Raises ProcessError for whatever it raises, and for a value that could not cross to another process.
+    """Call the function of this name with the path of the part file. ``url`` is for messages.
 
-    The value is a copy, under each strategy as if it had come from another process.
+    Raises ProcessError for any exception of the function, and for a value that cannot be pickled. The value is a pickled copy
+    under every strategy, as if it came from another process.
     """
-    import pickle  # here: 8 ms at the start, that only those need to pay who use it
+    import pickle  # imported here because it costs 8 ms, and few runs need it
 
     try:
         value = find(name)(part)
-    except BaseException as error:  # also what is meant to end a thread or a program: it ends this file
+    except BaseException as error:  # SystemExit and the like, too: they end this file, not the program
         hint, kind = "run the same command again to process it", f"{name} raised {type(error).__name__}"
-        raise ProcessError(f"processing failed: {name} raised {_said(error)}", url, hint, kind) from error
+        raise ProcessError(f"processing failed: {name} raised {_text_of(error)}", url, hint, kind) from error
     try:
         return Returned(pickle.loads(pickle.dumps(value)))  # noqa: S301 - we have just written it
-    except BaseException as error:  # whatever a class of the user's does here
+    except BaseException as error:  # a class of the user may raise anything
         what = f"{name} returned a value that cannot be pickled, a {type(value).__name__}"
         raise ProcessError(f"processing failed: {what}", url) from error
 
 
-def _said(error: BaseException) -> str:
-    """An exception of a user's, in text that can be written anywhere."""
+def _text_of(error: BaseException) -> str:
+    """An exception of the user's code, as text that can be written anywhere."""
     try:
         text = str(error)
-    except Exception:  # noqa: BLE001 - it is a user's
+    except Exception:  # noqa: BLE001 - a class of the user may raise anything
         text = ""
     name = type(error).__name__
     return f"{name}: {text}".encode("utf-8", "backslashreplace").decode() if text else name

@@ -1,4 +1,4 @@
-"""Several exchanges at one file, driven step by step in any order, by servers that are only values."""
+"""Several Attempts at one file, driven step by step in any order, by servers that are only values."""
 
 import hashlib
 import os
@@ -16,9 +16,9 @@ from downloader.core.http.headers import format_http_date
 from downloader.core.http.messages import Head, Request, TransferPolicy
 from downloader.core.model import NOTHING_TO_RESUME, WHOLE, Attempt, Checksum, End, Outcome, ResumeInfo, Segment, Validator
 from downloader.core.spans import byte_count
-from downloader.engine.attempt import attempt as module
+from downloader.engine.attempt import body as module
 from downloader.engine.attempt.attempt import attempt_steps
-from downloader.engine.attempt.commands import CUT, READ, Answer, Call, Command, Steps, Write
+from downloader.engine.attempt.commands import CUT, DROP, READ, Answer, Call, Command, Steps, Write
 from downloader.engine.contract import AttemptContext, Slot, WorkerConfig
 from downloader.engine.control import Cut
 from downloader.engine.stats import LocalStats
@@ -47,7 +47,7 @@ WRONG = Checksum("sha256", "0" * 64)
 
 @pytest.fixture(autouse=True)
 def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(module, "LARGE", BLOCK)
+    monkeypatch.setattr(module, "FLUSH_BYTES", BLOCK)
     before = set(os.listdir("/proc/self/fd"))
     yield
     assert set(os.listdir("/proc/self/fd")) == before
@@ -60,7 +60,7 @@ def ranged_server(**values: Any) -> FakeServer:
 
 @dataclass
 class Flight:
-    """One exchange under way. ``answer`` or ``thrown``: to the present command, instead of the server's answer."""
+    """One Attempt under way. ``answer`` or ``thrown``: to the present command, instead of the server's answer."""
 
     steps: Steps
     server: FakeServer
@@ -116,8 +116,8 @@ class Flight:
 
 
 @dataclass
-class Exchanges:
-    """A folder, and the exchanges in it."""
+class Attempts:
+    """A folder, and the Attempts in it."""
 
     root: Path
     config: dict[str, Any] = field(default_factory=dict)
@@ -132,7 +132,7 @@ class Exchanges:
         self.number += 1
         attempt = Attempt(self.number, self.number, url, URL, "file.bin", segment, **values)
         slot = Slot(LocalStats(), Cut())
-        config = WorkerConfig(str(self.root), TransferPolicy(), ClientOptions(), segments=0, **self.config)
+        config = WorkerConfig(str(self.root), TransferPolicy(may_split=True), ClientOptions(), **self.config)
         context = AttemptContext(config, self.folder, clock=lambda: 0.0, epoch_now=lambda: NOW)
         self.flights.append(Flight(attempt_steps(attempt, context, slot), server, slot, self.number))
         return self.flights[-1]
@@ -171,9 +171,9 @@ class Exchanges:
 
 
 @pytest.fixture
-def exchanges(tmp_path: Path) -> Iterator[Exchanges]:
-    """A Exchanges in a folder of its own."""
-    found = Exchanges(tmp_path / "run")
+def attempts(tmp_path: Path) -> Iterator[Attempts]:
+    """Attempts in a folder of its own."""
+    found = Attempts(tmp_path / "run")
     yield found
     found.close()
 
@@ -191,26 +191,26 @@ def requested_ranges(flight: Flight) -> list[str | None]:
 @pytest.mark.parametrize("sums", [(), (SUM,)], ids=["", "checked"])
 def test_cut_at_any_place_in_any_order_of_steps(tmp_path: Path, cut: int, later: int, sums: tuple[Checksum, ...]) -> None:
     for turn in range(40):
-        exchanges = Exchanges(tmp_path / str(turn))
-        first = exchanges.shared(ranged_server(), checksums=sums)
+        attempts = Attempts(tmp_path / str(turn))
+        first = attempts.shared(ranged_server(), checksums=sums)
         for _ in range(later):
             first.step()
         first.cut(cut)
-        second = exchanges.start(ranged_server(), Segment(cut, TOTAL), checksums=sums)
+        second = attempts.start(ranged_server(), Segment(cut, TOTAL), checksums=sums)
         order = [first, second] if turn % 2 else [second, first]
         for flight, steps in zip(order, (turn // 2, 6), strict=True):
             for _ in range(steps):
                 flight.step()
-                exchanges.check()
+                attempts.check()
         order[0].finish()
-        exchanges.check()
+        attempts.check()
         order[1].finish()
-        exchanges.complete()
-        assert (exchanges.root / "file.bin").stat().st_mtime == CHANGED_AT
-        done = next(flight.outcome for flight in exchanges.flights if flight.end is End.COMPLETE)
+        attempts.complete()
+        assert (attempts.root / "file.bin").stat().st_mtime == CHANGED_AT
+        done = next(flight.outcome for flight in attempts.flights if flight.end is End.COMPLETE)
         assert done is not None
         assert (done.size, done.etag, done.verified) == (TOTAL, '"v1"', bool(sums))
-        exchanges.close()
+        attempts.close()
 
 
 @given(
@@ -224,99 +224,152 @@ def test_many_at_one_file_in_any_order_of_steps(
 ) -> None:
     sums = (SUM,) if checked else ()
     with tempfile.TemporaryDirectory() as root:
-        exchanges = Exchanges(Path(root))
-        first = exchanges.shared(ranged_server(pieces=pieces), checksums=sums)
+        attempts = Attempts(Path(root))
+        first = attempts.shared(ranged_server(pieces=pieces), checksums=sums)
         first.cut(cuts[0])
         for start, stop in zip(cuts, [*cuts[1:], TOTAL], strict=True):
-            exchanges.start(ranged_server(pieces=pieces), Segment(start, stop), checksums=sums)
+            attempts.start(ranged_server(pieces=pieces), Segment(start, stop), checksums=sums)
         for number in order:
-            exchanges.flights[number % len(exchanges.flights)].step()
-            exchanges.check()
-        for flight in exchanges.flights:
+            attempts.flights[number % len(attempts.flights)].step()
+            attempts.check()
+        for flight in attempts.flights:
             flight.finish()
-        exchanges.complete()
-        exchanges.close()
+        attempts.complete()
+        attempts.close()
 
 
-def test_nothing_is_asked_for_that_another_has_written(exchanges: Exchanges) -> None:
-    first = exchanges.shared(ranged_server(pieces=(BLOCK,)))
+def test_nothing_is_asked_for_that_another_has_written(attempts: Attempts) -> None:
+    first = attempts.shared(ranged_server(pieces=(BLOCK,)))
     for _ in range(8):
         first.step()
     first.cut(300)
-    second = exchanges.start(ranged_server(), Segment(300, TOTAL))
+    second = attempts.start(ranged_server(), Segment(300, TOTAL))
     first.finish()
-    ((_, written),) = stored(exchanges)
+    ((_, written),) = stored(attempts)
     assert 2 * BLOCK < written < TOTAL
     second.finish()
     assert requested_ranges(second) == [f"bytes={written}-{TOTAL - 1}"]
     assert dict(second.server.requests[0].headers)["If-Range"] == '"v1"'
-    exchanges.complete()
+    attempts.complete()
 
 
-def test_the_end_is_moved_again_while_a_segment_runs(exchanges: Exchanges) -> None:
-    first = exchanges.shared(ranged_server())
+def test_the_end_is_moved_again_while_a_segment_runs(attempts: Attempts) -> None:
+    first = attempts.shared(ranged_server())
     first.cut(800)
-    second = exchanges.start(ranged_server(), Segment(800, TOTAL))
+    second = attempts.start(ranged_server(), Segment(800, TOTAL))
     for _ in range(4):
         second.step()
     second.cut(1500)
-    third = exchanges.start(ranged_server(), Segment(1500, TOTAL))
+    third = attempts.start(ranged_server(), Segment(1500, TOTAL))
     for flight in (second, third, first):
         flight.finish()
-    exchanges.complete()
+    attempts.complete()
     assert second.outcome is not None
     assert second.outcome.received < 1500 - 800 + 2 * 130
 
 
-def test_a_stop_that_is_told_before_the_first_step_counts(exchanges: Exchanges) -> None:
+def test_a_stop_that_is_told_before_the_first_step_counts(attempts: Attempts) -> None:
     """The lane says whose it is before anything is asked; whoever cuts it then must be heard."""
-    first = exchanges.shared(ranged_server())
+    first = attempts.shared(ranged_server())
     first.cut(600)
-    second = exchanges.start(ranged_server(), Segment(600, TOTAL))
+    second = attempts.start(ranged_server(), Segment(600, TOTAL))
     second.step()
     assert second.slot.stats.key == second.key
     assert second.slot.cut.order is None
     second.cut(600)  # taken over, whole, before its server has said anything
-    third = exchanges.start(ranged_server(), Segment(600, TOTAL))
+    third = attempts.start(ranged_server(), Segment(600, TOTAL))
     for flight in (second, third, first):
         flight.finish()
     assert second.outcome is not None
     assert second.outcome.end is End.SEGMENT_DONE
-    exchanges.complete()
+    attempts.complete()
 
 
-def test_one_that_waits_for_a_head_nobody_wants_ends_without_a_failure(exchanges: Exchanges) -> None:
-    first = exchanges.shared(ranged_server())
+def test_one_that_waits_for_a_head_nobody_wants_ends_without_a_failure(attempts: Attempts) -> None:
+    first = attempts.shared(ranged_server())
     first.cut(600)
-    second = exchanges.start(ranged_server(), Segment(600, TOTAL))
+    second = attempts.start(ranged_server(), Segment(600, TOTAL))
     second.step()
     assert isinstance(second.command, Request)
     second.cut(600)
     second.answer = CUT
     assert second.finish().end is End.SEGMENT_DONE
-    exchanges.start(ranged_server(), Segment(600, TOTAL)).finish()
+    attempts.start(ranged_server(), Segment(600, TOTAL)).finish()
     first.finish()
-    exchanges.complete()
+    attempts.complete()
 
 
-def test_a_segment_whose_request_fails_has_failed(exchanges: Exchanges) -> None:
-    first = exchanges.shared(ranged_server())
+@pytest.mark.parametrize("at", [Request, type(DROP)])
+def test_an_error_after_the_rest_was_given_away(attempts: Attempts, at: type) -> None:
+    """While the head is awaited, nothing is lost; while the answer of a redirect is dropped, the Attempt has failed."""
+    first = attempts.shared(ranged_server())
     first.cut(600)
-    second = exchanges.start(ranged_server(), Segment(600, TOTAL))
+    moved = FakeServer(status=302, more=(("Location", "/elsewhere"),))
+    second = attempts.start(moved, Segment(600, TOTAL))
+    while not isinstance(second.command, at):
+        assert second.step()
+    second.cut(600)
+    second.thrown = NetworkError("the time for one attempt is over")
+    assert second.finish().end is (End.SEGMENT_DONE if at is Request else End.FAILED)
+    attempts.start(ranged_server(), Segment(600, TOTAL)).finish()
+    first.finish()
+    attempts.complete()
+
+
+class Moved(FakeServer):
+    """Redirects once, and then serves the file."""
+
+    def answer(self, request: Request) -> tuple[Head, Iterator[bytes]]:
+        """See `FakeServer`."""
+        if request.url.endswith("/elsewhere"):
+            return super().answer(request)
+        self.requests.append(request)
+        return Head(302, (("Location", "/elsewhere"),)), iter(())
+
+
+@pytest.mark.parametrize("stop", [0, 600, 601, 900, 1300])
+@pytest.mark.parametrize("error", [NetworkError("reset"), Interrupted("stopped"), None], ids=str)
+def test_a_cut_and_an_error_at_any_step_end_a_segment_in_good_order(
+    tmp_path: Path, stop: int, error: DownloadError | None
+) -> None:
+    for steps in range(1, 14):
+        attempts = Attempts(tmp_path / str(steps))
+        first = attempts.shared(ranged_server())
+        first.cut(600)
+        second = attempts.start(Moved(pieces=(130,), more=RANGES), Segment(600, TOTAL))
+        for _ in range(steps):
+            second.step()
+        second.cut(stop)
+        second.thrown = None if error is None else type(error)(error.reason)
+        assert second.finish().end in (End.SEGMENT_DONE, End.FAILED, End.INTERRUPTED)
+        assert second.outcome is not None
+        assert (second.outcome.error is None) == (second.end is End.SEGMENT_DONE)
+        attempts.check()
+        first.finish()
+        if End.COMPLETE not in (first.end, second.end):
+            attempts.start(ranged_server()).finish()
+        attempts.complete()
+        attempts.close()
+
+
+def test_a_segment_whose_request_fails_has_failed(attempts: Attempts) -> None:
+    first = attempts.shared(ranged_server())
+    first.cut(600)
+    second = attempts.start(ranged_server(), Segment(600, TOTAL))
     second.step()
     assert isinstance(second.command, Request)
     second.thrown = NetworkError("connection refused")
     assert second.finish().end is End.FAILED
-    exchanges.start(ranged_server(), Segment(600, TOTAL)).finish()
+    attempts.start(ranged_server(), Segment(600, TOTAL)).finish()
     first.finish()
-    exchanges.complete()
+    attempts.complete()
 
 
 @pytest.mark.parametrize("steps", range(1, 12))
-def test_giving_up_ends_it_at_the_next_piece(exchanges: Exchanges, steps: int) -> None:
-    first = exchanges.shared(ranged_server())
+def test_giving_up_ends_it_at_the_next_piece(attempts: Attempts, steps: int) -> None:
+    first = attempts.shared(ranged_server())
     first.cut(400)
-    second = exchanges.start(ranged_server(), Segment(400, TOTAL))
+    second = attempts.start(ranged_server(), Segment(400, TOTAL))
     for _ in range(steps):
         second.step()
     before = second.slot.stats.received
@@ -325,14 +378,14 @@ def test_giving_up_ends_it_at_the_next_piece(exchanges: Exchanges, steps: int) -
     assert second.slot.stats.received - before <= 130
     assert all(wanted is None or "--" not in wanted for wanted in requested_ranges(second))
     first.finish()
-    exchanges.check()
-    assert set(exchanges.files()) == {"file.bin.part", "file.bin.part.meta"}
+    attempts.check()
+    assert set(attempts.files()) == {"file.bin.part", "file.bin.part.meta"}
 
 
-def test_a_lane_says_where_a_segment_is_and_that_it_may_be_split(exchanges: Exchanges) -> None:
-    first = exchanges.shared(ranged_server())
+def test_a_lane_says_where_a_segment_is_and_that_it_may_be_split(attempts: Attempts) -> None:
+    first = attempts.shared(ranged_server())
     first.cut(400)
-    second = exchanges.start(ranged_server(), Segment(400, TOTAL))
+    second = attempts.start(ranged_server(), Segment(400, TOTAL))
     second.step()
     assert (second.slot.stats.splittable, second.slot.stats.done, second.slot.stats.size) == (True, 400, TOTAL)
     second.step()
@@ -359,14 +412,14 @@ class ShortRanges(FakeServer):
         return answer
 
 
-def test_a_range_answered_in_part_is_asked_for_on(exchanges: Exchanges) -> None:
-    first = exchanges.shared(ranged_server())
+def test_a_range_answered_in_part_is_asked_for_on(attempts: Attempts) -> None:
+    first = attempts.shared(ranged_server())
     first.cut(1000)
-    second = exchanges.start(ShortRanges(more=RANGES), Segment(1000, TOTAL))
+    second = attempts.start(ShortRanges(more=RANGES), Segment(1000, TOTAL))
     second.finish()
     first.finish()
     assert requested_ranges(second) == ["bytes=1000-1999", "bytes=1300-1999", "bytes=1600-1999", "bytes=1900-1999"]
-    exchanges.complete()
+    attempts.complete()
 
 
 class Beyond(FakeServer):
@@ -403,26 +456,26 @@ class Beyond(FakeServer):
 def test_one_segment_that_fails_leaves_the_others_as_they_are(
     tmp_path: Path, server: FakeServer, end: End, error: type[DownloadError] | None, before: int
 ) -> None:
-    exchanges = Exchanges(tmp_path / "run")
-    first = exchanges.shared(ranged_server())
+    attempts = Attempts(tmp_path / "run")
+    first = attempts.shared(ranged_server())
     first.cut(900)
-    second = exchanges.start(replace(server, requests=[]), Segment(900, 1800))
-    third = exchanges.start(ranged_server(), Segment(1800, TOTAL))
+    second = attempts.start(replace(server, requests=[]), Segment(900, 1800))
+    third = attempts.start(ranged_server(), Segment(1800, TOTAL))
     for _ in range(before):
         first.step()
     outcome = second.finish()
     assert (outcome.end, type(outcome.error) if outcome.error else None) == (end, error)
-    exchanges.check()
+    attempts.check()
     assert first.finish().end is End.SEGMENT_DONE
     assert third.finish().end is End.SEGMENT_DONE
-    exchanges.check()
-    assert exchanges.files()["file.bin.part"][1800:] == BODY[1800:]
-    again = exchanges.start(ranged_server())
+    attempts.check()
+    assert attempts.files()["file.bin.part"][1800:] == BODY[1800:]
+    again = attempts.start(ranged_server())
     assert again.finish().end is End.COMPLETE
     assert again.outcome is not None
     assert again.outcome.received <= 900
-    exchanges.complete()
-    exchanges.close()
+    attempts.complete()
+    attempts.close()
 
 
 @pytest.mark.parametrize(
@@ -441,21 +494,21 @@ def test_one_segment_that_fails_leaves_the_others_as_they_are(
 @pytest.mark.parametrize("spans", [[(500, 600)], [(0, 100), (500, 600)]], ids=["gap at zero", "gap later"])
 @pytest.mark.parametrize("cut", [None, 300])
 def test_a_file_with_gaps_that_has_changed_is_never_mixed(
-    exchanges: Exchanges, server: FakeServer, spans: list[tuple[int, int]], cut: int | None
+    attempts: Attempts, server: FakeServer, spans: list[tuple[int, int]], cut: int | None
 ) -> None:
-    leave(exchanges, *spans)
+    leave(attempts, *spans)
     if cut is not None:
-        broken = exchanges.start(replace(server, cut=min(cut, len(server.body)), requests=[]))
+        broken = attempts.start(replace(server, cut=min(cut, len(server.body)), requests=[]))
         assert broken.finish().end is End.FAILED
-        exchanges.check(server.body)
-    again = exchanges.start(replace(server, requests=[]))
+        attempts.check(server.body)
+    again = attempts.start(replace(server, requests=[]))
     assert again.finish().end is End.COMPLETE
-    exchanges.complete(server.body)
+    attempts.complete(server.body)
 
 
-def leave(exchanges: Exchanges, *spans: tuple[int, int]) -> None:
+def leave(attempts: Attempts, *spans: tuple[int, int]) -> None:
     """What an earlier run has left: these bytes."""
-    other = Folder(str(exchanges.root))
+    other = Folder(str(attempts.root))
     told = ResumeInfo(0, Validator('"v1"', format_http_date(CHANGED_AT)), TOTAL)
     part, beside = PartFile(other, "file.bin", URL), PartFile(other, "file.bin", URL)
     part.open(0)
@@ -468,114 +521,114 @@ def leave(exchanges: Exchanges, *spans: tuple[int, int]) -> None:
     beside.close()
     part.keep(told)
     other.close()
-    assert stored(exchanges) == spans
-    exchanges.folder.was_empty = False  # another run than the one that left it
+    assert stored(attempts) == spans
+    attempts.folder.was_empty = False  # another run than the one that left it
 
 
-def test_gaps_are_fetched_one_after_the_other(exchanges: Exchanges) -> None:
-    leave(exchanges, (500, 600), (1500, 1600))
-    again = exchanges.start(ranged_server())
+def test_gaps_are_fetched_one_after_the_other(attempts: Attempts) -> None:
+    leave(attempts, (500, 600), (1500, 1600))
+    again = attempts.start(ranged_server())
     again.finish()
     assert requested_ranges(again) == ["bytes=0-499", "bytes=600-1499", "bytes=1600-1999"]
     assert {dict(request.headers)["If-Range"] for request in again.server.requests} == {'"v1"'}
-    exchanges.complete()
+    attempts.complete()
 
 
-def test_a_file_with_gaps_may_be_shared_as_soon_as_its_version_is_known(exchanges: Exchanges) -> None:
-    leave(exchanges, (500, 600), (1500, 1600))
-    again = exchanges.start(ranged_server())
+def test_a_file_with_gaps_may_be_shared_as_soon_as_its_version_is_known(attempts: Attempts) -> None:
+    leave(attempts, (500, 600), (1500, 1600))
+    again = attempts.start(ranged_server())
     again.step()
     assert not again.slot.stats.splittable  # if it has changed, it begins again, in this very Attempt
     again.step()
     assert again.slot.stats.splittable
     assert again.slot.stats.size == TOTAL
     again.cut(1000)
-    beside = exchanges.start(ranged_server(), Segment(1000, TOTAL))
+    beside = attempts.start(ranged_server(), Segment(1000, TOTAL))
     beside.finish()
     again.finish()
     assert requested_ranges(beside) == ["bytes=1000-1499", "bytes=1600-1999"]
-    exchanges.complete()
+    attempts.complete()
 
 
-def test_what_is_complete_needs_no_request_and_gets_its_time(exchanges: Exchanges) -> None:
-    leave(exchanges, (0, TOTAL))
-    again = exchanges.start(ranged_server())
+def test_what_is_complete_needs_no_request_and_gets_its_time(attempts: Attempts) -> None:
+    leave(attempts, (0, TOTAL))
+    again = attempts.start(ranged_server())
     assert again.finish().end is End.COMPLETE
     assert requested_ranges(again) == []
-    exchanges.complete()
-    assert (exchanges.root / "file.bin").stat().st_mtime == CHANGED_AT
+    attempts.complete()
+    assert (attempts.root / "file.bin").stat().st_mtime == CHANGED_AT
 
 
-def test_a_version_that_changes_between_two_gaps_begins_again(exchanges: Exchanges) -> None:
-    leave(exchanges, (500, 600))
-    again = exchanges.start(ranged_server())
+def test_a_version_that_changes_between_two_gaps_begins_again(attempts: Attempts) -> None:
+    leave(attempts, (500, 600))
+    again = attempts.start(ranged_server())
     while len(again.server.requests) < 2:
         assert again.step()
         if len(again.server.requests) == 1:
             again.server.etag, again.server.body = '"v2"', OTHER_BODY[: again.slot.stats.size]
             again.server.pieces = (130,)
     assert again.finish().end is End.MUST_RESTART
-    new = exchanges.start(ranged_server(etag='"v2"', body=OTHER_BODY), from_scratch=True)
+    new = attempts.start(ranged_server(etag='"v2"', body=OTHER_BODY), from_scratch=True)
     assert new.finish().end is End.COMPLETE
-    exchanges.complete(OTHER_BODY)
+    attempts.complete(OTHER_BODY)
 
 
 # --- mirrors
 
 
-def test_a_mirror_must_have_the_same_etag_without_a_checksum(exchanges: Exchanges) -> None:
-    first = exchanges.shared(ranged_server())
+def test_a_mirror_must_have_the_same_etag_without_a_checksum(attempts: Attempts) -> None:
+    first = attempts.shared(ranged_server())
     first.cut(900)
-    mirror = exchanges.start(ranged_server(etag='"m"', body=OTHER_BODY), Segment(900, TOTAL), MIRROR, is_alternate_url=True)
+    mirror = attempts.start(ranged_server(etag='"m"', body=OTHER_BODY), Segment(900, TOTAL), MIRROR, is_alternate_url=True)
     assert mirror.finish().end is End.MUST_RESTART
     first.finish()
-    exchanges.check()
+    attempts.check()
 
 
-def test_a_mirror_that_names_no_version_is_not_mixed_in_where_no_checksum_is_known(exchanges: Exchanges) -> None:
-    first = exchanges.shared(ranged_server())
+def test_a_mirror_that_names_no_version_is_not_mixed_in_where_no_checksum_is_known(attempts: Attempts) -> None:
+    first = attempts.shared(ranged_server())
     first.cut(900)
-    mirror = exchanges.start(
+    mirror = attempts.start(
         ranged_server(etag="", changed=None, body=OTHER_BODY), Segment(900, TOTAL), MIRROR, is_alternate_url=True
     )
     assert mirror.finish().end is End.MUST_RESTART
     first.finish()
-    exchanges.check()
+    attempts.check()
 
 
 @pytest.mark.parametrize("body", [BODY, OTHER_BODY], ids=["the same", "another"])
-def test_a_mirror_is_bound_by_the_checksum_of_the_whole(exchanges: Exchanges, body: bytes) -> None:
-    first = exchanges.shared(ranged_server(), checksums=(SUM,))
+def test_a_mirror_is_bound_by_the_checksum_of_the_whole(attempts: Attempts, body: bytes) -> None:
+    first = attempts.shared(ranged_server(), checksums=(SUM,))
     first.cut(900)
     values = {"is_alternate_url": True, "checksums": (SUM,)}
-    mirror = exchanges.start(ranged_server(etag='"m"', changed=None, body=body), Segment(900, TOTAL), MIRROR, **values)
+    mirror = attempts.start(ranged_server(etag='"m"', changed=None, body=body), Segment(900, TOTAL), MIRROR, **values)
     ended = [mirror.finish(), first.finish()]
     assert "If-Range" not in dict(mirror.server.requests[0].headers)
     if body is BODY:
-        exchanges.complete()
+        attempts.complete()
     else:
         assert [type(item.error) for item in ended] == [type(None), IntegrityError]
-        assert exchanges.files() == {}
+        assert attempts.files() == {}
 
 
 # --- checksums
 
 
 @pytest.mark.parametrize("last", [0, 1])
-def test_a_wrong_checksum_is_told_by_one_and_nothing_is_left(exchanges: Exchanges, last: int) -> None:
-    first = exchanges.shared(ranged_server(), checksums=(WRONG,))
+def test_a_wrong_checksum_is_told_by_one_and_nothing_is_left(attempts: Attempts, last: int) -> None:
+    first = attempts.shared(ranged_server(), checksums=(WRONG,))
     first.cut(900)
-    second = exchanges.start(ranged_server(), Segment(900, TOTAL), checksums=(WRONG,))
+    second = attempts.start(ranged_server(), Segment(900, TOTAL), checksums=(WRONG,))
     flights = [second, first] if last == 0 else [first, second]
     assert flights[0].finish().end is End.SEGMENT_DONE
     outcome = flights[1].finish()
     assert isinstance(outcome.error, IntegrityError)
-    assert exchanges.files() == {}
+    assert attempts.files() == {}
 
 
-def test_nobody_writes_during_verification(exchanges: Exchanges) -> None:
-    first = exchanges.shared(ranged_server(), checksums=(SUM,))
-    late = exchanges.start(ranged_server(body=OTHER_BODY), Segment(1000, TOTAL), checksums=(SUM,))
+def test_nobody_writes_during_verification(attempts: Attempts) -> None:
+    first = attempts.shared(ranged_server(), checksums=(SUM,))
+    late = attempts.start(ranged_server(body=OTHER_BODY), Segment(1000, TOTAL), checksums=(SUM,))
     for _ in range(3):
         late.step()  # it has read something that it has not written
     assert late.slot.stats.received
@@ -583,12 +636,12 @@ def test_nobody_writes_during_verification(exchanges: Exchanges) -> None:
         assert first.step()
     assert late.finish().end is End.SEGMENT_DONE
     assert first.finish().end is End.COMPLETE
-    exchanges.complete()
+    attempts.complete()
 
 
-def test_bytes_of_other_attempts_are_verified_too(exchanges: Exchanges) -> None:
-    first = exchanges.shared(ranged_server(), checksums=(SUM,))
-    bad = exchanges.start(ranged_server(body=OTHER_BODY), Segment(1000, TOTAL), checksums=(SUM,))
+def test_bytes_of_other_attempts_are_verified_too(attempts: Attempts) -> None:
+    first = attempts.shared(ranged_server(), checksums=(SUM,))
+    bad = attempts.start(ranged_server(body=OTHER_BODY), Segment(1000, TOTAL), checksums=(SUM,))
     while not bad.slot.stats.received:
         assert bad.step()
     while first.slot.stats.done < 1800:
@@ -599,7 +652,7 @@ def test_bytes_of_other_attempts_are_verified_too(exchanges: Exchanges) -> None:
     bad.cut(0)
     bad.finish()
     assert isinstance(first.finish().error, IntegrityError)
-    assert exchanges.files() == {}
+    assert attempts.files() == {}
 
 
 # --- ends
@@ -609,10 +662,10 @@ def test_bytes_of_other_attempts_are_verified_too(exchanges: Exchanges) -> None:
 @pytest.mark.parametrize("error", [Interrupted("stopped"), NetworkError("reset"), ProtocolError("nonsense")], ids=str)
 def test_an_error_at_any_step_keeps_what_was_written(tmp_path: Path, victim: int, error: DownloadError) -> None:
     for steps in range(26):
-        exchanges = Exchanges(tmp_path / str(steps))
-        first = exchanges.shared(ranged_server())
+        attempts = Attempts(tmp_path / str(steps))
+        first = attempts.shared(ranged_server())
         first.cut(900)
-        second = exchanges.start(ranged_server(), Segment(900, TOTAL))
+        second = attempts.start(ranged_server(), Segment(900, TOTAL))
         second.step()
         pair = (first, second)
         for number in range(steps):
@@ -621,85 +674,85 @@ def test_an_error_at_any_step_keeps_what_was_written(tmp_path: Path, victim: int
         pair[victim].thrown = type(error)(error.reason)
         for flight in pair:
             flight.finish()
-        exchanges.check()
+        attempts.check()
         ends = [flight.end for flight in pair]
         if End.COMPLETE in ends:
-            exchanges.complete()
+            attempts.complete()
         else:
             assert hit
-            before = byte_count(stored(exchanges))
-            again = exchanges.start(ranged_server())
+            before = byte_count(stored(attempts))
+            again = attempts.start(ranged_server())
             assert again.finish().end is End.COMPLETE
             assert again.outcome is not None
             assert again.outcome.received == TOTAL - before
             assert before >= 900
-            exchanges.complete()
-        exchanges.close()
+            attempts.complete()
+        attempts.close()
 
 
-def stored(exchanges: Exchanges) -> tuple[tuple[int, int], ...]:
+def stored(attempts: Attempts) -> tuple[tuple[int, int], ...]:
     """What the sidecar says is complete."""
-    other = Folder(str(exchanges.root))
+    other = Folder(str(attempts.root))
     found = PartFile(other, "file.bin", URL).resume_info()
     other.close()
     return found.spans or ((0, found.size),)
 
 
-def test_an_attempt_after_a_failed_one_leaves_no_unknown_gaps(exchanges: Exchanges) -> None:
-    first = exchanges.shared(ranged_server())
+def test_an_attempt_after_a_failed_one_leaves_no_unknown_gaps(attempts: Attempts) -> None:
+    first = attempts.shared(ranged_server())
     first.thrown = NetworkError("reset")
     assert first.finish().end is End.FAILED
-    second = exchanges.start(ranged_server(), Segment(1200, TOTAL))
+    second = attempts.start(ranged_server(), Segment(1200, TOTAL))
     while second.step():
-        exchanges.check()
-    exchanges.check()
-    assert exchanges.start(ranged_server()).finish().end is End.COMPLETE
-    exchanges.complete()
+        attempts.check()
+    attempts.check()
+    assert attempts.start(ranged_server()).finish().end is End.COMPLETE
+    attempts.complete()
 
 
-def test_one_begun_after_the_file_has_its_name_does_nothing(exchanges: Exchanges) -> None:
-    exchanges.start(ranged_server()).finish()
-    late = exchanges.start(ranged_server(), Segment(900, TOTAL))
+def test_one_begun_after_the_file_has_its_name_does_nothing(attempts: Attempts) -> None:
+    attempts.start(ranged_server()).finish()
+    late = attempts.start(ranged_server(), Segment(900, TOTAL))
     assert late.finish().end is End.SEGMENT_DONE
     assert requested_ranges(late) == []
-    exchanges.complete()
+    attempts.complete()
 
 
-def test_one_begun_while_another_run_has_the_file_is_told_so(exchanges: Exchanges) -> None:
-    leave(exchanges, (500, 600))
-    other = Folder(str(exchanges.root))
+def test_one_begun_while_another_run_has_the_file_is_told_so(attempts: Attempts) -> None:
+    leave(attempts, (500, 600))
+    other = Folder(str(attempts.root))
     part = PartFile(other, "file.bin", URL)
     part.open_shared(part.resume_info())
-    assert isinstance(exchanges.start(ranged_server()).finish().error, FileInUse)
+    assert isinstance(attempts.start(ranged_server()).finish().error, FileInUse)
     part.close()
     other.close()
-    exchanges.flights.clear()
-    exchanges.start(ranged_server()).finish()
-    exchanges.complete()
+    attempts.flights.clear()
+    attempts.start(ranged_server()).finish()
+    attempts.complete()
 
 
-def test_a_file_that_has_appeared_meanwhile_is_kept(exchanges: Exchanges) -> None:
-    first = exchanges.shared(ranged_server())
+def test_a_file_that_has_appeared_meanwhile_is_kept(attempts: Attempts) -> None:
+    first = attempts.shared(ranged_server())
     first.cut(900)
-    second = exchanges.start(ranged_server(), Segment(900, TOTAL))
-    (exchanges.root / "file.bin").write_bytes(b"precious")
+    second = attempts.start(ranged_server(), Segment(900, TOTAL))
+    (attempts.root / "file.bin").write_bytes(b"precious")
     assert first.finish().end is End.SEGMENT_DONE
     assert second.finish().end is End.EXISTS
-    assert exchanges.files() == {"file.bin": b"precious"}
+    assert attempts.files() == {"file.bin": b"precious"}
 
 
 def test_with_one_segment_at_a_time_nothing_is_shared(tmp_path: Path) -> None:
-    exchanges = Exchanges(tmp_path / "run")
-    config = WorkerConfig(str(exchanges.root), TransferPolicy(), ClientOptions(), segments=1)
+    attempts = Attempts(tmp_path / "run")
+    config = WorkerConfig(str(attempts.root), TransferPolicy(may_split=False), ClientOptions())
     slot = Slot(LocalStats(), Cut())
     attempt = Attempt(1, 1, URL, URL, "file.bin")
-    context = AttemptContext(config, exchanges.folder, clock=lambda: 0.0, epoch_now=lambda: NOW)
+    context = AttemptContext(config, attempts.folder, clock=lambda: 0.0, epoch_now=lambda: NOW)
     flight = Flight(attempt_steps(attempt, context, slot), ranged_server(), slot, 1)
     while flight.step():
         assert not slot.stats.splittable
-        assert exchanges.folder.shared_parts.by_path == {}
-    assert hashlib.sha256(exchanges.files()["file.bin"]).hexdigest() == SUM.digest
-    exchanges.close()
+        assert attempts.folder.shared_parts.by_path == {}
+    assert hashlib.sha256(attempts.files()["file.bin"]).hexdigest() == SUM.digest
+    attempts.close()
 
 
 @pytest.mark.parametrize(
@@ -712,9 +765,9 @@ def test_with_one_segment_at_a_time_nothing_is_shared(tmp_path: Path) -> None:
     ],
     ids=["no ranges", "no validator", "weak", "no length"],
 )
-def test_attempts_that_cannot_be_split_are_not_split(exchanges: Exchanges, server: FakeServer) -> None:
-    flight = exchanges.start(server)
+def test_attempts_that_cannot_be_split_are_not_split(attempts: Attempts, server: FakeServer) -> None:
+    flight = attempts.start(server)
     while flight.step():
         assert not flight.slot.stats.splittable
     assert flight.end is End.COMPLETE
-    assert exchanges.folder.shared_parts.by_path == {}
+    assert attempts.folder.shared_parts.by_path == {}

@@ -19,7 +19,8 @@ from msgspec.structs import replace
 from downloader.core.http.headers import content_range, format_http_date
 from downloader.core.http.messages import Head, Request, TransferPolicy
 from downloader.core.model import Attempt, Checksum, End, Outcome
-from downloader.engine.attempt.attempt import FLUSH_AFTER, LARGE, attempt_steps
+from downloader.engine.attempt.attempt import attempt_steps
+from downloader.engine.attempt.body import FLUSH_BYTES, FLUSH_SECONDS
 from downloader.engine.attempt.commands import DROP, READ, Call, Command, Write
 from downloader.engine.contract import AttemptContext, Slot, WorkerConfig
 from downloader.engine.control import Cut
@@ -42,8 +43,8 @@ URL = "https://example.org/file.bin"
 
 
 @dataclass
-class ExchangeDriver:
-    """A folder, and a driver of exchanges that looks at it before every step."""
+class AttemptDriver:
+    """A folder, and a driver of Attempts that looks into the folder before every step."""
 
     root: Path
     config: WorkerConfig
@@ -109,14 +110,14 @@ class ExchangeDriver:
         return set(self.files())
 
 
-def driver_in(root: Path, policy: TransferPolicy | None = None, **options: Any) -> ExchangeDriver:
-    """A ExchangeDriver in this folder."""
-    return ExchangeDriver(root, WorkerConfig(str(root), policy or TransferPolicy(), ClientOptions(), **options))
+def driver_in(root: Path, policy: TransferPolicy | None = None, **options: Any) -> AttemptDriver:
+    """An AttemptDriver in this folder."""
+    return AttemptDriver(root, WorkerConfig(str(root), policy or TransferPolicy(), ClientOptions(), **options))
 
 
 @pytest.fixture
-def driver(tmp_path: Path) -> ExchangeDriver:
-    """A ExchangeDriver in a new folder."""
+def driver(tmp_path: Path) -> AttemptDriver:
+    """An AttemptDriver in a new folder."""
     return driver_in(tmp_path)
 
 
@@ -131,7 +132,7 @@ def header(request: Request, name: str) -> str | None:
 # --- a file that comes
 
 
-def test_a_whole_file_gets_its_name_its_time_and_an_outcome(driver: ExchangeDriver) -> None:
+def test_a_whole_file_gets_its_name_its_time_and_an_outcome(driver: AttemptDriver) -> None:
     driver.now = 50.0
     outcome = driver.run(FakeServer())
     assert outcome == Outcome(
@@ -178,23 +179,23 @@ def test_any_chunking_and_any_pace_give_the_same_file(
         assert not driver.early
 
 
-def test_the_final_name_never_appears_early(driver: ExchangeDriver) -> None:
-    driver.tick = FLUSH_AFTER
+def test_the_final_name_never_appears_early(driver: AttemptDriver) -> None:
+    driver.tick = FLUSH_SECONDS
     assert driver.run(FakeServer(pieces=(50,))).end is End.COMPLETE
     assert not driver.early
     assert len(driver.commands) > 2000 // 50
 
 
-def test_a_large_body_is_written_in_large_blocks(driver: ExchangeDriver) -> None:
-    body = bytes(range(256)) * (LARGE * 5 // 2 // 256)
-    outcome = driver.run(FakeServer(body=body, pieces=(LARGE // 4,)))
+def test_a_large_body_is_written_in_large_blocks(driver: AttemptDriver) -> None:
+    body = bytes(range(256)) * (FLUSH_BYTES * 5 // 2 // 256)
+    outcome = driver.run(FakeServer(body=body, pieces=(FLUSH_BYTES // 4,)))
     assert outcome.end is End.COMPLETE
-    assert [len(command.block) for command in driver.commands if isinstance(command, Write)] == [LARGE, LARGE]
+    assert [len(command.block) for command in driver.commands if isinstance(command, Write)] == [FLUSH_BYTES, FLUSH_BYTES]
     assert driver.files() == {"file.bin": body}
 
 
-def test_a_large_body_is_written_at_once_and_hashed_in_a_thread(driver: ExchangeDriver) -> None:
-    body = bytes(LARGE + 1)
+def test_a_large_body_is_written_at_once_and_hashed_in_a_thread(driver: AttemptDriver) -> None:
+    body = bytes(FLUSH_BYTES + 1)
     sums = (Checksum("md5", hashlib.md5(body).hexdigest()),)
     assert driver.run(FakeServer(body=body, pieces=(len(body),)), checksums=sums).end is End.COMPLETE
     kinds = [type(command) for command in driver.commands]
@@ -202,22 +203,22 @@ def test_a_large_body_is_written_at_once_and_hashed_in_a_thread(driver: Exchange
     assert driver.files() == {"file.bin": body}
 
 
-def test_few_bytes_are_written_in_line_and_need_no_sidecar(driver: ExchangeDriver) -> None:
+def test_few_bytes_are_written_in_line_and_need_no_sidecar(driver: AttemptDriver) -> None:
     seen: list[set[str]] = []
     driver.run(FakeServer(), at=lambda step, command: seen.append(driver.names))
     assert {type(command) for command in driver.commands} == {Request, type(READ)}
     assert all(names <= {"file.bin.part"} for names in seen)
 
 
-def test_a_slow_body_is_written_once_a_second_and_not_piece_by_piece(driver: ExchangeDriver) -> None:
+def test_a_slow_body_is_written_once_a_second_and_not_piece_by_piece(driver: AttemptDriver) -> None:
     driver.tick = 0.4  # from one look at the clock to the next: three pieces are more than a second
     driver.run(FakeServer(body=BODY[:1000], pieces=(100,)))
     assert [len(command.block) for command in driver.commands if isinstance(command, Write)] == [300, 300, 300]
     assert driver.files() == {"file.bin": BODY[:1000]}
 
 
-def test_a_slow_body_is_flushed_with_its_sidecar(driver: ExchangeDriver) -> None:
-    driver.tick = FLUSH_AFTER
+def test_a_slow_body_is_flushed_with_its_sidecar(driver: AttemptDriver) -> None:
+    driver.tick = FLUSH_SECONDS
     seen: list[set[str]] = []
     driver.run(FakeServer(pieces=(500,)), at=lambda step, command: seen.append(driver.names))
     assert KEPT in seen
@@ -225,13 +226,13 @@ def test_a_slow_body_is_flushed_with_its_sidecar(driver: ExchangeDriver) -> None
 
 
 @pytest.mark.parametrize("length", [True, False])
-def test_an_empty_file_is_a_file(driver: ExchangeDriver, length: bool) -> None:
+def test_an_empty_file_is_a_file(driver: AttemptDriver, length: bool) -> None:
     outcome = driver.run(FakeServer(body=b"", length=length))
     assert (outcome.end, outcome.size) == (End.COMPLETE, 0)
     assert driver.files() == {"file.bin": b""}
 
 
-def test_folders_are_made_on_the_way(driver: ExchangeDriver) -> None:
+def test_folders_are_made_on_the_way(driver: AttemptDriver) -> None:
     outcome = driver.run(FakeServer(), path="a/b/file.bin")
     assert outcome.path == "a/b/file.bin"
     assert driver.files() == {"a/b/file.bin": BODY}
@@ -263,7 +264,7 @@ def test_a_file_is_whole_where_the_system_writes_few_bytes_at_a_time(
     assert driver.files() == {"file.bin": BODY}
 
 
-def test_a_redirect_is_followed_after_its_answer_is_dropped(driver: ExchangeDriver) -> None:
+def test_a_redirect_is_followed_after_its_answer_is_dropped(driver: AttemptDriver) -> None:
     moved = FakeServer(status=302, more=(("Location", "https://other.example/x"),))
     good = FakeServer()
 
@@ -280,7 +281,7 @@ def test_a_redirect_is_followed_after_its_answer_is_dropped(driver: ExchangeDriv
 # --- a file that does not come at once
 
 
-def test_a_truncated_body_is_kept_and_resumed_with_if_range(driver: ExchangeDriver) -> None:
+def test_a_truncated_body_is_kept_and_resumed_with_if_range(driver: AttemptDriver) -> None:
     cut = driver.run(FakeServer(cut=1234))
     assert (cut.end, cut.received, cut.size) == (End.FAILED, 1234, 1234)
     assert isinstance(cut.error, NetworkError)
@@ -295,7 +296,7 @@ def test_a_truncated_body_is_kept_and_resumed_with_if_range(driver: ExchangeDriv
     assert driver.slot.stats.received == 2000
 
 
-def test_a_body_that_ends_early_without_an_error_is_truncated_too(driver: ExchangeDriver) -> None:
+def test_a_body_that_ends_early_without_an_error_is_truncated_too(driver: AttemptDriver) -> None:
     class Short(FakeServer):
         def blocks(self, data: bytes) -> Iterator[bytes]:
             return iter([data[:100]])
@@ -307,7 +308,7 @@ def test_a_body_that_ends_early_without_an_error_is_truncated_too(driver: Exchan
     assert (driver.root / "file.bin.part").read_bytes() == BODY[:100]
 
 
-def test_without_an_etag_the_date_binds_the_resume(driver: ExchangeDriver) -> None:
+def test_without_an_etag_the_date_binds_the_resume(driver: AttemptDriver) -> None:
     driver.run(FakeServer(etag="", cut=10))
     server = FakeServer(etag="")
     assert driver.run(server).end is End.COMPLETE
@@ -317,7 +318,7 @@ def test_without_an_etag_the_date_binds_the_resume(driver: ExchangeDriver) -> No
 
 @pytest.mark.parametrize(("etag", "changed"), [("", None), ('W/"v1"', None), ("", NOW)])
 def test_without_a_strong_validator_nothing_is_kept_and_it_starts_again(
-    driver: ExchangeDriver, etag: str, changed: float | None
+    driver: AttemptDriver, etag: str, changed: float | None
 ) -> None:
     driver.run(FakeServer(etag=etag, changed=changed, cut=1234))
     assert driver.names == set()
@@ -327,7 +328,7 @@ def test_without_a_strong_validator_nothing_is_kept_and_it_starts_again(
     assert driver.files() == {"file.bin": BODY}
 
 
-def test_a_file_that_changed_comes_whole(driver: ExchangeDriver) -> None:
+def test_a_file_that_changed_comes_whole(driver: AttemptDriver) -> None:
     driver.run(FakeServer(cut=1234))
     new = FakeServer(body=BODY[::-1], etag='"v2"')
     outcome = driver.run(new)
@@ -352,7 +353,7 @@ class Careless(FakeServer):
         Careless(body=BODY[::-1], etag='W/"v1"'),
     ],
 )
-def test_a_changed_file_is_never_merged_with_what_is_held(driver: ExchangeDriver, server: FakeServer) -> None:
+def test_a_changed_file_is_never_merged_with_what_is_held(driver: AttemptDriver, server: FakeServer) -> None:
     driver.run(FakeServer(cut=1234))
     outcome = driver.run(server)
     assert (outcome.end, outcome.error, outcome.received) == (End.MUST_RESTART, None, 0)
@@ -361,13 +362,13 @@ def test_a_changed_file_is_never_merged_with_what_is_held(driver: ExchangeDriver
     assert driver.files() == {"file.bin": server.body}
 
 
-def test_a_server_without_ranges_sends_all_and_it_is_taken(driver: ExchangeDriver) -> None:
+def test_a_server_without_ranges_sends_all_and_it_is_taken(driver: AttemptDriver) -> None:
     driver.run(FakeServer(cut=1234))
     assert driver.run(FakeServer(ranges=False)).status == 200
     assert driver.files() == {"file.bin": BODY}
 
 
-def test_a_part_that_was_complete_already_only_gets_its_name(driver: ExchangeDriver) -> None:
+def test_a_part_that_was_complete_already_only_gets_its_name(driver: AttemptDriver) -> None:
     driver.run(FakeServer(cut=2000))
     outcome = driver.run(FakeServer(), checksums=(SUM,))
     assert (outcome.end, outcome.status, outcome.received, outcome.size) == (End.COMPLETE, 416, 0, 2000)
@@ -375,14 +376,14 @@ def test_a_part_that_was_complete_already_only_gets_its_name(driver: ExchangeDri
     assert (driver.root / "file.bin").stat().st_mtime == CHANGED_AT
 
 
-def test_a_part_that_is_longer_than_the_file_starts_again(driver: ExchangeDriver) -> None:
+def test_a_part_that_is_longer_than_the_file_starts_again(driver: AttemptDriver) -> None:
     driver.run(FakeServer(cut=1234))
     assert driver.run(Careless(body=BODY[:1000])).end is End.MUST_RESTART
     assert driver.run(FakeServer(body=BODY[:1000]), from_scratch=True).end is End.COMPLETE
     assert driver.files() == {"file.bin": BODY[:1000]}
 
 
-def test_a_file_that_is_still_good_is_left_alone(driver: ExchangeDriver) -> None:
+def test_a_file_that_is_still_good_is_left_alone(driver: AttemptDriver) -> None:
     (driver.root / "file.bin").write_bytes(b"good")
     server = FakeServer(status=304)
     outcome = driver.run(server, modified_since=CHANGED_AT)
@@ -391,7 +392,7 @@ def test_a_file_that_is_still_good_is_left_alone(driver: ExchangeDriver) -> None
     assert driver.files() == {"file.bin": b"good"}
 
 
-def test_a_probe_takes_no_body_and_leaves_no_file(driver: ExchangeDriver) -> None:
+def test_a_probe_takes_no_body_and_leaves_no_file(driver: AttemptDriver) -> None:
     outcome = driver.run(FakeServer(more=(("Content-Disposition", "attachment; filename=told.bin"),)), is_probe=True)
     assert (outcome.end, outcome.proposed_name) == (End.NAME_LEARNED, "told.bin")
     assert READ not in driver.commands
@@ -410,7 +411,7 @@ def test_a_probe_takes_no_body_and_leaves_no_file(driver: ExchangeDriver) -> Non
         (FakeServer(more=(("Content-Length", "x"),)), {}),
     ],
 )
-def test_an_unwanted_body_is_dropped(driver: ExchangeDriver, server: FakeServer, changes: dict[str, Any]) -> None:
+def test_an_unwanted_body_is_dropped(driver: AttemptDriver, server: FakeServer, changes: dict[str, Any]) -> None:
     driver.run(server, **changes)
     assert [type(command) for command in driver.commands] == [Request, type(DROP)]
     assert driver.commands[-1] is DROP
@@ -418,7 +419,7 @@ def test_an_unwanted_body_is_dropped(driver: ExchangeDriver, server: FakeServer,
 
 
 @pytest.mark.parametrize("status", [404, 503])
-def test_a_refusal_keeps_what_is_held_for_another_time(driver: ExchangeDriver, status: int) -> None:
+def test_a_refusal_keeps_what_is_held_for_another_time(driver: AttemptDriver, status: int) -> None:
     driver.run(FakeServer(cut=1234))
     before = driver.files()
     outcome = driver.run(FakeServer(status=status))
@@ -431,7 +432,7 @@ def test_a_refusal_keeps_what_is_held_for_another_time(driver: ExchangeDriver, s
 
 
 @pytest.mark.parametrize("held", [0, 1234])
-def test_a_wrong_checksum_leaves_no_final_name_and_no_part(driver: ExchangeDriver, held: int) -> None:
+def test_a_wrong_checksum_leaves_no_final_name_and_no_part(driver: AttemptDriver, held: int) -> None:
     if held:
         driver.run(FakeServer(cut=held))
     wrong = BODY[:-1] + b"\0"
@@ -452,14 +453,14 @@ def test_a_wrong_checksum_does_not_touch_what_has_the_name_already(tmp_path: Pat
 
 
 @pytest.mark.parametrize(("second", "good"), [(hashlib.md5(BODY).hexdigest(), True), ("0" * 32, False)])
-def test_an_existing_file_is_kept_only_where_every_checksum_matches(driver: ExchangeDriver, second: str, good: bool) -> None:
+def test_an_existing_file_is_kept_only_where_every_checksum_matches(driver: AttemptDriver, second: str, good: bool) -> None:
     (driver.root / "file.bin").write_bytes(BODY)
     server = FakeServer()
     outcome = driver.run(server, checksums=(SUM, Checksum("md5", second)), verify_existing=True)
     assert (outcome.end is End.EXISTS, len(server.requests)) == (good, 0 if good else 1)
 
 
-def test_damaged_bytes_of_a_part_file_are_found_at_its_end(driver: ExchangeDriver) -> None:
+def test_damaged_bytes_of_a_part_file_are_found_at_its_end(driver: AttemptDriver) -> None:
     driver.run(FakeServer(cut=2000))
     (driver.root / "file.bin.part").write_bytes(BODY[::-1])
     assert isinstance(driver.run(FakeServer(), checksums=(SUM,)).error, IntegrityError)
@@ -468,7 +469,7 @@ def test_damaged_bytes_of_a_part_file_are_found_at_its_end(driver: ExchangeDrive
 
 @pytest.mark.parametrize("name", ["Repr-Digest", "Content-Digest", "Digest"])
 @pytest.mark.parametrize("good", [True, False])
-def test_the_servers_own_digest_is_verified(driver: ExchangeDriver, name: str, good: bool) -> None:
+def test_the_servers_own_digest_is_verified(driver: AttemptDriver, name: str, good: bool) -> None:
     digest = base64.b64encode(hashlib.sha256(BODY if good else b"other").digest()).decode()
     value = f"SHA-256={digest}" if name == "Digest" else f"sha-256=:{digest}:"
     outcome = driver.run(FakeServer(more=((name, value),)))
@@ -477,7 +478,7 @@ def test_the_servers_own_digest_is_verified(driver: ExchangeDriver, name: str, g
 
 
 @pytest.mark.parametrize("held", [500, 2000])
-def test_the_digest_of_a_first_answer_holds_for_the_resumed_file(driver: ExchangeDriver, held: int) -> None:
+def test_the_digest_of_a_first_answer_holds_for_the_resumed_file(driver: AttemptDriver, held: int) -> None:
     other = base64.b64encode(hashlib.sha256(b"other").digest()).decode()
     driver.run(FakeServer(cut=held, more=(("Repr-Digest", f"sha-256=:{other}:"),)))
     assert driver.names == KEPT
@@ -485,13 +486,13 @@ def test_the_digest_of_a_first_answer_holds_for_the_resumed_file(driver: Exchang
     assert driver.files() == {}
 
 
-def test_a_resumed_file_is_verified_as_a_whole(driver: ExchangeDriver) -> None:
+def test_a_resumed_file_is_verified_as_a_whole(driver: AttemptDriver) -> None:
     driver.run(FakeServer(cut=1234), checksums=(SUM,))
     assert driver.run(FakeServer(), checksums=(SUM,)).end is End.COMPLETE
     assert driver.files() == {"file.bin": BODY}
 
 
-def test_more_bytes_than_announced_are_an_error_and_are_not_kept(driver: ExchangeDriver) -> None:
+def test_more_bytes_than_announced_are_an_error_and_are_not_kept(driver: AttemptDriver) -> None:
     class Long(FakeServer):
         def blocks(self, data: bytes) -> Iterator[bytes]:
             return iter([data, b"and more"])
@@ -500,7 +501,7 @@ def test_more_bytes_than_announced_are_an_error_and_are_not_kept(driver: Exchang
     assert driver.files() == {}
 
 
-def test_another_size_than_was_known_is_not_even_begun(driver: ExchangeDriver) -> None:
+def test_another_size_than_was_known_is_not_even_begun(driver: AttemptDriver) -> None:
     outcome = driver.run(FakeServer(), size=1999)
     assert isinstance(outcome.error, IntegrityError)
     assert READ not in driver.commands
@@ -511,7 +512,7 @@ def test_another_size_than_was_known_is_not_even_begun(driver: ExchangeDriver) -
 
 
 @pytest.mark.parametrize("step", range(2, 5))
-def test_an_interruption_keeps_the_part_with_its_sidecar(driver: ExchangeDriver, step: int) -> None:
+def test_an_interruption_keeps_the_part_with_its_sidecar(driver: AttemptDriver, step: int) -> None:
     outcome = driver.run(FakeServer(), at=lambda number, command: Interrupted("stopped") if number == step else None)
     assert (outcome.end, type(outcome.error)) == (End.INTERRUPTED, Interrupted)
     received = 700 * (step - 2)
@@ -524,7 +525,7 @@ def test_an_interruption_keeps_the_part_with_its_sidecar(driver: ExchangeDriver,
 
 
 @pytest.mark.parametrize("step", range(1, 6))
-def test_whatever_breaks_the_driver_keeps_what_can_be_resumed(driver: ExchangeDriver, step: int) -> None:
+def test_whatever_breaks_the_driver_keeps_what_can_be_resumed(driver: AttemptDriver, step: int) -> None:
     def broken(number: int, command: Command) -> BaseException | None:
         return KeyboardInterrupt() if number == step else None
 
@@ -536,7 +537,7 @@ def test_whatever_breaks_the_driver_keeps_what_can_be_resumed(driver: ExchangeDr
 
 
 @pytest.mark.parametrize("step", range(1, 5))
-def test_a_generator_that_is_closed_keeps_what_can_be_resumed(driver: ExchangeDriver, step: int) -> None:
+def test_a_generator_that_is_closed_keeps_what_can_be_resumed(driver: AttemptDriver, step: int) -> None:
     folder = Folder(str(driver.root))
     context = AttemptContext(driver.config, folder, clock=driver.clock, epoch_now=lambda: NOW)
     steps = attempt_steps(driver.attempt, context, driver.slot)
@@ -552,9 +553,9 @@ def test_a_generator_that_is_closed_keeps_what_can_be_resumed(driver: ExchangeDr
 
 @pytest.mark.parametrize("kind", [Write, Call])
 def test_a_full_disk_is_a_storage_error_that_names_the_file_and_the_url(
-    driver: ExchangeDriver, kind: type[Write] | type[Call]
+    driver: AttemptDriver, kind: type[Write] | type[Call]
 ) -> None:
-    driver.tick = FLUSH_AFTER
+    driver.tick = FLUSH_SECONDS
     full = OSError(28, "No space left on device")
     outcome = driver.run(FakeServer(), at=lambda number, command: full if isinstance(command, kind) else None, checksums=(SUM,))
     assert isinstance(outcome.error, StorageError)
@@ -590,7 +591,7 @@ def test_a_file_that_appears_during_the_transfer_counts_as_existing(tmp_path: Pa
         assert driver.names == {"file.bin"}
 
 
-def test_a_folder_that_appears_during_the_transfer_is_an_error(driver: ExchangeDriver) -> None:
+def test_a_folder_that_appears_during_the_transfer_is_an_error(driver: AttemptDriver) -> None:
     (driver.root / "file.bin").mkdir()
     assert isinstance(driver.run(FakeServer()).error, StorageError)
 
@@ -605,7 +606,7 @@ def test_a_link_out_of_the_folder_is_a_policy_error_that_names_the_url(tmp_path:
     assert {path.name for path in tmp_path.iterdir()} == {"run"}
 
 
-def test_an_error_that_knew_no_url_gets_it_and_still_pickles_and_copies(driver: ExchangeDriver) -> None:
+def test_an_error_that_knew_no_url_gets_it_and_still_pickles_and_copies(driver: AttemptDriver) -> None:
     secret = "https://user:hunter2@example.org/file.bin"
     outcome = driver.run(FakeServer(cut=3), url=secret, primary_url=secret)
     error = outcome.error
@@ -636,7 +637,7 @@ def test_waiting_for_the_head_is_no_stall(tmp_path: Path) -> None:
     assert driver.run(FakeServer(), at=wait).end is End.COMPLETE
 
 
-def test_the_lane_shows_what_is_under_way(driver: ExchangeDriver) -> None:
+def test_the_lane_shows_what_is_under_way(driver: AttemptDriver) -> None:
     driver.run(FakeServer(cut=1000))
     driver.now = 50.0
     seen: list[tuple[int, int, float]] = []
@@ -647,7 +648,7 @@ def test_the_lane_shows_what_is_under_way(driver: ExchangeDriver) -> None:
     assert seen == [(0, 0, 50.0), (1000, 2000, 50.0), (1500, 2000, 50.0), (2000, 2000, 50.0)]
 
 
-def test_the_lane_tells_when_the_body_was_last_heard_of(driver: ExchangeDriver) -> None:
+def test_the_lane_tells_when_the_body_was_last_heard_of(driver: AttemptDriver) -> None:
     seen: list[float] = []
 
     def pass_time(number: int, command: Command) -> None:

@@ -1,0 +1,52 @@
+"""The request that a Transfer sends: the conditional headers, and which header takes the place of another."""
+
+from downloader.core.http.credentials import without_userinfo
+from downloader.core.http.headers import format_http_date
+from downloader.core.http.messages import Request, TransferPolicy, not_named_in, replaced, with_defaults
+from downloader.core.model import Attempt, Headers, Validator
+
+
+def build_request(
+    attempt: Attempt,
+    policy: TransferPolicy,
+    url: str,
+    headers: Headers,
+    rest: tuple[int, int | None] | None,
+    validator: Validator,
+    epoch_now: float,
+) -> Request:
+    """A request of this Attempt. A header of the user takes the place of a default, a conditional header that of both.
+
+    Args:
+        attempt: what is fetched.
+        policy: the rules of the run.
+        url: where the redirects have led from the Attempt's URL.
+        headers: the user's, as far as they may be sent to that URL.
+        rest: the bytes to ask for; None: the whole file.
+        validator: what these bytes are bound to.
+        epoch_now: seconds since the epoch.
+    """
+    conditional = _conditions(attempt, rest, validator)
+    if not conditional and headers is policy.headers and not policy.has_credentials and "@" not in url:
+        return Request(without_userinfo(url), policy.default_headers)
+    credentials = policy.credentials.headers(url, epoch_now, attempt.url)
+    lines = with_defaults(headers)
+    return Request(without_userinfo(url), replaced(lines + not_named_in(credentials, lines), conditional))
+
+
+def _conditions(attempt: Attempt, rest: tuple[int, int | None] | None, validator: Validator) -> Headers:
+    """Range and conditional headers: RFC 9110 sections 13.1 and 14.2."""
+    if attempt.is_probe:
+        return (("Range", "bytes=0-0"),)
+    if rest is not None:
+        start, stop = rest
+        byte_range = ("Range", f"bytes={start}-{'' if stop is None else stop - 1}")
+        return (byte_range,) if bound_by_checksum(attempt) else (byte_range, ("If-Range", validator.if_range))
+    if attempt.modified_since is not None:
+        return (("If-Modified-Since", format_http_date(attempt.modified_since)),)
+    return ()
+
+
+def bound_by_checksum(attempt: Attempt) -> bool:
+    """Whether the checksum of the file is what holds its ranges together: a mirror has validators of its own."""
+    return attempt.is_alternate_url and bool(attempt.checksums)

@@ -1,0 +1,130 @@
+"""The body of an answer: read piece by piece, counted by the Transfer, and written to the part file in large blocks."""
+
+from downloader.core.http.transfer import Transfer
+from downloader.engine.attempt.commands import DROP, READ, Call, Pause, Substeps, Write
+from downloader.engine.attempt.workspace import Workspace
+from downloader.errors import FolderFull, NetworkError
+from downloader.storage.checksum import ChecksumVerifier
+from downloader.storage.folder import Folder
+
+FLUSH_SECONDS = 1.0
+"""Seconds after which collected bytes are written even if they are few: what is on disk survives a kill."""
+
+FLUSH_BYTES = 1 << 20
+"""Bytes that are collected before they are written in one block. What is left at the end of a body is written in line."""
+
+SPACE_CHECK_BYTES = 1 << 16
+"""A body of so many bytes is begun only if the disk has space for it; a smaller one is begun without a look."""
+
+
+def receive_body(transfer: Transfer, work: Workspace) -> Substeps:
+    """Write the body to the part file, up to its end or to the byte where another Attempt goes on."""
+    part, clock, rate_limiter = work.part, work.context.clock, work.context.rate_limiter
+    stats, cut = work.slot
+    _open_part(transfer, work)
+    verifier = work.verifier
+    if verifier is not None and transfer.offset:
+        yield Call(lambda: verifier.hash_existing(part.descriptor, transfer.offset), long=True)
+    stats.heard = work.flushed_at = clock()
+    transfer.start_body(work.flushed_at)
+    stats.done = transfer.offset
+    stats.size = transfer.total or 0
+    stop = work.stop
+    while True:
+        try:
+            data = yield READ
+        except NetworkError:
+            if transfer.size < work.stop:
+                raise
+            break  # every byte has come that this Attempt has to fetch
+        if not data or not isinstance(data, bytes):  # the end of the body, or `Verdict.CUT`
+            break
+        now = clock()
+        count = len(data)
+        part.collect(data)
+        stats.heard = now
+        stats.received += count
+        stats.done += count
+        transfer.on_data(count, now)
+        if rate_limiter is not None and (wait := rate_limiter.pay(transfer.url, count, now)):
+            stats.heard = 0.0
+            stats.paused += wait
+            yield Pause(wait)
+            transfer.paused(wait)
+            stats.heard = now = clock()
+        if cut.order is not None:
+            stop = work.stop
+        if transfer.size >= stop:
+            break
+        if part.buffered >= FLUSH_BYTES or now - work.flushed_at >= FLUSH_SECONDS:
+            yield from _flush(transfer, work)
+            stats.heard = work.flushed_at = clock()
+    stats.heard = 0.0
+    if transfer.size >= work.stop:
+        transfer.cut()
+        yield DROP
+        yield from _flush(transfer, work)
+    else:
+        transfer.on_end()
+        if part.is_open and part.buffered:
+            block = part.take()
+            if verifier is not None:
+                verifier.update(block)
+            part.write(block)
+
+
+def _open_part(transfer: Transfer, work: Workspace) -> None:
+    """Open the part file if one exists, or will be needed for certain; a small file gets none at all."""
+    part = work.part
+    if transfer.expected is not None and transfer.expected >= SPACE_CHECK_BYTES:
+        _check_space(transfer.expected, work.context.folder, transfer.public_url)
+    if not part.is_open and (transfer.offset or part.may_exist):
+        part.open(transfer.offset)
+    if transfer.digests and not part.is_shared:
+        work.verifier = ChecksumVerifier(transfer.digests)
+
+
+def _check_space(needed: int, folder: Folder, url: str) -> None:
+    """Raises FolderFull where so many bytes are not free: better now than after they have come."""
+    room = folder.free_bytes()
+    if room is not None and needed > room:
+        hint = "free some space and run the same command again: incomplete files are kept"
+        raise FolderFull(f"not enough space: {needed} bytes are needed, {room} are free", url, hint, needed)
+
+
+def _flush(transfer: Transfer, work: Workspace) -> Substeps:
+    """Write what was collected. From the first block on, other Attempts may join, if the file may be split."""
+    part = work.part
+    if not part.is_open:
+        part.open(0)
+    part.write_sidecar(transfer.resume_info)
+    block, verifier = part.take(), work.verifier
+    if verifier is not None:
+        yield Call(lambda: verifier.update(block))
+    if work.stop == 0 or part.is_finished:  # the Attempt is given up, or the file is finished
+        return
+    yield Write(part, block)
+    if transfer.splittable and not part.is_shared:
+        part.allow_sharing(transfer.resume_info)
+        work.slot.stats.splittable = True
+
+
+def receive_in_memory(transfer: Transfer, work: Workspace) -> Substeps:
+    """Read the first bytes of the body, and return them with the Outcome: there is no file."""
+    from downloader.core.http.robots import MAX_BYTES  # imported here because few runs need it
+
+    body = b""
+    stats, clock = work.slot.stats, work.context.clock
+    stats.heard = clock()
+    transfer.start_body(stats.heard)
+    while len(body) < MAX_BYTES:
+        data = yield READ
+        if not data:
+            break
+        assert isinstance(data, bytes)  # noqa: S101 - the answer to READ; nobody orders this Attempt to end
+        body += data
+        stats.heard = clock()
+        transfer.on_data(len(data), stats.heard)
+    else:
+        yield DROP
+    transfer.body_returned(body[:MAX_BYTES])

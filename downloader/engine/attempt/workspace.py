@@ -1,0 +1,32 @@
+"""What the steps of one Attempt share, beside its Transfer."""
+
+import math
+from dataclasses import dataclass
+
+from downloader.core.model import Attempt
+from downloader.engine.contract import AttemptContext, Slot
+from downloader.storage.checksum import ChecksumVerifier
+from downloader.storage.part import PartFile
+
+
+@dataclass(slots=True)
+class Workspace:
+    """One Attempt at work: its part file, the slot that it runs in, and what it has in common with other Attempts.
+
+    ``verifier``: the digest of the bytes that this Attempt has written, in order; None: nothing is hashed yet.
+    ``flushed_at``: when bytes were last written (monotonic seconds).
+    """
+
+    attempt: Attempt
+    part: PartFile
+    slot: Slot
+    context: AttemptContext
+    verifier: ChecksumVerifier | None = None
+    flushed_at: float = 0.0
+
+    @property
+    def stop(self) -> float:
+        """The offset where the Attempt must end, by order of the run or by its Segment; infinite: at the end of the file."""
+        ordered = self.slot.cut.stop_of(self.attempt.key)
+        stop = self.attempt.segment.stop if ordered is None else ordered
+        return math.inf if stop is None else stop
