@@ -1,7 +1,7 @@
-"""What holds a run to `--limit-rate`: every piece that has come is paid for, and whoever brought it waits until it is.
+"""Token buckets for `--limit-rate`: after each read, the reader waits until its bytes fit the rate.
 
-One bucket in all and one for each host. A `RateLimiter` belongs to one process; where workers are processes, they share the
-buckets through a file of memory. It is locked with `lockf`, which a worker that is killed lets go of.
+There is one bucket for the whole run and one for each host. A `RateLimiter` belongs to one process. Worker processes share the
+buckets in a file that each of them maps; the kernel releases the lock of that file (`lockf`) when a worker is killed.
 """
 
 import fcntl
@@ -16,49 +16,49 @@ from contextlib import contextmanager
 from downloader.core.limits.rate import BURST, pay
 from downloader.core.names.urls import host_of
 
-WORTH_IT = 0.002
-"""Seconds: shorter waits are not made, but stay owed."""
+MIN_WAIT = 0.002
+"""Seconds. A shorter wait is not made at once; it adds to the next one."""
 
 _HOSTS = 4096
-"""Buckets among processes; and so many are kept in one process before those that are paid for are forgotten."""
+"""Buckets of hosts in the shared table. One process forgets full buckets when it has more than so many."""
 
-_NEAR = 16
-"""Places in the table where a host's bucket may be. Where others have all of them, it shares one."""
+_PROBES = 16
+"""Slots of the table in which a host's bucket may be. If other hosts have them all, the host shares one of their buckets."""
 
 _SLOT = struct.Struct("<Qd")
 _SIZE = (1 + _HOSTS) * _SLOT.size
 
 
 class _Buckets:
-    """By name, in this process. One that is paid for is as good as none: memory does not grow with the number of hosts."""
+    """Buckets by name, in this process. A full bucket is forgotten, so memory does not grow with the number of hosts."""
 
     def __init__(self) -> None:
         self.due: dict[str, float] = {}
-        self._most = _HOSTS
+        self._max_kept = _HOSTS
 
     def pay(self, name: str, now: float, count: int, rate: float) -> float:
-        """When all that has passed there is paid for, this too."""
+        """Take ``count`` bytes from a bucket of ``rate`` bytes a second. When the bucket allows more (monotonic seconds)."""
         due = self.due
         until = due[name] = pay(due.get(name, 0.0), now, count, rate)
-        if len(due) > self._most:
+        if len(due) > self._max_kept:
             self.due = {name: when for name, when in due.items() if when > now - BURST}
-            self._most = max(_HOSTS, 2 * len(self.due))
+            self._max_kept = max(_HOSTS, 2 * len(self.due))
         return until
 
 
 class _Table:
-    """The same in memory that processes share: a hash table. The place of a bucket that is paid for may be taken by another."""
+    """The same in memory that processes share: a hash table, in which another host may take the slot of a full bucket."""
 
     def __init__(self, memory: mmap.mmap) -> None:
         self.memory = memory
 
     def _find(self, name: str, now: float) -> tuple[int, int, float]:
-        """Where it is, whose it is, and what is due there. What is in all has a place of its own: the last."""
+        """The offset of a bucket, the key of its owner, and its time. The bucket of the whole run is the last slot."""
         if not name:
             return _HOSTS * _SLOT.size, 1, float(_SLOT.unpack_from(self.memory, _HOSTS * _SLOT.size)[1])
         key = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little") or 1
         free = -1
-        for step in range(_NEAR):
+        for step in range(_PROBES):
             at = (key + step) % _HOSTS * _SLOT.size
             owner, due = _SLOT.unpack_from(self.memory, at)
             if owner == key:
@@ -80,19 +80,30 @@ class _Table:
 
 
 class RateLimiter:
-    """Limits of ``in_all`` and ``per_host`` bytes a second (0: none). Thread-safe."""
+    """Limits the rate. Thread-safe.
 
-    def __init__(self, in_all: int, per_host: int) -> None:
-        self._in_all = in_all
+    Args:
+        total: bytes a second for the whole run; 0: no limit.
+        per_host: bytes a second for each host; 0: no limit.
+    """
+
+    def __init__(self, total: int, per_host: int) -> None:
+        self._total = total
         self._per_host = per_host
         self._lock = threading.Lock()
         self._buckets: _Buckets | _Table = _Buckets()
         self._descriptor = -1
 
     def pay(self, url: str, count: int, now: float) -> float:
-        """So many bytes have come from there: how many seconds to wait before more is read; 0 for not at all.
+        """Count bytes that have been read.
 
-        All processes of a machine have the same monotonic clock.
+        Args:
+            url: where the bytes came from.
+            count: how many.
+            now: monotonic seconds; all processes of a machine have the same clock.
+
+        Returns:
+            Seconds to wait before more is read; 0: do not wait.
         """
         with self._lock:
             if self._descriptor < 0:
@@ -105,15 +116,15 @@ class RateLimiter:
 
     def _pay(self, url: str, count: int, now: float) -> float:
         until, buckets = 0.0, self._buckets
-        if self._in_all:
-            until = buckets.pay("", now, count, self._in_all)
+        if self._total:
+            until = buckets.pay("", now, count, self._total)
         if self._per_host:
             until = max(until, buckets.pay(host_of(url), now, count, self._per_host))
         wait = until - now
-        return wait if wait >= WORTH_IT else 0.0
+        return wait if wait >= MIN_WAIT else 0.0
 
     def share(self, path: str) -> None:
-        """From now on, what is due stands in this file, for each process that opens it. Raises OSError."""
+        """Move the buckets to this file, for every process that opens it. Raises OSError."""
         with self._lock:
             descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
             table = _Table(mmap.mmap(descriptor, _SIZE))
@@ -123,7 +134,7 @@ class RateLimiter:
             self._buckets, self._descriptor = table, descriptor
 
     def close(self) -> None:
-        """Let go of the file, where there is one. What was due there is forgotten."""
+        """Close the file, if there is one. The buckets are full again."""
         with self._lock:
             if isinstance(self._buckets, _Table):
                 self._buckets.memory.close()
@@ -132,16 +143,16 @@ class RateLimiter:
 
 
 class SharedRateLimiter(RateLimiter):
-    """A RateLimiter whose buckets are in a file from the start. Raises OSError."""
+    """A `RateLimiter` whose buckets are in a file from the start. Raises OSError."""
 
-    def __init__(self, in_all: int, per_host: int, path: str) -> None:
-        super().__init__(in_all, per_host)
+    def __init__(self, total: int, per_host: int, path: str) -> None:
+        super().__init__(total, per_host)
         self.share(path)
 
 
 @contextmanager
 def shared_file(wanted: bool) -> Iterator[str]:
-    """A file for `SharedRateLimiter`, for as long as this is entered: its path; empty where none is wanted."""
+    """A temporary file for `SharedRateLimiter`: its path; empty where none is ``wanted``."""
     if not wanted:
         yield ""
         return

@@ -193,10 +193,12 @@ class _Team:
         """Give each process its share of the slots. Whether the loop in this process has not had its own share yet."""
         limit = self.run.limit
         share = max(1, limit // self.cores)
-        most = limit - share
+        elsewhere = limit - share
         if self.run.context.config.process:
-            most = min(most, UNPROCESSED_PER_CORE * (self.cores - 1))  # only the process that fetched a file can process it
-        workers.deal(most, self.first_loop_only)
+            elsewhere = min(
+                elsewhere, UNPROCESSED_PER_CORE * (self.cores - 1)
+            )  # only the process that fetched a file can process it
+        workers.deal(elsewhere, self.first_loop_only)
         return bool(self.first_loop_only) or self.members[0].flying < share
 
     def _on_message(self) -> None:

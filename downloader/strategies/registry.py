@@ -54,7 +54,7 @@ def _plugins() -> dict[str, str]:
 
 
 def find(name: str) -> type[Strategy]:
-    """The class of a strategy. Raises UsageError for an unknown name, and for one that cannot be used here."""
+    """The class of a strategy. Raises UsageError for an unknown name, and for a strategy that cannot be used here."""
     if name in BUILT_IN:
         try:
             builtin: type[Strategy] = load(BUILT_IN[name])
@@ -65,48 +65,49 @@ def find(name: str) -> type[Strategy]:
             raise UsageError(f"the strategy {name} needs {error.name}", hint=hint_for(error.name)) from None
     target = _plugins().get(name)
     if target is None:
-        near = difflib.get_close_matches(name, names(), n=1)
-        hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(names())}"
+        similar = difflib.get_close_matches(name, names(), n=1)
+        hint = f"did you mean {similar[0]}?" if similar else f"one of {', '.join(names())}"
         hint = "--segments N splits a file" if name.isdecimal() else hint  # aria2's -s
         raise UsageError(f"unknown strategy: {name!r}", hint=hint)
     try:
-        found: type[Strategy] = load(target)
-        wrong = _objection(found)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever another package does when it is imported
-        wrong = f"{type(error).__name__}: {error}"
-    if wrong:
-        raise UsageError(f"the plug-in strategy {name} cannot be used: {wrong}", hint=f"it is {target}")
-    return found
+        plugin: type[Strategy] = load(target)
+        problem = _problem_of(plugin)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - another package may raise anything when it is imported
+        problem = f"{type(error).__name__}: {error}"
+    if problem:
+        raise UsageError(f"the plug-in strategy {name} cannot be used: {problem}", hint=f"it is {target}")
+    return plugin
 
 
-def _objection(found: object) -> str:
-    """Why this is no strategy; empty where nothing speaks against it."""
-    if not isinstance(found, type):
+def _problem_of(plugin: object) -> str:
+    """Why this object is not a strategy; empty if it is one."""
+    if not isinstance(plugin, type):
         return "it is not a class"
-    if not isinstance(getattr(found, "capabilities", None), Capabilities):
+    if not isinstance(getattr(plugin, "capabilities", None), Capabilities):
         return "it has no capabilities"
-    if not callable(getattr(found, "drive", None)):
+    if not callable(getattr(plugin, "drive", None)):
         return "it has no method drive"
-    lacking = [name for name in ("name", "about", "library") if not isinstance(getattr(found, name, None), str)]
+    lacking = [name for name in ("name", "about", "library") if not isinstance(getattr(plugin, name, None), str)]
     return f"it has no {lacking[0]}" if lacking else ""
 
 
 def listing() -> list[StrategyInfo]:
     """All strategies, and whether each can run here."""
-    found = []
+    strategies = []
     for name in names():
         try:
             cls = find(name)
         except UsageError as error:
-            found.append(StrategyInfo(name, *_described(BUILT_IN.get(name, "")), problem=str(error)))
+            strategies.append(StrategyInfo(name, *_described(BUILT_IN.get(name, "")), problem=str(error)))
         else:
-            able = cls.capabilities
-            found.append(StrategyInfo(name, cls.about, cls.library, able.default_jobs, able.most_jobs, able.cluster))
-    return found
+            stated = cls.capabilities
+            info = StrategyInfo(name, cls.about, cls.library, stated.default_jobs, stated.most_jobs, stated.cluster)
+            strategies.append(info)
+    return strategies
 
 
 def _described(target: str) -> tuple[str, str]:
-    """``about`` and ``library`` of a class of ours that cannot be imported, as its source has them."""
+    """``about`` and ``library`` of a built-in strategy that cannot be imported: read from its source."""
     if not target:
         return "of another package", ""
     import ast
@@ -114,9 +115,9 @@ def _described(target: str) -> tuple[str, str]:
     module = target.partition(":")[0].removeprefix("downloader.strategies.")
     file = Path(__file__).parent.joinpath(*module.split(".")).with_suffix(".py")
     tree = ast.parse(file.read_text(encoding="utf-8"))
-    said = {
+    texts = {
         node.target.id: node.value.value
         for node in ast.walk(tree)
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and isinstance(node.value, ast.Constant)
     }
-    return str(said.get("about", "")), str(said.get("library", ""))
+    return str(texts.get("about", "")), str(texts.get("library", ""))

@@ -11,7 +11,7 @@ from pytest_httpserver import HTTPServer
 
 from downloader import Downloader, Interrupted, NetworkError
 from downloader.core.limits.rate import BURST
-from downloader.engine.rate_limiter import WORTH_IT
+from downloader.engine.rate_limiter import MIN_WAIT
 from downloader.settings.definitions import convert
 from downloader.testserver import content
 from downloader.testserver.launch import TestServer
@@ -39,7 +39,7 @@ def test_run_is_no_faster_than_the_limit(strategy: str, tmp_path: Path, server: 
         over = session.wait(0.005)
         received = session.stats.received
         passed = time.monotonic() - started
-        assert received <= RATE * (passed + BURST + WORTH_IT) + jobs * CHUNK
+        assert received <= RATE * (passed + BURST + MIN_WAIT) + jobs * CHUNK
     assert session.join().done == count
     assert time.monotonic() - started >= 0.95 * count * size / RATE
     for number in range(count):

@@ -223,8 +223,8 @@ class WorkerPool:
 
     def _place(self, batch: list[Attempt], shards: "dict[_Worker, list[Shard]]") -> bool:
         """Choose a worker for a batch. False: the worker has no free slot, and the batch goes back unstarted."""
-        run, beside = self._run, batch[0].same_process_as
-        worker = (self._worker_of.get(beside) if beside is not None else None) or max(self._workers, key=_Worker.room)
+        run, partner = self._run, batch[0].same_process_as
+        worker = (self._worker_of.get(partner) if partner is not None else None) or max(self._workers, key=_Worker.room)
         if not worker.free:
             run.settle([Outcome(attempt.key, End.UNSTARTED) for attempt in batch])
             return False

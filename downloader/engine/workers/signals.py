@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def terminal_signals_blocked() -> Iterator[None]:
-    """In this thread alone; processes started meanwhile inherit it, until they have seen to these signals themselves."""
+    """Block SIGINT and SIGTERM in this thread. Processes started meanwhile inherit the block, until they ignore both."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
@@ -16,7 +16,7 @@ def terminal_signals_blocked() -> Iterator[None]:
 
 
 def ignore_terminal_signals() -> None:
-    """In a worker: they reach the whole group, and the parent decides what they mean."""
+    """In a worker: the terminal sends these signals to the whole process group, but the parent alone reacts to them."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from downloader.core.limits.rate import BURST, pay
 from downloader.core.limits.stall import StallDetector
 from downloader.engine import rate_limiter as rate_limiter
-from downloader.engine.rate_limiter import WORTH_IT, RateLimiter, SharedRateLimiter, shared_file
+from downloader.engine.rate_limiter import MIN_WAIT, RateLimiter, SharedRateLimiter, shared_file
 
 RATES = st.floats(1, 1e10)
 CALLS = st.lists(st.tuples(st.floats(0, 10), st.integers(0, 10**7)), max_size=60)
@@ -94,7 +94,7 @@ def test_meter_limits_all_and_each_host() -> None:
 def test_short_waits_are_not_made_but_stay_owed() -> None:
     small = RateLimiter(1_000_000, 0)
     waits = [small.pay("http://a/", 1000, 10.0) for _ in range(30)]
-    assert all(wait == 0 or wait >= WORTH_IT for wait in waits)
+    assert all(wait == 0 or wait >= MIN_WAIT for wait in waits)
     assert waits[-1] == pytest.approx(0.030 - BURST)
 
 
@@ -182,9 +182,9 @@ class _Digest:
 def test_names_that_collide_have_buckets_of_their_own(table: rate_limiter._Table, monkeypatch: pytest.MonkeyPatch) -> None:
     size = rate_limiter._HOSTS
     monkeypatch.setattr(rate_limiter.hashlib, "blake2b", lambda name, digest_size: _Digest(int(name) * size + size - 3))
-    for number in range(rate_limiter._NEAR):  # all at one place, and over the end of the table
+    for number in range(rate_limiter._PROBES):  # all at one place, and over the end of the table
         assert table.pay(str(number), 50.0, number, 1.0) == pytest.approx(50 + number - BURST)
-    for number in range(1, rate_limiter._NEAR):
+    for number in range(1, rate_limiter._PROBES):
         assert table.pay(str(number), 50.0, 0, 1.0) == pytest.approx(50 + number - BURST)
     assert table.pay("", 50.0, 1, 1.0) == pytest.approx(51 - BURST)  # untouched by the hosts beside it
 
@@ -194,7 +194,7 @@ def test_full_neighbourhood_shares_and_what_is_paid_for_is_free_again(
 ) -> None:
     size = rate_limiter._HOSTS
     monkeypatch.setattr(rate_limiter.hashlib, "blake2b", lambda name, digest_size: _Digest(int(name) * size + 7))
-    for number in range(1, rate_limiter._NEAR + 1):
+    for number in range(1, rate_limiter._PROBES + 1):
         table.pay(str(number), 50.0, 10, 1.0)
     assert table.pay("99", 50.0, 10, 1.0) == pytest.approx(70 - BURST)  # the first's, which is never too little
     assert table.pay("1", 50.0, 0, 1.0) == pytest.approx(70 - BURST)
@@ -255,7 +255,7 @@ def test_processes_together_keep_to_the_rate() -> None:
             process.stdin.flush()
         passed = [int(process.communicate(timeout=30)[0]) for process in processes]
         elapsed = time.monotonic() - started
-    assert sum(passed) <= rate * (elapsed + BURST + WORTH_IT) + count * piece
+    assert sum(passed) <= rate * (elapsed + BURST + MIN_WAIT) + count * piece
     assert all(passed)
 
 
