@@ -1,4 +1,4 @@
-"""Strategies by name. A strategy's module, and with it its HTTP client, is imported when it is asked for.
+"""Strategies by name. The module of a strategy, and with it its HTTP client, is imported only when the strategy is chosen.
 
 Other packages may add their own under the entry point group ``downloader.strategies``: a class that keeps `Strategy`.
 """
@@ -42,12 +42,12 @@ class StrategyInfo:
 
 
 def names() -> list[str]:
-    """The names that can be asked for, ours first."""
+    """All names that ``--strategy`` accepts, the built-in ones first."""
     return [*BUILT_IN, *sorted(set(_plugins()) - set(BUILT_IN))]
 
 
 def _plugins() -> dict[str, str]:
-    """Those of other packages: ``module:Class`` by name."""
+    """The strategies of other packages: ``module:Class`` by name."""
     from importlib.metadata import entry_points  # here: 5 ms that only an unknown name needs to pay
 
     return {point.name: point.value for point in entry_points(group=GROUP)}
