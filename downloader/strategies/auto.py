@@ -195,9 +195,8 @@ class _Team:
         share = max(1, limit // self.cores)
         elsewhere = limit - share
         if self.run.context.config.process:
-            elsewhere = min(
-                elsewhere, UNPROCESSED_PER_CORE * (self.cores - 1)
-            )  # only the process that fetched a file can process it
+            # Only the process that fetched a file can process it.
+            elsewhere = min(elsewhere, UNPROCESSED_PER_CORE * (self.cores - 1))
         workers.deal(elsewhere, self.first_loop_only)
         return bool(self.first_loop_only) or self.members[0].flying < share
 
