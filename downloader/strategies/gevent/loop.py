@@ -1,7 +1,6 @@
 """The greenlets of `gevent`, for a process that was patched before it imports this module: see `gevent.worker`."""
 
 from collections.abc import Callable, Generator
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -32,6 +31,7 @@ class GreenletLoop:
         self._spare: list[BlockingDriver] = []
         self._threads = ThreadPool(2)
         self._watchdog = Watchdog(lambda: run.grace_over)  # a thread by its class; patched, a greenlet
+        self._in_thread: set[Any] = set()  # greenlets that wait for a call in a thread
         self._all_ended = False
 
     def main(self) -> None:
@@ -84,7 +84,7 @@ class GreenletLoop:
     def _fetch(self, driver: BlockingDriver, attempt: Attempt) -> None:
         """One greenlet, from its begin to its end. A defect of this program fails the Attempt, and not the run."""
         try:
-            outcome = driver.run(attempt, lambda steps: _Aside(steps, self._threads))
+            outcome = driver.run(attempt, lambda steps: _Aside(steps, self._call_in_thread))
         except Exception as error:  # noqa: BLE001 - see above
             failure = WorkerError(f"internal error: {error!r}", public_url(attempt.url), "please report it", "internal error")
             outcome = Outcome(attempt.key, End.FAILED, path=attempt.path, error=failure)
@@ -94,19 +94,36 @@ class GreenletLoop:
         self._changed.set()
 
     def _end_all(self) -> None:
-        """The grace time is over, also for greenlets that wait for a name server or a thread, and not for a socket."""
+        """The grace time is over, also for greenlets that wait for a name server, and not for a socket.
+
+        A call in a thread cannot be ended: the thread still uses the file. Its greenlet ends at its next command.
+        """
         self._all_ended = True
         gevent.sleep(0)  # so that all have begun: one that is killed before it begins would end without an Outcome
-        for greenlet in self._flying:
+        for greenlet in self._flying - self._in_thread:
             greenlet.kill(Interrupted("stopped"), block=False)
+
+    def _call_in_thread(self, call: Callable[[], object]) -> None:
+        """Make a call in a thread; other greenlets run meanwhile. Raises what the call raises."""
+        greenlet, interrupt = gevent.getcurrent(), None
+        self._in_thread.add(greenlet)
+        done = self._threads.spawn(_error_of, call)
+        while not done.ready():
+            try:
+                done.wait()
+            except Interrupted as error:  # sent before the call began: raised when the thread no longer uses the file
+                interrupt = error
+        self._in_thread.discard(greenlet)
+        if (error_or_interrupt := done.get() or interrupt) is not None:
+            raise error_or_interrupt
 
 
 class _Aside(Generator[Command, Answer, Outcome]):
     """The steps of an Attempt; a thread makes the calls that would block the loop, and with it every other file, for long."""
 
-    def __init__(self, steps: Steps, threads: ThreadPool) -> None:
+    def __init__(self, steps: Steps, call_in_thread: Callable[[Callable[[], object]], None]) -> None:
         self._steps = steps
-        self._threads = threads
+        self._call_in_thread = call_in_thread
 
     def send(self, answer: Answer) -> Command:
         """See `Generator`."""
@@ -118,17 +135,8 @@ class _Aside(Generator[Command, Answer, Outcome]):
 
     def _in_thread_if_long(self, command: Command) -> Command:
         if isinstance(command, Call) and command.long:
-            return Call(partial(self._in_thread, command.call))
+            return Call(partial(self._call_in_thread, command.call))
         return command
-
-    def _in_thread(self, call: Callable[[], object]) -> None:
-        done = self._threads.spawn(_error_of, call)
-        while not done.ready():
-            with suppress(Interrupted):  # the thread still uses the file
-                done.wait()
-        error = done.get()
-        if error is not None:
-            raise error
 
 
 def _error_of(call: Callable[[], object]) -> Exception | None:
