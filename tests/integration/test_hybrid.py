@@ -260,31 +260,31 @@ def chosen(tmp_path: Path, urls: list[str], before: str, *flags: str) -> str:
 
 def test_few_files_get_threads(server: TestServer, tmp_path: Path) -> None:
     said = chosen(tmp_path, [server.file(number, 1000) for number in range(5)], TWO)
-    assert "5 files: an event loop over libcurl in each of 2 threads" in said
+    assert "5 files: one libcurl event loop in each of 2 threads" in said
     assert "processes" not in said
 
 
 def test_one_file_and_one_processor_get_one_loop(server: TestServer, tmp_path: Path) -> None:
     said = chosen(tmp_path, [server.file(1, 1000)], TWO)
-    assert "one event loop over libcurl (multiplex)" in said
+    assert "one libcurl event loop (multiplex)" in said
     (tmp_path / "other").mkdir()
     urls = [server.file(number, 1000) for number in range(5)]
     said = chosen(tmp_path / "other", urls, EAGER + "replace_constants(auto, cores=lambda: 1)\n")
-    assert "one event loop over libcurl (multiplex)" in said
+    assert "one libcurl event loop (multiplex)" in said
     assert "threads" not in said
     assert "processes" not in said
 
 
 def test_many_small_files_get_processes(server: TestServer, tmp_path: Path) -> None:
     said = chosen(tmp_path, [server.file(number, 1000, delay=0.01) for number in range(300)], EAGER)
-    assert "one event loop over libcurl (multiplex)" in said
+    assert "one libcurl event loop (multiplex)" in said
     assert said.count("processes (hybrid)") == 1
 
 
 def test_many_large_files_get_threads(server: TestServer, tmp_path: Path) -> None:
     urls = [server.file(number, 20_000, delay=0.01) for number in range(100)]
     said = chosen(tmp_path, urls, EAGER + "replace_constants(auto, LARGE_FILE=0)\n")
-    assert said.count("an event loop over libcurl in each of 2 threads") == 1
+    assert said.count("one libcurl event loop in each of 2 threads") == 1
     assert "processes" not in said
 
 
