@@ -27,7 +27,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("cacert", "cert", "key", "insecure", "allow_downgrade", "max_redirects"),
     ),
     "Output": ("progress", "quiet", "verbose", "log_file", "report", "failed", "trace"),
-    "ListReader": ("skip_bad_lines",),
+    "Lists": ("skip_bad_lines",),
 }
 _HELP_OF_NO = {"mtime": "set the modification time of files to the local time"}
 """The help texts of the switches that are on by default, whose option is ``--no-NAME``."""

@@ -96,7 +96,7 @@ def _greeting(server: Served) -> str:
     lists = (f"  {server.url}/list/{name:<{width}}  {purposes[name]}" for name in server.named)
     return "\n".join(
         [
-            f"Serving test files on {server.url} until Ctrl-C. ListReader:",
+            f"Serving test files on {server.url} until Ctrl-C. Lists:",
             *lists,
             "Fetch a list, and verify the files against the server's digests:",
             f"  curl -fsS{trust} {server.url}/list/small | dl - -d files{trust}",

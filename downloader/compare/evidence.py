@@ -4,10 +4,11 @@ from collections.abc import Callable, Sequence
 
 from downloader.compare.caveats import MAX_TRACE_SLOWDOWN
 from downloader.compare.measurements import AttemptSpan, ResultRow
+from downloader.core.model import End
 
 REFERENCE = "serial"
-FAILED_ENDS = frozenset({"failed", "lost", "untold", "interrupted"})
-"""The ends of an Attempt that failed: values of `downloader.core.model.End`."""
+FAILED_ENDS = frozenset(end.value for end in (End.FAILED, End.WORKER_LOST, End.UNREPORTED, End.INTERRUPTED))
+"""The ends of an Attempt that failed, as a trace has them."""
 
 
 def named(rows: Sequence[ResultRow], name: str) -> ResultRow | None:

@@ -167,7 +167,7 @@ class Run(Protocol):
 
     @property
     def finished(self) -> bool:
-        """Whether nothing is left to do and nothing runs, or the run failed: the strategy returns from `Strategy.drive`."""
+        """Whether nothing is left to do and nothing runs, or the run has failed: `Strategy.drive` ends."""
 
     @property
     def ready(self) -> int:
@@ -199,11 +199,11 @@ class Run(Protocol):
     def add_slot(self, slot: Slot) -> None:
         """Show the numbers of a slot that the strategy has made itself, in shared memory for example."""
 
-    def take(self, limit: int = 1) -> list[Attempt]:
+    def take(self, max_attempts: int = 1) -> list[Attempt]:
         """Attempts that are to start now, one after the other in one slot.
 
         Args:
-            limit: at most this many Attempts.
+            max_attempts: how many at most.
 
         Returns:
             The Attempts; an empty list where none may start now.
@@ -238,5 +238,6 @@ class Strategy(Protocol):
         """Take Attempts from the run and settle them, until the run is finished. Blocks.
 
         Raises:
-            UsageError: the strategy cannot work here at all. No other error is raised: failures are Outcomes.
+            UsageError: the strategy cannot work here at all. Failures of downloads are Outcomes, and are not raised. Any other
+                error is a defect: a strategy gives it to `Run.fail`, so that running Attempts end, and then raises it.
         """

@@ -87,10 +87,10 @@ class LockedRun(Run):
         with self._lock:
             self._run.add_slot(slot)
 
-    def take(self, limit: int = 1) -> list[Attempt]:
+    def take(self, max_attempts: int = 1) -> list[Attempt]:
         """See `Run`."""
         with self._lock:
-            return self._run.take(limit)
+            return self._run.take(max_attempts)
 
     def settle(self, outcomes: Iterable[Outcome]) -> None:
         """See `Run`."""

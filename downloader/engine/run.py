@@ -178,7 +178,7 @@ class LocalRun(Run):
             self._emit_results()
         return True
 
-    def take(self, limit: int = 1) -> list[Attempt]:
+    def take(self, max_attempts: int = 1) -> list[Attempt]:
         """See `Run`. Existing files that are to be skipped are settled here, before any Attempt."""
         if self._heed_stop():
             return []
@@ -187,7 +187,7 @@ class LocalRun(Run):
             now = self._clock()
             if now - self._sampled_at >= SAMPLE_SECONDS:
                 self._sample(now)
-            batch = self.scheduler.take(now, limit)
+            batch = self.scheduler.take(now, max_attempts)
             if self._any_splittable and (cuts := self.scheduler.segments.cuts()):
                 self._cuts.update(cuts)
                 self._order_cuts()

@@ -94,6 +94,10 @@ class DownloadRun:
         started = time.perf_counter()
         try:
             self._strategy.drive(self.run)
+            if self.run.broken is not None:
+                raise self.run.broken
+            if not self.run.finished:
+                raise RuntimeError(f"the strategy {self._strategy.name} has returned before the run was finished")
         except BaseException as error:  # `join` raises it in the caller's thread
             self.error = error
             if not isinstance(error, DownloadError):

@@ -243,7 +243,7 @@ class _LoopRun(LockedRun):
             if self is self._team.members[0]:
                 self._look()
 
-    def take(self, limit: int = 1) -> list[Attempt]:
+    def take(self, max_attempts: int = 1) -> list[Attempt]:
         """See `Run`. A loop that has its fair share leaves the rest to the others."""
         team = self._team
         with self._lock:
@@ -254,7 +254,7 @@ class _LoopRun(LockedRun):
                 return []
             if self._context.config.process and self._is_full():
                 return []
-            batch = [team.first_loop_only.pop()] if team.first_loop_only else self._run.take(limit)
+            batch = [team.first_loop_only.pop()] if team.first_loop_only else self._run.take(max_attempts)
             if batch and workers is not None and workers.has(batch[0].same_process_as):
                 workers.hand_out(batch)
                 return []

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from downloader import Downloader
 from downloader.cli.main import main
 from downloader.engine.contract import Capabilities
 from downloader.errors import UsageError
@@ -114,3 +115,29 @@ def test_limit_to_the_rate_is_refused_where_the_strategy_has_none(name: str) -> 
 def test_number_is_no_strategy_but_what_aria2_means_by_it() -> None:
     with pytest.raises(UsageError, match=r"unknown strategy: '16' \(--segments N splits a file\)"):
         find("16")
+
+
+ENDS_EARLY = """
+from downloader.engine.contract import Capabilities
+class Strategy:
+    name, about, library = "plugged", "of another package", "none"
+    capabilities = Capabilities(default_jobs=3)
+    def drive(self, run):
+        {body}
+"""
+
+
+@pytest.mark.parametrize(
+    ("plug", "message"),
+    [
+        (ENDS_EARLY.format(body="pass"), "the strategy plugged has returned before the run was finished"),
+        (ENDS_EARLY.format(body="run.fail(KeyError('lost'))"), "lost"),
+    ],
+    ids=["returns", "fails"],
+    indirect=["plug"],
+)
+def test_plug_in_that_ends_before_the_run_is_no_success(plug: str, message: str, tmp_path: Path) -> None:
+    run = Downloader(tmp_path / "out", strategy="plugged").session(["http://127.0.0.1:9/a"]).start()
+    with pytest.raises((RuntimeError, KeyError), match=message):
+        run.join()
+    assert run.report.interrupted

@@ -36,11 +36,9 @@ class Transfer:
 
     ``earlier``: what the part file has from earlier Attempts. ``epoch_now``: seconds since the epoch.
 
-    Callers read these attributes and change none: ``state``; ``start`` and ``stop``, the range that is asked for (``stop``
-    exclusive, None: to the end); ``offset``, where the first byte of the body belongs; ``expected``, the length of the body,
-    and ``total``, the length of the file (None: unknown); ``received``, the bytes of all bodies; ``size``, the bytes of the
-    file that are there; ``digests``, the checksums that the file must match; ``splittable``, whether other Attempts may
-    fetch ranges of the same file; ``restart_reason``, why the bytes that are there cannot be continued.
+    Callers read attributes and change none. Of the file: ``offset``, where the first byte of the body belongs; ``expected``,
+    the length of the body, and ``total``, the length of the file (None: unknown); ``size``, the bytes of the file so far;
+    ``digests``, the checksums that the file must match; ``splittable``, whether other Attempts may fetch ranges of it.
     """
 
     # Slots, because instances with more than 30 attributes share no table of names: each would cost 1 µs more.

@@ -16,7 +16,8 @@ has come. Something happens (an event); the table says which state follows. The 
     NAME_LEARNED leads to NAMED, UNCHANGED to NOT_MODIFIED, VERSION_CHANGED to RESTART, NOTHING_MISSING to COMPLETE.
 3.  BODY_ANNOUNCED: the caller prepares what the body is written to; no byte was counted yet.
 4.  RECEIVING: pieces of the body are counted (DATA) until the body ends. A PAUSE, to keep a rate limit, counts for no stall.
-    A body that is not for a file is handed back with the Outcome: BODY_RETURNED leads to NAMED.
+    A body that is not for a file is handed back with the Outcome: BODY_RETURNED leads to NAMED, the end of an Attempt
+    that leaves no file.
 5.  COMPLETE: every byte that was asked for has come. The file is verified and processed (PROCESSED), and gets its name. If
     another file has taken the name in the meantime, NAME_TAKEN leads to EXISTS.
 
@@ -30,7 +31,7 @@ A file may be fetched in several ranges, by several Attempts. Five more events b
 
 ERROR is allowed in each state and leads to FAILED: an error ends the Attempt, whatever was decided before.
 
-The states that stand in `ENDS` decide how the Attempt ended. In any other state nothing is decided.
+The states that stand in `ENDS` decide how the Attempt ended. An Attempt that ends in any other state has failed.
 """
 
 from enum import StrEnum

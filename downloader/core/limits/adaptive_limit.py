@@ -21,7 +21,8 @@ BEYOND   rarely, by 1, 2, 4, ...: is that level still refused? If so, the pause 
 =======  ==========================================================================  ====================================
 
 A lowered limit is reached by waiting, never by breaking off what runs: `AdaptiveSlots.free` is negative until then.
-Not here: retries with their delays (`retry`), and which host comes next (`host_queues`).
+Not here: retries with their delays (`downloader.core.scheduling.retry`), and which host comes next
+(`downloader.core.scheduling.host_queues`).
 """
 
 import math

@@ -150,7 +150,7 @@ class WorkerRun(Run):
                 self._memory.set_started(self._first + number, -1)
                 self._ready.append(number)
 
-    def take(self, limit: int = 1) -> list[Attempt]:
+    def take(self, max_attempts: int = 1) -> list[Attempt]:
         """See `Run`: the next Attempt of a shard of which none runs now."""
         if self._memory.numbers[0] >= STOPPING:
             self._return_shards(list(self._ready))
