@@ -70,7 +70,7 @@ def test_it_is_completed_and_known_to_the_settings(environment: dict[str, str], 
 
 def test_it_is_measured_beside_others(environment: dict[str, str], tmp_path: Path, server: TestServer) -> None:
     (tmp_path / "urls.txt").write_text("".join(f"{server.file(number, 1000)}\n" for number in range(20)))
-    words = ["urls.txt", "-s", "threadlets", "-s", "serial", "--json", "out.json", "--html", "out.html"]
+    words = ["urls.txt", "-s", "threadlets", "-s", "serial", "--budget", "1", "--json", "out.json", "--html", "out.html"]
     compared = dl(environment, tmp_path, "compare", *words)
     assert compared.returncode == 0, compared.stderr + compared.stdout
     assert re.search(r"\bthreadlets\b", compared.stdout)
