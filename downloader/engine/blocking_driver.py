@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable, Sequence
 
 from downloader.core.http.messages import Request
-from downloader.core.model import Attempt, End, Outcome
+from downloader.core.model import Attempt, Outcome
+from downloader.core.scheduling.lost_batch import unstarted
 from downloader.engine.attempt.attempt import attempt_steps
 from downloader.engine.attempt.commands import CUT, READ, Answer, Call, Command, Pause, Steps, Write
 from downloader.engine.contract import BATCH_SECONDS, AttemptContext, Slot
-from downloader.engine.deadlines import NEVER, Verdict, error_of, verdict
+from downloader.engine.deadlines import NEVER, Verdict, deadline_of, error_of, verdict
 from downloader.errors import DownloadError
 from downloader.transports.requests_client import BlockingClient
 
@@ -45,7 +46,7 @@ class BlockingDriver:
         self.slot.stats.name = attempt.path
         timeout = self._context.config.policy.timeout
         with self._lock:
-            self._deadline = time.monotonic() + timeout if timeout else NEVER
+            self._deadline = deadline_of(time.monotonic(), timeout)
             self._reason = None
             self._client.begin()
         steps = attempt_steps(attempt, self._context, self.slot)
@@ -131,21 +132,14 @@ class BlockingDriver:
                 client.end_drain()
             if self._reason is not None or not stats.since:
                 return
-            stop = self.slot.cut.stop_of(stats.key)
-            cut = stop is not None and stats.done >= stop
             silent_at = client.silent_at
-            self._reason = verdict(now, grace_over, self._deadline, silent_at > 0, silent_at, cut)
+            self._reason = verdict(now, grace_over, self._deadline, silent_at > 0, silent_at, self.slot.has_reached_cut)
             if self._reason is not None:
                 client.interrupt()
 
     def close(self) -> None:
         """Close every connection."""
         self._client.close()
-
-
-def unstarted(batch: Batch) -> list[Outcome]:
-    """The Outcomes of Attempts that were not started."""
-    return [Outcome(attempt.key, End.UNSTARTED) for attempt in batch]
 
 
 class Watchdog(threading.Thread):

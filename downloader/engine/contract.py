@@ -131,6 +131,12 @@ class Slot(NamedTuple):
     stats: SlotStats
     cut: Cut
 
+    @property
+    def has_reached_cut(self) -> bool:
+        """Whether the Attempt that runs here has come to the offset where the run ordered it to end."""
+        stop = self.cut.stop_of(self.stats.key)
+        return stop is not None and self.stats.done >= stop
+
 
 class RunProgress(NamedTuple):
     """How far a run is: files ``done`` and ``ended`` (with or without success) of ``total`` (None: unknown), bytes received."""

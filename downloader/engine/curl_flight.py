@@ -8,13 +8,13 @@ from contextlib import suppress
 from typing import Protocol
 
 from downloader.core.http.messages import Head, Request
-from downloader.core.model import Attempt, End, Outcome
-from downloader.core.names.urls import public_url
+from downloader.core.model import Attempt, Outcome
 from downloader.engine.attempt.attempt import attempt_steps
 from downloader.engine.attempt.commands import CUT, DROP, READ, Answer, Call, Command, Pause, Steps, Write
+from downloader.engine.attempt.failure import internal_error
 from downloader.engine.contract import Run
-from downloader.engine.deadlines import NEVER, error_of, verdict
-from downloader.errors import DownloadError, NetworkError, WorkerError
+from downloader.engine.deadlines import NEVER, deadline_of, error_of, verdict
+from downloader.errors import DownloadError, NetworkError
 from downloader.transports.base import DRAIN_SECONDS
 from downloader.transports.curl_client import CurlExchange
 
@@ -73,7 +73,7 @@ class CurlFlight:
         self._busy = self._answer_over = False
         self.slot.stats.name = attempt.path
         timeout = self._context.config.policy.timeout
-        self._deadline = time.monotonic() + timeout if timeout else NEVER
+        self._deadline = deadline_of(time.monotonic(), timeout)
         self._steps = attempt_steps(attempt, self._context, self.slot)
         self._advance(None)
 
@@ -120,7 +120,7 @@ class CurlFlight:
             self._outcome = end.value
             return False
         except Exception as failure:  # noqa: BLE001 - a defect of this program fails the Attempt, and not the run
-            self._outcome = self._internal_error(failure)
+            self._outcome = internal_error(self._attempt, failure)
             return False
         return True
 
@@ -136,10 +136,6 @@ class CurlFlight:
             else:
                 self._loop.pause(command.seconds, self, self._ticket)
 
-    def _internal_error(self, error: BaseException) -> Outcome:
-        failure = WorkerError(f"internal error: {error!r}", public_url(self._attempt.url), "please report it", "internal error")
-        return Outcome(self._attempt.key, End.FAILED, path=self._attempt.path, error=failure)
-
     def on_head(self, head: Head) -> bool:
         """See `Listener`."""
         return self._step(head)
@@ -153,7 +149,7 @@ class CurlFlight:
         if isinstance(broken, DownloadError):
             error = broken
         elif broken is not None:
-            self._outcome = self._internal_error(broken)
+            self._outcome = internal_error(self._attempt, broken)
         if self._outcome is not None:
             self._loop.ended(self, self._outcome)
         elif self._busy:
@@ -197,10 +193,8 @@ class CurlFlight:
             return
         if self._busy and not isinstance(self._state, Pause):
             return  # a thread reads the file
-        stats = self.slot.stats
-        stop = self.slot.cut.stop_of(stats.key)
         silent_at = self._silent_at()
-        reason = verdict(now, grace_over, self._deadline, silent_at > 0, silent_at, stop is not None and stats.done >= stop)
+        reason = verdict(now, grace_over, self._deadline, silent_at > 0, silent_at, self.slot.has_reached_cut)
         if reason is not None:
             self._busy = False
             self._loop.abandon(self._exchange)

@@ -29,6 +29,11 @@ class Verdict(Enum):
     """Nothing came from the server for as long as ``--low-speed-time`` allows."""
 
 
+def deadline_of(now: float, timeout: float) -> float:
+    """When an Attempt that begins now has lasted too long. ``timeout``: seconds; 0: it may take any time."""
+    return now + timeout if timeout else NEVER
+
+
 def verdict(now: float, grace_over: bool, deadline: float, waiting: bool, silent_at: float, cut: bool) -> Verdict | None:
     """Why an Attempt must end now; None where the Attempt may go on. All times are monotonic seconds.
 

@@ -16,7 +16,7 @@ from downloader.core.model import Attempt, Outcome
 from downloader.engine.attempt.attempt import attempt_steps
 from downloader.engine.attempt.commands import CUT, DROP, READ, Answer, Call, Command, Pause, Steps, Write
 from downloader.engine.contract import Capabilities, Run, Slot
-from downloader.engine.deadlines import NEVER, Verdict, error_of, verdict
+from downloader.engine.deadlines import NEVER, Verdict, deadline_of, error_of, verdict
 from downloader.errors import DownloadError
 from downloader.transports.httpx_client import AsyncClient, AsyncResponse
 
@@ -113,7 +113,7 @@ class _Flight:
             while batch:
                 self._slot.stats.name = batch[0].path
                 timeout = self._config.policy.timeout
-                self._deadline = context.clock() + timeout if timeout else NEVER
+                self._deadline = deadline_of(context.clock(), timeout)
                 self._reason = None
                 outcome = await self._perform(attempt_steps(batch[0], context, self._slot))
                 run.settle((outcome,))
@@ -127,11 +127,10 @@ class _Flight:
         if not self._performing or self._reason is not None:
             return
         stats = self._slot.stats
-        stop = self._slot.cut.stop_of(stats.key)
-        cut = stop is not None and stats.done >= stop
         reads = self._waits_for_body and stats.heard > 0
         silent_at = stats.heard + self._config.client.read_timeout if reads else NEVER  # the client ends the wait for a head
-        self._reason = verdict(now, grace_over, self._deadline, reads or self._waits_for_head, silent_at, cut)
+        waiting, cut = reads or self._waits_for_head, self._slot.has_reached_cut
+        self._reason = verdict(now, grace_over, self._deadline, waiting, silent_at, cut)
         if self._reason is not None:
             task.cancel()
 

@@ -21,7 +21,8 @@ import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar
 
-from downloader.core.model import Attempt, End, Outcome
+from downloader.core.model import Attempt, Outcome
+from downloader.core.scheduling.lost_batch import unstarted
 from downloader.engine.contract import Capabilities, Run
 from downloader.engine.locked_run import LockedRun
 from downloader.engine.processors import cores
@@ -260,7 +261,7 @@ class _LoopRun(LockedRun):
                 return []
             self.flying += len(batch)
             if batch and self._run.stopping:
-                self.settle([Outcome(attempt.key, End.UNSTARTED) for attempt in batch])
+                self.settle(unstarted(batch))
                 return []
             return batch
 

@@ -8,7 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ClassVar
 
 from downloader.core.model import Outcome
-from downloader.engine.blocking_driver import Batch, BlockingDriver, Watchdog, unstarted
+from downloader.core.scheduling.lost_batch import unstarted
+from downloader.engine.blocking_driver import Batch, BlockingDriver, Watchdog
 from downloader.engine.contract import Capabilities, Run
 from downloader.engine.executor_loop import drive
 from downloader.errors import UsageError

@@ -1,6 +1,13 @@
-"""What becomes of a batch of Attempts whose worker process died. Pure."""
+"""What becomes of a batch of Attempts that is not run to its end. Pure."""
 
-from downloader.core.model import End
+from collections.abc import Iterable
+
+from downloader.core.model import Attempt, End, Outcome
+
+
+def unstarted(attempts: Iterable[Attempt]) -> list[Outcome]:
+    """The Outcomes of Attempts that were taken and not started."""
+    return [Outcome(attempt.key, End.UNSTARTED) for attempt in attempts]
 
 
 def ends_of_lost_batch(count: int, begun: int) -> list[End]:

@@ -4,8 +4,18 @@ from contextlib import suppress
 
 from downloader.core.http.transfer import Transfer
 from downloader.core.http.transfer_states import State
+from downloader.core.model import Attempt, End, Outcome
 from downloader.core.names.urls import public_url
-from downloader.errors import DownloadError, IntegrityError, Interrupted, NetworkError, NoAnswer, ProtocolError, Unwanted
+from downloader.errors import (
+    DownloadError,
+    IntegrityError,
+    Interrupted,
+    NetworkError,
+    NoAnswer,
+    ProtocolError,
+    Unwanted,
+    WorkerError,
+)
 from downloader.storage.folder import Folder
 from downloader.storage.part import PartFile
 
@@ -28,6 +38,12 @@ def failed(transfer: Transfer, part: PartFile, folder: Folder, failure: Download
                 part.open(transfer.earlier.size)
         part.discard()
     return error
+
+
+def internal_error(attempt: Attempt, error: BaseException) -> Outcome:
+    """The Outcome of an Attempt that a defect of this program has ended: the file fails, and not the run."""
+    failure = WorkerError(f"internal error: {error!r}", public_url(attempt.url), "please report it", "internal error")
+    return Outcome(attempt.key, End.FAILED, path=attempt.path, error=failure)
 
 
 def _detached(error: DownloadError, url: str) -> DownloadError:

@@ -19,8 +19,8 @@ from contextlib import suppress
 from typing import Self
 
 from downloader.core.limits.batches import batch_size
-from downloader.core.model import Attempt, End, Outcome
-from downloader.core.scheduling.lost_batch import ends_of_lost_batch
+from downloader.core.model import Attempt, Outcome
+from downloader.core.scheduling.lost_batch import ends_of_lost_batch, unstarted
 from downloader.engine.contract import Run, Slot
 from downloader.engine.rate_limiter import shared_file
 from downloader.engine.workers.channel import Channel, Ended, Shard
@@ -226,12 +226,13 @@ class WorkerPool:
         run, partner = self._run, batch[0].same_process_as
         worker = (self._worker_of.get(partner) if partner is not None else None) or max(self._workers, key=_Worker.room)
         if not worker.free:
-            run.settle([Outcome(attempt.key, End.UNSTARTED) for attempt in batch])
+            run.settle(unstarted(batch))
             return False
         number = worker.free.pop()
         if worker.shown < run.jobs - len(worker.free):  # a worker fills its slots from the first; sampling them all takes time
             self._show_slot(worker)
         worker.batches[number] = batch
+        self._memory.set_started(worker.number * run.jobs + number, -1)  # before the worker reads of it, for it may die
         for attempt in batch:
             self._worker_of[attempt.key] = worker
             self._paths[attempt.key] = attempt.path

@@ -12,7 +12,8 @@ from collections import deque
 from collections.abc import Iterable
 from typing import NoReturn
 
-from downloader.core.model import Attempt, End, Outcome
+from downloader.core.model import Attempt, Outcome
+from downloader.core.scheduling.lost_batch import unstarted
 from downloader.engine.contract import (
     BATCH_SECONDS,
     POLL_SECONDS,
@@ -147,7 +148,6 @@ class WorkerRun(Run):
                 self._shards[number] = deque(attempts)
                 self._begun_at[number] = now
                 self._outcomes[number] = []
-                self._memory.set_started(self._first + number, -1)
                 self._ready.append(number)
 
     def take(self, max_attempts: int = 1) -> list[Attempt]:
@@ -171,7 +171,7 @@ class WorkerRun(Run):
             number = self._running.pop(outcome.key)
             self._outcomes[number].append(outcome)
             if outcome.error is not None and outcome.error.ends_run:
-                self._return_all_unstarted(number)
+                self._return_allunstarted(number)
             if self._shards[number]:
                 self._ready.append(number)
             else:
@@ -197,14 +197,14 @@ class WorkerRun(Run):
         """Return what was not started of these shards, of which nothing runs now."""
         ended = []
         for number in numbers:
-            self._outcomes[number] += _unstarted(self._shards[number])
+            self._outcomes[number] += unstarted(self._shards[number])
             ended.append(self._end(number))
         if ended:
             self._send(ended)
 
-    def _return_all_unstarted(self, number: int) -> None:
+    def _return_allunstarted(self, number: int) -> None:
         """An Attempt of this shard has shown that no file can be written: return what was not started, here and elsewhere."""
-        self._outcomes[number] += _unstarted(self._shards[number])
+        self._outcomes[number] += unstarted(self._shards[number])
         self._shards[number].clear()
         self._return_shards(list(self._ready))
         self._ready.clear()
@@ -230,14 +230,10 @@ class WorkerRun(Run):
         for number in self._running.values():
             left = self._shards[number]
             if left and now - self._begun_at[number] > BATCH_SECONDS:
-                ended.append((~number, _unstarted(left)))
+                ended.append((~number, unstarted(left)))
                 left.clear()
         if ended:
             self._send(ended)
-
-
-def _unstarted(attempts: Iterable[Attempt]) -> list[Outcome]:
-    return [Outcome(attempt.key, End.UNSTARTED) for attempt in attempts]
 
 
 def start(socket_number: int, memory_number: int, strategy: str) -> None:

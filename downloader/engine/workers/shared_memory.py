@@ -2,7 +2,7 @@
 
 The memory is an array of doubles, which count exactly up to 2**53: one number for the run (`RUNNING`, `STOPPING` or
 `GRACE_OVER`), then `WIDTH` numbers for each slot. No lock is needed, because each number has one writer: the parent writes the
-state of the run and the orders, the worker writes everything else.
+state of the run and the orders, the worker writes everything else. Between two batches of a slot, the parent resets `started`.
 """
 
 import math
@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from downloader.engine.contract import Slot
 from downloader.engine.control import Cut
-from downloader.engine.stats import SlotStats
 
 RUNNING, STOPPING, GRACE_OVER = 0.0, 1.0, 2.0
 
@@ -136,7 +135,7 @@ class SharedStats:
 
 
 class SharedCut(Cut):
-    """Parent: the order to a slot of a worker process. `copied_cut` brings the order to the worker's own `Cut`."""
+    """Parent: the order to a slot of a worker process. `MirroredSlot.copy` brings it to the worker's own `Cut`."""
 
     __slots__ = ("_at", "_memory")
 
@@ -174,18 +173,12 @@ class MirroredSlot:
 
     def copy(self) -> None:
         """Copy the statistics to shared memory, and the parent's order, if it names the present Attempt, to the slot."""
-        own, shared = self.slot.stats, self._shared
-        copied_cut(self._memory, self._at, own, self.slot.cut)
+        own, shared, numbers = self.slot.stats, self._shared, self._memory.numbers
+        if own.since and numbers[self._at + _CUT_KEY] == own.key:
+            self.slot.cut.end_at(own.key, int(numbers[self._at + _CUT_STOP]))
         shared.received, shared.done, shared.size = own.received, own.done, own.size
         if shared.key != own.key:
             shared.splittable = False  # as long as it is the key of the Attempt before
             shared.key = own.key
         shared.splittable, shared.since = own.splittable, own.since
         shared.paused, shared.beyond = own.paused, own.beyond
-
-
-def copied_cut(memory: SharedMemory, at: int, own: SlotStats, cut: Cut) -> None:
-    """Copy the parent's order to the worker's `Cut`, if it names the Attempt that runs."""
-    key = memory.numbers[at + _CUT_KEY]
-    if key == own.key and own.since:
-        cut.end_at(own.key, int(memory.numbers[at + _CUT_STOP]))

@@ -8,12 +8,12 @@ import gevent
 from gevent.event import Event
 from gevent.threadpool import ThreadPool
 
-from downloader.core.model import Attempt, End, Outcome
-from downloader.core.names.urls import public_url
+from downloader.core.model import Attempt, Outcome
 from downloader.engine.attempt.commands import Answer, Call, Command, Steps
+from downloader.engine.attempt.failure import internal_error
 from downloader.engine.blocking_driver import BlockingDriver, Watchdog
 from downloader.engine.contract import Run
-from downloader.errors import Interrupted, WorkerError
+from downloader.errors import Interrupted
 
 _READABLE = 1
 """For the loop's watchers: when a descriptor can be read."""
@@ -86,8 +86,7 @@ class GreenletLoop:
         try:
             outcome = driver.run(attempt, lambda steps: _Aside(steps, self._call_in_thread))
         except Exception as error:  # noqa: BLE001 - see above
-            failure = WorkerError(f"internal error: {error!r}", public_url(attempt.url), "please report it", "internal error")
-            outcome = Outcome(attempt.key, End.FAILED, path=attempt.path, error=failure)
+            outcome = internal_error(attempt, error)
         self._outcomes.append(outcome)
         self._spare.append(driver)
         self._flying.discard(gevent.getcurrent())
