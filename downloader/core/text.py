@@ -16,3 +16,12 @@ def printable(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join(c if c.isprintable() and c not in _BIDI else c.encode("unicode_escape", "replace").decode() for c in text)
+
+
+def is_text(text: str) -> bool:
+    """Whether the text can be encoded as UTF-8: it has no surrogates, which stand for bytes that were no text."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -59,7 +59,10 @@ class ListReader:
                 count = None
             else:
                 with _open(item) as stream:
-                    entries = sum(1 for _ in text.parse(text.lines_of(stream), str(item), self._note_bad_line))
+                    entries = text.count_url_lines(stream)
+                if entries is None:
+                    with _open(item) as stream:
+                        entries = sum(1 for _ in text.parse(text.lines_of(stream), str(item), self._note_bad_line))
                 count = None if count is None else count + entries
         return count
 

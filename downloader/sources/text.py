@@ -9,7 +9,6 @@ import difflib
 import hashlib
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import IO
 
 from downloader.core.model import Checksum, Download
@@ -22,8 +21,14 @@ MAX_LINE_CHARACTERS = 64 * 1024
 """Characters of a line at most."""
 
 _OPTION = re.compile(r"[a-z][a-z0-9-]*\s*=")
-_NOT_TEXT = re.compile("[\0\udc80-\udcff]")
+_NOT_TEXT = re.compile(r"[\0\udc80-\udcff]")
 """What `lines_of` puts into a line that is too long, and the decoder (surrogateescape) into one that is not UTF-8."""
+
+_UNFIT = re.compile(r"[\r\n\0\ud800-\udfff]")
+"""What no line of a list can contain."""
+
+_URL_LINES = re.compile(rf"(?:{CLEAN_URL.pattern}\n)*+")
+_BLOCK_CHARACTERS = 1 << 16
 
 OPTIONS = ("out", "dir", "checksum", "header", "referer", "user-agent")
 _HEX = re.compile(r"[0-9a-f]+")
@@ -39,16 +44,18 @@ OnBadLine = Callable[[UsageError], None]
 """Called with the error of an invalid line: it raises to end the list there, or returns to skip the line."""
 
 
-@dataclass(slots=True)
 class _ListEntry:
     """A line with URLs, and the options below it. ``is_valid``: every line of it could be read."""
 
-    urls: tuple[str, ...]
-    where: str
-    options: dict[str, str] = field(default_factory=dict)
-    headers: list[tuple[str, str]] = field(default_factory=list)
-    checksums: list[Checksum] = field(default_factory=list)
-    is_valid: bool = True
+    __slots__ = ("checksums", "headers", "is_valid", "options", "urls", "where")
+
+    def __init__(self, urls: tuple[str, ...], where: str) -> None:
+        self.urls = urls
+        self.where = where
+        self.options: dict[str, str] = {}
+        self.headers: list[tuple[str, str]] = []
+        self.checksums: list[Checksum] = []
+        self.is_valid = True
 
     def download(self) -> Download:
         return Download(
@@ -73,10 +80,33 @@ def lines_of(stream: IO[str]) -> Iterator[str]:
         yield line.rstrip("\r\n")
 
 
+def count_url_lines(stream: IO[str]) -> int | None:
+    """The length of a list each line of which is a URL and no more; None if a line is anything else."""
+    count = 0
+    while block := stream.read(_BLOCK_CHARACTERS):
+        block += stream.readline()
+        if not block.endswith("\n"):
+            block += "\n"
+        if _URL_LINES.fullmatch(block) is None:
+            return None
+        count += block.count("\n")
+    return count
+
+
 def parse(lines: Iterator[str], name: str, on_bad_line: OnBadLine) -> Iterator[Download]:
     """The Downloads of a list, read lazily. ``name``: of the list, for messages. Each invalid line goes to ``on_bad_line``."""
     entry: _ListEntry | None = None
+    plain = ""  # instead of an entry: the line above was a URL and no more, as nearly every line of nearly every list is
     for number, line in enumerate(lines, 1):
+        if CLEAN_URL.fullmatch(line):
+            if plain:
+                yield Download(plain, origin=f"{name}:{number - 1}")
+            elif entry is not None and entry.is_valid:
+                yield entry.download()
+            entry, plain = None, line
+            continue
+        if plain:
+            entry, plain = _ListEntry((plain,), f"{name}:{number - 1}"), ""
         if number == 1:
             line = line.removeprefix("\ufeff")
         text = line.strip()
@@ -87,9 +117,7 @@ def parse(lines: Iterator[str], name: str, on_bad_line: OnBadLine) -> Iterator[D
         if not is_option and entry is not None and entry.is_valid:
             yield entry.download()
         try:
-            if CLEAN_URL.fullmatch(line):  # nearly every line of nearly every list
-                entry = _ListEntry((line,), where)
-            elif is_option:
+            if is_option:
                 _read_option(entry, text)
             else:
                 entry = _ListEntry(_read_urls(text), where)
@@ -98,7 +126,9 @@ def parse(lines: Iterator[str], name: str, on_bad_line: OnBadLine) -> Iterator[D
                 entry = _ListEntry((), where)
             entry.is_valid = False  # a Download without one of its options would be another one
             on_bad_line(UsageError(f"{error.reason}{': ' + error.url if error.url else ''}", where, error.hint))
-    if entry is not None and entry.is_valid:
+    if plain:
+        yield Download(plain, origin=f"{name}:{number}")
+    elif entry is not None and entry.is_valid:
         yield entry.download()
 
 
@@ -210,4 +240,4 @@ def format_download(download: Download) -> str:
 
 
 def _fits_a_line(text: str) -> bool:
-    return text == text.strip() and not any(char in "\r\n\0" or "\ud800" <= char <= "\udfff" for char in text)
+    return text == text.strip() and _UNFIT.search(text) is None

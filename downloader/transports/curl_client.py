@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pycurl
 
-from downloader.core.http.framing import head_lines
+from downloader.core.http.framing import head_lines, usual_head
 from downloader.core.http.headers import MAX_HEAD_BYTES, wanted_lines
 from downloader.core.http.messages import Head, Request
 from downloader.errors import DownloadError, ProtocolError
@@ -155,6 +155,11 @@ class CurlExchange:
 
         ``failed``: the transfer has ended with an error; an interim response (1xx) is not passed on then.
         """
+        head = usual_head(self._lines)
+        if head is not None:
+            self._head_delivered = True
+            self._wanted = self._listener.on_head(head)
+            return
         text = b"".join(self._lines).decode("latin-1").replace("\r\n", "\n")
         if len(text) > MAX_HEAD_BYTES:
             raise ProtocolError(f"more than {MAX_HEAD_BYTES} bytes of header")

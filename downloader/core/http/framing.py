@@ -7,9 +7,10 @@ heads for both. `docs/answers.md` has the table for readers.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from downloader.core.http.headers import MAX_HEAD_BYTES, read_fields, wanted_lines
+from downloader.core.http.messages import Head
 from downloader.errors import ProtocolError
 
 _TEXT = r"[^\0\r\n]*+"
@@ -34,6 +35,56 @@ def head_lines(text: str) -> tuple[int, list[str]]:
         text = _FOLD.sub(" ", text)
     status, *lines = text.split("\n")
     return int(status.split(" ", 2)[1]), lines
+
+
+_STATUS_LINE = re.compile(rf"HTTP/(?:1\.[01]|[23]) [1-9][0-9][0-9](?: {_TEXT})?")
+_FIELD_LINE = re.compile(rf"[!#$%&'*+.^_`|~0-9A-Za-z-]++:{_TEXT}")
+_REMEMBERED_LINES = 1024
+"""Lines of heads that are remembered with their meaning: servers repeat most of them in each answer."""
+
+_statuses: dict[bytes, int] = {}
+_fields: dict[bytes, tuple[str, str] | None] = {}
+
+
+def usual_head(lines: Sequence[bytes]) -> Head | None:
+    """The Head of one final answer, from its lines with their ends; None if the lines are not as plain as most are.
+
+    The result is that of `head_lines` and `wanted_lines`, which also take interim answers, folded lines, and lines with other
+    ends, and say what is wrong with a head that breaks the grammar.
+    """
+    if not lines or lines[-1] != b"\r\n":
+        return None
+    status = _statuses.get(lines[0]) or _remembered_status(lines[0])
+    if status < 200:
+        return None
+    total = 0
+    pairs = []
+    for line in lines[1:-1]:
+        total += len(line)
+        try:
+            pair = _fields[line]
+        except KeyError:
+            text = line.decode("latin-1")
+            if not text.endswith("\r\n") or _FIELD_LINE.fullmatch(text, 0, len(text) - 2) is None:
+                return None
+            if len(_fields) >= _REMEMBERED_LINES:
+                _fields.clear()
+            wanted = wanted_lines((text[:-2],))
+            pair = _fields[line] = wanted[0] if wanted else None
+        if pair is not None:
+            pairs.append(pair)
+    return Head(status, tuple(pairs)) if total <= MAX_HEAD_BYTES // 2 else None
+
+
+def _remembered_status(line: bytes) -> int:
+    """The status of a status line; 0 if the line is none."""
+    text = line.decode("latin-1")
+    if not text.endswith("\r\n") or _STATUS_LINE.fullmatch(text, 0, len(text) - 2) is None:
+        return 0
+    if len(_statuses) >= _REMEMBERED_LINES:
+        _statuses.clear()
+    status = _statuses[line] = int(text.split(" ", 2)[1])
+    return status
 
 
 class Framing:

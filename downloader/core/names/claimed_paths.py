@@ -7,7 +7,7 @@ from downloader.core.names.file_names import with_digest
 from downloader.core.names.urls import public_url
 from downloader.errors import PolicyError
 
-_INITIAL_SIZE = 1 << 10
+_INITIAL_SIZE = 1 << 15
 _BITS = (1 << 64) - 1
 
 

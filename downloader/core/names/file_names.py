@@ -26,7 +26,7 @@ _DEVICE_NAMES = frozenset(
 )
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}")
 _USUAL_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}\.(?!(?i:part|meta)\Z)[A-Za-z0-9]{1,8}")
-"""Most names match this, and are safe as they are, unless they are the name of a device."""
+"""Most names match this. They are safe as they are, unless they are the name of a device."""
 
 _EXTENSION = re.compile(r"(?:\.tar)?\.[^. ]+\Z")
 
@@ -35,8 +35,8 @@ def name_from_url(url: str) -> str:
     """The last segment of the URL's path, percent-decoded once, as a safe component; if it is empty, one from the host."""
     if "?" not in url and "#" not in url and url.count("/") > 2:
         last = url.rpartition("/")[2]
-        if _USUAL_NAME.fullmatch(last):  # nearly every one
-            return safe_component(last)
+        if _is_usual(last):
+            return last
     path = url.partition("://")[2].partition("?")[0].partition("#")[0]
     last = path.partition("/")[2].rpartition("/")[2]
     if _PLAIN_NAME.fullmatch(last):
@@ -58,11 +58,16 @@ def path_from_url(url: str, cut_dirs: int = 0) -> str:
 
 def safe_component(text: str) -> str:
     """The text as one file name that is safe on every system. Never empty; the result for a result is the same."""
-    if _USUAL_NAME.fullmatch(text) and text.partition(".")[0].lower() not in _DEVICE_NAMES:
+    if _is_usual(text):
         return text
     while (safe := _safer(text)) != text:  # after a cut, the end may be unsafe again
         text = safe
     return text
+
+
+def _is_usual(text: str) -> bool:
+    """Whether a name is safe as it is, for the reason that nearly every name is."""
+    return _USUAL_NAME.fullmatch(text) is not None and text.partition(".")[0].lower() not in _DEVICE_NAMES
 
 
 def _safer(text: str) -> str:

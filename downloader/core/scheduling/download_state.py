@@ -1,6 +1,5 @@
 """The scheduler's record of one Download: what was tried, what it cost, and what the next Attempt must know."""
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from downloader.core.model import WHOLE, Attempt, Checksum, Download, End, Outcome, Result, Segment, Status
@@ -12,7 +11,7 @@ from downloader.errors import DownloadError, IntegrityError, WorkerError
 _NO_OUTCOME = Outcome(-1, End.FAILED)
 
 
-class DownloadState(Struct, eq=False):
+class DownloadState:
     """One Download from the time it was read from the list until its Result.
 
     =======================  ===========================================================================================
@@ -41,12 +40,7 @@ class DownloadState(Struct, eq=False):
     =======================  ===========================================================================================
     """
 
-    key: int
-    download: Download
-    path: str
-    urls: list[str]
-    is_named: bool
-    checksums: tuple[Checksum, ...]
+    # Defaults of the class: most Downloads never set these.
     tries_counted: int = 0
     attempts_made: int = 0
     url_index: int = 0
@@ -61,6 +55,16 @@ class DownloadState(Struct, eq=False):
     mixed_sources: bool = False
     single_source: bool = False
     is_robots_txt: bool = False
+
+    def __init__(
+        self, key: int, download: Download, path: str, urls: list[str], is_named: bool, checksums: tuple[Checksum, ...]
+    ) -> None:
+        self.key = key
+        self.download = download
+        self.path = path
+        self.urls = urls
+        self.is_named = is_named
+        self.checksums = checksums
 
     @property
     def url(self) -> str:

@@ -71,7 +71,9 @@ class RobotsGate:
             return None
         key, url = _FIRST_ROBOTS_KEY + len(self._sites), f"{origin}/robots.txt"
         self._sites[origin] = _Site(parked=[entry])
-        return DownloadState(key, Download(url), _ROBOTS_PATH, [url], True, (), from_scratch=True, is_robots_txt=True)
+        robots_txt = DownloadState(key, Download(url), _ROBOTS_PATH, [url], True, ())
+        robots_txt.from_scratch = robots_txt.is_robots_txt = True
+        return robots_txt
 
     def answered(
         self, entry: DownloadState, outcome: Outcome | None, error: DownloadError | None

@@ -1,7 +1,6 @@
 """Which running Attempt holds which slot, and what its Outcome tells the limits."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from downloader.core.limits.pacing import PacedSlots
 from downloader.core.limits.slots import Limits
@@ -9,16 +8,18 @@ from downloader.core.model import Outcome
 from downloader.core.scheduling.retry import is_refusal, was_asked
 
 
-@dataclass(slots=True)
 class Lease:
     """One slot at one host, held from ``began`` (monotonic seconds) until all Attempts that share it have ended.
 
     ``unsettled``: how many of them have not.
     """
 
-    host: str
-    unsettled: int
-    began: float
+    __slots__ = ("began", "host", "unsettled")
+
+    def __init__(self, host: str, unsettled: int, began: float) -> None:
+        self.host = host
+        self.unsettled = unsettled
+        self.began = began
 
 
 class SlotLeases:

@@ -8,6 +8,7 @@ from downloader.core.names.claimed_paths import ClaimedPaths
 from downloader.core.names.file_names import default_path, path_with_server_name, wished_path
 from downloader.core.names.urls import public_url
 from downloader.core.scheduling.download_state import DownloadState
+from downloader.core.text import is_text
 from downloader.errors import DownloadError, UsageError
 
 SOURCE_POLL = 0.05
@@ -90,9 +91,8 @@ class SourceReader:
     def _name(self, download: Download) -> DownloadState | Result:
         key, self._next_key = self._next_key, self._next_key + 1
         try:
-            for name, value in download.headers:
-                if any("\ud800" <= char <= "\udfff" for char in name + value):
-                    raise UsageError("a header is not text")
+            if download.headers and not is_text("".join(name + value for name, value in download.headers)):
+                raise UsageError("a header is not text")
             wished = wished_path(download.dir, download.out) if download.out else ""
             is_named = bool(wished) or not self._probe
             path = wished or default_path(download, self._cut_dirs)

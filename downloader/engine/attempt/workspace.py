@@ -1,7 +1,6 @@
 """What the steps of one Attempt share, beside its Transfer."""
 
 import math
-from dataclasses import dataclass
 
 from downloader.core.model import Attempt
 from downloader.engine.contract import AttemptContext, Slot
@@ -9,7 +8,6 @@ from downloader.storage.checksum import ChecksumVerifier
 from downloader.storage.part import PartFile
 
 
-@dataclass(slots=True)
 class Workspace:
     """One Attempt at work: its part file, the slot that it runs in, and what it has in common with other Attempts.
 
@@ -17,12 +15,15 @@ class Workspace:
     ``flushed_at``: when bytes were last written (monotonic seconds).
     """
 
-    attempt: Attempt
-    part: PartFile
-    slot: Slot
-    context: AttemptContext
-    verifier: ChecksumVerifier | None = None
-    flushed_at: float = 0.0
+    __slots__ = ("attempt", "context", "flushed_at", "part", "slot", "verifier")
+
+    def __init__(self, attempt: Attempt, part: PartFile, slot: Slot, context: AttemptContext) -> None:
+        self.attempt = attempt
+        self.part = part
+        self.slot = slot
+        self.context = context
+        self.verifier: ChecksumVerifier | None = None
+        self.flushed_at = 0.0
 
     @property
     def stop(self) -> float:
