@@ -4,14 +4,15 @@
 | --- | --- |
 | libcurl (pycurl) is not installed | `async` |
 | a list of a few files, several processors | an event loop over libcurl in each of so many threads: the files may be large |
+| a list of thousands of files, several processors | processes, each with such a loop, from the start: `hybrid` |
 | anything else | one event loop over libcurl |
 | … and it is busy all the time, with large files | more such loops, in threads: libcurl moves bytes without the interpreter |
 | … and it is busy all the time, with small files, and many are left | processes, each with such a loop: `hybrid` |
 | … and its files wait to be processed (`--process`), and many are left | the same: the function may need the interpreter |
 
-Threads start at once but share the interpreter, which small files need for most of their time; processes have one each,
-but take 0.2 s to start. The first loop goes on beside them: it stands for one of the processors. `-v` shows the choice and
-the reason.
+Threads start at once but share the interpreter, which small files need for most of their time; processes have one each, but
+take 0.2 s to start: a fast server sends thousands of files in that time, so a long list gets them before anything is measured.
+The first loop goes on beside them: it stands for one of the processors. `-v` shows the choice and the reason.
 """
 
 import importlib.util
@@ -35,6 +36,9 @@ LOG = logging.getLogger("downloader")
 
 SHORT_LIST = 64
 """Files; a list that is no longer than this is spread over threads from the start."""
+
+LONG_LIST = 4096
+"""Files; a list that is at least this long gets its processes from the start."""
 
 LOOK_SECONDS = 0.1
 """Seconds from one look at how busy the first loop is to the next."""
@@ -96,10 +100,14 @@ class _Team:
     def drive(self) -> None:
         """Run until the run is finished."""
         run = self.run
-        total = run.progress().total
+        total = run.progress().total or 0
+        several = self.cores > 1 and run.jobs > 1
         first = self._add()
-        if total is not None and 1 < total <= SHORT_LIST and self.cores > 1 and run.jobs > 1 and not run.context.config.process:
+        if several and 1 < total <= SHORT_LIST and not run.context.config.process:
             self._add_threads(f"{total} files")
+        elif several and total >= LONG_LIST and self._may_add_processes:
+            LOG.info("auto: %d files: processes (hybrid)", total)
+            self._add_processes()
         else:
             LOG.info("auto: one libcurl event loop (multiplex)")
         try:
@@ -149,12 +157,10 @@ class _Team:
 
     def speed_up(self) -> None:
         """The first loop is busy: start threads or processes where they would help. The loop calls this with the lock held."""
-        run = self.run
-        if self.cores < 2 or self._no_more or self.workers is not None or len(self.members) > 1 or run.stopping:
+        run, process = self.run, self.run.context.config.process
+        has_more = self.workers is not None or len(self.members) > 1
+        if has_more or self.cores < 2 or self._no_more or run.stopping or not self._may_add_processes:
             return
-        process = run.context.config.process
-        if process.startswith("__main__:"):
-            return  # another process would not find the function
         progress = run.progress()
         bytes_each = progress.received / max(1, progress.done)
         if bytes_each >= LARGE_FILE and not process:
@@ -165,6 +171,10 @@ class _Team:
         if left is None or left > max(0 if process else SHORT_LIST, WORTH_SECONDS * speed):
             LOG.info("auto: busy, %.0f files a second, %s left: processes (hybrid)", speed, "many" if left is None else left)
             self._add_processes()
+
+    @property
+    def _may_add_processes(self) -> bool:  # another process would not find a function of the caller's script
+        return not self.run.context.config.process.startswith("__main__:")
 
     def _add_processes(self) -> None:
         from downloader.strategies.hybrid import worker_pool
