@@ -28,7 +28,7 @@ _UNFIT = re.compile(r"[\r\n\0\ud800-\udfff]")
 """What no line of a list can contain."""
 
 _URL_LINES = re.compile(rf"(?:{CLEAN_URL.pattern}\n)*+")
-_BLOCK_CHARACTERS = 1 << 16
+_BLOCK_CHARACTERS = MAX_LINE_CHARACTERS // 2
 
 OPTIONS = ("out", "dir", "checksum", "header", "referer", "user-agent")
 _HEX = re.compile(r"[0-9a-f]+")
@@ -84,8 +84,10 @@ def count_url_lines(stream: IO[str]) -> int | None:
     """The length of a list each line of which is a URL and no more; None if a line is anything else."""
     count = 0
     while block := stream.read(_BLOCK_CHARACTERS):
-        block += stream.readline()
+        block += stream.readline(_BLOCK_CHARACTERS)
         if not block.endswith("\n"):
+            if stream.read(1):
+                return None  # a long line
             block += "\n"
         if _URL_LINES.fullmatch(block) is None:
             return None

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from downloader.core.http.framing import Framing, head_lines
-from downloader.core.http.headers import MAX_HEAD_BYTES
+from downloader.core.http import framing
+from downloader.core.http.framing import Framing, head_lines, usual_head
+from downloader.core.http.headers import MAX_HEAD_BYTES, wanted_lines
 from downloader.errors import ProtocolError
 
 BODY = bytes(range(256)) * 3
@@ -88,3 +89,55 @@ def test_head_or_trailers_without_end_are_cut_off(start: bytes) -> None:
 
 def test_folded_lines_are_put_together() -> None:
     assert head_lines("HTTP/1.1 200 OK\nETag: a\n  b\n\tc\nX: d") == (200, ["ETag: a b c", "X: d"])
+
+
+HEAD_LINES = st.lists(
+    st.sampled_from(
+        [
+            b"HTTP/1.1 200 OK\r\n",
+            b"HTTP/2 206\r\n",
+            b"HTTP/1.1 100 Continue\r\n",
+            b"HTTP/1.1 099 X\r\n",
+            b"HTTP/0.9 200 OK\r\n",
+            b'ETag:  "a b" \t\r\n',
+            b"etag:\r\n",
+            b"Server: x\r\n",
+            b"Content-Length: 10\n",
+            b"Content-Length: 11\r\n",
+            b"Content-Length : 12\r\n",
+            b" folded\r\n",
+            b"no field\r\n",
+            b"X: a\0b\r\n",
+            b"X: a\rb\r\n",
+            b"Date: \xe9\r\n",
+            b"\r\n",
+            b"\n",
+        ]
+    ),
+    max_size=6,
+)
+
+
+@given(HEAD_LINES)
+def test_the_short_way_to_a_head_has_the_result_of_the_long_one(lines: list[bytes]) -> None:
+    lines = [b"HTTP/1.1 200 OK\r\n", *lines, b"\r\n"] if len(lines) % 2 else lines
+    head = usual_head(lines)
+    assert head == usual_head(lines)  # now from memory
+    if head is not None:
+        text = b"".join(lines).decode("latin-1").replace("\r\n", "\n")
+        status, fields = head_lines(text.removesuffix("\n\n"))
+        assert (head.status, head.headers) == (status, wanted_lines(fields))
+
+
+def test_most_heads_take_the_short_way_and_its_memory_is_bounded() -> None:
+    for number in range(5000):
+        head = usual_head([OK, b"Server: x\r\n", b'ETag: "%d"\r\n' % number, b"Content-Length: 5\r\n", b"\r\n"])
+        assert head is not None
+        assert head.headers == (("ETag", f'"{number}"'), ("Content-Length", "5"))
+    assert len(framing._fields) <= framing._REMEMBERED_LINES
+
+
+def test_a_head_that_is_long_or_not_final_takes_the_long_way() -> None:
+    assert usual_head([]) is None
+    assert usual_head([b"HTTP/1.1 100 Continue\r\n", b"\r\n"]) is None
+    assert usual_head([OK, *[b"X-%d: y\r\n" % number for number in range(MAX_HEAD_BYTES // 10)], b"\r\n"]) is None

@@ -19,7 +19,15 @@ from downloader.core.names.urls import clean_url
 from downloader.errors import UsageError
 from downloader.sources import lists, text
 from downloader.sources.lists import BackgroundSource, ListReader, from_values
-from downloader.sources.text import MAX_LINE_CHARACTERS, checksum, format_download, lines_of, parse, parse_checksums
+from downloader.sources.text import (
+    MAX_LINE_CHARACTERS,
+    checksum,
+    count_url_lines,
+    format_download,
+    lines_of,
+    parse,
+    parse_checksums,
+)
 
 A, B, C = "https://a.example/1", "https://b.example/2", "https://c.example/3"
 MD5, SHA256 = "0123456789abcdef" * 2, "0123456789abcdef" * 4
@@ -221,6 +229,22 @@ def test_any_text_is_downloads_and_wrong_lines_and_nothing_is_raised(content: li
     assert not good_lines & set(bad_lines)
     assert bad_lines == sorted(set(bad_lines))
     assert all(clean_url(download.url) == download.url for download in found)
+
+
+@given(
+    LINES | st.lists(st.sampled_from([A, B, C, A + "/" + "x" * 40_000, A + "/" + "y" * 70_000, C + "?a=b"]), max_size=9),
+    st.booleans(),
+)
+@example([A, B, C], True)
+def test_a_list_that_is_counted_in_blocks_has_as_many_downloads_and_no_wrong_line(content: list[str], ended: bool) -> None:
+    whole = "\n".join(content) + ("\n" if ended else "")
+    counted = count_url_lines(io.StringIO(whole, newline=None))
+    found, bad = read(whole)
+    if counted is None:
+        assert bad or [download.url for download in found] != whole.splitlines()
+    else:
+        assert (counted, bad) == (len(found), [])
+        assert [download.url for download in found] == whole.splitlines()
 
 
 # --- and back to text
