@@ -127,7 +127,7 @@ class CurlFlight:
     def _wait_for(self, command: Command) -> None:
         if command is DROP:
             self._dropping_since = time.monotonic()
-        elif isinstance(command, Call | Pause):
+        elif isinstance(command, (Call, Pause)):
             self._busy = True
             self._ticket += 1
             self._exchange.pause()

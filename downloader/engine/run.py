@@ -22,6 +22,8 @@ LOG = logging.getLogger("downloader")
 SAMPLE_SECONDS = 0.02
 """Seconds from one sampling of the statistics, which the scheduler learns from, to the next."""
 
+_DONE = Status.DONE
+
 ANY_NAME = sys.getfilesystemencoding() == "utf-8"
 """Whether a file name may hold any character; under other locales it may not."""
 
@@ -286,7 +288,7 @@ class LocalRun(Run):
     def _emit_results(self) -> None:
         logged, stats = LOG.isEnabledFor(logging.INFO), self.stats
         for result in self.scheduler.results():
-            if result.status is Status.DONE:
+            if result.status is _DONE:
                 stats.done += 1
                 stats.done_bytes += result.bytes
             elif result.status is Status.SKIPPED:

@@ -37,6 +37,7 @@ from downloader.errors import DownloadError, Interrupted, NoAnswer
 
 WHOLE_FILES = SplitPolicy()
 _Error = DownloadError | None
+_COMPLETE, _DONE = End.COMPLETE, Status.DONE
 
 
 class Scheduler:
@@ -239,9 +240,10 @@ class Scheduler:
             if final is None:
                 return
             outcome = final
+        if outcome.end is _COMPLETE:  # before the others: members of an Enum are read slowly through their class
+            self._end(entry, _DONE, outcome)
+            return
         match outcome.end:
-            case End.COMPLETE:
-                self._end(entry, Status.DONE, outcome)
             case End.EXISTS | End.NOT_MODIFIED:
                 self._end(entry, Status.SKIPPED, outcome, reason=outcome.end.value)
             case End.WORKER_LOST | End.FAILED:
