@@ -1,13 +1,13 @@
 """Builds the manual page dl(1), and compiles the modules of compiled.txt with mypyc. All else is in pyproject.toml.
 
-A wheel gets extension modules beside the .py files, from which the interpreter takes the extension modules. Without a C compiler,
-or where compilation fails, the wheel has the .py files alone and is the same program. Environment variables of the build:
+A wheel gets extension modules beside the .py files; the interpreter prefers them. Without a C compiler, or where compilation
+fails, the wheel has the .py files alone and is the same program. Environment variables of the build:
 
 - ``DOWNLOADER_PURE=1``: do not compile.
 - ``DOWNLOADER_COMPILE=require``: fail if compilation fails.
 
-An editable install is never compiled, because extension modules beside edited sources would hide each edit. ``python setup.py build``
-puts the whole package into build/, compiled.
+An editable install is never compiled, because extension modules beside edited sources would hide each edit. The command
+``python setup.py build`` puts the whole package, compiled, into build/.
 """
 
 import os
@@ -60,7 +60,7 @@ class Compile(build_ext):
         if not self.editable_mode:
             try:
                 self._compile()
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - mypyc ends the process after an error of types
+            except (Exception, SystemExit) as error:  # mypyc ends the process after an error of types
                 if MUST_COMPILE:
                     raise
                 print(f"downloader: not compiled, the package will be pure Python: {error}", file=sys.stderr)  # noqa: T201

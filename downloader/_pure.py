@@ -6,13 +6,17 @@
 import os
 import sys
 from importlib.machinery import SOURCE_SUFFIXES, FileFinder, SourceFileLoader
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from importlib.abc import PathEntryFinder
 
 _PACKAGE = os.path.dirname(__file__)
 
 _find_sources = FileFinder.path_hook((SourceFileLoader, SOURCE_SUFFIXES))
 
 
-def _finder_of(folder: str) -> FileFinder:
+def _finder_of(folder: str) -> "PathEntryFinder":
     if folder != _PACKAGE and not folder.startswith(_PACKAGE + os.sep):
         raise ImportError(folder)
     return _find_sources(folder)
