@@ -21,7 +21,8 @@ class RobotsScheduler(Scheduler):
     """
 
     def __init__(self, agent: str, *arguments: Any, gap: float | None = None, **options: Any) -> None:
-        super().__init__(*arguments, gap=gap or 0.0, **options)
+        base: Any = Scheduler  # as Any, because mypyc passes ``**options`` wrongly to a method that it knows
+        base.__init__(self, *arguments, gap=gap or 0.0, **options)
         self._gate = RobotsGate(agent)
 
     @property
