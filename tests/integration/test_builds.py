@@ -22,6 +22,8 @@ BUILD_NAMES = {True: "compiled build (mypyc)", False: "pure Python build"}
 SMALL_LIST = ["downloader/core/trace.py"]
 """One small module, which is compiled in a second."""
 
+needs_the_tree = pytest.mark.skipif(not (ROOT / "setup.py").exists(), reason="the tests run without the tree")
+
 
 def test_version_alone_is_one_line(dl: Shell) -> None:
     assert dl("--version").stdout == f"dl {__version__}\n"
@@ -36,6 +38,7 @@ def test_version_and_verbose_name_the_build(dl: Shell, words: list[str]) -> None
     assert versions.startswith(f"Python {sys.version.split()[0]}, libcurl ")
 
 
+@needs_the_tree
 @pytest.mark.parametrize("strategy", ["multiplex", "hybrid"])
 def test_pure_modules_are_taken_in_all_processes_if_the_environment_says_so(
     dl: Shell, server: TestServer, tmp_path: Path, strategy: str
@@ -81,6 +84,7 @@ def built(tree: Path, what: str, **variables: str) -> tuple[str, list[str]]:
         return wheel.name, sorted(name for name in opened.namelist() if name.endswith(SUFFIX))
 
 
+@needs_the_tree
 def test_source_distribution_has_what_a_build_needs(tmp_path: Path) -> None:
     tree = copy_of_the_tree(tmp_path / "tree")
     done = build(tree, "sdist")
@@ -91,6 +95,7 @@ def test_source_distribution_has_what_a_build_needs(tmp_path: Path) -> None:
     assert {"setup.py", "pyproject.toml", "compiled.txt", "downloader/core/trace.py", "downloader/py.typed"} <= names
 
 
+@needs_the_tree
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
 def test_wheel_is_compiled_and_a_pure_one_after_it_is_pure(tmp_path: Path) -> None:
@@ -106,6 +111,7 @@ def test_wheel_is_compiled_and_a_pure_one_after_it_is_pure(tmp_path: Path) -> No
     assert not list((tree / "downloader").rglob("*.c"))
 
 
+@needs_the_tree
 @pytest.mark.slow
 def test_failed_compilation_gives_a_pure_wheel_or_fails_as_it_was_asked_to(tmp_path: Path) -> None:
     tree = copy_of_the_tree(tmp_path / "tree", SMALL_LIST)
