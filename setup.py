@@ -100,7 +100,7 @@ def translated() -> list[Extension]:
 
     lines = MODULE_LIST.read_text(encoding="utf-8").splitlines()
     modules = [line for line in lines if line and not line.startswith("#")]
-    # More optimization makes the compiler slower, and a run no faster: most time passes in Python's and libcurl's own functions.
+    # More optimization makes the compiler slower, and a run no faster: most time passes in the functions of Python and libcurl.
     return mypycify(
         [*MYPY_OPTIONS, *modules], opt_level="1", debug_level="0", group_name="downloader", target_dir="build/mypyc"
     )
