@@ -35,8 +35,12 @@ The layers of the code; each layer imports only from the layers to its right (a 
 and its strategy. docs/architecture.md describes all parts.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+if os.environ.get("DOWNLOADER_PURE", "0") not in ("", "0"):
+    import downloader._pure  # noqa: F401 - before any other module of the package
 
 from downloader._version import __version__
 

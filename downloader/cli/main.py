@@ -25,6 +25,8 @@ COMMANDS = {
     "strategies": "list the strategies, and whether each can run here",
     "help": "explain a topic, or show the options of a command",
 }
+_WORDS = "downloader.cli.words"
+"""The key of a context's ``meta`` for the words of the command line."""
 SHELLS = ("bash", "zsh", "fish")
 EPILOG = (
     "Other commands: `dl compare` measures and compares the strategies, `dl strategies` lists them, `dl serve` starts the "
@@ -152,7 +154,7 @@ class FetchCommand(GroupedCommand):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the command line. Raises click.UsageError."""
-        words = list(args)  # parsing removes them from the list
+        words = ctx.meta[_WORDS] = list(args)  # parsing removes them from the list
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
@@ -182,7 +184,12 @@ def fetch_command() -> click.Command:
             _shell_option("--install-completion", "install tab completion for SHELL: bash, zsh or fish  [$SHELL]"),
             _shell_option("--show-completion", "print the script for tab completion"),
             click.Option(
-                ["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_version, help="print the version"
+                ["--version"],
+                is_flag=True,
+                is_eager=True,
+                expose_value=False,
+                callback=_version,
+                help="print the version; with -v, also which build runs",
             ),
         ],
         help="Fetch every URL of the LISTs: files with one URL a line (or aria2's input format), - for standard input, "
@@ -222,6 +229,11 @@ def _completion(context: click.Context, parameter: click.Parameter, value: str |
 def _version(context: click.Context, parameter: click.Parameter, value: bool) -> None:
     if value and not context.resilient_parsing:
         click.echo(f"dl {__version__}")
+        words = context.meta.get(_WORDS, [])
+        if context.command.make_parser(context).parse_args(list(words))[0].get("given_verbose"):
+            from downloader.cli.build_info import description
+
+            click.echo(description())
         context.exit()
 
 

@@ -13,7 +13,7 @@ from downloader.engine.attempt.attempt import attempt_steps
 from downloader.engine.attempt.commands import CUT, DROP, READ, Answer, Call, Command, Pause, Steps, Write
 from downloader.engine.attempt.failure import internal_error
 from downloader.engine.contract import Run
-from downloader.engine.deadlines import NEVER, deadline_of, error_of, verdict
+from downloader.engine.deadlines import NEVER, Verdict, deadline_of, error_of, verdict
 from downloader.errors import DownloadError, NetworkError
 from downloader.transports.base import DRAIN_SECONDS
 from downloader.transports.curl_client import CurlExchange
@@ -196,14 +196,17 @@ class CurlFlight:
         silent_at = self._silent_at()
         reason = verdict(now, grace_over, self._deadline, silent_at > 0, silent_at, self.slot.has_reached_cut)
         if reason is not None:
-            self._busy = False
-            self._loop.abandon(self._exchange)
-            if reason is CUT:
-                self._advance(CUT)
-            else:
-                self._advance(None, error_of(reason, self._context.config.client.read_timeout))
-            if self._outcome is None and self._state is DROP:  # there is no answer left to drop
-                self._advance(None)
+            self._end_early(reason)
         elif self._state is DROP and self._dropping_since and now - self._dropping_since > DRAIN_SECONDS:
             self._loop.abandon(self._exchange)
+            self._advance(None)
+
+    def _end_early(self, reason: Verdict) -> None:
+        self._busy = False
+        self._loop.abandon(self._exchange)
+        if reason is CUT:
+            self._advance(CUT)
+        else:
+            self._advance(None, error_of(reason, self._context.config.client.read_timeout))
+        if self._outcome is None and self._state is DROP:  # there is no answer left to drop
             self._advance(None)

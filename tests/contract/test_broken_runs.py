@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,9 +12,9 @@ from downloader import Downloader, HTTPStatusError, Interrupted, Result
 from downloader.core.model import Attempt, End, Outcome, Status
 from downloader.core.scheduling.scheduler import Scheduler
 from downloader.engine import run as runs
-from downloader.storage.folder import Folder
 from downloader.strategies import auto
 from downloader.testserver.launch import TestServer
+from tests.support.builds import replaces_internals
 from tests.support.processes import wait_until
 from tests.support.scripted import MakeServer, reply
 from tests.support.strategies import quick_for_each_transport
@@ -32,6 +33,7 @@ def nothing_left() -> Iterator[None]:
     assert [thread.name for thread in threading.enumerate() if thread not in before and thread.name.startswith("dl-")] == []
 
 
+@replaces_internals
 @pytest.mark.usefixtures("nothing_left")
 @pytest.mark.parametrize("nth", [1, 7])
 def test_what_is_raised_when_attempts_are_taken_ends_the_run(
@@ -56,6 +58,7 @@ def test_what_is_raised_when_attempts_are_taken_ends_the_run(
     assert session.report.ended_by is session.error
 
 
+@replaces_internals
 @pytest.mark.usefixtures("nothing_left")
 @pytest.mark.parametrize("thread", ["dl-run", "dl-loop"])
 def test_an_error_in_one_loop_ends_all_loops(
@@ -113,7 +116,8 @@ def test_a_name_that_the_locale_does_not_have_fails_that_file_alone(
 def test_a_folder_that_says_no_is_asked_once_and_nothing_is_fetched(
     strategy: str, tmp_path: Path, server: TestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Folder, "free_bytes", lambda self: 0)
+    full = SimpleNamespace(f_blocks=1000, f_files=0, f_favail=0, f_bavail=0, f_frsize=512)
+    monkeypatch.setattr(os, "fstatvfs", lambda descriptor: full)
     report = Downloader(tmp_path, strategy=strategy, jobs=2).run([server.file(n, 10) for n in range(50)])
     assert (report.done, report.failures, report.received) == (0, 1, 0)
     assert report.ended_by is not None

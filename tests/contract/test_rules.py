@@ -18,7 +18,7 @@ from msgspec.structs import replace
 import downloader
 from downloader import Download, Downloader, Interrupted, Status
 from downloader.core.model import Attempt, End, Outcome, Result
-from downloader.core.scheduling.scheduler import Scheduler
+from downloader.core.scheduling.scheduler import READ_AHEAD_WINDOW
 from downloader.runs.plan import worker_config
 from downloader.settings.definitions import Settings
 from downloader.sources.lists import BackgroundSource
@@ -68,8 +68,7 @@ def test_rule_2_the_source_is_read_lazily(fetch: Fetch, server: TestServer) -> N
     report = session.start().join()
     assert report.done + report.skipped == 6000
     queue = signature(BackgroundSource).parameters["read_ahead"].default
-    window = signature(Scheduler).parameters["window"].default
-    assert max(ahead) <= queue + window + 300  # 300: what is in flight, and what has ended and was not counted yet
+    assert max(ahead) <= queue + READ_AHEAD_WINDOW + 300  # 300: what is in flight, and what has ended and was not counted yet
 
 
 def test_rule_3_the_final_name_appears_only_when_complete(fetch: Fetch, scripted: MakeServer) -> None:

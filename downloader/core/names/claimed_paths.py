@@ -62,7 +62,9 @@ class HashTable:
 
     def values(self) -> Iterator[int]:
         """All numbers, in no particular order."""
-        return (number for key, number in zip(self._keys, self._numbers, strict=True) if key)
+        for key, number in zip(self._keys, self._numbers, strict=True):  # mypyc would make a list of a generator expression
+            if key:
+                yield number
 
 
 class ClaimedPaths(HashTable):

@@ -1,12 +1,16 @@
 """The scheduler of a run with ``--obey-robots``: it fetches the robots.txt of each server before anything else from there."""
 
-from typing import Any
+from collections.abc import Iterator
 
-from downloader.core.model import Outcome, Status
+from downloader.core.limits.slots import Limits
+from downloader.core.model import Download, Outcome, Status
+from downloader.core.names.checksum_list import ChecksumList
 from downloader.core.names.urls import host_of
 from downloader.core.scheduling.download_state import DownloadState
+from downloader.core.scheduling.retry import RetryPolicy
 from downloader.core.scheduling.robots_gate import RobotsGate
-from downloader.core.scheduling.scheduler import Scheduler
+from downloader.core.scheduling.scheduler import READ_AHEAD_WINDOW, WHOLE_FILES, Scheduler
+from downloader.core.scheduling.segment_layout import SplitPolicy
 from downloader.errors import DownloadError
 
 
@@ -17,11 +21,40 @@ class RobotsScheduler(Scheduler):
 
     Args:
         agent: the product token that the rules are matched with.
-        gap: see `Scheduler`; a Crawl-delay that is longer is obeyed.
+        gap: see `Scheduler`, as for the other arguments; a Crawl-delay that is longer is obeyed.
     """
 
-    def __init__(self, agent: str, *arguments: Any, gap: float | None = None, **options: Any) -> None:
-        super().__init__(*arguments, gap=gap or 0.0, **options)
+    def __init__(
+        self,
+        agent: str,
+        source: Iterator[Download | None],
+        slots: Limits,
+        retry: RetryPolicy,
+        *,
+        split: SplitPolicy = WHOLE_FILES,
+        checksum_list: ChecksumList | None = None,
+        probe: bool = False,
+        cut_dirs: int | None = None,
+        fail_fast: bool = False,
+        host_failures: int = 0,
+        wait_for_space: bool = False,
+        window: int = READ_AHEAD_WINDOW,
+        gap: float | None = None,
+    ) -> None:
+        super().__init__(  # each by its name, because mypyc passes `**options` wrongly to a compiled method
+            source,
+            slots,
+            retry,
+            split=split,
+            checksum_list=checksum_list,
+            probe=probe,
+            cut_dirs=cut_dirs,
+            fail_fast=fail_fast,
+            host_failures=host_failures,
+            wait_for_space=wait_for_space,
+            window=window,
+            gap=gap or 0.0,
+        )
         self._gate = RobotsGate(agent)
 
     @property

@@ -39,6 +39,9 @@ WHOLE_FILES = SplitPolicy()
 _Error = DownloadError | None
 _COMPLETE, _DONE = End.COMPLETE, Status.DONE
 
+READ_AHEAD_WINDOW = 1024
+"""Downloads that are read ahead."""
+
 
 class Scheduler:
     """Decides what starts, and what follows from each Outcome.
@@ -75,7 +78,7 @@ class Scheduler:
         fail_fast: bool = False,
         host_failures: int = 0,
         wait_for_space: bool = False,
-        window: int = 1024,
+        window: int = READ_AHEAD_WINDOW,
         gap: float | None = None,
     ) -> None:
         self._reader = SourceReader(source, checksum_list, probe, cut_dirs, max(window, 2 * slots.max_in_flight))

@@ -99,14 +99,19 @@ def _exchange(transfer: Transfer, work: Workspace) -> Generator[Command, Answer,
             transfer.cut()
             return False
         assert isinstance(head, Head)  # noqa: S101 - the other answer to a Request
+        action, refusal = HeadAction.STOP, None
         try:
             action = transfer.on_head(head, clock())
-        except DownloadError:
-            yield DROP  # so that the connection serves again
-            raise
+        except DownloadError as error:
+            refusal = error  # no `yield` here: in compiled code, the exception would become that of other generators, too
         if action is _BODY:
             return True
-        yield DROP
+        yield DROP  # so that the connection serves again
+        if refusal is not None:
+            try:
+                raise refusal
+            finally:
+                refusal = None  # else the exception and this frame would refer to each other
         if action is not _FOLLOW:
             return False
 
