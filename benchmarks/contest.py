@@ -24,6 +24,8 @@ from downloader.compare.measure import run_measured
 
 NOT_DONE = "not done after"
 """How the problem of a run begins that exceeded its time limit."""
+DEFAULTS_FACTOR, DEFAULTS_SECONDS = 10.0, 10.0
+"""The defaults of a peer are not measured if they take longer than so many times the best time so far plus so many seconds."""
 SLOW_FACTOR, SLOW_SECONDS, SLOW_ROUNDS = 4.0, 2.0, 2
 """A contender whose tuning run took more than so many times the time of the best, and more than so many seconds, takes part in
 the first rounds only."""
@@ -112,15 +114,16 @@ class Contest:
     def tune(self, candidates: Iterable[Contender]) -> None:
         """Run each setting of one peer once, its defaults first, and keep the fastest.
 
-        A setting that cannot become the best one is killed: one that takes longer than its peer did so far, or three times
-        as long as all peers so far.
+        A run that cannot become the best one is killed: a setting that takes longer than its peer did so far, or three times
+        as long as any peer so far, and defaults that take ten times as long.
         """
         fastest = self.timeout
         for contender in candidates:
-            self.defaults.setdefault(contender.who, contender)
-            limit = self.timeout
-            if self.defaults[contender.who] is not contender:
-                limit = min(limit, 1.3 * fastest + 1, 3 * self._fastest_trial() + 1)
+            is_default = self.defaults.setdefault(contender.who, contender) is contender
+            if is_default:
+                limit = min(self.timeout, DEFAULTS_FACTOR * self._fastest_trial() + DEFAULTS_SECONDS)
+            else:
+                limit = min(self.timeout, 1.3 * fastest + 1, 3 * self._fastest_trial() + 1)
             run = self.run(contender, limit)
             self.trials.append((contender, run))
             if not run.problem and run.elapsed < fastest:

@@ -45,13 +45,9 @@ def settings(peer: str, cell: Cell) -> list[str]:
 
 def _for_one_file(peer: str, *, split: bool) -> list[str]:
     """The settings for a list with one URL. ``split``: whether the file is large enough for several connections."""
-    if not split:
-        return {"aria2c": ["--file-allocation=none"], "wget2": ["--max-threads=1"]}.get(peer, [])
-    pieces = ("-x16 -s16", "-x16 -s16 -k1M")
-    return {
-        "aria2c": [f"{options} --file-allocation=none" for options in pieces],
-        "wget2": [f"--max-threads=16 --chunk-size={size}" for size in ("10M", "1M")],
-    }.get(peer, [])
+    if peer == "aria2c":
+        return [f"{options}--file-allocation=none" for options in (("-x16 -s16 ", "-x16 -s16 -k1M ") if split else ("",))]
+    return ["--max-threads=1"] if peer == "wget2" and not split else []  # it uses one connection, as curl does
 
 
 def candidates(peer: str, cell: Cell, folder: Path) -> list[Contender]:

@@ -23,7 +23,7 @@ def row(name: str, files: int, size: int, contest: Contest, ours: Contender, *, 
 
     def cost(figure: Callable[[Run], float]) -> str:
         pair = [good(contest.runs.get(each, [])) for each in (ours, best) if each]
-        return _amounts([median(map(figure, runs)) / (size / 1e9 if by_bytes else files) for runs in pair])
+        return ", ".join(_amount(median(map(figure, runs)) / (size / 1e9 if by_bytes else files)) for runs in pair)
 
     return [
         name,
@@ -58,7 +58,8 @@ def _ratio(ratios: list[float]) -> str:
     return f"{median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})" if ratios else NONE
 
 
-def _amounts(values: list[float]) -> str:
-    """CPU times with a common unit."""
-    unit, factor, decimals = ("s", 1.0, 2) if max(values) >= 0.1 else ("ms", 1e3, 0) if max(values) >= 0.001 else ("µs", 1e6, 0)
-    return f"{', '.join(f'{value * factor:.{decimals}f}' for value in values)} {unit}"
+def _amount(value: float) -> str:
+    """A CPU time with its unit."""
+    if value >= 0.3:
+        return f"{value:.2f} s"
+    return f"{value * 1e6:.0f} µs" if value < 1e-3 else f"{value * 1e3:.{0 if value >= 0.01 else 1}f} ms"
