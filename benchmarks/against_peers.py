@@ -27,8 +27,8 @@ Caveats:
   too. The requests go to nginx as a proxy, because no DNS server knows the name of the host.
 - The best settings are chosen from one run each, so similar settings may change places. `dl` is not tuned.
 - A contender that takes more than four times as long as the best in the tuning, and more than two seconds, takes part in the
-  first two rounds only: "verified" is 2/2 then. Defaults that take more than ten times as long, plus ten
-  seconds, are not measured.
+  first two rounds only: "verified" is 2/2 then. Defaults that take more than six times as long as
+  the best, and more than 15 seconds, are not measured.
 - Peers do less by default: they do not lock, rename or record files. wget2 and `dl` set the modification time of the file,
   curl and aria2c do not.
 - nginx counts a maximum rate in whole seconds: with ``--quick``, most of "capped" is not limited.

@@ -24,8 +24,8 @@ from downloader.compare.measure import run_measured
 
 NOT_DONE = "not done after"
 """How the problem of a run begins that exceeded its time limit."""
-DEFAULTS_FACTOR, DEFAULTS_SECONDS = 10.0, 10.0
-"""The defaults of a peer are not measured if they take longer than so many times the best time so far plus so many seconds."""
+DEFAULTS_FACTOR, DEFAULTS_SECONDS = 6.0, 15.0
+"""The defaults of a peer are killed after so many times the best time of the cell so far, but not before so many seconds."""
 SLOW_FACTOR, SLOW_SECONDS, SLOW_ROUNDS = 4.0, 2.0, 2
 """A contender whose tuning run took more than so many times the time of the best, and more than so many seconds, takes part in
 the first rounds only."""
@@ -115,13 +115,13 @@ class Contest:
         """Run each setting of one peer once, its defaults first, and keep the fastest.
 
         A run that cannot become the best one is killed: a setting that takes longer than its peer did so far, or three times
-        as long as any peer so far, and defaults that take ten times as long.
+        as long as any peer so far, and defaults that take six times as long and 15 seconds.
         """
         fastest = self.timeout
         for contender in candidates:
             is_default = self.defaults.setdefault(contender.who, contender) is contender
             if is_default:
-                limit = min(self.timeout, DEFAULTS_FACTOR * self._fastest_trial() + DEFAULTS_SECONDS)
+                limit = min(self.timeout, max(DEFAULTS_SECONDS, DEFAULTS_FACTOR * self._fastest_trial()))
             else:
                 limit = min(self.timeout, 1.3 * fastest + 1, 3 * self._fastest_trial() + 1)
             run = self.run(contender, limit)
