@@ -1,9 +1,9 @@
-"""Commands that do the same work, measured in interleaved rounds and compared in pairs. Shared; not to be run.
+"""Measures commands that do the same work in interleaved rounds, and compares them in pairs. Shared; not to be run.
 
-How a command is measured, and the order of each round, are those of `dl compare` (`downloader.compare.measure` and `rounds`):
-each round runs every contender once, and each follows each other one as often, so that what else the machine does hits all.
-A ratio is formed within a round and then the median of the rounds is taken: rounds differ more than contenders. A run whose
-bytes are not all right is told as such and counts for nothing.
+Commands are measured, and ordered in each round, as in `dl compare` (`downloader.compare.measure` and `rounds`): each round
+runs each contender once, and each contender follows each other one equally often. So a change in the load of the machine
+affects all contenders. A ratio is computed within one round; the result is the median of the ratios, because rounds differ
+more than contenders. A run with wrong bytes is reported as such, and its figures are not used.
 """
 
 import dataclasses
@@ -22,27 +22,39 @@ from pathlib import Path
 from downloader.compare import rounds, runner
 from downloader.compare.measure import run_measured
 
+NOT_DONE = "not done after"
+"""How the problem of a run begins that exceeded its time limit."""
+DEFAULTS_FACTOR, DEFAULTS_SECONDS = 6.0, 15.0
+"""The defaults of a peer are killed after so many times the best time of the cell so far, but not before so many seconds."""
+SLOW_FACTOR, SLOW_SECONDS, SLOW_ROUNDS = 4.0, 2.0, 2
+"""A contender whose tuning run took more than so many times the time of the best, and more than so many seconds, takes part in
+the first rounds only."""
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one run took. `problem` is empty where it did all that it should."""
+    """The figures of one run. ``problem``: why the run does not count; empty if all files are right.
+
+    Seconds: ``elapsed``; ``cpu``, of all processes, in user mode and in the kernel; ``kernel``, the part in the kernel. Bytes:
+    ``peak``, the sum of the high-water marks of all processes; ``leader_peak``, the mark of the process that was started.
+    """
 
     elapsed: float
     cpu: float
+    kernel: float
     peak: int
-    """Bytes: high-water marks of all its processes, added."""
     leader_peak: int
-    """Bytes: that of the process that was started."""
     problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A command with a name. `who` is the program, `settings` how it is called."""
+    """A command. ``who``: the program. ``settings``: its options. ``downloads``: whether there are files to verify."""
 
     who: str
     settings: str
     command: tuple[str, ...]
+    downloads: bool = True
 
     def __str__(self) -> str:
         return f"{self.who} {self.settings}"
@@ -50,10 +62,13 @@ class Contender:
 
 @dataclass(slots=True)
 class Contest:
-    """One cell: what is to be fetched, where to, and what each contender took for it."""
+    """The runs of one cell. ``folder``: the target of all commands, emptied before each run. ``home``: their home folder.
+
+    ``verify``: returns what is wrong with the files in a folder; empty if all are right. ``timeout``: seconds for one run.
+    ``trials``: the runs of the tuning. ``defaults`` and ``best``: the contenders of each peer.
+    """
 
     folder: Path
-    """Where the files go. Emptied before each run."""
     home: Path
     verify: Callable[[Path], str]
     timeout: float
@@ -63,28 +78,27 @@ class Contest:
     trials: list[tuple[Contender, Run]] = field(default_factory=list)
 
     def run(self, contender: Contender, timeout: float | None = None) -> Run:
-        """Once, into an empty folder, and verified; neither of these is in the time."""
+        """Run a command once, with an empty folder, and verify the files. The time includes neither of these steps."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         if not in_memory(self.folder):
-            os.sync()  # what the run before has left to be written is not this one's
+            os.sync()  # the run must not wait for data that an earlier run left to be written
         run = self._measure(contender, timeout or self.timeout)
-        if not run.problem or not run.problem.startswith("not done"):
-            wrong = self.verify(self.folder)
-            told = "; ".join(filter(None, (wrong, run.problem)))
-            run = dataclasses.replace(run, problem=told)
+        if contender.downloads and not run.problem.startswith(NOT_DONE):
+            problems = filter(None, (self.verify(self.folder), run.problem))
+            run = dataclasses.replace(run, problem="; ".join(problems))
         shutil.rmtree(self.folder, ignore_errors=True)
-        say(f"    {contender}: {run.elapsed:.2f} s{' · ' + run.problem if run.problem else ''}")
+        say(f"    {contender}: {seconds(run.elapsed)} s{' · ' + run.problem if run.problem else ''}")
         return run
 
     def _measure(self, contender: Contender, timeout: float) -> Run:
-        """Run its command in the folder. What takes longer than ``timeout`` seconds is ended."""
+        """Run a command in the folder. It is killed after ``timeout`` seconds."""
         with tempfile.TemporaryFile() as printed:
             usage = run_measured(
                 contender.command,
                 folder=str(self.folder),
                 limit=timeout,
-                group=contender.who != "dl",  # whose workers see that it is gone, and tidy up
+                group=contender.who != "dl",  # the workers of `dl` notice its end and clean up
                 environment=environment(self.home),
                 output=printed.fileno(),
             )
@@ -92,45 +106,68 @@ class Contest:
             lines = printed.read().decode(errors="replace").strip().splitlines()
         problem = ""
         if usage.expired:
-            problem = f"not done after {timeout:.0f} s"
+            problem = f"{NOT_DONE} {timeout:.0f} s"
         elif usage.code:
             problem = " ".join([f"exit code {usage.code}", *lines[-1:]])
-        return Run(usage.elapsed, usage.user + usage.system, usage.peak, usage.own_peak, problem)
+        return Run(usage.elapsed, usage.user + usage.system, usage.system, usage.peak, usage.own_peak, problem)
 
     def tune(self, candidates: Iterable[Contender]) -> None:
-        """Try each setting of one peer once, defaults first, and keep the quickest; one that takes long is given up."""
-        quickest = self.timeout
+        """Run each setting of one peer once, its defaults first, and keep the fastest.
+
+        A run that cannot become the best one is killed: a setting that takes longer than its peer did so far, or three times
+        as long as any peer so far, and defaults that take six times as long and 15 seconds.
+        """
+        fastest = self.timeout
         for contender in candidates:
-            self.defaults.setdefault(contender.who, contender)
-            is_default = self.defaults[contender.who] is contender
-            run = self.run(contender, self.timeout if is_default else min(self.timeout, quickest * 1.3 + 1))
+            is_default = self.defaults.setdefault(contender.who, contender) is contender
+            if is_default:
+                limit = min(self.timeout, max(DEFAULTS_SECONDS, DEFAULTS_FACTOR * self._fastest_trial()))
+            else:
+                limit = min(self.timeout, 1.3 * fastest + 1, 3 * self._fastest_trial() + 1)
+            run = self.run(contender, limit)
             self.trials.append((contender, run))
-            if not run.problem and run.elapsed < quickest:
-                quickest, self.best[contender.who] = run.elapsed, contender
+            if not run.problem and run.elapsed < fastest:
+                fastest, self.best[contender.who] = run.elapsed, contender
+
+    def _fastest_trial(self) -> float:
+        """The shortest time of the tuning in seconds; the time limit if no run was right."""
+        return min((run.elapsed for _, run in self.trials if not run.problem), default=self.timeout)
+
+    def _is_slow(self, contender: Contender) -> bool:
+        """Whether the contender was so slow in the tuning that further rounds would take time and show nothing."""
+        limit = max(SLOW_SECONDS, SLOW_FACTOR * self._fastest_trial())
+        return any(who == contender and run.elapsed > limit for who, run in self.trials)
 
     def play(self, count: int, ours: list[Contender]) -> None:
-        """The rounds: `ours`, and of each peer its defaults and its best. What never worked is not tried again."""
+        """Run so many rounds: the contenders in ``ours``, and each peer with its defaults and with its best settings.
+
+        A contender that failed in the tuning takes part in no round, and one that was slow in the first rounds only.
+        """
         failed = {contender for contender, run in self.trials if run.problem}
-        everyone = [*ours, *(each for each in (*self.best.values(), *self.defaults.values()) if each not in failed)]
-        everyone = list(dict.fromkeys(everyone))
+        peers = [each for each in (*self.best.values(), *self.defaults.values()) if each not in failed]
+        everyone = list(dict.fromkeys([*ours, *peers]))
         self.runs = {contender: [] for contender in everyone}
         for number in range(count):
             say(f"  round {number + 1} of {count}")
-            for contender in (everyone[index] for index in rounds.order(number, len(everyone))):
-                self.runs[contender].append(self.run(contender))
+            if number == SLOW_ROUNDS:
+                everyone = [contender for contender in everyone if not self._is_slow(contender)]
+            for index in rounds.order(number, len(everyone)):
+                self.runs[everyone[index]].append(self.run(everyone[index]))
 
     def ratios(self, ours: Contender, theirs: Contender) -> list[float]:
-        """How many times as fast `ours` was, in each round in which both did it."""
-        pairs = zip(self.runs.get(ours, []), self.runs.get(theirs, []), strict=False)
-        return [right.elapsed / left.elapsed for left, right in pairs if not left.problem and not right.problem]
+        """The time of ``ours`` divided by the time of ``theirs``, for each round in which both were right."""
+        pairs = zip(self.runs.get(ours, []), self.runs.get(theirs, []), strict=False)  # slow ones have fewer rounds
+        return [left.elapsed / right.elapsed for left, right in pairs if not left.problem and not right.problem]
 
-    def leader(self, peers: Iterable[Contender]) -> Contender | None:
-        """Of these, the one with the lowest median time."""
+    def leader(self, *, defaults_only: bool = False) -> Contender | None:
+        """The peer with the lowest median time; None if no run was right. ``defaults_only``: of the peers with defaults."""
+        peers = list(self.defaults.values())  # a default that was slower in the tuning may be faster in the rounds
+        peers += [] if defaults_only else self.best.values()
         medians = {peer: median(run.elapsed for run in good(self.runs.get(peer, []))) for peer in peers}
         return min((peer for peer, value in medians.items() if value), key=lambda peer: medians[peer], default=None)
 
     def as_json(self) -> dict[str, object]:
-        """All the raw numbers. `problem` is empty where a run was verified."""
+        """All figures of all runs, as JSON values."""
 
         def rows(runs: list[tuple[Contender, Run]]) -> list[dict[str, object]]:
             return [
@@ -142,47 +179,50 @@ class Contest:
             "tuning": rows(self.trials),
             "best": {who: each.settings for who, each in self.best.items()},
             "rounds": [
-                rows([(who, runs[number]) for who, runs in self.runs.items()])
+                rows([(who, runs[number]) for who, runs in self.runs.items() if number < len(runs)])
                 for number in range(max(map(len, self.runs.values()), default=0))
             ],
         }
 
     def table(self, files: int, size: int, *, by_bytes: bool) -> str:
-        """A line for each contender: medians of its verified runs."""
+        """A table with a line for each contender: the medians of its verified runs."""
         rows = [["", "settings", "time s", "min-max", "GB/s" if by_bytes else "files/s"]]
-        rows[0] += ["CPU s/GB" if by_bytes else "CPU µs/file", "peak MB", "verified"]
+        rows[0] += ["CPU s/GB" if by_bytes else "CPU µs/file", "in kernel", "peak MB", "verified"]
         for contender, runs in self.runs.items():
             right = good(runs)
             row = [contender.who, self._label(contender)]
             if right:
                 times = [run.elapsed for run in right]
-                cpu = median(run.cpu for run in right)
+                cpu, kernel = median(run.cpu for run in right), median(run.kernel for run in right)
                 time = median(times)
-                row += [f"{time:.2f}", f"{min(times):.2f}-{max(times):.2f}"]
-                row += [f"{size / time / 1e9:.2f}", f"{cpu / size * 1e9:.2f}"] if by_bytes else []
-                row += [f"{files / time:.0f}", f"{cpu / files * 1e6:.0f}"] if not by_bytes else []
+                row += [seconds(time), f"{seconds(min(times))}-{seconds(max(times))}"]
+                if by_bytes:
+                    row += [f"{size / time / 1e9:.2f}", f"{cpu / size * 1e9:.2f}", f"{kernel / size * 1e9:.2f}"]
+                else:
+                    row += [f"{files / time:.0f}", f"{cpu / files * 1e6:.0f}", f"{kernel / files * 1e6:.0f}"]
                 row += [f"{median(run.peak for run in right) / 1e6:.0f}"]
             else:
-                row += ["-"] * 5
+                row += ["-"] * 6
             problem = next((run.problem for run in runs if run.problem), "")
             rows.append([*row, f"{len(right)}/{len(runs)}{'  ' + problem if problem else ''}"])
         for contender, run in self.trials:
             if run.problem and contender not in self.runs and contender in self.defaults.values():
-                rows.append([contender.who, self._label(contender), *["-"] * 5, f"0/1  {run.problem}"])
+                rows.append([contender.who, self._label(contender), *["-"] * 6, f"0/1  {run.problem}"])
         return columns(rows)
 
     def verdict(self, ours: Contender) -> str:
-        """`ours` against the best peer at its best, and against the best peer as it comes."""
+        """Two lines: ``ours`` compared with the best peer, and with the best peer with defaults."""
         lines = []
-        defaults = list(self.defaults.values())  # one that was better in the tuning may be worse in the rounds
-        for words, peers in (("at its best settings", [*self.best.values(), *defaults]), ("with its defaults", defaults)):
-            leader = self.leader(peers)
+        for text, leader in (
+            ("best peer at its best settings", self.leader()),
+            ("best peer with its defaults", self.leader(defaults_only=True)),
+        ):
             ratios = self.ratios(ours, leader) if leader else []
-            if leader and ratios:
-                spread = f"median of {len(ratios)} rounds, {min(ratios):.2f}-{max(ratios):.2f}"
-                lines.append(f"{ours} : best peer {words} ({leader}) = {median(ratios):.2f} times as fast ({spread})")
+            if ratios:
+                bounds = f"median of {len(ratios)} rounds, {min(ratios):.2f}-{max(ratios):.2f}"
+                lines.append(f"{ours} / {text} ({leader}) = {median(ratios):.2f} times the time ({bounds})")
             else:
-                lines.append(f"{ours} : best peer {words}: no round in which both did it")
+                lines.append(f"{ours} / {text}: no round in which both were right")
         return "\n".join(lines)
 
     def _label(self, contender: Contender) -> str:
@@ -192,7 +232,7 @@ class Contest:
 
 @contextmanager
 def scratch(parent: Path | None) -> Iterator[Path]:
-    """A new folder, in memory where `parent` is None and there is such a place; removed at the end, after SIGTERM too."""
+    """A new folder below ``parent``, removed at the end and on SIGTERM. None: in memory, if the system has such a place."""
 
     def end(number: int, _frame: object) -> None:
         raise SystemExit(128 + number)
@@ -209,16 +249,22 @@ def scratch(parent: Path | None) -> Iterator[Path]:
 
 
 def environment(home: Path) -> dict[str, str]:
-    """This one, without proxies and settings, with another home; packages that the user installed for themselves are found."""
-    left_out = ("_proxy", "_PROXY")
+    """The environment variables of this process, without proxies and settings, and with another home folder.
+
+    Packages in the home folder of the user are still found. ``PYTHONDONTWRITEBYTECODE`` is removed: with it, each start of an
+    editable installation would compile all modules again.
+    """
+    ignored = ("DL_", "XDG_", "PYTHONDONTWRITEBYTECODE")
     kept = {
-        key: value for key, value in os.environ.items() if not key.endswith(left_out) and not key.startswith(("DL_", "XDG_"))
+        key: value
+        for key, value in os.environ.items()
+        if not key.endswith(("_proxy", "_PROXY")) and not key.startswith(ignored)
     }
     return kept | {"HOME": str(home), "PYTHONUSERBASE": site.getuserbase()}
 
 
 def in_memory(folder: Path) -> bool:
-    """Whether what is written below `folder` stays in memory."""
+    """Whether the files below a folder are in memory, not on a disk."""
     with suppress(OSError):
         mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
         inside = [(len(point), kind) for point, kind in mounts if folder.resolve().is_relative_to(point)]
@@ -227,7 +273,7 @@ def in_memory(folder: Path) -> bool:
 
 
 def columns(rows: list[list[str]]) -> str:
-    """A table: words to the left, numbers to the right, what comes last as it is."""
+    """Rows as text: the first two columns aligned to the left, the others to the right; the last one is not padded."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = []
     for row in rows:
@@ -240,16 +286,21 @@ def columns(rows: list[list[str]]) -> str:
 
 
 def good(runs: Iterable[Run]) -> list[Run]:
-    """Those that were verified."""
+    """The runs whose files were all right."""
     return [run for run in runs if not run.problem]
 
 
 def median(values: Iterable[float]) -> float:
-    """0 where there is none."""
+    """The median; 0 if there are no values."""
     listed = list(values)
     return statistics.median(listed) if listed else 0.0
 
 
-def say(words: str) -> None:
-    """How far it is: on standard error, so that the tables can be kept."""
-    print(words, file=sys.stderr, flush=True)
+def seconds(value: float) -> str:
+    """A time as text: with three decimals if it is short."""
+    return f"{value:.{2 if value >= 1 else 3}f}"
+
+
+def say(text: str) -> None:
+    """Print a line about the progress on standard error; standard output contains the tables only."""
+    print(text, file=sys.stderr, flush=True)

@@ -1,21 +1,22 @@
-"""What the benchmarks fetch from: the nginx of `downloader.testserver`, with further URLs. Shared by them; not to be run.
+"""The server of the benchmarks: the nginx of `downloader.testserver`, with further URLs. Shared by them; not to be run.
 
-Needs nginx (Debian: ``apt-get install nginx-light``); for late answers also its echo module (``libnginx-mod-http-echo``), for
-the cap on each connection its stream module (``libnginx-mod-stream``). Below a folder that is given, it serves ``files``
+It needs nginx (Debian: ``apt-get install nginx-light``); its echo module for delays (``libnginx-mod-http-echo``); its stream
+module for the maximum rate of each connection (``libnginx-mod-stream``). It serves the subfolder ``files`` of a given folder
 under these prefixes:
 
 =========== ==========================================================================================================
-/files/     as fast as it can
+/files/     without a delay and without a limit
 /late/      after 100 ms
-/faulty/    one request in a hundred is answered with 503; the next try for the same file is another request
-/hosts/     by the address that was asked (127.0.0.2 and following): a fifth of them 128 KiB a second, a fifth of them
+/faulty/    2 % of the answers are 503; a retry of the same file is a new request
+/hosts/     depends on the address of the server (127.0.0.2 and following): a fifth of them 128 KiB a second, a fifth of them
             after 200 ms, the others after 0 to 40 ms
-/tiny/      no file at all: the body is the path that was asked for
+/tiny/NAME  not a file: a body of 100 bytes that depends on the path, see `tiny_body`
 =========== ==========================================================================================================
 
-A port of its own leads to the same through a cap of 10 MiB a second for each connection. (`limit_rate` counts each
-request anew, and small ranges, one after the other on one connection, pass it by.) nginx counts rates in whole seconds:
-what fits into the first second comes at once. https is HTTP/1.1, as http is: what is compared is the same for all.
+A second port leads to the same files with a maximum rate of 10 MiB a second for each connection. (nginx applies `limit_rate` to
+each request. A client that asks for small ranges, one after the other, on one connection is not limited by it.) nginx counts
+rates in whole seconds: the bytes of the first second arrive at once. https is HTTP/1.1, like http, so that all clients
+use the same protocol.
 """
 
 import socket
@@ -29,7 +30,7 @@ from downloader.testserver.server_errors import ServerError, Unsupported
 from downloader.testserver.serving import LOOPBACK, ListenAddress, reserve
 
 MODULES = {"http_echo": "libnginx-mod-http-echo", "stream": "libnginx-mod-stream"}
-"""Modules of nginx that some URLs need, and the Debian packages that hold them."""
+"""Modules of nginx that some URLs need, and their Debian packages."""
 
 ALIASES = ("late", "faulty", "hosts")
 """Prefixes that lead to the folder ``files``."""
@@ -37,7 +38,7 @@ ALIASES = ("late", "faulty", "hosts")
 SERVER = """
         location /files/ {{ root {content}; }}
         location /faulty/ {{ if ($faulty) {{ return 503; }} root {content}; }}
-        location /tiny/ {{ return 200 $uri; }}
+        location /tiny/ {{ return 200 "{tiny}"; }}
         {late}
 """
 LATE = """
@@ -47,10 +48,11 @@ LATE = """
         location @host {{ root {content}; limit_rate $host_rate; }}
 """
 HTTP = """
-    split_clients $request_id $faulty {{ 1% 1; * ""; }}
+    split_clients $request_id $faulty {{ 2% 1; * ""; }}
     map $server_addr $host_rate {{ default 0; {rates} }}
     map $server_addr $host_delay {{ default 0; {delays} }}
 """
+TINY_REPEATS, TINY_PADDING = 7, ".."
 CAPPED = """
 stream {{
     server {{
@@ -63,9 +65,9 @@ stream {{
 
 
 class Origin:
-    """A running nginx, for https a second one; a context manager. ``content``: the folder above ``files``.
+    """A running nginx, and a second one for https; a context manager. ``content``: the folder that contains ``files``.
 
-    ``hosts``: so many further addresses. ``workers``: processes of each nginx; 0: one for each core.
+    ``hosts``: the number of further addresses. ``workers``: the worker processes of each nginx; 0: one for each core.
     """
 
     def __init__(self, content: Path, *, workers: int = 0, hosts: int = 0, tls: bool = False) -> None:
@@ -94,24 +96,30 @@ class Origin:
         self._running.close()
 
     def url(self, path: str, *, host: int = 0, tls: bool = False, capped: bool = False) -> str:
-        """The address of `path`; `host` counts from 0, which is 127.0.0.1."""
+        """The URL of a path. ``host``: the number of an address; 0 is 127.0.0.1."""
         if tls:
             return f"{self._secure_url}/{path}"
         return f"http://{self.addresses[host]}:{self._capped_port if capped else self._port}/{path}"
 
     def _additions(self, content: Path, *, https: bool = False) -> Additions:
-        """What is served beyond the test files of the package; without https also where."""
+        """The directives for these URLs; without https, the further addresses and the second port, too."""
         modules = {name: path for name in MODULES if (path := module(name))}
         many = self.addresses[1:]
         rates = " ".join(f"{address} 128k;" for address in many[::5])
         delays = " ".join(f"{address} {_delay(number)};" for number, address in enumerate(many))
-        server = SERVER.format(content=content, late=LATE.format(content=content) if "http_echo" in modules else "")
+        late = LATE.format(content=content) if "http_echo" in modules else ""
+        server = SERVER.format(content=content, late=late, tiny=TINY_REPEATS * "$uri" + TINY_PADDING)
         http = HTTP.format(rates=rates, delays=delays)
         if https:
             return Additions(server, http)
         listen = "\n".join(f"        listen {address}:{self._port} backlog=4096;" for address in many)
         capped = CAPPED.format(address=LOOPBACK, capped_port=self._capped_port, port=self._port) if "stream" in modules else ""
         return Additions(server + listen, http, capped, (modules["stream"],) if capped else ())
+
+
+def tiny_body(name: str) -> bytes:
+    """The body of ``/tiny/NAME``: the path seven times, and two dots. It has 100 bytes if the name has 8 characters."""
+    return (TINY_REPEATS * f"/tiny/{name}" + TINY_PADDING).encode()
 
 
 def version() -> str:
@@ -123,7 +131,7 @@ def version() -> str:
 
 
 def problem(name: str) -> str:
-    """Why a URL that needs this module of nginx cannot be had here; empty if it can."""
+    """Why URLs that need this module of nginx cannot be served; empty if they can."""
     try:
         return "" if module(name) else f"nginx has no module {name} here (Debian: apt-get install {MODULES[name]})"
     except Unsupported as error:
@@ -131,7 +139,7 @@ def problem(name: str) -> str:
 
 
 def has_address(address: str) -> bool:
-    """Whether this machine answers there: Linux has all of 127.0.0.0/8."""
+    """Whether this machine has the address. Linux has all of 127.0.0.0/8."""
     with suppress(OSError), socket.socket() as one:
         one.bind((address, 0))
         return True
@@ -139,5 +147,5 @@ def has_address(address: str) -> bool:
 
 
 def _delay(host: int) -> str:
-    """Seconds that this host waits before it answers."""
+    """The delay of this host in seconds, as text."""
     return {0: "0", 1: "0.2"}.get(host % 5, f"{host % 5 * 0.01:.2f}")
