@@ -101,7 +101,7 @@ class BlockingDriver:
             head = client.send(command) if self._reason is None else None
             return head if head is not None else self._ended()
         if isinstance(command, Write):
-            command.part.write(command.block)
+            command.part.write(command.data)
         elif isinstance(command, Call):
             command.call()
         elif isinstance(command, Pause):

@@ -104,7 +104,7 @@ class CurlFlight:
                 self._state = command
                 if isinstance(command, Write):
                     try:
-                        command.part.write(command.block)
+                        command.part.write(command.data)
                     except OSError as failure:
                         command = steps.throw(failure)
                     else:
@@ -140,7 +140,7 @@ class CurlFlight:
         """See `Listener`."""
         return self._step(head)
 
-    def on_data(self, data: bytes) -> bool:
+    def on_data(self, data: bytes | list[bytes]) -> bool:
         """See `Listener`."""
         return self._step(data)
 

@@ -240,7 +240,7 @@ class LocalRun(Run):
             key, done, size, paused, beyond = int(slot.key), int(slot.done), int(slot.size), slot.paused, int(slot.beyond)
             if slot.splittable and slot.key == key:  # the slot may have begun another file meanwhile
                 self._any_splittable = True
-                scheduler.segments.progress(key, done, size, now, paused, beyond)
+                scheduler.segments.progress(key, done, size, now, paused, beyond, slot.heard)
         if self._cuts:
             self._order_cuts()
 

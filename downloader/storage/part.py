@@ -20,6 +20,7 @@ from downloader.errors import DownloadError, FileInUse
 from downloader.storage import sidecar
 from downloader.storage.folder import Folder
 from downloader.storage.locked_file import LockedFile
+from downloader.storage.pieces import write_some
 from downloader.storage.publish import is_taken, link_free_name, set_modified
 from downloader.storage.shared_part import SharedPart
 
@@ -141,6 +142,19 @@ class PartFile(LockedFile):
         self._buffer.append(data)
         self.buffered += len(data)
 
+    def collect_pieces(self, pieces: list[bytes]) -> int:
+        """Add several pieces to the buffer; returns how many bytes they have."""
+        count = sum(map(len, pieces))
+        self._buffer += pieces
+        self.buffered += count
+        return count
+
+    def take_pieces(self) -> list[bytes]:
+        """Empty the buffer, and return its pieces."""
+        pieces, self._buffer = self._buffer, []
+        self.buffered = 0
+        return pieces
+
     def take(self) -> bytes:
         """Empty the buffer, and return its bytes as one block."""
         block = self._buffer[0] if len(self._buffer) == 1 else b"".join(self._buffer)
@@ -148,15 +162,14 @@ class PartFile(LockedFile):
         self.buffered = 0
         return block
 
-    def write(self, block: bytes) -> None:
-        """Write a block at the position, and advance it. Writes nothing to a shared file that is finished."""
+    def write(self, data: bytes | list[bytes]) -> None:
+        """Write a block, or its pieces, at the position, and advance it. Writes nothing to a shared file that is finished."""
+        pieces = [data] if isinstance(data, bytes) else data
         if self._shared is not None:
-            self.written += self._shared.write(self.descriptor, block, self.written)
+            self.written += self._shared.write(self.descriptor, pieces, self.written)
             return
-        view = memoryview(block)
-        while view:
-            count = os.write(self.descriptor, view)
-            view = view[count:]
+        while pieces:
+            count, pieces = write_some(self.descriptor, pieces)
             self.written += count
 
     def advance(self, count: int) -> None:
@@ -204,7 +217,7 @@ class PartFile(LockedFile):
             return
         with suppress(OSError, DownloadError):
             if self.buffered:
-                self.write(self.take())
+                self.write(self.take_pieces())
         if self._shared is not None:
             self.close()  # this updates the sidecar
             return

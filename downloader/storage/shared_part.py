@@ -13,6 +13,7 @@ from contextlib import suppress
 
 from downloader.core.model import ResumeInfo, Span
 from downloader.core.spans import merged
+from downloader.storage.pieces import write_some
 
 SAVE_BYTES = 8 << 20
 """The sidecar is updated after this many bytes were written, or after …"""
@@ -61,16 +62,16 @@ class SharedPart:
         """What an Attempt that joins needs to know: the validator and size of the file, and the bytes that are complete."""
         return self._info._replace(size=0, spans=self._spans or ((0, 0),))
 
-    def write(self, descriptor: int, block: bytes, offset: int) -> int:
-        """Write a block at ``offset`` through the caller's descriptor. Raises OSError.
+    def write(self, descriptor: int, pieces: list[bytes], offset: int) -> int:
+        """Write the pieces of a block at ``offset`` through the caller's descriptor. Raises OSError.
 
         Returns the number of bytes written: fewer than the block has if another Attempt finishes the file meanwhile.
         """
         with self.lock:
-            view, stop = memoryview(block), offset
-            while view and not self.is_finished:
-                count = os.pwrite(descriptor, view, stop)
-                view, stop = view[count:], stop + count
+            stop = offset
+            while pieces and not self.is_finished:
+                count, pieces = write_some(descriptor, pieces, stop)
+                stop += count
                 self._spans = merged([*self._spans, (offset, stop)])
                 self._unsaved_bytes += count
             is_due = self._unsaved_bytes >= SAVE_BYTES or time.monotonic() - self._saved_at >= SAVE_SECONDS

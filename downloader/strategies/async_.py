@@ -190,14 +190,15 @@ async def _obey(command: Command, response: AsyncResponse | None, writers: Write
 
 
 async def _write(command: Write, writers: Writers) -> None:
-    part, view = command.part, memoryview(command.block)
+    part = command.part
     if part.is_shared:  # each block at its place, and none once another Attempt has ended the file
-        await asyncio.to_thread(part.write, command.block)
+        await asyncio.to_thread(part.write, command.data)
         return
     file = writers.get(part.descriptor)
     if file is None:  # the object holds only the number of the descriptor, so it stays valid when that is used again
         file = await aiofiles.open(part.descriptor, "wb", buffering=0, closefd=False)
         writers[part.descriptor] = file
+    view = memoryview(command.block)
     while view:
         count = await file.write(view)
         part.advance(count)

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 BUFFER_BYTES = 512 * 1024
 """Bytes that libcurl reads at a time at most; one buffer serves all transfers."""
 
-GATHERED_PIECES = 64
-"""Pieces of a large body that are passed to the listener as one: libcurl calls back for each 16 KiB."""
+GATHERED_PIECES = 16
+"""Pieces of a large body that are passed to the listener together: libcurl calls back for each 16 KiB."""
 
 GATHER_SECONDS = 0.05
 """Seconds for which pieces may wait for that."""
@@ -54,8 +54,8 @@ class Listener(Protocol):
     def on_head(self, head: Head) -> bool:
         """The head of the response has arrived. Returns whether its body is wanted."""
 
-    def on_data(self, data: bytes) -> bool:
-        """A piece of the body has arrived. Returns whether more is wanted."""
+    def on_data(self, data: bytes | list[bytes]) -> bool:
+        """A piece of the body has arrived, or several of them, in order. Returns whether more is wanted."""
 
     def on_done(self, error: DownloadError | None, broken: Exception | None) -> None:
         """The response is complete, or failed with ``error``. ``broken``: what one of the methods above raised."""
@@ -128,8 +128,9 @@ class CurlExchange:
                     if len(self._pieces) < GATHERED_PIECES and now < self._delivered_at + GATHER_SECONDS:
                         return None
                     self._delivered_at = now
-                    data = self._take_pieces()
-                self._wanted = self._listener.on_data(data)
+                    self._wanted = self._listener.on_data(self._take_pieces())
+                else:
+                    self._wanted = self._listener.on_data(data)
                 return None if self._wanted else ABORT_TRANSFER
         except Exception as error:  # noqa: BLE001 - it ends this transfer, and not the run
             self._broken = error
@@ -145,10 +146,9 @@ class CurlExchange:
         if self._pieces and self._wanted and not self._paused and now > self._delivered_at + GATHER_SECONDS:
             self._wanted = self._listener.on_data(self._take_pieces())
 
-    def _take_pieces(self) -> bytes:
-        data = b"".join(self._pieces)
-        self._pieces.clear()
-        return data
+    def _take_pieces(self) -> list[bytes]:
+        pieces, self._pieces = self._pieces, []
+        return pieces
 
     def _deliver_head(self, failed: bool = False) -> None:
         """Pass the head to the listener, if it is complete. libcurl passes single lines, and does not say which is the last.

@@ -14,13 +14,13 @@ from downloader.core.limits.slots import Slots
 from downloader.core.model import WHOLE, Attempt, Checksum, Download, End, Outcome, Result, Segment, Span, Status
 from downloader.core.names.urls import host_of
 from downloader.core.scheduling.retry import RetryPolicy
+from downloader.core.scheduling.running_segment import MIN_SPEED_SAMPLE, SLOW_SEGMENT_GRACE, RunningSegment
 from downloader.core.scheduling.scheduler import Scheduler
 from downloader.core.scheduling.segment_layout import (
+    MAX_CAPPED_SPEED,
     MIN_GAIN,
-    MIN_SPEED_SAMPLE,
-    SLOW_SEGMENT_GRACE,
+    MIN_GAIN_IF_CAPPED,
     PendingSegment,
-    RunningSegment,
     SegmentLayout,
     SplitLimit,
     SplitPolicy,
@@ -46,6 +46,7 @@ MB = 1 << 20
 URL = "https://a.example/file"
 MIRROR = "https://b.example/file"
 OTHER = "https://c.example/file"
+LOCAL = "http://127.0.0.1/file"
 
 
 # --- one Segment's speed
@@ -53,13 +54,13 @@ OTHER = "https://c.example/file"
 
 def test_the_speed_is_measured_over_a_minimum_time_and_then_averaged() -> None:
     running = RunningSegment(0, 1000, 0, 10.0, URL)
-    running.sample(50, 10.1)
+    running.sample(50, 10.0 + MIN_SPEED_SAMPLE / 2)
     assert (running.speed, running.seconds_left, running.bytes_left) == (None, 0.0, 1000)
-    running.sample(100, 10.0 + MIN_SPEED_SAMPLE)
-    assert (running.speed, running.bytes_left) == (100 / MIN_SPEED_SAMPLE, 900)
-    running.sample(100, 10.0 + 2 * MIN_SPEED_SAMPLE)
-    assert running.speed == 50 / MIN_SPEED_SAMPLE
-    assert running.seconds_left == 900 / (50 / MIN_SPEED_SAMPLE)
+    running.sample(100, 10.125)
+    assert (running.speed, running.bytes_left) == (800, 900)
+    running.sample(100, 10.25)
+    assert running.speed == 400
+    assert running.seconds_left == 900 / 400
 
 
 def test_an_attempt_without_a_byte_has_no_speed_at_first() -> None:
@@ -78,6 +79,58 @@ def test_a_segment_with_no_bytes_left_takes_no_time() -> None:
     assert (running.bytes_left, running.seconds_left) == (0, 0.0)
     running.position = 10
     assert running.bytes_left == 0
+
+
+def test_the_speed_is_measured_up_to_the_byte_that_came_last() -> None:
+    running = RunningSegment(0, 10_000, 0, 10.0, URL)
+    running.sample(1000, 10.25, received_at=10.125)
+    assert (running.speed, running.sampled_at) == (4000, 10.25)  # nothing has come for 0.125 s, and that counts
+    running = RunningSegment(0, 10_000, 0, 10.0, URL)
+    running.sample(1000, 10.1875, received_at=10.125)
+    assert (running.speed, running.sampled_at) == (8000, 10.125)
+
+
+def test_bytes_that_stop_coming_make_a_segment_slow() -> None:
+    running = RunningSegment(0, 10_000, 0, 10.0, URL)
+    running.sample(1000, 10.125, received_at=10.125)
+    running.sample(1001, 10.1875, received_at=10.15)
+    for step in range(1, 100):
+        running.sample(1001, 10.2 + step / 50, received_at=10.15)
+    assert running.speed is not None
+    assert running.speed < 1
+
+
+@pytest.mark.parametrize(
+    ("positions", "is_steady"),
+    [
+        ([50, 100], True),
+        ([50, 120], True),
+        ([50, 90], True),
+        ([50, 150], False),  # TCP slow start: twice as fast in the second half
+        ([80, 100], False),
+        ([0, 100], False),
+        ([100, 100], False),
+        ([20, 60, 90, 130], True),  # the second measurement is
+    ],
+    ids=str,
+)
+def test_a_speed_is_steady_if_both_halves_of_a_measurement_agree(positions: list[int], is_steady: bool) -> None:
+    running = RunningSegment(0, 10_000, 0, 10.0, URL)
+    for number, position in enumerate(positions, 1):
+        at = 10.0 + number * 0.0625
+        running.sample(position, at, received_at=at)
+    assert running.measurements == len(positions) / 2
+    assert running.is_steady is is_steady
+
+
+def test_without_a_middle_a_speed_is_steady_if_two_measurements_agree() -> None:
+    running = RunningSegment(0, 10_000, 0, 10.0, URL)
+    running.sample(100, 10.125)
+    assert not running.is_steady
+    running.sample(220, 10.25)
+    assert running.is_steady
+    running.sample(500, 10.375)
+    assert not running.is_steady
 
 
 # --- cutting
@@ -199,6 +252,118 @@ def test_how_far_a_file_may_be_split(
     policy: SplitPolicy, unsplittable: bool, is_at_public_host: bool, limit: SplitLimit | None
 ) -> None:
     assert split_limit(policy, unsplittable=unsplittable, is_at_public_host=is_at_public_host) == limit
+
+
+# --- servers that limit the rate of each connection
+
+
+CAPPED_LIMIT = SplitLimit(None, MB, MIN_GAIN)
+
+
+def steady(start: int, stop: int, at: int, speed: float) -> RunningSegment:
+    """A RunningSegment with a speed that has not changed."""
+    return at_speed(start, stop, at, speed, measurements=2, is_steady=True)
+
+
+@pytest.mark.parametrize(
+    ("limit", "run_speed", "is_steady", "pieces"),
+    [
+        (CAPPED_LIMIT, 10.0 * MB, True, 8),
+        (CAPPED_LIMIT, MAX_CAPPED_SPEED, True, 2),  # this machine may be the limit
+        (CAPPED_LIMIT, math.inf, True, 2),
+        (CAPPED_LIMIT, 10.0 * MB, False, 2),
+        (SplitLimit(6, MB, MIN_GAIN), 10.0 * MB, True, 2),  # a public host
+        (SplitLimit(None, 5 * MB, MIN_GAIN), 10.0 * MB, True, 4),
+    ],
+    ids=str,
+)
+def test_shorter_pieces_are_worth_it_where_the_server_limits_the_rate(
+    limit: SplitLimit, run_speed: float, is_steady: bool, pieces: int
+) -> None:
+    found = layout(20 * MB, at_speed(0, 20 * MB, 0, 10.0 * MB, measurements=2, is_steady=is_steady))
+    found.limit = limit
+    assert found.split(1.0, 40, run_speed)
+    assert len(found.pending) == pieces - 1
+
+
+def test_a_first_measurement_that_is_not_steady_is_not_enough_to_split_a_slow_file() -> None:
+    found = layout(100 * MB, at_speed(0, 100 * MB, 0, 10.0 * MB, measurements=1))
+    found.limit = CAPPED_LIMIT
+    assert not found.split(1.0, 40, 10.0 * MB)
+    assert found.split(1.0, 40, MAX_CAPPED_SPEED)
+
+
+def test_further_slots_are_used_by_all_long_segments() -> None:
+    found = layout(800 * MB, *(steady(start, start + 100 * MB, start, 10.0 * MB) for start in range(0, 800 * MB, 100 * MB)))
+    found.limit = CAPPED_LIMIT
+    while free := 8 - len(found.pending):
+        assert found.split(1.0, free, 80.0 * MB)
+    assert {stop - start for start, stop in segments(found)} == {50 * MB}
+    assert {item.bytes_left for item in found.running.values()} == {50 * MB}
+
+
+@dataclass
+class Connection:
+    """A running Attempt at a connection of constant speed, which receives blocks of a certain size."""
+
+    key: int
+    begun_at: float
+    start: int
+    stop: int
+
+
+@settings(max_examples=200)
+@given(
+    rate=st.floats(20_000, 60e6),
+    total=st.integers(1, 4 << 30),
+    jobs=st.integers(2, 40),
+    block_seconds=st.sampled_from([0.001, 0.01, 0.03, 0.05]),
+    first_sample=st.floats(0.0, 0.02),
+)
+def test_a_steady_capped_file_uses_every_slot_that_is_worth_it_after_two_measurements(
+    rate: float, total: int, jobs: int, block_seconds: float, first_sample: float
+) -> None:
+    run = Scheduler(iter([Download(LOCAL)]), Slots(jobs, jobs), RetryPolicy(0, wait=1.0), split=SplitPolicy(0, MB))
+    (first,) = run.take(0.0)
+    connections = {first.key: Connection(first.key, 0.0, 0, total)}
+    fetched: list[Span] = []
+    now = first_sample
+    while now < 0.4:
+        now += 0.02
+        for connection in list(connections.values()):
+            blocks = math.floor((now - connection.begun_at) / block_seconds)
+            received_at = connection.begun_at + blocks * block_seconds
+            position = connection.start + int((received_at - connection.begun_at) * rate)
+            if position >= connection.stop:
+                fetched.append((connection.start, connection.stop))
+                del connections[connection.key]
+                end = End.SEGMENT_DONE if connections else End.COMPLETE
+                run.settle(Outcome(connection.key, end, received=connection.stop - connection.start, size=total), now, 0.5)
+            elif position > connection.start:
+                run.segments.progress(connection.key, position, total, now, received_at=received_at)
+        for attempt in take_all(run, now):
+            assert attempt.segment.stop is not None
+            connections[attempt.key] = Connection(attempt.key, now, attempt.segment.start, attempt.segment.stop)
+        for key, stop in run.segments.cuts():
+            connections[key].stop = stop
+        spans = sorted([*fetched, *((item.start, item.stop) for item in connections.values())])
+        assert [start for start, _ in spans] == [0, *(stop for _, stop in spans[:-1])], "a gap, or bytes asked for twice"
+        assert spans[-1][1] == total
+    for connection in connections.values():
+        left = connection.stop - (connection.start + (now - connection.begun_at) * rate)
+        is_worth_it = left > 2.5 * max(MB, MIN_GAIN_IF_CAPPED * rate) and rate * len(connections) < MAX_CAPPED_SPEED
+        measured = now - connection.begun_at > 0.35  # twice 0.1 s, each up to the end of a block
+        assert len(connections) == jobs or not (is_worth_it and measured)
+
+
+@given(speed=st.floats(0.9e9, 3e9), total=st.integers(MB, int(1.5e9)), blocks=st.integers(1, 50))
+def test_a_fast_local_file_is_not_split(speed: float, total: int, blocks: int) -> None:
+    run = Scheduler(iter([Download(LOCAL)]), Slots(40, 40), RetryPolicy(0, wait=1.0), split=SplitPolicy(0, MB))
+    (first,) = run.take(0.0)
+    for number in range(1, math.ceil(total / speed / 0.02) + 1):
+        position = int(number * 0.02 * speed) // blocks * blocks
+        run.segments.progress(first.key, min(position, total), total, number * 0.02, received_at=number * 0.02)
+        assert take_all(run, number * 0.02) == []
 
 
 # --- taking over

@@ -5,6 +5,9 @@ keeps its first piece, and the other pieces become pending Segments, for further
 shared out first; later, whatever is slow is shared out again, so that the end of a file does not hang on one connection.
 Where a Segment is too small to be cut, and far slower than the others, another connection takes over all of its rest.
 
+A server that limits the rate of each connection is recognized by its steady and low speed. There, every connection adds its
+full share, so shorter pieces are worth an Attempt of their own (`MIN_GAIN_IF_CAPPED`), and the first cut uses all free slots.
+
 The end of a Segment moves while it runs: `SegmentLayout.cuts` says where. All Segments of a file are bound to one validator.
 """
 
@@ -13,24 +16,23 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from downloader.core.model import End, Outcome, Segment
-
-MIN_SPEED_SAMPLE = 0.25
-"""Seconds over which the speed of a Segment is measured, at least."""
+from downloader.core.scheduling.running_segment import SLOW_SEGMENT_GRACE, RunningSegment
 
 MIN_GAIN = 1.0
 """Seconds. Where the number of Segments is not given, a piece that takes less than this is not worth an Attempt of its own."""
 
-SLOW_SEGMENT_GRACE = 2.0
-"""Seconds that a Segment runs before it may count as too slow; twice as many each time that its rest is taken over."""
+MIN_GAIN_IF_CAPPED = 0.25
+"""Replaces `MIN_GAIN` where the server limits the rate of each connection. Connecting takes three or four round trips."""
+
+MAX_CAPPED_SPEED = 250_000_000
+"""Bytes a second of all Segments of a run together. A faster run may be limited by this machine or its network, which no
+further connection can change."""
 
 TOO_SLOW = 1 / 4
 """A Segment counts as too slow below this share of the median speed of the file's other Segments."""
 
 RECENT_SPEEDS = 16
 """So many of the Segments that ended last count for that median."""
-
-MAX_PAUSED_SHARE = 0.1
-"""A speed says nothing about the server if the rate limit paused the transfer for a larger share of the time than this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,14 @@ class SplitLimit(NamedTuple):
     min_size: int
     min_gain: float
 
+    @property
+    def min_gain_if_capped(self) -> float:
+        """Replaces ``min_gain`` where the server limits the rate of each connection; but not at a public host.
+
+        The number of Segments is limited there. Shorter pieces would not add connections, but only requests.
+        """
+        return min(self.min_gain, MIN_GAIN_IF_CAPPED) if self.max_segments is None else self.min_gain
+
 
 def split_limit(policy: SplitPolicy, *, unsplittable: bool, is_at_public_host: bool) -> SplitLimit | None:
     """Whether a file may be split, and how far; None: it may not. The only place that decides this.
@@ -74,65 +84,6 @@ def split_limit(policy: SplitPolicy, *, unsplittable: bool, is_at_public_host: b
     if policy.max_segments:
         return SplitLimit(policy.max_segments, min_size, 0.0)
     return SplitLimit((policy.max_at_public_hosts if is_at_public_host else 0) or None, min_size, MIN_GAIN)
-
-
-@dataclass(slots=True)
-class RunningSegment:
-    """A Segment with a running Attempt: where that is, and how fast it was lately.
-
-    ``start``, ``stop``: the Segment, as cut by now. ``position``: the next byte of the file that was not received when the
-    speed was last measured, at ``sampled_at``. ``url``: which is asked. ``tries``: number of the present try. ``grace``: see
-    `SLOW_SEGMENT_GRACE`. ``speed``: bytes a second; None: not known yet. ``paused``: seconds that the rate limit had paused
-    the Attempt by ``sampled_at``. ``bytes_ahead``: bytes behind ``position`` that an earlier run left in the part file.
-    ``began``: when the Attempt started. Times are monotonic seconds.
-    """
-
-    start: int
-    stop: int
-    position: int
-    sampled_at: float
-    url: str
-    tries: int = 1
-    grace: float = SLOW_SEGMENT_GRACE
-    speed: float | None = None
-    paused: float = 0.0
-    bytes_ahead: int = 0
-    began: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.began = self.sampled_at
-
-    def sample(self, position: int, now: float, paused: float = 0.0) -> None:
-        """Measure the speed. Before the first byte the speed stays unknown, until the grace time has passed.
-
-        Args:
-            position: the next byte of the file.
-            now: monotonic seconds.
-            paused: seconds that the rate limit has paused this Attempt so far. Where this is a large share of the time,
-                the speed is that of the rate limit and not of the server, and counts as unknown.
-        """
-        passed, gained = now - self.sampled_at, max(0, position - self.position)
-        if passed >= MIN_SPEED_SAMPLE and paused - self.paused > MAX_PAUSED_SHARE * passed:
-            self.speed = None
-            self.position, self.sampled_at, self.paused = max(self.position, position), now, paused
-            return
-        if passed < MIN_SPEED_SAMPLE or (self.speed is None and not gained and passed < self.grace):
-            return
-        current = gained / passed
-        self.speed = current if self.speed is None else (self.speed + current) / 2
-        self.position, self.sampled_at, self.paused = max(self.position, position), now, paused
-
-    @property
-    def bytes_left(self) -> int:
-        """Bytes from the position to the end of the Segment."""
-        return max(0, self.stop - self.position)
-
-    @property
-    def seconds_left(self) -> float:
-        """Seconds until the end of the Segment at the present speed; 0 where the speed is not known."""
-        if self.speed is None or not self.bytes_left:
-            return 0.0
-        return self.bytes_left / self.speed if self.speed else math.inf
 
 
 @dataclass(slots=True)
@@ -192,10 +143,15 @@ class SegmentLayout:
             self.pending.clear()
             self.cuts += [(key, 0) for key in self.running]
 
-    def split(self, now: float, free_slots: int) -> bool:
+    def split(self, now: float, free_slots: int, run_speed: float = math.inf) -> bool:
         """Cut one running Segment, if that helps, so that there are pending ones for up to ``free_slots`` more Attempts.
 
         The Segment that would take longest is cut, or taken over whole if it is too slow; where neither helps, the next one.
+
+        Args:
+            now: monotonic seconds.
+            free_slots: Attempts that may start now.
+            run_speed: bytes a second of all files of the run that are split or may be; see `MAX_CAPPED_SPEED`.
 
         Returns:
             Whether one was cut.
@@ -208,8 +164,14 @@ class SegmentLayout:
             room = min(room, limit.max_segments - len(self.running) - len(self.pending))
         if room <= 0:
             return False
+        may_be_capped = run_speed < MAX_CAPPED_SPEED and limit.min_gain_if_capped < limit.min_gain
+        known = [item.seconds_left for item in self.running.values() if item.speed]
+        equal_share = sum(known) / (len(known) + room)
         for key, item in sorted(self.running.items(), key=lambda pair: (-pair[1].seconds_left, -pair[1].bytes_left)):
-            pieces = _pieces(item, room, limit)
+            if may_be_capped and item.measurements == 1 and not item.is_steady:
+                continue  # the next measurement shows whether the server limits the rate: cut once, and not twice
+            min_gain = limit.min_gain_if_capped if may_be_capped and item.is_steady else limit.min_gain
+            pieces = _pieces(item, room, limit.min_size, min_gain, equal_share)
             if pieces > 1:
                 self.pending += [PendingSegment(now, segment, item.tries) for segment in self._cut(key, item, pieces)]
                 return True
@@ -266,9 +228,22 @@ class SegmentLayout:
             self.pending.append(PendingSegment(due, Segment(item.start, item.stop), tries, item.grace))
 
 
-def _pieces(item: RunningSegment, room: int, limit: SplitLimit) -> int:
-    """Into how many pieces a Segment is to be cut, at most ``room`` more than it is now."""
+def _pieces(item: RunningSegment, room: int, min_size: int, min_gain: float, equal_share: float) -> int:
+    """Into how many pieces a Segment is to be cut, at most ``room`` more than it is now.
+
+    Args:
+        item: the Segment.
+        room: further Segments that may be in flight.
+        min_size: see `SplitLimit`.
+        min_gain: see `SplitLimit`.
+        equal_share: seconds that each Segment would take if all Segments of the file were equally long. Where several are
+            long, each gets so many pieces as this asks for, so that the first one does not use all of the room.
+    """
     if item.speed == 0:  # nothing came so far: the other pieces would wait for the same server
         return 1
-    pieces = min(room + 1, item.bytes_left // limit.min_size)
-    return int(min(pieces, item.seconds_left / limit.min_gain)) if limit.min_gain else pieces
+    pieces = min(room + 1, item.bytes_left // min_size)
+    if min_gain:
+        pieces = min(pieces, int(item.seconds_left / min_gain))
+    if min_gain and equal_share:
+        pieces = min(pieces, max(2, round(item.seconds_left / equal_share)))
+    return pieces

@@ -10,7 +10,8 @@ from downloader.core.names.urls import host_of, public_url
 from downloader.core.scheduling.download_state import DownloadState
 from downloader.core.scheduling.ready_queue import ReadyQueue
 from downloader.core.scheduling.retry import NextStep, RetryPolicy, another_server_may_help, failure_of
-from downloader.core.scheduling.segment_layout import RunningSegment, SegmentLayout, SplitPolicy, split_limit
+from downloader.core.scheduling.running_segment import RunningSegment
+from downloader.core.scheduling.segment_layout import SegmentLayout, SplitPolicy, split_limit
 from downloader.errors import FileInUse, IntegrityError, ProtocolError, WorkerError
 
 _CONCERNS_SEGMENT = (End.SEGMENT_DONE, End.UNSTARTED, End.UNREPORTED, End.WORKER_LOST, End.FAILED)
@@ -39,7 +40,16 @@ class SegmentScheduler:
         self._stopped = False
         self.split_files: dict[int, tuple[DownloadState, SegmentLayout]] = {}
 
-    def progress(self, key: int, position: int, total: int, now: float, paused: float = 0.0, bytes_ahead: int = 0) -> None:
+    def progress(
+        self,
+        key: int,
+        position: int,
+        total: int,
+        now: float,
+        paused: float = 0.0,
+        bytes_ahead: int = 0,
+        received_at: float = 0.0,
+    ) -> None:
         """Record where a running Attempt is whose file may be split.
 
         Args:
@@ -49,6 +59,7 @@ class SegmentScheduler:
             now: monotonic seconds.
             paused: seconds that the rate limit has paused it so far.
             bytes_ahead: bytes behind the position that an earlier run left in the part file.
+            received_at: when the last byte came (monotonic seconds); 0: not known.
         """
         entry = self._running.get(key)
         if entry is None or self._stopped:
@@ -56,14 +67,15 @@ class SegmentScheduler:
         if entry.key in self.split_files:
             running = self.split_files[entry.key][1].running.get(key)
             if running is not None:
-                running.sample(position, now, paused)
+                running.sample(position, now, paused, received_at)
                 running.bytes_ahead = bytes_ahead
             return
         is_at_public_host = any(is_public(host_of(url)) for url in entry.urls)
         limit = split_limit(self._policy, unsplittable=entry.unsplittable, is_at_public_host=is_at_public_host)
         if limit is not None:
             url, tries = entry.url, entry.tries_counted
-            item = RunningSegment(0, total, position, now, url, tries, paused=paused, bytes_ahead=bytes_ahead)
+            at = received_at if 0.0 < received_at < now else now
+            item = RunningSegment(0, total, position, at, url, tries, paused=paused, bytes_ahead=bytes_ahead)
             self.split_files[entry.key] = entry, SegmentLayout(url, total, limit, {key: item})
 
     def start_next(self, now: float, split: bool = False) -> list[Attempt]:
@@ -77,7 +89,7 @@ class SegmentScheduler:
             The Attempt, or nothing.
         """
         slots, files = self._ready.slots, self.split_files.values()
-        if self._stopped or (split and not any(layout.split(now, slots.free) for _, layout in files)):
+        if self._stopped or (split and not self._split_one(now, slots.free)):
             return []
         for entry, layout in files:
             for item in layout.pending if slots.free > 0 else ():
@@ -91,6 +103,14 @@ class SegmentScheduler:
                     self._running[key] = entry
                     return [entry.start_segment(key, url, item.segment, same_process_as, url != layout.url)]
         return []
+
+    def _split_one(self, now: float, free_slots: int) -> bool:
+        """Split one file, if that helps. Segments whose speed is not known yet count as fast as the mean of the others."""
+        layouts = [layout for _, layout in self.split_files.values()]
+        running = [item.speed for layout in layouts for item in layout.running.values()]
+        speeds = [speed for speed in running if speed is not None]
+        run_speed = sum(speeds) / len(speeds) * len(running) if speeds else math.inf
+        return any(layout.split(now, free_slots, run_speed) for layout in layouts)
 
     def _acquire_url(self, entry: DownloadState, layout: SegmentLayout) -> str:
         """One of the entry's URLs whose host has a slot, which is taken; empty if there is none. Mirrors take turns."""

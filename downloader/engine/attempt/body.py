@@ -13,6 +13,13 @@ FLUSH_SECONDS = 1.0
 FLUSH_BYTES = 1 << 20
 """Bytes that are collected before they are written in one block. What is left at the end of a body is written in line."""
 
+LONG_BODY = 4 << 20
+"""A longer body is written in blocks of `LONG_BODY_FLUSH_BYTES`. A shorter one is often complete before its first block."""
+
+LONG_BODY_FLUSH_BYTES = 1 << 18
+"""Bytes of a block that is still in the cache of the processor when the block is written, also where many bodies are received
+at the same time. The first block is complete sooner, so other Attempts may join sooner."""
+
 SPACE_CHECK_BYTES = 1 << 16
 """A body of so many bytes is begun only if the disk has space for it; a smaller one is begun without a look."""
 
@@ -30,6 +37,7 @@ def receive_body(transfer: Transfer, work: Workspace) -> Substeps:
     stats.done = transfer.offset
     stats.size = transfer.total or 0
     stop = work.stop
+    flush_bytes = LONG_BODY_FLUSH_BYTES if (transfer.expected or 0) > LONG_BODY else FLUSH_BYTES
     while True:
         try:
             data = yield READ
@@ -37,11 +45,14 @@ def receive_body(transfer: Transfer, work: Workspace) -> Substeps:
             if transfer.size < work.stop:
                 raise
             break  # every byte has come that this Attempt has to fetch
-        if not data or not isinstance(data, bytes):  # the end of the body, or `Verdict.CUT`
+        if isinstance(data, bytes) and data:
+            count = len(data)
+            part.collect(data)
+        elif isinstance(data, list):
+            count = part.collect_pieces(data)
+        else:  # the end of the body, or `Verdict.CUT`
             break
         now = clock()
-        count = len(data)
-        part.collect(data)
         stats.heard = now
         stats.received += count
         stats.done += count
@@ -56,7 +67,7 @@ def receive_body(transfer: Transfer, work: Workspace) -> Substeps:
             stop = work.stop
         if transfer.size >= stop:
             break
-        if part.buffered >= FLUSH_BYTES or now - work.flushed_at >= FLUSH_SECONDS:
+        if part.buffered >= flush_bytes or now - work.flushed_at >= FLUSH_SECONDS:
             yield from _flush(transfer, work)
             stats.heard = work.flushed_at = clock()
     stats.heard = 0.0
@@ -67,10 +78,10 @@ def receive_body(transfer: Transfer, work: Workspace) -> Substeps:
     else:
         transfer.on_end()
         if part.is_open and part.buffered:
-            block = part.take()
+            pieces = part.take_pieces()
             if verifier is not None:
-                verifier.update(block)
-            part.write(block)
+                _hash(verifier, pieces)
+            part.write(pieces)
 
 
 def _open_part(transfer: Transfer, work: Workspace) -> None:
@@ -98,15 +109,20 @@ def _flush(transfer: Transfer, work: Workspace) -> Substeps:
     if not part.is_open:
         part.open(0)
     part.write_sidecar(transfer.resume_info)
-    block, verifier = part.take(), work.verifier
+    pieces, verifier = part.take_pieces(), work.verifier
     if verifier is not None:
-        yield Call(lambda: verifier.update(block))
+        yield Call(lambda: _hash(verifier, pieces))
     if work.stop == 0 or part.is_finished:  # the Attempt is given up, or the file is finished
         return
-    yield Write(part, block)
+    yield Write(part, pieces)
     if transfer.splittable and not part.is_shared:
         part.allow_sharing(transfer.resume_info)
         work.slot.stats.splittable = True
+
+
+def _hash(verifier: ChecksumVerifier, pieces: list[bytes]) -> None:
+    for piece in pieces:
+        verifier.update(piece)
 
 
 def receive_in_memory(transfer: Transfer, work: Workspace) -> Substeps:
@@ -121,6 +137,8 @@ def receive_in_memory(transfer: Transfer, work: Workspace) -> Substeps:
         data = yield READ
         if not data:
             break
+        if isinstance(data, list):
+            data = b"".join(data)
         assert isinstance(data, bytes)  # noqa: S101 - the answer to READ; nobody orders this Attempt to end
         body += data
         stats.heard = clock()

@@ -3,7 +3,7 @@
 | command | the driver | and sends back |
 | --- | --- | --- |
 | a `Request` | sends the request and waits for the head of the answer | a `Head`, or `CUT` |
-| `READ` | waits for the next bytes of the body | the bytes (empty at the end), or `CUT` |
+| `READ` | waits for the next bytes of the body | the bytes (empty at the end), or several pieces, or `CUT` |
 | `DROP` | reads no more of this answer; the connection may serve again | None |
 | a `Write` | writes a large block to the part file | None |
 | a `Call` | makes a call that takes long (``long``: perhaps seconds) | None |
@@ -35,10 +35,15 @@ READ, DROP = Step.READ, Step.DROP
 
 
 class Write(NamedTuple):
-    """Write a large block to the part file."""
+    """Write a large block to the part file: `PartFile.write`. ``data``: the block, or its pieces."""
 
     part: PartFile
-    block: bytes
+    data: bytes | list[bytes]
+
+    @property
+    def block(self) -> bytes:
+        """The block as one object; pieces are copied for this."""
+        return self.data if isinstance(self.data, bytes) else b"".join(self.data)
 
 
 class Call(NamedTuple):
@@ -56,6 +61,6 @@ class Pause(NamedTuple):
 
 Command = Request | Step | Write | Call | Pause
 CUT = Verdict.CUT
-Answer = Head | bytes | Verdict | None
+Answer = Head | bytes | list[bytes] | Verdict | None
 Steps = Generator[Command, Answer, Outcome]
 Substeps = Generator[Command, Answer, None]
