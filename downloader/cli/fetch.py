@@ -7,6 +7,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from downloader.cli import collector
 from downloader.cli.dry_run import dry_run, print_unfetched
 from downloader.cli.output_name import set_output_name
 from downloader.cli.stop_signals import Signals
@@ -45,6 +46,7 @@ def fetch(request: FetchRequest) -> int:
 
     Raises DownloadError where the request is wrong: nothing was started then.
     """
+    collector.resume()
     settings = request.settings
     _print_origins(request)
     _check_distinct_files(request)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from downloader._version import __version__
+from downloader.cli import collector
 from downloader.cli.options import GroupedCommand, GroupedOption, list_argument, settings_options
 from downloader.cli.topics import TOPICS, overview, topic
 from downloader.errors import DownloadError, UsageError
@@ -74,6 +75,8 @@ def _open_streams() -> None:
 
 def _run(words: list[str]) -> int:
     name = words[0] if words and words[0] in COMMANDS else ""
+    if name:
+        collector.resume()  # for a fetch, see `downloader.cli.fetch`
     instruction = os.environ.get("_DL_COMPLETE")
     try:
         if instruction:
