@@ -5,7 +5,8 @@ import os
 import sys
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from downloader.cli import collector
 from downloader.cli.dry_run import dry_run, print_unfetched
@@ -25,8 +26,7 @@ from downloader.sources.lists import STDIN, ListReader, is_url
 LOG = logging.getLogger("downloader")
 
 
-@dataclass(frozen=True, slots=True)
-class FetchRequest:
+class FetchRequest(Struct, frozen=True):
     """The command line, parsed.
 
     ``output``: the argument of ``-o``. ``config_file``: the configuration file that was read, or empty.

@@ -1,7 +1,8 @@
 """The Results of a run, counted."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from downloader.core.amounts import duration, size
 from downloader.core.model import Result, Status
@@ -14,8 +15,7 @@ MAX_DOUBTFUL = 3
 """Results with a warning that are kept."""
 
 
-@dataclass(slots=True, repr=False)
-class Report:
+class Report(Struct):
     """The Results of a run, counted. Nothing that failed is raised, unless `raise_for_errors` is called.
 
     ======================  ============================================================================================

@@ -4,8 +4,9 @@ No lock is needed, because each number has one writer. Nothing here tells an Att
 `downloader.engine.control`.
 """
 
-from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
+
+from msgspec import Struct, field
 
 from downloader.core.scheduling.retry_queue import Waiting
 
@@ -41,21 +42,36 @@ class SlotStats(Protocol):
     place: int
 
 
-@dataclass(slots=True)
 class LocalStats:
     """The `SlotStats` of a slot in this process."""
 
-    received: int = 0
-    done: int = 0
-    size: int = 0
-    key: int = -1
-    splittable: bool = False
-    since: float = 0.0
-    heard: float = 0.0
-    paused: float = 0.0
-    beyond: int = 0
-    name: str = ""
-    place: int = 0
+    __slots__ = ("beyond", "done", "heard", "key", "name", "paused", "place", "received", "since", "size", "splittable")
+
+    def __init__(
+        self,
+        received: int = 0,
+        done: int = 0,
+        size: int = 0,
+        key: int = -1,
+        splittable: bool = False,
+        since: float = 0.0,
+        heard: float = 0.0,
+        paused: float = 0.0,
+        beyond: int = 0,
+        name: str = "",
+        place: int = 0,
+    ) -> None:
+        self.received = received
+        self.done = done
+        self.size = size
+        self.key = key
+        self.splittable = splittable
+        self.since = since
+        self.heard = heard
+        self.paused = paused
+        self.beyond = beyond
+        self.name = name
+        self.place = place
 
 
 class FileProgress(NamedTuple):
@@ -67,8 +83,7 @@ class FileProgress(NamedTuple):
     since: float
 
 
-@dataclass(slots=True)
-class RunStats:
+class RunStats(Struct):
     """The numbers of one run.
 
     Attributes:

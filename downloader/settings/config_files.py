@@ -8,9 +8,10 @@ import os
 import sys
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from downloader.errors import UsageError
 
@@ -19,8 +20,7 @@ PATH_VARIABLE = "DL_CONFIG"
 """The environment variable with the path of the file."""
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigFile:
+class ConfigFile(Struct, frozen=True):
     """A configuration file. ``is_trusted``: the user named it, or it is the user's own; else it is in the current folder."""
 
     path: Path

@@ -7,13 +7,12 @@ the file, and `downloader.settings.values` reads single values.
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from downloader.errors import UsageError
 from downloader.settings.values import AUTO_MESSAGE, MAX_SECONDS, Form, Kind, WrongValue, read
@@ -187,8 +186,7 @@ def parse_header(text: str) -> tuple[str, str]:
     return token, value.strip()
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Struct, frozen=True):
     """One setting, as the command line and the documentation use it."""
 
     name: str  # the attribute of `Settings`

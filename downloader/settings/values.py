@@ -8,8 +8,9 @@ import operator
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
 
 Kind = Literal["text", "texts", "statuses", "switch", "choice", "whole", "auto", "number", "size", "time"]
 
@@ -44,8 +45,7 @@ class WrongValue(ValueError):
     """A value that a setting does not accept. The text says what was expected, or which bound the value exceeds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(Struct, frozen=True):
     """The values of one setting: from ``minimum`` to ``maximum``, and greater than ``exclusive_minimum``."""
 
     kind: Kind = "text"

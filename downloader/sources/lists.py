@@ -12,9 +12,10 @@ import stat
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
+
+from msgspec import Struct, field
 
 from downloader.core.model import Checksum, Download
 from downloader.core.names.urls import clean_url
@@ -31,8 +32,7 @@ PUT_SECONDS = 0.2
 _END = object()
 
 
-@dataclass(slots=True)
-class ListReader:
+class ListReader(Struct):
     """Reads lists one after the other.
 
     ``items``: paths of lists, ``-`` for standard input, URLs, or Downloads. ``skip_bad``: skip the invalid lines of a list

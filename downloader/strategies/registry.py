@@ -4,8 +4,9 @@ Other packages may add their own under the entry point group ``downloader.strate
 """
 
 import difflib
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from downloader.engine.contract import Capabilities, Strategy
 from downloader.engine.loading import load
@@ -25,8 +26,7 @@ BUILT_IN = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class StrategyInfo:
+class StrategyInfo(Struct, frozen=True):
     """One strategy as `dl strategies` shows it.
 
     ``cluster``: whether its workers may be on other machines. ``problem``: why it cannot run here; empty where it can.

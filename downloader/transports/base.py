@@ -10,8 +10,9 @@ import errno
 import os
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from downloader.core.names.urls import public_url
 from downloader.errors import DownloadError, NameNotFound, NetworkError, NoAnswer, PolicyError, TLSError, UsageError
@@ -26,8 +27,7 @@ DRAIN_SECONDS = 0.5
 """Seconds that this may take at most."""
 
 
-@dataclass(frozen=True, slots=True)
-class ClientOptions:
+class ClientOptions(Struct, frozen=True):
     """How to connect. Picklable. Times in seconds.
 
     ``connections``: idle connections that are kept at most. ``proxy``: for every URL; else ``proxies``: pairs of a URL scheme

@@ -7,8 +7,9 @@ command line or in a list. Rule: what was meant for one origin (scheme, host, po
 import base64
 import ipaddress
 import re
-from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit, urlunsplit
+
+from msgspec import Struct
 
 from downloader.core.model import Headers
 from downloader.core.names.urls import origin_of
@@ -18,8 +19,7 @@ _CREDENTIAL = re.compile(r"authori[sz]ation|cookie|token|secret|password|api-?ke
 """Header names that carry credentials, the unregistered ones included."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cookie:
+class Cookie(Struct, frozen=True):
     """One line of a Netscape cookie file. ``expires``: seconds since the epoch, 0 for a session cookie."""
 
     domain: str
@@ -28,7 +28,10 @@ class Cookie:
     secure: bool
     expires: float
     name: str
-    value: str = field(repr=False)
+    value: str
+
+    def __repr__(self) -> str:
+        return f"Cookie(domain={self.domain!r}, path={self.path!r}, name={self.name!r})"  # its value is secret
 
     def matches(self, scheme: str, host: str, path: str, now: float) -> bool:
         """RFC 6265 section 5.4: domain, path, Secure and expiry."""
@@ -49,8 +52,7 @@ def _is_address(host: str) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(Struct, frozen=True):
     """Everything secret that a run was given, apart from its URLs. ``netrc``: host, user, password; host ``""`` is default.
 
     ``authorization``: the value of a header for the hosts of the list's own URLs, where neither the URL nor netrc names a user.
