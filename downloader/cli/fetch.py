@@ -1,6 +1,5 @@
 """The default command: fetches lists, shows the progress, and prints the summary."""
 
-import logging
 import os
 import sys
 import time
@@ -22,8 +21,6 @@ from downloader.reports.summary import error_summary, summary
 from downloader.runs.download_run import DownloadRun
 from downloader.settings.definitions import Settings
 from downloader.sources.lists import STDIN, ListReader, is_url
-
-LOG = logging.getLogger("downloader")
 
 
 class FetchRequest(Struct, frozen=True):
@@ -75,7 +72,7 @@ def fetch(request: FetchRequest) -> int:
         session = DownloadRun(settings, lists.source(), total, on_result, report, on_attempt=traced, again=again)
         display = _display(settings, total)
         stack.callback(display.close)
-        stack.enter_context(_logging(request, display))
+        _open_log(request, display, stack)
         if session.notice:
             display.say(f"dl: {session.notice}")
 
@@ -103,6 +100,15 @@ def fetch(request: FetchRequest) -> int:
                 flush()
         display.close()
         return _conclude(session, settings, lists, signals.exit_code, sinks)
+
+
+def _open_log(request: FetchRequest, display: Display, stack: ExitStack) -> None:
+    """Write the log until the end of the stack, if the settings ask for it."""
+    settings = request.settings
+    if settings.verbose or settings.log_file:
+        from downloader.cli.log_output import LogOutput  # here: `logging` takes 2 ms to import
+
+        stack.enter_context(LogOutput(settings, request.ignored_variables, display))
 
 
 def _print_terminal_notice(request: FetchRequest) -> None:
@@ -258,46 +264,3 @@ def _display(settings: Settings, total: int | None) -> Display:
 class _Quiet(Display):
     def say(self, text: str) -> None:
         print(text, file=sys.stderr)  # noqa: T201
-
-
-class _DisplayHandler(logging.Handler):
-    def __init__(self, display: Display) -> None:
-        super().__init__()
-        self._display = display
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._display.say(self.format(record))
-
-
-class _logging:  # noqa: N801 - used as a function: `with _logging(...)`
-    """A context manager: while it is entered, log records go to the display and to ``--log-file``, as the settings say.
-
-    Whoever writes a record has removed the secrets from it.
-    """
-
-    def __init__(self, request: FetchRequest, display: Display) -> None:
-        settings = request.settings
-        self._first = request.ignored_variables
-        self._handlers: list[logging.Handler] = []
-        if settings.verbose:
-            self._handlers.append(_DisplayHandler(display))
-        if settings.log_file:
-            try:
-                self._handlers.append(logging.FileHandler(settings.log_file, encoding="utf-8", errors="backslashreplace"))
-            except OSError as error:
-                raise UsageError(f"cannot write --log-file {settings.log_file}: {error.strerror}") from None
-
-    def __enter__(self) -> None:
-        for handler in self._handlers:
-            handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-            LOG.addHandler(handler)
-        if self._handlers:
-            LOG.setLevel(logging.INFO)
-            for text in self._first:
-                LOG.info("%s", text)
-
-    def __exit__(self, *details: object) -> None:
-        for handler in self._handlers:
-            LOG.removeHandler(handler)
-            handler.close()
-        LOG.setLevel(logging.NOTSET)

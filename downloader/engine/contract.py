@@ -27,17 +27,19 @@ A strategy sees the rest of the program through its `Run` only. Its loop is alwa
 
 import time
 from collections.abc import Callable, Iterable
-from typing import ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 
 from msgspec import Struct
 
 from downloader.core.http.messages import TransferPolicy
 from downloader.core.model import Attempt, Outcome
 from downloader.engine.control import Cut
-from downloader.engine.rate_limiter import RateLimiter
 from downloader.engine.stats import SlotStats
 from downloader.storage.folder import Folder
 from downloader.transports.base import ClientOptions
+
+if TYPE_CHECKING:
+    from downloader.engine.rate_limiter import RateLimiter
 
 POLL_SECONDS = 0.2
 """A strategy calls `Run.tick` at least this often, so that it notices a stop."""
@@ -118,7 +120,7 @@ class AttemptContext(Struct, frozen=True):
 
     config: WorkerConfig
     folder: Folder
-    rate_limiter: RateLimiter | None = None
+    rate_limiter: "RateLimiter | None" = None
     clock: Callable[[], float] = time.monotonic
     epoch_now: Callable[[], float] = time.time
 

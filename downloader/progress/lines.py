@@ -1,6 +1,5 @@
 """Progress without a terminal: a plain line every few seconds, or one JSON object per line for programs."""
 
-import json
 from typing import IO
 
 from downloader.core.amounts import clock, size
@@ -110,6 +109,8 @@ class JsonProgress(_Lines):
 
     def text(self, stats: RunStats, progress: ProgressEstimate, now: float) -> str:
         seconds_left, wait = progress.seconds_left, stats.waiting
+        import json  # here, and below: only this display needs it
+
         return json.dumps(
             {
                 "event": "progress",
@@ -133,4 +134,6 @@ class JsonProgress(_Lines):
         )
 
     def say(self, text: str) -> None:
+        import json
+
         self._write(json.dumps({"event": "message", "text": text}))

@@ -15,6 +15,7 @@ import resource
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -31,12 +32,14 @@ from downloader.core.scheduling.scheduler import Scheduler
 from downloader.core.scheduling.segment_layout import SplitPolicy
 from downloader.engine.attempt import postprocess
 from downloader.engine.contract import Capabilities, WorkerConfig
-from downloader.engine.rate_limiter import RateLimiter
 from downloader.errors import UsageError
 from downloader.settings.definitions import Settings
 from downloader.sources import credential_files
 from downloader.sources.lists import read_checksums
 from downloader.transports.base import READ_BYTES, ClientOptions, check_proxy, environment_proxies
+
+if TYPE_CHECKING:
+    from downloader.engine.rate_limiter import RateLimiter
 
 _RESERVED_FILES = 64
 """Open files that are left for anything but downloads."""
@@ -168,10 +171,12 @@ def split_policy(settings: Settings) -> SplitPolicy:
     return SplitPolicy(settings.segments, settings.min_segment_size, public)
 
 
-def rate_limiter_for(settings: Settings) -> RateLimiter | None:
+def rate_limiter_for(settings: Settings) -> "RateLimiter | None":
     """The rate limiter of a run; None without a limit."""
     if not _rate_limits(settings):
         return None
+    from downloader.engine.rate_limiter import RateLimiter  # here: few runs need it
+
     return RateLimiter(settings.limit_rate, settings.limit_rate_per_host)
 
 

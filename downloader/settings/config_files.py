@@ -6,7 +6,6 @@ taken from such a file is defined in `downloader.settings.definitions`.
 
 import os
 import sys
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -58,6 +57,8 @@ def user_folder(environment: Mapping[str, str]) -> Path:
 
 def read_file(path: Path) -> dict[str, Any]:
     """The table of a TOML file. Raises UsageError if it cannot be read or parsed."""
+    import tomllib  # here: 3 ms that only a configuration file needs to pay
+
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

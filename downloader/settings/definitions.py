@@ -5,7 +5,6 @@ come from the fields of `Settings`. `downloader.settings.layers` combines these 
 the file, and `downloader.settings.values` reads single values.
 """
 
-import difflib
 from collections.abc import Mapping
 from enum import Enum
 from functools import cache
@@ -274,6 +273,8 @@ def convert(
     for key, value in values.items():
         origin = origins.get(key.replace("-", "_"), "")
         if key not in known:
+            import difflib  # here: few runs need it
+
             similar = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
             hint = f"did you mean {similar[0]}?" if similar else "see config.example.toml"
             raise UsageError(f"unknown setting {key!r}" + (f" in {origin}" if origin else ""), hint=hint)

@@ -4,7 +4,6 @@ A regular file is read twice: first to check and count its lines, then to fetch.
 pipe, an iterator) is read by a thread, so that a slow producer does not block the run.
 """
 
-import difflib
 import io
 import itertools
 import queue
@@ -142,6 +141,8 @@ def _hint_for(path: Path, what: str) -> str:
         names = [entry.name for entry in path.parent.iterdir()] if not path.exists() else []
     except OSError:
         names = []
+    import difflib  # here: few runs need it
+
     similar = difflib.get_close_matches(path.name, names, n=1)
     if similar:
         return f"did you mean {path.parent / similar[0]}?"

@@ -3,7 +3,6 @@
 Other packages may add their own under the entry point group ``downloader.strategies``: a class that keeps `Strategy`.
 """
 
-import difflib
 from pathlib import Path
 
 from msgspec import Struct
@@ -65,6 +64,8 @@ def find(name: str) -> type[Strategy]:
             raise UsageError(f"the strategy {name} needs {error.name}", hint=hint_for(error.name)) from None
     target = _plugins().get(name)
     if target is None:
+        import difflib  # here: few runs need it
+
         similar = difflib.get_close_matches(name, names(), n=1)
         hint = f"did you mean {similar[0]}?" if similar else f"one of {', '.join(names())}"
         hint = "--segments N splits a file" if name.isdecimal() else hint  # aria2's -s

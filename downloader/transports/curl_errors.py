@@ -1,7 +1,6 @@
 """The options of a libcurl handle, and the meaning of libcurl's error codes."""
 
 import os
-import socket
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -65,6 +64,8 @@ def authorities(options: ClientOptions) -> str:
 
 def _set_options(wanted: tuple[tuple[int, int, int], ...], descriptor: int, purpose: int) -> int:
     """Apply `ClientOptions.socket_options` to a socket of libcurl, before it connects."""
+    import socket  # here: few runs need it
+
     with socket.socket(fileno=os.dup(descriptor)) as sock:
         for option in wanted:
             sock.setsockopt(*option)
