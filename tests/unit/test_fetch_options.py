@@ -87,11 +87,9 @@ def test_all_else_is_left_to_click(line: str) -> None:
 
 
 def test_ordinary_command_line() -> None:
-    plain = read_plain(
-        ["a.txt", "-", "--header", "K: V", "-H", "L: W", "-o", "x", "--config=c", "--dry-run", "-q", "--no-mtime"]
-    )
+    words = ["a.txt", "-", "--header", "K: V", "-H", "L: W", "-o", "x", "--config=c", "--dry-run", "-q", "--no-mtime"]
     given = {"header": ("K: V", "L: W"), "quiet": True, "mtime": False}
-    assert plain == FetchOptions(("a.txt", "-"), given, "c", "x", True)
+    assert read_plain(words) == FetchOptions(("a.txt", "-"), given, "c", "x", True)
 
 
 @pytest.mark.parametrize("words", [["--version"], ["--version", "--quiet"]], ids=["at once", "by click"])
