@@ -9,8 +9,9 @@ The end of a Segment moves while it runs: `SegmentLayout.cuts` says where. All S
 """
 
 import math
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from downloader.core.model import End, Outcome, Segment
 
@@ -33,8 +34,7 @@ MAX_PAUSED_SHARE = 0.1
 """A speed says nothing about the server if the rate limit paused the transfer for a larger share of the time than this."""
 
 
-@dataclass(frozen=True, slots=True)
-class SplitPolicy:
+class SplitPolicy(Struct, frozen=True):
     """How the files of a run may be split.
 
     Args:
@@ -76,8 +76,7 @@ def split_limit(policy: SplitPolicy, *, unsplittable: bool, is_at_public_host: b
     return SplitLimit((policy.max_at_public_hosts if is_at_public_host else 0) or None, min_size, MIN_GAIN)
 
 
-@dataclass(slots=True)
-class RunningSegment:
+class RunningSegment(Struct):
     """A Segment with a running Attempt: where that is, and how fast it was lately.
 
     ``start``, ``stop``: the Segment, as cut by now. ``position``: the next byte of the file that was not received when the
@@ -97,7 +96,7 @@ class RunningSegment:
     speed: float | None = None
     paused: float = 0.0
     bytes_ahead: int = 0
-    began: float = field(init=False)
+    began: float = 0.0
 
     def __post_init__(self) -> None:
         self.began = self.sampled_at
@@ -135,8 +134,7 @@ class RunningSegment:
         return self.bytes_left / self.speed if self.speed else math.inf
 
 
-@dataclass(slots=True)
-class PendingSegment:
+class PendingSegment(Struct):
     """A Segment that waits for an Attempt.
 
     ``due``: not to be asked for before (monotonic seconds). ``tries``: number of the next try. ``grace``: see
@@ -149,8 +147,7 @@ class PendingSegment:
     grace: float = SLOW_SEGMENT_GRACE
 
 
-@dataclass(slots=True)
-class SegmentLayout:
+class SegmentLayout(Struct):
     """The Segments of one Download that are running or pending.
 
     ``url``: the one whose validator they are bound to. ``total``: bytes of the file. ``limit``: how far it may be split;
