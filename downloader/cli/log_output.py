@@ -3,7 +3,7 @@
 import logging
 
 from downloader.errors import UsageError
-from downloader.progress.lines import Display
+from downloader.progress.display import Display
 from downloader.settings.definitions import Settings
 
 LOGGER = logging.getLogger("downloader")

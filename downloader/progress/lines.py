@@ -5,22 +5,8 @@ from typing import IO
 from downloader.core.amounts import clock, size
 from downloader.core.text import printable
 from downloader.engine.stats import RunStats
+from downloader.progress.display import Display
 from downloader.progress.estimate import Estimate, ProgressEstimate
-
-
-class Display:
-    """The base class of the displays; it shows nothing. ``period``: seconds between two calls of `update`."""
-
-    period = 0.2
-
-    def update(self, stats: RunStats, now: float) -> None:
-        """Show the current progress. ``now``: monotonic seconds."""
-
-    def say(self, text: str) -> None:
-        """Print a line of text beside the progress."""
-
-    def close(self) -> None:
-        """Remove the display."""
 
 
 def waiting(stats: RunStats, now: float) -> str:
