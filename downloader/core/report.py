@@ -4,7 +4,6 @@ from collections import Counter
 
 from msgspec import Struct, field
 
-from downloader.core.amounts import duration, size
 from downloader.core.model import Result, Status
 from downloader.errors import DownloadError, Interrupted, exit_code
 
@@ -80,6 +79,8 @@ class Report(Struct):
     error_classes: set[type[DownloadError]] = field(default_factory=set)
 
     def __repr__(self) -> str:
+        from downloader.core.amounts import duration, size  # here: few runs need it
+
         counts = f"{self.done} done, {self.skipped} skipped, {self.failures} failed"
         end = ", not complete" if self.interrupted else ""
         return f"<Report: {counts}, {size(self.received)} in {duration(self.elapsed)}{end}>"

@@ -10,7 +10,6 @@ from msgspec import Struct
 from downloader.engine.contract import Capabilities, Strategy
 from downloader.engine.loading import load
 from downloader.errors import UsageError
-from downloader.extras import hint_for
 
 GROUP = "downloader.strategies"
 BUILT_IN = {
@@ -61,6 +60,8 @@ def find(name: str) -> type[Strategy]:
         except ImportError as error:
             if error.name is None:
                 raise UsageError(f"the strategy {name} cannot be loaded: {error}") from None
+            from downloader.extras import hint_for  # here: few runs need it
+
             raise UsageError(f"the strategy {name} needs {error.name}", hint=hint_for(error.name)) from None
     target = _plugins().get(name)
     if target is None:

@@ -96,8 +96,6 @@ class CurlExchange:
         if proxy != self.proxy:
             easy.setopt(pycurl.PROXY, proxy)
             self.proxy = proxy
-            if proxy:
-                easy.setopt(pycurl.PROXY_CAINFO, authorities(options))
         if url[:6] != self.url[:6]:
             if url[:5] != "http:":
                 easy.setopt(pycurl.CAINFO, authorities(options))

@@ -43,6 +43,8 @@ def client_options(options: ClientOptions) -> Iterator[tuple[int, Any]]:
     yield pycurl.TCP_NODELAY, 1
     if options.socket_options:
         yield pycurl.SOCKOPTFUNCTION, partial(_set_options, options.socket_options)
+    if options.proxy or options.proxies:
+        yield pycurl.PROXY_CAINFO, authorities(options)  # CAINFO is set with the first https URL
     if options.insecure:
         yield pycurl.SSL_VERIFYPEER, 0
         yield pycurl.SSL_VERIFYHOST, 0
