@@ -2,7 +2,7 @@
 
 import gc
 
-YOUNG_OBJECTS = 20_000
+YOUNG_OBJECTS = 10_000
 """Objects that are created, and not freed, before the collector examines them. Python's default is 700.
 
 A run creates tens of objects for each file, and reference counting frees them: nearly none of them is in a cycle. With the
