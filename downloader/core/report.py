@@ -107,7 +107,8 @@ class Report(Struct):
             if self.keep_failed is None or len(self.failed) < self.keep_failed:
                 self.failed.append(result)
         self.received += result.received
-        self.verified += result.verified
+        if result.verified:
+            self.verified += 1
         if self.keep:
             self.results.append(result)
 

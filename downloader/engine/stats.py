@@ -6,8 +6,6 @@ No lock is needed, because each number has one writer. Nothing here tells an Att
 
 from typing import NamedTuple, Protocol
 
-from msgspec import Struct, field
-
 from downloader.core.scheduling.retry_queue import Waiting
 
 
@@ -83,7 +81,7 @@ class FileProgress(NamedTuple):
     since: float
 
 
-class RunStats(Struct):
+class RunStats:
     """The numbers of one run.
 
     Attributes:
@@ -96,15 +94,29 @@ class RunStats(Struct):
         full: whether the run waits for space in the folder.
     """
 
-    total: int | None = None
-    done: int = 0
-    skipped: int = 0
-    failed: int = 0
-    done_bytes: int = 0
-    slots: list[SlotStats] = field(default_factory=list)
-    in_segments: dict[str, int] = field(default_factory=dict)
-    waiting: Waiting | None = None
-    full: bool = False
+    __slots__ = ("done", "done_bytes", "failed", "full", "in_segments", "skipped", "slots", "total", "waiting")
+
+    def __init__(
+        self,
+        total: int | None = None,
+        done: int = 0,
+        skipped: int = 0,
+        failed: int = 0,
+        done_bytes: int = 0,
+        slots: list[SlotStats] | None = None,
+        in_segments: dict[str, int] | None = None,
+        waiting: Waiting | None = None,
+        full: bool = False,
+    ) -> None:
+        self.total = total
+        self.done = done
+        self.skipped = skipped
+        self.failed = failed
+        self.done_bytes = done_bytes
+        self.slots = [] if slots is None else slots
+        self.in_segments = {} if in_segments is None else in_segments
+        self.waiting = waiting
+        self.full = full
 
     @property
     def ended(self) -> int:

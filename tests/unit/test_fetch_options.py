@@ -21,8 +21,9 @@ def read_by_click(words: list[str]) -> FetchOptions | None:
     """What click makes of these words; None: an error, or the help."""
     try:
         with fetch_command().make_context("dl", list(words)) as context:
-            found: dict[str, Any] = context.params
-            return FetchOptions(found["lists"], context.ensure_object(dict), found["config"], found["output"], found["dry_run"])
+            values: dict[str, Any] = context.params
+            more = {name: values[name] for name in ("config", "output", "dry_run")}
+            return FetchOptions(values["lists"], context.ensure_object(dict), **more)
     except (click.ClickException, click.exceptions.Exit):
         return None
 
