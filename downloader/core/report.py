@@ -7,6 +7,8 @@ from msgspec import Struct, field
 from downloader.core.model import Result, Status
 from downloader.errors import DownloadError, Interrupted, exit_code
 
+_DONE, _SKIPPED = Status.DONE, Status.SKIPPED  # a global is read faster than a member of an Enum, once for each file
+
 MAX_REASONS = 50
 """Different reasons that are counted apart. Servers write parts of these texts, so their number must be limited."""
 
@@ -87,13 +89,13 @@ class Report(Struct):
 
     def add(self, result: Result) -> None:
         """Count one Result."""
-        if result.status is Status.DONE:
+        if result.status is _DONE:
             self.done += 1
             self.bytes += result.bytes
             if result.warning:
                 self.warnings += 1
                 self.doubtful += [result][: MAX_DOUBTFUL - len(self.doubtful)]
-        elif result.status is Status.SKIPPED:
+        elif result.status is _SKIPPED:
             self.skipped += 1
             self.reasons[f"skipped: {result.reason}"] += 1
         else:
