@@ -36,15 +36,16 @@ and its strategy. docs/architecture.md describes all parts.
 """
 
 import os
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 if os.environ.get("DOWNLOADER_PURE", "0") not in ("", "0"):
     import downloader._pure  # noqa: F401 - before any other module of the package
 
 from downloader._version import __version__
 
+TYPE_CHECKING = False  # as `typing.TYPE_CHECKING`, which takes 3 ms to import; type checkers know the name
 if TYPE_CHECKING:
+    from typing import Any
+
     from downloader.api.calls import adownload, download, stream
     from downloader.api.downloader import Downloader
     from downloader.api.results import Results
@@ -119,9 +120,11 @@ _MODULES = (
 )
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     """Import a public name from its module at its first use (PEP 562), so that ``import downloader`` is fast."""
     if name in __all__:
+        from importlib import import_module
+
         for module in _MODULES:
             value = getattr(import_module(module), name, None)
             if value is not None:

@@ -27,7 +27,6 @@ text in ``__str__``. This module imports nothing of the package.
 """
 
 from collections.abc import Iterable
-from http import HTTPStatus
 from typing import ClassVar
 
 RETRYABLE_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504, *range(520, 530)})
@@ -118,6 +117,8 @@ class _StatusError(DownloadError):
     """An HTTP status that is an error. ``retry_after``: the wait in seconds that the server requested, or None."""
 
     def __init__(self, status: int, url: str = "", hint: str = "", retry_after: float | None = None) -> None:
+        from http import HTTPStatus  # here: few runs need it
+
         try:
             phrase = HTTPStatus(status).phrase
         except ValueError:

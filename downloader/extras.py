@@ -4,8 +4,8 @@ import re
 
 from downloader.errors import UsageError
 
-_REQUIREMENT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^]]*])?\s*([^;]*)")
-_EXTRA = re.compile(r"extra\s*==\s*['\"]([^'\"]+)['\"]")
+_REQUIREMENT = r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^]]*])?\s*([^;]*)"  # compiled at its first use, as the next one
+_EXTRA = r"extra\s*==\s*['\"]([^'\"]+)['\"]"
 _MIXED = frozenset({"all", "test"})
 
 
@@ -35,7 +35,7 @@ def hint_for(*modules: str) -> str:
     packages: dict[str, str] = {}
     extras: set[str] = set()
     for text in requirements:
-        match, extra = _REQUIREMENT.match(text), _EXTRA.search(text)
+        match, extra = re.match(_REQUIREMENT, text), re.search(_EXTRA, text)
         if match is None or _normal(match[1]) not in wanted or (extra and extra[1] in _MIXED):
             continue
         packages[_normal(match[1])] = f"'{match[1]}{match[2].strip()}'"

@@ -10,8 +10,8 @@ from typing import Self
 from downloader.core.model import Result
 from downloader.core.report import Report
 from downloader.errors import UsageError
+from downloader.progress.display import Display
 from downloader.progress.frames import Frames, Progress
-from downloader.progress.lines import Display
 from downloader.runs.done_callbacks import DoneCallbacks
 from downloader.runs.download_run import DownloadRun
 

@@ -1,31 +1,29 @@
 """The default command: fetches lists, shows the progress, and prints the summary."""
 
-import logging
 import os
 import sys
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from downloader.cli.dry_run import dry_run, print_unfetched
-from downloader.cli.output_name import set_output_name
+from msgspec import Struct
+
+from downloader.cli import collector
 from downloader.cli.stop_signals import Signals
 from downloader.core.model import Result
 from downloader.core.report import Report
 from downloader.core.text import printable
 from downloader.errors import DownloadError, UsageError
-from downloader.progress.lines import Display, JsonProgress, PlainLines
-from downloader.reports.outputs import FailedList, JsonLines, Traces
-from downloader.reports.summary import error_summary, summary
+from downloader.progress.display import Display
 from downloader.runs.download_run import DownloadRun
 from downloader.settings.definitions import Settings
 from downloader.sources.lists import STDIN, ListReader, is_url
 
-LOG = logging.getLogger("downloader")
+if TYPE_CHECKING:  # each is imported where a run needs it
+    from downloader.reports.outputs import FailedList, JsonLines, Traces
 
 
-@dataclass(frozen=True, slots=True)
-class FetchRequest:
+class FetchRequest(Struct, frozen=True):
     """The command line, parsed.
 
     ``output``: the argument of ``-o``. ``config_file``: the configuration file that was read, or empty.
@@ -45,6 +43,7 @@ def fetch(request: FetchRequest) -> int:
 
     Raises DownloadError where the request is wrong: nothing was started then.
     """
+    collector.resume()
     settings = request.settings
     _print_origins(request)
     _check_distinct_files(request)
@@ -57,23 +56,28 @@ def fetch(request: FetchRequest) -> int:
         _say("nothing to do: the list is empty", settings)
         return 0
     if request.output is not None:
+        from downloader.cli.output_name import set_output_name
+
         set_output_name(lists, total, request.output)
     report = Report(keep=False, keep_failed=5)
     again = lists.again if total is not None else None
     if request.dry_run:
+        from downloader.cli.dry_run import dry_run, print_unfetched
+
         return dry_run(DownloadRun(settings, lists.source(), total, print_unfetched, report, False, again=again))
     with ExitStack() as stack:
-        sinks, traces = _sinks(settings, stack)
+        files = _OutputFiles(settings, stack)
+        sinks: list[JsonLines | FailedList] = [*files.reports, *files.failed]
 
         def on_result(result: Result) -> None:
             for sink in sinks:
                 sink.add(result)
 
-        traced = traces[0].add if traces else None
+        traced = files.traces[0].add if files.traces else None
         session = DownloadRun(settings, lists.source(), total, on_result, report, on_attempt=traced, again=again)
         display = _display(settings, total)
         stack.callback(display.close)
-        stack.enter_context(_logging(request, display))
+        _open_log(request, display, stack)
         if session.notice:
             display.say(f"dl: {session.notice}")
 
@@ -81,12 +85,8 @@ def fetch(request: FetchRequest) -> int:
             session.stop()
             display.say(f"dl: stopping: running files get up to {settings.grace:g} s to finish; Ctrl-C again ends at once")
 
-        def flush() -> None:
-            for sink in (*sinks, *traces):
-                sink.flush()
-
         def abort() -> None:
-            flush()
+            files.flush()
             display.close()
             print("dl: ended at once: run the same command again to resume", file=sys.stderr)  # noqa: T201
 
@@ -98,9 +98,18 @@ def fetch(request: FetchRequest) -> int:
                     display.say("dl: the disk is full: waiting for space; Ctrl-C ends the run")
                 was_full = session.stats.full
                 display.update(session.stats, time.monotonic())
-                flush()
+                files.flush()
         display.close()
-        return _conclude(session, settings, lists, signals.exit_code, sinks)
+        return _conclude(session, settings, lists, signals.exit_code, files)
+
+
+def _open_log(request: FetchRequest, display: Display, stack: ExitStack) -> None:
+    """Write the log until the end of the stack, if the settings ask for it."""
+    settings = request.settings
+    if settings.verbose or settings.log_file:
+        from downloader.cli.log_output import LogOutput  # here: `logging` takes 2 ms to import
+
+        stack.enter_context(LogOutput(settings, request.ignored_variables, display))
 
 
 def _print_terminal_notice(request: FetchRequest) -> None:
@@ -116,19 +125,35 @@ def _print_origins(request: FetchRequest) -> None:
     messages += request.ignored_variables if settings.verbose and request.dry_run else ()
     for text in messages:
         if settings.progress == "json":
+            from downloader.progress.lines import JsonProgress
+
             JsonProgress(sys.stderr).say(f"dl: {printable(text)}")
         else:
             print(f"dl: {printable(text)}", file=sys.stderr)  # noqa: T201
 
 
-def _sinks(settings: Settings, stack: ExitStack) -> tuple[list[JsonLines | FailedList], list[Traces]]:
-    """The opened output files: those that take Results, and those that take Outcomes."""
-    sinks: list[JsonLines | FailedList] = []
-    if settings.report:
-        sinks.append(stack.enter_context(JsonLines(settings.report, settings.dir, settings.process)))
-    if settings.failed:
-        sinks.append(stack.enter_context(FailedList(settings.failed)))
-    return sinks, [stack.enter_context(Traces(settings.trace))] if settings.trace else []
+class _OutputFiles:
+    """The files of ``--report``, ``--failed`` and ``--trace``, open until the end of the stack; no file or one of each."""
+
+    def __init__(self, settings: Settings, stack: ExitStack) -> None:
+        self.reports: list[JsonLines] = []
+        self.failed: list[FailedList] = []
+        self.traces: list[Traces] = []
+        if not (settings.report or settings.failed or settings.trace):
+            return
+        from downloader.reports import outputs
+
+        if settings.report:
+            self.reports.append(stack.enter_context(outputs.JsonLines(settings.report, settings.dir, settings.process)))
+        if settings.failed:
+            self.failed.append(stack.enter_context(outputs.FailedList(settings.failed)))
+        if settings.trace:
+            self.traces.append(stack.enter_context(outputs.Traces(settings.trace)))
+
+    def flush(self) -> None:
+        """Write what is buffered."""
+        for file in (*self.reports, *self.failed, *self.traces):
+            file.flush()
 
 
 def _check_distinct_files(request: FetchRequest) -> None:
@@ -150,21 +175,22 @@ def _outputs(settings: Settings) -> list[tuple[str, str]]:
     return [(f"--{name.replace('_', '-')}", getattr(settings, name)) for name in names]
 
 
-def _conclude(
-    session: DownloadRun, settings: Settings, lists: ListReader, interrupted: int | None, sinks: list[JsonLines | FailedList]
-) -> int:
+def _conclude(session: DownloadRun, settings: Settings, lists: ListReader, interrupted: int | None, files: _OutputFiles) -> int:
     report = session.report
-    for sink in sinks:
-        if isinstance(sink, JsonLines):
-            sink.complete = session.error is None and not report.interrupted
+    for file in files.reports:
+        file.complete = session.error is None and not report.interrupted
     error_printed = settings.quiet or report.interrupted or report.done + report.skipped + report.failures > 0
     if settings.progress == "json":
         error_printed = False
         _print_json_summary(report)
     elif not settings.quiet and (report.interrupted or report.done + report.skipped + report.failures):
-        text = summary(report, total=session.stats.total, unprocessed=_unprocessed(report, settings, sinks))
+        from downloader.reports.summary import summary
+
+        text = summary(report, total=session.stats.total, unprocessed=_unprocessed(report, settings, files))
         print(text, file=sys.stderr)  # noqa: T201
     elif settings.quiet and (report.failures or report.errors or report.ended_by is not None):
+        from downloader.reports.summary import error_summary
+
         print(error_summary(report, total=session.stats.total), file=sys.stderr)  # noqa: T201
     if session.error is not None and not isinstance(session.error, DownloadError):  # an internal error
         return 1
@@ -181,14 +207,14 @@ def _conclude(
     return report.exit_code
 
 
-def _unprocessed(report: Report, settings: Settings, sinks: list[JsonLines | FailedList]) -> str:
+def _unprocessed(report: Report, settings: Settings, files: _OutputFiles) -> str:
     """A text about existing files, which were skipped and so not processed by ``--process``; empty where there are none.
 
     With ``--report``, which records what was processed, only the files that were never processed are counted.
     """
     if not settings.process:
         return ""
-    known = [sink.unprocessed for sink in sinks if isinstance(sink, JsonLines)]
+    known = [file.unprocessed for file in files.reports]
     count = known[0] if known else report.reasons["skipped: exists"] + report.reasons["skipped: not modified"]
     if not count:
         return ""
@@ -247,8 +273,12 @@ def _display(settings: Settings, total: int | None) -> Display:
 
         return Bars(sys.stderr, total)
     if kind == "plain":
+        from downloader.progress.lines import PlainLines
+
         return PlainLines(sys.stderr)
     if kind == "json":
+        from downloader.progress.lines import JsonProgress
+
         return JsonProgress(sys.stderr)
     return _Quiet()
 
@@ -256,46 +286,3 @@ def _display(settings: Settings, total: int | None) -> Display:
 class _Quiet(Display):
     def say(self, text: str) -> None:
         print(text, file=sys.stderr)  # noqa: T201
-
-
-class _DisplayHandler(logging.Handler):
-    def __init__(self, display: Display) -> None:
-        super().__init__()
-        self._display = display
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._display.say(self.format(record))
-
-
-class _logging:  # noqa: N801 - used as a function: `with _logging(...)`
-    """A context manager: while it is entered, log records go to the display and to ``--log-file``, as the settings say.
-
-    Whoever writes a record has removed the secrets from it.
-    """
-
-    def __init__(self, request: FetchRequest, display: Display) -> None:
-        settings = request.settings
-        self._first = request.ignored_variables
-        self._handlers: list[logging.Handler] = []
-        if settings.verbose:
-            self._handlers.append(_DisplayHandler(display))
-        if settings.log_file:
-            try:
-                self._handlers.append(logging.FileHandler(settings.log_file, encoding="utf-8", errors="backslashreplace"))
-            except OSError as error:
-                raise UsageError(f"cannot write --log-file {settings.log_file}: {error.strerror}") from None
-
-    def __enter__(self) -> None:
-        for handler in self._handlers:
-            handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-            LOG.addHandler(handler)
-        if self._handlers:
-            LOG.setLevel(logging.INFO)
-            for text in self._first:
-                LOG.info("%s", text)
-
-    def __exit__(self, *details: object) -> None:
-        for handler in self._handlers:
-            LOG.removeHandler(handler)
-            handler.close()
-        LOG.setLevel(logging.NOTSET)

@@ -1,23 +1,23 @@
-"""`dl`: the entry point, the default command (fetch lists) and the named commands.
+"""`dl`: the entry point. Chooses between fetching lists and the named commands, and turns the end of either into an exit code.
 
 Exit codes: see `downloader.errors`; 130 (SIGINT) and 143 (SIGTERM) for a run that a signal ended, 2 for wrong usage.
+
+This module does not import click: ordinary command lines that fetch something are read without, see
+`downloader.cli.fetch_options`. All else is in `downloader.cli.commands`.
 """
 
 import io
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import click
-
-from downloader._version import __version__
-from downloader.cli.options import GroupedCommand, GroupedOption, list_argument, settings_options
-from downloader.cli.topics import TOPICS, overview, topic
+from downloader.cli import collector
+from downloader.cli.fetch_options import fetch_with, read_plain
 from downloader.errors import DownloadError, UsageError
 
 if TYPE_CHECKING:
-    from downloader.strategies.registry import StrategyInfo
+    import click
 
 COMMANDS = {
     "compare": "measure and compare the strategies",
@@ -25,13 +25,7 @@ COMMANDS = {
     "strategies": "list the strategies, and whether each can run here",
     "help": "explain a topic, or show the options of a command",
 }
-_WORDS = "downloader.cli.words"
-"""The key of a context's ``meta`` for the words of the command line."""
 SHELLS = ("bash", "zsh", "fish")
-EPILOG = (
-    "Other commands: `dl compare` measures and compares the strategies, `dl strategies` lists them, `dl serve` starts the "
-    "test server of `dl compare`, `dl help` explains " + ", ".join(TOPICS) + "."
-)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -48,7 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
         if sys.stdout is not None:  # None: the caller had closed it
             sys.stdout.flush()
     except KeyboardInterrupt:
-        click.echo("dl: interrupted", err=True)
+        print("dl: interrupted", file=sys.stderr)  # noqa: T201
         code = 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # so that the interpreter's flush at exit does not fail
@@ -75,23 +69,18 @@ def _open_streams() -> None:
 
 
 def _run(words: list[str]) -> int:
-    name = words[0] if words and words[0] in COMMANDS else ""
     instruction = os.environ.get("_DL_COMPLETE")
     try:
         if instruction:
             from downloader.cli.completion import complete
 
             return complete(instruction)
-        if name:
-            return _invoke(command_of(name), f"dl {name}", words[1:])
+        if words and words[0] in COMMANDS:
+            return _run_command(words)
         if words:
             _check_first(words[0])
-        return _invoke(fetch_command(), "dl", words)
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except click.Abort:
-        raise KeyboardInterrupt from None
+        options = read_plain(words)
+        return _run_command(words) if options is None else fetch_with(options)
     except (KeyboardInterrupt, BrokenPipeError):
         raise
     except DownloadError as error:
@@ -106,6 +95,15 @@ def _run(words: list[str]) -> int:
         return _print_internal_error(error)
 
 
+def _run_command(words: list[str]) -> int:
+    from downloader.cli.commands import run  # here: click takes 15 ms to import
+
+    if words and words[0] in COMMANDS:
+        collector.resume()  # for a fetch, see `downloader.cli.fetch`
+        return run(words[0], words[1:])
+    return run("", words)
+
+
 def _print_internal_error(error: Exception) -> int:
     """Print the error and its innermost line of code. Returns the exit code."""
     trace = error.__traceback__
@@ -114,19 +112,6 @@ def _print_internal_error(error: Exception) -> int:
     where = f" at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else ""
     print(f"dl: internal error{where}: {type(error).__name__}: {error} (please report it)", file=sys.stderr)  # noqa: T201
     return 1
-
-
-def command_of(name: str) -> click.Command:
-    """The command with this name, one of COMMANDS. Only the modules of this command are imported."""
-    if name == "compare":
-        from downloader.cli.compare import command as compare_command
-
-        return compare_command()
-    if name == "serve":
-        from downloader.cli.serve import command as serve_command
-
-        return serve_command
-    return help_command if name == "help" else strategies
 
 
 def _check_first(word: str) -> None:
@@ -140,177 +125,15 @@ def _check_first(word: str) -> None:
         raise UsageError(f"there is no file {word!r}", hint=f"did you mean `dl {near[0]}`?")
 
 
-def _invoke(command: click.Command, name: str, words: list[str]) -> int:
-    try:  # not click's `main`, which handles a broken pipe by itself
-        with command.make_context(name, list(words)) as context:
-            result = command.invoke(context)
-    except click.exceptions.Exit as end:
-        return end.exit_code
-    return result if isinstance(result, int) else 0
+def command_of(name: str) -> "click.Command":
+    """The command with this name, one of COMMANDS. Only the modules of this command are imported."""
+    from downloader.cli import commands
+
+    return commands.command_of(name)
 
 
-class FetchCommand(GroupedCommand):
-    """The default command. An unknown option that curl, wget or aria2 have is answered with the option of `dl`."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the command line. Raises click.UsageError."""
-        words = ctx.meta[_WORDS] = list(args)  # parsing removes them from the list
-        try:
-            return super().parse_args(ctx, args)
-        except click.NoSuchOption as error:
-            from downloader.cli.foreign_options import answer  # here: few runs need it
-
-            known = answer(error.option_name, words)
-            if known is None:
-                raise
-            raise click.UsageError(f"dl has no {known[0]}: {known[1]}.", ctx) from None
-
-
-def fetch_command() -> click.Command:
+def fetch_command() -> "click.Command":
     """`dl [OPTIONS] LIST...`."""
-    return FetchCommand(
-        "dl",
-        callback=_fetch,
-        params=[
-            list_argument("LIST..."),
-            *settings_options(),
-            GroupedOption(
-                ["--config"],
-                metavar="FILE",
-                help="read the settings from this file, not from ./downloader.toml or from your configuration folder",
-            ),
-            click.Option(["-o", "--output"], metavar="NAME", help="name of the file of a single URL, relative to --dir"),
-            click.Option(["--dry-run"], is_flag=True, help="print what would be fetched, and the path of each file"),
-            _shell_option("--install-completion", "install tab completion for SHELL: bash, zsh or fish  [$SHELL]"),
-            _shell_option("--show-completion", "print the script for tab completion"),
-            click.Option(
-                ["--version"],
-                is_flag=True,
-                is_eager=True,
-                expose_value=False,
-                callback=_version,
-                help="print the version; with -v, also which build runs",
-            ),
-        ],
-        help="Fetch every URL of the LISTs: files with one URL a line (or aria2's input format), - for standard input, "
-        "or URLs. Existing files are skipped, incomplete files are resumed. "
-        "A SIZE is a number of bytes, or a text such as 500k, 10MB, 64Ki; a TIME is a number of seconds, or a text such as "
-        "200ms, 5m, 1m30s, 1.5h.",
-        epilog=EPILOG,
-        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    )
+    from downloader.cli import commands
 
-
-def _shell_option(name: str, help_text: str) -> click.Option:
-    return click.Option(
-        [name],
-        metavar="[SHELL]",
-        is_flag=False,
-        flag_value="auto",
-        is_eager=True,
-        expose_value=False,
-        callback=_completion,
-        shell_complete=lambda context, parameter, text: [name for name in SHELLS if name.startswith(text)],
-        help=help_text,
-    )
-
-
-def _completion(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
-    if value is None or context.resilient_parsing:
-        return
-    from downloader.cli import completion
-
-    shell = completion.shell_of("" if value == "auto" else value)
-    shown = parameter.name == "show_completion"
-    click.echo(completion.script(shell) if shown else completion.install(shell), nl=not shown)
-    context.exit()
-
-
-def _version(context: click.Context, parameter: click.Parameter, value: bool) -> None:
-    if value and not context.resilient_parsing:
-        click.echo(f"dl {__version__}")
-        words = context.meta.get(_WORDS, [])
-        if context.command.make_parser(context).parse_args(list(words))[0].get("given_verbose"):
-            from downloader.cli.build_info import description
-
-            click.echo(description())
-        context.exit()
-
-
-@click.pass_context
-def _fetch(context: click.Context, lists: tuple[str, ...], config: str | None, output: str | None, dry_run: bool) -> int:
-    # After a second Ctrl-C, semaphores are left. multiprocessing's tracker removes them: its warning would only confuse.
-    quiet = "ignore:resource_tracker:UserWarning"
-    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, (os.environ.get("PYTHONWARNINGS"), quiet)))
-    if not lists:
-        raise click.UsageError("give a LIST: a file, - for standard input, or a URL", context)
-    from msgspec.structs import replace
-
-    from downloader.cli.fetch import FetchRequest, fetch
-    from downloader.settings.config_files import find_file
-    from downloader.settings.layers import load
-
-    given: dict[str, Any] = context.ensure_object(dict)
-    layers = load(given, os.environ, find_file(config, os.environ))
-    settings = layers.settings
-    if settings.user and not dry_run:
-        from downloader.cli.password import with_password
-
-        settings = with_password(settings)
-    elif dry_run:  # sends no request: asks for no password
-        settings = replace(settings, user="", bearer_env="")
-    return fetch(FetchRequest(lists, settings, dry_run, output, layers.file, layers.ignored_variables))
-
-
-@click.command("strategies", context_settings={"help_option_names": ["-h", "--help"]})
-def strategies() -> int:
-    """List the strategies: what each is, its library, and whether it can run here."""
-    from downloader.strategies.registry import listing
-
-    for item in listing():
-        click.echo(_strategy(item))
-    return 0
-
-
-def _strategy(item: "StrategyInfo") -> str:
-    """The description of one strategy, at most 79 columns wide."""
-    import textwrap
-
-    indent = " " * 12
-    limit = f", up to {item.most_jobs} if that is faster" if item.most_jobs else ""
-    cluster = "; its workers may be on other machines" if item.cluster else ""
-    available = f"runs here, {item.default_jobs} at once by default{limit}{cluster}"
-    state = f"cannot run here: {item.problem}" if item.problem else available
-    texts = [f"{item.name:<11} {item.about}", *([f"{indent}library: {item.library}"] if item.library else []), indent + state]
-    wrapped = (
-        textwrap.wrap(text, 79, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False, drop_whitespace=True)
-        for text in texts
-    )
-    return "\n".join(line for lines in wrapped for line in lines)
-
-
-@click.command("help", context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument(
-    "name", metavar="[TOPIC|COMMAND]", default="", shell_complete=lambda context, parameter, text: _help_names(text)
-)
-def help_command(name: str) -> int:
-    """Explain a topic, or show the options of a command."""
-    if name in TOPICS:
-        click.echo(topic(name), nl=False)
-    elif name in COMMANDS:
-        return _invoke(command_of(name), f"dl {name}", ["--help"])
-    elif name in ("dl", "options"):
-        return _invoke(fetch_command(), "dl", ["--help"])
-    elif name:
-        import difflib  # here: few runs need it
-
-        near = difflib.get_close_matches(name, (*TOPICS, *COMMANDS), n=1)
-        hint = f"did you mean {near[0]}?" if near else f"one of {', '.join((*TOPICS, *COMMANDS))}"
-        raise UsageError(f"no help topic is called {name!r}", hint=hint)
-    else:
-        click.echo(overview({key: text for key, text in COMMANDS.items() if key != "help"}), nl=False)
-    return 0
-
-
-def _help_names(text: str) -> list[str]:
-    return [name for name in (*TOPICS, *COMMANDS) if name.startswith(text)]
+    return commands.fetch_command()

@@ -7,7 +7,6 @@ The classes of which there is one object for each file are msgspec Structs: maki
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,8 +18,7 @@ from downloader.errors import DownloadError
 Headers = tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Checksum:
+class Checksum(Struct, frozen=True):
     """A digest that the bytes of a file must have.
 
     ``algorithm``: a name that hashlib knows, or several with ``|`` between them where any of these may be meant

@@ -1,11 +1,13 @@
 """The Results of a run, counted."""
 
 from collections import Counter
-from dataclasses import dataclass, field
 
-from downloader.core.amounts import duration, size
+from msgspec import Struct, field
+
 from downloader.core.model import Result, Status
 from downloader.errors import DownloadError, Interrupted, exit_code
+
+_DONE, _SKIPPED = Status.DONE, Status.SKIPPED  # a global is read faster than a member of an Enum, once for each file
 
 MAX_REASONS = 50
 """Different reasons that are counted apart. Servers write parts of these texts, so their number must be limited."""
@@ -14,8 +16,7 @@ MAX_DOUBTFUL = 3
 """Results with a warning that are kept."""
 
 
-@dataclass(slots=True, repr=False)
-class Report:
+class Report(Struct):
     """The Results of a run, counted. Nothing that failed is raised, unless `raise_for_errors` is called.
 
     ======================  ============================================================================================
@@ -80,19 +81,21 @@ class Report:
     error_classes: set[type[DownloadError]] = field(default_factory=set)
 
     def __repr__(self) -> str:
+        from downloader.core.amounts import duration, size  # here: few runs need it
+
         counts = f"{self.done} done, {self.skipped} skipped, {self.failures} failed"
         end = ", not complete" if self.interrupted else ""
         return f"<Report: {counts}, {size(self.received)} in {duration(self.elapsed)}{end}>"
 
     def add(self, result: Result) -> None:
         """Count one Result."""
-        if result.status is Status.DONE:
+        if result.status is _DONE:
             self.done += 1
             self.bytes += result.bytes
             if result.warning:
                 self.warnings += 1
                 self.doubtful += [result][: MAX_DOUBTFUL - len(self.doubtful)]
-        elif result.status is Status.SKIPPED:
+        elif result.status is _SKIPPED:
             self.skipped += 1
             self.reasons[f"skipped: {result.reason}"] += 1
         else:
@@ -106,7 +109,8 @@ class Report:
             if self.keep_failed is None or len(self.failed) < self.keep_failed:
                 self.failed.append(result)
         self.received += result.received
-        self.verified += result.verified
+        if result.verified:
+            self.verified += 1
         if self.keep:
             self.results.append(result)
 

@@ -27,16 +27,19 @@ A strategy sees the rest of the program through its `Run` only. Its loop is alwa
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
+
+from msgspec import Struct
 
 from downloader.core.http.messages import TransferPolicy
 from downloader.core.model import Attempt, Outcome
 from downloader.engine.control import Cut
-from downloader.engine.rate_limiter import RateLimiter
 from downloader.engine.stats import SlotStats
 from downloader.storage.folder import Folder
 from downloader.transports.base import ClientOptions
+
+if TYPE_CHECKING:
+    from downloader.engine.rate_limiter import RateLimiter
 
 POLL_SECONDS = 0.2
 """A strategy calls `Run.tick` at least this often, so that it notices a stop."""
@@ -45,8 +48,7 @@ BATCH_SECONDS = 0.5
 """After so many seconds on one batch, a worker returns the Attempts that it has not started: they can run elsewhere."""
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerConfig:
+class WorkerConfig(Struct, frozen=True):
     """The settings that a worker needs for any Attempt of a run, in any process. Picklable.
 
     Attributes:
@@ -77,8 +79,7 @@ class WorkerConfig:
         return bool(self.limit_rate or self.limit_rate_per_host)
 
 
-@dataclass(frozen=True, slots=True)
-class Capabilities:
+class Capabilities(Struct, frozen=True):
     """What a strategy supports.
 
     Attributes:
@@ -106,8 +107,7 @@ class Capabilities:
     fresh_main: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptContext:
+class AttemptContext(Struct, frozen=True):
     """What every Attempt of a run has in common, within one process.
 
     Attributes:
@@ -120,7 +120,7 @@ class AttemptContext:
 
     config: WorkerConfig
     folder: Folder
-    rate_limiter: RateLimiter | None = None
+    rate_limiter: "RateLimiter | None" = None
     clock: Callable[[], float] = time.monotonic
     epoch_now: Callable[[], float] = time.time
 

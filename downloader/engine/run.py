@@ -1,8 +1,6 @@
 """The run of this process: the scheduler with a clock, a folder, statistics, and somebody to tell."""
 
-import logging
 import os
-import random
 import sys
 import threading
 from collections.abc import Callable, Iterable
@@ -14,10 +12,9 @@ from downloader.core.scheduling.scheduler import Scheduler
 from downloader.core.text import printable
 from downloader.engine.contract import POLL_SECONDS, AttemptContext, Run, RunProgress, Slot
 from downloader.engine.control import Cut
+from downloader.engine.log import LOG
 from downloader.engine.stats import LocalStats, RunStats
 from downloader.errors import StorageError
-
-LOG = logging.getLogger("downloader")
 
 SAMPLE_SECONDS = 0.02
 """Seconds from one sampling of the statistics, which the scheduler learns from, to the next."""
@@ -73,7 +70,7 @@ class LocalRun(Run):
         self._emit = emit
         self._grace = grace
         self._on_attempt = on_attempt
-        self._jitter = jitter or random.Random().random  # noqa: S311 - no secret
+        self._jitter = jitter
         self._stopping = threading.Event()
         self._stop_at = 0.0
         self._folder_checked = False
@@ -204,6 +201,13 @@ class LocalRun(Run):
         self._take_again = True
         return []
 
+    def _random(self) -> float:
+        if self._jitter is None:
+            import random  # here: few runs need it
+
+            self._jitter = random.Random().random  # noqa: S311 - no secret
+        return self._jitter()
+
     def settle(self, outcomes: Iterable[Outcome]) -> None:
         """See `Run`."""
         self._heed_stop()
@@ -211,11 +215,11 @@ class LocalRun(Run):
         for outcome in outcomes:
             if self._on_attempt is not None:
                 self._on_attempt(outcome)
-            self.scheduler.settle(outcome, now, self._jitter() if outcome.error is not None else 0.0)
-            if outcome.error is not None and LOG.isEnabledFor(logging.INFO):
+            self.scheduler.settle(outcome, now, self._random() if outcome.error is not None else 0.0)
+            if outcome.error is not None and LOG.is_on:
                 again = f"; again in {self.scheduler.retry_delay:.1f} s" if self.scheduler.retry_delay else ""
                 LOG.info("attempt failed: %s%s", printable(str(outcome.error)), again)
-            elif outcome.reason and LOG.isEnabledFor(logging.INFO):
+            elif outcome.reason and LOG.is_on:
                 LOG.info("begin again at zero: %s: %s", printable(outcome.final_url), outcome.reason)
             self._withdraw_cut(outcome.key)
         if self.scheduler.stopped:
@@ -286,7 +290,7 @@ class LocalRun(Run):
         return True
 
     def _emit_results(self) -> None:
-        logged, stats = LOG.isEnabledFor(logging.INFO), self.stats
+        logged, stats = LOG.is_on, self.stats
         for result in self.scheduler.results():
             if result.status is _DONE:
                 stats.done += 1

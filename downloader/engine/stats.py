@@ -4,7 +4,6 @@ No lock is needed, because each number has one writer. Nothing here tells an Att
 `downloader.engine.control`.
 """
 
-from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from downloader.core.scheduling.retry_queue import Waiting
@@ -41,21 +40,36 @@ class SlotStats(Protocol):
     place: int
 
 
-@dataclass(slots=True)
 class LocalStats:
     """The `SlotStats` of a slot in this process."""
 
-    received: int = 0
-    done: int = 0
-    size: int = 0
-    key: int = -1
-    splittable: bool = False
-    since: float = 0.0
-    heard: float = 0.0
-    paused: float = 0.0
-    beyond: int = 0
-    name: str = ""
-    place: int = 0
+    __slots__ = ("beyond", "done", "heard", "key", "name", "paused", "place", "received", "since", "size", "splittable")
+
+    def __init__(
+        self,
+        received: int = 0,
+        done: int = 0,
+        size: int = 0,
+        key: int = -1,
+        splittable: bool = False,
+        since: float = 0.0,
+        heard: float = 0.0,
+        paused: float = 0.0,
+        beyond: int = 0,
+        name: str = "",
+        place: int = 0,
+    ) -> None:
+        self.received = received
+        self.done = done
+        self.size = size
+        self.key = key
+        self.splittable = splittable
+        self.since = since
+        self.heard = heard
+        self.paused = paused
+        self.beyond = beyond
+        self.name = name
+        self.place = place
 
 
 class FileProgress(NamedTuple):
@@ -67,7 +81,6 @@ class FileProgress(NamedTuple):
     since: float
 
 
-@dataclass(slots=True)
 class RunStats:
     """The numbers of one run.
 
@@ -81,15 +94,29 @@ class RunStats:
         full: whether the run waits for space in the folder.
     """
 
-    total: int | None = None
-    done: int = 0
-    skipped: int = 0
-    failed: int = 0
-    done_bytes: int = 0
-    slots: list[SlotStats] = field(default_factory=list)
-    in_segments: dict[str, int] = field(default_factory=dict)
-    waiting: Waiting | None = None
-    full: bool = False
+    __slots__ = ("done", "done_bytes", "failed", "full", "in_segments", "skipped", "slots", "total", "waiting")
+
+    def __init__(
+        self,
+        total: int | None = None,
+        done: int = 0,
+        skipped: int = 0,
+        failed: int = 0,
+        done_bytes: int = 0,
+        slots: list[SlotStats] | None = None,
+        in_segments: dict[str, int] | None = None,
+        waiting: Waiting | None = None,
+        full: bool = False,
+    ) -> None:
+        self.total = total
+        self.done = done
+        self.skipped = skipped
+        self.failed = failed
+        self.done_bytes = done_bytes
+        self.slots = [] if slots is None else slots
+        self.in_segments = {} if in_segments is None else in_segments
+        self.waiting = waiting
+        self.full = full
 
     @property
     def ended(self) -> int:

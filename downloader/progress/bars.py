@@ -9,8 +9,9 @@ from tqdm import tqdm
 from downloader.core.amounts import clock, size
 from downloader.core.text import printable
 from downloader.engine.stats import FileProgress, RunStats
+from downloader.progress.display import Display
 from downloader.progress.estimate import MIN_TRANSFER_TIME, Estimate, ProgressEstimate, WindowedRate
-from downloader.progress.lines import Display, amount, share, waiting
+from downloader.progress.lines import amount, share, waiting
 
 MAX_FILE_BARS = 6
 NAME_WIDTH = 20

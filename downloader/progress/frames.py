@@ -5,8 +5,9 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from downloader.engine.stats import RunStats
+from downloader.progress.display import Display
 from downloader.progress.estimate import Estimate
-from downloader.progress.lines import Display, waiting
+from downloader.progress.lines import waiting
 
 
 class Progress(Struct, frozen=True):

@@ -1,27 +1,12 @@
 """Progress without a terminal: a plain line every few seconds, or one JSON object per line for programs."""
 
-import json
 from typing import IO
 
 from downloader.core.amounts import clock, size
 from downloader.core.text import printable
 from downloader.engine.stats import RunStats
+from downloader.progress.display import Display
 from downloader.progress.estimate import Estimate, ProgressEstimate
-
-
-class Display:
-    """The base class of the displays; it shows nothing. ``period``: seconds between two calls of `update`."""
-
-    period = 0.2
-
-    def update(self, stats: RunStats, now: float) -> None:
-        """Show the current progress. ``now``: monotonic seconds."""
-
-    def say(self, text: str) -> None:
-        """Print a line of text beside the progress."""
-
-    def close(self) -> None:
-        """Remove the display."""
 
 
 def waiting(stats: RunStats, now: float) -> str:
@@ -110,6 +95,8 @@ class JsonProgress(_Lines):
 
     def text(self, stats: RunStats, progress: ProgressEstimate, now: float) -> str:
         seconds_left, wait = progress.seconds_left, stats.waiting
+        import json  # here, and below: only this display needs it
+
         return json.dumps(
             {
                 "event": "progress",
@@ -133,4 +120,6 @@ class JsonProgress(_Lines):
         )
 
     def say(self, text: str) -> None:
+        import json
+
         self._write(json.dumps({"event": "message", "text": text}))

@@ -8,8 +8,9 @@ from tqdm.auto import tqdm
 
 from downloader.engine.stats import RunStats
 from downloader.progress.bars import BAR_FORMAT, TEXT_FORMAT, headline
+from downloader.progress.display import Display
 from downloader.progress.estimate import Estimate
-from downloader.progress.lines import Display, waiting
+from downloader.progress.lines import waiting
 
 BAR_TOTAL = 1000
 """The total of the bar.

@@ -4,7 +4,6 @@ The run has a thread of its own, whatever the strategy. So the caller's thread i
 own event loop (that of a notebook, for example), and several runs can share a process.
 """
 
-import logging
 import os
 import threading
 import time
@@ -14,6 +13,7 @@ from typing import Self
 from downloader.core.model import Download, Outcome, Result
 from downloader.core.report import Report
 from downloader.engine.contract import AttemptContext
+from downloader.engine.log import LOG
 from downloader.engine.run import LocalRun
 from downloader.engine.stats import RunStats
 from downloader.errors import DownloadError, UsageError
@@ -23,8 +23,6 @@ from downloader.settings.definitions import Settings
 from downloader.sources.lists import BackgroundSource
 from downloader.storage.folder import Folder
 from downloader.strategies.registry import find
-
-LOG = logging.getLogger("downloader")
 
 
 class DownloadRun:
@@ -98,7 +96,7 @@ class DownloadRun:
                 raise self.run.broken
             if not self.run.finished:
                 raise RuntimeError(f"the strategy {self._strategy.name} has returned before the run was finished")
-        except BaseException as error:  # `join` raises it in the caller's thread
+        except BaseException as error:  # noqa: BLE001 - `join` raises it in the caller's thread
             self.error = error
             if not isinstance(error, DownloadError):
                 LOG.info("the run failed", exc_info=True)

@@ -11,14 +11,16 @@
 All of it happens before anything starts.
 """
 
+import os
 import resource
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from downloader._version import __version__
+from downloader.core.http.credentials import NO_CREDENTIALS, Credentials
 from downloader.core.http.guards import NO_GUARDS, Guards, parse_types
 from downloader.core.http.messages import TransferPolicy, replaced
 from downloader.core.limits import public_hosts
@@ -29,14 +31,14 @@ from downloader.core.names.checksum_list import ChecksumList
 from downloader.core.scheduling.retry import RetryPolicy, parse_statuses
 from downloader.core.scheduling.scheduler import Scheduler
 from downloader.core.scheduling.segment_layout import SplitPolicy
-from downloader.engine.attempt import postprocess
 from downloader.engine.contract import Capabilities, WorkerConfig
-from downloader.engine.rate_limiter import RateLimiter
 from downloader.errors import UsageError
 from downloader.settings.definitions import Settings
-from downloader.sources import credential_files
 from downloader.sources.lists import read_checksums
 from downloader.transports.base import READ_BYTES, ClientOptions, check_proxy, environment_proxies
+
+if TYPE_CHECKING:
+    from downloader.engine.rate_limiter import RateLimiter
 
 _RESERVED_FILES = 64
 """Open files that are left for anything but downloads."""
@@ -65,6 +67,8 @@ def check_supported(settings: Settings, capabilities: Capabilities) -> None:
     if (settings.limit_rate or settings.limit_rate_per_host) and not capabilities.limit_rate:
         raise UsageError(f"{settings.strategy} cannot limit the rate", hint="--strategy multiplex can")
     if settings.process:
+        from downloader.engine.attempt import postprocess
+
         postprocess.find(settings.process)
         if capabilities.fresh_main and settings.process.startswith("__main__:"):
             raise UsageError(f"{settings.strategy} runs in processes of its own", hint="put the function into a module")
@@ -168,10 +172,12 @@ def split_policy(settings: Settings) -> SplitPolicy:
     return SplitPolicy(settings.segments, settings.min_segment_size, public)
 
 
-def rate_limiter_for(settings: Settings) -> RateLimiter | None:
+def rate_limiter_for(settings: Settings) -> "RateLimiter | None":
     """The rate limiter of a run; None without a limit."""
     if not _rate_limits(settings):
         return None
+    from downloader.engine.rate_limiter import RateLimiter  # here: few runs need it
+
     return RateLimiter(settings.limit_rate, settings.limit_rate_per_host)
 
 
@@ -179,7 +185,7 @@ def worker_config(settings: Settings, capabilities: Capabilities, jobs: int, tra
     """What each worker is given, wherever it runs. ``traced``: Outcomes have a Trace. Raises UsageError."""
     client = client_options(settings, jobs)
     return WorkerConfig(
-        root=str(Path(settings.dir).expanduser().absolute()),
+        root=_absolute(os.path.expanduser(settings.dir)),
         policy=transfer_policy(settings, capabilities),
         client=client,
         on_exists=settings.on_exists,
@@ -189,6 +195,10 @@ def worker_config(settings: Settings, capabilities: Capabilities, jobs: int, tra
         process=settings.process,
         traced=traced,
     )
+
+
+def _absolute(path: str) -> str:
+    return path if os.path.isabs(path) else os.path.join(os.getcwd(), path)
 
 
 def client_options(settings: Settings, connections: int) -> ClientOptions:
@@ -216,11 +226,10 @@ def client_options(settings: Settings, connections: int) -> ClientOptions:
 
 def transfer_policy(settings: Settings, capabilities: Capabilities) -> TransferPolicy:
     """What is sent with each request, and which responses are accepted. Raises UsageError."""
-    netrc = settings.netrc_file or (credential_files.default_netrc() if settings.netrc else "")
     agent = settings.user_agent or f"downloader/{__version__}"
     return TransferPolicy(
         headers=replaced((("User-Agent", agent),), settings.header_pairs),
-        credentials=credential_files.load(netrc, settings.cookies, settings.user, settings.bearer_env),
+        credentials=_credentials(settings),
         max_redirects=settings.max_redirects,
         allow_downgrade=settings.allow_downgrade,
         timeout=settings.timeout,
@@ -229,6 +238,15 @@ def transfer_policy(settings: Settings, capabilities: Capabilities) -> TransferP
         guards=guards_for(settings),
         may_split=may_split(settings, capabilities),
     )
+
+
+def _credentials(settings: Settings) -> Credentials:
+    if not (settings.netrc or settings.netrc_file or settings.cookies or settings.user or settings.bearer_env):
+        return NO_CREDENTIALS
+    from downloader.sources import credential_files  # here: few runs need it
+
+    netrc = settings.netrc_file or (credential_files.default_netrc() if settings.netrc else "")
+    return credential_files.load(netrc, settings.cookies, settings.user, settings.bearer_env)
 
 
 def guards_for(settings: Settings) -> Guards:

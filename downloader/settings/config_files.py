@@ -6,11 +6,11 @@ taken from such a file is defined in `downloader.settings.definitions`.
 
 import os
 import sys
-import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from downloader.errors import UsageError
 
@@ -19,8 +19,7 @@ PATH_VARIABLE = "DL_CONFIG"
 """The environment variable with the path of the file."""
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigFile:
+class ConfigFile(Struct, frozen=True):
     """A configuration file. ``is_trusted``: the user named it, or it is the user's own; else it is in the current folder."""
 
     path: Path
@@ -58,6 +57,8 @@ def user_folder(environment: Mapping[str, str]) -> Path:
 
 def read_file(path: Path) -> dict[str, Any]:
     """The table of a TOML file. Raises UsageError if it cannot be read or parsed."""
+    import tomllib  # here: 3 ms that only a configuration file needs to pay
+
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

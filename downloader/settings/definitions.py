@@ -5,15 +5,13 @@ come from the fields of `Settings`. `downloader.settings.layers` combines these 
 the file, and `downloader.settings.values` reads single values.
 """
 
-import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from downloader.errors import UsageError
 from downloader.settings.values import AUTO_MESSAGE, MAX_SECONDS, Form, Kind, WrongValue, read
@@ -187,8 +185,7 @@ def parse_header(text: str) -> tuple[str, str]:
     return token, value.strip()
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Struct, frozen=True):
     """One setting, as the command line and the documentation use it."""
 
     name: str  # the attribute of `Settings`
@@ -276,6 +273,8 @@ def convert(
     for key, value in values.items():
         origin = origins.get(key.replace("-", "_"), "")
         if key not in known:
+            import difflib  # here: few runs need it
+
             similar = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
             hint = f"did you mean {similar[0]}?" if similar else "see config.example.toml"
             raise UsageError(f"unknown setting {key!r}" + (f" in {origin}" if origin else ""), hint=hint)

@@ -1,8 +1,9 @@
 """Combines settings from all places: a flag overrides the environment, that overrides the file, and that the default."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from downloader.errors import UsageError
 from downloader.settings.config_files import PATH_VARIABLE, ConfigFile, read_file
@@ -12,8 +13,7 @@ OTHER_VARIABLES = frozenset({PATH_VARIABLE, PASSWORD_VARIABLE})
 """Environment variables that are read, but are no settings."""
 
 
-@dataclass(frozen=True, slots=True)
-class Layers:
+class Layers(Struct, frozen=True):
     """The combined settings.
 
     ``origins``: by attribute name, where each value comes from, in words; without an entry it is the default. ``file``: the

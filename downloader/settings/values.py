@@ -8,8 +8,9 @@ import operator
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
 
 Kind = Literal["text", "texts", "statuses", "switch", "choice", "whole", "auto", "number", "size", "time"]
 
@@ -27,13 +28,11 @@ _MAX_CHARACTERS = 1000
 _SHOWN_CHARACTERS = 40
 
 _NUMBER = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
-_SIZE = re.compile(rf"([+-]?)({_NUMBER})(?: ?(?:([kmgtpe])(i?))?(b?))", re.IGNORECASE)
+_SIZE = rf"(?i)([+-]?)({_NUMBER})(?: ?(?:([kmgtpe])(i?))?(b?))"  # compiled at its first use, as all patterns here
 _UNITS = {"d": 86_400_000, "h": 3_600_000, "min": 60_000, "s": 1000, "ms": 1}
-_TIME = re.compile(
-    r"([+-]?)" + "".join(rf"(?:({_NUMBER}) ?{unit} ?)?" for unit in ("d", "h", "m(?:in)?", "s(?:ec)?", "ms")), re.IGNORECASE
-)
-_PLAIN = re.compile(rf"[+-]?{_NUMBER}(?:e[+-]?[0-9]{{1,3}})?", re.IGNORECASE)
-_WHOLE = re.compile(r"[+-]?[0-9]+")
+_TIME = r"(?i)([+-]?)" + "".join(rf"(?:({_NUMBER}) ?{unit} ?)?" for unit in ("d", "h", "m(?:in)?", "s(?:ec)?", "ms"))
+_PLAIN = rf"(?i)[+-]?{_NUMBER}(?:e[+-]?[0-9]{{1,3}})?"
+_WHOLE = r"[+-]?[0-9]+"
 _SWITCHES = {
     **dict.fromkeys(("yes", "on", "true", "1"), True),
     **dict.fromkeys(("no", "off", "false", "0", ""), False),
@@ -44,8 +43,7 @@ class WrongValue(ValueError):
     """A value that a setting does not accept. The text says what was expected, or which bound the value exceeds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(Struct, frozen=True):
     """The values of one setting: from ``minimum`` to ``maximum``, and greater than ``exclusive_minimum``."""
 
     kind: Kind = "text"
@@ -71,7 +69,7 @@ def read(form: Form, value: Any, text: bool = False) -> Any:
 
 def parse_size(text: str) -> int | None:
     """The bytes of a text such as ``10M``, ``64Ki``, ``1.5 GB`` or ``500``. None if it is no size."""
-    match = _SIZE.fullmatch(text.strip()) if len(text) <= _MAX_CHARACTERS else None
+    match = re.fullmatch(_SIZE, text.strip()) if len(text) <= _MAX_CHARACTERS else None
     if match is None:
         return None
     sign, digits, letter, binary, _ = match.groups()
@@ -88,7 +86,7 @@ def parse_time(text: str) -> float | None:
     text = text.strip()
     if (plain := _number(text)) is not None:
         return plain
-    match = _TIME.fullmatch(text) if len(text) <= _MAX_CHARACTERS else None
+    match = re.fullmatch(_TIME, text) if len(text) <= _MAX_CHARACTERS else None
     if match is None or not any(match.groups()[1:]):
         return None
     numerator, denominator = 0, 1
@@ -114,7 +112,7 @@ def _divided(numerator: int, denominator: int) -> float:
 
 
 def _number(text: str) -> float | None:
-    return float(text) if len(text) <= _MAX_CHARACTERS and _PLAIN.fullmatch(text) else None
+    return float(text) if len(text) <= _MAX_CHARACTERS and re.fullmatch(_PLAIN, text) else None
 
 
 def _check_bounds(form: Form, value: float) -> None:
@@ -203,7 +201,7 @@ def _choice(form: Form, value: Any, text: bool) -> str | None:
 def _whole(form: Form, value: Any, text: bool) -> int | None:
     if isinstance(value, str):
         value = value.strip()
-        return int(value) if text and len(value) <= _MAX_CHARACTERS and _WHOLE.fullmatch(value) else None
+        return int(value) if text and len(value) <= _MAX_CHARACTERS and re.fullmatch(_WHOLE, value) else None
     return _count(value)
 
 

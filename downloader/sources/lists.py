@@ -4,22 +4,22 @@ A regular file is read twice: first to check and count its lines, then to fetch.
 pipe, an iterator) is read by a thread, so that a slow producer does not block the run.
 """
 
-import difflib
 import io
 import itertools
-import queue
 import stat
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from downloader.core.model import Checksum, Download
 from downloader.core.names.urls import clean_url
 from downloader.errors import UsageError
-from downloader.sources import text
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 STDIN = "-"
 KEPT_ERRORS = 20
@@ -31,8 +31,7 @@ PUT_SECONDS = 0.2
 _END = object()
 
 
-@dataclass(slots=True)
-class ListReader:
+class ListReader(Struct):
     """Reads lists one after the other.
 
     ``items``: paths of lists, ``-`` for standard input, URLs, or Downloads. ``skip_bad``: skip the invalid lines of a list
@@ -40,7 +39,7 @@ class ListReader:
     many there were.
     """
 
-    items: list[str | Path | Download]
+    items: "list[str | Path | Download]"
     skip_bad: bool = False
     bad_lines: list[UsageError] = field(default_factory=list)
     bad_count: int = 0
@@ -58,11 +57,15 @@ class ListReader:
             elif _can_be_read_once(item):
                 count = None
             else:
+                from downloader.sources import text  # here, and below: a single URL does not need it
+
                 with _open(item) as stream:
                     entries = text.count_url_lines(stream)
                 if entries is None:
-                    with _open(item) as stream:
-                        entries = sum(1 for _ in text.parse(text.lines_of(stream), str(item), self._note_bad_line))
+                    from downloader.sources import text  # here, and below: a single URL does not need it
+
+                with _open(item) as stream:
+                    entries = sum(1 for _ in text.parse(text.lines_of(stream), str(item), self._note_bad_line))
                 count = None if count is None else count + entries
         return count
 
@@ -84,12 +87,14 @@ class ListReader:
     def _all(self) -> Iterator[Download]:
         return itertools.chain.from_iterable(self._one(item) for item in self.items)
 
-    def _one(self, item: str | Path | Download) -> Iterator[Download]:
+    def _one(self, item: "str | Path | Download") -> Iterator[Download]:
         if isinstance(item, Download):
             yield item
         elif is_url(item):
             yield Download(clean_url(str(item)))
         else:
+            from downloader.sources import text
+
             with _open(item) as stream:
                 on_bad_line = self._raise_or_note if _can_be_read_once(item) else self._ignore
                 yield from text.parse(text.lines_of(stream), str(item), on_bad_line)
@@ -103,15 +108,17 @@ class ListReader:
         self._note_bad_line(error)
 
 
-def is_url(item: str | Path) -> bool:
+def is_url(item: "str | Path") -> bool:
     """Whether the name of a list is itself the URL of a file to fetch."""
     return isinstance(item, str) and "://" in item
 
 
-def _can_be_read_once(item: str | Path) -> bool:
+def _can_be_read_once(item: "str | Path") -> bool:
     """Whether a list can be read only once: standard input, a pipe, a device."""
     if item == STDIN:
         return True
+    from pathlib import Path  # here: a single URL does not need it
+
     try:
         mode = Path(item).stat().st_mode
         return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
@@ -119,9 +126,11 @@ def _can_be_read_once(item: str | Path) -> bool:
         return False
 
 
-def _open(item: str | Path, what: str = "the list") -> IO[str]:
+def _open(item: "str | Path", what: str = "the list") -> IO[str]:
     if item == STDIN:
         return io.TextIOWrapper(io.BufferedReader(io.FileIO(sys.stdin.fileno(), closefd=False)), "utf-8", "surrogateescape")
+    from pathlib import Path
+
     path = Path(item)
     try:
         stream = path.open("rb")
@@ -136,12 +145,14 @@ def _open(item: str | Path, what: str = "the list") -> IO[str]:
     return io.TextIOWrapper(stream, encoding, "surrogateescape")
 
 
-def _hint_for(path: Path, what: str) -> str:
+def _hint_for(path: "Path", what: str) -> str:
     """A hint for a list that cannot be read: the file with the most similar name, or what a list may be."""
     try:
         names = [entry.name for entry in path.parent.iterdir()] if not path.exists() else []
     except OSError:
         names = []
+    import difflib  # here: few runs need it
+
     similar = difflib.get_close_matches(path.name, names, n=1)
     if similar:
         return f"did you mean {path.parent / similar[0]}?"
@@ -158,6 +169,8 @@ class BackgroundSource:
     def __init__(self, source: Iterator[Download], read_ahead: int = 1024, is_paused: Callable[[], bool] | None = None) -> None:
         self._is_paused = is_paused
         self.error: Exception | None = None
+        import queue  # here, and below: only this class needs it
+
         self._queue: queue.Queue[object] = queue.Queue(read_ahead)
         self._closed = False
         self._thread = threading.Thread(target=self._read, args=(source,), name="dl-source", daemon=True)
@@ -175,6 +188,8 @@ class BackgroundSource:
             self._put(_END)
 
     def _put(self, item: object) -> None:
+        import queue
+
         while not self._closed:
             try:
                 self._queue.put(item, timeout=PUT_SECONDS)
@@ -192,10 +207,9 @@ class BackgroundSource:
     def __next__(self) -> Download | None:
         if self._is_paused is not None and self._is_paused():
             return None
-        try:
-            item = self._queue.get_nowait()
-        except queue.Empty:
+        if self._queue.empty():  # nobody else takes from it
             return None
+        item = self._queue.get_nowait()
         if item is _END:
             self._queue.put(_END)
             raise StopIteration
@@ -226,5 +240,7 @@ def from_values(values: Iterable[str | Download]) -> Iterator[Download]:
 
 def read_checksums(path: str) -> dict[str, Checksum]:
     """The checksums of the file at ``path``, by file name. Raises UsageError."""
+    from downloader.sources import text
+
     with _open(path, "the checksums") as stream:
         return text.parse_checksums(text.lines_of(stream), path)

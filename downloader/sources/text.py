@@ -5,8 +5,6 @@ adds further URLs of the same file on the line, separated by TAB; and below the 
 ``checksum=sha-256=…``, ``header=``, ``referer=`` and ``user-agent=``. Other options say how to fetch; they are ignored.
 """
 
-import difflib
-import hashlib
 import re
 from collections.abc import Callable, Iterator
 from typing import IO
@@ -20,21 +18,21 @@ from downloader.settings.definitions import parse_header
 MAX_LINE_CHARACTERS = 64 * 1024
 """Characters of a line at most."""
 
-_OPTION = re.compile(r"[a-z][a-z0-9-]*\s*=")
-_NOT_TEXT = re.compile(r"[\0\udc80-\udcff]")
+_OPTION = r"[a-z][a-z0-9-]*\s*="  # compiled at its first use, as all patterns here: a single URL needs none of them
+_NOT_TEXT = r"[\0\udc80-\udcff]"
 """What `lines_of` puts into a line that is too long, and the decoder (surrogateescape) into one that is not UTF-8."""
 
-_UNFIT = re.compile(r"[\r\n\0\ud800-\udfff]")
+_UNFIT = r"[\r\n\0\ud800-\udfff]"
 """What no line of a list can contain."""
 
-_URL_LINES = re.compile(rf"(?:{CLEAN_URL.pattern}\n)*+")
+_URL_LINES = rf"(?:{CLEAN_URL.pattern}\n)*+"
 _BLOCK_CHARACTERS = MAX_LINE_CHARACTERS // 2
 
 OPTIONS = ("out", "dir", "checksum", "header", "referer", "user-agent")
-_HEX = re.compile(r"[0-9a-f]+")
-_CHECKSUM_LINE = re.compile(r"\\?([0-9A-Fa-f]{32,128}) [ *](.+)")
-_BSD_LINE = re.compile(r"([A-Z0-9b-]+) \((.+)\) = ([0-9A-Fa-f]{32,128})")
-_BLAKE2_NAME = re.compile(r"(?<![a-z0-9])b2(?:sums?)?(?![a-z0-9])|blake2")
+_HEX = r"[0-9a-f]+"
+_CHECKSUM_LINE = r"\\?([0-9A-Fa-f]{32,128}) [ *](.+)"
+_BSD_LINE = r"([A-Z0-9b-]+) \((.+)\) = ([0-9A-Fa-f]{32,128})"
+_BLAKE2_NAME = r"(?<![a-z0-9])b2(?:sums?)?(?![a-z0-9])|blake2"
 _BY_LENGTH = {32: "md5", 40: "sha1", 56: "sha224", 64: "sha256", 96: "sha384", 128: "sha512|blake2b"}
 """The algorithm by the number of hex digits. sha512sum and b2sum write the same lines, so 128 digits may be of either."""
 
@@ -89,7 +87,7 @@ def count_url_lines(stream: IO[str]) -> int | None:
             if stream.read(1):
                 return None  # a long line
             block += "\n"
-        if _URL_LINES.fullmatch(block) is None:
+        if re.fullmatch(_URL_LINES, block) is None:
             return None
         count += block.count("\n")
     return count
@@ -115,7 +113,7 @@ def parse(lines: Iterator[str], name: str, on_bad_line: OnBadLine) -> Iterator[D
         if not text or text.startswith("#"):
             continue
         where = f"{name}:{number}"
-        is_option = line[0] in " \t" and _OPTION.match(text) is not None
+        is_option = line[0] in " \t" and re.match(_OPTION, text) is not None
         if not is_option and entry is not None and entry.is_valid:
             yield entry.download()
         try:
@@ -136,7 +134,7 @@ def parse(lines: Iterator[str], name: str, on_bad_line: OnBadLine) -> Iterator[D
 
 def _check_text(text: str) -> None:
     """Raises UsageError for a line that is no text."""
-    if _NOT_TEXT.search(text):
+    if re.search(_NOT_TEXT, text):
         raise UsageError("the line is not UTF-8 text, or too long")
 
 
@@ -155,8 +153,11 @@ def _read_option(entry: _ListEntry | None, text: str) -> None:
     if entry is None:
         raise UsageError("an option with no URL above it")
     key, _, value = (part.strip() for part in text.partition("="))
-    if key not in OPTIONS and (near := difflib.get_close_matches(key, OPTIONS, n=1, cutoff=0.75)):
-        raise UsageError(f"unknown option {key!r}", hint=f"did you mean {near[0]}?")
+    if key not in OPTIONS:
+        import difflib  # here: few lists need it
+
+        if near := difflib.get_close_matches(key, OPTIONS, n=1, cutoff=0.75):
+            raise UsageError(f"unknown option {key!r}", hint=f"did you mean {near[0]}?")
     if key in ("out", "dir"):
         entry.options[key] = value
         wished_path(entry.options.get("dir", ""), entry.options.get("out", ""))
@@ -180,20 +181,22 @@ def checksum(kind: str, digest: str) -> Checksum:
         raise UsageError(
             f"unknown kind of checksum: {kind[:20]!r}", hint="one of sha-256, sha-512, sha-384, sha-224, sha-1, md5, blake2b"
         )
-    if not _HEX.fullmatch(digest) or len(digest) != _digits(algorithm):
+    if not re.fullmatch(_HEX, digest) or len(digest) != _digits(algorithm):
         raise UsageError(f"not a {kind} checksum: {digest[:40]!r}")
     return Checksum(algorithm, digest)
 
 
 def _digits(algorithm: str) -> int:
     """The number of hex digits of a digest."""
+    import hashlib  # here: 3 ms that only checksums need to pay
+
     return 2 * hashlib.new(algorithm.partition("|")[0], usedforsecurity=False).digest_size
 
 
 def _by_length(digits: int, name: str) -> str:
     """The algorithm of a line that does not name it, by the length of its digest and the name of the checksum file."""
     name = re.split(r"[/\\]", name)[-1].lower()
-    if _BLAKE2_NAME.search(name):
+    if re.search(_BLAKE2_NAME, name):
         return "blake2b"
     algorithm = _BY_LENGTH.get(digits, "")
     return "sha512" if algorithm == "sha512|blake2b" and "512" in name else algorithm
@@ -210,12 +213,12 @@ def parse_checksums(lines: Iterator[str], name: str) -> dict[str, Checksum]:
         text = line.removeprefix("\ufeff").rstrip()
         if not text or text.startswith("#"):
             continue
-        if match := _CHECKSUM_LINE.fullmatch(text):
+        if match := re.fullmatch(_CHECKSUM_LINE, text):
             digest, path = match.groups()
             algorithm = _by_length(len(digest), name)
             if text.startswith("\\"):  # sha256sum escapes line breaks and backslashes in names
                 path = re.sub(r"\\(.)", lambda escape: "\n" if escape[1] == "n" else escape[1], path)
-        elif match := _BSD_LINE.fullmatch(text):
+        elif match := re.fullmatch(_BSD_LINE, text):
             algorithm, path, digest = match.groups()
         else:
             raise UsageError("not a line of `digest  name`", f"{name}:{number}")
@@ -242,4 +245,4 @@ def format_download(download: Download) -> str:
 
 
 def _fits_a_line(text: str) -> bool:
-    return text == text.strip() and _UNFIT.search(text) is None
+    return text == text.strip() and re.search(_UNFIT, text) is None

@@ -1,6 +1,5 @@
 """Checksums of files: computed while the bytes are written, and compared with the expected digests."""
 
-import hashlib
 import os
 from collections.abc import Sequence
 
@@ -19,6 +18,8 @@ class ChecksumVerifier:
     """
 
     def __init__(self, checksums: Sequence[Checksum]) -> None:
+        import hashlib  # here: 3 ms that only checksums need to pay
+
         self._checksums = checksums
         names = {name for item in checksums for name in item.algorithm.split("|")}
         self._hashes = {name: hashlib.new(name, usedforsecurity=False) for name in names}

@@ -16,7 +16,6 @@ The first loop goes on beside them: it stands for one of the processors. `-v` sh
 """
 
 import importlib.util
-import logging
 import os
 import threading
 from collections.abc import Iterable
@@ -26,13 +25,12 @@ from downloader.core.model import Attempt, Outcome
 from downloader.core.scheduling.lost_batch import unstarted
 from downloader.engine.contract import Capabilities, Run
 from downloader.engine.locked_run import LockedRun
+from downloader.engine.log import LOG
 from downloader.engine.processors import cores
 from downloader.errors import UsageError
 
 if TYPE_CHECKING:
     from downloader.engine.workers.pool import WorkerPool
-
-LOG = logging.getLogger("downloader")
 
 SHORT_LIST = 64
 """Files; a list that is no longer than this is spread over threads from the start."""

@@ -3,14 +3,13 @@
 Other packages may add their own under the entry point group ``downloader.strategies``: a class that keeps `Strategy`.
 """
 
-import difflib
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from downloader.engine.contract import Capabilities, Strategy
 from downloader.engine.loading import load
 from downloader.errors import UsageError
-from downloader.extras import hint_for
 
 GROUP = "downloader.strategies"
 BUILT_IN = {
@@ -25,8 +24,7 @@ BUILT_IN = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class StrategyInfo:
+class StrategyInfo(Struct, frozen=True):
     """One strategy as `dl strategies` shows it.
 
     ``cluster``: whether its workers may be on other machines. ``problem``: why it cannot run here; empty where it can.
@@ -62,9 +60,13 @@ def find(name: str) -> type[Strategy]:
         except ImportError as error:
             if error.name is None:
                 raise UsageError(f"the strategy {name} cannot be loaded: {error}") from None
+            from downloader.extras import hint_for  # here: few runs need it
+
             raise UsageError(f"the strategy {name} needs {error.name}", hint=hint_for(error.name)) from None
     target = _plugins().get(name)
     if target is None:
+        import difflib  # here: few runs need it
+
         similar = difflib.get_close_matches(name, names(), n=1)
         hint = f"did you mean {similar[0]}?" if similar else f"one of {', '.join(names())}"
         hint = "--segments N splits a file" if name.isdecimal() else hint  # aria2's -s

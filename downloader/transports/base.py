@@ -8,10 +8,10 @@ Each transport has a ``map_error`` of its own for the errors of its library; all
 
 import errno
 import os
-import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from downloader.core.names.urls import public_url
 from downloader.errors import DownloadError, NameNotFound, NetworkError, NoAnswer, PolicyError, TLSError, UsageError
@@ -26,8 +26,7 @@ DRAIN_SECONDS = 0.5
 """Seconds that this may take at most."""
 
 
-@dataclass(frozen=True, slots=True)
-class ClientOptions:
+class ClientOptions(Struct, frozen=True):
     """How to connect. Picklable. Times in seconds.
 
     ``connections``: idle connections that are kept at most. ``proxy``: for every URL; else ``proxies``: pairs of a URL scheme
@@ -58,7 +57,11 @@ class ClientOptions:
     @property
     def socket_options(self) -> tuple[tuple[int, int, int], ...]:
         """Arguments of `socket.setsockopt` for each socket, before it connects."""
-        return ((socket.SOL_SOCKET, socket.SO_RCVBUF, self.receive_buffer),) if self.receive_buffer else ()
+        if not self.receive_buffer:
+            return ()
+        import socket  # here, and below: 2 ms that libcurl need not pay
+
+        return ((socket.SOL_SOCKET, socket.SO_RCVBUF, self.receive_buffer),)
 
     def proxy_for(self, url: str) -> str:
         """The proxy for a URL; empty for none. ``no_proxy`` applies to the proxies of the environment only."""
@@ -139,6 +142,7 @@ def _certificate_error(error: BaseException, url: str) -> DownloadError | None:
 
 
 def _name_or_tls_error(error: BaseException, url: str) -> DownloadError | None:
+    import socket
     import ssl
 
     if isinstance(error, socket.gaierror):

@@ -20,7 +20,7 @@ from downloader.core.http.headers import MAX_HEAD_BYTES, wanted_lines
 from downloader.core.http.messages import Head, Request
 from downloader.errors import DownloadError, ProtocolError
 from downloader.transports.base import DRAIN_BYTES, READ_BYTES, ClientOptions
-from downloader.transports.curl_errors import client_options, map_error, name_error, unresolved_host
+from downloader.transports.curl_errors import authorities, client_options, map_error, name_error, unresolved_host
 from downloader.transports.polling import READ, new_poller
 
 if TYPE_CHECKING:
@@ -97,6 +97,8 @@ class CurlExchange:
             easy.setopt(pycurl.PROXY, proxy)
             self.proxy = proxy
         if url[:6] != self.url[:6]:
+            if url[:5] != "http:":
+                easy.setopt(pycurl.CAINFO, authorities(options))
             version = options.http_version or ("1.1" if url.startswith("http:") else "2")
             easy.setopt(pycurl.HTTP_VERSION, _VERSIONS[version])
             easy.setopt(pycurl.PIPEWAIT, version != "1.1")

@@ -6,7 +6,6 @@ two system calls more for each file (4 of 80 µs).
 """
 
 import select
-import selectors
 from contextlib import suppress
 from typing import Protocol
 
@@ -77,6 +76,8 @@ class SelectorPoller:
     """`Poller` on other systems."""
 
     def __init__(self) -> None:
+        import selectors  # here: most systems do not need it
+
         self._selector = selectors.DefaultSelector()
 
     def watch(self, descriptor: int, mask: int) -> None:

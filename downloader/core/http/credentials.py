@@ -4,22 +4,20 @@ A URL's own user and password, a netrc entry for its host, cookies from a Netsca
 command line or in a list. Rule: what was meant for one origin (scheme, host, port) never goes to another.
 """
 
-import base64
-import ipaddress
 import re
-from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit, urlunsplit
+
+from msgspec import Struct
 
 from downloader.core.model import Headers
 from downloader.core.names.urls import origin_of
 from downloader.errors import AuthError
 
-_CREDENTIAL = re.compile(r"authori[sz]ation|cookie|token|secret|password|api-?key|auth-key", re.IGNORECASE)
+_CREDENTIAL = r"(?i)authori[sz]ation|cookie|token|secret|password|api-?key|auth-key"  # compiled at its first use
 """Header names that carry credentials, the unregistered ones included."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cookie:
+class Cookie(Struct, frozen=True):
     """One line of a Netscape cookie file. ``expires``: seconds since the epoch, 0 for a session cookie."""
 
     domain: str
@@ -28,7 +26,10 @@ class Cookie:
     secure: bool
     expires: float
     name: str
-    value: str = field(repr=False)
+    value: str
+
+    def __repr__(self) -> str:
+        return f"Cookie(domain={self.domain!r}, path={self.path!r}, name={self.name!r})"  # its value is secret
 
     def matches(self, scheme: str, host: str, path: str, now: float) -> bool:
         """RFC 6265 section 5.4: domain, path, Secure and expiry."""
@@ -42,6 +43,8 @@ class Cookie:
 
 
 def _is_address(host: str) -> bool:
+    import ipaddress  # here, as `base64` below: only credentials need it
+
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -49,8 +52,7 @@ def _is_address(host: str) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(Struct, frozen=True):
     """Everything secret that a run was given, apart from its URLs. ``netrc``: host, user, password; host ``""`` is default.
 
     ``authorization``: the value of a header for the hosts of the list's own URLs, where neither the URL nor netrc names a user.
@@ -101,6 +103,8 @@ NO_CREDENTIALS = Credentials()
 
 def basic(user: str, password: str) -> str:
     """The value of Authorization for a user and password; RFC 7617."""
+    import base64
+
     return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
 
 
@@ -124,12 +128,12 @@ def kept_at_redirect(headers: Headers, old: str, new: str) -> Headers:
     """The headers that may be sent after a redirect: all of them within one origin, else none that carries credentials."""
     if origin_of(old) == origin_of(new):
         return headers
-    return tuple((name, value) for name, value in headers if not _CREDENTIAL.search(name))
+    return tuple((name, value) for name, value in headers if not re.search(_CREDENTIAL, name))
 
 
 def refusal_hint(status: int, sent: Headers) -> str:
     """What the user can do about a 401, 403 or 407. ``sent``: the headers of the request."""
-    private = {name.lower(): value for name, value in sent if _CREDENTIAL.search(name)}
+    private = {name.lower(): value for name, value in sent if re.search(_CREDENTIAL, name)}
     if status == 401 and "authorization" in private:
         basic = private["authorization"][:6].lower() == "basic "
         return "wrong user name or password" if basic else "the server does not accept the Authorization header that was sent"

@@ -16,10 +16,11 @@ from downloader.errors import ProtocolError
 _TEXT = r"[^\0\r\n]*+"
 _FIELD = rf"[!#$%&'*+.^_`|~0-9A-Za-z-]++:{_TEXT}(?:\n[ \t]{_TEXT})*+"
 _HEAD = re.compile(rf"HTTP/(?:1\.[01]|[23]) [1-9][0-9][0-9](?: {_TEXT})?(?:\n{_FIELD})*+")
-_FOLD = re.compile(r"\s*\n[ \t]\s*")
-_HEAD_END = re.compile(rb"\n\r?\n")
-_LINE_END = re.compile(rb"\r*\n")
-_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})(?![0-9A-Fa-f])")
+_FOLD = r"\s*\n[ \t]\s*"  # compiled at its first use, as those below: libcurl needs none of them
+_HEAD_END = rb"\n\r?\n"
+_LINE_END = rb"\r*\n"
+_CHUNK_SIZE = rb"([0-9A-Fa-f]{1,16})(?![0-9A-Fa-f])"
+_TRAILER_END = rb"\r?\n"
 _INTERIM = frozenset(range(100, 200)) - {101}
 
 
@@ -32,7 +33,7 @@ def head_lines(text: str) -> tuple[int, list[str]]:
     if _HEAD.fullmatch(text) is None:
         raise ProtocolError("malformed answer: the header section")
     if "\n " in text or "\n\t" in text:
-        text = _FOLD.sub(" ", text)
+        text = re.sub(_FOLD, " ", text)
     status, *lines = text.split("\n")
     return int(status.split(" ", 2)[1]), lines
 
@@ -143,7 +144,7 @@ class Framing:
     def _head(self) -> bytes | None:
         if self._data[:5] != b"HTTP/"[: len(self._data)]:
             raise ProtocolError("malformed answer: not HTTP")
-        raw = self._take(_HEAD_END.search(self._data))
+        raw = self._take(re.search(_HEAD_END, self._data))
         if raw is None:
             return None
         text = raw.decode("latin-1").replace("\r\n", "\n").removesuffix("\r")
@@ -177,11 +178,11 @@ class Framing:
 
     def _size(self) -> bytes | None:
         """The line before a chunk; extensions after the size are ignored (RFC 9112 section 7.1.1)."""
-        line = self._take(_LINE_END.search(self._data))
+        line = self._take(re.search(_LINE_END, self._data))
         if line is None:
             return None
         self._count = 0
-        match = _CHUNK_SIZE.match(line)
+        match = re.match(_CHUNK_SIZE, line)
         if match is None or (size := int(match[1], 16)) >= 1 << 63:
             raise ProtocolError("malformed answer: invalid chunk size")
         self.left = size
@@ -208,7 +209,7 @@ class Framing:
     def _trailer(self) -> bytes | None:
         """A line after the last chunk: not used, but the body ends only after the last one (RFC 9112 section 7.1.2)."""
         first = not self._count
-        line = self._take(_TRAILER_END.search(self._data))
+        line = self._take(re.search(_TRAILER_END, self._data))
         if line is None:
             return None
         if not line:
@@ -217,6 +218,3 @@ class Framing:
         if b":" not in line or b"\0" in line or b"\r" in line or (line[:1] in b" \t" and not first):
             raise ProtocolError("malformed answer: invalid trailer")
         return b""
-
-
-_TRAILER_END = re.compile(rb"\r?\n")

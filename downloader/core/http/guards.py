@@ -10,7 +10,7 @@ from downloader.core.model import Attempt
 from downloader.errors import IntegrityError, Unwanted, UsageError
 
 WEB_PAGE_TYPES = frozenset({"text/html", "application/xhtml+xml"})
-_PATTERN = re.compile(r"[a-z0-9*?][a-z0-9*?!#$&^_.+-]*/[a-z0-9*?][a-z0-9*?!#$&^_.+-]*")
+_PATTERN = r"[a-z0-9*?][a-z0-9*?!#$&^_.+-]*/[a-z0-9*?][a-z0-9*?!#$&^_.+-]*"  # compiled at its first use
 _OTHER_EXTENSIONS = frozenset(
     """7z aac apk arrow avif avi bam bin bmp br bz2 cab csv db deb djvu dmg doc docx epub exe fa fasta fastq feather fits flac
     flv geojson geotiff gguf gif gz h5 hdf5 heic ico img iso jar jpeg jpg json jsonl jxl lz4 lzma m4a m4v mat mid mkv mobi mov
@@ -91,6 +91,6 @@ def parse_types(texts: Iterable[str]) -> tuple[str, ...]:
     """``image/*,application/pdf`` as patterns. Raises UsageError."""
     patterns = tuple(part.strip().lower() for text in texts for part in text.split(",") if part.strip())
     for pattern in patterns:
-        if not _PATTERN.fullmatch(pattern):
+        if not re.fullmatch(_PATTERN, pattern):
             raise UsageError(f"--expect-type: not a media type: {pattern!r}", hint="as in image/png, or 'image/*'")
     return patterns

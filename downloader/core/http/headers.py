@@ -4,12 +4,9 @@ Names arrive in any case, values as the transport decoded them (latin-1). A fiel
 None, except where a guess would be dangerous (the length of a body): that is a ProtocolError.
 """
 
-import base64
-import binascii
 import re
 from collections.abc import Iterable
 from datetime import UTC, date
-from email.utils import formatdate, parsedate_to_datetime
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -23,7 +20,7 @@ MAX_HEAD_BYTES = 64 * 1024
 """A longer head is an error: it serves no honest purpose."""
 
 DIGEST_ALGORITHMS = {"sha-256": "sha256", "sha-512": "sha512"}  # RFC 9530 section 5: the active ones
-_RANGE = re.compile(r"bytes\s+(?:(\d{1,19})-(\d{1,19})|\*)/(\d{1,19}|\*)\s*", re.ASCII | re.IGNORECASE)
+_RANGE = r"(?ai)bytes\s+(?:(\d{1,19})-(\d{1,19})|\*)/(\d{1,19}|\*)\s*"  # compiled at its first use
 _ETAG = re.compile(r'"[\x21\x23-\x7e]*"')  # obs-text in an ETag cannot be sent back by every client: no validator then
 _FIXDATE = re.compile(r"\w{3}, (\d\d) (\w{3}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT", re.ASCII)
 _MONTHS = {
@@ -33,7 +30,7 @@ _MONTHS = {
 _TWO_LENGTHS = "two different Content-Length fields"
 _CODING = "a transfer coding that was not requested"
 _EPOCH = date(1970, 1, 1).toordinal()
-_PARAMETER = re.compile(r';\s*([\w!#$%&\'*+.^`|~-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)', re.ASCII)
+_PARAMETER = r'(?a);\s*([\w!#$%&\'*+.^`|~-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)'  # compiled at its first use
 
 
 class ContentRange(NamedTuple):
@@ -153,7 +150,7 @@ def content_length(value: str) -> int:
 
 def content_range(value: str) -> ContentRange | None:
     """None where the value breaks the grammar, or names an impossible range."""
-    match = _RANGE.fullmatch(value)
+    match = re.fullmatch(_RANGE, value)
     if match is None:
         return None
     first, last, whole = match.groups()
@@ -177,6 +174,8 @@ def http_date(value: str) -> float | None:
                 return None
             days = date(int(year), _MONTHS[month], int(day)).toordinal() - _EPOCH
             return days * 86400.0 + int(hour) * 3600 + int(minute) * 60 + int(second)
+        from email.utils import parsedate_to_datetime  # here: 3 ms that few answers need to pay
+
         moment = parsedate_to_datetime(value)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()  # asctime's form names no zone
     except (ValueError, TypeError, IndexError, KeyError, OverflowError):
@@ -185,6 +184,8 @@ def http_date(value: str) -> float | None:
 
 def format_http_date(seconds: float) -> str:
     """IMF-fixdate, RFC 9110 section 5.6.7."""
+    from email.utils import formatdate  # here: few requests need it
+
     return formatdate(seconds, usegmt=True)
 
 
@@ -221,9 +222,11 @@ def digests(fields: Fields, whole: bool) -> tuple[Checksum, ...]:
                 if len(value) < 2 or not value.startswith(":") or not value.endswith(":"):
                     continue
                 value = value[1:-1]
+            import base64  # here: few answers need it
+
             try:
                 raw = base64.b64decode(value, validate=True)
-            except (binascii.Error, ValueError):
+            except ValueError:
                 continue
             if len(raw) == (32 if algorithm == "sha256" else 64):
                 by_algorithm[algorithm] = Checksum(algorithm, raw.hex())
@@ -239,7 +242,7 @@ def with_announced(checksums: tuple[Checksum, ...], announced: tuple[Checksum, .
 def disposition_name(value: str) -> str:
     """The file name that Content-Disposition proposes (RFC 6266; ``filename*`` wins). Empty for none; not yet safe."""
     plain = extended = ""
-    for name, raw in _PARAMETER.findall(";" + value.partition(";")[2]):
+    for name, raw in re.findall(_PARAMETER, ";" + value.partition(";")[2]):
         text = raw.strip()
         if text.startswith('"'):
             text = re.sub(r"\\(.)", r"\1", text[1:-1] if len(text) > 1 and text.endswith('"') else text[1:])

@@ -1,17 +1,16 @@
 """What goes into a Transfer and comes out: requests, the heads of answers, and the policy that all Transfers of a run share."""
 
-from dataclasses import dataclass, field
 from enum import Enum
 
 from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from downloader.core.http.credentials import NO_CREDENTIALS, Credentials
 from downloader.core.http.guards import NO_GUARDS, Guards
 from downloader.core.model import Headers
 
 
-@dataclass(frozen=True, slots=True)
-class TransferPolicy:
+class TransferPolicy(Struct, frozen=True):
     """What holds for every Attempt of a run. Picklable. Times in seconds, speeds in bytes a second; 0 turns a limit off.
 
     ``timeout``: for one Attempt; ``may_split``: a file may be fetched in several ranges at the same time, if its server allows
@@ -27,12 +26,12 @@ class TransferPolicy:
     low_speed_time: float = 30.0
     guards: Guards = NO_GUARDS
     may_split: bool = False
-    default_headers: Headers = field(init=False, repr=False, compare=False)
-    has_credentials: bool = field(init=False, repr=False, compare=False)
+    default_headers: Headers = ()  # this and the next one follow from the others
+    has_credentials: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "default_headers", with_defaults(self.headers))
-        object.__setattr__(self, "has_credentials", self.credentials != NO_CREDENTIALS)
+        force_setattr(self, "default_headers", with_defaults(self.headers))
+        force_setattr(self, "has_credentials", self.credentials != NO_CREDENTIALS)
 
 
 def with_defaults(headers: Headers) -> Headers:

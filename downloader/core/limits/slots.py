@@ -1,7 +1,6 @@
 """Limits of how many Attempts are in flight, in all and at each host: the protocol, and numbers that do not change."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from downloader.core.limits.public_hosts import is_public
@@ -44,7 +43,6 @@ class Limits(Protocol):
         """Record that ``received`` body bytes have come in by now, in all. Returns hosts that may take more slots now."""
 
 
-@dataclass(slots=True)
 class Slots:
     """Limits that do not change.
 
@@ -56,11 +54,14 @@ class Slots:
     ``in_flight``: slots that are taken; ``at_host``: the same by host, without those that have none.
     """
 
-    max_in_flight: int
-    per_host: int
-    public_limits: Limits | None = None
-    in_flight: int = 0
-    at_host: dict[str, int] = field(default_factory=dict)
+    __slots__ = ("at_host", "in_flight", "max_in_flight", "per_host", "public_limits")
+
+    def __init__(self, max_in_flight: int, per_host: int, public_limits: Limits | None = None) -> None:
+        self.max_in_flight = max_in_flight
+        self.per_host = per_host
+        self.public_limits = public_limits
+        self.in_flight = 0
+        self.at_host: dict[str, int] = {}
 
     @property
     def free(self) -> int:

@@ -5,7 +5,6 @@ characters, no reserved device name, no trailing dot or space, at most 255 bytes
 suffix of a part file, so no final name can be the name of another file's part file.
 """
 
-import hashlib
 import re
 import unicodedata
 from urllib.parse import unquote, urlsplit
@@ -24,11 +23,11 @@ DEFAULT_NAME = "index.html"
 _DEVICE_NAMES = frozenset(
     {"con", "prn", "aux", "nul", "conin$", "conout$"} | {f"{device}{n}" for device in ("com", "lpt") for n in "123456789¹²³"}
 )
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}")
+_PLAIN_NAME = r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}"  # compiled at its first use
 _USUAL_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}\.(?!(?i:part|meta)\Z)[A-Za-z0-9]{1,8}")
 """Most names match this. They are safe as they are, unless they are the name of a device."""
 
-_EXTENSION = re.compile(r"(?:\.tar)?\.[^. ]+\Z")
+_EXTENSION = r"(?:\.tar)?\.[^. ]+\Z"
 
 
 def name_from_url(url: str) -> str:
@@ -39,7 +38,7 @@ def name_from_url(url: str) -> str:
             return last
     path = url.partition("://")[2].partition("?")[0].partition("#")[0]
     last = path.partition("/")[2].rpartition("/")[2]
-    if _PLAIN_NAME.fullmatch(last):
+    if re.fullmatch(_PLAIN_NAME, last):
         return safe_component(last)
     decoded = unquote(last, errors="replace").replace("\\", "/").rpartition("/")[2]
     if decoded.strip(". ") == "":
@@ -71,7 +70,7 @@ def _is_usual(text: str) -> bool:
 
 
 def _safer(text: str) -> str:
-    if _PLAIN_NAME.fullmatch(text) is None:
+    if re.fullmatch(_PLAIN_NAME, text) is None:
         text = unicodedata.normalize("NFC", text)
         text = "".join("_" if is_unsafe(char) else char for char in text).strip(" ").rstrip(". ")
         text = text or "_"
@@ -104,6 +103,8 @@ def wished_path(folder: str, name: str) -> str:
 def with_digest(path: str, url: str, digits: int = 8) -> str:
     """The path with the first ``digits`` of a digest of the URL before the extension; the same on every run."""
     folder, slash, name = path.rpartition("/")
+    import hashlib  # here, and below: 3 ms that few names need to pay
+
     digest = hashlib.blake2b(url.encode(), digest_size=16).hexdigest()[:digits]
     return f"{folder}{slash}{_cut(name, f'-{digest}', MAX_NAME_BYTES)}"
 
@@ -115,7 +116,7 @@ def numbered(name: str, number: int) -> str:
 
 def _cut(name: str, insert: str, limit: int) -> str:
     """Put ``insert`` before the extension, and shorten the stem, not the extension, until all has at most ``limit`` bytes."""
-    match = _EXTENSION.search(name, 1)
+    match = re.search(_EXTENSION, name[1:])
     extension = match.group() if match and len(match.group().encode()) <= MAX_EXTENSION_BYTES else ""
     stem = name[: len(name) - len(extension)] if extension else name
     room = limit - len(insert.encode()) - len(extension.encode())
@@ -127,6 +128,8 @@ def _cut(name: str, insert: str, limit: int) -> str:
 def part_names(name: str) -> tuple[str, str]:
     """The names of the part file of a file and of its sidecar, each of at most 255 bytes."""
     if len(name) + len(SIDECAR_SUFFIX) > MAX_NAME_BYTES // 4 and len(name.encode()) + len(SIDECAR_SUFFIX) > MAX_NAME_BYTES:
+        import hashlib
+
         digest = hashlib.blake2b(name.encode(), digest_size=8).hexdigest()
         name = f"{name.encode()[: MAX_NAME_BYTES - 40].decode(errors='ignore')}~{digest}"
     return name + PART_SUFFIX, name + SIDECAR_SUFFIX

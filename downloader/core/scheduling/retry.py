@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from downloader.core.model import End, Outcome
 from downloader.core.names.urls import public_url
@@ -30,8 +31,7 @@ class NextStep(Enum):
     FAIL = "fail"
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
+class RetryPolicy(Struct, frozen=True):
     """How often a failed Attempt is repeated, and after which delays.
 
     Args:

@@ -1,7 +1,8 @@
 """A Segment with a running Attempt, and the measurement of its speed. Pure: times come in as arguments."""
 
 import math
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 MIN_SPEED_SAMPLE = 0.1
 """Seconds over which the speed of a Segment is measured, at least."""
@@ -17,8 +18,7 @@ MAX_PAUSED_SHARE = 0.1
 """A speed says nothing about the server if the rate limit paused the transfer for a larger share of the time than this."""
 
 
-@dataclass(slots=True)
-class RunningSegment:
+class RunningSegment(Struct):
     """A Segment with a running Attempt: where that is, and how fast it was lately.
 
     ``start``, ``stop``: the Segment, as cut by now. ``position``: the next byte of the file that was not received when the
@@ -43,7 +43,7 @@ class RunningSegment:
     measurements: int = 0
     is_steady: bool = False
     middle: tuple[int, float] | None = None
-    began: float = field(init=False)
+    began: float = 0.0
 
     def __post_init__(self) -> None:
         self.began = self.sampled_at

@@ -12,8 +12,9 @@ The end of a Segment moves while it runs: `SegmentLayout.cuts` says where. All S
 """
 
 import math
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from downloader.core.model import End, Outcome, Segment
 from downloader.core.scheduling.running_segment import SLOW_SEGMENT_GRACE, RunningSegment
@@ -35,8 +36,7 @@ RECENT_SPEEDS = 16
 """So many of the Segments that ended last count for that median."""
 
 
-@dataclass(frozen=True, slots=True)
-class SplitPolicy:
+class SplitPolicy(Struct, frozen=True):
     """How the files of a run may be split.
 
     Args:
@@ -86,8 +86,7 @@ def split_limit(policy: SplitPolicy, *, unsplittable: bool, is_at_public_host: b
     return SplitLimit((policy.max_at_public_hosts if is_at_public_host else 0) or None, min_size, MIN_GAIN)
 
 
-@dataclass(slots=True)
-class PendingSegment:
+class PendingSegment(Struct):
     """A Segment that waits for an Attempt.
 
     ``due``: not to be asked for before (monotonic seconds). ``tries``: number of the next try. ``grace``: see
@@ -100,8 +99,7 @@ class PendingSegment:
     grace: float = SLOW_SEGMENT_GRACE
 
 
-@dataclass(slots=True)
-class SegmentLayout:
+class SegmentLayout(Struct):
     """The Segments of one Download that are running or pending.
 
     ``url``: the one whose validator they are bound to. ``total``: bytes of the file. ``limit``: how far it may be split;

@@ -1,0 +1,37 @@
+"""The log of a run: the logger ``downloader`` of `logging`, which is not imported before it is needed.
+
+Nobody reads the log in a process that has not imported `logging`: a program that sets a level or adds a handler has.
+"""
+
+import sys
+
+
+class RunLog:
+    """Writes to the logger ``downloader``. Whoever writes a record has removed the secrets from it."""
+
+    __slots__ = ()
+
+    @property
+    def is_on(self) -> bool:
+        """Whether records of the level INFO go anywhere."""
+        if "logging" not in sys.modules:
+            return False
+        import logging
+
+        return logging.getLogger("downloader").isEnabledFor(logging.INFO)
+
+    def info(self, text: str, *values: object, exc_info: bool = False) -> None:
+        """A record of the level INFO."""
+        if self.is_on:
+            import logging
+
+            logging.getLogger("downloader").info(text, *values, exc_info=exc_info, stacklevel=2)
+
+    def warning(self, text: str, *values: object) -> None:
+        """A record of the level WARNING."""
+        import logging
+
+        logging.getLogger("downloader").warning(text, *values, stacklevel=2)
+
+
+LOG = RunLog()
