@@ -22,6 +22,7 @@ Caveats:
 - Files are written to memory (``/dev/shm``), or below ``--dir``. "small-disk" writes below ``--disk``, by default to the
   temporary folder of the system, or beside the project if that is in memory. Data is written to the disk before each run
   (``sync``), but no program waits for its own data: this measures the file system, not the disk.
+  Some file systems need longer to create files after others were removed; on ext4, each run writes to another part of the disk.
 - "start" runs eight times in each round, because one run is short. It also measures `dl --version`.
 - "public" is "latency" from a host that is not this machine: `dl` opens 16 connections at most, and runs with ``--aggressive``,
   too. The requests go to nginx as a proxy, because no DNS server knows the name of the host.
