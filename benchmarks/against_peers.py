@@ -11,8 +11,8 @@ fastest (the tuning). Then follow the rounds: `dl` without flags (and with each 
 defaults and with its best settings, in a different order in each round. It prints the medians of each cell, and the time of
 `dl` divided by the time of the best peer, computed from the pairs of each round: less than 1 means that `dl` is faster. At the
 end it prints one table of all cells in Markdown (``--markdown FILE`` also writes it to a file). ``--json FILE`` writes all
-figures. The default cells take 20 to 25 minutes on two cores; ``--quick`` takes a few minutes, with smaller cells, in which the start
-of the interpreter is a larger part of the time: it shows that everything works, and no more.
+figures. The default cells take up to 25 minutes on two cores; ``--quick`` takes a few minutes, with smaller cells, in which the
+start of the interpreter is a larger part of the time: it shows that everything works, and no more.
 
 Caveats:
 
