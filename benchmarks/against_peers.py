@@ -11,8 +11,8 @@ fastest (the tuning). Then follow the rounds: `dl` without flags (and with each 
 defaults and with its best settings, in a different order in each round. It prints the medians of each cell, and the time of
 `dl` divided by the time of the best peer, computed from the pairs of each round: less than 1 means that `dl` is faster. At the
 end it prints one table of all cells in Markdown (``--markdown FILE`` also writes it to a file). ``--json FILE`` writes all
-figures. The default cells take TIME_TEXT on two cores; ``--quick`` takes a few minutes, with smaller cells, in which the start
-of the interpreter is a larger part of the time: it shows that everything works, and no more.
+figures. The default cells take up to 25 minutes on two cores; ``--quick`` takes a few minutes, with smaller cells, in which the
+start of the interpreter is a larger part of the time: it shows that everything works, and no more.
 
 Caveats:
 
@@ -22,6 +22,7 @@ Caveats:
 - Files are written to memory (``/dev/shm``), or below ``--dir``. "small-disk" writes below ``--disk``, by default to the
   temporary folder of the system, or beside the project if that is in memory. Data is written to the disk before each run
   (``sync``), but no program waits for its own data: this measures the file system, not the disk.
+  Some file systems need longer to create files after others were removed; on ext4, each run writes to another part of the disk.
 - "start" runs eight times in each round, because one run is short. It also measures `dl --version`.
 - "public" is "latency" from a host that is not this machine: `dl` opens 16 connections at most, and runs with ``--aggressive``,
   too. The requests go to nginx as a proxy, because no DNS server knows the name of the host.

@@ -36,25 +36,25 @@ TIMES = 5
 
 def servers(stack: ExitStack) -> dict[str, Served]:
     """One of each kind, running."""
-    found: dict[str, Served] = {}
+    running: dict[str, Served] = {}
     for scheme, tls in (("http", False), ("https", True)):
-        found[f"built-in, {scheme}"] = stack.enter_context(TestServer(tls=tls))
+        running[f"built-in, {scheme}"] = stack.enter_context(TestServer(tls=tls))
         try:
-            found[f"nginx, {scheme}"] = stack.enter_context(Nginx(tls=tls))
+            running[f"nginx, {scheme}"] = stack.enter_context(Nginx(tls=tls))
         except Unsupported as missing:
             print(missing)
-    return found
+    return running
 
 
 def answers(wrk: str, server: Served, url: str, seconds: int, connections: int) -> tuple[float, float]:
     """Answers a second, and the cores that the server used for them."""
     used, begun = server.cpu_seconds(), time.monotonic()
     command = [wrk, "-t2", f"-c{connections}", f"-d{seconds}", url]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     elapsed = time.monotonic() - begun
-    rate = re.search(r"Requests/sec:\s*([\d.]+)", said)
+    rate = re.search(r"Requests/sec:\s*([\d.]+)", output)
     if rate is None:
-        raise SystemExit(said)
+        raise SystemExit(output)
     return float(rate[1]), (server.cpu_seconds() - used) / elapsed
 
 
