@@ -90,7 +90,7 @@ class Wheel(bdist_wheel):
         """Build first, to know what the wheel is for."""
         if not self.skip_build:
             self.run_command("build")
-        self.root_is_pure = not self.distribution.ext_modules
+            self.root_is_pure = not self.distribution.ext_modules
         super().run()
 
 

@@ -4,7 +4,6 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -116,7 +115,7 @@ def test_a_name_that_the_locale_does_not_have_fails_that_file_alone(
 def test_a_folder_that_says_no_is_asked_once_and_nothing_is_fetched(
     strategy: str, tmp_path: Path, server: TestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    full = SimpleNamespace(f_blocks=1000, f_files=0, f_favail=0, f_bavail=0, f_frsize=512)
+    full = os.statvfs_result((512, 512, 1000, 0, 0, 0, 0, 0, 0, 255))
     monkeypatch.setattr(os, "fstatvfs", lambda descriptor: full)
     report = Downloader(tmp_path, strategy=strategy, jobs=2).run([server.file(n, 10) for n in range(50)])
     assert (report.done, report.failures, report.received) == (0, 1, 0)

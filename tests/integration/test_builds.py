@@ -19,7 +19,7 @@ from tests.support.command import Shell
 ROOT = Path(__file__).parents[2]
 SUFFIX = EXTENSION_SUFFIXES[0]
 BUILD_NAMES = {True: "compiled build (mypyc)", False: "pure Python build"}
-SMALL_LIST = ["downloader/core/trace.py"]
+SMALL_LIST = ["downloader/core/spans.py"]
 """One small module, which is compiled in a second."""
 
 needs_the_tree = pytest.mark.skipif(not (ROOT / "setup.py").exists(), reason="the tests run without the tree")
@@ -101,7 +101,7 @@ def test_source_distribution_has_what_a_build_needs(tmp_path: Path) -> None:
 def test_wheel_is_compiled_and_a_pure_one_after_it_is_pure(tmp_path: Path) -> None:
     tree = copy_of_the_tree(tmp_path / "tree", SMALL_LIST)
     name, extensions = built(tree, "wheel", DOWNLOADER_COMPILE="require")
-    assert extensions == [f"downloader/core/trace{SUFFIX}", f"downloader__mypyc{SUFFIX}"]
+    assert extensions == [f"downloader/core/spans{SUFFIX}", f"downloader__mypyc{SUFFIX}"]
     assert "none-any" not in name
     name, extensions = built(tree, "wheel", DOWNLOADER_PURE="1")
     assert extensions == []
@@ -115,7 +115,7 @@ def test_wheel_is_compiled_and_a_pure_one_after_it_is_pure(tmp_path: Path) -> No
 @pytest.mark.slow
 def test_failed_compilation_gives_a_pure_wheel_or_fails_as_it_was_asked_to(tmp_path: Path) -> None:
     tree = copy_of_the_tree(tmp_path / "tree", SMALL_LIST)
-    (tree / "downloader/core/trace.py").write_text("number: int = 'text'\n")
+    (tree / "downloader/core/spans.py").write_text("number: int = 'text'\n")
     name, extensions = built(tree, "wheel")
     assert extensions == []
     assert name.endswith("-py3-none-any.whl")

@@ -34,6 +34,13 @@ def test_no_literal_has_half_a_character(module: str) -> None:
     assert [text for text in literals if isinstance(text, str) and re.search("[\ud800-\udfff]", text)] == []
 
 
+@pytest.mark.parametrize("module", MODULES)
+def test_no_class_has_keyword_arguments(module: str) -> None:
+    """mypyc drops them: `class Head(Struct, frozen=True)` would not be frozen."""
+    classes = (node for node in ast.walk(ast.parse((ROOT / module).read_text())) if isinstance(node, ast.ClassDef))
+    assert [node.name for node in classes if node.keywords] == []
+
+
 def test_a_compiled_class_has_only_compiled_subclasses() -> None:
     """Python refuses any other: `TypeError: interpreted classes cannot inherit from compiled`."""
     trees = {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text()) for path in (ROOT / "downloader").rglob("*.py")}

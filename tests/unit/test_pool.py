@@ -1,5 +1,6 @@
 """A batch of Attempts that one worker runs in turn."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,7 +43,8 @@ def test_after_a_stop_nothing_more_of_a_batch_is_begun(scripted: MakeServer, tmp
 def test_on_a_full_disk_nothing_more_of_a_batch_is_begun(
     scripted: MakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Folder, "free_bytes", lambda self: 10)
+    nearly_full = os.statvfs_result((1, 1, 1000, 10, 10, 0, 0, 0, 0, 255))
+    monkeypatch.setattr(os, "fstatvfs", lambda descriptor: nearly_full)
     server = scripted(reply("200 OK", bytes(100_000)))
     assert ends(server, tmp_path) == [End.FAILED, End.UNSTARTED, End.UNSTARTED]
     assert len(server.requests) == 1
