@@ -17,22 +17,9 @@ MAX_OTHER_MODULES = 20
 """Modules of packages that are neither ours nor of the standard library: msgspec, pycurl, typing_extensions."""
 
 UNWANTED = {
-    *("asyncio", "bz2", "concurrent", "difflib", "email", "gettext", "hashlib", "http", "json", "locale", "logging", "lzma"),
-    *(
-        "multiprocessing",
-        "netrc",
-        "pickle",
-        "queue",
-        "random",
-        "selectors",
-        "shlex",
-        "shutil",
-        "socket",
-        "ssl",
-        "statistics",
-        "string",
-    ),
-    *("statistics", "string", "subprocess", "tempfile", "tomllib", "traceback", "zipfile", "zlib", "mmap", "struct", "base64"),
+    *("asyncio", "base64", "bz2", "concurrent", "difflib", "email", "gettext", "hashlib", "http", "json", "locale", "logging"),
+    *("lzma", "mmap", "multiprocessing", "netrc", "pickle", "queue", "random", "selectors", "shlex", "shutil", "socket", "ssl"),
+    *("statistics", "string", "struct", "subprocess", "tempfile", "tomllib", "traceback", "zipfile", "zlib"),
     *("aiohttp", "certifi", "click", "granian", "httpx", "requests", "rich", "tqdm", "urllib3"),
 }
 UNWANTED_OF_OURS = {
