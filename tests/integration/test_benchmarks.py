@@ -30,7 +30,9 @@ def run(script: str, *words: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("script", ["against_peers.py", "async_against_httpx.py", "growth.py", "python_peers.py", "server.py"])
+@pytest.mark.parametrize(
+    "script", ["against_peers.py", "async_against_httpx.py", "growth.py", "python_peers.py", "server.py", "start.py"]
+)
 def test_benchmark_tells_its_flags(script: str) -> None:
     assert "usage: " + script in run(script, "--help")
 

@@ -15,8 +15,8 @@ from downloader.errors import ProtocolError
 
 _TEXT = r"[^\0\r\n]*+"
 _FIELD = rf"[!#$%&'*+.^_`|~0-9A-Za-z-]++:{_TEXT}(?:\n[ \t]{_TEXT})*+"
-_HEAD = re.compile(rf"HTTP/(?:1\.[01]|[23]) [1-9][0-9][0-9](?: {_TEXT})?(?:\n{_FIELD})*+")
-_FOLD = r"\s*\n[ \t]\s*"  # compiled at its first use, as those below: libcurl needs none of them
+_HEAD = rf"HTTP/(?:1\.[01]|[23]) [1-9][0-9][0-9](?: {_TEXT})?(?:\n{_FIELD})*+"  # compiled at its first use, as the next ones
+_FOLD = r"\s*\n[ \t]\s*"
 _HEAD_END = rb"\n\r?\n"
 _LINE_END = rb"\r*\n"
 _CHUNK_SIZE = rb"([0-9A-Fa-f]{1,16})(?![0-9A-Fa-f])"
@@ -30,7 +30,7 @@ def head_lines(text: str) -> tuple[int, list[str]]:
     Folded lines are joined (section 5.2). Refused are: a line that is no field; blanks around the name of a field or before the
     first field (sections 2.2 and 5.1); NUL and bare CR (RFC 9110 section 5.5); another version; no three-digit status.
     """
-    if _HEAD.fullmatch(text) is None:
+    if re.fullmatch(_HEAD, text) is None:
         raise ProtocolError("malformed answer: the header section")
     if "\n " in text or "\n\t" in text:
         text = re.sub(_FOLD, " ", text)

@@ -2,7 +2,7 @@
 
 from enum import Enum
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import force_setattr
 
 from downloader.core.http.credentials import NO_CREDENTIALS, Credentials
@@ -24,7 +24,7 @@ class TransferPolicy(Struct, frozen=True):
     timeout: float = 0.0
     low_speed_limit: int = 1
     low_speed_time: float = 30.0
-    guards: Guards = NO_GUARDS
+    guards: Guards = field(default_factory=lambda: NO_GUARDS)  # a compiled Guards is not frozen: no default for msgspec
     may_split: bool = False
     default_headers: Headers = ()  # this and the next one follow from the others
     has_credentials: bool = False
