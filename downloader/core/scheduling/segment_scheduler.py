@@ -10,7 +10,7 @@ from downloader.core.names.urls import host_of, public_url
 from downloader.core.scheduling.download_state import DownloadState
 from downloader.core.scheduling.ready_queue import ReadyQueue
 from downloader.core.scheduling.retry import NextStep, RetryPolicy, another_server_may_help, failure_of
-from downloader.core.scheduling.running_segment import RunningSegment
+from downloader.core.scheduling.running_segment import STEADY_SAMPLE, RunningSegment
 from downloader.core.scheduling.segment_layout import SegmentLayout, SplitPolicy, split_limit
 from downloader.errors import FileInUse, IntegrityError, ProtocolError, WorkerError
 
@@ -38,7 +38,16 @@ class SegmentScheduler:
         self._retry = retry
         self._last_key = 0  # of an Attempt at a Segment; counts down, as the keys of Downloads count up
         self._stopped = False
+        self._run_speed = math.inf  # bytes a second
+        self._received, self._sampled_at = 0, -math.inf
         self.split_files: dict[int, tuple[DownloadState, SegmentLayout]] = {}
+
+    def sample(self, now: float, received: int) -> None:
+        """Measure the speed of the run. ``received``: bytes of all bodies so far. ``now``: monotonic seconds."""
+        passed = now - self._sampled_at
+        if passed >= STEADY_SAMPLE:
+            self._run_speed = (received - self._received) / passed if passed < math.inf else math.inf
+            self._received, self._sampled_at = received, now
 
     def progress(
         self,
@@ -89,7 +98,7 @@ class SegmentScheduler:
             The Attempt, or nothing.
         """
         slots, files = self._ready.slots, self.split_files.values()
-        if self._stopped or (split and not self._split_one(now, slots.free)):
+        if self._stopped or (split and not any(layout.split(now, slots.free, self._run_speed) for _, layout in files)):
             return []
         for entry, layout in files:
             for item in layout.pending if slots.free > 0 else ():
@@ -103,14 +112,6 @@ class SegmentScheduler:
                     self._running[key] = entry
                     return [entry.start_segment(key, url, item.segment, same_process_as, url != layout.url)]
         return []
-
-    def _split_one(self, now: float, free_slots: int) -> bool:
-        """Split one file, if that helps. Segments whose speed is not known yet count as fast as the mean of the others."""
-        layouts = [layout for _, layout in self.split_files.values()]
-        running = [item.speed for layout in layouts for item in layout.running.values()]
-        speeds = [speed for speed in running if speed is not None]
-        run_speed = sum(speeds) / len(speeds) * len(running) if speeds else math.inf
-        return any(layout.split(now, free_slots, run_speed) for layout in layouts)
 
     def _acquire_url(self, entry: DownloadState, layout: SegmentLayout) -> str:
         """One of the entry's URLs whose host has a slot, which is taken; empty if there is none. Mirrors take turns."""
