@@ -38,12 +38,14 @@ class SegmentScheduler:
         self._retry = retry
         self._last_key = 0  # of an Attempt at a Segment; counts down, as the keys of Downloads count up
         self._stopped = False
+        self._may_split = True
         self._run_speed = math.inf  # bytes a second
         self._received, self._sampled_at = 0, -math.inf
         self.split_files: dict[int, tuple[DownloadState, SegmentLayout]] = {}
 
     def sample(self, now: float, received: int) -> None:
         """Measure the speed of the run. ``received``: bytes of all bodies so far. ``now``: monotonic seconds."""
+        self._may_split = True
         passed = now - self._sampled_at
         if passed >= STEADY_SAMPLE:
             self._run_speed = (received - self._received) / passed if passed < math.inf else math.inf
@@ -70,6 +72,7 @@ class SegmentScheduler:
             bytes_ahead: bytes behind the position that an earlier run left in the part file.
             received_at: when the last byte came (monotonic seconds); 0: not known.
         """
+        self._may_split = True
         entry = self._running.get(key)
         if entry is None or self._stopped:
             return
@@ -98,7 +101,7 @@ class SegmentScheduler:
             The Attempt, or nothing.
         """
         slots, files = self._ready.slots, self.split_files.values()
-        if self._stopped or (split and not any(layout.split(now, slots.free, self._run_speed) for _, layout in files)):
+        if self._stopped or (split and not self._split_one(now, slots.free)):
             return []
         for entry, layout in files:
             for item in layout.pending if slots.free > 0 else ():
@@ -112,6 +115,12 @@ class SegmentScheduler:
                     self._running[key] = entry
                     return [entry.start_segment(key, url, item.segment, same_process_as, url != layout.url)]
         return []
+
+    def _split_one(self, now: float, free_slots: int) -> bool:
+        """Split one file, if that helps. Where it did not help, the next try follows a sample: drivers call this very often."""
+        if self._may_split:
+            self._may_split = any(layout.split(now, free_slots, self._run_speed) for _, layout in self.split_files.values())
+        return self._may_split
 
     def _acquire_url(self, entry: DownloadState, layout: SegmentLayout) -> str:
         """One of the entry's URLs whose host has a slot, which is taken; empty if there is none. Mirrors take turns."""
@@ -134,6 +143,7 @@ class SegmentScheduler:
         Returns:
             The Outcome of the Download as a whole, if this was its last running Attempt; else None.
         """
+        self._may_split = True
         layout = self.split_files[entry.key][1]
         item = layout.ended(outcome)
         if outcome.end is End.MUST_RESTART and item.url != layout.url:
