@@ -2,13 +2,16 @@
 
 import math
 
-from msgspec import Struct
+from msgspec import Struct, field
 
-MIN_SPEED_SAMPLE = 0.1
+MIN_SPEED_SAMPLE = 0.25
 """Seconds over which the speed of a Segment is measured, at least."""
 
+STEADY_SAMPLE = 0.1
+"""Seconds over which it is measured whether the speed of a Segment is steady, at least."""
+
 MAX_STEADY_CHANGE = 1.5
-"""A speed is steady if it grows and falls by less than this factor from one half of a measurement to the next. TCP doubles the
+"""A speed is steady if it grows and falls by less than this factor from one half of a measurement to the other. TCP doubles the
 speed of a new connection with each round trip (slow start, RFC 5681), so the speed of such a connection is not steady."""
 
 SLOW_SEGMENT_GRACE = 2.0
@@ -18,6 +21,43 @@ MAX_PAUSED_SHARE = 0.1
 """A speed says nothing about the server if the rate limit paused the transfer for a larger share of the time than this."""
 
 
+class SteadySpeed(Struct):
+    """Measures whether bytes come at a steady speed, from block to block.
+
+    ``position``: where the present measurement began, at ``sampled_at`` (monotonic seconds). ``middle``: position and time
+    in its middle; None: not reached. ``last``: bytes a second by the last measurement. ``value``: the same if the speed was
+    steady; else None. ``paused``: seconds that the rate limit had paused the Attempt by ``sampled_at``.
+    """
+
+    position: int
+    sampled_at: float
+    middle: tuple[int, float] | None = None
+    last: float = 0.0
+    value: float | None = None
+    paused: float = 0.0
+
+    def sample(self, position: int, at: float, paused: float) -> None:
+        """Record that bytes up to ``position`` have come by the time ``at``; ``paused`` as in `RunningSegment.sample`.
+
+        A body comes in large blocks. Where ``at`` is the time of the last block, and not that of the sample, the speed is
+        measured from the end of one block to the end of another, and is exact after a few blocks.
+        """
+        passed, gained = at - self.sampled_at, position - self.position
+        if passed < STEADY_SAMPLE:
+            if self.middle is None and gained > 0 and passed >= STEADY_SAMPLE / 3:
+                self.middle = position, at
+            return
+        earlier, later = self.last, gained / passed
+        if self.middle is not None:
+            middle, middle_at = self.middle
+            earlier, later = (middle - self.position) / (middle_at - self.sampled_at), (position - middle) / (at - middle_at)
+        is_steady = earlier < later * MAX_STEADY_CHANGE and later < earlier * MAX_STEADY_CHANGE
+        self.last = gained / passed
+        is_paused = paused - self.paused > MAX_PAUSED_SHARE * passed
+        self.value = self.last if is_steady and not is_paused else None
+        self.position, self.sampled_at, self.middle, self.paused = position, at, None, paused
+
+
 class RunningSegment(Struct):
     """A Segment with a running Attempt: where that is, and how fast it was lately.
 
@@ -25,9 +65,8 @@ class RunningSegment(Struct):
     speed was last measured, at ``sampled_at``. ``url``: which is asked. ``tries``: number of the present try. ``grace``: see
     `SLOW_SEGMENT_GRACE`. ``speed``: bytes a second; None: not known yet. ``paused``: seconds that the rate limit had paused
     the Attempt by ``sampled_at``. ``bytes_ahead``: bytes behind ``position`` that an earlier run left in the part file.
-    ``measurements``: of the speed so far. ``is_steady``: whether the speed stayed the same during the last one; see
-    `MAX_STEADY_CHANGE`. ``middle``: position and time in the middle of the present one; None: not reached. ``began``: when the
-    Attempt started. Times are monotonic seconds.
+    ``reached``: the next byte that was not received at the last sample. ``steady``: the speed where it does not change.
+    ``began``: when the Attempt started. Times are monotonic seconds.
     """
 
     start: int
@@ -40,13 +79,14 @@ class RunningSegment(Struct):
     speed: float | None = None
     paused: float = 0.0
     bytes_ahead: int = 0
-    measurements: int = 0
-    is_steady: bool = False
-    middle: tuple[int, float] | None = None
+    steady: SteadySpeed = field(default_factory=lambda: SteadySpeed(0, 0.0))
+    reached: int = 0
     began: float = 0.0
 
     def __post_init__(self) -> None:
         self.began = self.sampled_at
+        self.reached = self.position
+        self.steady = SteadySpeed(self.position, self.sampled_at, paused=self.paused)
 
     def sample(self, position: int, now: float, paused: float = 0.0, received_at: float = 0.0) -> None:
         """Measure the speed. Before the first byte the speed stays unknown, until the grace time has passed.
@@ -56,41 +96,30 @@ class RunningSegment(Struct):
             now: monotonic seconds.
             paused: seconds that the rate limit has paused this Attempt so far. Where this is a large share of the time,
                 the speed is that of the rate limit and not of the server, and counts as unknown.
-            received_at: when the byte before ``position`` came (monotonic seconds); 0: not known. Bytes come in large blocks,
-                so the speed is exact only if it is measured from the end of one block to the end of another.
+            received_at: when the byte before ``position`` came (monotonic seconds); 0: not known.
         """
-        gained = max(0, position - self.position)
-        at = received_at if gained and max(self.sampled_at, now - MIN_SPEED_SAMPLE) < received_at < now else now
-        passed = at - self.sampled_at
+        self.reached = max(self.reached, position)
+        self.steady.sample(position, received_at if 0.0 < received_at < now else now, paused)
+        passed, gained = now - self.sampled_at, max(0, position - self.position)
         if passed >= MIN_SPEED_SAMPLE and paused - self.paused > MAX_PAUSED_SHARE * passed:
-            self.speed, self.is_steady = None, False
-            self._begin_measurement(position, at, paused)
+            self.speed = None
+            self.position, self.sampled_at, self.paused = max(self.position, position), now, paused
             return
         if passed < MIN_SPEED_SAMPLE or (self.speed is None and not gained and passed < self.grace):
-            if self.middle is None and gained and passed >= MIN_SPEED_SAMPLE / 3:
-                self.middle = position, at
             return
         current = gained / passed
-        self.is_steady = self._is_unchanged(position, at, current)
-        self.measurements += 1
         self.speed = current if self.speed is None else (self.speed + current) / 2
-        self._begin_measurement(position, at, paused)
-
-    def _begin_measurement(self, position: int, at: float, paused: float) -> None:
-        self.position, self.sampled_at, self.paused, self.middle = max(self.position, position), at, paused, None
-
-    def _is_unchanged(self, position: int, at: float, speed: float) -> bool:
-        """Whether the two halves of a measurement agree; without a middle, whether the measurement agrees with the last one."""
-        earlier, later = self.speed or 0.0, speed
-        if self.middle is not None:
-            middle, middle_at = self.middle
-            earlier, later = (middle - self.position) / (middle_at - self.sampled_at), (position - middle) / (at - middle_at)
-        return earlier < later * MAX_STEADY_CHANGE and later < earlier * MAX_STEADY_CHANGE
+        self.position, self.sampled_at, self.paused = max(self.position, position), now, paused
 
     @property
     def bytes_left(self) -> int:
         """Bytes from the position to the end of the Segment."""
         return max(0, self.stop - self.position)
+
+    @property
+    def bytes_unreached(self) -> int:
+        """Bytes that were not received at the last sample; `bytes_left` is of the time when the speed was measured."""
+        return max(0, self.stop - self.reached)
 
     @property
     def seconds_left(self) -> float:

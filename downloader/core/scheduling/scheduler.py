@@ -192,8 +192,9 @@ class Scheduler:
         return [entry.start() for entry in entries]
 
     def sample(self, now: float, received: int) -> None:
-        """Tell the limits that ``received`` body bytes have come in by now, in all."""
+        """Tell the limits, and the rules of Segments, that ``received`` body bytes have come in by now, in all."""
         self._ready.sample(now, received)
+        self.segments.sample(now, received)
 
     def _enqueue(self, entry: DownloadState) -> None:
         if not self._ready.push(entry):

@@ -5,8 +5,9 @@ keeps its first piece, and the other pieces become pending Segments, for further
 shared out first; later, whatever is slow is shared out again, so that the end of a file does not hang on one connection.
 Where a Segment is too small to be cut, and far slower than the others, another connection takes over all of its rest.
 
-A server that limits the rate of each connection is recognized by its steady and low speed. There, every connection adds its
-full share, so shorter pieces are worth an Attempt of their own (`MIN_GAIN_IF_CAPPED`), and the first cut uses all free slots.
+A server that limits the rate of each connection is recognized after a tenth of a second: the speed of the Segment is steady,
+and that of the whole run is far below what a machine can receive. There, every further connection adds its full share, so
+shorter pieces are worth an Attempt of their own (`MIN_GAIN_IF_CAPPED`), and the first cut uses all free slots.
 
 The end of a Segment moves while it runs: `SegmentLayout.cuts` says where. All Segments of a file are bound to one validator.
 """
@@ -25,9 +26,9 @@ MIN_GAIN = 1.0
 MIN_GAIN_IF_CAPPED = 0.25
 """Replaces `MIN_GAIN` where the server limits the rate of each connection. Connecting takes three or four round trips."""
 
-MAX_CAPPED_SPEED = 250_000_000
-"""Bytes a second of all Segments of a run together. A faster run may be limited by this machine or its network, which no
-further connection can change."""
+MAX_CAPPED_SPEED = 100_000_000
+"""Bytes a second that a run receives at most if the rate of its connections seems to be limited. A faster run may be limited by
+this machine or its network, which no further connection can change."""
 
 TOO_SLOW = 1 / 4
 """A Segment counts as too slow below this share of the median speed of the file's other Segments."""
@@ -149,7 +150,7 @@ class SegmentLayout(Struct):
         Args:
             now: monotonic seconds.
             free_slots: Attempts that may start now.
-            run_speed: bytes a second of all files of the run that are split or may be; see `MAX_CAPPED_SPEED`.
+            run_speed: bytes a second that the run receives; infinity: not known. See `MAX_CAPPED_SPEED`.
 
         Returns:
             Whether one was cut.
@@ -162,14 +163,14 @@ class SegmentLayout(Struct):
             room = min(room, limit.max_segments - len(self.running) - len(self.pending))
         if room <= 0:
             return False
-        may_be_capped = run_speed < MAX_CAPPED_SPEED and limit.min_gain_if_capped < limit.min_gain
-        known = [item.seconds_left for item in self.running.values() if item.speed]
-        equal_share = sum(known) / (len(known) + room)
+        running = self.running.values()
+        known = [item.seconds_left for item in running if item.speed]
+        equal_seconds = sum(known) / (len(known) + room)
+        equal_bytes = sum(item.bytes_unreached for item in running) / (len(running) + room)
         for key, item in sorted(self.running.items(), key=lambda pair: (-pair[1].seconds_left, -pair[1].bytes_left)):
-            if may_be_capped and item.measurements == 1 and not item.is_steady:
-                continue  # the next measurement shows whether the server limits the rate: cut once, and not twice
-            min_gain = limit.min_gain_if_capped if may_be_capped and item.is_steady else limit.min_gain
-            pieces = _pieces(item, room, limit.min_size, min_gain, equal_share)
+            pieces = _pieces(item, room, limit, equal_seconds)
+            if run_speed < MAX_CAPPED_SPEED:
+                pieces = max(pieces, _pieces_if_capped(item, room, limit, equal_bytes))
             if pieces > 1:
                 self.pending += [PendingSegment(now, segment, item.tries) for segment in self._cut(key, item, pieces)]
                 return True
@@ -185,12 +186,15 @@ class SegmentLayout(Struct):
         others = sorted([*self.ended_speeds[-RECENT_SPEEDS:], *running])
         if not others or item.speed is None or now - item.began < item.grace:
             return False
-        return item.speed < others[len(others) // 2] * TOO_SLOW and item.seconds_left > 2 * MIN_GAIN
+        return (
+            item.speed < others[len(others) // 2] * TOO_SLOW and item.seconds_left > 2 * MIN_GAIN and item.bytes_unreached > 0
+        )
 
     def _cut(self, key: int, item: RunningSegment, pieces: int) -> list[Segment]:
         """Cut a running Segment into equal pieces. It keeps the first, the others are returned; of one piece it keeps none."""
-        each = item.bytes_left // pieces if pieces > 1 else 0
-        marks = [item.position + each * number for number in range(1, pieces)] or [item.position]
+        start = item.reached
+        each = item.bytes_unreached // pieces if pieces > 1 else 0
+        marks = [start + each * number for number in range(1, pieces)] or [start]
         others = [Segment(start, end) for start, end in zip(marks, [*marks[1:], item.stop], strict=True)]
         item.stop = marks[0]
         self.cuts.append((key, item.stop))
@@ -226,22 +230,26 @@ class SegmentLayout(Struct):
             self.pending.append(PendingSegment(due, Segment(item.start, item.stop), tries, item.grace))
 
 
-def _pieces(item: RunningSegment, room: int, min_size: int, min_gain: float, equal_share: float) -> int:
+def _pieces(item: RunningSegment, room: int, limit: SplitLimit, equal_seconds: float) -> int:
     """Into how many pieces a Segment is to be cut, at most ``room`` more than it is now.
 
-    Args:
-        item: the Segment.
-        room: further Segments that may be in flight.
-        min_size: see `SplitLimit`.
-        min_gain: see `SplitLimit`.
-        equal_share: seconds that each Segment would take if all Segments of the file were equally long. Where several are
-            long, each gets so many pieces as this asks for, so that the first one does not use all of the room.
+    ``equal_seconds``: what each Segment would take if the Segments of the file, and ``room`` further ones, took equally long.
+    Where several are long, each gets so many pieces as this asks for, so that the first one does not use all of the room.
     """
     if item.speed == 0:  # nothing came so far: the other pieces would wait for the same server
         return 1
-    pieces = min(room + 1, item.bytes_left // min_size)
-    if min_gain:
-        pieces = min(pieces, int(item.seconds_left / min_gain))
-    if min_gain and equal_share:
-        pieces = min(pieces, max(2, round(item.seconds_left / equal_share)))
+    pieces = min(room + 1, item.bytes_unreached // limit.min_size)
+    if limit.min_gain:
+        pieces = min(pieces, int(item.seconds_left / limit.min_gain))
+        if equal_seconds:
+            pieces = min(pieces, max(2, round(item.seconds_left / equal_seconds)))
     return pieces
+
+
+def _pieces_if_capped(item: RunningSegment, room: int, limit: SplitLimit, equal_bytes: float) -> int:
+    """The same where the server seems to limit the rate of each connection, so that all of them have the same speed."""
+    min_gain, left, speed = limit.min_gain_if_capped, item.bytes_unreached, item.steady.value
+    if not speed or not min_gain or not left:
+        return 1
+    pieces = min(room + 1, left // limit.min_size, int(left / speed / min_gain))
+    return min(pieces, max(2, round(left / equal_bytes)))

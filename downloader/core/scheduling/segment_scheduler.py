@@ -10,7 +10,7 @@ from downloader.core.names.urls import host_of, public_url
 from downloader.core.scheduling.download_state import DownloadState
 from downloader.core.scheduling.ready_queue import ReadyQueue
 from downloader.core.scheduling.retry import NextStep, RetryPolicy, another_server_may_help, failure_of
-from downloader.core.scheduling.running_segment import RunningSegment
+from downloader.core.scheduling.running_segment import STEADY_SAMPLE, RunningSegment
 from downloader.core.scheduling.segment_layout import SegmentLayout, SplitPolicy, split_limit
 from downloader.errors import FileInUse, IntegrityError, ProtocolError, WorkerError
 
@@ -38,7 +38,18 @@ class SegmentScheduler:
         self._retry = retry
         self._last_key = 0  # of an Attempt at a Segment; counts down, as the keys of Downloads count up
         self._stopped = False
+        self._may_split = True
+        self._run_speed = math.inf  # bytes a second
+        self._received, self._sampled_at = 0, -math.inf
         self.split_files: dict[int, tuple[DownloadState, SegmentLayout]] = {}
+
+    def sample(self, now: float, received: int) -> None:
+        """Measure the speed of the run. ``received``: bytes of all bodies so far. ``now``: monotonic seconds."""
+        self._may_split = True
+        passed = now - self._sampled_at
+        if passed >= STEADY_SAMPLE:
+            self._run_speed = (received - self._received) / passed if passed < math.inf else math.inf
+            self._received, self._sampled_at = received, now
 
     def progress(
         self,
@@ -61,6 +72,7 @@ class SegmentScheduler:
             bytes_ahead: bytes behind the position that an earlier run left in the part file.
             received_at: when the last byte came (monotonic seconds); 0: not known.
         """
+        self._may_split = True
         entry = self._running.get(key)
         if entry is None or self._stopped:
             return
@@ -105,12 +117,10 @@ class SegmentScheduler:
         return []
 
     def _split_one(self, now: float, free_slots: int) -> bool:
-        """Split one file, if that helps. Segments whose speed is not known yet count as fast as the mean of the others."""
-        layouts = [layout for _, layout in self.split_files.values()]
-        running = [item.speed for layout in layouts for item in layout.running.values()]
-        speeds = [speed for speed in running if speed is not None]
-        run_speed = sum(speeds) / len(speeds) * len(running) if speeds else math.inf
-        return any(layout.split(now, free_slots, run_speed) for layout in layouts)
+        """Split one file, if that helps. Where it did not help, the next try follows a sample: drivers call this very often."""
+        if self._may_split:
+            self._may_split = any(layout.split(now, free_slots, self._run_speed) for _, layout in self.split_files.values())
+        return self._may_split
 
     def _acquire_url(self, entry: DownloadState, layout: SegmentLayout) -> str:
         """One of the entry's URLs whose host has a slot, which is taken; empty if there is none. Mirrors take turns."""
@@ -133,6 +143,7 @@ class SegmentScheduler:
         Returns:
             The Outcome of the Download as a whole, if this was its last running Attempt; else None.
         """
+        self._may_split = True
         layout = self.split_files[entry.key][1]
         item = layout.ended(outcome)
         if outcome.end is End.MUST_RESTART and item.url != layout.url:
