@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 
-from downloader.cli import collector
+from downloader.engine.interpreter import pause_collector
 
 
 def _exit_with_parent() -> None:
@@ -21,7 +21,7 @@ def _exit_with_parent() -> None:
 if __name__ == "__main__":
     if sys.platform != "linux":
         threading.Thread(target=_exit_with_parent, name="owner", daemon=True).start()
-    collector.pause()
+    pause_collector()
     from downloader.cli.main import main  # from here on, exactly what the user's command runs
 
     main(sys.argv[1:])

@@ -13,34 +13,17 @@ def main() -> None:
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from downloader.cli import collector
+    from downloader.engine.interpreter import exit_at_once, pause_collector
 
-    collector.pause()
+    pause_collector()
     from downloader.cli.main import main as run
 
     try:
         run()
     except SystemExit as end:
         if isinstance(end.code, int):
-            _exit_at_once(end.code)
+            exit_at_once(end.code)
         raise
-
-
-def _exit_at_once(code: int) -> None:
-    """End the process without freeing each object first, which takes 7 ms. Returns where something else waits for the end."""
-    import atexit
-    import threading
-
-    waits = any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread())
-    if waits or sys.gettrace() is not None or sys.getprofile() is not None:  # threads of --process; a debugger, a profiler
-        return
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except (OSError, ValueError):  # the interpreter reports it
-        return
-    atexit._run_exitfuncs()
-    os._exit(code)
 
 
 def _write_version() -> bool:

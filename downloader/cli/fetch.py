@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from downloader.cli import collector
 from downloader.cli.stop_signals import Signals
 from downloader.core.model import Result
 from downloader.core.report import Report
 from downloader.core.text import printable
+from downloader.engine.interpreter import resume_collector
 from downloader.errors import DownloadError, UsageError
 from downloader.progress.display import Display
 from downloader.runs.download_run import DownloadRun
@@ -43,7 +43,7 @@ def fetch(request: FetchRequest) -> int:
 
     Raises DownloadError where the request is wrong: nothing was started then.
     """
-    collector.resume()
+    resume_collector()
     settings = request.settings
     _print_origins(request)
     _check_distinct_files(request)

@@ -12,8 +12,8 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from downloader.cli import collector
 from downloader.cli.fetch_options import fetch_with, read_plain
+from downloader.engine.interpreter import resume_collector
 from downloader.errors import DownloadError, UsageError
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def _run_command(words: list[str]) -> int:
     from downloader.cli.commands import run  # here: click takes 15 ms to import
 
     if words and words[0] in COMMANDS:
-        collector.resume()  # for a fetch, see `downloader.cli.fetch`
+        resume_collector()  # for a fetch, see `downloader.cli.fetch`
         return run(words[0], words[1:])
     return run("", words)
 

@@ -4,21 +4,33 @@ Nobody reads the log in a process that has not imported `logging`: a program tha
 """
 
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import logging
+
+_INFO = 20
+"""`logging.INFO`."""
 
 
 class RunLog:
     """Writes to the logger ``downloader``. Whoever writes a record has removed the secrets from it."""
 
-    __slots__ = ()
+    __slots__ = ("_logger",)
+
+    def __init__(self) -> None:
+        self._logger: logging.Logger | None = None  # kept, because `getLogger` takes a lock: too much for each file
 
     @property
     def is_on(self) -> bool:
         """Whether records of the level INFO go anywhere."""
-        if "logging" not in sys.modules:
-            return False
-        import logging
+        if self._logger is None:
+            if "logging" not in sys.modules:
+                return False
+            import logging
 
-        return logging.getLogger("downloader").isEnabledFor(logging.INFO)
+            self._logger = logging.getLogger("downloader")
+        return self._logger.isEnabledFor(_INFO)
 
     def info(self, text: str, *values: object, exc_info: bool = False) -> None:
         """A record of the level INFO."""

@@ -2,7 +2,6 @@
 
 import os
 import sys
-import threading
 from collections.abc import Callable, Iterable
 
 from downloader.core.model import Attempt, End, Outcome, Result, Status
@@ -71,7 +70,7 @@ class LocalRun(Run):
         self._grace = grace
         self._on_attempt = on_attempt
         self._jitter = jitter
-        self._stopping = threading.Event()
+        self._stopping = False
         self._stop_at = 0.0
         self._folder_checked = False
         self._take_again = False
@@ -110,9 +109,9 @@ class LocalRun(Run):
 
     def stop(self) -> None:
         """Start nothing more, and end what runs within the grace time. From any thread, any number of times. Rule 4."""
-        if not self._stopping.is_set():
+        if not self._stopping:
             self._stop_at = self._clock() + self._grace
-            self._stopping.set()
+            self._stopping = True
 
     def fail(self, error: BaseException) -> None:
         """See `Run`."""
@@ -122,12 +121,12 @@ class LocalRun(Run):
     @property
     def stopping(self) -> bool:
         """See `Run`."""
-        return self._stopping.is_set()
+        return self._stopping
 
     @property
     def grace_over(self) -> bool:
         """See `Run`."""
-        return self._stopping.is_set() and (self.broken is not None or self._clock() >= self._stop_at)
+        return self._stopping and (self.broken is not None or self._clock() >= self._stop_at)
 
     @property
     def finished(self) -> bool:
@@ -170,7 +169,7 @@ class LocalRun(Run):
 
     def _heed_stop(self) -> bool:
         """Whether the run is to stop. Tells the scheduler so, once: files that wait for another try end then."""
-        if not self._stopping.is_set():
+        if not self._stopping:
             return False
         if not self.scheduler.stopped:
             self.scheduler.stop()
@@ -241,6 +240,8 @@ class LocalRun(Run):
         stats.in_segments = scheduler.segments.bytes_present()
         self._any_splittable = False
         for slot in stats.slots if self._context.config.policy.may_split else ():
+            if not slot.splittable:  # as most are: to read numbers of another process takes time
+                continue
             key, done, size, paused, beyond = int(slot.key), int(slot.done), int(slot.size), slot.paused, int(slot.beyond)
             if slot.splittable and slot.key == key:  # the slot may have begun another file meanwhile
                 self._any_splittable = True

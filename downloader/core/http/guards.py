@@ -3,8 +3,7 @@
 import re
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
-
-from msgspec import Struct
+from typing import NamedTuple
 
 from downloader.core.model import Attempt
 from downloader.errors import IntegrityError, Unwanted, UsageError
@@ -21,7 +20,7 @@ _OTHER_EXTENSIONS = frozenset(
 """Extensions that no web page has."""
 
 
-class Guards(Struct, frozen=True):
+class Guards(NamedTuple):
     """Limits of size in bytes, 0 for none. ``types``: patterns; the media type of an answer must match one of them."""
 
     max_size: int = 0

@@ -28,7 +28,7 @@ def build_request(
     """
     conditional = _conditions(attempt, rest, validator)
     if not conditional and headers is policy.headers and not policy.has_credentials and "@" not in url:
-        return Request(without_userinfo(url), policy.default_headers)
+        return Request(url, policy.default_headers)
     credentials = policy.credentials.headers(url, epoch_now, attempt.url)
     lines = with_defaults(headers)
     return Request(without_userinfo(url), replaced(lines + not_named_in(credentials, lines), conditional))

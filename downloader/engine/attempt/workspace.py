@@ -28,6 +28,7 @@ class Workspace:
     @property
     def stop(self) -> float:
         """The offset where the Attempt must end, by order of the run or by its Segment; infinite: at the end of the file."""
-        ordered = self.slot.cut.stop_of(self.attempt.key)
+        cut = self.slot.cut
+        ordered = None if cut.order is None else cut.stop_of(self.attempt.key)
         stop = self.attempt.segment.stop if ordered is None else ordered
         return math.inf if stop is None else stop

@@ -29,7 +29,7 @@ from downloader.engine.workers.signals import terminal_signals_blocked
 from downloader.errors import UsageError
 
 _PROGRAM = """
-import sys
+import gc, sys; gc.disable()  # until `start` has imported everything
 sys.path[:] = {path!r}
 import {module}  # before anything else: it may patch what others import
 from downloader.engine.workers.process import start

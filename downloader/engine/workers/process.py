@@ -25,6 +25,7 @@ from downloader.engine.contract import (
     WorkerConfig,
 )
 from downloader.engine.control import Cut
+from downloader.engine.interpreter import exit_at_once, resume_collector
 from downloader.engine.loading import load
 from downloader.engine.rate_limiter import SharedRateLimiter
 from downloader.engine.stats import LocalStats
@@ -258,8 +259,10 @@ def start(socket_number: int, memory_number: int, strategy: str) -> None:
     folder.set_was_empty(empty)
     run = WorkerRun(sock, AttemptContext(config, folder, rate_limiter), SharedMemory.mapped(memory_number, slots), first, jobs)
     run.say_hello()
+    resume_collector()
     cls().drive(run)
     run.mirror()
+    exit_at_once(0)
 
 
 def _exactly(sock: socket.socket, count: int) -> bytes:
