@@ -116,6 +116,7 @@ class AttemptContext(Struct, frozen=True):
         rate_limiter: None where the rate has no limit.
         clock: gives monotonic seconds.
         epoch_now: gives seconds since the epoch.
+        writes_in_threads: whether the driver writes each block in a thread, so that larger blocks cost less.
     """
 
     config: WorkerConfig
@@ -123,6 +124,7 @@ class AttemptContext(Struct, frozen=True):
     rate_limiter: "RateLimiter | None" = None
     clock: Callable[[], float] = time.monotonic
     epoch_now: Callable[[], float] = time.time
+    writes_in_threads: bool = False
 
 
 class Slot(NamedTuple):

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any, ClassVar
 
 import aiofiles
+from msgspec.structs import replace
 
 from downloader.core.http.messages import Request
 from downloader.core.model import Attempt, Outcome
@@ -99,6 +100,7 @@ class _Flight:
         self._client = client
         self._slot = slot
         self._writers = writers
+        self._context = replace(run.context, writes_in_threads=True)
         self._config = run.context.config
         self._deadline = NEVER
         self._performing = False  # an Attempt is under way, which can be cancelled
@@ -107,7 +109,7 @@ class _Flight:
 
     async def main(self, attempt: Attempt) -> None:
         """Run the Attempt, and further ones as long as there is one to start."""
-        run, context = self._run, self._run.context
+        run, context = self._run, self._context
         batch = [attempt]
         try:
             while batch:

@@ -37,7 +37,8 @@ def receive_body(transfer: Transfer, work: Workspace) -> Substeps:
     stats.done = transfer.offset
     stats.size = transfer.total or 0
     stop = work.stop
-    flush_bytes = LONG_BODY_FLUSH_BYTES if (transfer.expected or 0) > LONG_BODY else FLUSH_BYTES
+    is_long = (transfer.expected or 0) > LONG_BODY and not work.context.writes_in_threads
+    flush_bytes = LONG_BODY_FLUSH_BYTES if is_long else FLUSH_BYTES
     while True:
         try:
             data = yield READ
