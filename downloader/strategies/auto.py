@@ -38,7 +38,7 @@ SHORT_LIST = 64
 LONG_LIST = 4096
 """Files; a list that is at least this long gets its processes from the start."""
 
-LOOK_SECONDS = 0.1
+LOOK_SECONDS = 0.025
 """Seconds from one look at how busy the first loop is to the next."""
 
 BUSY_SHARE = 0.9
@@ -164,10 +164,10 @@ class _Team:
         if bytes_each >= LARGE_FILE and not process:
             self._add_threads(f"busy, {int(bytes_each // 1000)} kB a file")
             return
-        left = None if progress.total is None else progress.total - progress.ended
+        left = (progress.total or 2 * progress.ended) - progress.ended  # of an unknown number: as many as there were so far
         speed = progress.ended / max(run.context.clock() - self.members[0].began_at, 0.001)
-        if left is None or left > max(0 if process else SHORT_LIST, WORTH_SECONDS * speed):
-            LOG.info("auto: busy, %.0f files a second, %s left: processes (hybrid)", speed, "many" if left is None else left)
+        if left > max(0 if process else SHORT_LIST, WORTH_SECONDS * speed):
+            LOG.info("auto: busy, %.0f files a second, %d left: processes (hybrid)", speed, left)
             self._add_processes()
 
     @property
