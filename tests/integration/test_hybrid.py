@@ -281,6 +281,26 @@ def test_many_small_files_get_processes(server: TestServer, tmp_path: Path) -> N
     assert said.count("processes (hybrid)") == 1
 
 
+def test_a_long_list_gets_processes_before_anything_is_measured(server: TestServer, tmp_path: Path) -> None:
+    urls = [server.file(number, 1000, delay=0.01) for number in range(100)]
+    said = chosen(tmp_path, urls, TWO + "replace_constants(auto, LONG_LIST=100, LOOK_SECONDS=1e9)\n")
+    assert "100 files: processes (hybrid)" in said
+    (tmp_path / "shorter").mkdir()
+    said = chosen(tmp_path / "shorter", urls[1:], TWO + "replace_constants(auto, LONG_LIST=100, LOOK_SECONDS=1e9)\n")
+    assert "processes" not in said
+
+
+def test_a_list_of_unknown_length_gets_processes_when_it_has_lasted(server: TestServer, tmp_path: Path) -> None:
+    """As many files are expected as there were so far."""
+    urls = "".join(f"{server.file(number, 1000, delay=0.02)}\n" for number in range(200))
+    for worth, expected in ((0.05, True), (60.0, False)):
+        before = EAGER + f"replace_constants(auto, WORTH_SECONDS={worth})\n"
+        words = ["-", "-s", "auto", "-d", str(tmp_path / str(worth)), "-j", "3", "-v"]
+        command = [sys.executable, "-c", before + COMMAND, *words]
+        done = subprocess.run(command, input=urls, capture_output=True, text=True, timeout=60, check=True)
+        assert ("processes (hybrid)" in done.stderr) is expected
+
+
 def test_many_large_files_get_threads(server: TestServer, tmp_path: Path) -> None:
     urls = [server.file(number, 20_000, delay=0.01) for number in range(100)]
     said = chosen(tmp_path, urls, EAGER + "replace_constants(auto, LARGE_FILE=0)\n")
