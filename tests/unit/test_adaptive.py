@@ -562,14 +562,6 @@ def test_a_probe_that_is_not_reached_is_not_judged() -> None:
     assert limit.phase is Phase.HOLDS
 
 
-@pytest.mark.parametrize(("one_host", "latency", "grows"), [(True, 0.05, False), (True, 0.03, True), (False, 0.05, True)])
-def test_the_limit_of_a_host_does_not_grow_where_its_requests_queue(one_host: bool, latency: float, grows: bool) -> None:
-    """Whatever the throughput: while connections are made, a higher level always seems to bring more."""
-    limit = AdaptiveLimit(40, 256, one_host)
-    limit.latency, limit.least_latency = latency, 0.01
-    assert (max(rounds(limit, 400, 800, 1600)) > 40) is grows
-
-
 def test_probes_go_downward_and_upward_in_turns_where_requests_queue() -> None:
     limit = AdaptiveLimit(40, 256)
     limit.latency, limit.least_latency = 0.1, 0.01

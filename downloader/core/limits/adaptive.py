@@ -51,7 +51,7 @@ class AdaptiveSlots:
         if total.in_flight >= total.limit or (at_host is not None and at_host.in_flight >= at_host.limit):
             return False
         if at_host is None:
-            at_host = self._idle_hosts.pop(host) if host in self._idle_hosts else AdaptiveLimit(*self._bounds_of(host), True)
+            at_host = self._idle_hosts.pop(host) if host in self._idle_hosts else AdaptiveLimit(*self._bounds_of(host))
             self._hosts[host] = at_host
         for limit in (at_host, total):
             if not limit.in_flight:

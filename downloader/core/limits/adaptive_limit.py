@@ -9,8 +9,7 @@ A **round** is the time in which as many responses came as may be in flight (abo
 phase    what the limit does                                                         taken from
 =======  ==========================================================================  ====================================
 GROWS    double from round to round while the throughput grows by `DOUBLING_GAIN`;   slow start of TCP (RFC 5681), and the
-         after two rounds in which it did not, back to where the gain ended; the     end of BBR's startup ("full pipe")
-         limit of a host also stops where requests wait `LONG_QUEUE_LATENCY`
+         after two rounds in which it did not, back to where the gain ended          end of BBR's startup ("full pipe")
 HOLDS    stay, and measure the throughput of this level                              BBR's cruising
 UP       a quarter more for some rounds: if the throughput grows, GROWS again        BBR's bandwidth probing
 DOWN     where requests wait much longer than they need to, a quarter less: if       the latency gradient of Netflix'
@@ -50,9 +49,6 @@ CHANGED_GAIN = 0.9
 
 QUEUE_LATENCY = 1.5
 """So many times the least latency is the sign of a queue at the server."""
-
-LONG_QUEUE_LATENCY = 4.0
-"""So many times the least latency is the sign of a queue that further requests would only make longer."""
 
 LATENCY_MEMORY = 10.0
 """Seconds in which the least latency seen counts as doubled, so that a change of the path is noticed."""
@@ -125,12 +121,10 @@ class AdaptiveLimit:
     Args:
         start: the first level.
         ceiling: the highest level.
-        one_host: whether all requests go to one host, so that a longer latency is the sign of a queue there, or here.
     """
 
-    def __init__(self, start: int, ceiling: int, one_host: bool = False) -> None:
+    def __init__(self, start: int, ceiling: int) -> None:
         self.ceiling, self.in_flight, self.peak = ceiling, 0, 0
-        self.one_host = one_host
         self.good_level, self.good_flow = 1, Flow()  # the last level that brought a gain, and its throughput
         self.anchor_flow = Flow()  # the throughput that probes downward must keep: small losses must not add up
         self.probe_pause, self.downward_next = PROBE_PAUSE, True  # seconds until the next probe, and its direction
@@ -247,9 +241,7 @@ class AdaptiveLimit:
         self.trial_rounds += 1
         gain = self.trial_flow.ratio_to(self.anchor_flow if self.phase is Phase.DOWN else self.good_flow)
         if self.phase is Phase.GROWS:
-            if self.one_host and self.latency > LONG_QUEUE_LATENCY * self.least_latency:  # connecting hides the true gain
-                self._hold(self.limit)
-            elif gain >= DOUBLING_GAIN:
+            if gain >= DOUBLING_GAIN:
                 self._double(flow, skip)
             elif self.trial_rounds == DOUBLING_ROUNDS:  # not earlier: new connections may have been in their handshakes
                 level = min(math.ceil(GAIN_MARGIN * gain * self.good_level), self.limit)
