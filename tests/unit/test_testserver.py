@@ -156,7 +156,9 @@ def test_body_that_ends_in_its_middle(server: TestServer, kind: str, end: str, s
     said = ask(server, server.file(7, size, fail=kind))
     assert (said.status, said.fields["content-length"], said.end) == (200, str(size), end)
     half = content.body(7, 0, size // 2)
-    assert said.body == (half[: len(said.body)] if kind == "reset" else half)  # a reset overtakes what is on its way
+    # A reset overtakes what is on its way. When a body from a pipe ends early, the HTTP library drops what it has not sent yet.
+    may_be_shorter = kind == "reset" or size == PIPED
+    assert said.body == (half[: len(said.body)] if may_be_shorter else half)
 
 
 @pytest.mark.parametrize("size", [1000, STREAMED, PIPED])
