@@ -14,8 +14,9 @@ from downloader.core.http.messages import Head
 from downloader.errors import ProtocolError
 
 _TEXT = r"[^\0\r\n]*+"
-_FIELD = rf"[!#$%&'*+.^_`|~0-9A-Za-z-]++:{_TEXT}(?:\n[ \t]{_TEXT})*+"
-_HEAD = rf"HTTP/(?:1\.[01]|[23]) [1-9][0-9][0-9](?: {_TEXT})?(?:\n{_FIELD})*+"  # compiled at its first use, as the next ones
+_STATUS = rf"HTTP/(?:1\.[01]|[23]) [1-9][0-9][0-9](?: {_TEXT})?"
+_FIELD = rf"[!#$%&'*+.^_`|~0-9A-Za-z-]++:{_TEXT}"
+_HEAD = rf"{_STATUS}(?:\n{_FIELD}(?:\n[ \t]{_TEXT})*+)*+"  # compiled at its first use, as the next ones
 _FOLD = r"\s*\n[ \t]\s*"
 _HEAD_END = rb"\n\r?\n"
 _LINE_END = rb"\r*\n"
@@ -38,8 +39,8 @@ def head_lines(text: str) -> tuple[int, list[str]]:
     return int(status.split(" ", 2)[1]), lines
 
 
-_STATUS_LINE = re.compile(rf"HTTP/(?:1\.[01]|[23]) [1-9][0-9][0-9](?: {_TEXT})?")
-_FIELD_LINE = re.compile(rf"[!#$%&'*+.^_`|~0-9A-Za-z-]++:{_TEXT}")
+_STATUS_LINE = re.compile(_STATUS)
+_FIELD_LINE = re.compile(_FIELD)
 _REMEMBERED_LINES = 1024
 """Lines of heads that are remembered with their meaning: servers repeat most of them in each answer."""
 

@@ -172,7 +172,7 @@ class WorkerRun(Run):
             number = self._running.pop(outcome.key)
             self._outcomes[number].append(outcome)
             if outcome.error is not None and outcome.error.ends_run:
-                self._return_allunstarted(number)
+                self._return_all_unstarted(number)
             if self._shards[number]:
                 self._ready.append(number)
             else:
@@ -203,7 +203,7 @@ class WorkerRun(Run):
         if ended:
             self._send(ended)
 
-    def _return_allunstarted(self, number: int) -> None:
+    def _return_all_unstarted(self, number: int) -> None:
         """An Attempt of this shard has shown that no file can be written: return what was not started, here and elsewhere."""
         self._outcomes[number] += unstarted(self._shards[number])
         self._shards[number].clear()
