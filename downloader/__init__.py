@@ -49,7 +49,8 @@ if TYPE_CHECKING:
     from downloader.api.calls import adownload, download, stream
     from downloader.api.downloader import Downloader
     from downloader.api.results import Results
-    from downloader.core.model import Checksum, Download, Result, Status
+    from downloader.core.facts import Checksum
+    from downloader.core.model import Download, Result, Status
     from downloader.core.report import Report
     from downloader.errors import (
         AuthError,

@@ -15,7 +15,7 @@ from downloader.core.report import Report
 from downloader.engine.attempt.postprocess import name_of
 from downloader.errors import UsageError
 from downloader.runs.download_run import DownloadRun
-from downloader.settings.definitions import convert, fields
+from downloader.settings.fields import convert, fields
 from downloader.settings.keywords import Keywords
 from downloader.sources.lists import BackgroundSource
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import asyncio
 
 LOG = logging.getLogger("downloader")
-COMMAND_ONLY = frozenset({"report", "failed", "trace", "progress", "quiet", "verbose", "log_file"})
+COMMAND_ONLY = frozenset({"report", "manifest", "on_complete", "failed", "trace", "progress", "quiet", "verbose", "log_file"})
 """Settings that only concern what the command writes."""
 
 END_POLL_SECONDS = 0.02

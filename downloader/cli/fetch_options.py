@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from downloader.settings.definitions import Field, fields
+from downloader.settings.fields import Field, fields
 
 
 class FetchOptions(Struct, frozen=True):

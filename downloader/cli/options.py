@@ -6,7 +6,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from downloader.settings.definitions import Field, fields
+from downloader.settings.fields import Field, fields
 from downloader.settings.values import Form, WrongValue, read
 
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -15,9 +15,11 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("wait", "max_requests_per_second", "obey_robots", "limit_rate", "limit_rate_per_host"),
     ),
     "Files": (
-        *("dir", "keep_paths", "cut_dirs", "on_exists", "on_full", "content_disposition", "mtime"),
-        *("max_size", "min_size", "expect_type", "checksums", "require_checksums", "process"),
+        *("dir", "keep_paths", "cut_dirs", "name", "flatten", "fanout", "content_disposition", "mtime"),
+        *("on_exists", "on_full", "max_size", "min_size", "expect_type", "process", "on_complete"),
     ),
+    "Integrity": ("checksums", "find_checksums", "require_checksums", "digest"),
+    "Earlier runs": ("journal", "retry_failed", "on_busy"),
     "Retries and failures": (
         *("retries", "retry_on", "host_failures", "retry_wait", "max_retry_after", "connect_timeout"),
         *("timeout", "low_speed_limit", "low_speed_time", "fail_fast", "grace"),
@@ -26,8 +28,11 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("header", "user_agent", "user", "bearer_env", "netrc", "netrc_file", "cookies", "proxy", "http_version"),
         *("cacert", "cert", "key", "insecure", "allow_downgrade", "max_redirects"),
     ),
-    "Output": ("progress", "quiet", "verbose", "log_file", "report", "failed", "trace"),
-    "Lists": ("skip_bad_lines",),
+    "Output": ("progress", "quiet", "verbose", "log_file", "report", "manifest", "failed", "trace"),
+    "Lists": (
+        *("format", "url_column", "name_column", "checksum_column", "size_column", "mirror_column"),
+        *("links", "expand", "prefer_location", "order", "skip_bad_lines"),
+    ),
 }
 _HELP_OF_NO = {"mtime": "set the modification time of files to the local time"}
 """The help texts of the switches that are on by default, whose option is ``--no-NAME``."""

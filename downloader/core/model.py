@@ -8,25 +8,13 @@ The classes of which there is one object for each file are msgspec Structs: maki
 
 from collections.abc import Mapping, Sequence
 from enum import Enum, StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from downloader.core.facts import WHOLE, Checksum, Headers, Metadata, Pieces, Segment, Timings, Try
 from downloader.core.trace import Trace
 from downloader.errors import DownloadError
-
-Headers = tuple[tuple[str, str], ...]
-
-
-class Checksum(Struct, frozen=True):
-    """A digest that the bytes of a file must have.
-
-    ``algorithm``: a name that hashlib knows, or several with ``|`` between them where any of these may be meant
-    (``sha512|blake2b``); ``digest``: in lower-case hexadecimal.
-    """
-
-    algorithm: str
-    digest: str
 
 
 class Download(Struct, frozen=True):
@@ -44,6 +32,8 @@ class Download(Struct, frozen=True):
     ``size``       the size that the file must have; None: any
     ``priority``   a higher number starts earlier at its host, among the Downloads that were already read from the list
     ``origin``     where it was listed, for messages: ``urls.txt:12``
+    ``pieces``     the digests of its pieces, to fetch only wrong pieces again; None: not known
+    ``metadata``   what else the list says of it: pairs of a column's name and a value, for reports and names
     =============  =====================================================================================================
 
     The functions of the package accept a dict for ``headers``, and lists for tuples; they check all fields before the run::
@@ -60,6 +50,8 @@ class Download(Struct, frozen=True):
     size: int | None = None
     priority: int = 0
     origin: str = ""
+    pieces: Pieces | None = None
+    metadata: Metadata = ()
 
     if TYPE_CHECKING:  # what a caller may pass; inside a run each field has the type above
 
@@ -74,59 +66,9 @@ class Download(Struct, frozen=True):
             size: int | None = None,
             priority: int = 0,
             origin: str = "",
+            pieces: Pieces | None = None,
+            metadata: Mapping[str, str] | Sequence[tuple[str, str]] = (),
         ) -> None: ...
-
-
-Span = tuple[int, int]
-"""Bytes of a file: from the first number up to, and without, the second."""
-
-
-class Segment(NamedTuple):
-    """The bytes of a file from ``start`` up to, and without, ``stop`` (None: to the end of the file)."""
-
-    start: int = 0
-    stop: int | None = None
-
-
-WHOLE = Segment()
-
-
-class Validator(NamedTuple):
-    """What distinguishes one version of a file from another: a strong ETag, or a Last-Modified date (RFC 9110 section 8.8)."""
-
-    etag: str = ""
-    last_modified: str = ""
-
-    @property
-    def if_range(self) -> str:
-        """The value for If-Range (RFC 9110 section 13.1.5); empty: the file must not be resumed."""
-        return self.etag or self.last_modified
-
-
-class ResumeInfo(NamedTuple):
-    """What an earlier Attempt left in the part file.
-
-    ``size``: bytes of the part file. ``validator``, ``total`` (bytes) and ``digests``: of the whole file, as the server stated
-    them; ``total`` None: it did not. ``spans``: the bytes that are there, of a file that was fetched in Segments; empty: all
-    bytes from the start to ``size``.
-    """
-
-    size: int = 0
-    validator: Validator = Validator()
-    total: int | None = None
-    digests: tuple[Checksum, ...] = ()
-    spans: tuple[Span, ...] = ()
-
-
-NOTHING_TO_RESUME = ResumeInfo()
-
-
-class Existing(NamedTuple):
-    """The file or folder that exists under a final name. ``size``: bytes; ``modified``: seconds since the epoch."""
-
-    size: int
-    modified: float
-    is_folder: bool = False
 
 
 class Attempt(Struct, frozen=True, array_like=True, omit_defaults=True):
@@ -152,6 +94,8 @@ class Attempt(Struct, frozen=True, array_like=True, omit_defaults=True):
     ``same_process_as``    key of a running Attempt at another Segment of this file: run this one in the same process
     ``is_alternate_url``   ``url`` is not the URL whose validator the part file is bound to
     ``keep_body``          return the body in the Outcome; write no file
+    ``pieces``             the digests of the pieces of the file; None: not known
+    ``etag``               ETag of the existing file: send If-None-Match; empty: not known
     =====================  =============================================================================================
     """
 
@@ -172,6 +116,8 @@ class Attempt(Struct, frozen=True, array_like=True, omit_defaults=True):
     same_process_as: int | None = None
     is_alternate_url: bool = False
     keep_body: bool = False
+    pieces: Pieces | None = None
+    etag: str = ""
 
 
 class End(Enum):
@@ -210,7 +156,32 @@ class Returned:
 class Outcome(Struct, frozen=True, array_like=True, omit_defaults=True):
     """How one Attempt ended.
 
-    =================  =========================================================================================="""
+    =================  ==================================================================================================
+    field              meaning
+    =================  ==================================================================================================
+    ``key``            of the Attempt
+    ``end``            how it ended
+    ``received``       body bytes that came over the network
+    ``size``           bytes of the file so far
+    ``elapsed``        seconds from its start to its end
+    ``status``         of the last answer; 0: there was none
+    ``final_url``      the URL after redirects
+    ``etag``           ETag of the last answer
+    ``path``           the path of the file
+    ``proposed_name``  the server's name for the file, from a probe
+    ``verified``       at least one checksum was known, and all matched
+    ``error``          why it failed
+    ``head_latency``   seconds from the last request to the head of its answer; 0: there was none
+    ``returned``       what post-processing returned
+    ``trace``          when and where it ran; only of a run that is traced
+    ``warning``        what is doubtful about a file that is done
+    ``reason``         why the part file cannot be resumed, with `End.MUST_RESTART`
+    ``last_modified``  the server's time of the file, as it sent it
+    ``digests``        digests that were computed of the whole file, checked or recorded
+    ``redirects``      the URLs of the answers that led elsewhere, in order
+    ``timings``        what it waited for; None: not measured
+    =================  ==================================================================================================
+    """
 
     key: int
     end: End
@@ -229,6 +200,10 @@ class Outcome(Struct, frozen=True, array_like=True, omit_defaults=True):
     trace: Trace | None = None
     warning: str = ""
     reason: str = ""
+    last_modified: str = ""
+    digests: tuple[Checksum, ...] = ()
+    redirects: tuple[str, ...] = ()
+    timings: Timings | None = None
 
 
 class Status(StrEnum):
@@ -263,6 +238,14 @@ class Result(Struct, frozen=True):
     ``download``      where it failed: the Download, to try it again
     ``value``         what post-processing returned
     ``warning``       what is doubtful about a file that is done
+    ``last_modified`` the server's time of the file, as it sent it
+    ``digests``       digests that were computed of the whole file, checked or recorded
+    ``redirects``     the URLs of the answers that led elsewhere, in order
+    ``timings``       of the last Attempt; None: not measured
+    ``queued``        seconds from reading the entry of the list until its first Attempt began
+    ``tries``         the Attempts that failed
+    ``origin``        where it was listed: ``urls.txt:12``
+    ``metadata``      what else the list says of it
     ================  ==================================================================================================
 
     URLs are without credentials, except in ``download``.
@@ -284,6 +267,14 @@ class Result(Struct, frozen=True):
     download: Download | None = None
     value: object = None
     warning: str = ""
+    last_modified: str = ""
+    digests: tuple[Checksum, ...] = ()
+    redirects: tuple[str, ...] = ()
+    timings: Timings | None = None
+    queued: float = 0.0
+    tries: tuple[Try, ...] = ()
+    origin: str = ""
+    metadata: Metadata = ()
 
     def __repr__(self) -> str:
         shown = (name for name in self.__struct_fields__ if name != "download")  # which may hold credentials

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from downloader.core.model import Span
+from downloader.core.facts import Span
 
 
 def merged(spans: Iterable[Span]) -> tuple[Span, ...]:

@@ -1,20 +1,18 @@
 """Every setting of a run, defined once: its type, default, bounds and one line of explanation.
 
 The command's flags, the environment variables (``DL_RETRY_WAIT``), the keys of the TOML file and the library's keywords all
-come from the fields of `Settings`. `downloader.settings.layers` combines these places, `downloader.settings.config_files` finds
-the file, and `downloader.settings.values` reads single values.
+come from `Settings`, by way of `downloader.settings.fields`. `downloader.settings.layers` combines these places,
+`downloader.settings.config_files` finds the file, and `downloader.settings.values` reads single values.
 """
 
-from collections.abc import Mapping
 from enum import Enum
-from functools import cache
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta
 
 from downloader.errors import UsageError
-from downloader.settings.values import AUTO_MESSAGE, MAX_SECONDS, Form, Kind, WrongValue, read
+from downloader.settings.values import MAX_SECONDS
 
 PREFIX = "DL_"
 PASSWORD_VARIABLE = f"{PREFIX}PASSWORD"
@@ -23,6 +21,9 @@ PASSWORD_VARIABLE = f"{PREFIX}PASSWORD"
 HttpVersion = Literal["auto", "1.1", "2", "3"]
 OnExists = Literal["skip", "overwrite", "rename", "fail", "refresh"]
 OnFull = Literal["stop", "wait"]
+OnBusy = Literal["share", "wait", "fail"]
+ListFormat = Literal["auto", "text", "csv", "tsv", "jsonl", "parquet", "metalink", "sitemap", "html"]
+Order = Literal["listed", "reversed", "priority", "smallest", "random"]
 Progress = Literal["auto", "bar", "plain", "json", "none"]
 
 
@@ -140,6 +141,14 @@ class Settings(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_field
     insecure: Annotated[bool, _option(OWN, "do not verify certificates")] = False
     allow_downgrade: Annotated[bool, _option(OWN, "follow redirects from https to http")] = False
     max_redirects: Annotated[int, _option(ANY, "maximum number of redirects of a file", "", "N", ge=0)] = 10
+    name: Annotated[
+        str,
+        _option(ANY, "name files by this template, such as '{host}/{path}/{stem}{ext}'; see `dl help names`", "", "TEMPLATE"),
+    ] = ""
+    flatten: Annotated[bool, _option(ANY, "put all files into --dir itself; a / of a name becomes _")] = False
+    fanout: Annotated[
+        int, _option(ANY, "spread the files over 256 folders (1) or 65,536 folders (2), by a digest of the path", "", "N", ge=0)
+    ] = 0
     process: Annotated[
         str, _option(OWN, "call this function with each finished file, before the file gets its name", "", "MODULE:FUNCTION")
     ] = ""
@@ -151,8 +160,33 @@ class Settings(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_field
         tuple[str, ...], _option(ANY, "accept only this media type, such as 'image/*'; may be repeated", "", "TYPE")
     ] = ()
     checksums: Annotated[str, _option(ANY, "verify files against this file, with lines of `digest  name`", "", "FILE")] = ""
+    find_checksums: Annotated[
+        bool, _option(ANY, "look for checksums beside each file: NAME.sha256, NAME.sha512, NAME.md5, SHA256SUMS")
+    ] = False
+    digest: Annotated[str, _option(ANY, "record this digest of each file: sha256, blake3, crc32c, …", "", "ALGORITHM")] = ""
     require_checksums: Annotated[bool, _option(ANY, "do not fetch files without a checksum: report them as failed")] = False
-    report: Annotated[str, _option(OWN, "write one JSON line for each finished URL; -: standard output", "", "FILE")] = ""
+    journal: Annotated[
+        str, _option(OWN, "file that records what was done; auto: .downloader/ in --dir; none: no file", "", "FILE|auto|none")
+    ] = "auto"
+    on_busy: Annotated[OnBusy, _option(ANY, "what to do if another run works in --dir: share the work, wait, or fail")] = (
+        "share"
+    )
+    retry_failed: Annotated[bool, _option(ANY, "fetch only what failed before, as the journal says")] = False
+    report: Annotated[
+        str,
+        _option(
+            OWN, "write one row for each finished URL: .jsonl, .csv, .parquet; -: JSON lines to standard output", "", "FILE"
+        ),
+    ] = ""
+    manifest: Annotated[
+        str,
+        _option(
+            OWN, "keep one row for each file of the list in this file, from run to run: .jsonl, .csv, .parquet", "", "FILE"
+        ),
+    ] = ""
+    on_complete: Annotated[
+        str, _option(OWN, "run this command after each finished file, without a shell: 'gzip -t {path}'", "", "COMMAND")
+    ] = ""
     trace: Annotated[str, _option(OWN, "write one JSON line for each attempt: when and where it ran", "", "FILE")] = ""
     failed: Annotated[str, _option(OWN, "write the list entries that failed, as a list for another run", "", "FILE")] = ""
     progress: Annotated[Progress, _option(ANY, "how to show the progress")] = "auto"
@@ -161,6 +195,35 @@ class Settings(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_field
     log_file: Annotated[str, _option(OWN, "write the log of -v to this file", "", "FILE")] = ""
     fail_fast: Annotated[bool, _option(ANY, "stop at the first failure")] = False
     skip_bad_lines: Annotated[bool, _option(ANY, "skip invalid lines of a list")] = False
+    format: Annotated[
+        ListFormat, _option(ANY, "format of the lists; auto: by name and content. With another value, a URL names a list")
+    ] = "auto"
+    url_column: Annotated[
+        str, _option(ANY, "column of a table with the URLs: its name, or its number from 1", "", "COLUMN")
+    ] = ""
+    name_column: Annotated[str, _option(ANY, "column with the names of the files", "", "COLUMN")] = ""
+    checksum_column: Annotated[str, _option(ANY, "column with the checksums", "", "COLUMN")] = ""
+    size_column: Annotated[str, _option(ANY, "column with the sizes in bytes", "", "COLUMN")] = ""
+    mirror_column: Annotated[str, _option(ANY, "column with further URLs of the same file", "", "COLUMN")] = ""
+    links: Annotated[
+        tuple[str, ...],
+        _option(
+            ANY,
+            "each URL is a web page: fetch what it links to, if the name matches, as '*.nc'; may be repeated",
+            "",
+            "PATTERN",
+        ),
+    ] = ()
+    expand: Annotated[bool, _option(ANY, "expand {001..100} and {a,b} in the URLs of text lists and of the command line")] = (
+        False
+    )
+    prefer_location: Annotated[
+        tuple[str, ...],
+        _option(ANY, "prefer the mirrors of a Metalink in this country, such as de; may be repeated", "", "COUNTRY"),
+    ] = ()
+    order: Annotated[
+        Order, _option(ANY, "order of the downloads, within a window of 100,000 entries of the list that are read ahead")
+    ] = "listed"
     grace: Annotated[float, _time(ANY, "time that running files have to finish after Ctrl-C", ge=0)] = 3.0
 
     @property
@@ -183,131 +246,3 @@ def parse_header(text: str) -> tuple[str, str]:
     if not colon or not is_token or any(ord(c) < 32 and c != "\t" for c in value) or not value.isascii():
         raise UsageError("a header is not of the form 'Name: value'")  # the text may be secret
     return token, value.strip()
-
-
-class Field(Struct, frozen=True):
-    """One setting, as the command line and the documentation use it."""
-
-    name: str  # the attribute of `Settings`
-    key: str  # in TOML; the flag is the key after two dashes
-    variable: str  # in the environment
-    kind: type
-    many: bool  # a tuple of texts
-    form: Form
-    trust: Trust
-    own_values: tuple[str, ...]  # values that only the user's own file may set, of a setting for any file
-    default: Any
-    help: str
-    short: str  # the one-letter flag
-    unit: str  # what help shows for the value
-
-    @property
-    def choices(self) -> tuple[str, ...]:
-        """All values, if the setting has a fixed set of them."""
-        return self.form.choices
-
-    @property
-    def auto(self) -> bool:
-        """Whether the user may write ``auto``, which is 0."""
-        return self.form.kind == "auto"
-
-    @property
-    def size(self) -> bool:
-        """Whether the value is a number of bytes."""
-        return self.form.kind == "size"
-
-    def needs_trust(self, value: Any) -> bool:
-        """Whether this value of a file is only accepted from the user's own file. A default is accepted from any."""
-        if self.trust is ANY:
-            return value in self.own_values
-        return bool(value != (list(self.default) if self.many else self.default))
-
-
-_KINDS: dict[Any, Kind] = {bool: "switch", int: "whole", float: "number", str: "text"}
-
-
-@cache
-def fields() -> tuple[Field, ...]:
-    """All settings, in the order of `Settings`."""
-    result = []
-    for info in msgspec.structs.fields(Settings):
-        inner, meta = get_args(info.type)
-        choices = tuple(get_args(inner)) if get_origin(inner) is Literal else ()
-        many = get_origin(inner) is tuple
-        kind = str if choices or many else inner
-        extra = meta.extra
-        default_kind: Kind = "choice" if choices else "texts" if many else _KINDS[kind]
-        result.append(
-            Field(
-                name=info.name,
-                key=info.encode_name,
-                variable=extra.get("variable", PREFIX + info.name.upper()),
-                kind=kind,
-                many=many,
-                form=Form(extra.get("kind", default_kind), minimum=meta.ge, exclusive_minimum=meta.gt, choices=choices),
-                trust=extra["trust"],
-                own_values=extra.get("own_values", ()),
-                default=info.default,
-                help=meta.description,
-                short=extra["short"],
-                unit=extra["unit"],
-            )
-        )
-    return tuple(result)
-
-
-def convert(
-    values: Mapping[str, Any], origins: Mapping[str, str] | None = None, texts: frozenset[str] = frozenset()
-) -> Settings:
-    """Settings from values. Raises UsageError for an unknown key or a wrong value; the message names the key and its origin.
-
-    Args:
-        values: by TOML key.
-        origins: by attribute name, where a value comes from. A value without an origin comes from a program, which may write
-            0 for ``auto``.
-        texts: attribute names whose values are text because of where they come from: numbers and switches, too.
-    """
-    known = {item.key: item for item in fields()}
-    origins = origins or {}
-    checked: dict[str, Any] = {}
-    for key, value in values.items():
-        origin = origins.get(key.replace("-", "_"), "")
-        if key not in known:
-            import difflib  # here: few runs need it
-
-            similar = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-            hint = f"did you mean {similar[0]}?" if similar else "see config.example.toml"
-            raise UsageError(f"unknown setting {key!r}" + (f" in {origin}" if origin else ""), hint=hint)
-        item = known[key]
-        try:
-            checked[item.name] = read(item.form, value, item.name in texts)
-            if item.auto and origin and not checked[item.name] and value != "auto":
-                raise WrongValue(AUTO_MESSAGE)
-        except WrongValue as error:
-            named = f"--{key}" if origin == "flag" else f"{key} ({origin})" if origin else key
-            raise UsageError(f"{named}: {error}") from None
-    return Settings(**checked)
-
-
-def example() -> str:
-    """The text of ``config.example.toml``: every setting with its default and its explanation, as TOML."""
-    known = fields()
-    import textwrap  # here: only the file of the repository is made with it
-
-    own = ", ".join(item.key for item in known if item.trust is OWN)
-    lines = [
-        "# Every setting of `dl`, with its default. Copy this file to ./downloader.toml, or to downloader/downloader.toml in",
-        "# your configuration folder, and keep the lines that you change. Each setting is also a flag (--retry-wait) and an",
-        "# environment variable (DL_RETRY_WAIT; DL_TARGET_DIR for dir). A flag overrides the environment variable, and the",
-        "# environment variable overrides this file.",
-        '# A size is a number of bytes, or a text such as "10M" or "64Ki". A time is a number of seconds, or a text such as',
-        '# "5m" or "200ms".',
-        "#",
-        "# From a ./downloader.toml, these are only taken with --config downloader.toml:",
-        *("# " + line for line in textwrap.wrap(f'{own}, and on-exists = "overwrite".', 116, break_on_hyphens=False)),
-    ]
-    for item in known:
-        choices = f" ({', '.join(item.choices)})" if item.choices else ""
-        value = list(item.default) if item.many else "auto" if item.auto and not item.default else item.default
-        lines += ["", f"# {item.help}{choices}", f"{item.key} = {msgspec.json.encode(value).decode()}"]
-    return "\n".join(lines) + "\n"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, TypedDict
 
-from downloader.settings.definitions import HttpVersion, OnExists, OnFull
+from downloader.settings.definitions import HttpVersion, ListFormat, OnBusy, OnExists, OnFull, Order
 
 Count = int | Literal["auto"]
 """A number, or ``"auto"``: as many as help."""
@@ -27,7 +27,7 @@ class Keywords(TypedDict, total=False):
 
     `Seconds` and `Size` are in the unit that their names say, or text with a unit. ``limit_rate``, ``limit_rate_per_host`` and
     ``low_speed_limit`` are bytes a second; ``jobs``, ``per_host``, ``segments``, ``retries``, ``host_failures``,
-    ``max_redirects`` and ``cut_dirs`` are counts; 0 turns a limit off.
+    ``max_redirects``, ``cut_dirs`` and ``fanout`` are counts; 0 turns a limit off.
     """
 
     strategy: str
@@ -69,6 +69,9 @@ class Keywords(TypedDict, total=False):
     insecure: bool
     allow_downgrade: bool
     max_redirects: int
+    name: str
+    flatten: bool
+    fanout: int
     process: str | Callable[[Path], object]
     keep_paths: bool
     cut_dirs: int
@@ -76,7 +79,22 @@ class Keywords(TypedDict, total=False):
     min_size: Size
     expect_type: Texts
     checksums: str
+    find_checksums: bool
+    digest: str
     require_checksums: bool
+    journal: str
+    on_busy: OnBusy
+    retry_failed: bool
     fail_fast: bool
     skip_bad_lines: bool
+    format: ListFormat
+    url_column: str
+    name_column: str
+    checksum_column: str
+    size_column: str
+    mirror_column: str
+    links: Texts
+    expand: bool
+    prefer_location: Texts
+    order: Order
     grace: Seconds

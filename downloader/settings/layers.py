@@ -7,7 +7,8 @@ from msgspec import Struct, field
 
 from downloader.errors import UsageError
 from downloader.settings.config_files import PATH_VARIABLE, ConfigFile, read_file
-from downloader.settings.definitions import PASSWORD_VARIABLE, PREFIX, Field, Settings, convert, fields
+from downloader.settings.definitions import PASSWORD_VARIABLE, PREFIX, Settings
+from downloader.settings.fields import Field, convert, fields
 
 OTHER_VARIABLES = frozenset({PATH_VARIABLE, PASSWORD_VARIABLE})
 """Environment variables that are read, but are no settings."""

@@ -7,7 +7,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from downloader.core.model import Checksum, Download, Headers
+from downloader.core.facts import Checksum, Headers
+from downloader.core.model import Download
 from downloader.core.names.urls import clean_url, public_url
 from downloader.errors import UsageError
 from downloader.settings.definitions import parse_header

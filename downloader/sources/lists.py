@@ -14,7 +14,8 @@ from typing import IO, TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from downloader.core.model import Checksum, Download
+from downloader.core.facts import Checksum
+from downloader.core.model import Download
 from downloader.core.names.urls import clean_url
 from downloader.errors import UsageError
 

@@ -9,7 +9,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import IO
 
-from downloader.core.model import Checksum, Download
+from downloader.core.facts import Checksum
+from downloader.core.model import Download
 from downloader.core.names.file_names import wished_path
 from downloader.core.names.urls import CLEAN_URL, clean_url
 from downloader.errors import DownloadError, UsageError

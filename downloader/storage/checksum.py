@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 
-from downloader.core.model import Checksum
+from downloader.core.facts import Checksum
 from downloader.errors import IntegrityError
 from downloader.storage.folder import Folder
 

@@ -6,7 +6,8 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from downloader.core.model import Attempt, Existing
+from downloader.core.facts import Existing
+from downloader.core.model import Attempt
 from downloader.errors import FolderError, FolderFull, PolicyError, StorageError
 from downloader.storage.shared_part import SharedParts
 

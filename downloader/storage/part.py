@@ -15,7 +15,7 @@ import os
 import stat
 from contextlib import suppress
 
-from downloader.core.model import NOTHING_TO_RESUME, ResumeInfo, Span
+from downloader.core.facts import NOTHING_TO_RESUME, ResumeInfo, Span
 from downloader.errors import DownloadError, FileInUse
 from downloader.storage import sidecar
 from downloader.storage.folder import Folder

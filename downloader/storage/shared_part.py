@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from downloader.core.model import ResumeInfo, Span
+from downloader.core.facts import ResumeInfo, Span
 from downloader.core.spans import merged
 from downloader.storage.pieces import write_some
 

@@ -7,8 +7,8 @@ import os
 
 import msgspec
 
+from downloader.core.facts import NOTHING_TO_RESUME, Checksum, ResumeInfo, Span, Validator
 from downloader.core.http.headers import DIGEST_ALGORITHMS
-from downloader.core.model import NOTHING_TO_RESUME, Checksum, ResumeInfo, Span, Validator
 from downloader.core.spans import merged
 
 _MAX_BYTES = 1 << 18

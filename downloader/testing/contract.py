@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from downloader.api.downloader import Downloader
-from downloader.core.model import Checksum, Download, Result, Status
+from downloader.core.facts import Checksum
+from downloader.core.model import Download, Result, Status
 from downloader.core.report import Report
 from downloader.engine.contract import Capabilities
 from downloader.errors import IntegrityError, Interrupted, NetworkError, UsageError
@@ -32,8 +33,7 @@ from downloader.runs.download_run import DownloadRun
 from downloader.strategies.registry import find
 from downloader.testing.scripted_server import Connection, InFlight, RecordedRequest, ScriptedServer, reply, serve
 
-BODY = bytes(number * 7 % 251 for number in range(1000)) * 3000
-"""Three megabytes, in which each byte depends on its position."""
+BODY = bytes(number * 7 % 251 for number in range(1000)) * 3000  # each byte depends on its position
 
 DEADLINE = 60.0
 """Seconds after which a test that waits for the strategy fails."""

@@ -12,7 +12,7 @@ from pytest_httpserver import HTTPServer
 from downloader import Downloader, Interrupted, NetworkError
 from downloader.core.limits.rate import BURST
 from downloader.engine.rate_limiter import MIN_WAIT
-from downloader.settings.definitions import convert
+from downloader.settings.fields import convert
 from downloader.testserver import content
 from downloader.testserver.launch import TestServer
 from tests.support.fetching import Fetch

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from downloader import Download, Downloader, Interrupted
-from downloader.core.model import Checksum
+from downloader.core.facts import Checksum
 from downloader.core.spans import byte_count
 from downloader.storage.folder import Folder
 from downloader.storage.part import PartFile

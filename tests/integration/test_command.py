@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from downloader.settings.definitions import example
+from downloader.settings.fields import example
 from downloader.testserver import content
 from downloader.testserver.launch import TestServer
 from tests.support.command import Shell

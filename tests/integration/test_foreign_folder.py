@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from downloader.settings.definitions import OWN, Trust, example, fields
+from downloader.settings.definitions import OWN, Trust
+from downloader.settings.fields import example, fields
 from downloader.testserver.launch import TestServer
 from tests.support.command import Shell
 from tests.support.scripted import MakeServer, reply

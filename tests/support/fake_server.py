@@ -5,9 +5,9 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from downloader.core.facts import Checksum, Headers
 from downloader.core.http.headers import format_http_date
 from downloader.core.http.messages import Head, Request
-from downloader.core.model import Checksum, Headers
 from downloader.errors import NetworkError
 
 CHANGED_AT = 784111777.0

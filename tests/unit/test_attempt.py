@@ -16,9 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from downloader.core.facts import Checksum
 from downloader.core.http.headers import content_range, format_http_date
 from downloader.core.http.messages import Head, Request, TransferPolicy
-from downloader.core.model import Attempt, Checksum, End, Outcome
+from downloader.core.model import Attempt, End, Outcome
 from downloader.engine.attempt.attempt import attempt_steps
 from downloader.engine.attempt.body import FLUSH_BYTES, FLUSH_SECONDS
 from downloader.engine.attempt.commands import DROP, READ, Call, Command, Write

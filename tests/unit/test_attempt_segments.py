@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from downloader.core.facts import NOTHING_TO_RESUME, WHOLE, Checksum, ResumeInfo, Segment, Validator
 from downloader.core.http.headers import format_http_date
 from downloader.core.http.messages import Head, Request, TransferPolicy
-from downloader.core.model import NOTHING_TO_RESUME, WHOLE, Attempt, Checksum, End, Outcome, ResumeInfo, Segment, Validator
+from downloader.core.model import Attempt, End, Outcome
 from downloader.core.spans import byte_count
 from downloader.engine.attempt import body as module
 from downloader.engine.attempt.attempt import attempt_steps

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from downloader import errors
-from downloader.core.model import WHOLE, Attempt, Checksum, End, Outcome, Returned, Segment
+from downloader.core.facts import WHOLE, Checksum, Pieces, Segment, Timings
+from downloader.core.model import Attempt, End, Outcome, Returned
 from downloader.core.trace import Trace
 from downloader.engine.workers.channel import Channel, Ended, Shard
 
@@ -207,6 +208,10 @@ BY_TYPE: dict[str, st.SearchStrategy[Any]] = {
     "head_latency": SECONDS,
     "status": NUMBERS,
     "error": st.none(),
+    "pieces": st.none() | st.builds(Pieces, TEXTS, NUMBERS, st.lists(TEXTS, max_size=3).map(tuple)),
+    "digests": st.lists(st.builds(Checksum, st.just("sha256"), st.just("0" * 64)), max_size=2).map(tuple),
+    "redirects": st.lists(TEXTS, max_size=3).map(tuple),
+    "timings": st.none() | st.builds(Timings, SECONDS, SECONDS, SECONDS, SECONDS, SECONDS),
     "returned": st.none() | st.builds(Returned, st.lists(st.tuples(NUMBERS, TEXTS, st.binary(max_size=9)), max_size=3)),
     "trace": st.none() | st.builds(Trace, NUMBERS, NUMBERS, NUMBERS, NUMBERS, NUMBERS, SECONDS, SECONDS, SECONDS),
 }

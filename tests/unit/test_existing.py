@@ -7,7 +7,8 @@ from typing import get_args
 import pytest
 
 import downloader
-from downloader.core.model import Attempt, Checksum, End, Existing, Outcome
+from downloader.core.facts import Checksum, Existing
+from downloader.core.model import Attempt, End, Outcome
 from downloader.core.names.exists_policy import ON_EXISTS, ExistsPolicy, apply_exists_policy
 from downloader.settings.definitions import OnExists
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from downloader._version import __version__
 from downloader.cli.commands import fetch_command
 from downloader.cli.fetch_options import FetchOptions, read_plain
-from downloader.settings.definitions import fields
+from downloader.settings.fields import fields
 
 
 def read_by_click(words: list[str]) -> FetchOptions | None:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from downloader.core.facts import Checksum, Validator
 from downloader.core.http import headers as h
 from downloader.core.http.headers import MAX_HEAD_BYTES, ContentRange, Fields, read_fields
-from downloader.core.model import Checksum, Validator
 from downloader.errors import ProtocolError
 
 BODY = b"the whole file"

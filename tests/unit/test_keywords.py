@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from downloader.api.downloader import COMMAND_ONLY
-from downloader.settings.definitions import Field, Settings, fields
+from downloader.settings.definitions import Settings
+from downloader.settings.fields import Field, fields
 from downloader.settings.keywords import Count, Keywords, Seconds, Size, Texts
 
 KINDS = {item.name: get_args(item.type)[0] for item in msgspec.structs.fields(Settings)}

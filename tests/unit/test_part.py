@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from downloader.core.model import NOTHING_TO_RESUME, Attempt, Checksum, Existing, ResumeInfo, Validator
+from downloader.core.facts import NOTHING_TO_RESUME, Checksum, Existing, ResumeInfo, Validator
+from downloader.core.model import Attempt
 from downloader.core.names.file_names import part_names
 from downloader.errors import FileInUse, FolderFull, IntegrityError, PolicyError, StorageError
 from downloader.storage.checksum import ChecksumVerifier

@@ -22,7 +22,8 @@ from downloader.core.scheduling.segment_layout import SplitPolicy
 from downloader.errors import HTTPStatusError, StorageError
 from downloader.runs.download_run import DownloadRun
 from downloader.runs.plan import limits_for, split_policy
-from downloader.settings.definitions import Settings, convert
+from downloader.settings.definitions import Settings
+from downloader.settings.fields import convert
 from downloader.strategies.registry import find
 from tests.support.limits import level
 from tests.support.scheduling import take_all

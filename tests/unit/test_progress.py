@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from downloader.core.amounts import duration, size
-from downloader.core.model import Checksum, Download, Result, Status
+from downloader.core.facts import Checksum
+from downloader.core.model import Download, Result, Status
 from downloader.core.report import Report
 from downloader.engine.stats import FileProgress, LocalStats, RunStats
 from downloader.errors import HTTPStatusError, IntegrityError, NetworkError, StorageError, TLSError, UsageError

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from downloader.core.facts import Checksum, ResumeInfo, Segment, Validator
 from downloader.core.http.headers import Fields
 from downloader.core.http.messages import Head, TransferPolicy
 from downloader.core.http.range_rules import (
@@ -16,7 +17,7 @@ from downloader.core.http.range_rules import (
 )
 from downloader.core.http.transfer import Transfer
 from downloader.core.http.transfer_states import State
-from downloader.core.model import Attempt, Checksum, ResumeInfo, Segment, Validator
+from downloader.core.model import Attempt
 
 URL = "https://example.org/file"
 DATE, OTHER_DATE = "Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 09:00:00 GMT"

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from downloader.core.facts import Checksum
 from downloader.core.limits.adaptive import AdaptiveSlots
 from downloader.core.limits.slots import Slots
-from downloader.core.model import Attempt, Checksum, Download, End, Outcome, Result, Status
+from downloader.core.model import Attempt, Download, End, Outcome, Result, Status
 from downloader.core.names.checksum_list import ChecksumList
 from downloader.core.names.urls import host_of, public_url
 from downloader.core.scheduling.retry import RetryPolicy

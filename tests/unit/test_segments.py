@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from downloader.core.facts import WHOLE, Checksum, Segment, Span
 from downloader.core.limits.slots import Slots
-from downloader.core.model import WHOLE, Attempt, Checksum, Download, End, Outcome, Result, Segment, Span, Status
+from downloader.core.model import Attempt, Download, End, Outcome, Result, Status
 from downloader.core.names.urls import host_of
 from downloader.core.scheduling.retry import RetryPolicy
 from downloader.core.scheduling.running_segment import MIN_SPEED_SAMPLE, SLOW_SEGMENT_GRACE, RunningSegment

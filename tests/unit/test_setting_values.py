@@ -17,7 +17,8 @@ from downloader.cli.compare import command as compare_command
 from downloader.cli.main import fetch_command
 from downloader.errors import UsageError
 from downloader.settings.config_files import ConfigFile
-from downloader.settings.definitions import Field, Settings, convert, fields
+from downloader.settings.definitions import Settings
+from downloader.settings.fields import Field, convert, fields
 from downloader.settings.layers import load
 from downloader.settings.values import MAX_BYTES, MAX_SECONDS, Form, WrongValue, parse_size, parse_time, read
 
@@ -171,7 +172,7 @@ def test_sizes_and_times_are_written_with_units_in_all_places(name: str, tmp_pat
 
 def test_a_setting_in_seconds_or_bytes_is_a_time_or_a_size() -> None:
     others = {name for name, field in FIELDS.items() if field.form.kind in ("whole", "number")}
-    assert others == {"max_requests_per_second", "retries", "host_failures", "max_redirects", "cut_dirs"}
+    assert others == {"max_requests_per_second", "retries", "host_failures", "max_redirects", "cut_dirs", "fanout"}
 
 
 def test_compare_takes_units_too() -> None:

@@ -9,7 +9,8 @@ import pytest
 from downloader.errors import UsageError
 from downloader.settings import definitions as settings
 from downloader.settings.config_files import ConfigFile, find_file, read_file, user_folder
-from downloader.settings.definitions import Settings, convert, example, fields, parse_header
+from downloader.settings.definitions import Settings, parse_header
+from downloader.settings.fields import Field, convert, example, fields
 from downloader.settings.layers import load
 
 FIELDS = fields()
@@ -257,7 +258,7 @@ def test_which_configuration_file_is_read(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("field", FIELDS, ids=[field.name for field in FIELDS])
-def test_every_field_is_explained_and_has_a_default_of_its_type(field: settings.Field) -> None:
+def test_every_field_is_explained_and_has_a_default_of_its_type(field: Field) -> None:
     assert field.help
     assert field.help[0] != " "
     assert "\n" not in field.help
@@ -286,6 +287,9 @@ def test_the_choices_are_those_of_the_types() -> None:
         "http_version": get_args(settings.HttpVersion),
         "on_exists": get_args(settings.OnExists),
         "on_full": get_args(settings.OnFull),
+        "on_busy": get_args(settings.OnBusy),
+        "format": get_args(settings.ListFormat),
+        "order": get_args(settings.Order),
         "progress": get_args(settings.Progress),
     }
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from downloader.core.model import NOTHING_TO_RESUME, Checksum, ResumeInfo, Span, Validator
+from downloader.core.facts import NOTHING_TO_RESUME, Checksum, ResumeInfo, Span, Validator
 from downloader.core.spans import first_gap, merged
 from downloader.errors import FileInUse
 from downloader.storage import shared_part, sidecar

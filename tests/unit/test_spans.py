@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from downloader.core.model import Span
+from downloader.core.facts import Span
 from downloader.core.spans import byte_count, byte_count_after, first_gap, merged
 
 

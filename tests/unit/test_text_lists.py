@@ -14,7 +14,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from downloader.core.model import Checksum, Download
+from downloader.core.facts import Checksum
+from downloader.core.model import Download
 from downloader.core.names.urls import clean_url
 from downloader.errors import UsageError
 from downloader.sources import lists, text

@@ -9,24 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from downloader.core.facts import NOTHING_TO_RESUME, WHOLE, Checksum, Headers, ResumeInfo, Segment, Validator
 from downloader.core.http.credentials import Cookie, Credentials
 from downloader.core.http.headers import http_date
 from downloader.core.http.messages import Head, HeadAction, Request, TransferPolicy
 from downloader.core.http.transfer import Transfer
 from downloader.core.http.transfer_states import ENDS, State
 from downloader.core.limits.stall import StallDetector
-from downloader.core.model import (
-    NOTHING_TO_RESUME,
-    WHOLE,
-    Attempt,
-    Checksum,
-    End,
-    Headers,
-    Outcome,
-    ResumeInfo,
-    Segment,
-    Validator,
-)
+from downloader.core.model import Attempt, End, Outcome
 from downloader.errors import (
     AuthError,
     DownloadError,

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from downloader.core.facts import NOTHING_TO_RESUME, ResumeInfo, Validator
 from downloader.core.http import transfer_states
 from downloader.core.http.messages import Head, TransferPolicy
 from downloader.core.http.transfer import Transfer
 from downloader.core.http.transfer_states import ENDS, TRANSITIONS, Event, State, TransitionError
-from downloader.core.model import NOTHING_TO_RESUME, Attempt, End, ResumeInfo, Validator
+from downloader.core.model import Attempt, End
 from downloader.errors import NetworkError, ProtocolError
 
 PACKAGE = Path(transfer_states.__file__).parents[2]

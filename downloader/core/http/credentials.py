@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from msgspec import Struct
 
-from downloader.core.model import Headers
+from downloader.core.facts import Headers
 from downloader.core.names.urls import origin_of
 from downloader.errors import AuthError
 

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from msgspec import Struct
 
-from downloader.core.model import Checksum, Validator
+from downloader.core.facts import Checksum, Validator
 from downloader.errors import ProtocolError
 
 MAX_HEAD_BYTES = 64 * 1024

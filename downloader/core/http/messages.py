@@ -5,9 +5,9 @@ from enum import Enum
 from msgspec import Struct, field
 from msgspec.structs import force_setattr
 
+from downloader.core.facts import Headers
 from downloader.core.http.credentials import NO_CREDENTIALS, Credentials
 from downloader.core.http.guards import NO_GUARDS, Guards
-from downloader.core.model import Headers
 
 
 class TransferPolicy(Struct, frozen=True):

@@ -8,8 +8,8 @@ missing (section 15.5.17). If a rule applies, the file begins again at zero; the
 from collections.abc import Callable
 from typing import NamedTuple
 
+from downloader.core.facts import ResumeInfo
 from downloader.core.http.headers import ContentRange, Fields, content_range, validator
-from downloader.core.model import ResumeInfo
 
 _NO_RANGE = ContentRange(None, None, None)
 

@@ -1,8 +1,8 @@
 """The error for an answer that brings no file."""
 
+from downloader.core.facts import Headers
 from downloader.core.http.credentials import refusal_hint
 from downloader.core.http.headers import Fields, http_date, retry_after
-from downloader.core.model import Headers
 from downloader.errors import AuthError, DownloadError, HTTPStatusError, ProtocolError
 
 

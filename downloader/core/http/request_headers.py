@@ -1,9 +1,10 @@
 """The request that a Transfer sends: the conditional headers, and which header takes the place of another."""
 
+from downloader.core.facts import Headers, Validator
 from downloader.core.http.credentials import without_userinfo
 from downloader.core.http.headers import format_http_date
 from downloader.core.http.messages import Request, TransferPolicy, not_named_in, replaced, with_defaults
-from downloader.core.model import Attempt, Headers, Validator
+from downloader.core.model import Attempt
 
 
 def build_request(

@@ -7,6 +7,7 @@ FOLLOW: call `request` again · BODY: write the body, from the byte `offset` of 
 What each answer means stands in `downloader.core.http`.
 """
 
+from downloader.core.facts import NOTHING_TO_RESUME, WHOLE, Checksum, Headers, ResumeInfo
 from downloader.core.http import headers as h
 from downloader.core.http.credentials import kept_at_redirect
 from downloader.core.http.guards import check_head, wrong_size
@@ -17,7 +18,7 @@ from downloader.core.http.refusals import refusal
 from downloader.core.http.request_headers import bound_by_checksum, build_request
 from downloader.core.http.transfer_states import ENDS, TRANSITIONS, Event, State
 from downloader.core.limits.stall import StallDetector
-from downloader.core.model import NOTHING_TO_RESUME, WHOLE, Attempt, Checksum, End, Headers, Outcome, ResumeInfo, Returned
+from downloader.core.model import Attempt, End, Outcome, Returned
 from downloader.core.names.urls import public_url
 from downloader.core.trace import Trace
 from downloader.errors import DownloadError, Interrupted, NetworkError, ProtocolError

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from urllib.parse import unquote, urlsplit
 
-from downloader.core.model import Checksum, Download
+from downloader.core.facts import Checksum
+from downloader.core.model import Download
 from downloader.core.names.file_names import default_path, wished_path
 from downloader.errors import DownloadError, PolicyError, UsageError
 

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from downloader.core.model import Attempt, End, Existing, Outcome
+from downloader.core.facts import Existing
+from downloader.core.model import Attempt, End, Outcome
 from downloader.core.names.urls import public_url
 from downloader.errors import DownloadError, StorageError
 

@@ -2,7 +2,8 @@
 
 from msgspec.structs import replace
 
-from downloader.core.model import WHOLE, Attempt, Checksum, Download, End, Outcome, Result, Segment, Status
+from downloader.core.facts import WHOLE, Checksum, Segment
+from downloader.core.model import Attempt, Download, End, Outcome, Result, Status
 from downloader.core.names.file_names import default_path
 from downloader.core.names.urls import public_url
 from downloader.core.scheduling.retry import NextStep, RetryPolicy

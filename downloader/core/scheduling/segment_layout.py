@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 from msgspec import Struct, field
 
-from downloader.core.model import End, Outcome, Segment
+from downloader.core.facts import Segment
+from downloader.core.model import End, Outcome
 from downloader.core.scheduling.running_segment import SLOW_SEGMENT_GRACE, RunningSegment
 
 MIN_GAIN = 1.0

@@ -9,10 +9,11 @@ import os
 import threading
 from collections.abc import Generator
 
+from downloader.core.facts import NOTHING_TO_RESUME, WHOLE
 from downloader.core.http.messages import Head, HeadAction
 from downloader.core.http.transfer import Transfer
 from downloader.core.http.transfer_states import State
-from downloader.core.model import NOTHING_TO_RESUME, WHOLE, Attempt
+from downloader.core.model import Attempt
 from downloader.core.spans import byte_count_after, first_gap
 from downloader.core.trace import Trace
 from downloader.engine.attempt.body import receive_body, receive_in_memory
