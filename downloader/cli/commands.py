@@ -83,11 +83,7 @@ def fetch_command() -> click.Command:
         params=[
             list_argument("LIST..."),
             *settings_options(),
-            GroupedOption(
-                ["--config"],
-                metavar="FILE",
-                help="read the settings from this file, not from ./downloader.toml or from your configuration folder",
-            ),
+            *config_options(),
             click.Option(["-o", "--output"], metavar="NAME", help="name of the file of a single URL, relative to --dir"),
             click.Option(["--dry-run"], is_flag=True, help="print what would be fetched, and the path of each file"),
             _shell_option("--install-completion", "install tab completion for SHELL: bash, zsh or fish  [$SHELL]"),
@@ -108,6 +104,23 @@ def fetch_command() -> click.Command:
         epilog=EPILOG,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     )
+
+
+def config_options() -> list[click.Option]:
+    """``--config`` and ``--profile``: where settings come from. They are no settings themselves."""
+    return [
+        GroupedOption(
+            ["--config"],
+            metavar="FILE",
+            help="read the settings from this file, not from ./downloader.toml or from your configuration folder",
+        ),
+        GroupedOption(
+            ["profiles", "--profile"],
+            metavar="NAME",
+            multiple=True,
+            help="use the settings of [profile.NAME] of that file, too; may be repeated: a later one counts more",
+        ),
+    ]
 
 
 def _shell_option(name: str, help_text: str) -> click.Option:
@@ -147,10 +160,17 @@ def _version(context: click.Context, parameter: click.Parameter, value: bool) ->
 
 
 @click.pass_context
-def _fetch(context: click.Context, lists: tuple[str, ...], config: str | None, output: str | None, dry_run: bool) -> int:
+def _fetch(
+    context: click.Context,
+    lists: tuple[str, ...],
+    config: str | None,
+    profiles: tuple[str, ...],
+    output: str | None,
+    dry_run: bool,
+) -> int:
     if not lists:
         raise click.UsageError("give a LIST: a file, - for standard input, or a URL", context)
-    return fetch_with(FetchOptions(lists, context.ensure_object(dict), config, output, dry_run))
+    return fetch_with(FetchOptions(lists, context.ensure_object(dict), config, output, dry_run, profiles))
 
 
 @click.command("strategies", context_settings={"help_option_names": ["-h", "--help"]})

@@ -84,6 +84,10 @@ class GroupedOption(click.Option):
             from downloader.strategies.registry import names  # here: only completion needs them
 
             return [CompletionItem(name) for name in names() if name.startswith(incomplete)]
+        if "--profile" in self.opts:
+            from downloader.settings.profiles import known_names
+
+            return [CompletionItem(name) for name in known_names(ctx.params.get("config")) if name.startswith(incomplete)]
         if self.choices:
             return [CompletionItem(name) for name in self.choices if name.startswith(incomplete)]
         return super().shell_complete(ctx, incomplete)

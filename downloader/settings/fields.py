@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from downloader.errors import UsageError
-from downloader.settings.definitions import ANY, OWN, PREFIX, Settings, Trust
+from downloader.settings.definitions import ANY, OWN, PREFIX, HostSettings, Settings, Trust
 from downloader.settings.values import AUTO_MESSAGE, Form, Kind, WrongValue, read
 
 
@@ -58,6 +58,8 @@ def fields() -> tuple[Field, ...]:
     """All settings, in the order of `Settings`."""
     result = []
     for info in msgspec.structs.fields(Settings):
+        if info.name == "hosts":
+            continue
         inner, meta = get_args(info.type)
         choices = tuple(get_args(inner)) if get_origin(inner) is Literal else ()
         many = get_origin(inner) is tuple
@@ -84,7 +86,10 @@ def fields() -> tuple[Field, ...]:
 
 
 def convert(
-    values: Mapping[str, Any], origins: Mapping[str, str] | None = None, texts: frozenset[str] = frozenset()
+    values: Mapping[str, Any],
+    origins: Mapping[str, str] | None = None,
+    texts: frozenset[str] = frozenset(),
+    hosts: tuple[HostSettings, ...] = (),
 ) -> Settings:
     """Settings from values. Raises UsageError for an unknown key or a wrong value; the message names the key and its origin.
 
@@ -93,6 +98,7 @@ def convert(
         origins: by attribute name, where a value comes from. A value without an origin comes from a program, which may write
             0 for ``auto``.
         texts: attribute names whose values are text because of where they come from: numbers and switches, too.
+        hosts: the sections for single hosts, which `downloader.settings.host_tables` has read.
     """
     known = {item.key: item for item in fields()}
     origins = origins or {}
@@ -113,7 +119,7 @@ def convert(
         except WrongValue as error:
             named = f"--{key}" if origin == "flag" else f"{key} ({origin})" if origin else key
             raise UsageError(f"{named}: {error}") from None
-    return Settings(**checked)
+    return Settings(**checked, hosts=hosts)
 
 
 def example() -> str:

@@ -1,6 +1,7 @@
 """The scheduler of a run with ``--obey-robots``: it fetches the robots.txt of each server before anything else from there."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from downloader.core.limits.slots import Limits
 from downloader.core.model import Download, Outcome, Status
@@ -12,6 +13,9 @@ from downloader.core.scheduling.robots_gate import RobotsGate
 from downloader.core.scheduling.scheduler import READ_AHEAD_WINDOW, WHOLE_FILES, Scheduler
 from downloader.core.scheduling.segment_layout import SplitPolicy
 from downloader.errors import DownloadError
+
+if TYPE_CHECKING:
+    from downloader.core.limits.host_table import HostTable
 
 
 class RobotsScheduler(Scheduler):
@@ -40,6 +44,7 @@ class RobotsScheduler(Scheduler):
         wait_for_space: bool = False,
         window: int = READ_AHEAD_WINDOW,
         gap: float | None = None,
+        own_gaps: "HostTable[float] | None" = None,
     ) -> None:
         super().__init__(  # each by its name, because mypyc passes `**options` wrongly to a compiled method
             source,
@@ -54,6 +59,7 @@ class RobotsScheduler(Scheduler):
             wait_for_space=wait_for_space,
             window=window,
             gap=gap or 0.0,
+            own_gaps=own_gaps,
         )
         self._gate = RobotsGate(agent)
 

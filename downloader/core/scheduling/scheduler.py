@@ -20,6 +20,7 @@ Its parts: `SourceReader` reads and names, `ReadyQueue` holds what may start, `R
 
 import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from downloader.core.limits.slots import Limits
 from downloader.core.model import Attempt, Download, End, Outcome, Result, Status
@@ -34,6 +35,9 @@ from downloader.core.scheduling.segment_scheduler import SegmentScheduler
 from downloader.core.scheduling.source_reader import SourceReader
 from downloader.core.scheduling.space_wait import SPACE_RETRY_DELAY, SpaceWait
 from downloader.errors import DownloadError, Interrupted, NoAnswer
+
+if TYPE_CHECKING:
+    from downloader.core.limits.host_table import HostTable
 
 WHOLE_FILES = SplitPolicy()
 _Error = DownloadError | None
@@ -63,6 +67,7 @@ class Scheduler:
         wait_for_space: a full folder does not end the run.
         window: number of Downloads that are read ahead.
         gap: seconds between two starts at a host; None: starts are not paced. See `ReadyQueue`.
+        own_gaps: see `ReadyQueue`.
     """
 
     def __init__(
@@ -80,11 +85,12 @@ class Scheduler:
         wait_for_space: bool = False,
         window: int = READ_AHEAD_WINDOW,
         gap: float | None = None,
+        own_gaps: "HostTable[float] | None" = None,
     ) -> None:
         self._reader = SourceReader(source, checksum_list, probe, cut_dirs, max(window, 2 * slots.max_in_flight))
         self._retry = retry
         self._fail_fast = fail_fast
-        self._ready = ReadyQueue(slots, host_failures, gap)
+        self._ready = ReadyQueue(slots, host_failures, gap, own_gaps)
         self._retries = RetryQueue()
         self._running: dict[int, DownloadState] = {}  # by the key of the Attempt
         self.segments = SegmentScheduler(split, self._ready, retry, self._running)
