@@ -74,7 +74,8 @@ def host_pattern(text: str) -> str:
     """A pattern as the user wrote it, in the form of `downloader.core.limits.host_table`. Raises UsageError."""
     domain = text.removeprefix("*.")
     problem = UsageError(f"not a host: {text!r}", hint="write a host, as example.org, *.example.org or example.org:8080")
-    if not domain or any(character in domain for character in "/\\@?#*,") or any(ord(c) <= 32 for c in domain):
+    wrong = any(character in '/\\@?#*,"' or ord(character) <= 32 for character in domain)
+    if wrong or "" in domain.removesuffix(".").split("."):
         raise problem
     try:
         host = host_of(clean_url(f"http://{domain}/"))
