@@ -7,7 +7,7 @@ import click
 from downloader._version import __version__
 from downloader.cli.fetch_options import FetchOptions, fetch_with
 from downloader.cli.main import COMMANDS, SHELLS
-from downloader.cli.options import GroupedCommand, GroupedOption, list_argument, settings_options
+from downloader.cli.options import GroupedCommand, config_options, list_argument, settings_options
 from downloader.cli.topics import TOPICS, overview, topic
 from downloader.errors import UsageError
 
@@ -18,7 +18,8 @@ _WORDS = "downloader.cli.words"
 """The key of a context's ``meta`` for the words of the command line."""
 
 EPILOG = (
-    "Other commands: `dl compare` measures and compares the strategies, `dl strategies` lists them, `dl serve` starts the "
+    "Other commands: `dl config` shows the settings and where each comes from, checks a configuration file, or writes one, "
+    "`dl compare` measures and compares the strategies, `dl strategies` lists them, `dl serve` starts the "
     "test server of `dl compare`, `dl help` explains " + ", ".join(TOPICS) + "."
 )
 
@@ -42,6 +43,10 @@ def command_of(name: str) -> click.Command:
         from downloader.cli.compare import command as compare_command
 
         return compare_command()
+    if name == "config":
+        from downloader.cli.config import command as config_command
+
+        return config_command
     if name == "serve":
         from downloader.cli.serve import command as serve_command
 
@@ -104,23 +109,6 @@ def fetch_command() -> click.Command:
         epilog=EPILOG,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     )
-
-
-def config_options() -> list[click.Option]:
-    """``--config`` and ``--profile``: where settings come from. They are no settings themselves."""
-    return [
-        GroupedOption(
-            ["--config"],
-            metavar="FILE",
-            help="read the settings from this file, not from ./downloader.toml or from your configuration folder",
-        ),
-        GroupedOption(
-            ["profiles", "--profile"],
-            metavar="NAME",
-            multiple=True,
-            help="use the settings of [profile.NAME] of that file, too; may be repeated: a later one counts more",
-        ),
-    ]
 
 
 def _shell_option(name: str, help_text: str) -> click.Option:

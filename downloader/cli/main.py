@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "compare": "measure and compare the strategies",
     "serve": "start the test server of `dl compare`",
+    "config": "show the settings, check a configuration file, or write one",
     "strategies": "list the strategies, and whether each can run here",
     "help": "explain a topic, or show the options of a command",
 }

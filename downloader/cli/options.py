@@ -93,6 +93,23 @@ class GroupedOption(click.Option):
         return super().shell_complete(ctx, incomplete)
 
 
+def config_options() -> list[click.Option]:
+    """``--config`` and ``--profile``: where settings come from. They are no settings themselves."""
+    return [
+        GroupedOption(
+            ["--config"],
+            metavar="FILE",
+            help="read the settings from this file, not from ./downloader.toml or from your configuration folder",
+        ),
+        GroupedOption(
+            ["profiles", "--profile"],
+            metavar="NAME",
+            multiple=True,
+            help="use the settings of [profile.NAME] of that file, too; may be repeated: a later one counts more",
+        ),
+    ]
+
+
 def read_as(form: Form) -> Callable[[click.Context, click.Parameter, str | None], Any]:
     """A click callback that parses a value, for options that are not settings. It raises click.BadParameter."""
 

@@ -122,6 +122,53 @@ def convert(
     return Settings(**checked, hosts=hosts)
 
 
+def toml_value(item: Field, value: Any) -> Any:
+    """A value of a setting as a configuration file has it. Encoded as JSON, it is also valid TOML."""
+    if item.many:
+        return [_encodable(text) for text in value]
+    if isinstance(value, str):
+        return _encodable(value)
+    return "auto" if item.auto and not value else value
+
+
+def _encodable(text: str) -> str:
+    """The text with bytes that are not UTF-8 as escapes: a command line may contain any bytes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+_TABLES = """
+# A profile has any settings, which count with `dl --profile polite`.
+# [profile.polite]
+# per-host = 1
+# segments = 1
+# wait = "2s"
+
+# Settings for the URLs of one host, of all hosts below a domain ("*.example.org"), or of one port ("example.org:8080").
+# The most specific section counts. Its values replace those of the flags, too. Secrets are in environment variables or in
+# ~/.netrc, never here. From a ./downloader.toml, header, user, password-env, bearer-env and netrc are only taken with
+# --config downloader.toml.
+# [host."example.org"]
+# per-host = 2
+# limit-rate-per-host = "5M"
+# wait = "1s"
+# max-requests-per-second = 1
+# header = ["Accept: text/csv"]
+# user-agent = "mirror of example.net (admin@example.net)"
+# user = "ada"
+# password-env = "EXAMPLE_PASSWORD"
+# [host."*.example.com"]
+# bearer-env = "EXAMPLE_TOKEN"
+# [host."files.example.net"]
+# netrc = true
+"""
+"""The end of the example: tables, as comments."""
+
+
+def commented_example() -> str:
+    """`example` with every setting commented out, so that a later default counts unless the user has changed the line."""
+    return "".join(f"#{line}" if line[:1].isalpha() else line for line in example().splitlines(keepends=True))
+
+
 def example() -> str:
     """The text of ``config.example.toml``: every setting with its default and its explanation, as TOML."""
     known = fields()
@@ -141,6 +188,6 @@ def example() -> str:
     ]
     for item in known:
         choices = f" ({', '.join(item.choices)})" if item.choices else ""
-        value = list(item.default) if item.many else "auto" if item.auto and not item.default else item.default
-        lines += ["", f"# {item.help}{choices}", f"{item.key} = {msgspec.json.encode(value).decode()}"]
-    return "\n".join(lines) + "\n"
+        value = msgspec.json.encode(toml_value(item, item.default)).decode()
+        lines += ["", f"# {item.help}{choices}", f"{item.key} = {value}"]
+    return "\n".join(lines) + "\n" + _TABLES

@@ -46,11 +46,16 @@ def profiles_of(table: Mapping[str, Any], file: str) -> Mapping[str, Mapping[str
     return profiles
 
 
+def read_profiles(file: ConfigFile) -> Mapping[str, Mapping[str, Any]]:
+    """`profiles_of` a file that is read now. Raises UsageError."""
+    return profiles_of(read_file(file.path), str(file))
+
+
 def known_names(config: str | None) -> list[str]:
     """The names of the profiles that can be chosen, for tab completion. ``config``: the argument of ``--config``."""
     try:
         file = find_file(config, os.environ)
-        return [] if file is None else list(profiles_of(read_file(file.path), str(file)))
+        return [] if file is None else list(read_profiles(file))
     except UsageError:  # completion prints no messages
         return []
 
