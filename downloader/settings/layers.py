@@ -30,7 +30,7 @@ class Layers(Struct, frozen=True):
     ``origins``: by attribute name, where each value comes from, in words; without an entry it is the default.
     ``host_origins``: the same for the sections of hosts, by pattern and key. ``file``: the configuration file; empty if there
     is none, or if it sets nothing. ``profiles``: the names of those that were chosen. ``ignored_variables``: a sentence for
-    each environment variable that begins with the prefix of settings (``DL_``) but is not a setting.
+    each environment variable that begins with the prefix of settings (``DL_``) but is not a setting, and for HTTP_PROXY.
     """
 
     settings: Settings
@@ -72,6 +72,9 @@ def load(
     for name, value in flags.items():
         values[by_name[name].key] = value
         origins[name] = "flag"
+    notices = [_ignored_notice(name, by_variable) for name in unknown]
+    if environment.get("HTTP_PROXY") and "http_proxy" not in environment:
+        notices.append("the environment variable HTTP_PROXY is ignored, because a CGI request can set it: http_proxy is read")
     texts = frozenset(name for name in by_name if name in flags or by_name[name].variable in environment)
     return Layers(
         convert(values, origins, texts, sections.result() if sections else ()),
@@ -79,7 +82,7 @@ def load(
         sections.origins if sections else {},
         str(file) if is_used else "",
         chosen,
-        tuple(_ignored_notice(name, by_variable) for name in unknown),
+        tuple(notices),
     )
 
 
