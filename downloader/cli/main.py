@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "compare": "measure and compare the strategies",
     "serve": "start the test server of `dl compare`",
-    "config": "show the settings, check a configuration file, or write one",
+    "config": "show the settings, check a file of them, or write one",
     "strategies": "list the strategies, and whether each can run here",
     "help": "explain a topic, or show the options of a command",
 }

@@ -60,7 +60,7 @@ def _is_valid(proxy: str) -> bool:
 
 
 def with_scheme(proxy: str) -> str:
-    """The URL of a proxy, with its scheme in small letters; ``http://`` if it has none; SOCKS 4 for ``socks://``, as in curl."""
+    """The URL of a proxy, with its scheme in small letters. ``http://`` if it has none; ``socks://`` is SOCKS 4, as in curl."""
     scheme, mark, rest = proxy.partition("://")
     if not mark:
         return f"http://{proxy}"
