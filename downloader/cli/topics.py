@@ -157,8 +157,8 @@ environment variables or in ~/.netrc, never in the file. They are sent to the
 scheme, host and port of the listed URL, and never follow a redirect elsewhere.
 
 Without --proxy, the variables http_proxy, https_proxy, all_proxy and no_proxy
-count, or the last three in capitals. no_proxy lists hosts, with all hosts below
-them, addresses and networks, separated by commas:
+count, or the last three in capitals. no_proxy lists hosts, with all hosts
+below them, addresses and networks, separated by commas:
 
     no_proxy=localhost,example.org,example.net:8080,10.0.0.0/8
 """
