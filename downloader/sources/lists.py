@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import IO, TYPE_CHECKING
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from downloader.core.facts import Checksum
 from downloader.core.model import Download
@@ -37,11 +38,13 @@ class ListReader(Struct):
 
     ``items``: paths of lists, ``-`` for standard input, URLs, or Downloads. ``skip_bad``: skip the invalid lines of a list
     that can only be read once, instead of raising. ``bad_lines``: the first `KEPT_ERRORS` errors of lines; ``bad_count``: how
-    many there were.
+    many there were. ``numbers``: give each Download its position, for names that contain it: it stays the same when Downloads
+    are left out or reordered afterwards.
     """
 
     items: "list[str | Path | Download]"
     skip_bad: bool = False
+    numbers: bool = False
     bad_lines: list[UsageError] = field(default_factory=list)
     bad_count: int = 0
 
@@ -86,7 +89,8 @@ class ListReader(Struct):
         return self._all()
 
     def _all(self) -> Iterator[Download]:
-        return itertools.chain.from_iterable(self._one(item) for item in self.items)
+        downloads = itertools.chain.from_iterable(self._one(item) for item in self.items)
+        return numbered(downloads) if self.numbers else downloads
 
     def _one(self, item: "str | Path | Download") -> Iterator[Download]:
         if isinstance(item, Download):
@@ -107,6 +111,12 @@ class ListReader(Struct):
         if not self.skip_bad:
             raise error
         self._note_bad_line(error)
+
+
+def numbered(downloads: Iterator[Download]) -> Iterator[Download]:
+    """The Downloads, each with its position, from 1."""
+    for index, download in enumerate(downloads, 1):
+        yield replace(download, index=index)
 
 
 def is_url(item: "str | Path") -> bool:
