@@ -50,7 +50,7 @@ def fetch(request: FetchRequest) -> int:
     _check_distinct_files(request)
     if settings.process and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # the user's module of --process is often in the current folder
-    lists = ListReader(list(request.lists), settings.skip_bad_lines, list_options(settings))
+    lists = ListReader(list(request.lists), settings.skip_bad_lines, list_options(settings), numbers="{index" in settings.name)
     _print_terminal_notice(request)
     total = _count_downloads(lists, settings)
     if total == 0:
