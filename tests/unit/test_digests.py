@@ -52,11 +52,9 @@ def test_an_algorithm_has_several_spellings(kind: str, name: str) -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    ["", "sha", "sha257", "sha-512/256", "sha512|", "|", "crc32", "blake2b-7", "blake2b-520", "blake2s-512", "shake_128", "?"],
+    ["", "sha257", "sha-512/256", "sha512|", "|", "crc32", "blake2b-7", "blake2b-520", "blake2s-512", "shake_128", "?"],
 )
 def test_an_unknown_algorithm_is_named_with_those_that_are_known(kind: str) -> None:
-    if kind == "sha":
-        return
     with pytest.raises(UsageError, match="unknown kind of checksum") as caught:
         algorithm(kind)
     assert "sha3-256" in caught.value.hint
