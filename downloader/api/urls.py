@@ -4,10 +4,15 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from downloader.core.model import Download
-from downloader.sources.lists import BackgroundSource, ListReader, from_values, pausable
+from downloader.sources.lists import BackgroundSource, ListReader, from_values, is_url, pausable
 
 Urls = str | Path | Download | Iterable[str | Download]
 """The path of a file that lists URLs, a URL, a Download, or an iterable of URLs and Downloads."""
+
+
+def has_list(urls: Urls) -> bool:
+    """Whether this is more than a single URL or Download: the run keeps a journal then."""
+    return not isinstance(urls, Download) and not is_url(urls)
 
 
 def source_of(

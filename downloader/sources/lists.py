@@ -109,7 +109,7 @@ class ListReader(Struct):
         self._note_bad_line(error)
 
 
-def is_url(item: "str | Path") -> bool:
+def is_url(item: object) -> bool:
     """Whether the name of a list is itself the URL of a file to fetch."""
     return isinstance(item, str) and "://" in item
 

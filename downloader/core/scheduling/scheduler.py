@@ -24,6 +24,7 @@ from collections.abc import Iterator
 from downloader.core.limits.slots import Limits
 from downloader.core.model import Attempt, Download, End, Outcome, Result, Status
 from downloader.core.names.checksum_list import ChecksumList
+from downloader.core.names.earlier_files import EarlierFiles
 from downloader.core.names.urls import public_url
 from downloader.core.scheduling.download_state import DownloadState
 from downloader.core.scheduling.ready_queue import ReadyQueue
@@ -95,6 +96,10 @@ class Scheduler:
         self.stopped = self.failed_fast = False
         self.retry_delay = 0.0
         self.ended_by: DownloadError | None = None
+
+    def use_earlier_files(self, earlier: EarlierFiles) -> None:
+        """Skip files that earlier runs have completed. To be called before the first `take`."""
+        self._reader.earlier = earlier
 
     @property
     def max_in_flight(self) -> int:
