@@ -8,7 +8,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 from downloader.api.results import MAX_WAITING_RESULTS, Results
-from downloader.api.urls import Urls, source_of
+from downloader.api.urls import Urls, has_list, source_of
 from downloader.api.watched_run import OnProgress, OnResult, WatchedRun
 from downloader.core.model import Result
 from downloader.core.report import Report
@@ -102,7 +102,7 @@ class Downloader:
         can_read_twice = total is not None and (self.settings.checksums or self.settings.name)
         again = (lambda: source_of(urls, self.settings.skip_bad_lines)[0]) if can_read_twice else None
         try:
-            run = DownloadRun(self.settings, source, total, on_result, report, again=again)
+            run = DownloadRun(self.settings, source, total, on_result, report, again=again, has_list=has_list(urls))
         except BaseException:
             if isinstance(source, BackgroundSource):
                 source.close()
