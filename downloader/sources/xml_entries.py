@@ -3,7 +3,7 @@
 The parser is that of defusedxml: a document that declares entities is refused, and nothing outside of the document is read.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import IO
 from xml.sax.handler import ContentHandler, feature_namespaces
 from xml.sax.xmlreader import AttributesNSImpl
@@ -48,20 +48,16 @@ class Element:
 class _Entries(ContentHandler):
     """Collects the entries that are complete. Elements outside of entries are not kept."""
 
-    def __init__(self, name: str, roots: Collection[str], entries: Collection[str]) -> None:
+    def __init__(self, name: str, roots: Collection[str], entries: Collection[str], line: Callable[[], int]) -> None:
         super().__init__()
         self.complete: list[Element] = []
         self._name = name
+        self._line = line  # of the event that is being handled
         self._roots = roots
         self._entries = entries
         self._namespace: str | None = None  # of the root element; None: it has not begun
         self._open: list[Element] = []
         self._characters = 0
-        self._locator_line = lambda: 0
-
-    def setDocumentLocator(self, locator: object) -> None:
-        """Keep the function that says where the parser is. Called by the parser."""
-        self._locator_line = locator.getLineNumber  # type: ignore[attr-defined]
 
     def startElementNS(  # noqa: N802 - the name is that of SAX
         self, name: tuple[str | None, str], qname: str | None, attrs: AttributesNSImpl
@@ -75,7 +71,7 @@ class _Entries(ContentHandler):
                 raise UsageError(f"the root element is <{local[:40]}>, not {wanted}", self._where())
         elif self._open or (local in self._entries and namespace == self._namespace):
             self._count(_ELEMENT_CHARACTERS)
-            element = Element(namespace, local, {key[1]: value for key, value in attrs.items()}, self._locator_line())
+            element = Element(namespace, local, {key[1]: value for key, value in attrs.items()}, self._line())
             if self._open:
                 self._open[-1].children.append(element)
             self._open.append(element)
@@ -100,7 +96,7 @@ class _Entries(ContentHandler):
             raise UsageError(f"an entry is longer than {MAX_ENTRY_CHARACTERS} characters", self._where())
 
     def _where(self) -> str:
-        return f"{self._name}:{self._locator_line()}"
+        return f"{self._name}:{self._line()}"
 
 
 def read_entries(stream: IO[bytes], name: str, roots: Collection[str], entries: Collection[str]) -> Iterator[Element]:
@@ -122,7 +118,7 @@ def read_entries(stream: IO[bytes], name: str, roots: Collection[str], entries: 
 
     parser = sax.make_parser()
     parser.setFeature(feature_namespaces, True)
-    handler = _Entries(name, roots, entries)
+    handler = _Entries(name, roots, entries, parser.getLineNumber)
     parser.setContentHandler(handler)
     read = getattr(stream, "read1", stream.read)  # of a pipe: what is there, without waiting for a full block
     is_complete = False
@@ -131,9 +127,8 @@ def read_entries(stream: IO[bytes], name: str, roots: Collection[str], entries: 
         is_complete = not block
         problem: UsageError | None = None
         try:
-            if block:
-                parser.feed(block)
-            else:
+            parser.feed(block)
+            if is_complete:
                 parser.close()
         except DefusedXmlException:
             reason = "the document declares an entity or refers to another document"
