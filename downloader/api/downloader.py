@@ -17,7 +17,7 @@ from downloader.errors import UsageError
 from downloader.runs.download_run import DownloadRun
 from downloader.settings.fields import convert, fields
 from downloader.settings.keywords import Keywords
-from downloader.sources.lists import BackgroundSource
+from downloader.sources.background import BackgroundSource
 
 if TYPE_CHECKING:
     import asyncio

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from downloader.core.model import Download
-from downloader.sources.lists import BackgroundSource, ListReader, from_values, pausable
+from downloader.sources.background import BackgroundSource, pausable
+from downloader.sources.lists import ListReader, from_values
 
 Urls = str | Path | Download | Iterable[str | Download]
 """The path of a file that lists URLs, a URL, a Download, or an iterable of URLs and Downloads."""

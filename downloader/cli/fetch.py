@@ -17,7 +17,8 @@ from downloader.errors import DownloadError, UsageError
 from downloader.progress.display import Display
 from downloader.runs.download_run import DownloadRun
 from downloader.settings.definitions import Settings
-from downloader.sources.lists import STDIN, ListReader, is_url
+from downloader.sources.formats import STDIN, is_url, list_options
+from downloader.sources.lists import ListReader
 
 if TYPE_CHECKING:  # each is imported where a run needs it
     from downloader.reports.outputs import FailedList, JsonLines, Traces
@@ -49,7 +50,7 @@ def fetch(request: FetchRequest) -> int:
     _check_distinct_files(request)
     if settings.process and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # the user's module of --process is often in the current folder
-    lists = ListReader(list(request.lists), settings.skip_bad_lines)
+    lists = ListReader(list(request.lists), settings.skip_bad_lines, list_options(settings))
     _print_terminal_notice(request)
     total = _count_downloads(lists, settings)
     if total == 0:

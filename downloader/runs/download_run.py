@@ -20,7 +20,7 @@ from downloader.errors import DownloadError, UsageError
 from downloader.runs import plan
 from downloader.runs.done_callbacks import DoneCallbacks
 from downloader.settings.definitions import Settings
-from downloader.sources.lists import BackgroundSource
+from downloader.sources.background import BackgroundSource
 from downloader.storage.folder import Folder
 from downloader.strategies.registry import find
 

@@ -6,7 +6,7 @@ adds further URLs of the same file on the line, separated by TAB; and below the 
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import IO
 
 from downloader.core.facts import Checksum
@@ -15,6 +15,7 @@ from downloader.core.names.file_names import wished_path
 from downloader.core.names.urls import CLEAN_URL, clean_url
 from downloader.errors import DownloadError, UsageError
 from downloader.settings.definitions import parse_header
+from downloader.sources.formats import ListOptions, OnBadLine
 
 MAX_LINE_CHARACTERS = 64 * 1024
 """Characters of a line at most."""
@@ -38,9 +39,6 @@ _BY_LENGTH = {32: "md5", 40: "sha1", 56: "sha224", 64: "sha256", 96: "sha384", 1
 """The algorithm by the number of hex digits. sha512sum and b2sum write the same lines, so 128 digits may be of either."""
 
 ALGORITHMS = frozenset({"md5", "sha1", "sha224", "sha256", "sha384", "sha512", "blake2b", "sha512|blake2b"})
-
-OnBadLine = Callable[[UsageError], None]
-"""Called with the error of an invalid line: it raises to end the list there, or returns to skip the line."""
 
 
 class _ListEntry:
@@ -68,15 +66,26 @@ class _ListEntry:
         )
 
 
+def read(stream: IO[bytes], name: str, options: ListOptions, on_bad_line: OnBadLine) -> Iterator[Download]:
+    """The Downloads of a text list: see `downloader.sources.formats.Read`."""
+    from downloader.sources.streams import decoded  # here: it is imported only where a list is read
+
+    return parse(lines_of(decoded(stream)), name, on_bad_line)
+
+
 def lines_of(stream: IO[str]) -> Iterator[str]:
-    """Lines without their ends. A longer one than `MAX_LINE_CHARACTERS` is cut, and marked with NUL as invalid."""
-    while line := stream.readline(MAX_LINE_CHARACTERS):
-        is_complete = line.endswith("\n") or len(line) < MAX_LINE_CHARACTERS
-        while not is_complete:
-            rest = stream.readline(MAX_LINE_CHARACTERS)
-            is_complete = rest.endswith("\n") or len(rest) < MAX_LINE_CHARACTERS
-            line += "\0" if not line.endswith("\0") else ""
-        yield line.rstrip("\r\n")
+    """Lines without their ends; the stream is closed at its end.
+
+    A longer line than `MAX_LINE_CHARACTERS` is cut, and marked with NUL as invalid.
+    """
+    with stream:
+        while line := stream.readline(MAX_LINE_CHARACTERS):
+            is_complete = line.endswith("\n") or len(line) < MAX_LINE_CHARACTERS
+            while not is_complete:
+                rest = stream.readline(MAX_LINE_CHARACTERS)
+                is_complete = rest.endswith("\n") or len(rest) < MAX_LINE_CHARACTERS
+                line += "\0" if not line.endswith("\0") else ""
+            yield line.rstrip("\r\n")
 
 
 def count_url_lines(stream: IO[str]) -> int | None:
@@ -194,8 +203,8 @@ def _digits(algorithm: str) -> int:
     return 2 * hashlib.new(algorithm.partition("|")[0], usedforsecurity=False).digest_size
 
 
-def _by_length(digits: int, name: str) -> str:
-    """The algorithm of a line that does not name it, by the length of its digest and the name of the checksum file."""
+def by_length(digits: int, name: str = "") -> str:
+    """The algorithm of a digest with so many hex digits; empty: none. ``name``: of the checksum file, which may tell more."""
     name = re.split(r"[/\\]", name)[-1].lower()
     if re.search(_BLAKE2_NAME, name):
         return "blake2b"
@@ -216,7 +225,7 @@ def parse_checksums(lines: Iterator[str], name: str) -> dict[str, Checksum]:
             continue
         if match := re.fullmatch(_CHECKSUM_LINE, text):
             digest, path = match.groups()
-            algorithm = _by_length(len(digest), name)
+            algorithm = by_length(len(digest), name)
             if text.startswith("\\"):  # sha256sum escapes line breaks and backslashes in names
                 path = re.sub(r"\\(.)", lambda escape: "\n" if escape[1] == "n" else escape[1], path)
         elif match := re.fullmatch(_BSD_LINE, text):
