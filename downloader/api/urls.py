@@ -1,29 +1,39 @@
 """What a caller may give as ``urls``, and the Source that it becomes."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from downloader.core.model import Download
 from downloader.sources.background import BackgroundSource, pausable
+from downloader.sources.formats import DEFAULT_OPTIONS, ListOptions
 from downloader.sources.lists import ListReader, from_values
+
+LOG = logging.getLogger("downloader")
 
 Urls = str | Path | Download | Iterable[str | Download]
 """The path of a file that lists URLs, a URL, a Download, or an iterable of URLs and Downloads."""
 
 
 def source_of(
-    urls: Urls, skip_bad: bool = False, is_paused: Callable[[], bool] | None = None
+    urls: Urls,
+    skip_bad: bool = False,
+    is_paused: Callable[[], bool] | None = None,
+    options: ListOptions = DEFAULT_OPTIONS,
 ) -> tuple[Iterator[Download | None], int | None]:
     """The Source for what a caller gave, and the number of its Downloads; None if it has to be read to its end.
 
     ``skip_bad``: skip invalid lines of a list. ``is_paused``: while it returns True, the Source yields None.
+    ``options``: how lists are read.
     Raises UsageError if a list cannot be read, or a line or a value is invalid.
     """
     if isinstance(urls, Download):
         urls = [urls]
     if isinstance(urls, str | Path):
-        reader = ListReader([urls], skip_bad)
+        reader = ListReader([urls], skip_bad, options)
         total = reader.check()
+        for sentence in reader.notices:
+            LOG.info("%s", sentence)
         if reader.bad_lines and not skip_bad:
             raise reader.bad_lines[0]
         source = reader.source(is_paused)

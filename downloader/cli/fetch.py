@@ -21,7 +21,8 @@ from downloader.sources.formats import STDIN, is_url, list_options
 from downloader.sources.lists import ListReader
 
 if TYPE_CHECKING:  # each is imported where a run needs it
-    from downloader.reports.outputs import FailedList, JsonLines, Traces
+    from downloader.reports.outputs import FailedList, Traces
+    from downloader.reports.report_file import ReportFile
 
 
 class FetchRequest(Struct, frozen=True):
@@ -50,7 +51,7 @@ def fetch(request: FetchRequest) -> int:
     _check_distinct_files(request)
     if settings.process and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # the user's module of --process is often in the current folder
-    lists = ListReader(list(request.lists), settings.skip_bad_lines, list_options(settings))
+    lists = ListReader(list(request.lists), settings.skip_bad_lines, list_options(settings), numbers="{index" in settings.name)
     _print_terminal_notice(request)
     total = _count_downloads(lists, settings)
     if total == 0:
@@ -65,10 +66,12 @@ def fetch(request: FetchRequest) -> int:
     if request.dry_run:
         from downloader.cli.dry_run import dry_run, print_unfetched
 
-        return dry_run(DownloadRun(settings, lists.source(), total, print_unfetched, report, False, again=again))
+        code = dry_run(DownloadRun(settings, lists.source(), total, print_unfetched, report, False, again=again))
+        _print_notices(lists, settings)
+        return code
     with ExitStack() as stack:
         files = _OutputFiles(settings, stack)
-        sinks: list[JsonLines | FailedList] = [*files.reports, *files.failed]
+        sinks: list[ReportFile | FailedList] = [*files.reports, *files.failed]
 
         def on_result(result: Result) -> None:
             for sink in sinks:
@@ -98,9 +101,12 @@ def fetch(request: FetchRequest) -> int:
                 if session.stats.full and not was_full:
                     display.say("dl: the disk is full: waiting for space; Ctrl-C ends the run")
                 was_full = session.stats.full
+                while lists.notices and not settings.quiet:  # of standard input
+                    display.say(f"dl: {printable(lists.notices.pop(0))}")
                 display.update(session.stats, time.monotonic())
                 files.flush()
         display.close()
+        _print_notices(lists, settings)
         return _conclude(session, settings, lists, signals.exit_code, files)
 
 
@@ -122,22 +128,17 @@ def _print_terminal_notice(request: FetchRequest) -> None:
 def _print_origins(request: FetchRequest) -> None:
     """Print which configuration file was read. A dry run has no log: print the ignored variables too."""
     settings = request.settings
-    messages = [f"settings from {request.config_file}"] if request.config_file and not settings.quiet else []
+    messages = [f"settings from {request.config_file}"] if request.config_file else []
     messages += request.ignored_variables if settings.verbose and request.dry_run else ()
     for text in messages:
-        if settings.progress == "json":
-            from downloader.progress.lines import JsonProgress
-
-            JsonProgress(sys.stderr).say(f"dl: {printable(text)}")
-        else:
-            print(f"dl: {printable(text)}", file=sys.stderr)  # noqa: T201
+        _print_sentence(text, settings)
 
 
 class _OutputFiles:
     """The files of ``--report``, ``--failed`` and ``--trace``, open until the end of the stack; no file or one of each."""
 
     def __init__(self, settings: Settings, stack: ExitStack) -> None:
-        self.reports: list[JsonLines] = []
+        self.reports: list[ReportFile] = []
         self.failed: list[FailedList] = []
         self.traces: list[Traces] = []
         if not (settings.report or settings.failed or settings.trace):
@@ -145,7 +146,9 @@ class _OutputFiles:
         from downloader.reports import outputs
 
         if settings.report:
-            self.reports.append(stack.enter_context(outputs.JsonLines(settings.report, settings.dir, settings.process)))
+            from downloader.reports import report_file
+
+            self.reports.append(stack.enter_context(report_file.ReportFile(settings.report, settings.dir, settings.process)))
         if settings.failed:
             self.failed.append(stack.enter_context(outputs.FailedList(settings.failed)))
         if settings.trace:
@@ -153,7 +156,8 @@ class _OutputFiles:
 
     def flush(self) -> None:
         """Write what is buffered."""
-        for file in (*self.reports, *self.failed, *self.traces):
+        files: list[ReportFile | FailedList | Traces] = [*self.reports, *self.failed, *self.traces]
+        for file in files:
             file.flush()
 
 
@@ -229,13 +233,37 @@ def _count_downloads(lists: ListReader, settings: Settings) -> int | None:
 
     Raises UsageError for invalid lines, unless ``skip_bad_lines`` is set.
     """
-    total = lists.check()
+    if lists.options.url_is_list:
+        from downloader.cli.fetched_lists import check_lists  # here: few runs need it
+
+        total = check_lists(lists, settings)
+    else:
+        total = lists.check()
+    _print_notices(lists, settings)
     for error in lists.bad_lines:
         print(f"dl: {printable(str(error))}", file=sys.stderr)  # noqa: T201
     if lists.bad_count and not settings.skip_bad_lines:
         word = "line" if lists.bad_count == 1 else "lines"
         raise UsageError(f"{lists.bad_count} invalid {word}, nothing was started", hint="--skip-bad-lines skips them")
     return total
+
+
+def _print_notices(lists: ListReader, settings: Settings) -> None:
+    """Print what was understood of the lists, once."""
+    while lists.notices:
+        _print_sentence(lists.notices.pop(0), settings)
+
+
+def _print_sentence(text: str, settings: Settings) -> None:
+    """Print a sentence for the user on standard error, unless the settings ask for quiet."""
+    if settings.quiet:
+        return
+    if settings.progress == "json":
+        from downloader.progress.lines import JsonProgress
+
+        JsonProgress(sys.stderr).say(f"dl: {printable(text)}")
+    else:
+        print(f"dl: {printable(text)}", file=sys.stderr)  # noqa: T201
 
 
 def _say(text: str, settings: Settings) -> None:

@@ -63,12 +63,15 @@ class DownloadRun:
         self.error: BaseException | None = None
         config = plan.worker_config(settings, capabilities, self.jobs, traced=on_attempt is not None)
         self._folder = Folder(os.path.expanduser(settings.dir), make_folder)
-        cut_dirs = plan.cut_dirs_for(settings)
+        template = plan.template_for(settings)
+        namer = plan.namer_for(settings, template)
+        if template is not None and again is not None:
+            template.check_columns(again())
         self._checksums = plan.checksums_for(settings)
-        if self._checksums is not None and again is not None and not settings.content_disposition:
-            self._checksums.check_any_matches(again(), cut_dirs)
+        if self._checksums is not None and again is not None and not namer.asks_server:
+            self._checksums.check_any_matches(again(), namer)
         self.run = LocalRun(
-            scheduler=plan.scheduler_for(settings, capabilities, self.jobs, source, self._checksums, cut_dirs),
+            scheduler=plan.scheduler_for(settings, capabilities, self.jobs, source, self._checksums, namer),
             context=AttemptContext(config, self._folder, plan.rate_limiter_for(settings)),
             jobs=self.jobs,
             stats=self.stats,

@@ -73,17 +73,19 @@ def read(stream: IO[bytes], name: str, options: ListOptions, on_bad_line: OnBadL
     return parse(lines_of(decoded(stream)), name, on_bad_line)
 
 
-def lines_of(stream: IO[str]) -> Iterator[str]:
+def lines_of(stream: IO[str], max_characters: int = MAX_LINE_CHARACTERS, first: str = "") -> Iterator[str]:
     """Lines without their ends; the stream is closed at its end.
 
-    A longer line than `MAX_LINE_CHARACTERS` is cut, and marked with NUL as invalid.
+    A line of more than ``max_characters`` is cut, and marked with NUL as invalid. ``first``: what was read already of the first
+    line, by ``readline(max_characters)``.
     """
     with stream:
-        while line := stream.readline(MAX_LINE_CHARACTERS):
-            is_complete = line.endswith("\n") or len(line) < MAX_LINE_CHARACTERS
+        while line := first or stream.readline(max_characters):
+            first = ""
+            is_complete = line.endswith("\n") or len(line) < max_characters
             while not is_complete:
-                rest = stream.readline(MAX_LINE_CHARACTERS)
-                is_complete = rest.endswith("\n") or len(rest) < MAX_LINE_CHARACTERS
+                rest = stream.readline(max_characters)
+                is_complete = rest.endswith("\n") or len(rest) < max_characters
                 line += "\0" if not line.endswith("\0") else ""
             yield line.rstrip("\r\n")
 

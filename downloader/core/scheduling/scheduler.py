@@ -20,10 +20,11 @@ Its parts: `SourceReader` reads and names, `ReadyQueue` holds what may start, `R
 
 import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from downloader.core.limits.slots import Limits
 from downloader.core.model import Attempt, Download, End, Outcome, Result, Status
-from downloader.core.names.checksum_list import ChecksumList
+from downloader.core.names.namer import Namer
 from downloader.core.names.urls import public_url
 from downloader.core.scheduling.download_state import DownloadState
 from downloader.core.scheduling.ready_queue import ReadyQueue
@@ -34,6 +35,9 @@ from downloader.core.scheduling.segment_scheduler import SegmentScheduler
 from downloader.core.scheduling.source_reader import SourceReader
 from downloader.core.scheduling.space_wait import SPACE_RETRY_DELAY, SpaceWait
 from downloader.errors import DownloadError, Interrupted, NoAnswer
+
+if TYPE_CHECKING:  # few runs have checksums
+    from downloader.core.names.checksum_list import ChecksumList
 
 WHOLE_FILES = SplitPolicy()
 _Error = DownloadError | None
@@ -57,7 +61,7 @@ class Scheduler:
         split: how files may be split into Segments.
         checksum_list: checksums from a file; they are added to those of the list.
         probe: ask the server for the name of each file first.
-        cut_dirs: see `default_path`.
+        namer: gives each file its path; None: from its URL or ``out``.
         fail_fast: the first Download that fails ends the run.
         host_failures: after so many unanswered Attempts a host is given up; 0: never. See `Reachability`.
         wait_for_space: a full folder does not end the run.
@@ -72,16 +76,16 @@ class Scheduler:
         retry: RetryPolicy,
         *,
         split: SplitPolicy = WHOLE_FILES,
-        checksum_list: ChecksumList | None = None,
+        checksum_list: "ChecksumList | None" = None,
         probe: bool = False,
-        cut_dirs: int | None = None,
+        namer: Namer | None = None,
         fail_fast: bool = False,
         host_failures: int = 0,
         wait_for_space: bool = False,
         window: int = READ_AHEAD_WINDOW,
         gap: float | None = None,
     ) -> None:
-        self._reader = SourceReader(source, checksum_list, probe, cut_dirs, max(window, 2 * slots.max_in_flight))
+        self._reader = SourceReader(source, checksum_list, probe, namer, max(window, 2 * slots.max_in_flight))
         self._retry = retry
         self._fail_fast = fail_fast
         self._ready = ReadyQueue(slots, host_failures, gap)
