@@ -4,7 +4,8 @@ The URL, its mirrors, ``out=`` and ``dir=`` may have patterns. The n-th URL belo
 each of them has as many texts as the URL, or no pattern. `downloader.core.names.brace_patterns` describes the patterns.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -12,11 +13,18 @@ from msgspec.structs import replace
 from downloader.core.model import Download
 from downloader.core.names.brace_patterns import Pattern, has_pattern, parse_pattern
 from downloader.core.names.file_names import wished_path
-from downloader.core.names.urls import clean_url
-from downloader.errors import UsageError
+from downloader.core.names.urls import clean_url, public_url
+from downloader.errors import DownloadError, UsageError
+from downloader.sources.formats import OnBadLine, is_url
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MAX_HOSTS = 100_000
 """Hosts that one pattern may stand for: each is checked before anything starts."""
+
+MAX_LISTS = 10_000
+"""Lists at URLs that one pattern may stand for: all are fetched before anything starts."""
 
 
 class Expansion(Struct, frozen=True):
@@ -67,6 +75,64 @@ def expansion_of(entry: Download) -> Expansion | None:
     for index in (0, url.count - 1):
         wished_path(_nth(paths["dir"], index), _nth(paths["out"], index))
     return Expansion(entry, url, tuple(mirrors), paths["out"], paths["dir"])
+
+
+def expanded(entries: Iterable[Download], on_bad_line: OnBadLine) -> Iterator[Download]:
+    """The Downloads that the entries of a list stand for, lazily. An entry with a wrong pattern goes to ``on_bad_line``."""
+    for entry, expansion in _expansions(entries, on_bad_line):
+        if expansion is None:
+            yield entry
+        else:
+            yield from expansion.downloads()
+
+
+def count(entries: Iterable[Download], on_bad_line: OnBadLine) -> int:
+    """How many Downloads the entries of a list stand for. An entry with a wrong pattern goes to ``on_bad_line``."""
+    return sum(1 if expansion is None else expansion.count for _, expansion in _expansions(entries, on_bad_line))
+
+
+def _expansions(entries: Iterable[Download], on_bad_line: OnBadLine) -> Iterator[tuple[Download, Expansion | None]]:
+    for entry in entries:
+        try:
+            expansion = expansion_of(entry)
+        except DownloadError as error:
+            on_bad_line(UsageError(f"{error.reason}{': ' + error.url if error.url else ''}", entry.origin, error.hint))
+        else:
+            yield entry, expansion
+
+
+def expanded_urls(urls: Iterable[str]) -> Iterator[Download]:
+    """The Downloads that a caller's URLs stand for, lazily. Raises UsageError."""
+    for url in urls:
+        expansion = expansion_of(Download(url))
+        if expansion is None:
+            yield Download(clean_url(url))
+        else:
+            yield from expansion.downloads()
+
+
+def count_urls(urls: Iterable[str]) -> int:
+    """How many Downloads a caller's URLs stand for. Raises UsageError."""
+    total = 0
+    for url in urls:
+        expansion = expansion_of(Download(url))
+        if expansion is None:
+            clean_url(url)
+        total += 1 if expansion is None else expansion.count
+    return total
+
+
+def expanded_items(items: "Iterable[str | Path | Download]") -> "Iterator[str | Path | Download]":
+    """What a caller names, with each URL of a list that has patterns as the URLs that it stands for. Raises UsageError."""
+    for item in items:
+        expansion = expansion_of(Download(item)) if isinstance(item, str) and is_url(item) else None
+        if expansion is None:
+            yield item
+            continue
+        if expansion.count > MAX_LISTS:
+            raise UsageError(f"the braces stand for more than {MAX_LISTS:,} lists", public_url(str(item)))
+        for download in expansion.downloads():
+            yield download.url
 
 
 def _nth(pattern: Pattern, index: int) -> str:

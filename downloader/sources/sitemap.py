@@ -20,12 +20,14 @@ from downloader.sources.xml_entries import Element, read_entries
 METADATA = ("lastmod", "changefreq", "priority")
 
 
-def read(stream: IO[bytes], name: str, options: ListOptions, on_bad_line: OnBadLine) -> Iterator[Download]:
+def read(
+    stream: IO[bytes], name: str, options: ListOptions, on_bad_line: OnBadLine, is_nested: bool = False
+) -> Iterator[Download]:
     """The Downloads of a sitemap, read lazily. An entry without a usable URL goes to ``on_bad_line``.
 
     Of a sitemap index, the sitemaps that it names are fetched and read, one after the other. An index in an index is an error.
 
-    ``name``: of the sitemap, for messages. Raises UsageError where the document itself is wrong (see `read_entries`), and for
+    ``name``: of the sitemap, for messages. ``is_nested``: an index names this sitemap. Raises UsageError where the document itself is wrong (see `read_entries`), and for
     an index without ``options.open_url``.
     """
     for number, entry in enumerate(read_entries(stream, name, ["urlset", "sitemapindex"], ["url", "sitemap"]), 1):
@@ -38,10 +40,12 @@ def read(stream: IO[bytes], name: str, options: ListOptions, on_bad_line: OnBadL
             continue
         if entry.name == "url":
             yield Download(url, origin=where, metadata=_metadata(entry), priority=_priority(entry))
-        elif options.open_url is not None:
-            yield from _sitemap_of_index(url, where, options, on_bad_line)
+        elif is_nested:
+            raise UsageError("a sitemap index in a sitemap index", where, f"give its URL: --format sitemap {options.base_url}")
+        elif options.open_url is None:
+            raise UsageError("a sitemap index: its sitemaps would have to be fetched", where, "--format sitemap fetches them")
         else:
-            raise UsageError("a sitemap in a sitemap index, which is not read", where, f"give its URL: {public_url(url)}")
+            yield from _sitemap_of_index(url, where, options, on_bad_line)
 
 
 def _sitemap_of_index(url: str, where: str, options: ListOptions, on_bad_line: OnBadLine) -> Iterator[Download]:
@@ -54,7 +58,7 @@ def _sitemap_of_index(url: str, where: str, options: ListOptions, on_bad_line: O
         on_bad_line(UsageError(f"a sitemap cannot be read: {error.reason}: {name}", where, error.hint))
         return
     with opened.stream:
-        yield from read(opened.stream, name, replace(options, base_url=url, open_url=None), on_bad_line)
+        yield from read(opened.stream, name, replace(options, base_url=name), on_bad_line, is_nested=True)
 
 
 def _metadata(entry: Element) -> tuple[tuple[str, str], ...]:

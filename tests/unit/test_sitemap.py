@@ -93,11 +93,11 @@ def test_a_wrong_document_is_one_error_with_its_line(document: str, said: str) -
 # --- a sitemap index
 
 
-def test_an_index_in_a_file_names_what_can_be_read_instead() -> None:
+def test_an_index_that_was_not_asked_for_says_how_it_is_read() -> None:
     with pytest.raises(UsageError) as caught:
         read(index("https://a.example/s1.xml"))
     assert str(caught.value) == (
-        "s.xml:2: a sitemap in a sitemap index, which is not read (give its URL: https://a.example/s1.xml)"
+        "s.xml:2: a sitemap index: its sitemaps would have to be fetched (--format sitemap fetches them)"
     )
 
 
@@ -126,5 +126,5 @@ def test_the_sitemaps_of_an_index_are_read_in_order() -> None:
 
 def test_an_index_in_an_index_is_not_read() -> None:
     options = ListOptions(open_url=lambda url: FetchedList(io.BytesIO(index("https://a.example/s.xml").encode()), url))
-    with pytest.raises(UsageError, match=r"^https://a\.example/i\.xml:2: a sitemap in a sitemap index, which is not read"):
+    with pytest.raises(UsageError, match=r"^https://a\.example/i\.xml:2: a sitemap index in a sitemap index \(give its URL"):
         read(index("https://a.example/i.xml"), options)
