@@ -111,7 +111,7 @@ class Downloader:
         can_read_twice = total is not None and (self.settings.checksums or self.settings.name)
         again = (lambda: source_of(urls, skip_bad, options=options)[0]) if can_read_twice else None
         try:
-            run = DownloadRun(self.settings, source, total, on_result, report, again=again)
+            run = DownloadRun(self.settings, source, total, on_result, report, again=again, is_paused=is_paused)
         except BaseException:
             if isinstance(source, BackgroundSource):
                 source.close()

@@ -19,6 +19,7 @@ from downloader.engine.stats import RunStats
 from downloader.errors import DownloadError, UsageError
 from downloader.runs import plan
 from downloader.runs.done_callbacks import DoneCallbacks
+from downloader.runs.start_order import ordered
 from downloader.settings.definitions import Settings
 from downloader.sources.background import BackgroundSource
 from downloader.storage.folder import Folder
@@ -42,13 +43,15 @@ class DownloadRun:
         make_folder: bool = True,
         on_attempt: Callable[[Outcome], None] | None = None,
         again: Callable[[], Iterator[Download | None]] | None = None,
+        is_paused: Callable[[], bool] | None = None,
     ) -> None:
         """Check everything that can be checked before anything starts. Raises UsageError, StorageError.
 
         ``total``: Downloads in the source, None if unknown. ``on_result``: called with each Result, in the run's thread.
         ``report``: counts the Results; by default a new one. ``make_folder``: make the folder if it is missing.
         ``on_attempt``: called with the Outcome of each Attempt; Outcomes have a Trace then. ``again``: reads the list a second
-        time, to check before the start that the checksums belong to it.
+        time, to check before the start that the checksums belong to it. ``is_paused``: while it returns True, ``source`` yields
+        None, and no Download that was read ahead starts.
         """
         settings = plan.effective_settings(settings)
         self._source = source
@@ -70,6 +73,7 @@ class DownloadRun:
         self._checksums = plan.checksums_for(settings)
         if self._checksums is not None and again is not None and not namer.asks_server:
             self._checksums.check_any_matches(again(), namer)
+        source = ordered(source, settings.order, is_paused)
         self.run = LocalRun(
             scheduler=plan.scheduler_for(settings, capabilities, self.jobs, source, self._checksums, namer),
             context=AttemptContext(config, self._folder, plan.rate_limiter_for(settings)),
