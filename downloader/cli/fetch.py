@@ -72,7 +72,9 @@ def fetch(request: FetchRequest) -> int:
     if request.dry_run:
         from downloader.cli.dry_run import dry_run, print_unfetched
 
-        return dry_run(DownloadRun(settings, lists.source(), total, print_unfetched, report, False, again=again))
+        code = dry_run(DownloadRun(settings, lists.source(), total, print_unfetched, report, False, again=again))
+        _print_notices(lists, settings)
+        return code
     with ExitStack() as stack:
         files = _OutputFiles(settings, stack)
         sinks: list[ReportFile | FailedList] = [*files.reports, *files.failed]
@@ -107,9 +109,12 @@ def fetch(request: FetchRequest) -> int:
                 if session.stats.full and not was_full:
                     display.say("dl: the disk is full: waiting for space; Ctrl-C ends the run")
                 was_full = session.stats.full
+                while lists.notices and not settings.quiet:  # of standard input
+                    display.say(f"dl: {printable(lists.notices.pop(0))}")
                 display.update(session.stats, time.monotonic())
                 files.flush()
         display.close()
+        _print_notices(lists, settings)
         return _conclude(session, settings, lists, signals.exit_code, files)
 
 
@@ -143,15 +148,10 @@ def _print_terminal_notice(request: FetchRequest) -> None:
 def _print_origins(request: FetchRequest) -> None:
     """Print which configuration file was read. A dry run has no log: print the ignored variables too."""
     settings = request.settings
-    messages = [f"settings from {request.config_file}"] if request.config_file and not settings.quiet else []
+    messages = [f"settings from {request.config_file}"] if request.config_file else []
     messages += request.ignored_variables if settings.verbose and request.dry_run else ()
     for text in messages:
-        if settings.progress == "json":
-            from downloader.progress.lines import JsonProgress
-
-            JsonProgress(sys.stderr).say(f"dl: {printable(text)}")
-        else:
-            print(f"dl: {printable(text)}", file=sys.stderr)  # noqa: T201
+        _print_sentence(text, settings)
 
 
 class _OutputFiles:
@@ -255,13 +255,37 @@ def _count_downloads(lists: ListReader, settings: Settings) -> int | None:
 
     Raises UsageError for invalid lines, unless ``skip_bad_lines`` is set.
     """
-    total = lists.check()
+    if lists.options.url_is_list:
+        from downloader.cli.fetched_lists import check_lists  # here: few runs need it
+
+        total = check_lists(lists, settings)
+    else:
+        total = lists.check()
+    _print_notices(lists, settings)
     for error in lists.bad_lines:
         print(f"dl: {printable(str(error))}", file=sys.stderr)  # noqa: T201
     if lists.bad_count and not settings.skip_bad_lines:
         word = "line" if lists.bad_count == 1 else "lines"
         raise UsageError(f"{lists.bad_count} invalid {word}, nothing was started", hint="--skip-bad-lines skips them")
     return total
+
+
+def _print_notices(lists: ListReader, settings: Settings) -> None:
+    """Print what was understood of the lists, once."""
+    while lists.notices:
+        _print_sentence(lists.notices.pop(0), settings)
+
+
+def _print_sentence(text: str, settings: Settings) -> None:
+    """Print a sentence for the user on standard error, unless the settings ask for quiet."""
+    if settings.quiet:
+        return
+    if settings.progress == "json":
+        from downloader.progress.lines import JsonProgress
+
+        JsonProgress(sys.stderr).say(f"dl: {printable(text)}")
+    else:
+        print(f"dl: {printable(text)}", file=sys.stderr)  # noqa: T201
 
 
 def _say(text: str, settings: Settings) -> None:

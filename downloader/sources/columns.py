@@ -88,6 +88,16 @@ class Columns(NamedTuple):
             metadata=tuple([(self.names[index], cells[index]) for index in self.metadata]) if self.metadata else (),
         )
 
+    def description(self, what: str, numbered: bool = False) -> str:
+        """The meanings of the columns, in a sentence. ``what``: what a column is called; ``numbered``: they have no names."""
+        meanings = [("url", self.url), ("name", self.out), ("folder", self.dir)]
+        meanings += [(kind or "checksum", index) for index, kind in self.checksums]
+        meanings += [("size", self.size), *(("mirror", index) for index in self.mirrors), ("priority", self.priority)]
+        shown = [f"{role}: {what} {index + 1 if numbered else self.names[index]}" for role, index in meanings if index >= 0]
+        count = len(self.metadata)
+        rest = f"1 other {what} goes into the report" if count == 1 else f"{count} other {what}s go into the report"
+        return ", ".join(shown) + (f"; {rest}" if count else "")
+
     def _checksums(self, cells: Sequence[str]) -> tuple[Checksum, ...]:
         return tuple([checksum_of(cells[index], kind) for index, kind in self.checksums if cells[index].strip()])
 
@@ -170,6 +180,8 @@ def columns_of(names: tuple[str, ...], cells: Sequence[str], options: ListOption
         return None
     free = set(range(len(names))) - {url}
     out = chosen(options.name_column, "--name-column", NAME_NAMES)
+    if not options.name_column and out >= 0 and _is_no_name(_cell(cells, out)):
+        out = -1
     size = chosen(options.size_column, "--size-column", SIZE_NAMES)
     if not options.size_column and size >= 0 and not _is_size(cells, size):
         size = -1
@@ -187,6 +199,11 @@ def columns_of(names: tuple[str, ...], cells: Sequence[str], options: ListOption
 
 def _cell(cells: Sequence[str], index: int) -> str:
     return cells[index] if index < len(cells) else ""
+
+
+def _is_no_name(cell: str) -> bool:
+    """Whether a cell has a URL, or a path from the root: no name that a file can get here."""
+    return is_url_cell(cell) or cell.lstrip().startswith(("/", "\\", "~"))
 
 
 def _is_size(cells: Sequence[str], index: int) -> bool:
