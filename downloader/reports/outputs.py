@@ -1,17 +1,15 @@
 """The files that a run writes: ``--report`` and ``--trace`` as JSON lines, ``--failed`` as a list."""
 
 import os
-import stat
-import sys
 from contextlib import suppress
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec.structs import replace
 
 from downloader.core.model import Outcome, Result, Status
-from downloader.errors import StorageError
+from downloader.reports.output_file import OutputFile
 from downloader.sources.text import format_download
 
 if TYPE_CHECKING:
@@ -66,58 +64,7 @@ def _text(value: str) -> str:
     return value.encode("utf-8", "backslashreplace").decode()
 
 
-class _OutputFile:
-    """A file, or standard output for ``-``, to which records are written. A context manager. Raises StorageError.
-
-    ``mode``: the permissions of a new file.
-    """
-
-    mode = 0o666
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._failed = False
-        self._stream: IO[bytes]
-        if path == "-":
-            self._stream = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-        else:
-            try:
-                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, self.mode)
-                self._stream = os.fdopen(descriptor, "wb")
-                if stat.S_ISREG(os.fstat(descriptor).st_mode):
-                    os.ftruncate(descriptor, 0)
-                    if self.mode == 0o600:
-                        os.fchmod(descriptor, self.mode)  # also if the file existed before
-            except OSError as error:
-                raise StorageError(f"cannot write {path}: {error.strerror}") from None
-
-    def _write(self, data: bytes) -> None:
-        try:
-            self._stream.write(data)
-        except OSError as error:
-            self._failed = True
-            raise StorageError(f"cannot write {self._path}: {error.strerror}") from None
-
-    def flush(self) -> None:
-        """Write the buffered records to the file."""
-        try:
-            self._stream.flush()
-        except OSError as error:
-            self._failed = True
-            raise StorageError(f"cannot write {self._path}: {error.strerror}") from None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        try:
-            self._stream.close()
-        except OSError as failure:
-            if error is None and not self._failed:  # else an error was raised already
-                raise StorageError(f"cannot write {self._path}: {failure.strerror}") from None
-
-
-class JsonLines(_OutputFile):
+class JsonLines(OutputFile):
     """``--report``: one JSON object a line, for each Result as its file ends.
 
     A skipped file keeps what an earlier report at the same path says about it. ``complete``: to be set when every file of the
@@ -162,7 +109,7 @@ class JsonLines(_OutputFile):
             self._earlier.close(self._begun, self.complete and error is None)
 
 
-class Traces(_OutputFile):
+class Traces(OutputFile):
     """``--trace``: one JSON object a line, for each Attempt as it ends. Times are seconds of the machine's monotonic clock."""
 
     def add(self, outcome: Outcome) -> None:
@@ -185,7 +132,7 @@ class Traces(_OutputFile):
             self._write(_encode(row) + b"\n")
 
 
-class FailedList(_OutputFile):
+class FailedList(OutputFile):
     """``--failed``: the entries that failed, as a list for another run. Only its owner may read it: it may contain secrets."""
 
     mode = 0o600
