@@ -241,7 +241,8 @@ def from_values(values: Iterable[str | Download]) -> Iterator[Download]:
 
 def read_checksums(path: str) -> dict[str, Checksum]:
     """The checksums of the file at ``path``, by file name. Raises UsageError."""
-    from downloader.sources import text
+    from downloader.core.names.checksum_lines import parse_checksums  # here: few runs need it
+    from downloader.sources.text import lines_of
 
     with _open(path, "the checksums") as stream:
-        return text.parse_checksums(text.lines_of(stream), path)
+        return parse_checksums(lines_of(stream), path)
