@@ -20,7 +20,8 @@ from downloader.settings.definitions import Settings
 from downloader.sources.lists import STDIN, ListReader, is_url
 
 if TYPE_CHECKING:  # each is imported where a run needs it
-    from downloader.reports.outputs import FailedList, JsonLines, Traces
+    from downloader.reports.outputs import FailedList, Traces
+    from downloader.reports.report_file import ReportFile
 
 
 class FetchRequest(Struct, frozen=True):
@@ -67,7 +68,7 @@ def fetch(request: FetchRequest) -> int:
         return dry_run(DownloadRun(settings, lists.source(), total, print_unfetched, report, False, again=again))
     with ExitStack() as stack:
         files = _OutputFiles(settings, stack)
-        sinks: list[JsonLines | FailedList] = [*files.reports, *files.failed]
+        sinks: list[ReportFile | FailedList] = [*files.reports, *files.failed]
 
         def on_result(result: Result) -> None:
             for sink in sinks:
@@ -136,7 +137,7 @@ class _OutputFiles:
     """The files of ``--report``, ``--failed`` and ``--trace``, open until the end of the stack; no file or one of each."""
 
     def __init__(self, settings: Settings, stack: ExitStack) -> None:
-        self.reports: list[JsonLines] = []
+        self.reports: list[ReportFile] = []
         self.failed: list[FailedList] = []
         self.traces: list[Traces] = []
         if not (settings.report or settings.failed or settings.trace):
@@ -144,7 +145,9 @@ class _OutputFiles:
         from downloader.reports import outputs
 
         if settings.report:
-            self.reports.append(stack.enter_context(outputs.JsonLines(settings.report, settings.dir, settings.process)))
+            from downloader.reports import report_file
+
+            self.reports.append(stack.enter_context(report_file.ReportFile(settings.report, settings.dir, settings.process)))
         if settings.failed:
             self.failed.append(stack.enter_context(outputs.FailedList(settings.failed)))
         if settings.trace:
@@ -152,7 +155,8 @@ class _OutputFiles:
 
     def flush(self) -> None:
         """Write what is buffered."""
-        for file in (*self.reports, *self.failed, *self.traces):
+        files: list[ReportFile | FailedList | Traces] = [*self.reports, *self.failed, *self.traces]
+        for file in files:
             file.flush()
 
 

@@ -70,3 +70,11 @@ class OutputFile:
         except StorageError:
             if error is None and not failed:  # else an error was raised already
                 raise
+
+
+def is_special(path: str) -> bool:
+    """Whether something other than a regular file is at ``path``."""
+    try:
+        return not stat.S_ISREG(os.stat(path).st_mode)
+    except OSError:
+        return False

@@ -1,7 +1,6 @@
 """Rows as a Parquet file: written and read with pyarrow, some 10,000 rows at a time."""
 
 import os
-import stat
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from types import TracebackType
@@ -9,6 +8,7 @@ from typing import Any, Self
 
 from downloader.errors import StorageError
 from downloader.extras import require
+from downloader.reports.output_file import is_special
 from downloader.reports.rows import Column, Value, flat_value
 
 GROUP_ROWS = 10_000
@@ -35,11 +35,11 @@ class ParquetRows:
         }
         self._schema = pyarrow.schema([(column.name, types[column.type]) for column in columns])
         self._columns: list[list[Any]] = [[] for _ in columns]
-        self._path = path
+        self._path = os.path.realpath(path)
         self._open = True
-        self._renames = not _is_special(path)  # a pipe or a device is written as it is
+        self._renames = not is_special(path)  # a pipe or a device is written as it is
         try:
-            self._stream = open(path + NEW if self._renames else path, "wb")  # noqa: SIM115 - closed by `close`
+            self._stream = open(self._path + NEW if self._renames else path, "wb")  # noqa: SIM115 - closed by `close`
             self._writer = parquet.ParquetWriter(self._stream, self._schema, compression="zstd")
         except OSError as error:
             raise self._cannot_write(error) from None
@@ -104,14 +104,6 @@ class ParquetRows:
             self._discard()
 
 
-def _is_special(path: str) -> bool:
-    """Whether something other than a regular file is at ``path``."""
-    try:
-        return not stat.S_ISREG(os.stat(path).st_mode)
-    except OSError:
-        return False
-
-
 def read_parquet(path: str) -> Iterator[dict[str, Any]]:
     """The rows of a Parquet file, a group at a time. Raises OSError, and ValueError for a file that is no Parquet."""
     require("reading Parquet", "pyarrow", extra="parquet")
@@ -120,3 +112,15 @@ def read_parquet(path: str) -> Iterator[dict[str, Any]]:
     with parquet.ParquetFile(path) as file:
         for batch in file.iter_batches(batch_size=GROUP_ROWS):
             yield from batch.to_pylist()
+
+
+def parquet_columns(path: str) -> list[str]:
+    """The names of the columns of a Parquet file; none if it is no Parquet. Raises OSError."""
+    require("reading Parquet", "pyarrow", extra="parquet")
+    from pyarrow import parquet
+
+    try:
+        names: list[str] = parquet.read_schema(path).names
+    except ValueError:
+        return []
+    return names

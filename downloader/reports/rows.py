@@ -65,8 +65,10 @@ def format_of(path: str) -> RowFormat:
     return next((kind for suffix, kind in _FORMATS.items() if name.endswith(suffix)), "jsonl")
 
 
-def open_rows(path: str, columns: Sequence[Column]) -> RowWriter:
+def open_rows(path: str, columns: Sequence[Column], kind: RowFormat | None = None) -> RowWriter:
     """Open a file for rows with these columns; an existing file is replaced.
+
+    ``kind``: the format; None: `format_of` the path.
 
     Raises:
         StorageError: the file cannot be written.
@@ -77,7 +79,7 @@ def open_rows(path: str, columns: Sequence[Column]) -> RowWriter:
         with open_rows("files.csv", [Column("url"), Column("bytes", "integer")]) as rows:
             rows.add(["https://example.org/a", 12])
     """
-    match format_of(path):
+    match kind or format_of(path):
         case "parquet":
             from downloader.reports.parquet import ParquetRows  # here: few runs write Parquet
 
@@ -147,22 +149,37 @@ class JsonRows(OutputFile):
 
 
 class DelimitedRows(OutputFile):
-    """CSV (RFC 4180, with LF at the end of a row) or TSV, in UTF-8. The first row has the names of the columns."""
+    """CSV (RFC 4180, with LF at the end of a row) or TSV, in UTF-8. The first row has the names of the columns.
+
+    ``columns`` may be replaced before the first row is added.
+    """
 
     def __init__(self, path: str, columns: Sequence[Column], delimiter: str) -> None:
         super().__init__(path)
+        self.columns = columns
         self._delimiter = delimiter
-        self._width = len(columns)
-        self._write_cells([column.name for column in columns])
+        self._width = 0
 
     def add(self, row: Sequence[Value]) -> None:
         """See `RowWriter`."""
+        if not self._width:
+            self._write_header()
         if len(row) != self._width:
             raise ValueError(f"{len(row)} values for {self._width} columns")
         self._write_cells(row)
 
+    def _write_header(self) -> None:
+        self._width = len(self.columns)
+        self._write_cells([column.name for column in self.columns])
+
     def _write_cells(self, row: Sequence[Value]) -> None:
         self._write((self._delimiter.join([_cell(value) for value in row]) + "\n").encode())
+
+    def close(self) -> None:
+        """See `RowWriter`. A file without rows has the names of the columns, too."""
+        if not (self._width or self._failed):
+            self._write_header()
+        super().close()
 
 
 def _cell(value: Value) -> str:
