@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from downloader.cli.options import GroupedOption
 from downloader.inventory.folder_status import read_status
@@ -26,8 +27,8 @@ def journal_option() -> click.Option:
 def folder_argument(metavar: str = "[DIR]") -> click.Argument:
     """The folder of the runs; the current folder if none is given."""
 
-    def folders(context: click.Context, parameter: click.Parameter, text: str) -> list[click.shell_completion.CompletionItem[str]]:
-        return [click.shell_completion.CompletionItem(text, type="dir")]
+    def folders(context: click.Context, parameter: click.Parameter, text: str) -> list[CompletionItem[str]]:
+        return [CompletionItem(text, type="dir")]
 
     return click.Argument(["folder"], metavar=metavar, default=".", shell_complete=folders)
 

@@ -5,9 +5,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from downloader.cli.options import GroupedOption
 from downloader.cli.status import journal_option
@@ -30,8 +30,8 @@ DRAW_SECONDS = 0.2
 def command() -> click.Command:
     """`dl verify [OPTIONS] [DIR|REPORT|SUMSFILE]`."""
 
-    def files(context: click.Context, parameter: click.Parameter, text: str) -> list[Any]:
-        return [click.shell_completion.CompletionItem(text, type="file")]
+    def files(context: click.Context, parameter: click.Parameter, text: str) -> list[CompletionItem[str]]:
+        return [CompletionItem(text, type="file")]
 
     return click.Command(
         "verify",
@@ -50,7 +50,7 @@ def command() -> click.Command:
                 ["--write", "sums"],
                 metavar="FILE",
                 default="",
-                help="compute the digests of all files in DIR, and write them to FILE, for `sha256sum -c`; - is standard output",
+                help="compute the digests of all files in DIR, and write them to FILE for `sha256sum -c`; - is standard output",
             ),
             click.Option(
                 ["--algorithm"],
@@ -100,7 +100,7 @@ def _reader(path: str, root: str) -> JournalReader:
     except UsageError as error:
         names: list[str] = []
         with suppress(OSError):
-            names = sorted(name for name in os.listdir(root) if algorithm_in_name(name) and not path)
+            names = sorted(name for name in os.listdir(root) if algorithm_in_name(name) is not None and not path)
         if not names:
             raise
         raise UsageError(error.reason, hint=f"dl verify {os.path.join(root, names[0])} verifies by that file") from None

@@ -9,7 +9,7 @@ from downloader.core.text import printable
 from downloader.inventory.file_check import CheckedFile, FileState
 from downloader.inventory.verification import Verification
 
-_EXPLAINED = frozenset({FileState.DIGEST_DIFFERS, FileState.SIZE_DIFFERS, FileState.UNREADABLE, FileState.REFUSED})
+_EXPLAINED = frozenset({FileState.SIZE_DIFFERS, FileState.UNREADABLE, FileState.REFUSED})
 """The states whose detail is printed."""
 
 
@@ -21,8 +21,7 @@ class TextPrinter:
 
     def differs(self, item: CheckedFile) -> None:
         """Print a file that is not right."""
-        detail = item.detail.partition(": got ")[0]
-        shown = f" ({printable(detail)})" if item.state in _EXPLAINED else ""
+        shown = f" ({printable(item.detail)})" if item.state in _EXPLAINED else ""
         click.echo(f"{item.state}: {printable(item.path or item.origin)}{shown}")
 
     def unknown(self, path: str) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, Any, Literal
 
@@ -100,7 +101,9 @@ def _lines(stream: IO[str], path: str) -> Iterator[str]:
     try:
         while line := stream.readline(_MAX_LINE_CHARACTERS):
             if len(line) == _MAX_LINE_CHARACTERS:
-                raise UsageError(f"{path} is no report, and not a sums file: a line is longer than {_MAX_LINE_CHARACTERS} characters")
+                raise UsageError(
+                    f"{path} is no report, and not a sums file: a line is longer than {_MAX_LINE_CHARACTERS} characters"
+                )
             yield line
     except OSError as error:
         raise StorageError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from None
@@ -116,28 +119,36 @@ def _opened(path: str) -> IO[str]:
 def from_report(path: str, kind: RecordKind) -> Iterator[ExpectedFile]:
     """The rows of ``--report`` or ``--manifest`` of which the file is complete. ``kind``: jsonl, csv, tsv or parquet.
 
-    Raises UsageError for a row that cannot be read, StorageError if the file cannot be read.
+    A row that cannot be read has a ``problem``: the run may have been killed while it wrote the row. Raises UsageError if the
+    rows have no path, StorageError if the file cannot be read.
     """
     rows = _parquet_rows(path) if kind == "parquet" else _text_rows(path, kind)
     name = os.path.basename(path)
     for number, row in enumerate(rows, 1):
         where = f"{name}: row {number}"
-        found = row.get("path")
-        if not isinstance(found, str):
+        if row is not None and "path" not in row:
             raise UsageError(f"{path}: row {number} has no path", hint="expected a report, a manifest or a sums file")
-        if row.get("status", "done") in ("done", "skipped"):
-            yield ExpectedFile(found, _size(row, where), _digests(_texts(row.get("digests"))), path_problem(found), where)
+        found = None if row is None else row["path"]
+        if row is None or not isinstance(found, str) or not isinstance(status := row.get("status", "done"), str):
+            yield ExpectedFile("", problem="the row is cut, or no row of a report", origin=where)
+        elif status in ("done", "skipped") and row.get("reason") != "duplicate":
+            try:
+                size = _size(row)
+            except ValueError as error:
+                yield ExpectedFile(found, problem=str(error), origin=where)
+            else:
+                yield ExpectedFile(found, size, _digests(_texts(row.get("digests"))), path_problem(found), where)
 
 
-def _size(row: Mapping[str, Any], where: str) -> int | None:
-    """Raises UsageError for a size that is no number."""
+def _size(row: Mapping[str, Any]) -> int | None:
+    """The size that a row states; None: none. Raises ValueError for a size that is no number."""
     value = row.get("bytes", row.get("size"))
     if value is None or value == "":
         return None
     try:
         return int(value)
     except (TypeError, ValueError):
-        raise UsageError(f"{where}: not a number of bytes: {value!r}") from None
+        raise ValueError(f"not a number of bytes: {str(value)[:40]!r}") from None
 
 
 def _texts(value: object) -> list[str]:
@@ -154,31 +165,42 @@ def _texts(value: object) -> list[str]:
     return [str(item) for item in value] if isinstance(value, list) else []
 
 
-def _text_rows(path: str, kind: RecordKind) -> Iterator[Mapping[str, Any]]:
+_Row = Mapping[str, Any] | None
+"""A row by the names of its columns; None: it cannot be read."""
+
+
+def _text_rows(path: str, kind: RecordKind) -> Iterator[_Row]:
     with _opened(path) as stream:
         lines = (line.removeprefix("\ufeff") if number == 0 else line for number, line in enumerate(stream))
         try:
-            if kind == "jsonl":
-                yield from _json_rows(lines, path)
-            else:
-                yield from csv.DictReader(lines, delimiter="\t" if kind == "tsv" else ",", strict=True)
-        except csv.Error as error:
-            raise UsageError(f"{path}: a row cannot be read: {error}") from None
+            yield from _json_rows(lines) if kind == "jsonl" else _table_rows(lines, "\t" if kind == "tsv" else ",")
         except OSError as error:
             raise StorageError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from None
 
 
-def _json_rows(lines: Iterable[str], path: str) -> Iterator[Mapping[str, Any]]:
+def _json_rows(lines: Iterable[str]) -> Iterator[_Row]:
     decode = msgspec.json.Decoder(dict[str, Any]).decode
-    for number, line in enumerate(lines, 1):
+    for line in lines:
         if line.strip():
             try:
                 yield decode(os.fsencode(line))
-            except (msgspec.MsgspecError, ValueError) as error:
-                raise UsageError(f"{path}:{number}: not a row of a report: {error}") from None
+            except (msgspec.MsgspecError, ValueError):
+                yield None
 
 
-def _parquet_rows(path: str) -> Iterator[Mapping[str, Any]]:
+def _table_rows(lines: Iterable[str], delimiter: str) -> Iterator[_Row]:
+    csv.field_size_limit(sys.maxsize)  # a value that a function returned may be long
+    rows = csv.reader(lines, delimiter=delimiter)
+    try:
+        header = next(rows, [])
+        for row in rows:
+            if row:
+                yield dict(zip(header, row, strict=True)) if len(row) == len(header) else None
+    except csv.Error:
+        yield None
+
+
+def _parquet_rows(path: str) -> Iterator[_Row]:
     from downloader.reports.parquet import read_parquet  # here: 50 ms that only Parquet needs to pay
 
     try:

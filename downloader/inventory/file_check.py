@@ -23,8 +23,8 @@ _KNOWN_FOLDERS = 4096
 class ExpectedFile(NamedTuple):
     """What is known of one file.
 
-    ``path``: relative to the folder. ``size``: bytes; None: not known. ``problem``: why the file must not be looked at, as the path
-    leaves the folder; empty: none. ``origin``: where this is known from, such as ``SHA256SUMS:12``.
+    ``path``: relative to the folder. ``size``: bytes; None: not known. ``problem``: why the file must not be looked at,
+    such as a path that leaves the folder; empty: none. ``origin``: where this is known from, such as ``SHA256SUMS:12``.
     """
 
     path: str
@@ -152,15 +152,15 @@ class FolderReader:
             verifier = ChecksumVerifier(expected.checksums)
             if not self.read(descriptor, verifier.update):
                 return FileState.CHANGED, "the file was changed while it was read"
-            error = verifier.mismatch("")
-            return (FileState.OK, "") if error is None else (FileState.DIGEST_DIFFERS, error.reason)
-        except OSError as failure:
-            return FileState.UNREADABLE, _reason(failure)
+            mismatch = verifier.mismatch("")
+            return (FileState.OK, "") if mismatch is None else (FileState.DIGEST_DIFFERS, mismatch.reason)
+        except OSError as error:
+            return FileState.UNREADABLE, _reason(error)
         finally:
             os.close(descriptor)
 
     def digest(self, path: str, new_hash: Callable[[], Hash]) -> str:
-        """The digest of one file, in hexadecimal. Raises OSError, with ESTALE for a file that was changed meanwhile; Stopped."""
+        """The digest of one file in hexadecimal. Raises OSError, with ESTALE if the file was changed meanwhile; Stopped."""
         descriptor = self.open(path)
         try:
             state = new_hash()

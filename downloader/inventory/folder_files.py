@@ -16,8 +16,9 @@ OnSkipped = Callable[[str, str], None]
 def walk(folder: str, on_skipped: OnSkipped) -> Iterator[str]:
     """The paths of all regular files of the folder and below, in the order of their bytes, relative to the folder.
 
-    In memory are the names of one folder and of those above it. Folders that cannot be read, symbolic links, and what is neither
-    file nor folder are left out, and go to ``on_skipped``. Part files, their sidecars and the folder of the journal are left out.
+    In memory are the names of one folder and of those above it. Folders that cannot be read, symbolic links, and what is
+    neither file nor folder are left out, and go to ``on_skipped``. Part files, their sidecars and the folder of the journal
+    are left out, too.
     """
     yield from _walk(folder, "", on_skipped)
 

@@ -64,8 +64,8 @@ class RateHistory(Struct, frozen=True):
 class FolderStatus(Struct, frozen=True):
     """All that `dl status` says.
 
-    ``hosts``: those with the most URLs; ``all_hosts``: the number of hosts. ``disk``: None if the disk was not asked. ``rate``: of
-    the last run that fetched anything, None if there is none that is long enough.
+    ``hosts``: those with the most URLs; ``all_hosts``: the number of hosts. ``disk``: None if the disk was not asked. ``rate``:
+    of the last run that fetched anything, None if there is none that is long enough.
     """
 
     folder: str

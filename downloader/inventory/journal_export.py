@@ -10,7 +10,8 @@ from downloader.core.names.file_names import default_path
 from downloader.errors import UsageError
 from downloader.inventory.file_check import path_problem
 from downloader.inventory.sums_file import algorithm_in_name, base_folder, check_algorithm, sums_line
-from downloader.reports.rows import Column, ColumnType, Value, open_rows
+from downloader.reports import schema
+from downloader.reports.rows import Column, Value, open_rows
 from downloader.sources.text import format_download
 from downloader.storage.journal_reader import COMPLETE, DONE, FAILED, SKIPPED, JournalReader, host_matches
 from downloader.storage.journal_rows import JournalRow
@@ -37,13 +38,24 @@ _STATUS_NAMES = {DONE: "done", SKIPPED: "skipped", FAILED: "failed"}
 _MASK = "=***"
 """What stands in a URL of the journal instead of a secret."""
 
-_TYPES: dict[type, ColumnType] = {str: "text", int: "integer", float: "number"}
-_NAMES = {"size": "bytes", "error_class": "error.class", "error": "error.message"}
-"""The names of fields of a journal row that have another name in a report."""
+_FIELDS = {
+    "url": "url",
+    "path": "path",
+    "status": "status",
+    "bytes": "size",
+    "received": "received",
+    "http_status": "http_status",
+    "attempts": "attempts",
+    "etag": "etag",
+    "last_modified": "last_modified",
+    "digests": "digests",
+    "error.class": "error_class",
+    "error.message": "error",
+}
+"""The columns of a report that the journal knows, each with the name of its field in a `JournalRow`."""
 
-_FIELDS = JournalRow.__struct_fields__
-COLUMNS = [Column(_NAMES.get(name, name), _TYPES[JournalRow.__annotations__[name]]) for name in _FIELDS]
-"""The columns of an exported report."""
+COLUMNS = [*(column for column in schema.COLUMNS if column.name in _FIELDS), Column("ended", "number")]
+"""The columns of an exported report. ``ended``: when the file ended, in seconds since the epoch."""
 
 
 class Export(Struct, frozen=True):
@@ -73,9 +85,9 @@ def plan_export(to: str, kind: str, status: str, host: str, algorithm: str) -> E
     A list has the failed URLs, a sums file the complete files, and a report all URLs, unless ``status`` is given.
     """
     name = to.lower()
-    in_name = algorithm_in_name(to) if to != "-" else ""
+    in_name = algorithm_in_name(to)
     known = kind or next((item for suffix, item in _SUFFIXES.items() if name.endswith(suffix)), "")
-    if not kind and in_name:
+    if not kind and in_name is not None:
         known = "sums"
     if not known:
         what = "--as tells what to write to standard output" if to == "-" else f"the name {to!r} does not tell what to write"
@@ -104,7 +116,9 @@ def write_export(journal: JournalReader, folder: str, export: Export) -> ExportC
             counts = _write(stream, lines, lambda row: _sums_entry(row, export.algorithm, prefix))
             if not counts.rows:
                 what = f"no {export.algorithm} digest is recorded in the journal"
-                raise UsageError(what, hint=f"a run with --digest {export.algorithm} records them; dl verify --write computes them")
+                raise UsageError(
+                    what, hint=f"a run with --digest {export.algorithm} records them; dl verify --write computes them"
+                )
         return counts
     return _write_rows(journal, export)
 
@@ -143,8 +157,13 @@ def _write_rows(journal: JournalReader, export: Export) -> ExportCounts:
     count = 0
     with open_rows(export.to, COLUMNS) as rows:
         for row in journal.rows(STATUSES[export.status], export.host):
-            values: list[Value] = [getattr(row, name) for name in _FIELDS]
-            values[_FIELDS.index("status")] = _STATUS_NAMES[row.status]
-            rows.add(values)
+            rows.add([_value(row, column.name) for column in COLUMNS])
             count += 1
     return ExportCounts(count, 0)
+
+
+def _value(row: JournalRow, column: str) -> Value:
+    if column == "status":
+        return _STATUS_NAMES[row.status]
+    value: Value = getattr(row, _FIELDS.get(column, column))
+    return value

@@ -6,22 +6,26 @@ import re
 from downloader.errors import UsageError
 
 _ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r"}
-_NAME = r"(?P<algorithm>[a-z0-9_-]+?)[-_.]?sums?(?:\.txt|\.asc)?"
-_SUFFIX = r".*\.(?P<algorithm>md5|sha1|sha224|sha256|sha384|sha512|sha3-256|sha3-512|blake2b|b2|blake2s|blake3|b3|crc32c)(?:sums?)?(?:\.txt)?"
+_KINDS = r"md5|sha[0-9][0-9-]*|blake[23][bs]?|b[23]s?|crc32c"
+_NAME = rf"(?P<algorithm>{_KINDS})?[-_.]?(?:check)?sums?(?:\.txt)?"
+_SUFFIX = rf".*\.(?P<algorithm>{_KINDS})(?:sums?)?(?:\.txt)?"
 
 
 def sums_line(digest: str, path: str) -> bytes:
-    """``digest  path`` with a line end. A path with a backslash or a line break is escaped, and the line marked, as by sha256sum."""
+    """``digest  path`` and a line end. A path with a backslash or a line break is escaped, the line marked, as by sha256sum."""
     escaped = re.sub(r"[\\\r\n]", lambda found: _ESCAPES[found[0]], path)
     mark = "\\" if escaped != path else ""
     return os.fsencode(f"{mark}{digest}  {escaped}\n")
 
 
-def algorithm_in_name(path: str) -> str:
-    """The spelling of the algorithm that the name of a sums file tells, as SHA256SUMS and ``x.sha256`` do; empty if none."""
+def algorithm_in_name(path: str) -> str | None:
+    """The spelling of the algorithm in the name of a sums file, as in SHA256SUMS and ``x.sha256``.
+
+    Empty for a sums file whose name has none, such as CHECKSUMS; None for other names.
+    """
     name = os.path.basename(path).lower()
     match = re.fullmatch(_NAME, name) or re.fullmatch(_SUFFIX, name)
-    return match["algorithm"] if match else ""
+    return match["algorithm"] or "" if match else None
 
 
 def base_folder(sums_path: str, folder: str) -> tuple[str, str]:

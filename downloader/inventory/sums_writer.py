@@ -11,11 +11,12 @@ from downloader.inventory.parallel import Parallel
 from downloader.inventory.sums_file import base_folder, sums_line
 from downloader.storage.hashes import new_hash
 
+
 class FolderDigests:
     """The digests of all files of a folder. Iterate over it to get the lines of a sums file, in the order of the paths.
 
-    ``files``: lines so far. ``bytes_read``: so far. ``left_out``: number of files that could not be read; each, and each symbolic
-    link, goes to ``on_skipped`` with the reason.
+    ``files``: lines so far. ``bytes_read``: so far. ``left_out``: number of files that could not be read; each of these, and
+    each symbolic link, goes to ``on_skipped`` with the reason.
 
     Args:
         folder: the folder of the files.

@@ -1,4 +1,4 @@
-"""Counts over the journal of a folder: by status, by reason, by host, by run, and by time. SQLite counts, so memory does not grow."""
+"""Counts over the journal: by status, by reason, by host, by run, by time. SQLite counts, so memory does not grow."""
 
 from typing import Any
 

@@ -1,13 +1,14 @@
 """Reads the journal of a folder, also while a run writes it: the last row of each URL, in memory that does not grow.
 
-The schema is in `downloader.storage.journal_rows`. A `JournalReader` sees the journal as it was when the reader was opened: rows
-that a run appends meanwhile are left out, so all answers of one reader agree. Nothing is written to the journal.
+The schema is in `downloader.storage.journal_rows`. A `JournalReader` sees the journal as it was when the reader was opened:
+rows that a run appends meanwhile are left out, so all answers of one reader agree. Nothing is written to the journal.
 
 Which row of a URL is the last one is computed once, into a temporary table of SQLite that the system may keep on the disk.
 """
 
 import fnmatch
 import os
+import re
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -29,12 +30,13 @@ CACHE_KIB = 16 * 1024
 """KiB of memory that SQLite may use for pages. What is sorted beyond that is kept in a temporary file."""
 
 BUSY_SECONDS = 10.0
-"""Seconds to wait for a lock. A run that writes does not lock readers out; only the recovery after a crash does, for a moment."""
+"""Seconds to wait for a lock. A run that writes does not lock readers out; the recovery after a crash does, for a moment."""
 
 DONE, SKIPPED, FAILED = 0, 1, 2
 COMPLETE = (DONE, SKIPPED)
 """The statuses of a URL whose file is complete."""
 
+_PORT = r":[0-9*?]+\Z"
 _COLUMNS = ", ".join(f"files.{name}" for name in JournalRow.__struct_fields__)
 _LAST_ROWS = "INSERT INTO temp.last_rows SELECT MAX(id) FROM main.files GROUP BY url ORDER BY 1"
 _LAST_OF_PATH = """
@@ -137,7 +139,8 @@ class JournalReader:
             raise UsageError(f"not a journal of dl: {self.path}", hint="this database belongs to another program")
         if version > SCHEMA_VERSION:
             raise UsageError(
-                f"a newer version of dl has written {self.path}", hint=f"its format is {version}, this version reads {SCHEMA_VERSION}"
+                f"a newer version of dl has written {self.path}",
+                hint=f"its format is {version}, this version reads {SCHEMA_VERSION}",
             )
         names = {name for (name,) in self._connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if version < 1 or not {"runs", "files"} <= names:
@@ -156,8 +159,8 @@ class JournalReader:
     def select(self, query: str, *values: object) -> Iterator[tuple[object, ...]]:
         """The rows of a query of SQL, read one after the other.
 
-        The tables: ``runs``, ``files``, and ``last_rows`` with the ``id`` of the last row of each URL. ``host_of_url(url)`` is the
-        host of a URL.
+        The tables: ``runs``, ``files``, and ``last_rows`` with the ``id`` of the last row of each URL. ``host_of_url(url)`` is
+        the host of a URL.
         """
         self._make_last_rows()
         with self._raising():
@@ -175,14 +178,13 @@ class JournalReader:
     def rows(self, statuses: tuple[int, ...] = (DONE, SKIPPED, FAILED), host: str = "") -> Iterator[JournalRow]:
         """The last row of each URL, in the order in which the rows were written.
 
-        ``statuses``: only rows with these. ``host``: only URLs whose host matches this pattern, as ``*.example.org``; the port of
-        a host that has one may be given (``host:8080``), and matches any pattern without a colon.
+        ``statuses``: only rows with these. ``host``: only URLs whose host matches this pattern, see `host_matches`; empty: all.
         """
         marks = ", ".join("?" * len(statuses))
         query = f"SELECT {_COLUMNS} FROM last_rows JOIN files USING (id) WHERE status IN ({marks}) ORDER BY id"  # noqa: S608
         for values in self.select(query, *statuses):
             row = JournalRow(*values)  # type: ignore[arg-type]  # the schema declares the types
-            if not host or host_matches(_host(row.url), host):
+            if not host or host_matches(row.url, host):
                 yield row
 
     def complete_files(self) -> Iterator[JournalRow]:
@@ -230,7 +232,9 @@ def _check_file(path: str) -> None:
                 raise UsageError(f"not a journal of dl: {path}", hint="it is not a file")
             head = stream.read(len(MAGIC))
     except (FileNotFoundError, NotADirectoryError):
-        raise UsageError(f"there is no journal: {path}", hint="a run of dl keeps one in its --dir, unless --journal none") from None
+        raise UsageError(
+            f"there is no journal: {path}", hint="a run of dl keeps one in its --dir, unless --journal none"
+        ) from None
     except IsADirectoryError:
         raise UsageError(f"not a journal of dl: {path}", hint="it is a folder") from None
     except OSError as error:
@@ -254,13 +258,12 @@ def _host(url: object) -> str:
     return host_of(text) if text.count("/") > 2 else ""
 
 
-def host_matches(host: str, pattern: str) -> bool:
-    """Whether a host, with its port if it has one, matches a pattern such as ``*.example.org``. Case does not matter."""
-    pattern = pattern.lower()
-    name = host if ":" in pattern.rpartition("]")[2] else host[: -len(port) - 1] if (port := _port(host)) else host
-    return fnmatch.fnmatchcase(name, pattern.replace("[", "[[]"))
+def host_matches(url: str, pattern: str) -> bool:
+    """Whether the host of a URL matches a pattern such as ``*.example.org``. Case does not matter.
 
-
-def _port(host: str) -> str:
-    tail = host.rpartition("]")[2].rpartition(":")
-    return tail[2] if tail[1] else ""
+    A pattern with a port, as ``example.org:8080``, is compared with host and port; one without, with the host alone.
+    """
+    host, pattern = _host(url), pattern.lower()
+    if not re.search(_PORT, pattern):
+        host = re.sub(_PORT, "", host)
+    return fnmatch.fnmatchcase(host, pattern.replace("[", "[[]"))
