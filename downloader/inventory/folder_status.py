@@ -54,9 +54,14 @@ class DiskStatus(Struct, frozen=True):
 
 
 class RateHistory(Struct, frozen=True):
-    """The rate of one run over time. ``period``: seconds of each bucket but the last one, which may be shorter."""
+    """The rate of one run over time.
+
+    ``started``: of the run, in seconds since the epoch. ``period``: seconds of each bucket but the last one, which may be
+    shorter.
+    """
 
     run: int
+    started: float
     period: float
     buckets: list[RateBucket]
 
@@ -80,14 +85,14 @@ class FolderStatus(Struct, frozen=True):
     advice: list[str]
 
 
-def read_status(journal: JournalReader, folder: str, check: bool | None, is_running: bool | None, now: float) -> FolderStatus:
+def read_status(journal: JournalReader, folder: str, check: bool | None, running: int | None, now: float) -> FolderStatus:
     """Ask the journal of ``folder``.
 
     Args:
         journal: the open journal.
         folder: the folder of the run, as given.
         check: compare the sizes of the files on the disk; None: if there are at most `CHECKED_BY_DEFAULT` of them.
-        is_running: whether a run works in the folder now; None: not known.
+        running: how many runs work in the folder now; None: not known.
         now: seconds since the epoch.
 
     Raises:
@@ -96,7 +101,7 @@ def read_status(journal: JournalReader, folder: str, check: bool | None, is_runn
     urls = count_urls(journal)
     hosts, all_hosts = count_hosts(journal, MAX_HOSTS)
     counts = count_runs(journal)
-    runs = [_run_status(count, is_running and count is counts[-1], now) for count in counts]
+    runs = _run_statuses(counts, running, now)
     if check is None:
         check = urls.done + urls.skipped <= CHECKED_BY_DEFAULT
     disk = _check_disk(journal, folder) if check else None
@@ -112,6 +117,13 @@ def read_status(journal: JournalReader, folder: str, check: bool | None, is_runn
         disk=disk,
         advice=_advice(journal.path, folder, urls, runs, disk),
     )
+
+
+def _run_statuses(counts: list[RunCount], running: int | None, now: float) -> list[RunStatus]:
+    """Of the runs without an end, the last ``running`` ones go on; None: not known."""
+    without_end = [count.id for count in counts if count.ended is None]
+    going_on = set(without_end[-running:] if running else ())
+    return [_run_status(count, None if running is None else count.id in going_on, now) for count in counts]
 
 
 def _run_status(count: RunCount, is_running: bool | None, now: float) -> RunStatus:
@@ -154,7 +166,7 @@ def _rate(journal: JournalReader, runs: list[RunStatus]) -> RateHistory | None:
         if run.count.received and run.seconds >= MIN_RUN_SECONDS:
             days = -(-run.seconds // (86400 * MAX_BUCKETS))
             period = next((item for item in _PERIODS if run.seconds / item <= MAX_BUCKETS), 86400 * days)
-            return RateHistory(run.count.id, float(period), count_rate(journal, run.count, period))
+            return RateHistory(run.count.id, run.count.started, float(period), count_rate(journal, run.count, period))
     return None
 
 
@@ -162,18 +174,17 @@ def _advice(journal: str, folder: str, urls: UrlCounts, runs: list[RunStatus], d
     """Commands that are useful next, each with its purpose, most urgent first."""
     where = "" if os.path.realpath(folder) == os.path.realpath(".") else f" {shlex.quote(folder)}"
     other = "" if os.path.realpath(journal) == os.path.realpath(journal_path(folder)) else f" --journal {shlex.quote(journal)}"
-    fetch = f"dl LIST{' --dir' if where else ''}{where}{other}"
+    target = f"{' --dir' if where else ''}{where}{other}"
     advice = []
-    state = runs[-1].state if runs else "ended"
-    if state == "running":
+    if any(run.state == "running" for run in runs):
         advice.append(f"dl status{where}{other}  asks again: a run works in this folder now")
-    elif state in ("killed", "unknown"):
-        advice.append(f"{fetch}  resumes the run that did not end")
+    elif runs and runs[-1].state != "ended":
+        advice.append(f"dl LIST{target}  resumes the run that did not end")
     if urls.failed:
-        advice.append(f"{fetch} --retry-failed  fetches only what failed")
+        advice.append(f"dl --retry-failed{target}  fetches again what failed")
         advice.append(f"dl export{where}{other} --to urls-failed.txt  writes a list of what failed")
     if disk is not None and (disk.missing or disk.changed):
-        advice.append(f"{fetch}  fetches missing files again")
+        advice.append(f"dl LIST{target}  fetches again what is missing")
     if urls.done + urls.skipped:
         advice.append(f"dl verify{where}{other}  verifies the files on the disk")
     if urls.with_digest:

@@ -85,6 +85,8 @@ def _runs(status: FolderStatus) -> Iterator[str]:
     yield f"{'Run started':<19} {'took':>10} {'done':>9} {'skipped':>9} {'failed':>8} {'received':>10}"
     for run in status.runs[-SHOWN_RUNS:]:
         yield _run_line(run)
+    if not all(run.count.done + run.count.skipped + run.count.failed for run in status.runs[-SHOWN_RUNS:]):
+        yield "(a run does not count the files that the journal has from an earlier run)"
     if (more := len(status.runs) - SHOWN_RUNS) > 0:
         yield f"and {_number(more, 'earlier run')}"
 
@@ -101,7 +103,8 @@ def _rate(rate: RateHistory, width: int, unicode: bool) -> Iterator[str]:
     """One line for each bucket, with a bar. The longest bar is the highest rate."""
     fastest = max(item.received / item.seconds for item in rate.buckets)
     columns = max(8, min(MAX_BAR_COLUMNS, width - _LABEL_COLUMNS - _FIGURE_COLUMNS))
-    yield f"Rate of the last run that fetched files, by {_period(rate.period)} (bytes count when their file ends)"
+    started = time.strftime("%Y-%m-%d %H:%M", time.localtime(rate.started))
+    yield f"Rate of the run of {started}, per {_period(rate.period)}; a file counts when it ends"
     for item in rate.buckets:
         per_second = item.received / item.seconds
         bar = _bar(per_second / fastest if fastest else 0.0, columns, unicode)
