@@ -184,7 +184,7 @@ def _advice(journal: str, folder: str, urls: UrlCounts, runs: list[RunStatus], d
         advice.append(f"dl --retry-failed{target}  fetches again what failed")
         advice.append(f"dl export{where}{other} --to urls-failed.txt  writes a list of what failed")
     if disk is not None and (disk.missing or disk.changed):
-        advice.append(f"dl LIST{target}  fetches again what is missing")
+        advice.append(f"dl LIST{target}  fetches again what is missing or changed")
     if urls.done + urls.skipped:
         advice.append(f"dl verify{where}{other}  verifies the files on the disk")
     if urls.with_digest:
