@@ -18,8 +18,9 @@ _WORDS = "downloader.cli.words"
 """The key of a context's ``meta`` for the words of the command line."""
 
 EPILOG = (
-    "Other commands: `dl config` shows the settings and where each comes from, checks a configuration file, or writes one, "
-    "`dl compare` measures and compares the strategies, `dl strategies` lists them, `dl serve` starts the "
+    "Other commands: `dl status` shows what a folder has, `dl verify` verifies its files, `dl export` writes lists and reports "
+    "from its journal, `dl config` shows and checks the settings, `dl compare` measures and compares the strategies, "
+    "`dl strategies` lists them, `dl serve` starts the "
     "test server of `dl compare`, `dl help` explains " + ", ".join(TOPICS) + "."
 )
 
@@ -47,6 +48,18 @@ def command_of(name: str) -> click.Command:
         from downloader.cli.config import command as config_command
 
         return config_command
+    if name == "status":
+        from downloader.cli.status import command as status_command
+
+        return status_command()
+    if name == "export":
+        from downloader.cli.export import command as export_command
+
+        return export_command()
+    if name == "verify":
+        from downloader.cli.verify import command as verify_command
+
+        return verify_command()
     if name == "serve":
         from downloader.cli.serve import command as serve_command
 
@@ -156,7 +169,7 @@ def _fetch(
     output: str | None,
     dry_run: bool,
 ) -> int:
-    if not lists:
+    if not lists and not context.ensure_object(dict).get("retry_failed"):
         raise click.UsageError("give a LIST: a file, - for standard input, or a URL", context)
     return fetch_with(FetchOptions(lists, context.ensure_object(dict), config, output, dry_run, profiles))
 

@@ -134,7 +134,7 @@ def _contradictions(path: Path, table: Mapping[str, Any]) -> Iterator[str]:
     for keys, _ in _tables(table):
         try:
             settings = load({}, {}, ConfigFile(path), keys[1:]).settings
-            plan.cut_dirs_for(settings)
+            plan.namer_for(settings, plan.template_for(settings))
             plan.guards_for(settings)
         except UsageError as error:
             if str(error) not in seen:

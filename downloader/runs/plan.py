@@ -4,6 +4,7 @@
 `worker_config`      what every worker process or thread is given: `client_options`, `transfer_policy`
 `scheduler_for`      which Attempt starts next: `limits_for`, `retry_policy`, `split_policy`
 `jobs_for`           how many Attempts may be in flight
+`namer_for`          which path each file gets: `template_for`
 `checksums_for`      the file of checksums
 `check_supported`    what the strategy cannot do
 ==================== =============================================================================
@@ -27,7 +28,7 @@ from downloader.core.limits import public_hosts
 from downloader.core.limits.adaptive import AdaptiveSlots
 from downloader.core.limits.slots import Limits, Slots
 from downloader.core.model import Download
-from downloader.core.names.checksum_list import ChecksumList
+from downloader.core.names.namer import MAX_FANOUT, Namer
 from downloader.core.scheduling.retry import RetryPolicy, parse_statuses
 from downloader.core.scheduling.scheduler import Scheduler
 from downloader.core.scheduling.segment_layout import SplitPolicy
@@ -38,6 +39,8 @@ from downloader.sources.lists import read_checksums
 from downloader.transports.base import READ_BYTES, ClientOptions, check_proxy, environment_proxies
 
 if TYPE_CHECKING:
+    from downloader.core.names.checksum_list import ChecksumList
+    from downloader.core.names.templates import Template
     from downloader.engine.rate_limiter import RateLimiter
     from downloader.runs.own_hosts import OwnHosts
 
@@ -48,9 +51,6 @@ _MAX_PER_HOST = 256
 """In flight at one host at most, if the user gave no number."""
 
 _MIN_READ_BYTES = 2048
-_MIN_READ_BYTES_OWN = 16_384
-"""The same because of a rate at some hosts only: small reads would cost time at all others, too."""
-
 _MIN_RECEIVE_BUFFER, _MAX_RECEIVE_BUFFER = 1 << 15, 1 << 20
 
 
@@ -104,18 +104,41 @@ def jobs_for(settings: Settings, capabilities: Capabilities) -> tuple[int, str]:
     return jobs, ""
 
 
-def checksums_for(settings: Settings) -> ChecksumList | None:
+def checksums_for(settings: Settings) -> "ChecksumList | None":
     """The checksums, if the settings give or require any. Raises UsageError."""
+    if not (settings.checksums or settings.require_checksums):
+        return None
+    from downloader.core.names.checksum_list import ChecksumList  # here: few runs need it
+
     if not settings.checksums:
-        return ChecksumList(required=True) if settings.require_checksums else None
+        return ChecksumList(required=True)
     return ChecksumList(read_checksums(settings.checksums), settings.checksums, settings.require_checksums)
 
 
-def cut_dirs_for(settings: Settings) -> int | None:
-    """How many folders of a URL's path are left out; None: all of them, and the host. Raises UsageError."""
+def template_for(settings: Settings) -> "Template | None":
+    """The template of file names, if the settings give one. Raises UsageError."""
+    if not settings.name:
+        return None
+    from downloader.core.names.templates import Template  # here: few runs need it
+
+    if settings.keep_paths:
+        raise UsageError("--name and --keep-paths cannot be combined", hint="--name '{host}/{path}/{name}' keeps the paths")
+    return Template(settings.name)
+
+
+def namer_for(settings: Settings, template: "Template | None") -> Namer:
+    """What gives each file its path. Raises UsageError."""
     if settings.cut_dirs and not settings.keep_paths:
         raise UsageError("--cut-dirs needs --keep-paths")
-    return settings.cut_dirs if settings.keep_paths else None
+    if settings.fanout > MAX_FANOUT:
+        raise UsageError("--fanout: must be 0, 1 or 2", hint="1: 256 folders; 2: 65,536 folders")
+    return Namer(
+        cut_dirs=settings.cut_dirs if settings.keep_paths else None,
+        render=template.path_of if template is not None else None,
+        asks_server=settings.content_disposition and (template is None or template.uses_name),
+        flatten=settings.flatten,
+        fanout=settings.fanout,
+    )
 
 
 def scheduler_for(
@@ -123,25 +146,24 @@ def scheduler_for(
     capabilities: Capabilities,
     jobs: int,
     source: Iterator[Download | None],
-    checksums: ChecksumList | None,
-    cut_dirs: int | None,
+    checksums: "ChecksumList | None",
+    namer: Namer,
 ) -> Scheduler:
     """The scheduler of a run. ``jobs``: Attempts in flight at most. Raises UsageError."""
     own = _own_hosts(settings)
-    own_gaps = own.gaps if own else None
     return _scheduler_class(settings)(
         source,
         limits_for(settings, capabilities, jobs),
         retry_policy(settings),
         split=split_policy(settings),
         checksum_list=checksums,
-        cut_dirs=cut_dirs,
-        probe=settings.content_disposition,
+        namer=namer,
+        probe=namer.asks_server,
         fail_fast=settings.fail_fast,
         host_failures=settings.host_failures,
         wait_for_space=settings.on_full == "wait",
-        gap=settings.gap if settings.gap or own_gaps is not None else None,
-        own_gaps=own_gaps,
+        gap=settings.gap if settings.gap or (own and own.gaps) else None,
+        own_gaps=own.gaps if own else None,
     )
 
 
@@ -193,12 +215,11 @@ def split_policy(settings: Settings) -> SplitPolicy:
 def rate_limiter_for(settings: Settings) -> "RateLimiter | None":
     """The rate limiter of a run; None without a limit."""
     own = _own_hosts(settings)
-    own_rates = own.rates if own else None
-    if not _rate_limits(settings) and own_rates is None:
+    if not (_rate_limits(settings) or (own and own.rates)):
         return None
     from downloader.engine.rate_limiter import RateLimiter  # here: few runs need it
 
-    return RateLimiter(settings.limit_rate, settings.limit_rate_per_host, own_rates)
+    return RateLimiter(settings.limit_rate, settings.limit_rate_per_host, own.rates if own else None)
 
 
 def worker_config(settings: Settings, capabilities: Capabilities, jobs: int, traced: bool = False) -> WorkerConfig:
@@ -293,5 +314,6 @@ def _receive_buffer(settings: Settings) -> int:
 
 def _read_bytes(settings: Settings) -> int:
     """Bytes to read at a time: few enough for a rate limit to hold within a fraction of a second."""
-    own = [max(_MIN_READ_BYTES_OWN, host.limit_rate_per_host // 200) for host in settings.hosts if host.limit_rate_per_host]
-    return max(_MIN_READ_BYTES, min([READ_BYTES, *own, *(rate // 200 for rate in _rate_limits(settings))]))
+    own = _own_hosts(settings)
+    limits = [own.read_bytes if own else READ_BYTES, *(rate // 200 for rate in _rate_limits(settings))]
+    return max(_MIN_READ_BYTES, min(READ_BYTES, *limits))
