@@ -129,7 +129,7 @@ have written ./downloader.toml: only harmless settings are accepted from it.
 
     dl config show            each setting that is set, and what sets it
     dl config check [FILE]    every error of a file
-    dl config init [--here]   a new file, with every setting commented out
+    dl config init            a new file, with every setting commented out
 
 A profile has any settings. --profile polite or DL_PROFILE=polite uses it:
 
@@ -207,7 +207,7 @@ TOPICS = {
     "lists": "the format of lists",
     "resuming": "what is skipped, resumed and retried",
     "politeness": "the limits for servers, and how to lower them",
-    "configuration": "the configuration file, profiles, hosts, and proxies",
+    "configuration": "the configuration file, profiles, hosts, proxies",
     "exit-codes": "the exit codes",
 }
 
