@@ -114,7 +114,7 @@ What dl always does:
   answers 503.
 """
 
-_CONFIGURATION = """\
+_SETTINGS = """\
 A setting comes from the first of these places that sets it:
 
     1. an option of the command line       --retry-wait 1
@@ -207,18 +207,18 @@ TOPICS = {
     "lists": "the format of lists",
     "resuming": "what is skipped, resumed and retried",
     "politeness": "the limits for servers, and how to lower them",
-    "configuration": "the configuration file, profiles, hosts, proxies",
+    "settings": "the configuration file, profiles, hosts, proxies",
     "exit-codes": "the exit codes",
 }
 
 
 def topic(name: str) -> str:
     """The text of a topic. Raises KeyError for an unknown name."""
-    texts = {"lists": _LISTS, "resuming": _RESUMING, "politeness": _POLITENESS, "configuration": _CONFIGURATION}
+    texts = {"lists": _LISTS, "resuming": _RESUMING, "politeness": _POLITENESS, "settings": _SETTINGS}
     return _exit_codes() if name == "exit-codes" else texts[name]
 
 
 def overview(commands: dict[str, str]) -> str:
     """The list of all topics and commands, one line each. ``commands``: the help text of each command, by name."""
-    rows = [f"    dl help {name:<13} {text}" for name, text in (*TOPICS.items(), *commands.items())]
+    rows = [f"    dl help {name:<12} {text}" for name, text in (*TOPICS.items(), *commands.items())]
     return "\n".join(["dl --help lists the options. Topics and commands:", "", *rows, ""])
