@@ -26,7 +26,7 @@ CONNECTION_SETTINGS = (
     ),
     *("cert", "key", "insecure", "allow_downgrade", "max_redirects", "retries", "retry_on", "retry_wait", "max_retry_after"),
     *("connect_timeout", "timeout", "low_speed_limit", "low_speed_time", "host_failures", "limit_rate", "limit_rate_per_host"),
-    *("wait", "max_requests_per_second", "obey_robots", "aggressive"),
+    *("wait", "max_requests_per_second", "obey_robots", "aggressive", "hosts"),
 )
 """The settings that hold for fetching a list. The others are about the files of the list, and about what is reported."""
 
