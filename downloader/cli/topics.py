@@ -137,9 +137,10 @@ A profile has any settings. --profile polite or DL_PROFILE=polite uses it:
     per-host = 1
     wait = "2s"
 
-A section for a host counts for the URLs of this host, also instead of the
-options. The name is a host, *.DOMAIN for all hosts below a domain, or either
-with a port. The most specific section counts, alone:
+A section of the file counts for the URLs of one host. Its name is a host,
+*.DOMAIN for all hosts below a domain, or either with a port. The most specific
+section counts, alone; an option or a variable for the same setting overrides
+it:
 
     [host."data.example.org"]
     per-host = 2
