@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from downloader.core.http.disposition import disposition_name
 from downloader.core.names.file_names import server_base_name
-from tests.unit.test_naming import TEXT, is_safe
+from tests.support.names import TEXT, is_safe
 
 EXAMPLES = {
     "RFC 6266 section 5": [

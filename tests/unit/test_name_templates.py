@@ -22,8 +22,8 @@ from downloader.errors import HTTPStatusError, UsageError
 from downloader.runs.plan import namer_for, template_for
 from downloader.settings.definitions import Settings
 from downloader.sources.lists import ListReader
+from tests.support.names import TEXT, is_safe
 from tests.support.scheduling import take_all
-from tests.unit.test_naming import TEXT, is_safe
 
 URL = "https://u:secret@H.example:8443/pub/v%201/data.tar.gz?id=5&token=geheim&q=a%2Fb"
 SHA256 = hashlib.sha256(URL.encode()).hexdigest()
