@@ -20,6 +20,7 @@ from downloader.settings.definitions import Settings
 from downloader.sources.lists import STDIN, ListReader, is_url
 
 if TYPE_CHECKING:  # each is imported where a run needs it
+    from downloader.cli.on_complete import OnComplete
     from downloader.reports.outputs import FailedList, JsonLines, Traces
 
 
@@ -59,33 +60,59 @@ def fetch(request: FetchRequest) -> int:
         from downloader.cli.output_name import set_output_name
 
         set_output_name(lists, total, request.output)
+    on_complete = _on_complete(settings)
     report = Report(keep=False, keep_failed=5)
-    again = lists.again if total is not None else None
     if request.dry_run:
         from downloader.cli.dry_run import dry_run, print_unfetched
 
+        again = lists.again if total is not None else None
         return dry_run(DownloadRun(settings, lists.source(), total, print_unfetched, report, False, again=again))
+    return _run(request, lists, total, report, on_complete)
+
+
+def _on_complete(settings: Settings) -> "OnComplete | None":
+    """What runs the command of ``--on-complete``; None without one. Raises UsageError."""
+    if not settings.on_complete:
+        return None
+    from downloader.cli.on_complete import OnComplete
+
+    return OnComplete(settings, any(name == STDIN for _, name in _outputs(settings)))
+
+
+def _run(request: FetchRequest, lists: ListReader, total: int | None, report: Report, on_complete: "OnComplete | None") -> int:
+    """Fetch the lists, show the progress, and print the summary. Returns the exit code. Raises DownloadError as `fetch`."""
+    settings = request.settings
     with ExitStack() as stack:
         files = _OutputFiles(settings, stack)
-        sinks: list[JsonLines | FailedList] = [*files.reports, *files.failed]
+        sinks: list[JsonLines | FailedList | OnComplete] = [*files.reports, *files.failed]
+        if on_complete is not None:
+            sinks.append(on_complete)
 
         def on_result(result: Result) -> None:
             for sink in sinks:
                 sink.add(result)
 
         traced = files.traces[0].add if files.traces else None
-        session = DownloadRun(settings, lists.source(), total, on_result, report, on_attempt=traced, again=again)
+        source = lists.source() if on_complete is None else on_complete.source(lists)
+        again = lists.again if total is not None else None
+        session = DownloadRun(settings, source, total, on_result, report, on_attempt=traced, again=again)
         display = _display(settings, total)
         stack.callback(display.close)
         _open_log(request, display, stack)
+        if on_complete is not None:
+            on_complete.show_output(display)
         if session.notice:
             display.say(f"dl: {session.notice}")
 
         def stop() -> None:
             session.stop()
+            if on_complete is not None:
+                on_complete.stop()
             display.say(f"dl: stopping: running files get up to {settings.grace:g} s to finish; Ctrl-C again ends at once")
 
         def abort() -> None:
+            if on_complete is not None:
+                on_complete.abort()
             files.flush()
             display.close()
             print("dl: ended at once: run the same command again to resume", file=sys.stderr)  # noqa: T201
@@ -99,8 +126,10 @@ def fetch(request: FetchRequest) -> int:
                 was_full = session.stats.full
                 display.update(session.stats, time.monotonic())
                 files.flush()
+            if on_complete is not None:
+                on_complete.wait(display)
         display.close()
-        return _conclude(session, settings, lists, signals.exit_code, files)
+        return _conclude(session, settings, lists, signals.exit_code, files, on_complete)
 
 
 def _open_log(request: FetchRequest, display: Display, stack: ExitStack) -> None:
@@ -175,23 +204,33 @@ def _outputs(settings: Settings) -> list[tuple[str, str]]:
     return [(f"--{name.replace('_', '-')}", getattr(settings, name)) for name in names]
 
 
-def _conclude(session: DownloadRun, settings: Settings, lists: ListReader, interrupted: int | None, files: _OutputFiles) -> int:
+def _conclude(
+    session: DownloadRun,
+    settings: Settings,
+    lists: ListReader,
+    interrupted: int | None,
+    files: _OutputFiles,
+    on_complete: "OnComplete | None",
+) -> int:
     report = session.report
+    notes = [] if on_complete is None else on_complete.conclude(report)
     for file in files.reports:
         file.complete = session.error is None and not report.interrupted
     error_printed = settings.quiet or report.interrupted or report.done + report.skipped + report.failures > 0
     if settings.progress == "json":
         error_printed = False
-        _print_json_summary(report)
+        from downloader.reports.summary import json_summary
+
+        print(json_summary(report, {} if on_complete is None else on_complete.figures()), file=sys.stderr)  # noqa: T201
     elif not settings.quiet and (report.interrupted or report.done + report.skipped + report.failures):
         from downloader.reports.summary import summary
 
-        text = summary(report, total=session.stats.total, unprocessed=_unprocessed(report, settings, files))
+        text = summary(report, total=session.stats.total, unprocessed=_unprocessed(report, settings, files), notes=notes)
         print(text, file=sys.stderr)  # noqa: T201
-    elif settings.quiet and (report.failures or report.errors or report.ended_by is not None):
+    elif settings.quiet and (report.failures or report.errors or notes or report.ended_by is not None):
         from downloader.reports.summary import error_summary
 
-        print(error_summary(report, total=session.stats.total), file=sys.stderr)  # noqa: T201
+        print(error_summary(report, total=session.stats.total, notes=notes), file=sys.stderr)  # noqa: T201
     if session.error is not None and not isinstance(session.error, DownloadError):  # an internal error
         return 1
     if interrupted is not None:
@@ -240,27 +279,6 @@ def _count_downloads(lists: ListReader, settings: Settings) -> int | None:
 def _say(text: str, settings: Settings) -> None:
     if not settings.quiet:
         print(f"dl: {text}", file=sys.stderr)  # noqa: T201
-
-
-def _print_json_summary(report: Report) -> None:
-    import json
-
-    fields = {
-        "event": "summary",
-        "strategy": report.strategy,
-        "done": report.done,
-        "skipped": report.skipped,
-        "failed": report.failures,
-        "bytes": report.received,
-        "elapsed": round(report.elapsed, 6),
-        "reasons": dict(report.reasons),
-        "verified": report.verified,
-        "without_checksum": report.without_checksum,
-        "warnings": report.warnings,
-        "errors": [str(error) for error in report.errors],
-        "interrupted": report.interrupted,
-    }
-    print(json.dumps(fields), file=sys.stderr)  # noqa: T201
 
 
 def _display(settings: Settings, total: int | None) -> Display:
