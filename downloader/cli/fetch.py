@@ -7,21 +7,26 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from downloader.cli.stop_signals import Signals
-from downloader.core.model import Result
+from downloader.core.model import Download, Result
 from downloader.core.report import Report
 from downloader.core.text import printable
 from downloader.engine.interpreter import resume_collector
 from downloader.errors import DownloadError, UsageError
-from downloader.progress.display import Display
+from downloader.progress.display import Display, display_for
 from downloader.runs.download_run import DownloadRun
 from downloader.settings.definitions import Settings
-from downloader.sources.lists import STDIN, ListReader, is_url
+from downloader.sources.formats import STDIN, is_url, list_options
+from downloader.sources.lists import ListReader
 
 if TYPE_CHECKING:  # each is imported where a run needs it
+    from pathlib import Path
+
     from downloader.cli.on_complete import OnComplete
-    from downloader.reports.outputs import FailedList, JsonLines, Traces
+    from downloader.reports.outputs import FailedList, Traces
+    from downloader.reports.report_file import ReportFile
 
 
 class FetchRequest(Struct, frozen=True):
@@ -50,11 +55,14 @@ def fetch(request: FetchRequest) -> int:
     _check_distinct_files(request)
     if settings.process and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # the user's module of --process is often in the current folder
-    lists = ListReader(list(request.lists), settings.skip_bad_lines, numbers="{index" in settings.name)
+    items: list[str | Path | Download] = [*request.lists] or _failed_before(settings)
+    lists = ListReader(items, settings.skip_bad_lines, list_options(settings))
+    if not request.lists:
+        settings = replace(settings, retry_failed=False)  # nothing else is in this list
     _print_terminal_notice(request)
     total = _count_downloads(lists, settings)
     if total == 0:
-        _say("nothing to do: the list is empty", settings)
+        _say("nothing to do: the list is empty" if request.lists else "nothing to do: no URL failed before", settings)
         return 0
     if request.output is not None:
         from downloader.cli.output_name import set_output_name
@@ -66,8 +74,10 @@ def fetch(request: FetchRequest) -> int:
         from downloader.cli.dry_run import dry_run, print_unfetched
 
         again = lists.again if total is not None else None
-        return dry_run(DownloadRun(settings, lists.source(), total, print_unfetched, report, False, again=again))
-    return _run(request, lists, total, report, on_complete)
+        code = dry_run(DownloadRun(settings, lists.source(), total, print_unfetched, report, False, again=again))
+        _print_notices(lists, settings)
+        return code
+    return _run(request, settings, lists, total, report, on_complete)
 
 
 def _on_complete(settings: Settings) -> "OnComplete | None":
@@ -79,12 +89,18 @@ def _on_complete(settings: Settings) -> "OnComplete | None":
     return OnComplete(settings, any(name == STDIN for _, name in _outputs(settings)))
 
 
-def _run(request: FetchRequest, lists: ListReader, total: int | None, report: Report, on_complete: "OnComplete | None") -> int:
+def _run(
+    request: FetchRequest,
+    settings: Settings,
+    lists: ListReader,
+    total: int | None,
+    report: Report,
+    on_complete: "OnComplete | None",
+) -> int:
     """Fetch the lists, show the progress, and print the summary. Returns the exit code. Raises DownloadError as `fetch`."""
-    settings = request.settings
     with ExitStack() as stack:
         files = _OutputFiles(settings, stack)
-        sinks: list[JsonLines | FailedList | OnComplete] = [*files.reports, *files.failed]
+        sinks: list[ReportFile | FailedList | OnComplete] = [*files.reports, *files.failed]
         if on_complete is not None:
             sinks.append(on_complete)
 
@@ -93,10 +109,18 @@ def _run(request: FetchRequest, lists: ListReader, total: int | None, report: Re
                 sink.add(result)
 
         traced = files.traces[0].add if files.traces else None
-        source = lists.source() if on_complete is None else on_complete.source(lists)
-        again = lists.again if total is not None else None
-        session = DownloadRun(settings, source, total, on_result, report, on_attempt=traced, again=again)
-        display = _display(settings, total)
+        session = DownloadRun(
+            settings,
+            lists.source() if on_complete is None else on_complete.source(lists),
+            total,
+            on_result,
+            report,
+            on_attempt=traced,
+            again=lists.again if total is not None else None,
+            has_list=_has_list(request),
+            is_paused=None if on_complete is None else on_complete.is_paused,
+        )
+        display = display_for(settings, total)
         stack.callback(display.close)
         _open_log(request, display, stack)
         if on_complete is not None:
@@ -124,12 +148,27 @@ def _run(request: FetchRequest, lists: ListReader, total: int | None, report: Re
                 if session.stats.full and not was_full:
                     display.say("dl: the disk is full: waiting for space; Ctrl-C ends the run")
                 was_full = session.stats.full
+                while lists.notices and not settings.quiet:  # of standard input
+                    display.say(f"dl: {printable(lists.notices.pop(0))}")
                 display.update(session.stats, time.monotonic())
                 files.flush()
             if on_complete is not None:
                 on_complete.wait(display)
         display.close()
+        _print_notices(lists, settings)
         return _conclude(session, settings, lists, signals.exit_code, files, on_complete)
+
+
+def _has_list(request: FetchRequest) -> bool:
+    """Whether more is fetched than URLs of the command line, each of which is a file."""
+    return not all(map(is_url, request.lists)) or bool(request.settings.links) or request.settings.format != "auto"
+
+
+def _failed_before(settings: Settings) -> "list[str | Path | Download]":
+    """What failed before, as the journal says: for ``--retry-failed`` without a list. Raises UsageError, StorageError."""
+    from downloader.runs.run_journal import failed_downloads  # here: few runs need it
+
+    return [*failed_downloads(settings)]
 
 
 def _open_log(request: FetchRequest, display: Display, stack: ExitStack) -> None:
@@ -150,22 +189,17 @@ def _print_terminal_notice(request: FetchRequest) -> None:
 def _print_origins(request: FetchRequest) -> None:
     """Print which configuration file was read. A dry run has no log: print the ignored variables too."""
     settings = request.settings
-    messages = [f"settings from {request.config_file}"] if request.config_file and not settings.quiet else []
+    messages = [f"settings from {request.config_file}"] if request.config_file else []
     messages += request.ignored_variables if settings.verbose and request.dry_run else ()
     for text in messages:
-        if settings.progress == "json":
-            from downloader.progress.lines import JsonProgress
-
-            JsonProgress(sys.stderr).say(f"dl: {printable(text)}")
-        else:
-            print(f"dl: {printable(text)}", file=sys.stderr)  # noqa: T201
+        _print_sentence(text, settings)
 
 
 class _OutputFiles:
     """The files of ``--report``, ``--failed`` and ``--trace``, open until the end of the stack; no file or one of each."""
 
     def __init__(self, settings: Settings, stack: ExitStack) -> None:
-        self.reports: list[JsonLines] = []
+        self.reports: list[ReportFile] = []
         self.failed: list[FailedList] = []
         self.traces: list[Traces] = []
         if not (settings.report or settings.failed or settings.trace):
@@ -173,7 +207,9 @@ class _OutputFiles:
         from downloader.reports import outputs
 
         if settings.report:
-            self.reports.append(stack.enter_context(outputs.JsonLines(settings.report, settings.dir, settings.process)))
+            from downloader.reports import report_file
+
+            self.reports.append(stack.enter_context(report_file.ReportFile(settings.report, settings.dir, settings.process)))
         if settings.failed:
             self.failed.append(stack.enter_context(outputs.FailedList(settings.failed)))
         if settings.trace:
@@ -181,7 +217,8 @@ class _OutputFiles:
 
     def flush(self) -> None:
         """Write what is buffered."""
-        for file in (*self.reports, *self.failed, *self.traces):
+        files: list[ReportFile | FailedList | Traces] = [*self.reports, *self.failed, *self.traces]
+        for file in files:
             file.flush()
 
 
@@ -216,21 +253,13 @@ def _conclude(
     notes = [] if on_complete is None else on_complete.conclude(report)
     for file in files.reports:
         file.complete = session.error is None and not report.interrupted
-    error_printed = settings.quiet or report.interrupted or report.done + report.skipped + report.failures > 0
-    if settings.progress == "json":
-        error_printed = False
-        from downloader.reports.summary import json_summary
+    ended = report.done + report.skipped + report.failures
+    error_printed = (settings.quiet or report.interrupted or ended > 0) and settings.progress != "json"
+    if not settings.quiet or notes or report.failures or report.errors or report.ended_by is not None:
+        from downloader.cli.end_summary import print_summary  # here: a quiet run has none
 
-        print(json_summary(report, {} if on_complete is None else on_complete.figures()), file=sys.stderr)  # noqa: T201
-    elif not settings.quiet and (report.interrupted or report.done + report.skipped + report.failures):
-        from downloader.reports.summary import summary
-
-        text = summary(report, total=session.stats.total, unprocessed=_unprocessed(report, settings, files), notes=notes)
-        print(text, file=sys.stderr)  # noqa: T201
-    elif settings.quiet and (report.failures or report.errors or notes or report.ended_by is not None):
-        from downloader.reports.summary import error_summary
-
-        print(error_summary(report, total=session.stats.total, notes=notes), file=sys.stderr)  # noqa: T201
+        known = files.reports[0].unprocessed if files.reports else None
+        print_summary(report, settings, session.stats.total, known, notes, {} if on_complete is None else on_complete.figures())
     if session.error is not None and not isinstance(session.error, DownloadError):  # an internal error
         return 1
     if interrupted is not None:
@@ -239,27 +268,13 @@ def _conclude(
         if error_printed:  # as part of the summary
             return session.error.exit_code
         raise session.error
-    if report.done + report.skipped + report.failures == 0 and not report.interrupted:
+    for text in report.notices:
+        _say(printable(text), settings)
+    if report.done + report.skipped + report.failures == 0 and not report.interrupted and not report.notices:
         _say("nothing to do: the list is empty", settings)
     if lists.bad_count:
         _say(f"skipped {lists.bad_count} invalid {'line' if lists.bad_count == 1 else 'lines'}", settings)
     return report.exit_code
-
-
-def _unprocessed(report: Report, settings: Settings, files: _OutputFiles) -> str:
-    """A text about existing files, which were skipped and so not processed by ``--process``; empty where there are none.
-
-    With ``--report``, which records what was processed, only the files that were never processed are counted.
-    """
-    if not settings.process:
-        return ""
-    known = [file.unprocessed for file in files.reports]
-    count = known[0] if known else report.reasons["skipped: exists"] + report.reasons["skipped: not modified"]
-    if not count:
-        return ""
-    if known:
-        return f"{count} never processed: they existed already (--on-exists overwrite fetches them again)"
-    return f"{count} not processed by this run: they existed already (--report records which files were processed)"
 
 
 def _count_downloads(lists: ListReader, settings: Settings) -> int | None:
@@ -267,7 +282,13 @@ def _count_downloads(lists: ListReader, settings: Settings) -> int | None:
 
     Raises UsageError for invalid lines, unless ``skip_bad_lines`` is set.
     """
-    total = lists.check()
+    if lists.options.url_is_list:
+        from downloader.cli.fetched_lists import check_lists  # here: few runs need it
+
+        total = check_lists(lists, settings)
+    else:
+        total = lists.check()
+    _print_notices(lists, settings)
     for error in lists.bad_lines:
         print(f"dl: {printable(str(error))}", file=sys.stderr)  # noqa: T201
     if lists.bad_count and not settings.skip_bad_lines:
@@ -276,31 +297,24 @@ def _count_downloads(lists: ListReader, settings: Settings) -> int | None:
     return total
 
 
+def _print_notices(lists: ListReader, settings: Settings) -> None:
+    """Print what was understood of the lists, once."""
+    while lists.notices:
+        _print_sentence(lists.notices.pop(0), settings)
+
+
+def _print_sentence(text: str, settings: Settings) -> None:
+    """Print a sentence for the user on standard error, unless the settings ask for quiet."""
+    if settings.quiet:
+        return
+    if settings.progress == "json":
+        from downloader.progress.lines import JsonProgress
+
+        JsonProgress(sys.stderr).say(f"dl: {printable(text)}")
+    else:
+        print(f"dl: {printable(text)}", file=sys.stderr)  # noqa: T201
+
+
 def _say(text: str, settings: Settings) -> None:
     if not settings.quiet:
         print(f"dl: {text}", file=sys.stderr)  # noqa: T201
-
-
-def _display(settings: Settings, total: int | None) -> Display:
-    kind = settings.progress
-    if kind == "auto":
-        terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-        kind = "none" if settings.quiet else "bar" if terminal else "plain"
-    if kind == "bar":
-        from downloader.progress.bars import Bars  # here: tqdm is loaded only where bars are shown
-
-        return Bars(sys.stderr, total)
-    if kind == "plain":
-        from downloader.progress.lines import PlainLines
-
-        return PlainLines(sys.stderr)
-    if kind == "json":
-        from downloader.progress.lines import JsonProgress
-
-        return JsonProgress(sys.stderr)
-    return _Quiet()
-
-
-class _Quiet(Display):
-    def say(self, text: str) -> None:
-        print(text, file=sys.stderr)  # noqa: T201

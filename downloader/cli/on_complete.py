@@ -12,7 +12,8 @@ from downloader.progress.display import Display
 from downloader.runs.completion_command import CompletionCommand
 from downloader.runs.hooks import CompletionHooks
 from downloader.settings.definitions import Settings
-from downloader.sources.lists import BackgroundSource, ListReader, pausable
+from downloader.sources.background import BackgroundSource, pausable
+from downloader.sources.lists import ListReader
 
 QUIET_SECONDS = 1.0
 """Seconds that the end of the run waits for commands before it says so."""
@@ -31,6 +32,10 @@ class OnComplete:
         self._hooks = CompletionHooks(CompletionCommand(settings.on_complete), root, shares_stdout)
         self._grace = settings.grace
         self._stopped = False
+
+    def is_paused(self) -> bool:
+        """Whether so many files wait for their command that no further file is to be fetched."""
+        return self._hooks.is_paused()
 
     def source(self, lists: ListReader) -> Iterator[Download | None]:
         """The Downloads of the lists; None while many files wait for their command."""

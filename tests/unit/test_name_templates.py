@@ -21,8 +21,8 @@ from downloader.core.scheduling.source_reader import SourceReader
 from downloader.core.text import is_text
 from downloader.errors import HTTPStatusError, UsageError
 from downloader.runs.plan import namer_for, template_for
+from downloader.runs.start_order import ordered
 from downloader.settings.definitions import Settings
-from downloader.sources.lists import ListReader
 from tests.support.names import TEXT, is_safe
 from tests.support.scheduling import take_all
 
@@ -379,17 +379,14 @@ def test_checksums_belong_to_the_final_paths() -> None:
 # --- the position in the list
 
 
-def test_positions_stay_when_entries_are_left_out_or_reordered() -> None:
-    reader = ListReader([Download(f"https://h/{name}") for name in "abc"], numbers=True)
-    downloads = [download for download in reader.source() if download is not None]
-    assert [download.index for download in downloads] == [1, 2, 3]
+def test_positions_are_those_of_the_list_in_any_order() -> None:
+    listed = [Download(f"https://h/{name}") for name in "abc"]
     namer = Namer(render=Template("{index}").path_of)
-    paths = [attempt.path for attempt in take_all(run_of(downloads[2], downloads[0], namer=namer))]
-    assert paths == ["3", "1"]
-    assert [attempt.path for attempt in take_all(run_of(*map(Download, ("https://h/x", "https://h/y")), namer=namer))] == [
-        "1",
-        "2",
-    ]
+    for order, urls in (("listed", "abc"), ("reversed", "cba")):
+        source = ordered(iter(listed), order, numbers=True)
+        attempts = take_all(Scheduler(source, Slots(99, 99), RetryPolicy(0), namer=namer))
+        assert [attempt.url[-1] for attempt in attempts] == list(urls)
+        assert {attempt.url[-1]: attempt.path for attempt in attempts} == {"a": "1", "b": "2", "c": "3"}
 
 
 @given(st.sampled_from(["https://h.example/a/b.txt", "http://h/", "http://h:81/a%20b?c", "https://h/x/%2e%2e/"]), st.booleans())
