@@ -17,9 +17,9 @@ def files_in(folder: Path) -> set[str]:
     return {path for path in found if not path.startswith(".downloader")}
 
 
-def fanned(path: str) -> str:
+def fanned(path: str, levels: int = 2) -> str:
     digest = hashlib.blake2b(path.encode(), digest_size=2).hexdigest()
-    return f"{digest[:2]}/{digest[2:]}/{path}"
+    return "/".join([*(digest[:2], digest[2:])[:levels], path])
 
 
 @pytest.mark.parametrize(
@@ -96,5 +96,53 @@ def test_columns_name_the_files_of_a_caller(server: TestServer, tmp_path: Path) 
     report = download(listed, tmp_path, name="{col.id}/{index}")
     assert (report.done, report.failures) == (3, 1)
     assert files_in(tmp_path) == {".._0/1", ".._1/2", ".._2/3"}
-    assert "no column 'id'" in str(report.failed[0].error)
+    assert "no value in a column of --name: 'id'" in str(report.failed[0].error)
     assert report.failed[0].url == listed[3].url
+
+
+def test_columns_of_a_table_name_the_files(server: TestServer, dl: Shell, tmp_path: Path) -> None:
+    rows = [("1", "Rome/../x"), ("2", ""), ("", "Oslo")]
+    lines = ["id,album,url", *(f"{number},{album},{server.file(index, 10)}" for index, (number, album) in enumerate(rows))]
+    listing = dl.list(*lines, name="photos.csv")
+    done = dl(listing, "-d", "out", "--name", "{col.album}/{index:04d}-{col.id}{ext}")
+    assert done.returncode == 0, done.stderr
+    suffix = Path(urlsplit(server.file(0, 10)).path).suffix
+    assert files_in(tmp_path / "out") == {
+        f"Rome_.._x/0001-1{suffix}",
+        f"0002-2{suffix}",
+        f"Oslo/0003-{suffix}",
+    }
+    wrong = dl(listing, "-d", "out", "--name", "{col.Album}")
+    assert wrong.returncode == 2
+    assert "the list has no column 'Album' (the columns are id, album)" in wrong.stderr
+
+
+def test_a_row_without_a_value_fails_alone(server: TestServer, dl: Shell, tmp_path: Path) -> None:
+    rows = [f'{{"url": "{server.file(0, 10)}", "id": 7}}', f'{{"url": "{server.file(1, 10)}"}}']
+    done = dl(dl.list(*rows, name="list.jsonl"), "-d", "out", "--name", "{col.id}", "--failed", "failed.txt")
+    assert done.returncode == 2
+    assert "1 done, 0 skipped, 1 failed" in done.stderr
+    assert f"{server.file(1, 10)}: the row has no value in a column of --name: 'id'" in done.stderr
+    assert (files_in(tmp_path / "out"), (tmp_path / "failed.txt").read_text()) == ({"7"}, f"{server.file(1, 10)}\n")
+
+
+@pytest.mark.parametrize("options", [("--order", "reversed"), ("--retry-failed",)])
+def test_positions_do_not_depend_on_what_is_fetched_and_when(
+    server: TestServer, dl: Shell, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    listing = dl.list(server.file(1, 10), f"{server.url}/missing", server.file(3, 10))
+    names = ("-d", "out", "--name", "{index}", "--fanout", "1")
+    assert dl(listing, *names).returncode == 8
+    (tmp_path / "out" / fanned("3", 1)).unlink()
+    dry = dl(listing, *names, "--dry-run", *options)
+    paths = {line.split("\t")[2] for line in dry.stdout.splitlines() if line.startswith("fetch")}
+    assert fanned("2", 1) in paths
+    assert paths <= {fanned("2", 1), fanned("3", 1)}
+
+
+def test_a_retry_without_the_list_knows_the_names(server: TestServer, dl: Shell) -> None:
+    listing = dl.list(server.file(1, 10), f"{server.url}/missing")
+    dl(listing, "-d", "out", "--name", "{index}", "--fanout", "2")
+    for options in ((), ("--fanout", "2"), ("--fanout", "2", "--name", "{index}")):
+        dry = dl("-d", "out", "--retry-failed", "--dry-run", *options)
+        assert dry.stdout == f"fetch\t{server.url}/missing\t{fanned('2')}\n", dry.stderr

@@ -207,7 +207,7 @@ def test_a_row_without_the_column_fails_alone() -> None:
     assert (first.path, third.path) == ("1", "c")
     assert not isinstance(second, DownloadState)
     assert isinstance(second.error, UsageError)
-    assert second.error.reason == "the row has no column 'id'"
+    assert second.error.reason == "the row has no value in a column of --name: 'id'"
     assert second.url == "https://h/b"
 
 

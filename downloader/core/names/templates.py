@@ -40,7 +40,7 @@ class _Entry:
             self.name = name_from_url(download.url) if unquote(path.rpartition("/")[2]).strip(". ") else DEFAULT_NAME
 
     def value_of(self, name: str) -> str:
-        """The value of a field, which is not safe yet. Raises UsageError for a column that the row does not have."""
+        """The value of a field, which is not safe yet. Raises UsageError for a column in which the row has none."""
         if name.startswith(COLUMN):
             return self._column(name.removeprefix(COLUMN))
         if name.startswith(PARAMETER):
@@ -51,7 +51,8 @@ class _Entry:
         for name, value in self.download.metadata:
             if name == column:
                 return value
-        raise UsageError(f"the row has no column {column!r}", hint="--name needs it", kind="a row lacks a column of --name")
+        what = "the row has no value in a column of --name"
+        raise UsageError(f"{what}: {column!r}", kind=what)
 
     @property
     def folders(self) -> str:
