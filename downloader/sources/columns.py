@@ -41,6 +41,9 @@ MIRROR_NAMES = frozenset(
 )
 
 _URL = r"\s*[A-Za-z][A-Za-z0-9+.-]*://\S"
+_PLAIN_PATH = r"(?:[A-Za-z0-9_-][A-Za-z0-9_.-]*/)*[A-Za-z0-9_-][A-Za-z0-9_.-]*"
+"""Paths that `wished_path` accepts: nearly all of them."""
+
 _FURTHER_URL = r"(?:url|uri|link|mirror)(?:[2-9]|1[0-9])"
 _DIGEST_AFFIXES = r"^(?:file|checksum|hash|digest)|(?:sum|hash|checksum|digest|hex)$"
 _HEX_DIGEST = r"[0-9A-Fa-f]{32,128}"
@@ -74,7 +77,7 @@ class Columns(NamedTuple):
             raise UsageError(f"no URL in the column {self.names[self.url]}")
         out = cells[self.out].strip() if self.out >= 0 else ""
         folder = cells[self.dir].strip() if self.dir >= 0 else ""
-        if out or folder:
+        if (out or folder) and (folder or not re.fullmatch(_PLAIN_PATH, out)):
             wished_path(folder, out)
         return Download(
             clean_url(url),

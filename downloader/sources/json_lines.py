@@ -121,11 +121,12 @@ class _Objects:
         if isinstance(item, str):
             cells[key] = item
         elif isinstance(item, list) and all(isinstance(part, str) for part in item) and self._has_urls(key, name):
-            if item and (name in URL_NAMES or key == self._options.url_column):
-                cells[key] = item[0]
-                changes["mirrors"] = tuple(map(clean_url, item[1:]))
+            urls = [clean_url(url) for url in item]
+            if urls and (name in URL_NAMES or key == self._options.url_column):
+                cells[key] = urls[0]
+                changes["mirrors"] = tuple(urls[1:])
             else:
-                changes["mirrors"] = tuple(map(clean_url, item))
+                cells[key] = "\n".join(urls)
         elif name in _HEADER_NAMES and isinstance(item, dict | list):
             changes["headers"] = _headers(item)
         elif name in DIGEST_NAMES and isinstance(item, dict | list):

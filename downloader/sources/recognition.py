@@ -84,7 +84,7 @@ def _lines_format(text: str, is_end: bool) -> ListFormat | None:
         return "text" if is_end else None
     if re.fullmatch(_JSON_TEXT, lines[0].strip()):
         return "jsonl"
-    if len(lines) == 1 and not is_end and "://" not in lines[0]:
-        return None  # a header, perhaps: the next line tells
     delimiter = delimiter_of(lines)
+    if delimiter is None and len(lines) == 1 and not is_end and "://" not in lines[0]:
+        return None  # names of columns, perhaps: the next line tells
     return "text" if delimiter is None else "tsv" if delimiter == "\t" else "csv"

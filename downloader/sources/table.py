@@ -126,7 +126,7 @@ def _downloads(
     has_names = not any(is_url_cell(cell) for cell in cells) or options.url_column in cells
     names = _names(cells) if has_names else tuple([f"column{number}" for number in range(1, len(cells) + 1)])
     first: list[tuple[int, list[str]]] = list(itertools.islice(rows, 1)) if has_names else [(start, cells)]
-    columns = columns_of(names, first[0][1] if first else (), options, has_names)
+    columns = columns_of(names, first[0][1][: len(names)] if first else (), options, has_names)
     if columns is None:
         known = f"the columns are {', '.join(names[:40])}" if has_names else "the first row has none"
         raise UsageError("no column has URLs", name, f"{known}; --url-column names the one with the URLs")
