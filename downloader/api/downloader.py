@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 from msgspec.structs import replace
 
 from downloader.api.results import MAX_WAITING_RESULTS, Results
-from downloader.api.urls import Urls, source_of
+from downloader.api.urls import Urls, has_list, source_of
 from downloader.api.watched_run import OnProgress, OnResult, WatchedRun
 from downloader.core.model import Result
 from downloader.core.report import Report
@@ -111,7 +111,16 @@ class Downloader:
         can_read_twice = total is not None and (self.settings.checksums or self.settings.name)
         again = (lambda: source_of(urls, skip_bad, options=options)[0]) if can_read_twice else None
         try:
-            run = DownloadRun(self.settings, source, total, on_result, report, again=again)
+            run = DownloadRun(
+                self.settings,
+                source,
+                total,
+                on_result,
+                report,
+                again=again,
+                has_list=has_list(urls, options),
+                is_paused=is_paused,
+            )
         except BaseException:
             if isinstance(source, BackgroundSource):
                 source.close()

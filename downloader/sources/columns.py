@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from downloader.core.digests import checksum, one_algorithm, parse_checksum
 from downloader.core.facts import Checksum
 from downloader.core.model import Download
 from downloader.core.names.file_names import wished_path
@@ -14,7 +15,6 @@ from downloader.core.names.urls import clean_url
 from downloader.core.text import is_text
 from downloader.errors import UsageError
 from downloader.sources.formats import ListOptions
-from downloader.sources.text import ALGORITHMS, by_length, checksum
 
 URL_NAMES = (
     *("downloadurl", "fileurl", "downloadlink", "filelink", "url", "uri", "link", "href", "src", "imageurl", "imgurl"),
@@ -138,13 +138,12 @@ def checksum_of(cell: str, kind: str) -> Checksum:
     ``kind``: the algorithm if the cell names none; empty: by the length of the digest.
     """
     text = cell.strip()
-    named = re.match(r"([A-Za-z][A-Za-z0-9-]*)\s*[:=]\s*", text)
-    if named:
-        return checksum(named[1], text[named.end() :])
-    algorithm = kind or by_length(len(text))
-    if not algorithm:
-        raise UsageError(f"not a checksum: {text[:40]!r}", hint="--checksum-column 0: the table has no checksums")
-    return checksum(algorithm, text)
+    if kind and text.isalnum():
+        return checksum(kind, text)
+    try:
+        return parse_checksum(text)
+    except UsageError as error:
+        raise UsageError(error.reason, hint=f"{error.hint}; --checksum-column 0: the table has no checksums") from None
 
 
 def plain(name: str) -> str:
@@ -158,8 +157,8 @@ def algorithm_of(name: str) -> str | None:
     if text in DIGEST_NAMES:
         return ""
     for algorithm in (text, re.sub(_DIGEST_AFFIXES, "", text)):
-        if algorithm in ALGORITHMS:
-            return algorithm
+        if known := one_algorithm(algorithm):
+            return known
     return None
 
 

@@ -10,6 +10,7 @@ from typing import IO, Any
 import msgspec
 from msgspec.structs import replace
 
+from downloader.core.digests import checksum
 from downloader.core.facts import Checksum, Headers
 from downloader.core.model import Download
 from downloader.core.names.urls import clean_url
@@ -18,7 +19,7 @@ from downloader.settings.definitions import parse_header
 from downloader.sources.columns import DIGEST_NAMES, MIRROR_NAMES, URL_NAMES, Columns, checksum_of, columns_of, plain
 from downloader.sources.formats import ListOptions, OnBadLine
 from downloader.sources.streams import decoded
-from downloader.sources.text import checksum, lines_of
+from downloader.sources.text import lines_of
 
 MAX_ENTRY_CHARACTERS = 1024 * 1024
 """Characters of a line at most."""
