@@ -255,8 +255,8 @@ def _count_downloads(lists: ListReader, settings: Settings) -> int | None:
 
     Raises UsageError for invalid lines, unless ``skip_bad_lines`` is set.
     """
-    if lists.options.url_is_list:
-        from downloader.cli.fetched_lists import check_lists  # here: few runs need it
+    if lists.options.url_is_list or not all(isinstance(item, str) and is_url(item) for item in lists.items):
+        from downloader.cli.fetched_lists import check_lists  # here: a URL does not need it
 
         total = check_lists(lists, settings)
     else:

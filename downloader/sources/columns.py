@@ -50,6 +50,10 @@ _HEX_DIGEST = r"[0-9A-Fa-f]{32,128}"
 _MIRROR_GAP = r"\s+|[,;|](?=\s*[A-Za-z][A-Za-z0-9+.-]*://)"
 
 
+class NoSuchColumn(UsageError):
+    """The list has no column of the name that the user gave, or none with URLs: an error of the list, and not of an entry."""
+
+
 class Columns(NamedTuple):
     """Which column has what: indexes from 0, and -1 for none.
 
@@ -166,7 +170,7 @@ def columns_of(names: tuple[str, ...], cells: Sequence[str], options: ListOption
     """What the columns mean; None if no column has URLs.
 
     ``names``: of the columns; ``cells``: the first row; ``has_names``: the list itself names the columns. A column with a
-    name such as ``hash`` has checksums only if its first cell has one. Raises UsageError for a column that does not exist.
+    name such as ``hash`` has checksums only if its first cell has one. Raises NoSuchColumn for an option that names none.
     """
     keys = [plain(name) if has_names else "" for name in names]
 
@@ -247,7 +251,7 @@ def _mirror_columns(
 
 
 def _column(wanted: str, names: tuple[str, ...], option: str, has_names: bool) -> int:
-    """The index of the column that the user names; -1 for the number 0. Raises UsageError if it does not exist."""
+    """The index of the column that the user names; -1 for the number 0. Raises NoSuchColumn."""
     if has_names:
         if wanted in names:
             return names.index(wanted)
@@ -257,4 +261,4 @@ def _column(wanted: str, names: tuple[str, ...], option: str, has_names: bool) -
     if wanted.isascii() and wanted.isdigit() and int(wanted) <= len(names):
         return int(wanted) - 1
     known = ", ".join(names[:40]) if has_names else f"1 to {len(names)}; the first row has no names"
-    raise UsageError(f"{option}: there is no column {wanted!r}", hint=f"the columns are {known}")
+    raise NoSuchColumn(f"{option}: there is no column {wanted!r}", hint=f"the columns are {known}")

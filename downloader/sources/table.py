@@ -11,7 +11,7 @@ from typing import IO
 
 from downloader.core.model import Download
 from downloader.errors import DownloadError, UsageError
-from downloader.sources.columns import columns_of, is_url_cell
+from downloader.sources.columns import NoSuchColumn, columns_of, is_url_cell
 from downloader.sources.delimiters import delimiter_of, has_url_name, likely_delimiter
 from downloader.sources.formats import ListOptions, OnBadLine
 from downloader.sources.streams import decoded
@@ -126,7 +126,10 @@ def _downloads(
     has_names = not any(is_url_cell(cell) for cell in cells) or options.url_column in cells
     names = _names(cells) if has_names else tuple([f"column{number}" for number in range(1, len(cells) + 1)])
     first: list[tuple[int, list[str]]] = list(itertools.islice(rows, 1)) if has_names else [(start, cells)]
-    columns = columns_of(names, first[0][1][: len(names)] if first else (), options, has_names)
+    try:
+        columns = columns_of(names, first[0][1][: len(names)] if first else (), options, has_names)
+    except NoSuchColumn as error:
+        raise UsageError(error.reason, name, error.hint) from None
     if columns is None:
         known = f"the columns are {', '.join(names[:40])}" if has_names else "the first row has none"
         raise UsageError("no column has URLs", name, f"{known}; --url-column names the one with the URLs")
@@ -134,13 +137,12 @@ def _downloads(
         kind = f"a table {'with' if has_names else 'without'} a header"
         options.on_notice(f"{name}: {kind}; {columns.description('column', numbered=not has_names)}")
     for start, cells in itertools.chain(first, rows):
-        if len(cells) != len(names):
-            if not cells[0].lstrip().startswith("#"):
-                on_bad_line(
-                    UsageError(f"the row has {len(cells)} cells, the table has {len(names)} columns", f"{name}:{start}")
-                )
-            continue
+        if cells[0].lstrip().startswith("#") and (len(cells) != len(names) or columns.url == 0):
+            continue  # a comment
         where = f"{name}:{start}"
+        if len(cells) != len(names):
+            on_bad_line(UsageError(f"{_counted(len(cells), 'cell')}, but {_counted(len(names), 'column')} in the table", where))
+            continue
         try:
             download = columns.download(cells, where)
         except DownloadError as error:
@@ -148,6 +150,10 @@ def _downloads(
             on_bad_line(UsageError(reason, where, error.hint))
             continue
         yield download
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _names(cells: list[str]) -> tuple[str, ...]:

@@ -125,7 +125,7 @@ def test_lines_are_read_in_any_unicode_encoding(encoding: str, end: str) -> None
     ],
 )
 def test_a_wrong_line_is_reported_by_its_number_and_the_others_are_kept(line: str, what: str) -> None:
-    found, bad, _ = read(f'"{B}"\n{line}\n"{C}"\n')
+    found, bad, _ = read(f'{{"url":"{B}"}}\n{line}\n"{C}"\n')
     assert [item.url for item in found] == [B, C]
     (error,) = bad
     assert error.startswith("list:2: ")
@@ -144,6 +144,15 @@ def test_a_wrong_size_is_an_error_if_the_first_object_has_a_good_one() -> None:
     found, bad, _ = read(f'{{"url":"{A}","size":1}}\n{{"url":"{B}","size":"x"}}\n')
     assert [item.url for item in found] == [A]
     assert bad[0].startswith("list:2: not a number of bytes")
+
+
+@pytest.mark.parametrize("column", ["", "picture"])
+def test_a_list_whose_first_object_has_no_url_is_one_error(column: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        read('{"a": 1, "b": "x"}\n' * 30, url_column=column)
+    assert caught.value.reason == ("--url-column: there is no column 'picture'" if column else "no key has a URL")
+    assert caught.value.url == "list"
+    assert "are a, b" in caught.value.hint
 
 
 # --- other JSON

@@ -136,7 +136,7 @@ def test_the_first_line_alone_tells_the_format(content: str) -> None:
         (b"BZh91AY", "bzip2"),
         (b"%PDF-1.7", "PDF"),
         (b"SQLite format 3\0", "SQLite"),
-        (gzip.compress(b"x"), "compressed twice"),
+        (gzip.compress(b"x", mtime=0), "compressed twice"),
         (lzma.compress(b"x"), "compressed twice"),
         (zstandard.compress(b"x"), "compressed twice"),
         (b"\x00\x01\x02\x03" * 100, "binary data"),
@@ -152,6 +152,12 @@ def test_what_is_no_list_is_one_error_that_names_it(content: bytes, what: str, b
         recognise(content, True, by_name, "the list")
     assert what in caught.value.reason
     assert caught.value.url == "the list"
+
+
+def test_many_lines_without_a_url_are_one_error() -> None:
+    assert recognise(b"some: words\n" * 20, True, "", "list") == "text"  # each line is reported
+    with pytest.raises(UsageError, match="there is no URL in it"):
+        recognise(b"some: words\n" * 21, True, "", "list")
 
 
 @given(st.binary(max_size=60) | st.text(max_size=40).map(str.encode), st.booleans())

@@ -153,7 +153,7 @@ def test_a_column_that_does_not_exist_is_an_error_that_names_those_that_do(
 ) -> None:
     with pytest.raises(UsageError, match=f"--{option}-column: there is no column '{wanted}'") as caught:
         read(content, **{f"{option}_column": wanted})
-    assert caught.value.hint == hint
+    assert (caught.value.hint, caught.value.url) == (hint, "list")
 
 
 @pytest.mark.parametrize(
@@ -202,6 +202,7 @@ def test_the_name_of_a_column_says_the_algorithm(name: str, kind: str | None) ->
         (f'\ufeff"url","note"\n"{A}","x"\n', "x"),
         (f"\n\n# a comment\nurl,note\n\n# another, with, commas\n{A},x\n\n", "x"),
         (f"#url,note\n{A},x\n", "x"),
+        (f"url,note\n#{B},y\n{A},x\n", "x"),
         (f"sep=;\nurl;note\n{A};x\n", "x"),
         (f"url , note\n {A} ,x\n", "x"),
         (f'url,note\n{A},5" disk\n', '5" disk'),
@@ -240,8 +241,8 @@ def test_any_cells_are_read_as_the_csv_module_writes_them(rows: list[tuple[str, 
 @pytest.mark.parametrize(
     ("row", "what"),
     [
-        (f"{A},x", "the row has 2 cells, the table has 5 columns"),
-        (f"{A},x,,,,y", "the row has 6 cells, the table has 5 columns"),
+        (f"{A},x", "2 cells, but 5 columns in the table"),
+        (f"{A},x,,,,y", "6 cells, but 5 columns in the table"),
         (",x,,,", "no URL in the column url"),
         ("nonsense,x,,,", "not a URL"),
         ("ftp://a.example/x,x,,,", "cannot fetch ftp"),
