@@ -1,16 +1,13 @@
 """Fetches lists at URLs before the run that reads them, with the connection settings of that run."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from downloader.core.model import Download, Result
 from downloader.errors import UsageError
 from downloader.runs.download_run import DownloadRun
 from downloader.settings.definitions import Settings
 from downloader.sources.formats import FetchedList
-
-if TYPE_CHECKING:
-    import tempfile
 
 CONNECTION_SETTINGS = (
     *("header", "user_agent", "user", "bearer_env", "netrc", "netrc_file", "cookies", "http_version", "proxy", "cacert"),
@@ -32,7 +29,8 @@ class ListFetcher:
     def __init__(self, settings: Settings) -> None:
         values = {name: getattr(settings, name) for name in CONNECTION_SETTINGS}
         self._values = {**values, "strategy": STRATEGY, "journal": "none", "on_exists": "overwrite"}
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder = ""
+        self._remove: Callable[[], object] | None = None
         self._fetched: dict[str, tuple[str, str]] = {}
 
     def __call__(self, url: str) -> FetchedList:
@@ -44,19 +42,26 @@ class ListFetcher:
 
     def close(self) -> None:
         """Remove the temporary folder."""
-        if self._folder is not None:
-            self._folder.cleanup()
+        if self._remove is not None:
+            self._remove()
 
     def _fetch(self, url: str) -> tuple[str, str]:
         """The path of the fetched list, and its URL after redirects."""
-        if self._folder is None:
-            import tempfile  # here: few runs need it
-
-            self._folder = tempfile.TemporaryDirectory(prefix="dl-list-")
+        if not self._folder:
+            self._make_folder()
         results: list[Result] = []
-        settings = Settings(dir=self._folder.name, **self._values)
+        settings = Settings(dir=self._folder, **self._values)
         DownloadRun(settings, iter([Download(url, str(len(self._fetched)))]), 1, results.append).start().join()
         (result,) = results
         if result.error is not None:
             raise UsageError(f"cannot fetch the list: {result.error.reason}", result.error.url, result.error.hint)
-        return str(Path(self._folder.name) / result.path), result.final_url or url
+        return str(Path(self._folder) / result.path), result.final_url or url
+
+    def _make_folder(self) -> None:
+        """Make the temporary folder, which is removed at the end of the process at the latest."""
+        import shutil  # here, and the others: few runs need them
+        import tempfile
+        import weakref
+
+        self._folder = tempfile.mkdtemp(prefix="dl-list-")
+        self._remove = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)

@@ -20,7 +20,7 @@ MAX_ROW_CHARACTERS = 1024 * 1024
 """Characters of a row at most."""
 
 
-class _Lines:
+class _TableLines:
     """The lines of a table with their ends, for `csv.reader`, which takes several for a row with line breaks in its cells.
 
     ``number``: of lines that were read. A line of more than `MAX_ROW_CHARACTERS` is cut, and marked with NUL as invalid.
@@ -64,7 +64,7 @@ class _Lines:
 def read(stream: IO[bytes], name: str, options: ListOptions, on_bad_line: OnBadLine) -> Iterator[Download]:
     """The Downloads of a table: see `downloader.sources.formats.Read`."""
     with decoded(stream, newline="") as text:
-        lines = _Lines(text, name)
+        lines = _TableLines(text, name)
         head = _first_lines(lines, options)
         if not head:
             return
@@ -81,7 +81,7 @@ def _is_separator(line: str) -> bool:
     return line.startswith("sep=") and len(line.rstrip("\r\n")) == 5
 
 
-def _first_lines(lines: _Lines, options: ListOptions) -> list[str]:
+def _first_lines(lines: _TableLines, options: ListOptions) -> list[str]:
     """The first line that is neither blank nor a comment, and the second one if the first does not tell the delimiter."""
     for line in lines:
         if lines.number == 1:
@@ -93,7 +93,7 @@ def _first_lines(lines: _Lines, options: ListOptions) -> list[str]:
 
 
 def _rows(
-    lines: _Lines, head: list[str], skipped: int, delimiter: str, name: str, on_bad_line: OnBadLine
+    lines: _TableLines, head: list[str], skipped: int, delimiter: str, name: str, on_bad_line: OnBadLine
 ) -> Iterator[tuple[int, list[str]]]:
     """The rows, each with the number of its first line. ``head``: lines that were read already, after ``skipped`` ones."""
     reader = csv.reader(itertools.chain(head, lines), delimiter=delimiter, strict=True)
