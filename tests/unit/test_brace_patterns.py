@@ -154,7 +154,10 @@ def test_an_entry_without_patterns_is_a_download_as_it_is() -> None:
 
 def test_urls_mirrors_and_names_are_paired_in_order() -> None:
     entry = downloads(
-        f"{A}/{{a,b}}/{{1..2}}", mirrors=("https://m.example/{w,x,y,z}", "https://n.example/all"), out="{01..04}.nc", dir="{p,q}{1,2}"
+        f"{A}/{{a,b}}/{{1..2}}",
+        mirrors=("https://m.example/{w,x,y,z}", "https://n.example/all"),
+        out="{01..04}.nc",
+        dir="{p,q}{1,2}",
     )
     expected = [("a/1", "w", "01", "p1"), ("a/2", "x", "02", "p2"), ("b/1", "y", "03", "q1"), ("b/2", "z", "04", "q2")]
     assert list(entry) == [
@@ -170,7 +173,10 @@ def test_urls_mirrors_and_names_are_paired_in_order() -> None:
 
 
 def test_urls_are_clean_and_an_escaped_brace_is_encoded() -> None:
-    assert [download.url for download in downloads(f"{A}/\\{{x\\}} {{\u00fc,b}}#part")] == [f"{A}/%7Bx%7D%20%C3%BC", f"{A}/%7Bx%7D%20b"]
+    assert [download.url for download in downloads(f"{A}/\\{{x\\}} {{\u00fc,b}}#part")] == [
+        f"{A}/%7Bx%7D%20%C3%BC",
+        f"{A}/%7Bx%7D%20b",
+    ]
 
 
 def test_patterns_in_the_host() -> None:

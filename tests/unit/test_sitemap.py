@@ -11,9 +11,7 @@ from downloader.sources import sitemap
 from downloader.sources.formats import DEFAULT_OPTIONS, FetchedList, ListOptions
 
 A, B = "https://a.example/1", "https://a.example/2"
-NAMESPACES = (
-    'xmlns="http://www.sitemaps.org/schemas/sitemap/0.9" xmlns:image="http://www.google.com/schemas/sitemap-image/1.1"'
-)
+NAMESPACES = 'xmlns="http://www.sitemaps.org/schemas/sitemap/0.9" xmlns:image="http://www.google.com/schemas/sitemap-image/1.1"'
 
 
 def urlset(*urls: str) -> str:
@@ -43,7 +41,10 @@ def test_urls_with_all_that_a_sitemap_says_of_them() -> None:
         "priority": "0.8",
         "image": "https://a.example/x.jpg https://a.example/y.jpg",
     }
-    assert found == [Download(A, metadata=tuple(metadata.items()), priority=300, origin="s.xml:3"), Download(B, origin="s.xml:4")]
+    assert found == [
+        Download(A, metadata=tuple(metadata.items()), priority=300, origin="s.xml:3"),
+        Download(B, origin="s.xml:4"),
+    ]
 
 
 @pytest.mark.parametrize(
