@@ -292,7 +292,7 @@ def test_a_live_pipe_need_not_end_before_its_urls_start(
         assert running.stdin is not None
         running.stdin.write(b"".join(f"{httpserver.url_for('')}{number}\n".encode() for number in range(3)))
         running.stdin.flush()
-        while len(started) < 3:
+        while len(started) < 2:  # the third line may have options below it
             time.sleep(0.01)
             assert running.poll() is None
         running.stdin.write(f"{httpserver.url_for('')}5\n".encode())
