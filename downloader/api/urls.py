@@ -6,13 +6,18 @@ from pathlib import Path
 
 from downloader.core.model import Download
 from downloader.sources.background import BackgroundSource, pausable
-from downloader.sources.formats import DEFAULT_OPTIONS, ListOptions
+from downloader.sources.formats import DEFAULT_OPTIONS, ListOptions, is_url
 from downloader.sources.lists import ListReader, from_values
 
 LOG = logging.getLogger("downloader")
 
 Urls = str | Path | Download | Iterable[str | Download]
 """The path of a file that lists URLs, a URL, a Download, or an iterable of URLs and Downloads."""
+
+
+def has_list(urls: Urls, options: ListOptions) -> bool:
+    """Whether this is more than a single URL or Download: the run keeps a journal then."""
+    return not isinstance(urls, Download) and not (isinstance(urls, str) and is_url(urls) and not options.url_is_list)
 
 
 def source_of(

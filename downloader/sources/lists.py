@@ -226,7 +226,9 @@ def from_values(values: Iterable[str | Download], expand: bool = False) -> Itera
 
 def read_checksums(path: str) -> dict[str, Checksum]:
     """The checksums of the file at ``path``, by file name. Raises UsageError."""
-    from downloader.sources import streams, text
+    from downloader.core.names.checksum_lines import parse_checksums  # here, and below: few runs need it
+    from downloader.sources import streams
+    from downloader.sources.text import lines_of
 
     with streams.open_file(path, "the checksums") as raw, streams.decoded(raw) as stream:
-        return text.parse_checksums(text.lines_of(stream), path)
+        return parse_checksums(lines_of(stream), path)

@@ -8,16 +8,15 @@ has a URL and no name is named after its URL.
 from collections.abc import Iterator, Sequence
 from typing import IO
 
+from downloader.core.digests import checksum, one_algorithm, strength
 from downloader.core.facts import Checksum, Pieces
 from downloader.core.model import Download
 from downloader.core.names.file_names import wished_path
 from downloader.core.names.urls import clean_url
 from downloader.errors import DownloadError, UsageError
 from downloader.sources.formats import ListOptions, OnBadLine
-from downloader.sources.text import ALGORITHMS, checksum
 from downloader.sources.xml_entries import Element, read_entries
 
-_STRONGEST_FIRST = ("sha512", "blake3", "blake2b", "sha384", "sha256", "sha224", "sha1", "md5", "crc32c", "crc32")
 _LOWEST_PRIORITY = 999_999
 """What a URL without a priority has (RFC 5854 section 4.2.16.1)."""
 
@@ -97,20 +96,18 @@ def _size(file: Element) -> int | None:
 
 def _algorithm(element: Element) -> str:
     """The name of the algorithm as `Checksum` has it; empty if it is unknown."""
-    algorithm = element.attributes.get("type", "").strip().lower().replace("-", "")
-    return algorithm if algorithm in ALGORITHMS else ""
+    return one_algorithm(element.attributes.get("type", ""))
 
 
 def _strength(element: Element) -> int:
-    algorithm = _algorithm(element)
-    return _STRONGEST_FIRST.index(algorithm) if algorithm in _STRONGEST_FIRST else len(_STRONGEST_FIRST)
+    return strength(_algorithm(element))
 
 
 def _checksums(file: Element) -> tuple[Checksum, ...]:
     """The strongest of the known hashes (RFC 5854 section 4.2.4). Raises UsageError for a malformed one."""
     groups = [file, *file.all("verification")]
     hashes = [item for group in groups for item in group.all("hash") if _algorithm(item)]
-    return tuple(checksum(_algorithm(item), item.text) for item in sorted(hashes, key=_strength)[:1])
+    return tuple(checksum(_algorithm(item), item.text) for item in sorted(hashes, key=_strength)[-1:])
 
 
 def _pieces(file: Element, size: int | None) -> Pieces | None:
@@ -119,7 +116,7 @@ def _pieces(file: Element, size: int | None) -> Pieces | None:
     known = [item for group in groups for item in group.all("pieces") if _algorithm(item)]
     if not known:
         return None
-    pieces = min(known, key=_strength)
+    pieces = max(known, key=_strength)
     algorithm, length = _algorithm(pieces), _number(pieces.attributes.get("length", ""), "length of a piece")
     if not length:
         raise UsageError("the length of a piece is 0")

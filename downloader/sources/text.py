@@ -31,14 +31,6 @@ _URL_LINES = rf"(?:{CLEAN_URL.pattern}\n)*+"
 _BLOCK_CHARACTERS = MAX_LINE_CHARACTERS // 2
 
 OPTIONS = ("out", "dir", "checksum", "header", "referer", "user-agent")
-_HEX = r"[0-9a-f]+"
-_CHECKSUM_LINE = r"\\?([0-9A-Fa-f]{32,128}) [ *](.+)"
-_BSD_LINE = r"([A-Z0-9b-]+) \((.+)\) = ([0-9A-Fa-f]{32,128})"
-_BLAKE2_NAME = r"(?<![a-z0-9])b2(?:sums?)?(?![a-z0-9])|blake2"
-_BY_LENGTH = {32: "md5", 40: "sha1", 56: "sha224", 64: "sha256", 96: "sha384", 128: "sha512|blake2b"}
-"""The algorithm by the number of hex digits. sha512sum and b2sum write the same lines, so 128 digits may be of either."""
-
-ALGORITHMS = frozenset({"md5", "sha1", "sha224", "sha256", "sha384", "sha512", "blake2b", "sha512|blake2b"})
 
 
 class _ListEntry:
@@ -85,14 +77,15 @@ def lines_of(stream: IO[str], max_characters: int = MAX_LINE_CHARACTERS, first: 
     line, by ``readline(max_characters)``.
     """
     with stream:
-        while line := first or stream.readline(max_characters):
-            first = ""
+        line = first or stream.readline(max_characters)
+        while line:
             is_complete = line.endswith("\n") or len(line) < max_characters
             while not is_complete:
                 rest = stream.readline(max_characters)
                 is_complete = rest.endswith("\n") or len(rest) < max_characters
                 line += "\0" if not line.endswith("\0") else ""
             yield line.rstrip("\r\n")
+            line = stream.readline(max_characters)
 
 
 def count_url_lines(stream: IO[str]) -> int | None:
@@ -190,67 +183,10 @@ def _read_option(entry: _ListEntry | None, text: str) -> None:
     elif key in ("referer", "user-agent"):
         entry.headers.append(parse_header(f"{key.title()}: {value}"))
     elif key == "checksum":
+        from downloader.core.digests import checksum  # here: few lists need it
+
         kind, _, digest = value.partition("=")
         entry.checksums.append(checksum(kind, digest))
-
-
-def checksum(kind: str, digest: str) -> Checksum:
-    """A Checksum from the name of an algorithm and hex digits. Raises UsageError.
-
-    ``kind``: ``sha-256`` or ``sha256``, in any case; ``sha512|blake2b`` for a digest of either algorithm.
-    """
-    algorithm = kind.strip().lower().replace("-", "")
-    digest = digest.strip().lower()
-    if algorithm not in ALGORITHMS:
-        raise UsageError(
-            f"unknown kind of checksum: {kind[:20]!r}", hint="one of sha-256, sha-512, sha-384, sha-224, sha-1, md5, blake2b"
-        )
-    if not re.fullmatch(_HEX, digest) or len(digest) != _digits(algorithm):
-        raise UsageError(f"not a {kind} checksum: {digest[:40]!r}")
-    return Checksum(algorithm, digest)
-
-
-def _digits(algorithm: str) -> int:
-    """The number of hex digits of a digest."""
-    import hashlib  # here: 3 ms that only checksums need to pay
-
-    return 2 * hashlib.new(algorithm.partition("|")[0], usedforsecurity=False).digest_size
-
-
-def by_length(digits: int, name: str = "") -> str:
-    """The algorithm of a digest with so many hex digits; empty: none. ``name``: of the checksum file, which may tell more."""
-    name = re.split(r"[/\\]", name)[-1].lower()
-    if re.search(_BLAKE2_NAME, name):
-        return "blake2b"
-    algorithm = _BY_LENGTH.get(digits, "")
-    return "sha512" if algorithm == "sha512|blake2b" and "512" in name else algorithm
-
-
-def parse_checksums(lines: Iterator[str], name: str) -> dict[str, Checksum]:
-    """The checksums of a file such as SHA256SUMS, by file name. Raises UsageError.
-
-    Lines are ``digest  name``, or BSD's ``SHA256 (name) = digest``. ``name``: of the checksum file, which may tell the
-    algorithm: a file such as B2SUMS has blake2b digests.
-    """
-    checksums: dict[str, Checksum] = {}
-    for number, line in enumerate(lines, 1):
-        text = line.removeprefix("\ufeff").rstrip()
-        if not text or text.startswith("#"):
-            continue
-        if match := re.fullmatch(_CHECKSUM_LINE, text):
-            digest, path = match.groups()
-            algorithm = by_length(len(digest), name)
-            if text.startswith("\\"):  # sha256sum escapes line breaks and backslashes in names
-                path = re.sub(r"\\(.)", lambda escape: "\n" if escape[1] == "n" else escape[1], path)
-        elif match := re.fullmatch(_BSD_LINE, text):
-            algorithm, path, digest = match.groups()
-        else:
-            raise UsageError("not a line of `digest  name`", f"{name}:{number}")
-        try:
-            checksums[path.removeprefix("./")] = checksum(algorithm, digest)
-        except UsageError as error:
-            raise UsageError(error.reason, f"{name}:{number}", error.hint) from None
-    return checksums
 
 
 def format_download(download: Download) -> str:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 
 from downloader.core.limits.slots import Limits
 from downloader.core.model import Attempt, Download, End, Outcome, Result, Status
+from downloader.core.names.earlier_files import EarlierFiles
 from downloader.core.names.namer import Namer
 from downloader.core.names.urls import public_url
 from downloader.core.scheduling.download_state import DownloadState
@@ -43,8 +44,7 @@ WHOLE_FILES = SplitPolicy()
 _Error = DownloadError | None
 _COMPLETE, _DONE = End.COMPLETE, Status.DONE
 
-READ_AHEAD_WINDOW = 1024
-"""Downloads that are read ahead."""
+READ_AHEAD_WINDOW = 1024  # Downloads that are read ahead
 
 
 class Scheduler:
@@ -94,11 +94,14 @@ class Scheduler:
         self.segments = SegmentScheduler(split, self._ready, retry, self._running)
         self._results: list[Result] = []
         self._last_take = -math.inf
-        self._cut_short = False
         self.space = SpaceWait(wait_for_space)
-        self.stopped = self.failed_fast = False
+        self._cut_short = self.stopped = self.failed_fast = False
         self.retry_delay = 0.0
         self.ended_by: DownloadError | None = None
+
+    def use_earlier_files(self, earlier: EarlierFiles) -> None:
+        """Skip files that earlier runs have completed. To be called before the first `take`."""
+        self._reader.earlier = earlier
 
     @property
     def max_in_flight(self) -> int:
