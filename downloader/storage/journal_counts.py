@@ -76,7 +76,7 @@ def count_urls(journal: JournalReader) -> UrlCounts:
     """All URLs, by status."""
     query = """
         SELECT COUNT(*), SUM(status = ?), SUM(status = ?), SUM(status = ?), SUM(IIF(status <> ?, size, 0)),
-            SUM(status <> ? AND digests <> '') FROM last_rows JOIN files USING (id)
+            SUM(status <> ? AND digests <> '') FROM last_files
     """
     row: Any = next(iter(journal.select(query, DONE, SKIPPED, FAILED, FAILED, FAILED)))
     return UrlCounts(*(value or 0 for value in row))
@@ -85,7 +85,7 @@ def count_urls(journal: JournalReader) -> UrlCounts:
 def count_reasons(journal: JournalReader) -> list[ReasonCount]:
     """Why URLs failed, most frequent reason first."""
     query = """
-        SELECT error_class, http_status, COUNT(*) AS number, url, error, MAX(id) FROM last_rows JOIN files USING (id)
+        SELECT error_class, http_status, COUNT(*) AS number, url, error, MAX(id) FROM last_files
         WHERE status = ? GROUP BY error_class, http_status ORDER BY number DESC, error_class, http_status
     """  # the columns that are not grouped are those of the row with the maximum, as SQLite's manual says of MAX()
     rows: Any = journal.select(query, FAILED)
@@ -96,7 +96,7 @@ def count_hosts(journal: JournalReader, limit: int) -> tuple[list[HostCount], in
     """The hosts with the most URLs, at most ``limit`` of them, and the number of all hosts."""
     query = """
         SELECT host_of_url(url) AS host, SUM(status <> ?), SUM(status = ?), SUM(IIF(status <> ?, size, 0)), COUNT(*) OVER ()
-        FROM last_rows JOIN files USING (id) GROUP BY host ORDER BY COUNT(*) DESC, host LIMIT ?
+        FROM last_files GROUP BY host ORDER BY COUNT(*) DESC, host LIMIT ?
     """
     rows: Any = list(journal.select(query, FAILED, FAILED, FAILED, limit))
     return [HostCount(*row[:4]) for row in rows], rows[0][4] if rows else 0
