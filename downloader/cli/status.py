@@ -12,7 +12,8 @@ from click.shell_completion import CompletionItem
 from downloader.cli.options import GroupedOption
 from downloader.inventory.folder_status import read_status
 from downloader.inventory.status_text import status_text
-from downloader.storage.journal_reader import JournalReader, journal_path, running_runs
+from downloader.storage.journal_reader import JournalReader, journal_path
+from downloader.storage.running_runs import running_runs
 
 MAX_WIDTH = 110
 

@@ -6,7 +6,6 @@ rows that a run appends meanwhile are left out, so all answers of one reader agr
 Which row of a URL is the last one is computed once, into a temporary table, which SQLite keeps on the disk if it is large.
 """
 
-import fcntl
 import fnmatch
 import os
 import re
@@ -32,8 +31,6 @@ CACHE_KIB = 16 * 1024
 
 BUSY_SECONDS = 10.0
 """Seconds to wait for a lock. A run that writes does not lock readers out; the recovery after a crash does, for a moment."""
-
-_MAX_LOCK_BYTES = 64 * 1024
 
 DONE, SKIPPED, FAILED = 0, 1, 2
 COMPLETE = (DONE, SKIPPED)
@@ -84,53 +81,6 @@ class JournalRun(NamedTuple):
 def journal_path(folder: str) -> str:
     """Where the journal of a folder is, unless ``--journal`` names another file."""
     return os.path.join(folder, JOURNAL_PATH)
-
-
-def running_runs(path: str) -> int | None:
-    """The number of runs that write the journal at ``path`` now; None if this cannot be determined.
-
-    Each run holds a lock on the file beside the journal, which the system releases when the process ends, and has written its
-    process number there. The lock is tested for an instant, and only where such a process exists.
-    """
-    try:
-        descriptor = os.open(f"{path}.lock", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return 0
-    except OSError:
-        return None
-    try:
-        lines = os.read(descriptor, _MAX_LOCK_BYTES).decode("ascii", "replace").splitlines()
-        alive = sum(_is_alive(line.partition(" ")[0]) for line in lines)
-        if not alive:
-            return 0
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return alive
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)  # this releases the lock
-    return 0
-
-
-def _is_alive(number: str) -> bool:
-    """Whether a process has this number."""
-    try:
-        os.kill(int(number), 0)
-    except PermissionError:  # it runs as another user
-        return True
-    except (OSError, ValueError, OverflowError):
-        return False
-    return int(number) > 0
-
-
-def is_database(path: str) -> bool:
-    """Whether the file is an SQLite database. False for what cannot be read."""
-    try:
-        with open(path, "rb") as stream:
-            return stream.read(len(MAGIC)) == MAGIC
-    except OSError:
-        return False
 
 
 class JournalReader:
