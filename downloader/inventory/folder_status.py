@@ -166,7 +166,9 @@ def _rate(journal: JournalReader, runs: list[RunStatus]) -> RateHistory | None:
         if run.count.received and run.seconds >= MIN_RUN_SECONDS:
             days = -(-run.seconds // (86400 * MAX_BUCKETS))
             period = next((item for item in _PERIODS if run.seconds / item <= MAX_BUCKETS), 86400 * days)
-            return RateHistory(run.count.id, run.count.started, float(period), count_rate(journal, run.count, period))
+            return RateHistory(
+                run.count.id, run.count.started, float(period), count_rate(journal, run.count, run.seconds, period)
+            )
     return None
 
 

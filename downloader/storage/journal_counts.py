@@ -112,12 +112,11 @@ def count_runs(journal: JournalReader) -> list[RunCount]:
     return [RunCount(run.id, run.started, run.ended, *counts.get(run.id, (None, 0, 0, 0, 0))) for run in journal.runs()]
 
 
-def count_rate(journal: JournalReader, run: RunCount, seconds: float) -> list[RateBucket]:
+def count_rate(journal: JournalReader, run: RunCount, length: float, seconds: float) -> list[RateBucket]:
     """What a run fetched in each period of ``seconds``, also in those in which nothing ended.
 
-    A run has as many periods as its length requires; the last one ends with the run, and may be shorter.
+    A run has as many periods as its ``length`` in seconds requires; the last one ends with the run, and may be shorter.
     """
-    length = (run.ended if run.ended is not None else run.last_row or run.started) - run.started
     if length <= 0:
         return []
     count = max(1, -int(-length // seconds))

@@ -120,7 +120,7 @@ def test_rate_counts_every_period(
     rows = [done(f"f{number}", 3, ended=1000 + time) for number, time in enumerate(times)]
     with JournalReader(write_journal(tmp_path, *rows, started=1000, ended=1000 + length)) as journal:
         (run,) = count_runs(journal)
-        assert count_rate(journal, run, period) == [RateBucket(start, size, n, 3 * n) for start, size, n in buckets]
+        assert count_rate(journal, run, length, period) == [RateBucket(start, size, n, 3 * n) for start, size, n in buckets]
 
 
 def test_reader_sees_the_journal_as_it_was_while_a_run_writes(tmp_path: Path) -> None:
