@@ -161,7 +161,7 @@ def _version(context: click.Context, parameter: click.Parameter, value: bool) ->
 
 @click.pass_context
 def _fetch(context: click.Context, lists: tuple[str, ...], config: str | None, output: str | None, dry_run: bool) -> int:
-    if not lists:
+    if not lists and not context.ensure_object(dict).get("retry_failed"):
         raise click.UsageError("give a LIST: a file, - for standard input, or a URL", context)
     return fetch_with(FetchOptions(lists, context.ensure_object(dict), config, output, dry_run))
 

@@ -4,6 +4,7 @@
 `worker_config`      what every worker process or thread is given: `client_options`, `transfer_policy`
 `scheduler_for`      which Attempt starts next: `limits_for`, `retry_policy`, `split_policy`
 `jobs_for`           how many Attempts may be in flight
+`namer_for`          which path each file gets: `template_for`
 `checksums_for`      the file of checksums
 `check_supported`    what the strategy cannot do
 ==================== =============================================================================
@@ -27,7 +28,7 @@ from downloader.core.limits import public_hosts
 from downloader.core.limits.adaptive import AdaptiveSlots
 from downloader.core.limits.slots import Limits, Slots
 from downloader.core.model import Download
-from downloader.core.names.checksum_list import ChecksumList
+from downloader.core.names.namer import MAX_FANOUT, Namer
 from downloader.core.scheduling.retry import RetryPolicy, parse_statuses
 from downloader.core.scheduling.scheduler import Scheduler
 from downloader.core.scheduling.segment_layout import SplitPolicy
@@ -38,6 +39,8 @@ from downloader.sources.lists import read_checksums
 from downloader.transports.base import READ_BYTES, ClientOptions, check_proxy, environment_proxies
 
 if TYPE_CHECKING:
+    from downloader.core.names.checksum_list import ChecksumList
+    from downloader.core.names.templates import Template
     from downloader.engine.rate_limiter import RateLimiter
 
 _RESERVED_FILES = 64
@@ -91,18 +94,44 @@ def jobs_for(settings: Settings, capabilities: Capabilities) -> tuple[int, str]:
     return jobs, ""
 
 
-def checksums_for(settings: Settings) -> ChecksumList | None:
+def checksums_for(settings: Settings) -> "ChecksumList | None":
     """The checksums, if the settings give or require any. Raises UsageError."""
+    if not (settings.checksums or settings.require_checksums):
+        return None
+    from downloader.core.names.checksum_list import ChecksumList  # here: few runs need it
+
     if not settings.checksums:
-        return ChecksumList(required=True) if settings.require_checksums else None
+        return ChecksumList(required=True)
     return ChecksumList(read_checksums(settings.checksums), settings.checksums, settings.require_checksums)
 
 
-def cut_dirs_for(settings: Settings) -> int | None:
-    """How many folders of a URL's path are left out; None: all of them, and the host. Raises UsageError."""
+def template_for(settings: Settings) -> "Template | None":
+    """The template of file names, if the settings give one. Raises UsageError."""
+    if not settings.name:
+        return None
+    from downloader.core.names.templates import Template  # here: few runs need it
+
+    if settings.keep_paths:
+        raise UsageError(
+            "--name and --keep-paths cannot be combined",
+            hint="--name '{host}/{path}/{name}' keeps the paths; --name '' is no template",
+        )
+    return Template(settings.name)
+
+
+def namer_for(settings: Settings, template: "Template | None") -> Namer:
+    """What gives each file its path. Raises UsageError."""
     if settings.cut_dirs and not settings.keep_paths:
         raise UsageError("--cut-dirs needs --keep-paths")
-    return settings.cut_dirs if settings.keep_paths else None
+    if settings.fanout > MAX_FANOUT:
+        raise UsageError("--fanout: must be 0, 1 or 2", hint="1: 256 folders; 2: 65,536 folders")
+    return Namer(
+        cut_dirs=settings.cut_dirs if settings.keep_paths else None,
+        render=template.path_of if template is not None else None,
+        asks_server=settings.content_disposition and (template is None or template.uses_name),
+        flatten=settings.flatten,
+        fanout=settings.fanout,
+    )
 
 
 def scheduler_for(
@@ -110,8 +139,8 @@ def scheduler_for(
     capabilities: Capabilities,
     jobs: int,
     source: Iterator[Download | None],
-    checksums: ChecksumList | None,
-    cut_dirs: int | None,
+    checksums: "ChecksumList | None",
+    namer: Namer,
 ) -> Scheduler:
     """The scheduler of a run. ``jobs``: Attempts in flight at most. Raises UsageError."""
     return _scheduler_class(settings)(
@@ -120,8 +149,8 @@ def scheduler_for(
         retry_policy(settings),
         split=split_policy(settings),
         checksum_list=checksums,
-        cut_dirs=cut_dirs,
-        probe=settings.content_disposition,
+        namer=namer,
+        probe=namer.asks_server,
         fail_fast=settings.fail_fast,
         host_failures=settings.host_failures,
         wait_for_space=settings.on_full == "wait",
