@@ -4,7 +4,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from downloader.storage.journal_reader import DONE, FAILED, SKIPPED, JournalReader
+from downloader.storage.journal_reader import JournalReader
+from downloader.storage.journal_rows import DONE, FAILED, SKIPPED
 
 
 class UrlCounts(Struct, frozen=True):

@@ -18,10 +18,7 @@ from urllib.parse import quote
 
 from downloader.core.names.urls import host_of
 from downloader.errors import StorageError, UsageError
-from downloader.storage.journal_rows import APPLICATION_ID, SCHEMA_VERSION, JournalRow
-
-JOURNAL_PATH = ".downloader/journal.sqlite"
-"""The path of the journal, relative to the folder of the run."""
+from downloader.storage.journal_rows import APPLICATION_ID, DONE, FAILED, SCHEMA_VERSION, SKIPPED, JournalRow
 
 MAGIC = b"SQLite format 3\0"
 """The first bytes of every SQLite database."""
@@ -32,7 +29,6 @@ CACHE_KIB = 16 * 1024
 BUSY_SECONDS = 10.0
 """Seconds to wait for a lock. A run that writes does not lock readers out; the recovery after a crash does, for a moment."""
 
-DONE, SKIPPED, FAILED = 0, 1, 2
 COMPLETE = (DONE, SKIPPED)
 """The statuses of a URL whose file is complete."""
 
@@ -76,11 +72,6 @@ class JournalRun(NamedTuple):
     started: float
     ended: float | None
     naming: str
-
-
-def journal_path(folder: str) -> str:
-    """Where the journal of a folder is, unless ``--journal`` names another file."""
-    return os.path.join(folder, JOURNAL_PATH)
 
 
 class JournalReader:

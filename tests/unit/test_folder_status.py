@@ -9,14 +9,15 @@ from msgspec.structs import replace
 from downloader.errors import StorageError
 from downloader.inventory.folder_status import DiskStatus, FolderStatus, read_status
 from downloader.inventory.status_text import status_text
-from downloader.storage.journal_reader import JournalReader, journal_path
+from downloader.storage.journal import default_path
+from downloader.storage.journal_reader import JournalReader
 from downloader.storage.journal_rows import JournalRow
 from tests.support.journals import add_run, done, failed, new_journal, write_journal
 
 
 def status_of(folder: Path, check: bool | None = None, running: int | None = 0) -> FolderStatus:
     """The status of a folder; the time is 5000 s."""
-    with JournalReader(journal_path(str(folder))) as journal:
+    with JournalReader(default_path(str(folder))) as journal:
         return read_status(journal, str(folder), check, running, 5000.0)
 
 
@@ -105,7 +106,7 @@ def test_advice_quotes_the_folder_and_names_the_journal(tmp_path: Path, monkeypa
         other = read_status(journal, str(tmp_path), None, 0, 5000.0)
     assert f"dl --retry-failed --dir {tmp_path} --journal '{path}'" in advice_of(other)
     monkeypatch.chdir(folder)
-    with JournalReader(journal_path(".")) as journal:
+    with JournalReader(default_path(".")) as journal:
         assert advice_of(read_status(journal, ".", None, 0, 5000.0))[0] == "dl --retry-failed"
 
 

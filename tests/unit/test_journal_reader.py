@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from downloader.errors import DownloadError, StorageError, UsageError
+from downloader.storage.journal import default_path
 from downloader.storage.journal_counts import (
     HostCount,
     RateBucket,
@@ -28,7 +29,7 @@ from downloader.storage.journal_counts import (
     count_runs,
     count_urls,
 )
-from downloader.storage.journal_reader import JournalReader, host_matches, journal_path
+from downloader.storage.journal_reader import JournalReader, host_matches
 from downloader.storage.journal_rows import APPLICATION_ID, SCHEMA_VERSION, JournalRow
 from downloader.storage.running_runs import running_runs
 from tests.support.journals import add_run, done, failed, new_journal, write_journal
@@ -98,7 +99,7 @@ def test_counts(tmp_path: Path) -> None:
 
 def test_counts_of_an_empty_journal(tmp_path: Path) -> None:
     new_journal(tmp_path).close()
-    with JournalReader(journal_path(str(tmp_path))) as journal:
+    with JournalReader(default_path(str(tmp_path))) as journal:
         assert count_urls(journal) == UrlCounts()
         assert (count_reasons(journal), count_hosts(journal, 5), count_runs(journal)) == ([], ([], 0), [])
         assert (list(journal.rows()), list(journal.complete_files())) == ([], [])
@@ -126,11 +127,11 @@ def test_rate_counts_every_period(
 def test_reader_sees_the_journal_as_it_was_while_a_run_writes(tmp_path: Path) -> None:
     writer = new_journal(tmp_path)
     add_run(writer, [done("a")], ended=None)
-    with JournalReader(journal_path(str(tmp_path))) as journal:
+    with JournalReader(default_path(str(tmp_path))) as journal:
         add_run(writer, [done("b")])
         assert [row.path for row in journal.rows()] == ["a"]
         assert count_urls(journal).urls == 1
-    with JournalReader(journal_path(str(tmp_path))) as journal:
+    with JournalReader(default_path(str(tmp_path))) as journal:
         assert [row.path for row in journal.rows()] == ["a", "b"]
     add_run(writer, [done("c")])  # the readers left no lock
     writer.close()
@@ -328,7 +329,7 @@ def test_million_rows_need_little_memory(tmp_path: Path) -> None:
 import resource
 from downloader.storage.journal_reader import JournalReader
 from downloader.storage.journal_counts import count_urls, count_hosts, count_runs
-with JournalReader({journal_path(str(tmp_path))!r}) as journal:
+with JournalReader({default_path(str(tmp_path))!r}) as journal:
     print(sum(1 for _ in journal.rows()), sum(1 for _ in journal.complete_files()), count_urls(journal).urls)
     count_hosts(journal, 5), count_runs(journal)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
