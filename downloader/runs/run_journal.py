@@ -44,13 +44,13 @@ _MASK = "=***"
 
 
 class EarlierRuns:
-    """A journal, to read what earlier runs did. Raises StorageError, as `files` does."""
+    """A journal, to read what earlier runs did. Raises StorageError, as `files` does. ``is_in_use``: this run writes to it."""
 
-    def __init__(self, settings: Settings, folder: Folder) -> None:
+    def __init__(self, settings: Settings, folder: Folder, is_in_use: bool = False) -> None:
         self._settings = settings
         self._folder = folder
         self._path = path_of(settings, folder.root)
-        self._connection = open_to_read(self._path)
+        self._connection = open_to_read(self._path, is_in_use)
 
     def files(self, report: "Report") -> EarlierFiles | None:
         """The files of earlier runs; None: nothing that this run needs. Notes in the report if there is nothing to retry."""
@@ -149,7 +149,7 @@ class RunJournal:
     def earlier(self, report: "Report") -> EarlierFiles | None:
         """What the journal says of earlier runs; None: nothing that this run needs. Problems are noted in the report."""
         try:
-            self._earlier = EarlierRuns(self._settings, self._folder)
+            self._earlier = EarlierRuns(self._settings, self._folder, is_in_use=True)
             return self._earlier.files(report)
         except StorageError as error:
             report.errors.append(error)
