@@ -39,6 +39,9 @@ _NAMING = ("name", "flatten", "fanout", "keep_paths", "cut_dirs", "content_dispo
 _ROWS = "SELECT url, path, status, size FROM files ORDER BY id"
 _VERSIONS = "SELECT url, id FROM files ORDER BY id"
 _FAILED = "SELECT max(id), url, path, status FROM files GROUP BY url HAVING status = 2 ORDER BY 1"
+_MAX_EXPECTED = 1_000_000
+"""URLs that space is reserved for at most, before the rows are read: a URL may have many rows."""
+
 _MASK = "=***"
 """Stands for a secret in a URL; see `downloader.core.names.urls.public_url`."""
 
@@ -57,7 +60,8 @@ class EarlierRuns:
         settings, before = self._settings, ON_EXISTS[self._settings.on_exists].before
         try:
             if settings.retry_failed or before is Before.KEEP:
-                known = KnownFiles(self._folder, settings.retry_failed, before is Before.KEEP)
+                (last,) = self._connection.execute("SELECT max(id) FROM files").fetchone()
+                known = KnownFiles(self._folder, min(last or 0, _MAX_EXPECTED), settings.retry_failed, before is Before.KEEP)
                 known.load(self._connection.execute(_ROWS))
                 if settings.retry_failed and not known.failed:
                     report.notices.append(f"nothing to retry: no URL failed in its last run, as {self._path} says")

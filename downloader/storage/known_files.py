@@ -10,8 +10,12 @@ from downloader.core.names.earlier_files import MISSING, NOT_WANTED, RESIZED, UN
 from downloader.storage.folder import Folder
 from downloader.storage.journal_rows import FAILED
 
-_MAX_SIZE = 1 << 44
 _PATH_BITS = (1 << 18) - 1
+_MAX_SIZE = (1 << 41) - 1
+"""Bytes. Larger files are not known."""
+
+_NOT_KNOWN = 3
+"""A status beside those of the journal."""
 
 
 class KnownFiles:
@@ -24,14 +28,15 @@ class KnownFiles:
     Args:
         folder: of the run.
         only_failed: the run only fetches what failed before.
+        count: how many URLs are expected.
         skips: files that are known and unchanged are skipped; False: ``--on-exists`` has another value than ``skip``.
     """
 
-    def __init__(self, folder: Folder, only_failed: bool = False, skips: bool = True) -> None:
+    def __init__(self, folder: Folder, count: int = 0, only_failed: bool = False, skips: bool = True) -> None:
         self._folder = folder
         self._only_failed = only_failed
         self._skips = skips
-        self._rows = HashTable()  # by hash of URL
+        self._rows = HashTable(count)  # by hash of URL
         self.failed = 0
 
     def __len__(self) -> int:
@@ -39,9 +44,11 @@ class KnownFiles:
 
     def load(self, rows: Iterable[tuple[str, str, int, int]]) -> None:
         """Take over rows in the order in which they were written: URL, path, status and size of each."""
-        put = self._rows.put
+        table = self._rows
         for url, path, status, size in rows:
-            put(hash(url), min(size, _MAX_SIZE - 1) << 20 | (hash(path) & _PATH_BITS) << 2 | status)
+            if size > _MAX_SIZE:
+                size, status = 0, _NOT_KNOWN
+            table.put(hash(url), size << 20 | (hash(path) & _PATH_BITS) << 2 | status)
         self.failed = sum([number & 3 == FAILED for number in self._rows.values()]) if self._only_failed else 0
 
     def state_of(self, url: str, path: str) -> int:
@@ -49,7 +56,7 @@ class KnownFiles:
         number = self._rows.get(hash(url))
         if self._only_failed:
             return UNKNOWN if number is not None and number & 3 == FAILED else NOT_WANTED
-        if number is None or number & 3 == FAILED or not self._skips or number >> 2 & _PATH_BITS != hash(path) & _PATH_BITS:
+        if number is None or number & 3 >= FAILED or not self._skips or number >> 2 & _PATH_BITS != hash(path) & _PATH_BITS:
             return UNKNOWN
         size = number >> 20
         try:
