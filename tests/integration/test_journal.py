@@ -107,6 +107,17 @@ def test_a_file_that_is_gone_or_has_another_size_is_fetched_again(dl: Shell, sit
     assert [line.split("\t")[0] for line in dry.stdout.splitlines()].count("fetch") == 1
 
 
+def test_a_resized_file_is_not_taken_for_complete_after_a_failure(dl: Shell, site: Site, url: str) -> None:
+    dl.list(f"{url}/a")
+    dl("urls.txt", "-d", "out")
+    (dl.folder / "out/a").write_bytes(b"cut")
+    site.missing = {"/a"}
+    assert "1 failed" in dl("urls.txt", "-d", "out").stderr
+    site.missing = set()
+    assert "1 fetched again: resized" in dl("urls.txt", "-d", "out", "--retry-failed").stderr
+    assert (dl.folder / "out/a").read_bytes() == b"body"
+
+
 def test_a_file_that_was_there_before_the_journal_is_kept_and_recorded(dl: Shell, site: Site, url: str) -> None:
     (dl.folder / "out").mkdir()
     (dl.folder / "out/a").write_bytes(b"mine")

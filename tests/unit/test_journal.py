@@ -222,19 +222,22 @@ def test_the_last_row_of_a_url_counts(rows: list[Row], on_disk: list[tuple[str, 
         known.load(rows)
         only_failed.load(rows)
         last = {row[0]: row for row in rows}
+        complete = {row[0]: row for row in rows if row[2] != FAILED}
         assert len(known) == len(last)
         assert only_failed.failed == sum(row[2] == FAILED for row in last.values())
         for url in "abcde":
             for path in "xy":
-                row = last.get(url)
-                if row is None or row[2] == FAILED or row[1] != path:
+                row, failed = complete.get(url), url in last and last[url][2] == FAILED
+                if row is None or row[1] != path:
                     expected = UNKNOWN
                 elif path not in sizes:
                     expected = MISSING
+                elif sizes[path] != row[3]:
+                    expected = RESIZED
                 else:
-                    expected = row[3] if sizes[path] == row[3] else RESIZED
+                    expected = UNKNOWN if failed else row[3]
                 assert known.state_of(url, path) == expected
-                assert only_failed.state_of(url, path) == (UNKNOWN if row and row[2] == FAILED else NOT_WANTED)
+                assert only_failed.state_of(url, path) == (expected if failed else NOT_WANTED)
         folder.close()
 
 

@@ -33,14 +33,14 @@ class HashTable:
 
     def _allocate(self, size: int) -> None:
         self._size = size
-        self._slots = array("Q", bytes(16 * size))  # key and number of each place, side by side; key 0: free
+        self._slots = array("q", bytes(16 * size))  # key and number of each place, side by side; key 0: free
 
     def _find(self, key: int) -> int:
         """Index of this key, or of the free place for it. Its number is at the next index."""
-        slots, mask = self._slots, 2 * self._size - 1
-        at = 2 * key & mask
+        slots, size = self._slots, self._size
+        at = 2 * (key & (size - 1))
         while (other := slots[at]) and other != key:
-            at = (at + 2) & mask
+            at = (at + 2) & (2 * size - 1)
         return at
 
     def _added(self) -> None:
@@ -78,7 +78,7 @@ class HashTable:
 
 
 class ClaimedPaths(HashTable):
-    """The URL that each path was given to. Only hashes are stored."""
+    """The URL that each path was given to. Only hashes are stored. ``count``: how many paths are expected."""
 
     def claim(self, path: str, url: str) -> str | None:
         """Give a path to a URL. Raises PolicyError if the path is taken even with the longest digest.
