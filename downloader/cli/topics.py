@@ -110,13 +110,22 @@ cases, and after a crash, the same command resumes.
 --on-exists sets what happens if a file already exists:
 
     skip        keep the file, send no request (the default)
-    refresh     fetch the file again if the server has a newer version
+    refresh     fetch the file again if the server has another version
     overwrite   fetch the file again
     rename      keep the file, and name the new one NAME.1.EXT
     fail        report an error
 
 With --checksums, or checksum= in a list, an existing file is verified first,
 and fetched again if its checksum is wrong.
+
+For a list, dl keeps a journal in .downloader below --dir: what is complete,
+with its size, and what failed. A file that is gone, or has another size than
+recorded, is fetched again. Options about earlier runs:
+
+    --retry-failed      fetch only what failed; the list may be omitted
+    --on-exists refresh ask the servers, with the recorded ETags
+    --on-busy wait      wait for another run that works in --dir
+    --journal none      keep no journal
 
 Within a run, dl retries up to --retries times after refused and reset
 connections, stalls, truncated bodies, and the statuses 408, 425, 429, 500,

@@ -101,7 +101,7 @@ class Scheduler:
 
     def use_earlier_files(self, earlier: EarlierFiles) -> None:
         """Skip files that earlier runs have completed. To be called before the first `take`."""
-        self._reader.earlier = earlier
+        self._reader.use_earlier_files(earlier)
 
     @property
     def max_in_flight(self) -> int:
