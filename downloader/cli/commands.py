@@ -19,8 +19,8 @@ _WORDS = "downloader.cli.words"
 
 EPILOG = (
     "Other commands: `dl status` shows what a folder has, `dl verify` verifies its files, `dl export` writes lists and reports "
-    "from its journal, `dl config` shows and checks the settings, `dl compare` measures and compares the strategies, "
-    "`dl strategies` lists them, `dl serve` starts the "
+    "from its journal, `dl config` shows the settings and where each comes from, checks a configuration file, or writes one, "
+    "`dl compare` measures and compares the strategies, `dl strategies` lists them, `dl serve` starts the "
     "test server of `dl compare`, `dl help` explains " + ", ".join(TOPICS) + "."
 )
 
@@ -44,10 +44,6 @@ def command_of(name: str) -> click.Command:
         from downloader.cli.compare import command as compare_command
 
         return compare_command()
-    if name == "config":
-        from downloader.cli.config import command as config_command
-
-        return config_command
     if name == "status":
         from downloader.cli.status import command as status_command
 
@@ -60,6 +56,10 @@ def command_of(name: str) -> click.Command:
         from downloader.cli.verify import command as verify_command
 
         return verify_command()
+    if name == "config":
+        from downloader.cli.config import command as config_command
+
+        return config_command
     if name == "serve":
         from downloader.cli.serve import command as serve_command
 

@@ -128,13 +128,13 @@ def _message(check: Callable[[], object]) -> str:
 
 def _contradictions(path: Path, table: Mapping[str, Any]) -> Iterator[str]:
     """The errors that several values make together, at the top level and with each profile."""
-    from downloader.runs import plan
+    from downloader.runs import naming, plan
 
     seen = set()
     for keys, _ in _tables(table):
         try:
             settings = load({}, {}, ConfigFile(path), keys[1:]).settings
-            plan.namer_for(settings, plan.template_for(settings))
+            naming.namer_for(settings, naming.template_for(settings))
             plan.guards_for(settings)
         except UsageError as error:
             if str(error) not in seen:

@@ -4,7 +4,6 @@
 `worker_config`      what every worker process or thread is given: `client_options`, `transfer_policy`
 `scheduler_for`      which Attempt starts next: `limits_for`, `retry_policy`, `split_policy`
 `jobs_for`           how many Attempts may be in flight
-`namer_for`          which path each file gets: `template_for`
 `checksums_for`      the file of checksums
 `check_supported`    what the strategy cannot do
 ==================== =============================================================================
@@ -28,7 +27,7 @@ from downloader.core.limits import public_hosts
 from downloader.core.limits.adaptive import AdaptiveSlots
 from downloader.core.limits.slots import Limits, Slots
 from downloader.core.model import Download
-from downloader.core.names.namer import MAX_FANOUT, Namer
+from downloader.core.names.namer import Namer
 from downloader.core.scheduling.retry import RetryPolicy, parse_statuses
 from downloader.core.scheduling.scheduler import Scheduler
 from downloader.core.scheduling.segment_layout import SplitPolicy
@@ -40,7 +39,6 @@ from downloader.transports.base import READ_BYTES, ClientOptions, check_proxy, e
 
 if TYPE_CHECKING:
     from downloader.core.names.checksum_list import ChecksumList
-    from downloader.core.names.templates import Template
     from downloader.engine.rate_limiter import RateLimiter
     from downloader.runs.own_hosts import OwnHosts
 
@@ -113,32 +111,6 @@ def checksums_for(settings: Settings) -> "ChecksumList | None":
     if not settings.checksums:
         return ChecksumList(required=True)
     return ChecksumList(read_checksums(settings.checksums), settings.checksums, settings.require_checksums)
-
-
-def template_for(settings: Settings) -> "Template | None":
-    """The template of file names, if the settings give one. Raises UsageError."""
-    if not settings.name:
-        return None
-    from downloader.core.names.templates import Template  # here: few runs need it
-
-    if settings.keep_paths:
-        raise UsageError("--name and --keep-paths cannot be combined", hint="--name '{host}/{path}/{name}' keeps the paths")
-    return Template(settings.name)
-
-
-def namer_for(settings: Settings, template: "Template | None") -> Namer:
-    """What gives each file its path. Raises UsageError."""
-    if settings.cut_dirs and not settings.keep_paths:
-        raise UsageError("--cut-dirs needs --keep-paths")
-    if settings.fanout > MAX_FANOUT:
-        raise UsageError("--fanout: must be 0, 1 or 2", hint="1: 256 folders; 2: 65,536 folders")
-    return Namer(
-        cut_dirs=settings.cut_dirs if settings.keep_paths else None,
-        render=template.path_of if template is not None else None,
-        asks_server=settings.content_disposition and (template is None or template.uses_name),
-        flatten=settings.flatten,
-        fanout=settings.fanout,
-    )
 
 
 def scheduler_for(

@@ -9,6 +9,7 @@ from downloader.settings.definitions import OWN, Trust
 from downloader.settings.fields import example, fields
 from downloader.testserver.launch import TestServer
 from tests.support.command import Shell
+from tests.support.files import names_in
 from tests.support.scripted import MakeServer, reply
 
 EVIL = "import pathlib\npathlib.Path('RAN').write_text('x')\ndef f(path):\n    return 1\n"
@@ -46,7 +47,7 @@ def test_code_of_a_foreign_folder_does_not_run(dl: Shell, server: TestServer) ->
     assert done.returncode == 2
     assert "./downloader.toml sets process" in done.stderr
     assert "--config downloader.toml" in done.stderr
-    assert sorted(os.listdir(dl.folder)) == ["downloader.toml", "evil.py"]
+    assert names_in(dl.folder) == ["downloader.toml", "evil.py"]
     trusted = dl(server.file(1, 1000), "--config", "downloader.toml", "-s", "serial")
     assert trusted.returncode == 0, trusted.stderr
     assert (dl.folder / "RAN").exists()

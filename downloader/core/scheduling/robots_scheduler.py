@@ -14,7 +14,7 @@ from downloader.core.scheduling.scheduler import READ_AHEAD_WINDOW, WHOLE_FILES,
 from downloader.core.scheduling.segment_layout import SplitPolicy
 from downloader.errors import DownloadError
 
-if TYPE_CHECKING:  # few runs have either
+if TYPE_CHECKING:  # few runs have these
     from downloader.core.limits.host_table import HostTable
     from downloader.core.names.checksum_list import ChecksumList
 
