@@ -185,3 +185,12 @@ def test_a_flag_or_a_variable_overrides_a_section_but_not_its_credentials(
     assert layers.settings.hosts == (expected,)
     shown = {name.replace("_", "-") for name in expected.__struct_fields__ if getattr(expected, name) not in (None, "", ())}
     assert {key for _, key in layers.host_origins} == shown - {"pattern"}
+
+
+@pytest.mark.parametrize("text", ["retries = 1", "[profile.xyz]"])
+def test_a_foreign_file_that_hides_the_profiles_of_the_user_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError) as caught:
+        load({}, {"DL_PROFILE": "polite"}, ConfigFile(path, is_trusted=False))
+    assert caught.value.hint == f"./{path} takes the place of your own file: --config FILE reads that"
