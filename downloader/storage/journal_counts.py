@@ -116,17 +116,17 @@ def count_runs(journal: JournalReader) -> list[RunCount]:
 def count_rate(journal: JournalReader, run: RunCount, length: float, seconds: float) -> list[RateBucket]:
     """What a run fetched in each period of ``seconds``, also in those in which nothing ended.
 
-    A run has as many periods as its ``length`` in seconds requires; the last one ends with the run, and may be shorter.
+    A run has as many periods as its ``length`` in seconds requires. The last one ends with the run: it has between a
+    half and one and a half of ``seconds``, unless the whole run is shorter.
     """
     if length <= 0:
         return []
-    count = max(1, -int(-length // seconds))
+    count = max(1, round(length / seconds))
     query = """
         SELECT MIN(MAX(CAST((ended - ?) / ? AS INTEGER), 0), ?) AS bucket, SUM(status <> ?), SUM(received) FROM files
         WHERE run = ? GROUP BY bucket
     """
     rows: Any = journal.select(query, run.started, seconds, count - 1, SKIPPED, run.id)
     found = {bucket: (files, received) for bucket, files, received in rows}
-    return [
-        RateBucket(index * seconds, min(seconds, length - index * seconds), *found.get(index, (0, 0))) for index in range(count)
-    ]
+    lengths = [seconds] * (count - 1) + [length - seconds * (count - 1)]
+    return [RateBucket(index * seconds, lengths[index], *found.get(index, (0, 0))) for index in range(count)]
