@@ -16,9 +16,6 @@ _EXPLAINED = frozenset({FileState.SIZE_DIFFERS, FileState.UNREADABLE, FileState.
 class TextPrinter:
     """Prints a line for each file that differs, and the counts."""
 
-    def begin(self) -> None:
-        """Print what comes before all files."""
-
     def differs(self, item: CheckedFile) -> None:
         """Print a file that is not right."""
         shown = f" ({printable(item.detail)})" if item.state in _EXPLAINED else ""
@@ -36,7 +33,7 @@ class TextPrinter:
         rate = f", {size(verification.bytes_read / max(seconds, 1e-6))}/s"
         head = f"{verification.checked:,} file{'' if verification.checked == 1 else 's'}"
         if not verification.complete:
-            head = f"interrupted after {head}"
+            head = f"interrupted after {head} and {size(verification.bytes_read)}"
         click.echo(f"{head}: {', '.join(parts)}" if parts else head)
         if verification.bytes_read:
             click.echo(f"{size(verification.bytes_read)} read in {duration(seconds)}{rate}")
@@ -55,18 +52,22 @@ class JsonPrinter(TextPrinter):
 
     def __init__(self) -> None:
         self._is_first = True
-        self._has_unknown = False
+        self._has_begun = self._has_unknown = False
 
-    def begin(self) -> None:
-        """See `TextPrinter`."""
-        click.echo('{"differences": [', nl=False)
+    def _begin(self) -> None:
+        """Print the start, at the first file or at the end: before that, an error may end everything."""
+        if not self._has_begun:
+            self._has_begun = True
+            click.echo('{"differences": [', nl=False)
 
     def differs(self, item: CheckedFile) -> None:
         """See `TextPrinter`."""
+        self._begin()
         self._item({"path": item.path, "state": item.state.value, "detail": item.detail, "origin": item.origin})
 
     def unknown(self, path: str) -> None:
         """See `TextPrinter`."""
+        self._begin()
         if not self._has_unknown:
             self._has_unknown = self._is_first = True
             click.echo('], "unknown": [', nl=False)
@@ -78,6 +79,7 @@ class JsonPrinter(TextPrinter):
 
     def end(self, verification: Verification, unknown: int | None, seconds: float) -> None:
         """See `TextPrinter`."""
+        self._begin()
         rest = {
             "folder": verification.folder,
             "complete": verification.complete,

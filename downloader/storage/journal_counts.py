@@ -11,7 +11,7 @@ from downloader.storage.journal_rows import DONE, FAILED, SKIPPED
 class UrlCounts(Struct, frozen=True):
     """How many URLs ended how, by the last row of each. ``bytes``: the sizes of the complete files, together.
 
-    ``with_digest``: complete files of which the journal has a digest.
+    ``with_digest``: complete files of which the journal has a digest; ``digest_bytes``: their sizes, together.
     """
 
     urls: int = 0
@@ -20,6 +20,7 @@ class UrlCounts(Struct, frozen=True):
     failed: int = 0
     bytes: int = 0
     with_digest: int = 0
+    digest_bytes: int = 0
 
 
 class ReasonCount(Struct, frozen=True):
@@ -77,9 +78,9 @@ def count_urls(journal: JournalReader) -> UrlCounts:
     """All URLs, by status."""
     query = """
         SELECT COUNT(*), SUM(status = ?), SUM(status = ?), SUM(status = ?), SUM(IIF(status <> ?, size, 0)),
-            SUM(status <> ? AND digests <> '') FROM last_files
+            SUM(status <> ? AND digests <> ''), SUM(IIF(status <> ? AND digests <> '', size, 0)) FROM last_files
     """
-    row: Any = next(iter(journal.select(query, DONE, SKIPPED, FAILED, FAILED, FAILED)))
+    row: Any = next(iter(journal.select(query, DONE, SKIPPED, FAILED, FAILED, FAILED, FAILED)))
     return UrlCounts(*(value or 0 for value in row))
 
 

@@ -45,7 +45,7 @@ def test_status_of_a_folder(dl: Shell, folder: Path) -> None:
     assert "dl --retry-failed --dir data" in ran.stdout
     assert all(len(line) <= 80 for line in ran.stdout.splitlines())
     status = json.loads(dl("status", "data", "--json").stdout)
-    assert status["urls"] == {"urls": 3, "done": 2, "skipped": 0, "failed": 1, "bytes": 7, "with_digest": 1}
+    assert status["urls"] == {"urls": 3, "done": 2, "skipped": 0, "failed": 1, "bytes": 7, "with_digest": 1, "digest_bytes": 3}
     assert status["runs"][0]["state"] == "ended"
 
 
@@ -89,7 +89,6 @@ def test_written_digests_are_verified_by_sha256sum_and_by_us(dl: Shell, folder: 
         (folder / odd).write_text(odd.encode(errors="replace").decode())
     ran = dl("verify", "--write", name, "data")
     assert (ran.returncode, ran.stderr) == (0, "")
-    assert "6 sha256 digests" in ran.stdout
     sums = dl.folder / name
     check = subprocess.run(["sha256sum", "-c", "--strict", "--quiet", sums.name], cwd=sums.parent, capture_output=True)
     assert (check.returncode, check.stdout) == (0, b"")

@@ -80,7 +80,7 @@ def test_last_rows_are_those_of_a_dict(entries: list[tuple[str, int, int]]) -> N
         counts = count_urls(journal)
     states = [row.status for row in expected.values()]
     sizes = sum(row.size for row in expected.values() if row.status != 2)
-    assert counts == UrlCounts(len(states), states.count(0), states.count(1), states.count(2), sizes, 0)
+    assert counts == UrlCounts(len(states), states.count(0), states.count(1), states.count(2), sizes, 0, 0)
 
 
 def test_counts(tmp_path: Path) -> None:

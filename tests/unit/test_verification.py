@@ -13,6 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from downloader.cli.verify_progress import Total, progress_line
 from downloader.core.facts import Checksum
 from downloader.core.names.checksum_lines import parse_line
 from downloader.errors import DownloadError, StorageError, UsageError
@@ -437,3 +438,16 @@ def test_link_to_a_sums_file_stays_a_link(tmp_path: Path) -> None:
 
 def test_states_are_of_a_fixed_set() -> None:
     assert CheckedFile("a", FileState.OK) == ("a", "ok", "", "")
+
+
+@pytest.mark.parametrize(
+    ("files", "count", "total", "text"),
+    [
+        (3, 2_000_000, Total(), "3 files, 2.0 MB, 1.0 MB/s"),
+        (3, 2_000_000, Total(10, 8_000_000), "3 of 10 files, 2.0 MB of 8.0 MB, 1.0 MB/s, 0:06 left"),
+        (0, 0, Total(10, 8_000_000), "0 of 10 files, 0 B of 8.0 MB, 0 B/s"),
+        (9, 9_000_000, Total(10, 8_000_000), "9 of 10 files, 9.0 MB of 8.0 MB, 4.5 MB/s, 0:00 left"),
+    ],
+)
+def test_progress_line(files: int, count: int, total: Total, text: str) -> None:
+    assert progress_line(files, count, total, 2.0) == text
