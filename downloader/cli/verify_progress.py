@@ -79,9 +79,5 @@ class LeftOut:
         """Print what was counted."""
         if self._ignored:
             self._draw(-1, 0)
-            what = (
-                "1 symbolic link or special file"
-                if self._ignored == 1
-                else f"{self._ignored:,} symbolic links and special files"
-            )
+            one, several = "1 symbolic link or special file", f"{self._ignored:,} symbolic links and special files"
             click.echo(f"dl: left out: {one if self._ignored == 1 else several}", err=True)

@@ -161,7 +161,7 @@ def test_exported_list_is_read_again(dl: Shell, folder: Path) -> None:
         (["verify", "empty"], 2, "there is no journal"),
         (["verify", "empty.txt"], 2, "lists no file"),
         (["verify", "text.txt"], 2, "not a sums file: line 1"),
-        (["verify", "other.sqlite"], 2, "another program"),
+        (["verify", "other.sqlite"], 3, "another program"),
         (["verify", "--write", "SUMS", "nowhere"], 2, "not a folder"),
         (["verify", "--write", "nowhere/SUMS", "data"], 3, "cannot write nowhere/SUMS"),
         (["verify", "--write", "SUMS", "--algorithm", "sha7", "data"], 2, "unknown kind of checksum"),
