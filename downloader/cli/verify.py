@@ -17,9 +17,9 @@ from downloader.core.amounts import duration, size
 from downloader.errors import IntegrityError, StorageError, UsageError
 from downloader.inventory.expected_files import RecordKind, from_journal, from_report, from_sums, kind_of
 from downloader.inventory.file_check import ExpectedFile, FileState
+from downloader.inventory.folder_check import FolderCheck
 from downloader.inventory.sums_file import algorithm_in_name, base_folder, check_algorithm
 from downloader.inventory.sums_writer import FolderDigests
-from downloader.inventory.verification import Verification
 from downloader.storage.journal import default_path
 from downloader.storage.journal_counts import count_urls
 from downloader.storage.journal_reader import JournalReader
@@ -120,27 +120,27 @@ def _compare(
     printer = JsonPrinter() if as_json else TextPrinter()
     started = time.monotonic()
     with progress(_total(reader)) as draw:
-        verification = Verification(root, expected, extra, lambda: draw(verification.checked, verification.bytes_read))
+        check = FolderCheck(root, expected, extra, lambda: draw(check.checked, check.bytes_read))
         unknown: int | None = None
         try:
-            for item in verification:
+            for item in check:
                 draw(-1, 0)
                 printer.differs(item)
             if extra:
-                unknown = _print_unknown(verification, printer, LeftOut(draw), reader, records)
+                unknown = _print_unknown(check, printer, LeftOut(draw), reader, records)
         except KeyboardInterrupt:
             draw(-1, 0)
-            printer.end(verification, None, time.monotonic() - started)
+            printer.end(check, None, time.monotonic() - started)
             raise
-    if not verification.checked and kind != "journal":
+    if not check.checked and kind != "journal":
         raise UsageError(f"{records} lists no file")
-    printer.end(verification, unknown, time.monotonic() - started)
-    if kind in ("jsonl", "csv", "tsv", "parquet") and verification.counts[FileState.MISSING] == verification.checked:
+    printer.end(check, unknown, time.monotonic() - started)
+    if kind in ("jsonl", "csv", "tsv", "parquet") and check.counts[FileState.MISSING] == check.checked:
         click.echo("dl: every file is missing: --dir DIR is the folder that the paths are relative to", err=True)
     if reader is not None and not as_json and (failures := count_urls(reader).failed):
         what = "1 URL" if failures == 1 else f"{failures:,} URLs"
         click.echo(f"{what} failed in the last run, and {'has' if failures == 1 else 'have'} no file to verify")
-    return IntegrityError.exit_code if verification.wrong else 0
+    return IntegrityError.exit_code if check.wrong else 0
 
 
 def _total(reader: JournalReader | None) -> Total:
@@ -152,16 +152,16 @@ def _total(reader: JournalReader | None) -> Total:
 
 
 def _print_unknown(
-    verification: Verification, printer: TextPrinter, left_out: LeftOut, reader: JournalReader | None, records: str
+    check: FolderCheck, printer: TextPrinter, left_out: LeftOut, reader: JournalReader | None, records: str
 ) -> int:
     """Print the files in the folder that nothing knows. Returns their number."""
     if reader is not None:
         for (path,) in reader.select("SELECT DISTINCT path FROM files"):
-            verification.note_path(str(path))
+            check.note_path(str(path))
     else:
-        verification.note_path(os.path.relpath(os.path.realpath(records), os.path.realpath(verification.folder)))
+        check.note_path(os.path.relpath(os.path.realpath(records), os.path.realpath(check.folder)))
     count = 0
-    for path in verification.unknown_files(left_out.add):
+    for path in check.unknown_files(left_out.add):
         count += 1
         printer.unknown(path)
     left_out.end()

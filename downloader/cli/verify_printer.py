@@ -7,7 +7,7 @@ import click
 from downloader.core.amounts import duration, size
 from downloader.core.text import printable
 from downloader.inventory.file_check import CheckedFile, FileState
-from downloader.inventory.verification import Verification
+from downloader.inventory.folder_check import FolderCheck
 
 _EXPLAINED = frozenset({FileState.SIZE_DIFFERS, FileState.UNREADABLE, FileState.REFUSED})
 """The states whose detail is printed."""
@@ -25,18 +25,18 @@ class TextPrinter:
         """Print a file that nothing knows."""
         click.echo(f"unknown: {printable(path)}")
 
-    def end(self, verification: Verification, unknown: int | None, seconds: float) -> None:
+    def end(self, check: FolderCheck, unknown: int | None, seconds: float) -> None:
         """Print the counts."""
-        counts = verification.counts
+        counts = check.counts
         names = {FileState.OK: "verified by digest", FileState.SIZE_ONLY: "verified by size only"}
         parts = [f"{counts[state]:,} {names.get(state, state)}" for state in FileState if counts[state]]
-        rate = f", {size(verification.bytes_read / max(seconds, 1e-6))}/s"
-        head = f"{verification.checked:,} file{'' if verification.checked == 1 else 's'}"
-        if not verification.complete:
-            head = f"interrupted after {head} and {size(verification.bytes_read)}"
+        rate = f", {size(check.bytes_read / max(seconds, 1e-6))}/s"
+        head = f"{check.checked:,} file{'' if check.checked == 1 else 's'}"
+        if not check.complete:
+            head = f"interrupted after {head} and {size(check.bytes_read)}"
         click.echo(f"{head}: {', '.join(parts)}" if parts else head)
-        if verification.bytes_read:
-            click.echo(f"{size(verification.bytes_read)} read in {duration(seconds)}{rate}")
+        if check.bytes_read:
+            click.echo(f"{size(check.bytes_read)} read in {duration(seconds)}{rate}")
         if number := counts[FileState.SIZE_ONLY]:
             what = "1 file was" if number == 1 else f"{number:,} files were"
             click.echo(f"{what} checked by size only: no digest is known (a run with --digest records one)")
@@ -77,16 +77,16 @@ class JsonPrinter(TextPrinter):
         click.echo(("" if self._is_first else ",") + "\n  " + as_json_text(value), nl=False)
         self._is_first = False
 
-    def end(self, verification: Verification, unknown: int | None, seconds: float) -> None:
+    def end(self, check: FolderCheck, unknown: int | None, seconds: float) -> None:
         """See `TextPrinter`."""
         self._begin()
         rest = {
-            "folder": verification.folder,
-            "complete": verification.complete,
-            "files": verification.checked,
-            "bytes_read": verification.bytes_read,
+            "folder": check.folder,
+            "complete": check.complete,
+            "files": check.checked,
+            "bytes_read": check.bytes_read,
             "seconds": round(seconds, 3),
-            "counts": {state.value: verification.counts[state] for state in FileState},
+            "counts": {state.value: check.counts[state] for state in FileState},
         }
         empty = "" if self._has_unknown or unknown is None else '], "unknown": ['
         click.echo(f"{empty}],\n{as_json_text(rest)[1:]}")

@@ -20,11 +20,11 @@ from downloader.errors import DownloadError, StorageError, UsageError
 from downloader.inventory import file_check
 from downloader.inventory.expected_files import from_journal, from_report, from_sums, kind_of
 from downloader.inventory.file_check import CheckedFile, ExpectedFile, FileState, FolderReader, Stopped, path_problem
+from downloader.inventory.folder_check import FolderCheck
 from downloader.inventory.folder_files import walk
 from downloader.inventory.parallel import Parallel
 from downloader.inventory.sums_file import algorithm_in_name, base_folder, sums_line
 from downloader.inventory.sums_writer import FolderDigests
-from downloader.inventory.verification import Verification
 from downloader.storage.journal_reader import JournalReader
 from downloader.storage.replaced_file import replaced_file
 from tests.support.journals import done, failed, write_journal
@@ -133,7 +133,7 @@ def test_large_file_is_read_in_blocks_and_a_stop_ends_it(folder: Path, monkeypat
 def test_several_files_are_compared_at_once(folder: Path) -> None:
     expected = [ExpectedFile("file", None, RIGHT), ExpectedFile("sub/file", None, WRONG), ExpectedFile("missing")]
     ticks: list[int] = []
-    verification = Verification(str(folder), iter(expected * 50), True, lambda: ticks.append(1), threads=3)
+    verification = FolderCheck(str(folder), iter(expected * 50), True, lambda: ticks.append(1), threads=3)
     wrong = sorted(item.path for item in verification)
     assert wrong == ["missing"] * 50 + ["sub/file"] * 50
     assert verification.counts == {FileState.OK: 50, FileState.DIGEST_DIFFERS: 50, FileState.MISSING: 50}
@@ -152,7 +152,7 @@ def test_error_of_the_records_ends_the_comparison(folder: Path) -> None:
             yield ExpectedFile("file", None, RIGHT)
         raise StorageError("the disk is broken")
 
-    verification = Verification(str(folder), expected(), threads=3)
+    verification = FolderCheck(str(folder), expected(), threads=3)
     with pytest.raises(StorageError, match="the disk is broken"):
         list(verification)
     assert not verification.complete
