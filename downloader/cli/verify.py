@@ -1,10 +1,12 @@
 """`dl verify`: compares the files on the disk with what is known of them, or writes their digests as a sums file."""
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from types import FrameType
 
 import click
 from click.shell_completion import CompletionItem
@@ -168,6 +170,20 @@ def _print_unknown(
     return count
 
 
+@contextmanager
+def _exit_on_sigterm() -> Iterator[None]:
+    """While entered, SIGTERM raises SystemExit in the main thread, so that the incomplete file is removed."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _write_sums(folder: str, sums: str, algorithm: str, as_json: bool) -> int:
     """Returns the exit code: 3 if a file could not be read."""
     if not os.path.isdir(folder):
@@ -178,7 +194,7 @@ def _write_sums(folder: str, sums: str, algorithm: str, as_json: bool) -> int:
         left_out = LeftOut(draw)
         digests = FolderDigests(folder, name, sums, left_out.add, lambda: draw(digests.files, digests.bytes_read))
         try:
-            with replaced_file(sums) as stream:
+            with _exit_on_sigterm(), replaced_file(sums) as stream:
                 for line in digests:
                     stream.write(line)
         except KeyboardInterrupt:

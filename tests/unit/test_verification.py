@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -451,3 +452,39 @@ def test_states_are_of_a_fixed_set() -> None:
 )
 def test_progress_line(files: int, count: int, total: Total, text: str) -> None:
     assert progress_line(files, count, total, 2.0) == text
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_every_item_is_done_once_whether_work_is_short_or_long(threads: int) -> None:
+    def work(number: int) -> int:
+        if number % 500 == 499:
+            time.sleep(0.01)  # so that batches shrink again
+        return -number
+
+    done_work = list(Parallel(iter(range(3000)), work, threading.Event(), threads=threads))
+    assert sorted(done_work) == [-number for number in reversed(range(3000))]
+    assert threads > 1 or done_work == [-number for number in range(3000)]
+
+
+def test_long_work_is_done_by_several_threads_at_once() -> None:
+    barrier = threading.Barrier(3, timeout=30)
+    assert sorted(Parallel(iter(range(3)), lambda number: barrier.wait() * 0 + number, threading.Event(), threads=3)) == [
+        0,
+        1,
+        2,
+    ]
+
+
+def test_items_are_taken_lazily() -> None:
+    taken: list[int] = []
+
+    def items() -> Iterator[int]:
+        for number in range(1_000_000):
+            taken.append(number)
+            yield number
+
+    stop = threading.Event()
+    work = iter(Parallel(items(), lambda number: time.sleep(0.01), stop, threads=2))
+    next(work)
+    work.close()  # type: ignore[attr-defined]
+    assert len(taken) < 100_000
