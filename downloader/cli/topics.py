@@ -127,6 +127,11 @@ recorded, is fetched again. Options about earlier runs:
     --on-busy wait      wait for another run that works in --dir
     --journal none      keep no journal
 
+dl status DIR shows what the journal of a folder says, and what to do next.
+dl verify DIR compares the files with it, and dl verify SHA256SUMS with that
+file. dl export DIR --to FILE writes a list of what failed, a report, or a sums
+file.
+
 Within a run, dl retries up to --retries times after refused and reset
 connections, stalls, truncated bodies, and the statuses 408, 425, 429, 500,
 502, 503, 504 and 520 to 529. The waits between the attempts grow from
