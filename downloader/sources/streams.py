@@ -55,8 +55,14 @@ def opened_list(item: "str | Path", wanted: ListFormat) -> OpenedList:
 
     ``wanted``: its format; ``auto``: by its name or its content. Of a stream, no more is read than its first lines.
     """
-    raw = io.FileIO(sys.stdin.fileno(), closefd=False) if item == STDIN else open_file(item)
+    raw = _standard_input() if item == STDIN else open_file(item)
     return _told(raw, str(item), str(item), wanted, item != STDIN and stat.S_ISREG(Path(item).stat().st_mode))
+
+
+def _standard_input() -> io.FileIO:
+    if sys.stdin is None:
+        raise UsageError("standard input is closed: there is no list")
+    return io.FileIO(sys.stdin.fileno(), closefd=False)
 
 
 def fetched_list(fetched: FetchedList, name: str, wanted: ListFormat) -> OpenedList:

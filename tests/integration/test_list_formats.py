@@ -171,6 +171,12 @@ def test_the_entry_of_a_table_that_failed_is_one_for_another_run(server: TestSer
     assert (tmp_path / "out" / "a" / "b c.bin").stat().st_size == 1000
 
 
+def test_closed_standard_input_is_an_error(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m downloader - -d out <&-"
+    done = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (2, "dl: standard input is closed: there is no list\n")
+
+
 # --- lists at URLs
 
 
