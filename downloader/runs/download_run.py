@@ -79,7 +79,7 @@ class DownloadRun:
         self._checksums = plan.checksums_for(settings)
         if self._checksums is not None and again is not None and not namer.asks_server:
             self._checksums.check_any_matches(again(), namer)
-        source = ordered(source, settings.order, is_paused)
+        source = ordered(source, settings.order, is_paused, numbers=template is not None and template.uses_index)
         self.run = LocalRun(
             scheduler=plan.scheduler_for(settings, capabilities, self.jobs, source, self._checksums, namer),
             context=AttemptContext(config, self._folder, plan.rate_limiter_for(settings)),

@@ -112,7 +112,10 @@ def template_for(settings: Settings) -> "Template | None":
     from downloader.core.names.templates import Template  # here: few runs need it
 
     if settings.keep_paths:
-        raise UsageError("--name and --keep-paths cannot be combined", hint="--name '{host}/{path}/{name}' keeps the paths")
+        raise UsageError(
+            "--name and --keep-paths cannot be combined",
+            hint="--name '{host}/{path}/{name}' keeps the paths; --name '' is no template",
+        )
     return Template(settings.name)
 
 
