@@ -234,7 +234,7 @@ def test_a_url_without_a_format_is_a_file(httpserver: HTTPServer, shell: Shell, 
     ("path", "message"),
     [
         ("/missing.csv", "cannot fetch the list: HTTP 404 Not Found"),
-        ("/page.csv", "no column has URLs"),
+        ("/page.csv", "this seems to be XML or a web page, not csv"),
         ("/damaged.csv", "the gzip data are damaged"),
     ],
 )
