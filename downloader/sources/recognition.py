@@ -24,6 +24,9 @@ _JUNK = r"[\x00-\x08\x0e-\x1a\x1c-\x1f\ufffd]"
 _JUNK_SHARE = 0.1
 """Text has fewer characters than this that no text has."""
 
+_TEXT_LINE = r"[A-Za-z]+://[^\t,;|\"]*(?:\t+[A-Za-z]+://[^\t,;|\"]*)*"
+"""A line of a text list that can be no row of several columns, or that has several URLs."""
+
 _JSON_TEXT = r'"[A-Za-z]+://[^"]*"'
 _SAMPLE_CHARACTERS = 2048
 
@@ -50,6 +53,8 @@ def recognise(head: bytes, is_end: bool, by_name: str, name: str) -> ListFormat 
             raise UsageError(f"this seems to be a web page, not {by_name}", name, "--format html reads its links")
         return found
     _check_text(text, name)
+    if by_name in ("csv", "tsv") and (lines := _first_lines(text, is_end)) and re.fullmatch(_TEXT_LINE, lines[0]):
+        return "text"  # a list of URLs, whatever its name
     if by_name:
         return by_name  # type: ignore[return-value]  # the names of FORMATS are those of ListFormat
     if start.startswith(("{", "[")):
@@ -108,12 +113,18 @@ def _markup(start: str, is_end: bool, name: str) -> ListFormat | None:
     raise UsageError(f"this seems to be {what}, not a list", name, "Metalinks, sitemaps and web pages are read")
 
 
-def _lines_format(text: str, is_end: bool, name: str) -> ListFormat | None:
-    """The format of text, by its first lines that are neither blank nor comments."""
+def _first_lines(text: str, is_end: bool) -> list[str]:
+    """The first lines that are complete and not blank, without comments at the beginning."""
     whole = text if is_end else text[: text.rfind("\n") + 1]
     lines = [line for line in whole.lstrip("\ufeff").splitlines() if line.strip()]
     while lines and lines[0].lstrip().startswith("#") and not has_url_name(lines[0]):
         del lines[0]
+    return lines
+
+
+def _lines_format(text: str, is_end: bool, name: str) -> ListFormat | None:
+    """The format of text, by its first lines that are neither blank nor comments."""
+    lines = _first_lines(text, is_end)
     if not lines:
         return "text" if is_end else None
     if re.fullmatch(_JSON_TEXT, lines[0].strip()):

@@ -106,7 +106,7 @@ def test_the_content_says_the_format(content: str, expected: str, encoding: str)
     assert recognise(content.encode(), True, "", "list") == expected
 
 
-@pytest.mark.parametrize("content", ["{", "x\n", f"{A}\n"])
+@pytest.mark.parametrize("content", ["{", "x\n", f"{A},x\n", f'"{A}"\n', f"url\n{A}\n"])
 def test_the_name_decides_unless_the_content_can_be_nothing_else(content: str) -> None:
     assert recognise(content.encode(), True, "csv", "list.csv") == "csv"
     assert recognise(b"<urlset>", True, "csv", "list.csv") == "sitemap"
@@ -152,6 +152,12 @@ def test_what_is_no_list_is_one_error_that_names_it(content: bytes, what: str, b
         recognise(content, True, by_name, "the list")
     assert what in caught.value.reason
     assert caught.value.url == "the list"
+
+
+@pytest.mark.parametrize("content", [f"{A}\n", f"# comment\n{A}\nhttps://a.example/x,y\n", f"{A}\t{B}\n  out=x\n"])
+@pytest.mark.parametrize("by_name", ["csv", "tsv"])
+def test_a_text_list_under_the_name_of_a_table_is_one(content: str, by_name: str) -> None:
+    assert recognise(content.encode(), True, by_name, "list") == "text"
 
 
 @pytest.mark.parametrize("by_name", ["csv", "tsv", "jsonl"])
