@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from downloader.core.model import Download, Result
+from downloader.core.names.urls import public_url
 from downloader.errors import UsageError
 from downloader.runs.download_run import DownloadRun
 from downloader.settings.definitions import Settings
@@ -51,7 +52,10 @@ class ListFetcher:
             self._make_folder()
         results: list[Result] = []
         settings = Settings(dir=self._folder, **self._values)
-        DownloadRun(settings, iter([Download(url, str(len(self._fetched)))]), 1, results.append).start().join()
+        report = DownloadRun(settings, iter([Download(url, str(len(self._fetched)))]), 1, results.append).start().join()
+        if not results:
+            reason = f"cannot fetch the list: {report.ended_by}" if report.ended_by else "cannot fetch the list"
+            raise UsageError(reason, public_url(url))
         (result,) = results
         if result.error is not None:
             raise UsageError(f"cannot fetch the list: {result.error.reason}", result.error.url, result.error.hint)

@@ -91,7 +91,8 @@ def _told(raw: io.RawIOBase, name: str, path: str, wanted: ListFormat, seekable:
             check_format(head, wanted, name)
         if seekable:
             raw.seek(0)
-        return OpenedList(io.BufferedReader(raw if seekable else _Resumed(head, raw), HEAD_BYTES), found)
+            return OpenedList(io.BufferedReader(raw), found)
+        return OpenedList(io.BufferedReader(_Resumed(head, raw), HEAD_BYTES), found)
     except BaseException:
         raw.close()
         raise
