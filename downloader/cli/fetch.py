@@ -32,7 +32,7 @@ if TYPE_CHECKING:  # each is imported where a run needs it
 class FetchRequest(Struct, frozen=True):
     """The command line, parsed.
 
-    ``output``: the argument of ``-o``. ``config_file``: the configuration file that was read, or empty.
+    ``output``: the argument of ``-o``. ``config_file``: the configuration file that was read, with the profiles, or empty.
     ``ignored_variables``: sentences about environment variables that start with ``DL_`` and are not settings.
     """
 
