@@ -142,6 +142,7 @@ def test_the_first_line_alone_tells_the_format(content: str) -> None:
         (b"\x00\x01\x02\x03" * 100, "binary data"),
         (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "binary data"),
         (bytes(range(256)), "binary data"),
+        ("адрес;https://a.example/\n".encode("cp1251"), "text that is not UTF-8"),
         (b'<?xml version="1.0"?><rss>', "<rss>"),
         (b"<!-- nothing -->", "XML without an element"),
     ],
