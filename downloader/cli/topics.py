@@ -28,6 +28,11 @@ Indented lines are options of the URL above them, in the format of aria2:
     referer=URL            the same as header=Referer: URL
     user-agent=TEXT        the same as header=User-Agent: TEXT
 
+Other options of aria2 are ignored. Without out=, the file is named after the
+last part of the path of the URL. If two URLs lead to the same name, a short
+digest of the URL is added to the name; it is the same in every run. A URL that
+is listed twice is fetched once. Nothing is written outside of --dir.
+
 A list may also be a table (CSV, TSV) or JSON Lines. dl finds the columns, or
 the keys of the objects, by their names, and prints what it understood:
 
@@ -45,11 +50,6 @@ metalink, sitemap, html. Without it, the name of the file tells (.csv, .csv.gz,
 they are read.
 
 With --format, a URL on the command line names a list: it is fetched first.
-
-Other options of aria2 are ignored. Without out=, the file is named after the
-last part of the path of the URL. If two URLs lead to the same name, a short
-digest of the URL is added to the name; it is the same in every run. A URL that
-is listed twice is fetched once. Nothing is written outside of --dir.
 
 If a line is invalid, dl prints its file and line number, and starts nothing;
 --skip-bad-lines skips invalid lines. --dry-run prints what would be fetched,
