@@ -33,6 +33,24 @@ last part of the path of the URL. If two URLs lead to the same name, a short
 digest of the URL is added to the name; it is the same in every run. A URL that
 is listed twice is fetched once. Nothing is written outside of --dir.
 
+A list may also be a table (CSV, TSV) or JSON Lines. dl finds the columns, or
+the keys of the objects, by their names, and prints what it understood:
+
+    URL        url, link, href, uri, download_url, ...   --url-column
+    name       out, path, filename, file, name, ...      --name-column
+    checksum   md5, sha256, ..., checksum, hash, digest  --checksum-column
+    size       size, bytes, length, ...                  --size-column
+    mirrors    mirror, mirrors, url2, ...                --mirror-column
+
+Each option takes the name of a column or its number from 1; 0 means none.
+Other columns go into the report. A table without a header is understood by
+its contents. --format names the format: text, csv, tsv, jsonl, parquet,
+metalink, sitemap, html. Without it, the name of the file tells (.csv, .csv.gz,
+...), else the content. Lists in gzip, Zstandard and xz are decompressed while
+they are read.
+
+With --format, a URL on the command line names a list: it is fetched first.
+
 If a line is invalid, dl prints its file and line number, and starts nothing;
 --skip-bad-lines skips invalid lines. --dry-run prints what would be fetched,
 and the path of each file. --failed FILE writes the entries that failed, with
