@@ -41,8 +41,9 @@ their options, as a list for another run.
 Documents are read as lists, too, compressed or not:
 
     Metalink 4 and 3   names, sizes, hashes, hashes of pieces, mirrors
-    sitemap            the URLs; --format sitemap reads a sitemap index, too
-    web page           --links '*.nc': the links whose last part matches
+    sitemap            the URLs; the sitemaps of an index are fetched, too
+    web page           --links '*.nc': the links whose last part matches;
+                       with --links, the URLs of a list are pages, too
     Parquet            one file for each row (pip install '.[parquet]')
 
 --expand expands {001..100}, {1..9..2}, {a..e} and {a,b} in the URLs of text

@@ -114,6 +114,24 @@ def test_relative_links_of_a_page_at_a_url(dl: Shell, httpserver: HTTPServer, ba
         assert sorted(files(dl.folder / folder)) == ["a.nc", "b.nc"]
 
 
+@pytest.mark.parametrize("place", ["file", "stdin"])
+def test_the_urls_of_a_list_may_be_pages(dl: Shell, httpserver: HTTPServer, base: str, place: str) -> None:
+    httpserver.expect_request("/1/").respond_with_data("<a href='/data/a.nc'><a href='/data/c.txt'>")
+    packed = gzip.compress(b"<a href='../data/b.nc'>")
+    httpserver.expect_request("/2").respond_with_data("", 302, {"Location": "/moved/"})
+    httpserver.expect_request("/moved/").respond_with_data(packed)
+    listed = f"{base}/1/\n  dir=one\n{base}/missing\n{base}/2\n  out=x\n{base}/2\n"
+    (dl.folder / "pages.txt").write_text(listed)
+    words = ["pages.txt" if place == "file" else "-", "--links", "*.nc", "-d", "out", "--skip-bad-lines"]
+    done = dl(*words, stdin=listed)
+    assert done.returncode == 0, done.stderr
+    assert files(dl.folder / "out") == {"one/a.nc": "content of a.nc", "b.nc": "content of b.nc"}
+    assert "skipped 2 invalid lines" in done.stderr
+    if place == "file":
+        assert "pages.txt:3: a page cannot be read: cannot fetch the list: HTTP 404 Not Found" in done.stderr
+        assert "pages.txt:4: the list says more of this URL than a page can have" in done.stderr
+
+
 def test_a_sitemap_index_is_read_one_level_deep(dl: Shell, httpserver: HTTPServer, base: str) -> None:
     entries = "".join(f"<sitemap><loc>{base}/{name}</loc></sitemap>" for name in ("s1.xml", "s2.xml.gz"))
     httpserver.expect_request("/index.xml").respond_with_data(f"<sitemapindex>{entries}</sitemapindex>")
@@ -292,7 +310,9 @@ def test_a_live_pipe_need_not_end_before_its_urls_start(
         assert running.stdin is not None
         running.stdin.write(b"".join(f"{httpserver.url_for('')}{number}\n".encode() for number in range(3)))
         running.stdin.flush()
-        while len(started) < 2:  # the third line may have options below it
+        for _ in range(3000):
+            if len(started) >= 2:  # the third line may have options below it
+                break
             time.sleep(0.01)
             assert running.poll() is None
         running.stdin.write(f"{httpserver.url_for('')}5\n".encode())
