@@ -67,8 +67,14 @@ class Downloader:
             raise UsageError(f"{name} is a setting of the command only", hint=hint)
         if given.get("process"):
             given["process"] = name_of(given["process"])
+        sections = given.pop("hosts", None)
+        if sections is not None:
+            from downloader.settings.host_tables import read_keyword  # here: few callers have such sections
+
+            sections = read_keyword(sections)
         keys = {item.name: item.key for item in fields()}
-        self.settings = convert({keys.get(name, name): value for name, value in {"dir": str(dir), **given}.items()})
+        values = {keys.get(name, name): value for name, value in {"dir": str(dir), **given}.items()}
+        self.settings = convert(values, hosts=sections or ())
         self._running: set[WatchedRun] = set()
 
     def session(

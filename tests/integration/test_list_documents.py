@@ -315,6 +315,7 @@ def test_a_live_pipe_need_not_end_before_its_urls_start(
                 break
             time.sleep(0.01)
             assert running.poll() is None
+        assert len(started) >= 2
         running.stdin.write(f"{httpserver.url_for('')}5\n".encode())
         running.stdin.close()
     assert running.returncode == 0
