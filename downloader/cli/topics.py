@@ -28,6 +28,24 @@ Indented lines are options of the URL above them, in the format of aria2:
     referer=URL            the same as header=Referer: URL
     user-agent=TEXT        the same as header=User-Agent: TEXT
 
+A list may also be a table (CSV, TSV) or JSON Lines. dl finds the columns, or
+the keys of the objects, by their names, and prints what it understood:
+
+    URL        url, link, href, uri, download_url, ...   --url-column
+    name       out, path, filename, file, name, ...      --name-column
+    checksum   md5, sha256, ..., checksum, hash, digest  --checksum-column
+    size       size, bytes, length, ...                  --size-column
+    mirrors    mirror, mirrors, url2, ...                --mirror-column
+
+Each option takes the name of a column or its number from 1; 0 means none.
+Other columns go into the report. A table without a header is understood by
+its contents. --format names the format: text, csv, tsv, jsonl, parquet,
+metalink, sitemap, html. Without it, the name of the file tells (.csv, .csv.gz,
+...), else the content. Lists in gzip, Zstandard and xz are decompressed while
+they are read.
+
+With --format, a URL on the command line names a list: it is fetched first.
+
 Other options of aria2 are ignored. Without out=, the file is named after the
 last part of the path of the URL. If two URLs lead to the same name, a short
 digest of the URL is added to the name; it is the same in every run. A URL that

@@ -152,8 +152,11 @@ class ListReader(Struct):
             url = clean_url(str(item))
             if self.options.open_url is None:
                 raise UsageError("a list at a URL cannot be fetched here", public_url(url), "fetch the list first")
-            return streams.fetched_list(self.options.open_url(url), public_url(url), self.options.format)
-        return streams.opened_list(item, self.options.format)
+            opened = streams.fetched_list(self.options.open_url(url), public_url(url), self.options.format)
+        else:
+            opened = streams.opened_list(item, self.options.format)
+        is_table = opened.format == "text" and self.options.format == "auto" and self.options.names_columns
+        return opened._replace(format="csv") if is_table else opened
 
     def _read(
         self,

@@ -10,7 +10,7 @@ from downloader.errors import UsageError
 from downloader.settings.definitions import ListFormat
 from downloader.sources.compression import MAGIC_BYTES, Decompressed, kind_of
 from downloader.sources.formats import STDIN, FetchedList, format_of_name
-from downloader.sources.recognition import recognise
+from downloader.sources.recognition import check_format, recognise
 
 HEAD_BYTES = 64 * 1024
 """Bytes at the beginning of a list by which its format is told, at most."""
@@ -55,8 +55,14 @@ def opened_list(item: "str | Path", wanted: ListFormat) -> OpenedList:
 
     ``wanted``: its format; ``auto``: by its name or its content. Of a stream, no more is read than its first lines.
     """
-    raw = io.FileIO(sys.stdin.fileno(), closefd=False) if item == STDIN else open_file(item)
+    raw = _standard_input() if item == STDIN else open_file(item)
     return _told(raw, str(item), str(item), wanted, item != STDIN and stat.S_ISREG(Path(item).stat().st_mode))
+
+
+def _standard_input() -> io.FileIO:
+    if sys.stdin is None:
+        raise UsageError("standard input is closed: there is no list")
+    return io.FileIO(sys.stdin.fileno(), closefd=False)
 
 
 def fetched_list(fetched: FetchedList, name: str, wanted: ListFormat) -> OpenedList:
@@ -81,6 +87,8 @@ def _told(raw: io.RawIOBase, name: str, path: str, wanted: ListFormat, seekable:
                 head = _read_on(raw, head, size + 1)
                 at_end = len(head) in (size, HEAD_BYTES)
             found = recognised
+        else:
+            check_format(head, wanted, name)
         if seekable:
             raw.seek(0)
         return OpenedList(io.BufferedReader(raw if seekable else _Resumed(head, raw), HEAD_BYTES), found)

@@ -171,6 +171,12 @@ def test_the_entry_of_a_table_that_failed_is_one_for_another_run(server: TestSer
     assert (tmp_path / "out" / "a" / "b c.bin").stat().st_size == 1000
 
 
+def test_closed_standard_input_is_an_error(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m downloader - -d out <&-"
+    done = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (2, "dl: standard input is closed: there is no list\n")
+
+
 # --- lists at URLs
 
 
@@ -228,7 +234,7 @@ def test_a_url_without_a_format_is_a_file(httpserver: HTTPServer, shell: Shell, 
     ("path", "message"),
     [
         ("/missing.csv", "cannot fetch the list: HTTP 404 Not Found"),
-        ("/page.csv", "no column has URLs"),
+        ("/page.csv", "this seems to be XML or a web page, not csv"),
         ("/damaged.csv", "the gzip data are damaged"),
     ],
 )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from downloader.errors import UsageError
 from downloader.settings.definitions import ListFormat
 from downloader.sources.formats import FORMATS, format_of_name
-from downloader.sources.recognition import recognise
+from downloader.sources.recognition import check_format, recognise
 
 A, B, MD5 = "https://a.example/1.jpg", "https://b.example/2", "0123456789abcdef" * 2
 
@@ -106,10 +106,10 @@ def test_the_content_says_the_format(content: str, expected: str, encoding: str)
     assert recognise(content.encode(), True, "", "list") == expected
 
 
-@pytest.mark.parametrize("content", ["{", "x\n", f"{A}\n"])
+@pytest.mark.parametrize("content", ["{", "x\n", f"{A},x\n", f'"{A}"\n', f"url\n{A}\n"])
 def test_the_name_decides_unless_the_content_can_be_nothing_else(content: str) -> None:
     assert recognise(content.encode(), True, "csv", "list.csv") == "csv"
-    assert recognise(b"<html><body>", True, "csv", "list.csv") == "html"
+    assert recognise(b"<urlset>", True, "csv", "list.csv") == "sitemap"
     assert recognise(b"PAR1\x00", True, "csv", "list.csv") == "parquet"
 
 
@@ -152,6 +152,33 @@ def test_what_is_no_list_is_one_error_that_names_it(content: bytes, what: str, b
         recognise(content, True, by_name, "the list")
     assert what in caught.value.reason
     assert caught.value.url == "the list"
+
+
+@pytest.mark.parametrize("content", [f"{A}\n", f"# comment\n{A}\nhttps://a.example/x,y\n", f"{A}\t{B}\n  out=x\n"])
+@pytest.mark.parametrize("by_name", ["csv", "tsv"])
+def test_a_text_list_under_the_name_of_a_table_is_one(content: str, by_name: str) -> None:
+    assert recognise(content.encode(), True, by_name, "list") == "text"
+
+
+@pytest.mark.parametrize("by_name", ["csv", "tsv", "jsonl"])
+def test_a_web_page_under_the_name_of_a_table_is_an_error(by_name: str) -> None:
+    with pytest.raises(UsageError, match=f"a web page, not {by_name}") as caught:
+        recognise(b"<html><body>Log in</body></html>", True, by_name, "list")
+    assert caught.value.hint == "--format html reads its links"
+    assert recognise(b"<html>", True, "html", "list") == "html"
+
+
+@pytest.mark.parametrize("wanted", ["text", "csv", "tsv", "jsonl"])
+@pytest.mark.parametrize(
+    "content", [b"<html>", b'\xef\xbb\xbf <?xml version="1.0"?>', b"PAR1\x15", b"PK\x03\x04", bytes(range(256))]
+)
+def test_a_list_that_is_obviously_not_what_the_user_says_is_an_error(wanted: ListFormat, content: bytes) -> None:
+    with pytest.raises(UsageError, match="this seems to be") as caught:
+        check_format(content, wanted, "the list")
+    assert caught.value.url == "the list"
+    check_format(b"", wanted, "the list")
+    check_format(f"{A}\n".encode(), wanted, "the list")
+    check_format(content, "html", "the list")
 
 
 def test_many_lines_without_a_url_are_one_error() -> None:
