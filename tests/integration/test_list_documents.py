@@ -26,6 +26,7 @@ def base(httpserver: HTTPServer) -> str:
     """The URL of a server with some files, without the slash at its end."""
     for name in NAMES:
         httpserver.expect_request(f"/data/{name}").respond_with_data(f"content of {name}")
+    httpserver.expect_request("/missing").respond_with_data("", 404)
     return httpserver.url_for("").rstrip("/")
 
 
