@@ -115,6 +115,20 @@ def test_relative_links_of_a_page_at_a_url(dl: Shell, httpserver: HTTPServer, ba
         assert sorted(files(dl.folder / folder)) == ["a.nc", "b.nc"]
 
 
+def test_all_parts_of_the_listing_of_a_bucket_are_read(dl: Shell, httpserver: HTTPServer, base: str) -> None:
+    def part(name: str, more: str = "") -> str:
+        key = f"<Contents><Key>{name}</Key><Size>15</Size></Contents>"
+        return f"<ListBucketResult><IsTruncated>{str(bool(more)).lower()}</IsTruncated>{key}{more}</ListBucketResult>"
+
+    first = part("a.nc", "<NextContinuationToken>+1</NextContinuationToken>")
+    later = {"list-type": "2", "continuation-token": "+1"}
+    httpserver.expect_request("/data", query_string={"list-type": "2"}).respond_with_data(first)
+    httpserver.expect_request("/data", query_string=later).respond_with_data(part("b.nc"))
+    done = dl(f"{base}/data?list-type=2", "--links", "*.nc", "-d", "out")
+    assert done.returncode == 0, done.stderr
+    assert files(dl.folder / "out") == {name: f"content of {name}" for name in ("a.nc", "b.nc")}
+
+
 @pytest.mark.parametrize("place", ["file", "stdin"])
 def test_the_urls_of_a_list_may_be_pages(dl: Shell, httpserver: HTTPServer, base: str, place: str) -> None:
     httpserver.expect_request("/1/").respond_with_data("<a href='/data/a.nc'><a href='/data/c.txt'>")
