@@ -56,6 +56,23 @@ If a line is invalid, dl prints its file and line number, and starts nothing;
 and the path of each file. --failed FILE writes the entries that failed, with
 their options, as a list for another run.
 
+Documents are read as lists, too, compressed or not:
+
+    Metalink 4 and 3   names, sizes, hashes, hashes of pieces, mirrors
+    sitemap            the URLs; the sitemaps of an index are fetched, too
+    web page           --links '*.nc': the links whose last part matches;
+                       with --links, the URLs of a list are pages, too
+    Parquet            one file for each row (pip install '.[parquet]')
+
+--expand expands {001..100}, {1..9..2}, {a..e} and {a,b} in the URLs of text
+lists and of the command line; \\{ is a brace that stands for itself. Mirrors,
+out= and dir= are paired with the URLs in order: each has as many texts as the
+URL, or no pattern.
+
+--order starts the files in another order: reversed, priority (the highest
+first), smallest (of the sizes in the list) or random. 100,000 entries are read
+ahead and ordered; a longer list is ordered within that window.
+
 For one URL: dl URL -o NAME.
 A list that is named like a command is given with its folder: dl ./compare.
 """
