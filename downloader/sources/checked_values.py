@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from downloader.core.digests import HEX_DIGITS, checksum
-from downloader.core.facts import Checksum, Headers, Pieces
+from downloader.core.facts import Checksum, Headers, Metadata, Pieces
 from downloader.core.model import Download
 from downloader.core.names.urls import clean_url, public_url
 from downloader.errors import UsageError
@@ -46,6 +46,8 @@ def _checked_fields(download: Download) -> dict[str, Any]:
         "priority": _number,
         "origin": _text,
         "pieces": _pieces,
+        "metadata": _metadata,
+        "index": _position,
     }
     given = ((name, getattr(download, name)) for name in checks)
     return {name: checks[name](name, value) for name, value in given if value is not getattr(DEFAULTS, name)}
@@ -81,6 +83,23 @@ def _size(name: str, value: object) -> int:
     if count < 0:
         raise UsageError(f"{name}: expected a number of bytes, got {count}")
     return count
+
+
+def _position(name: str, value: object) -> int:
+    position = _number(name, value, "a position in the list, from 1")
+    if position < 0:
+        raise UsageError(f"{name}: expected a position in the list, from 1, got {position}")
+    return position
+
+
+def _metadata(name: str, value: object) -> Metadata:
+    pairs = list(value.items()) if isinstance(value, Mapping) else value
+    if not isinstance(pairs, list | tuple):
+        raise UsageError(f"{name}: expected a dict, or pairs of name and value, got {_shown(value)}")
+    for pair in pairs:
+        if not (isinstance(pair, list | tuple) and len(pair) == 2 and isinstance(pair[0], str) and isinstance(pair[1], str)):
+            raise UsageError(f"{name}: expected pairs of texts, got {_shown(pair)}", hint='as {"id": "42"}')
+    return tuple((key, text) for key, text in pairs)
 
 
 def _mirrors(name: str, value: object) -> tuple[str, ...]:

@@ -36,6 +36,13 @@ def test_lists_are_taken_for_tuples_and_paths_for_texts() -> None:
     assert one(checksums=(Checksum("sha3_256", "A" * 64),)).checksums == (Checksum("sha3_256", "a" * 64),)
 
 
+def test_metadata_may_be_a_dict() -> None:
+    pairs = (("id", "42"), ("album", ""))
+    assert one(metadata=dict(pairs)).metadata == one(metadata=[list(pair) for pair in pairs]).metadata == pairs
+    assert one(metadata={}).metadata == ()
+    assert one(index=3).index == 3
+
+
 def test_download_that_is_good_is_taken_as_it_is() -> None:
     download = Download(URL, out="a", size=3, priority=-1)
     assert next(from_values([download])) is download
@@ -64,6 +71,12 @@ def test_download_that_is_good_is_taken_as_it_is() -> None:
         ({"headers": None}, "headers: expected a dict, or pairs of name and value, got NoneType"),
         ({"headers": ("Accept", "x")}, "headers: expected a dict, or pairs of name and value"),
         ({"headers": {"Accept": 3}}, "headers: expected pairs of texts, got str and int"),
+        ({"metadata": "id"}, "metadata: expected a dict, or pairs of name and value, got the text 'id'"),
+        ({"metadata": None}, "metadata: expected a dict, or pairs of name and value, got None"),
+        ({"metadata": {"id": 3}}, "metadata: expected pairs of texts, got a tuple"),
+        ({"metadata": ["id"]}, "metadata: expected pairs of texts, got the text 'id'"),
+        ({"index": "x"}, "index: expected a position in the list, from 1, got the text 'x'"),
+        ({"index": -1}, "index: expected a position in the list, from 1, got -1"),
     ],
 )
 def test_field_of_a_wrong_type_is_reported_by_its_name(fields: dict[str, Any], said: str) -> None:
