@@ -24,6 +24,7 @@ from downloader.core.text import printable
 from downloader.engine.log import LOG
 from downloader.engine.processors import cores
 from downloader.runs.completion_command import CompletionCommand
+from downloader.settings.definitions import PREFIX
 
 MAX_WAITING = 256
 """Files that wait for their command, after which the list is not read on."""
@@ -40,6 +41,9 @@ ABORT_SECONDS = 0.5
 
 MAX_OUTPUT = 1 << 16
 """Bytes of its output that are shown of each command."""
+
+VARIABLE = f"{PREFIX}ON_COMPLETE"
+"""The environment variable of the setting. It is empty for commands: a command that runs `dl` does not run itself again."""
 
 _MAX_REASON = 200
 _NOT_STARTED = "not started: the run was stopped"
@@ -149,7 +153,12 @@ class CompletionHooks:
                 arguments = self._command.arguments_for(result, self._root)
                 stdout = None if self._shares_stdout else output
                 process = subprocess.Popen(  # noqa: S603 - the user's own command, without a shell
-                    arguments, stdin=subprocess.DEVNULL, stdout=stdout, stderr=output, process_group=0
+                    arguments,
+                    stdin=subprocess.DEVNULL,
+                    stdout=stdout,
+                    stderr=output,
+                    env={**os.environ, VARIABLE: ""},
+                    process_group=0,
                 )
             except OSError as error:
                 return f"cannot start: {(error.strerror or str(error)).lower()}"
