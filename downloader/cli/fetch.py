@@ -32,7 +32,7 @@ if TYPE_CHECKING:  # each is imported where a run needs it
 class FetchRequest(Struct, frozen=True):
     """The command line, parsed.
 
-    ``output``: the argument of ``-o``. ``config_file``: the configuration file that was read, or empty.
+    ``output``: the argument of ``-o``. ``config_file``: the configuration file that was read, with the profiles, or empty.
     ``ignored_variables``: sentences about environment variables that start with ``DL_`` and are not settings.
     """
 
@@ -191,8 +191,10 @@ def _print_origins(request: FetchRequest) -> None:
     settings = request.settings
     messages = [f"settings from {request.config_file}"] if request.config_file else []
     messages += request.ignored_variables if settings.verbose and request.dry_run else ()
-    for text in messages:
-        _print_sentence(text, settings)
+    if messages:
+        from downloader.cli.list_check import print_sentences  # here: few runs need it
+
+        print_sentences(messages, settings)
 
 
 class _OutputFiles:
@@ -278,41 +280,20 @@ def _conclude(
 
 
 def _count_downloads(lists: ListReader, settings: Settings) -> int | None:
-    """Check the lists, and count their Downloads; None where the number is not known, as for standard input.
+    """The number of Downloads; None where it is not known. Raises UsageError for an invalid list."""
+    if not lists.options.url_is_list and all(isinstance(item, str) and is_url(item) for item in lists.items):
+        return lists.check()
+    from downloader.cli.list_check import count_downloads  # here: a URL does not need it
 
-    Raises UsageError for invalid lines, unless ``skip_bad_lines`` is set.
-    """
-    if lists.options.url_is_list:
-        from downloader.cli.fetched_lists import check_lists  # here: few runs need it
-
-        total = check_lists(lists, settings)
-    else:
-        total = lists.check()
-    _print_notices(lists, settings)
-    for error in lists.bad_lines:
-        print(f"dl: {printable(str(error))}", file=sys.stderr)  # noqa: T201
-    if lists.bad_count and not settings.skip_bad_lines:
-        word = "line" if lists.bad_count == 1 else "lines"
-        raise UsageError(f"{lists.bad_count} invalid {word}, nothing was started", hint="--skip-bad-lines skips them")
-    return total
+    return count_downloads(lists, settings)
 
 
 def _print_notices(lists: ListReader, settings: Settings) -> None:
-    """Print what was understood of the lists, once."""
-    while lists.notices:
-        _print_sentence(lists.notices.pop(0), settings)
+    """Print what was understood of the lists since these sentences were printed last."""
+    if lists.notices:
+        from downloader.cli.list_check import print_notices  # here: few runs need it
 
-
-def _print_sentence(text: str, settings: Settings) -> None:
-    """Print a sentence for the user on standard error, unless the settings ask for quiet."""
-    if settings.quiet:
-        return
-    if settings.progress == "json":
-        from downloader.progress.lines import JsonProgress
-
-        JsonProgress(sys.stderr).say(f"dl: {printable(text)}")
-    else:
-        print(f"dl: {printable(text)}", file=sys.stderr)  # noqa: T201
+        print_notices(lists, settings)
 
 
 def _say(text: str, settings: Settings) -> None:

@@ -110,13 +110,22 @@ cases, and after a crash, the same command resumes.
 --on-exists sets what happens if a file already exists:
 
     skip        keep the file, send no request (the default)
-    refresh     fetch the file again if the server has a newer version
+    refresh     fetch the file again if the server has another version
     overwrite   fetch the file again
     rename      keep the file, and name the new one NAME.1.EXT
     fail        report an error
 
 With --checksums, or checksum= in a list, an existing file is verified first,
 and fetched again if its checksum is wrong.
+
+For a list, dl keeps a journal in .downloader below --dir: what is complete,
+with its size, and what failed. A file that is gone, or has another size than
+recorded, is fetched again. Options about earlier runs:
+
+    --retry-failed      fetch only what failed; the list may be omitted
+    --on-exists refresh ask the servers, with the recorded ETags
+    --on-busy wait      wait for another run that works in --dir
+    --journal none      keep no journal
 
 Within a run, dl retries up to --retries times after refused and reset
 connections, stalls, truncated bodies, and the statuses 408, 425, 429, 500,
@@ -159,6 +168,55 @@ What dl always does:
 - It gives up a host that has never answered after N time-outs
   (--host-failures N). It does not give up a host that refuses connections or
   answers 503.
+"""
+
+_CONFIGURATION = """\
+A setting comes from the first of these places that sets it:
+
+    1. an option of the command line       --retry-wait 1
+    2. an environment variable             DL_RETRY_WAIT=1
+    3. the profiles that you have chosen   [profile.NAME] of the file
+    4. the top level of the file           retry-wait = 1
+    5. the default
+
+The file is the one of --config or DL_CONFIG, else ./downloader.toml, else
+downloader/downloader.toml in your configuration folder. Another person may
+have written ./downloader.toml: only harmless settings are accepted from it.
+
+    dl config show            each setting that is set, and what sets it
+    dl config check [FILE]    every error of a file
+    dl config init [--here]   a new file, with every setting commented out
+
+A profile has any settings. --profile polite or DL_PROFILE=polite uses it:
+
+    [profile.polite]
+    per-host = 1
+    wait = "2s"
+
+A section for a host counts for the URLs of this host, also instead of the
+options. The name is a host, *.DOMAIN for all hosts below a domain, or either
+with a port. The most specific section counts, alone:
+
+    [host."data.example.org"]
+    per-host = 2
+    limit-rate-per-host = "5M"
+    wait = "1s"
+    header = ["Accept: text/csv"]
+    user = "ada"
+    password-env = "EXAMPLE_PASSWORD"
+
+    [host."*.example.com"]
+    bearer-env = "EXAMPLE_TOKEN"
+
+Further keys are max-requests-per-second, user-agent and netrc. Secrets are in
+environment variables or in ~/.netrc, never in the file. They are sent to the
+scheme, host and port of the listed URL, and never follow a redirect elsewhere.
+
+Without --proxy, the variables http_proxy, https_proxy, all_proxy and no_proxy
+count, or the last three in capitals. no_proxy lists hosts, with all hosts
+below them, addresses and networks, separated by commas:
+
+    no_proxy=localhost,example.org,example.net:8080,10.0.0.0/8
 """
 
 _CODES_HEAD = """\
@@ -206,17 +264,24 @@ TOPICS = {
     "names": "how files are named: templates, folders",
     "resuming": "what is skipped, resumed and retried",
     "politeness": "the limits for servers, and how to lower them",
+    "configuration": "the configuration file, profiles, hosts, and proxies",
     "exit-codes": "the exit codes",
 }
 
 
 def topic(name: str) -> str:
     """The text of a topic. Raises KeyError for an unknown name."""
-    texts = {"lists": _LISTS, "names": _NAMES, "resuming": _RESUMING, "politeness": _POLITENESS}
+    texts = {
+        "lists": _LISTS,
+        "names": _NAMES,
+        "resuming": _RESUMING,
+        "politeness": _POLITENESS,
+        "configuration": _CONFIGURATION,
+    }
     return _exit_codes() if name == "exit-codes" else texts[name]
 
 
 def overview(commands: dict[str, str]) -> str:
     """The list of all topics and commands, one line each. ``commands``: the help text of each command, by name."""
-    rows = [f"    dl help {name:<12} {text}" for name, text in (*TOPICS.items(), *commands.items())]
+    rows = [f"    dl help {name:<13} {text}" for name, text in (*TOPICS.items(), *commands.items())]
     return "\n".join(["dl --help lists the options. Topics and commands:", "", *rows, ""])

@@ -72,10 +72,8 @@ class ListReader(Struct):
             if self.options.expand:
                 from downloader.sources import expansion  # here, and below: few runs need it
 
-                entries_of_list = text.parse(
-                    text.lines_of(streams.decoded(opened.stream)), str(item), self._note_bad_line, True
-                )
-                return expansion.count(entries_of_list, self._note_bad_line)
+                lines = text.lines_of(streams.decoded(opened.stream))
+                return expansion.count(text.parse(lines, _name_of(item), self._note_bad_line, True), self._note_bad_line)
             with streams.decoded(opened.stream) as stream:
                 entries = text.count_url_lines(stream)
             if entries is not None:
@@ -165,8 +163,7 @@ class ListReader(Struct):
         on_notice: Callable[[str], None] | None,
     ) -> Iterator[Download]:
         options = replace(self.options, format=opened.format, base_url=opened.url, on_notice=on_notice)
-        name = public_url(clean_url(str(item))) if is_url(item) else str(item)
-        return reader_of(opened.format)(opened.stream, name, options, on_bad_line)
+        return reader_of(opened.format)(opened.stream, _name_of(item), options, on_bad_line)
 
     def _ignore(self, error: UsageError) -> None:
         """Ignore the error: `check` has noted it."""
@@ -175,6 +172,11 @@ class ListReader(Struct):
         if not self.skip_bad:
             raise error
         self._note_bad_line(error)
+
+
+def _name_of(item: "str | Path") -> str:
+    """The name of a list for messages."""
+    return public_url(clean_url(str(item))) if is_url(item) else str(item)
 
 
 def _can_be_read_once(item: "str | Path") -> bool:

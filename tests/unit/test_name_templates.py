@@ -20,7 +20,7 @@ from downloader.core.scheduling.scheduler import Scheduler
 from downloader.core.scheduling.source_reader import SourceReader
 from downloader.core.text import is_text
 from downloader.errors import HTTPStatusError, UsageError
-from downloader.runs.plan import namer_for, template_for
+from downloader.runs.naming import namer_for, template_for
 from downloader.runs.start_order import ordered
 from downloader.settings.definitions import Settings
 from tests.support.names import TEXT, is_safe
