@@ -48,7 +48,6 @@ def _checked_fields(download: Download) -> dict[str, Any]:
         "origin": _text,
         "metadata": _metadata,
         "pieces": _pieces,
-        "metadata": _metadata,
         "index": _position,
     }
     given = ((name, getattr(download, name)) for name in checks)
@@ -92,16 +91,6 @@ def _position(name: str, value: object) -> int:
     if position < 0:
         raise UsageError(f"{name}: expected a position in the list, from 1, got {position}")
     return position
-
-
-def _metadata(name: str, value: object) -> Metadata:
-    pairs = list(value.items()) if isinstance(value, Mapping) else value
-    if not isinstance(pairs, list | tuple):
-        raise UsageError(f"{name}: expected a dict, or pairs of name and value, got {_shown(value)}")
-    for pair in pairs:
-        if not (isinstance(pair, list | tuple) and len(pair) == 2 and isinstance(pair[0], str) and isinstance(pair[1], str)):
-            raise UsageError(f"{name}: expected pairs of texts, got {_shown(pair)}", hint='as {"id": "42"}')
-    return tuple((key, text) for key, text in pairs)
 
 
 def _mirrors(name: str, value: object) -> tuple[str, ...]:
