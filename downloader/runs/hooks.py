@@ -38,7 +38,6 @@ KILL_AFTER = 1.0
 ABORT_SECONDS = 0.5
 """The same after a second Ctrl-C."""
 
-
 MAX_OUTPUT = 1 << 16
 """Bytes of its output that are shown of each command."""
 
@@ -103,7 +102,16 @@ class CompletionHooks:
             self._threads += starts_thread
         self._queue.put(result)
         if starts_thread:
+            self._start_thread()
+
+    def _start_thread(self) -> None:
+        try:
             threading.Thread(target=self._work, name="dl-on-complete", daemon=True).start()
+        except RuntimeError as error:  # the system refuses another thread
+            with self._lock:
+                self._threads -= 1
+            if not self._threads:
+                self._end(self._queue.get(), f"cannot start: {error}")
 
     def stop(self, grace: float) -> None:
         """End all commands within so many seconds. From a signal handler, too."""
@@ -137,12 +145,16 @@ class CompletionHooks:
             except Exception as error:  # noqa: BLE001 - this thread must go on, and no file may be without its answer
                 problem = f"{type(error).__name__}: {error}"
             self._active.discard(threading.get_ident())
-            with self._lock:
-                if problem:
-                    self._note(result, problem)
-                self._unfinished -= 1
-                if not self._unfinished:
-                    self._idle.set()
+            self._end(result, problem)
+
+    def _end(self, result: Result, problem: str) -> None:
+        """Count the command of a file as ended. ``problem``: why it failed; empty if it did not."""
+        with self._lock:
+            if problem:
+                self._note(result, problem)
+            self._unfinished -= 1
+            if not self._unfinished:
+                self._idle.set()
 
     def _run(self, result: Result) -> str:
         """Run the command for one file. Returns why it failed; empty if it did not."""
