@@ -168,6 +168,8 @@ def test_every_error_is_reported_with_its_line(dl: Shell, home: Path) -> None:
     [
         ("min-size = 2\nmax-size = 1\n", "c.toml: --min-size is larger than --max-size"),
         ("cut-dirs = 2\n", "c.toml: --cut-dirs needs --keep-paths"),
+        ("name = '{nmae}'\n", "c.toml: --name: unknown field {nmae} (did you mean {name}?)"),
+        ("on-complete = 'echo {paht}'\n", "c.toml:1: --on-complete: unknown field {paht} (did you mean {path}?)"),
         ("min-size = 2\n[profile.a]\nmax-size = 1\n", "c.toml: --min-size is larger than --max-size"),
         (
             '[host."a"]\nuser = "me"\n',
