@@ -16,6 +16,15 @@ def merged(spans: Iterable[Span]) -> tuple[Span, ...]:
     return tuple(result)
 
 
+def without(spans: Iterable[Span], holes: Iterable[Span]) -> tuple[Span, ...]:
+    """The bytes of ``spans`` that are in none of the ``holes``, as merged spans."""
+    left = list(merged(spans))
+    for first, end in holes:
+        parts = [(start, min(stop, first)) for start, stop in left] + [(max(start, end), stop) for start, stop in left]
+        left = [(start, stop) for start, stop in parts if start < stop]
+    return merged(left)
+
+
 def first_gap(spans: tuple[Span, ...], start: int, stop: int) -> Span | None:
     """The first range of bytes between ``start`` and ``stop`` that is in none of the spans; None if there is none.
 

@@ -60,6 +60,7 @@ class WorkerConfig(Struct, frozen=True):
         limit_rate: bytes a second for the whole run; 0: no limit.
         limit_rate_per_host: bytes a second for each host; 0: no limit.
         process: the function that each finished file is given to, as ``module:function``; empty: none.
+        digest: the algorithm whose digest of each file is recorded; empty: none.
         traced: whether each Outcome carries a `downloader.core.trace.Trace`.
     """
 
@@ -71,6 +72,7 @@ class WorkerConfig(Struct, frozen=True):
     limit_rate: int = 0
     limit_rate_per_host: int = 0
     process: str = ""
+    digest: str = ""
     traced: bool = False
 
     @property

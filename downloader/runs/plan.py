@@ -193,8 +193,24 @@ def worker_config(settings: Settings, capabilities: Capabilities, jobs: int, tra
         limit_rate=settings.limit_rate,
         limit_rate_per_host=settings.limit_rate_per_host,
         process=settings.process,
+        digest=digest_for(settings),
         traced=traced,
     )
+
+
+def digest_for(settings: Settings) -> str:
+    """The algorithm whose digest of each file is recorded; empty: none. Raises UsageError."""
+    if not settings.digest:
+        return ""
+    from downloader.core.digests import KNOWN, algorithm  # here: few runs need it
+
+    try:
+        name = algorithm(settings.digest)
+    except UsageError as error:
+        raise UsageError(f"--digest: {error.reason}", hint=error.hint) from None
+    if "|" in name:
+        raise UsageError(f"--digest: expected one algorithm, got {settings.digest!r}", hint=f"one of {KNOWN}")
+    return name
 
 
 def _absolute(path: str) -> str:

@@ -80,8 +80,8 @@ def receive_body(transfer: Transfer, work: Workspace) -> Substeps:
         transfer.on_end()
         if part.is_open and part.buffered:
             pieces = part.take_pieces()
-            if verifier is not None:
-                _hash(verifier, pieces)
+            if work.verifier is not None:
+                _hash(work.verifier, pieces)
             part.write(pieces)
 
 
@@ -92,8 +92,10 @@ def _open_part(transfer: Transfer, work: Workspace) -> None:
         _check_space(transfer.expected, work.context.folder, transfer.public_url)
     if not part.is_open and (transfer.offset or part.may_exist):
         part.open(transfer.offset)
-    if transfer.digests and not part.is_shared:
-        work.verifier = ChecksumVerifier(transfer.digests)
+    if (transfer.digests or work.context.config.digest or work.attempt.pieces is not None) and not part.is_shared:
+        from downloader.engine.attempt.verification import new_verifier  # here: few runs need it
+
+        work.verifier = new_verifier(transfer, work)
 
 
 def _check_space(needed: int, folder: Folder, url: str) -> None:
@@ -112,7 +114,10 @@ def _flush(transfer: Transfer, work: Workspace) -> Substeps:
     part.write_sidecar(transfer.resume_info)
     pieces, verifier = part.take_pieces(), work.verifier
     if verifier is not None:
-        yield Call(lambda: _hash(verifier, pieces))
+        if part.may_have_gaps:  # another Attempt has joined: the file is hashed at its end
+            work.verifier = None
+        else:
+            yield Call(lambda: _hash(verifier, pieces))
     if work.stop == 0 or part.is_finished:  # the Attempt is given up, or the file is finished
         return
     yield Write(part, pieces)
