@@ -38,6 +38,7 @@ from downloader.sources.lists import read_checksums
 from downloader.transports.base import READ_BYTES, ClientOptions, check_proxy, environment_proxies
 
 if TYPE_CHECKING:
+    from downloader.core.scheduling.gate import Gate
     from downloader.engine.rate_limiter import RateLimiter
 
 _RESERVED_FILES = 64
@@ -93,9 +94,10 @@ def jobs_for(settings: Settings, capabilities: Capabilities) -> tuple[int, str]:
 
 def checksums_for(settings: Settings) -> ChecksumList | None:
     """The checksums, if the settings give or require any. Raises UsageError."""
-    if not settings.checksums:
-        return ChecksumList(required=True) if settings.require_checksums else None
-    return ChecksumList(read_checksums(settings.checksums), settings.checksums, settings.require_checksums)
+    lines = read_checksums(settings.checksums) if settings.checksums else None
+    if lines is None and not (settings.require_checksums or settings.find_checksums):
+        return None
+    return ChecksumList(lines, settings.checksums, settings.require_checksums, searched=settings.find_checksums)
 
 
 def cut_dirs_for(settings: Settings) -> int | None:
@@ -114,7 +116,7 @@ def scheduler_for(
     cut_dirs: int | None,
 ) -> Scheduler:
     """The scheduler of a run. ``jobs``: Attempts in flight at most. Raises UsageError."""
-    return _scheduler_class(settings)(
+    return _scheduler_class(settings, checksums)(
         source,
         limits_for(settings, capabilities, jobs),
         retry_policy(settings),
@@ -125,17 +127,27 @@ def scheduler_for(
         fail_fast=settings.fail_fast,
         host_failures=settings.host_failures,
         wait_for_space=settings.on_full == "wait",
-        gap=settings.gap or None,
+        gap=settings.gap or (0.0 if settings.obey_robots else None),
     )
 
 
-def _scheduler_class(settings: Settings) -> Callable[..., Scheduler]:
-    if not settings.obey_robots:
-        return Scheduler
-    from downloader.core.http.robots import product
-    from downloader.core.scheduling.robots_scheduler import RobotsScheduler  # here: few runs need it
+def _scheduler_class(settings: Settings, checksums: ChecksumList | None) -> Callable[..., Scheduler]:
+    """What makes the scheduler, from the other arguments. The gates are imported here because few runs need them."""
+    gates: list[Gate] = []
+    if settings.obey_robots:
+        from downloader.core.http.robots import product
+        from downloader.core.scheduling.robots_gate import RobotsGate
 
-    return partial(RobotsScheduler, product(settings.user_agent or "downloader"))
+        gates.append(RobotsGate(product(settings.user_agent or "downloader")))
+    if settings.find_checksums and checksums is not None:
+        from downloader.core.scheduling.checksum_gate import ChecksumGate
+
+        gates.append(ChecksumGate(checksums))
+    if not gates:
+        return Scheduler
+    from downloader.core.scheduling.gated_scheduler import GatedScheduler
+
+    return partial(GatedScheduler, gates)
 
 
 def limits_for(settings: Settings, capabilities: Capabilities, jobs: int) -> Limits:

@@ -8,6 +8,7 @@ import pytest
 
 import downloader
 from downloader import Checksum, Download, IntegrityError, Pieces, Status, WrongPieces
+from downloader.strategies.registry import find
 from downloader.testserver import content
 from tests.support import processing_functions
 from tests.support.fetching import Fetch, only_error
@@ -192,9 +193,9 @@ def test_a_resumed_file_and_a_split_file_have_the_digest_of_the_whole(fetch: Fet
     server = scripted(cut_once, serve(BIG, ETag=ETAG))
     (result,) = fetch([f"{server.url}/a"], digest="sha256", segments=1).results
     assert (result.attempts, result.digests) == (2, (digest_of(BIG),))
-    (result,) = fetch(
-        [f"{server.url}/b"], digest="sha256", segments=1 if fetch.strategy == "serial" else 4, min_segment_size=100_000, jobs=4
-    ).results
+    segments = 4 if find(fetch.strategy).capabilities.segments else 1
+    report = fetch([f"{server.url}/b"], digest="sha256", segments=segments, min_segment_size=100_000, jobs=4)
+    (result,) = report.results
     assert result.digests == (digest_of(BIG),)
 
 
@@ -265,6 +266,91 @@ def test_the_digest_of_a_part_is_not_that_of_the_file(fetch: Fetch, scripted: Ma
 def test_a_processed_file_has_the_digest_of_what_the_function_has_left(fetch: Fetch, scripted: MakeServer) -> None:
     server = scripted(serve(BODY))
     listed = Download(f"{server.url}/a", checksums=(digest_of(BODY),))
-    (result,) = fetch([listed], digest="md5", process=processing_functions.append_x).results
-    assert (fetch.folder / "a").read_bytes() == BODY + b"x"
-    assert (result.verified, result.digests) == (True, (digest_of(BODY + b"x", "md5"),))
+    (result,) = fetch([listed], digest="md5", process=processing_functions.grows).results
+    assert (fetch.folder / "a").read_bytes() == BODY + b"more"
+    assert (result.verified, result.digests) == (True, (digest_of(BODY + b"more", "md5"),))
+
+
+# --- checksums beside the files
+
+
+def folder_of(files: dict[str, bytes]) -> Script:
+    """Answer with these files by their paths, and with 404 for all others."""
+
+    def script(connection: Connection, request: RecordedRequest) -> None:
+        body = files.get(request.path)
+        connection.send(reply("404 Not Found", b"<html>no</html>") if body is None else reply("200 OK", body))
+
+    return script
+
+
+def test_checksums_are_found_beside_the_files(fetch: Fetch, scripted: MakeServer) -> None:
+    names = [f"/d/{number}.bin" for number in range(6)]
+    files = {name: name.encode() * 100 for name in names}
+    sums = "".join(f"{digest_of(body).digest}  {name[3:]}\n" for name, body in files.items()).encode()
+    server = scripted(folder_of({**files, "/d/SHA256SUMS": sums}))
+    report = fetch([server.url + name for name in names], find_checksums=True)
+    assert (report.done, report.verified, report.without_checksum) == (6, 6, 0)
+    assert sorted(request.path for request in server.requests) == sorted(["/d/SHA256SUMS", *names])
+    assert server.requests[0].path == "/d/SHA256SUMS"
+    assert files_below(fetch.folder) == [f"{number}.bin" for number in range(6)]
+    again = fetch([server.url + name for name in names], find_checksums=True)
+    assert (again.skipped, again.verified) == (6, 6)
+    assert len(server.requests) == 8
+
+
+def test_a_file_that_does_not_match_the_checksum_beside_it_fails(fetch: Fetch, scripted: MakeServer) -> None:
+    good = digest_of(b"good").digest.encode()
+    server = scripted(folder_of({"/a": b"good", "/a.sha256": good, "/b": b"bad", "/b.sha256": good + b"  b\n"}))
+    report = fetch([f"{server.url}/a", f"{server.url}/b"], find_checksums=True)
+    assert (report.done, report.verified) == (1, 1)
+    assert type(only_error(report)) is IntegrityError
+    assert files_below(fetch.folder) == ["a"]
+
+
+@pytest.mark.parametrize("answer", [reply("200 OK", b"<html>log in</html>"), reply("500 Oops"), reply("403 No")])
+def test_a_file_without_a_checksum_beside_it_is_fetched_and_counted(fetch: Fetch, scripted: MakeServer, answer: bytes) -> None:
+    def script(connection: Connection, request: RecordedRequest) -> None:
+        connection.send(reply("200 OK", BODY) if request.path == "/a" else answer)
+
+    server = scripted(script)
+    report = fetch([f"{server.url}/a"], find_checksums=True)
+    assert (report.done, report.verified, report.without_checksum) == (1, 0, 1)
+    required = fetch([f"{server.url}/a"], find_checksums=True, require_checksums=True, on_exists="overwrite")
+    assert type(only_error(required)) is downloader.PolicyError
+
+
+def test_the_guards_are_for_the_files_of_the_list_only(fetch: Fetch, scripted: MakeServer) -> None:
+    def script(connection: Connection, request: RecordedRequest) -> None:
+        if request.path == "/a":
+            connection.send(reply("200 OK", BODY, Content_Type="image/png"))
+        else:
+            connection.send(reply("200 OK", digest_of(BODY).digest.encode() + b"  a\n", Content_Type="text/plain"))
+
+    server = scripted(script)
+    report = fetch([f"{server.url}/a"], find_checksums=True, min_size=1000, expect_type=["image/*"])
+    assert (report.done, report.verified) == (1, 1)
+
+
+def test_a_huge_file_of_checksums_is_not_read_to_its_end(fetch: Fetch, scripted: MakeServer) -> None:
+    def script(connection: Connection, request: RecordedRequest) -> None:
+        if request.path == "/a":
+            connection.send(reply("200 OK", BODY))
+        elif request.path != "/SHA256SUMS":
+            connection.send(reply("404 Not Found"))
+        else:
+            connection.send(reply("200 OK", digest_of(BODY).digest.encode() + b"  a\n", length=1 << 40))
+            while connection.send(b"#" * 65535 + b"\n"):
+                pass
+
+    server = scripted(script)
+    report = fetch([f"{server.url}/a"], find_checksums=True)
+    assert (report.done, report.verified) == (1, 1)
+
+
+def test_a_cut_file_of_checksums_is_asked_for_again(fetch: Fetch, scripted: MakeServer) -> None:
+    sums = f"{digest_of(BODY).digest}  a\n".encode()
+    server = scripted(reply("200 OK", sums[:-2], len(sums)), reply("200 OK", sums), reply("200 OK", BODY))
+    report = fetch([f"{server.url}/a"], find_checksums=True)
+    assert (report.done, report.verified) == (1, 1)
+    assert [request.path for request in server.requests] == ["/SHA256SUMS", "/SHA256SUMS", "/a"]

@@ -61,9 +61,3 @@ class Namespace:
     def size(part: Path) -> int:
         """Bytes."""
         return part.stat().st_size
-
-
-def append_x(part: Path) -> None:
-    """Adds a byte to the file."""
-    with part.open("ab") as file:
-        file.write(b"x")

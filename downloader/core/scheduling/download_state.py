@@ -41,7 +41,8 @@ class DownloadState:
     ``mixed_sources``        the part file has bytes from more than one URL
     ``single_source``        all Segments must come from one URL: a file from mixed sources had the wrong checksum
     ``bound_url``            the URL whose validator the part file has; empty: not known
-    ``is_robots_txt``        this is no Download of the list, but the robots.txt of a server
+    ``keep_body``            this is no Download of the list, but the request of a gate; so many bytes of its body are returned
+    ``search_step``          how far the search for a checksum is, as an index; negative: it has ended
     =======================  ===========================================================================================
     """
 
@@ -60,7 +61,8 @@ class DownloadState:
     mixed_sources: bool = False
     single_source: bool = False
     bound_url: str = ""
-    is_robots_txt: bool = False
+    keep_body: int = 0
+    search_step: int = 0
 
     def __init__(
         self, key: int, download: Download, path: str, urls: list[str], is_named: bool, checksums: tuple[Checksum, ...]
@@ -166,7 +168,7 @@ class DownloadState:
             may_exist_already=self.may_exist_already,
             same_process_as=same_process_as,
             is_alternate_url=is_alternate_url,
-            keep_body=self.is_robots_txt,
+            keep_body=self.keep_body,
             pieces=download.pieces,
         )
 
@@ -174,7 +176,7 @@ class DownloadState:
     def _has_defaults(self) -> bool:
         """Whether an Attempt needs nothing but URL and path, as most do: a shorter call makes it."""
         download = self.download
-        special = self.from_scratch or self.may_exist_already or self.is_robots_txt
+        special = self.from_scratch or self.may_exist_already or self.keep_body
         listed = self.checksums or download.headers or download.size is not None or download.pieces is not None
         return not (special or listed) and self.is_named
 

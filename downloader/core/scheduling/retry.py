@@ -70,8 +70,8 @@ class RetryPolicy(Struct, frozen=True):
         Args:
             error: the error of the last try.
             tries: tries made so far.
-            checksum_mismatches: how often the finished file had the wrong checksum; only the first one allows another try. This does not
-                count for WrongPieces, after which little is fetched.
+            checksum_mismatches: how often the finished file had the wrong checksum; only the first one allows another try.
+                This does not count for WrongPieces, after which little is fetched again.
             worker_losses: how often a worker process died with this Download. At least one loss is allowed, even with
                 ``retries`` 0: the file may be complete, with only the Outcome missing.
         """

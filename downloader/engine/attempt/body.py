@@ -133,22 +133,23 @@ def _hash(verifier: ChecksumVerifier, pieces: list[bytes]) -> None:
 
 def receive_in_memory(transfer: Transfer, work: Workspace) -> Substeps:
     """Read the first bytes of the body, and return them with the Outcome: there is no file."""
-    from downloader.core.http.robots import MAX_BYTES  # imported here because few runs need it
-
-    body = b""
+    parts, count, max_bytes = [], 0, work.attempt.keep_body
     stats, clock = work.slot.stats, work.context.clock
     stats.heard = clock()
     transfer.start_body(stats.heard)
-    while len(body) < MAX_BYTES:
+    while count < max_bytes:
         data = yield READ
         if not data:
+            if transfer.expected is not None and count < transfer.expected:
+                raise NetworkError(f"truncated: {count} of {transfer.expected} bytes", transfer.public_url, kind="truncated")
             break
         if isinstance(data, list):
             data = b"".join(data)
         assert isinstance(data, bytes)  # noqa: S101 - the answer to READ; nobody orders this Attempt to end
-        body += data
+        parts.append(data)
+        count += len(data)
         stats.heard = clock()
         transfer.on_data(len(data), stats.heard)
     else:
         yield DROP
-    transfer.body_returned(body[:MAX_BYTES])
+    transfer.body_returned(b"".join(parts)[:max_bytes])
