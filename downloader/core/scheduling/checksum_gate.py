@@ -58,7 +58,7 @@ _OWN_ENDINGS = (".sha256", ".sha512", ".sha1", ".md5", ".asc", ".sig", "sums", "
 _NO_LINES = ChecksumList({})
 
 
-class _Folder(Struct):
+class _FolderSearch(Struct):
     """One folder of a server.
 
     ``lists``: the answers for the files of the folder, by kind; None: not answered yet. ``hits``: kinds that were found;
@@ -77,8 +77,8 @@ class _Folder(Struct):
         return not self.parked and not any(self.asked.values())
 
 
-class _Site(Struct):
-    """One server. The fields are those of `_Folder`, for all kinds."""
+class _SiteSearch(Struct):
+    """One server. The fields are those of `_FolderSearch`, for all kinds."""
 
     hits: set[str] = field(default_factory=set)
     misses: dict[str, int] = field(default_factory=dict)
@@ -94,7 +94,7 @@ class _Advice(Enum):
     SKIP = "it is missing"
 
 
-def _advice(place: "_Folder | _Site", kind: str, max_misses: int) -> _Advice:
+def _advice(place: "_FolderSearch | _SiteSearch", kind: str, max_misses: int) -> _Advice:
     """What earlier requests for this kind, at this place, lead to."""
     misses = place.misses.get(kind, 0)
     if kind in place.hits:
@@ -104,11 +104,11 @@ def _advice(place: "_Folder | _Site", kind: str, max_misses: int) -> _Advice:
     return _Advice.ASK if misses + place.asked.get(kind, 0) < max_misses else _Advice.WAIT
 
 
-def _count_request(place: "_Folder | _Site", kind: str) -> None:
+def _count_request(place: "_FolderSearch | _SiteSearch", kind: str) -> None:
     place.asked[kind] = place.asked.get(kind, 0) + 1
 
 
-def _count_answer(place: "_Folder | _Site", kind: str, is_found: bool) -> None:
+def _count_answer(place: "_FolderSearch | _SiteSearch", kind: str, is_found: bool) -> None:
     place.asked[kind] -= 1
     if is_found:
         place.hits.add(kind)
@@ -136,8 +136,8 @@ class ChecksumGate:
 
     def __init__(self, checksums: ChecksumList) -> None:
         self._checksums = checksums
-        self._sites: dict[str, _Site] = {}
-        self._folders: dict[str, _Folder] = {}
+        self._sites: dict[str, _SiteSearch] = {}
+        self._folders: dict[str, _FolderSearch] = {}
         self._asked: dict[int, _Asked] = {}
         self._next_key = _FIRST_KEY
         self._is_dry_run = False
@@ -204,7 +204,7 @@ class ChecksumGate:
         last = entry.url.partition("?")[0].rpartition("/")[2]
         return self._ask(entry, site, folder, kind, last + kind[1:])
 
-    def _park(self, entry: DownloadState, place: "_Folder | _Site") -> DownloadState | None:
+    def _park(self, entry: DownloadState, place: "_FolderSearch | _SiteSearch") -> DownloadState | None:
         """Let a Download wait for the next answer of this place."""
         place.parked.append(entry)
         self.parked += 1
@@ -247,17 +247,17 @@ class ChecksumGate:
         self.parked -= len(released)
         return released, 0.0
 
-    def _site(self, origin: str) -> _Site:
-        return self._sites.setdefault(origin, _Site())
+    def _site(self, origin: str) -> _SiteSearch:
+        return self._sites.setdefault(origin, _SiteSearch())
 
-    def _folder(self, url: str) -> _Folder:
+    def _folder(self, url: str) -> _FolderSearch:
         known = self._folders.get(url)
         if known is None:
             if len(self._folders) >= MAX_FOLDERS:
                 oldest = next((name for name, folder in self._folders.items() if folder.is_idle), None)
                 if oldest is not None:
                     del self._folders[oldest]
-            known = self._folders[url] = _Folder()
+            known = self._folders[url] = _FolderSearch()
         return known
 
 
