@@ -18,11 +18,20 @@ def merged(spans: Iterable[Span]) -> tuple[Span, ...]:
 
 def without(spans: Iterable[Span], holes: Iterable[Span]) -> tuple[Span, ...]:
     """The bytes of ``spans`` that are in none of the ``holes``, as merged spans."""
-    left = list(merged(spans))
-    for first, end in holes:
-        parts = [(start, min(stop, first)) for start, stop in left] + [(max(start, end), stop) for start, stop in left]
-        left = [(start, stop) for start, stop in parts if start < stop]
-    return merged(left)
+    left: list[Span] = []
+    cuts, number = merged(holes), 0
+    for start, stop in merged(spans):
+        while number < len(cuts) and cuts[number][0] < stop:
+            first, end = cuts[number]
+            if start < first:
+                left.append((start, first))
+            start = max(start, end)
+            if end > stop:
+                break  # this hole reaches into the next span
+            number += 1
+        if start < stop:
+            left.append((start, stop))
+    return tuple(left)
 
 
 def first_gap(spans: tuple[Span, ...], start: int, stop: int) -> Span | None:
