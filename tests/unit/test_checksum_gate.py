@@ -15,7 +15,7 @@ from downloader.core.scheduling.checksum_gate import KINDS, MAX_FOLDER_BYTES, MA
 from downloader.core.scheduling.gated_scheduler import GatedScheduler
 from downloader.core.scheduling.retry import RetryPolicy
 from downloader.core.scheduling.robots_gate import RobotsGate
-from downloader.errors import DownloadError, HTTPStatusError, NetworkError, NoAnswer
+from downloader.errors import AuthError, DownloadError, HTTPStatusError, NetworkError, NoAnswer, ProtocolError
 from tests.support.scheduling import take_all
 
 SITE = "https://a.example"
@@ -144,8 +144,8 @@ def test_a_stronger_kind_is_taken_before_a_weaker_one() -> None:
         b"gone",
         b"0" * 64 + b"  another.bin",
         HTTPStatusError(500),
-        HTTPStatusError(429, retry_after=100.0),
-        NoAnswer("no answer"),
+        AuthError(403),
+        ProtocolError("malformed"),
         b"\xff\xfe\x00",
     ],
 )
@@ -158,8 +158,24 @@ def test_what_is_no_checksum_does_not_stop_the_file(answer: bytes | DownloadErro
 
 def test_a_failed_connection_is_tried_once_more_and_not_longer() -> None:
     run = Simulation(listed("/d/0.bin"), {"/d/SHA256SUMS": NetworkError("reset")}, retries=9)
-    assert run.lookups.count("/d/SHA256SUMS") == 2
+    assert run.lookups == ["/d/SHA256SUMS"] * 2
     assert run.fetched == {"0.bin": ()}
+
+
+@pytest.mark.parametrize(
+    ("error", "tries"),
+    [
+        (NoAnswer("no answer"), 1),
+        (NetworkError("stalled"), 2),
+        (HTTPStatusError(503), 2),
+        (HTTPStatusError(429, retry_after=2.0), 2),
+        (HTTPStatusError(429, retry_after=100.0), 1),
+    ],
+)
+def test_a_server_that_cannot_answer_is_not_asked_for_more(error: DownloadError, tries: int) -> None:
+    run = Simulation(listed("/d/0.bin", "/d/1.bin"), {"/d/SHA256SUMS": error}, jobs=1)
+    assert run.lookups == ["/d/SHA256SUMS"] * tries
+    assert len(run.fetched) == run.counted.without == 2
 
 
 @pytest.mark.parametrize("text", ["{}", "{}\n", "{}  -\n", "{} *0.bin", "SHA256 (/build/0.bin) = {}", "sha256:{}", "\ufeff{}"])

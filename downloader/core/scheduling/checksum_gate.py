@@ -9,7 +9,8 @@ which costs one request for all of its files. These rules keep the requests few:
   requested for any other file of that folder. Meanwhile the other files wait.
 - A kind is requested in the same way `MAX_MISSES_OF_SITE` times at one server at first. If no request finds it, the kind is not
   requested there any more.
-- Only a failed connection is tried again, once: an error status means that there is no checksum.
+- Only a failed connection, 429 and 503 are tried again, once and soon. A server that fails then, too, is not asked for another
+  checksum. Every other error means that there is no such checksum.
 
 A web page instead of a checksum counts as none, and so does a text without a line for the file.
 """
@@ -25,7 +26,7 @@ from downloader.core.names.checksum_lines import find_in_answer
 from downloader.core.names.checksum_list import ChecksumList
 from downloader.core.scheduling.download_state import DownloadState
 from downloader.core.scheduling.gate import body_of, request_of_gate
-from downloader.errors import DownloadError, NetworkError, NoAnswer, PolicyError
+from downloader.errors import DownloadError, HTTPStatusError, NetworkError, NoAnswer, PolicyError
 
 KINDS = ("SHA256SUMS", "*.sha256", "SHA512SUMS", "*.sha512", "sha256sum.txt", "MD5SUMS", "*.md5")
 """What is asked for, in this order. ``*`` stands for the name of the file; the other files are of a folder."""
@@ -35,6 +36,9 @@ MAX_MISSES = 3
 
 MAX_MISSES_OF_SITE = 10
 """Requests for one kind at one server before the kind counts as missing there."""
+
+MAX_RETRY_AFTER = 5.0
+"""Seconds that a server may ask to wait before the second try."""
 
 MAX_BYTES = 64 * 1024
 """Bytes that are read of a checksum of one file."""
@@ -78,8 +82,9 @@ class _FolderSearch(Struct):
 
 
 class _SiteSearch(Struct):
-    """One server. The fields are those of `_FolderSearch`, for all kinds."""
+    """One server. The fields are those of `_FolderSearch`, for all kinds. ``is_silent``: it is not asked any more."""
 
+    is_silent: bool = False
     hits: set[str] = field(default_factory=set)
     misses: dict[str, int] = field(default_factory=dict)
     asked: dict[str, int] = field(default_factory=dict)
@@ -148,8 +153,10 @@ class ChecksumGate:
         return entry.key in self._asked
 
     def gives_up(self, entry: DownloadState, error: DownloadError) -> bool:
-        """A file is not kept waiting for long: only a failed connection is tried again, once."""
-        return entry.tries_counted > 1 or not isinstance(error, NetworkError) or isinstance(error, NoAnswer)
+        """A file is not kept waiting for long: only a failed connection, 429 and 503 are tried again, once and soon."""
+        if entry.tries_counted > 1 or isinstance(error, NoAnswer) or not _is_of_server(error):
+            return True
+        return (getattr(error, "retry_after", None) or 0.0) > MAX_RETRY_AFTER
 
     def admit(self, entry: DownloadState) -> DownloadState | DownloadError | None:
         """Decide about a Download that could start; see `downloader.core.scheduling.gate.Gate.admit`."""
@@ -157,7 +164,7 @@ class ChecksumGate:
         if done or not entry.is_named or entry.checksums or entry.download.pieces is not None:
             return entry
         site, folder, name = _place_of(entry.url)
-        if name and not name.lower().endswith(_OWN_ENDINGS):
+        if name and not name.lower().endswith(_OWN_ENDINGS) and not self._site(site).is_silent:
             while entry.search_step < len(KINDS):
                 kind = KINDS[entry.search_step]
                 if kind.startswith("*"):
@@ -228,6 +235,7 @@ class ChecksumGate:
         asked = self._asked.pop(entry.key)
         known, server = self._folder(asked.folder), self._site(asked.site)
         waiting, kind = asked.entry, asked.kind
+        server.is_silent |= error is not None and _is_of_server(error)
         body = body_of(outcome) if error is None else None
         lines = find_in_answer(_whole_lines(body, entry.keep_body), entry.url.rpartition("/")[2]) if body else {}
         if kind.startswith("*"):
@@ -259,6 +267,11 @@ class ChecksumGate:
                     del self._folders[oldest]
             known = self._folders[url] = _FolderSearch()
         return known
+
+
+def _is_of_server(error: DownloadError) -> bool:
+    """Whether the error tells something of the server, and nothing of the file that was asked for."""
+    return isinstance(error, NetworkError) or (isinstance(error, HTTPStatusError) and error.status in (429, 503))
 
 
 def _place_of(url: str) -> tuple[str, str, str]:
