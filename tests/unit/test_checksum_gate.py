@@ -64,7 +64,10 @@ class Simulation:
             self.now += 1.0
             while batch := self.run.take(self.now, 2):
                 running += batch
-            assert running, "nothing runs, and nothing has ended"
+            if not running:
+                assert self.run.wake_at is not None, "nothing runs, and nothing has ended"
+                self.now = self.run.wake_at
+                continue
             self.run.settle(self.answer(running.pop(0), files), self.now, 0.5)
             self.results += self.run.results()
         assert self.run.waiting == 0
