@@ -63,7 +63,7 @@ _BY_LENGTH = {8: "crc32c", 32: "md5", 40: "sha1", 56: "sha224", 64: "sha256", 96
 """The algorithm by the number of hex digits. sha512sum and b2sum write the same lines, so 128 digits may be of either."""
 
 
-def _one_algorithm(kind: str) -> str:
+def one_algorithm(kind: str) -> str:
     """The name of the algorithm that is spelled like this; empty if there is none."""
     spelling = kind.strip().lower().replace("-", "").replace("_", "")
     if name := _SPELLINGS.get(spelling):
@@ -82,7 +82,7 @@ def algorithm(kind: str) -> str:
 
     Raises UsageError if it is not known, or if the package that computes it is not installed.
     """
-    names = [_one_algorithm(word) for word in kind.split("|")]
+    names = [one_algorithm(word) for word in kind.split("|")]
     if not all(names):
         raise UsageError(f"unknown kind of checksum: {kind[:20]!r}", hint=f"one of {KNOWN}")
     if "blake3" in names:
@@ -154,9 +154,9 @@ def algorithm_by_length(digits: int, name: str) -> str:
     if re.search(_BLAKE3_FILE, name):
         return "blake3"
     if re.search(_BLAKE2S_FILE, name):
-        return _one_algorithm(f"blake2s-{bits}") or "blake2s"
+        return one_algorithm(f"blake2s-{bits}") or "blake2s"
     if re.search(_BLAKE2_FILE, name):
-        return _one_algorithm(f"blake2b-{bits}") or "blake2b"
+        return one_algorithm(f"blake2b-{bits}") or "blake2b"
     if re.search(_SHA3_FILE, name) and (sha3 := _SPELLINGS.get(f"sha3{bits}")):
         return sha3
     found = _BY_LENGTH.get(digits, "")

@@ -34,6 +34,7 @@ class Download(Struct, frozen=True):
     ``origin``     where it was listed, for messages: ``urls.txt:12``
     ``pieces``     the digests of its pieces, to fetch only wrong pieces again; None: not known
     ``metadata``   what else the list says of it: pairs of a column's name and a value, for reports and names
+    ``index``      its position in the list, from 1, for names; 0: its position among the Downloads of the run
     =============  =====================================================================================================
 
     The functions of the package accept a dict for ``headers``, and lists for tuples; they check all fields before the run::
@@ -52,6 +53,7 @@ class Download(Struct, frozen=True):
     origin: str = ""
     pieces: Pieces | None = None
     metadata: Metadata = ()
+    index: int = 0
 
     if TYPE_CHECKING:  # what a caller may pass; inside a run each field has the type above
 
@@ -68,6 +70,7 @@ class Download(Struct, frozen=True):
             origin: str = "",
             pieces: Pieces | None = None,
             metadata: Mapping[str, str] | Sequence[tuple[str, str]] = (),
+            index: int = 0,
         ) -> None: ...
 
 
@@ -96,6 +99,7 @@ class Attempt(Struct, frozen=True, array_like=True, omit_defaults=True):
     ``keep_body``          return so many bytes of the body in the Outcome, and write no file; 0: write a file
     ``pieces``             the digests of the pieces of the file; None: not known
     ``etag``               ETag of the existing file: send If-None-Match; empty: not known
+    ``replaces_existing``  a file that exists at the path is not the one that an earlier run has left there: replace it
     =====================  =============================================================================================
     """
 
@@ -118,6 +122,7 @@ class Attempt(Struct, frozen=True, array_like=True, omit_defaults=True):
     keep_body: int = 0
     pieces: Pieces | None = None
     etag: str = ""
+    replaces_existing: bool = False
 
 
 class End(Enum):
@@ -232,7 +237,8 @@ class Result(Struct, frozen=True):
     ``final_url``     the URL after redirects
     ``etag``          ETag of the last response
     ``reason``        why it was skipped: ``exists`` (a file of that name), ``not modified`` (since the file that exists was
-                      written), or ``duplicate`` (the same URL was listed before); else empty
+                      written), or ``duplicate`` (the same URL was listed before); why a file that an earlier run had
+                      completed was fetched again: ``missing`` or ``resized`` (its size on disk had changed); else empty
     ``verified``      at least one checksum was known, and all matched
     ``error``         why it failed
     ``download``      where it failed: the Download, to try it again
@@ -246,6 +252,7 @@ class Result(Struct, frozen=True):
     ``tries``         the Attempts that failed
     ``origin``        where it was listed: ``urls.txt:12``
     ``metadata``      what else the list says of it
+    ``is_recorded``   the journal has said all this already, so it records nothing
     ================  ==================================================================================================
 
     URLs are without credentials, except in ``download``.
@@ -275,6 +282,7 @@ class Result(Struct, frozen=True):
     tries: tuple[Try, ...] = ()
     origin: str = ""
     metadata: Metadata = ()
+    is_recorded: bool = False
 
     def __repr__(self) -> str:
         shown = (name for name in self.__struct_fields__ if name != "download")  # which may hold credentials

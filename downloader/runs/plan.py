@@ -4,6 +4,7 @@
 `worker_config`      what every worker process or thread is given: `client_options`, `transfer_policy`
 `scheduler_for`      which Attempt starts next: `limits_for`, `retry_policy`, `split_policy`
 `jobs_for`           how many Attempts may be in flight
+`namer_for`          which path each file gets: `template_for`
 `checksums_for`      the file of checksums
 `check_supported`    what the strategy cannot do
 ==================== =============================================================================
@@ -27,7 +28,7 @@ from downloader.core.limits import public_hosts
 from downloader.core.limits.adaptive import AdaptiveSlots
 from downloader.core.limits.slots import Limits, Slots
 from downloader.core.model import Download
-from downloader.core.names.checksum_list import ChecksumList
+from downloader.core.names.namer import MAX_FANOUT, Namer
 from downloader.core.scheduling.retry import RetryPolicy, parse_statuses
 from downloader.core.scheduling.scheduler import Scheduler
 from downloader.core.scheduling.segment_layout import SplitPolicy
@@ -38,7 +39,8 @@ from downloader.sources.lists import read_checksums
 from downloader.transports.base import READ_BYTES, ClientOptions, check_proxy, environment_proxies
 
 if TYPE_CHECKING:
-    from downloader.core.scheduling.gate import Gate
+    from downloader.core.names.checksum_list import ChecksumList
+    from downloader.core.names.templates import Template
     from downloader.engine.rate_limiter import RateLimiter
 
 _RESERVED_FILES = 64
@@ -92,19 +94,40 @@ def jobs_for(settings: Settings, capabilities: Capabilities) -> tuple[int, str]:
     return jobs, ""
 
 
-def checksums_for(settings: Settings) -> ChecksumList | None:
+def checksums_for(settings: Settings) -> "ChecksumList | None":
     """The checksums, if the settings give or require any. Raises UsageError."""
-    lines = read_checksums(settings.checksums) if settings.checksums else None
-    if lines is None and not (settings.require_checksums or settings.find_checksums):
+    if not (settings.checksums or settings.require_checksums or settings.find_checksums):
         return None
+    from downloader.core.names.checksum_list import ChecksumList  # here: few runs need it
+
+    lines = read_checksums(settings.checksums) if settings.checksums else None
     return ChecksumList(lines, settings.checksums, settings.require_checksums, searched=settings.find_checksums)
 
 
-def cut_dirs_for(settings: Settings) -> int | None:
-    """How many folders of a URL's path are left out; None: all of them, and the host. Raises UsageError."""
+def template_for(settings: Settings) -> "Template | None":
+    """The template of file names, if the settings give one. Raises UsageError."""
+    if not settings.name:
+        return None
+    from downloader.core.names.templates import Template  # here: few runs need it
+
+    if settings.keep_paths:
+        raise UsageError("--name and --keep-paths cannot be combined", hint="--name '{host}/{path}/{name}' keeps the paths")
+    return Template(settings.name)
+
+
+def namer_for(settings: Settings, template: "Template | None") -> Namer:
+    """What gives each file its path. Raises UsageError."""
     if settings.cut_dirs and not settings.keep_paths:
         raise UsageError("--cut-dirs needs --keep-paths")
-    return settings.cut_dirs if settings.keep_paths else None
+    if settings.fanout > MAX_FANOUT:
+        raise UsageError("--fanout: must be 0, 1 or 2", hint="1: 256 folders; 2: 65,536 folders")
+    return Namer(
+        cut_dirs=settings.cut_dirs if settings.keep_paths else None,
+        render=template.path_of if template is not None else None,
+        asks_server=settings.content_disposition and (template is None or template.uses_name),
+        flatten=settings.flatten,
+        fanout=settings.fanout,
+    )
 
 
 def scheduler_for(
@@ -112,8 +135,8 @@ def scheduler_for(
     capabilities: Capabilities,
     jobs: int,
     source: Iterator[Download | None],
-    checksums: ChecksumList | None,
-    cut_dirs: int | None,
+    checksums: "ChecksumList | None",
+    namer: Namer,
 ) -> Scheduler:
     """The scheduler of a run. ``jobs``: Attempts in flight at most. Raises UsageError."""
     return _scheduler_class(settings, checksums)(
@@ -122,8 +145,8 @@ def scheduler_for(
         retry_policy(settings),
         split=split_policy(settings),
         checksum_list=checksums,
-        cut_dirs=cut_dirs,
-        probe=settings.content_disposition,
+        namer=namer,
+        probe=namer.asks_server,
         fail_fast=settings.fail_fast,
         host_failures=settings.host_failures,
         wait_for_space=settings.on_full == "wait",
@@ -131,23 +154,14 @@ def scheduler_for(
     )
 
 
-def _scheduler_class(settings: Settings, checksums: ChecksumList | None) -> Callable[..., Scheduler]:
-    """What makes the scheduler, from the other arguments. The gates are imported here because few runs need them."""
-    gates: list[Gate] = []
-    if settings.obey_robots:
-        from downloader.core.http.robots import product
-        from downloader.core.scheduling.robots_gate import RobotsGate
-
-        gates.append(RobotsGate(product(settings.user_agent or "downloader")))
-    if settings.find_checksums and checksums is not None:
-        from downloader.core.scheduling.checksum_gate import ChecksumGate
-
-        gates.append(ChecksumGate(checksums))
-    if not gates:
+def _scheduler_class(settings: Settings, checksums: "ChecksumList | None") -> Callable[..., Scheduler]:
+    """What makes the scheduler, from its other arguments."""
+    if not (settings.obey_robots or settings.find_checksums):
         return Scheduler
-    from downloader.core.scheduling.gated_scheduler import GatedScheduler
+    from downloader.core.scheduling.gated_scheduler import GatedScheduler  # here: few runs need it
+    from downloader.runs.gates import gates_for
 
-    return partial(GatedScheduler, gates)
+    return partial(GatedScheduler, gates_for(settings, checksums))
 
 
 def limits_for(settings: Settings, capabilities: Capabilities, jobs: int) -> Limits:

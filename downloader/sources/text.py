@@ -6,7 +6,7 @@ adds further URLs of the same file on the line, separated by TAB; and below the 
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import IO
 
 from downloader.core.facts import Checksum
@@ -15,6 +15,7 @@ from downloader.core.names.file_names import wished_path
 from downloader.core.names.urls import CLEAN_URL, clean_url
 from downloader.errors import DownloadError, UsageError
 from downloader.settings.definitions import parse_header
+from downloader.sources.formats import ListOptions, OnBadLine
 
 MAX_LINE_CHARACTERS = 64 * 1024
 """Characters of a line at most."""
@@ -30,9 +31,6 @@ _URL_LINES = rf"(?:{CLEAN_URL.pattern}\n)*+"
 _BLOCK_CHARACTERS = MAX_LINE_CHARACTERS // 2
 
 OPTIONS = ("out", "dir", "checksum", "header", "referer", "user-agent")
-
-OnBadLine = Callable[[UsageError], None]
-"""Called with the error of an invalid line: it raises to end the list there, or returns to skip the line."""
 
 
 class _ListEntry:
@@ -60,15 +58,33 @@ class _ListEntry:
         )
 
 
-def lines_of(stream: IO[str]) -> Iterator[str]:
-    """Lines without their ends. A longer one than `MAX_LINE_CHARACTERS` is cut, and marked with NUL as invalid."""
-    while line := stream.readline(MAX_LINE_CHARACTERS):
-        is_complete = line.endswith("\n") or len(line) < MAX_LINE_CHARACTERS
-        while not is_complete:
-            rest = stream.readline(MAX_LINE_CHARACTERS)
-            is_complete = rest.endswith("\n") or len(rest) < MAX_LINE_CHARACTERS
-            line += "\0" if not line.endswith("\0") else ""
-        yield line.rstrip("\r\n")
+def read(stream: IO[bytes], name: str, options: ListOptions, on_bad_line: OnBadLine) -> Iterator[Download]:
+    """The Downloads of a text list: see `downloader.sources.formats.Read`."""
+    from downloader.sources.streams import decoded  # here: it is imported only where a list is read
+
+    entries = parse(lines_of(decoded(stream)), name, on_bad_line, options.expand)
+    if not options.expand:
+        return entries
+    from downloader.sources.expansion import expanded  # here: few runs need it
+
+    return expanded(entries, on_bad_line)
+
+
+def lines_of(stream: IO[str], max_characters: int = MAX_LINE_CHARACTERS, first: str = "") -> Iterator[str]:
+    """Lines without their ends; the stream is closed at its end.
+
+    A line of more than ``max_characters`` is cut, and marked with NUL as invalid. ``first``: what was read already of the first
+    line, by ``readline(max_characters)``.
+    """
+    with stream:
+        while line := first or stream.readline(max_characters):
+            first = ""
+            is_complete = line.endswith("\n") or len(line) < max_characters
+            while not is_complete:
+                rest = stream.readline(max_characters)
+                is_complete = rest.endswith("\n") or len(rest) < max_characters
+                line += "\0" if not line.endswith("\0") else ""
+            yield line.rstrip("\r\n")
 
 
 def count_url_lines(stream: IO[str]) -> int | None:
@@ -86,8 +102,11 @@ def count_url_lines(stream: IO[str]) -> int | None:
     return count
 
 
-def parse(lines: Iterator[str], name: str, on_bad_line: OnBadLine) -> Iterator[Download]:
-    """The Downloads of a list, read lazily. ``name``: of the list, for messages. Each invalid line goes to ``on_bad_line``."""
+def parse(lines: Iterator[str], name: str, on_bad_line: OnBadLine, keep_patterns: bool = False) -> Iterator[Download]:
+    """The Downloads of a list, read lazily. ``name``: of the list, for messages. Each invalid line goes to ``on_bad_line``.
+
+    ``keep_patterns``: URLs with braces or backslashes stay as they are: see `downloader.sources.expansion`.
+    """
     entry: _ListEntry | None = None
     plain = ""  # instead of an entry: the line above was a URL and no more, as nearly every line of nearly every list is
     for number, line in enumerate(lines, 1):
@@ -113,7 +132,7 @@ def parse(lines: Iterator[str], name: str, on_bad_line: OnBadLine) -> Iterator[D
             if is_option:
                 _read_option(entry, text)
             else:
-                entry = _ListEntry(_read_urls(text), where)
+                entry = _ListEntry(_read_urls(text, keep_patterns), where)
         except DownloadError as error:
             if entry is None or not is_option:
                 entry = _ListEntry((), where)
@@ -131,13 +150,17 @@ def _check_text(text: str) -> None:
         raise UsageError("the line is not UTF-8 text, or too long")
 
 
-def _read_urls(text: str) -> tuple[str, ...]:
+def _read_urls(text: str, keep_patterns: bool) -> tuple[str, ...]:
     """The URLs of a line that is no option. Raises UsageError, PolicyError."""
     _check_text(text)
     items = [item for item in text.split("\t") if item.strip()]
     if "://" in text and any(" " in item.strip() for item in items):
         raise UsageError("a space in a URL", hint="write %20; mirrors are separated by TAB, a comment has its own line")
-    return tuple(map(clean_url, items))
+    if not keep_patterns:
+        return tuple(map(clean_url, items))
+    from downloader.core.names.brace_patterns import has_pattern  # here: few runs need it
+
+    return tuple([item.strip() if has_pattern(item) else clean_url(item) for item in items])
 
 
 def _read_option(entry: _ListEntry | None, text: str) -> None:

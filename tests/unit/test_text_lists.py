@@ -19,7 +19,8 @@ from downloader.core.model import Download
 from downloader.core.names.urls import clean_url
 from downloader.errors import UsageError
 from downloader.sources import lists, text
-from downloader.sources.lists import BackgroundSource, ListReader, from_values
+from downloader.sources.background import BackgroundSource
+from downloader.sources.lists import ListReader, from_values
 from downloader.sources.text import (
     MAX_LINE_CHARACTERS,
     count_url_lines,

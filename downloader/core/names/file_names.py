@@ -1,8 +1,8 @@
 """One safe relative path for each file, made from its URL, from the list, or from a response header.
 
 Whatever the input, the path stays in the folder: no separators within a component, no ``..``, no control or bidirectional
-characters, no reserved device name, no trailing dot or space, at most 255 bytes of UTF-8, in NFC. No component ends in the
-suffix of a part file, so no final name can be the name of another file's part file.
+characters, no reserved device name, not the folder of the journal, no trailing dot or space, at most 255 bytes of UTF-8, in
+NFC. No component ends in the suffix of a part file, so no final name can be the name of another file's part file.
 """
 
 import re
@@ -23,6 +23,9 @@ DEFAULT_NAME = "index.html"
 _DEVICE_NAMES = frozenset(
     {"con", "prn", "aux", "nul", "conin$", "conout$"} | {f"{device}{n}" for device in ("com", "lpt") for n in "123456789¹²³"}
 )
+RESERVED_FOLDER = ".downloader"
+"""The folder of the journal, in the folder of a run: no file of a list gets a path below it."""
+
 _PLAIN_NAME = r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}"  # compiled at its first use
 _USUAL_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}\.(?!(?i:part|meta)\Z)[A-Za-z0-9]{1,8}")
 """Most names match this. They are safe as they are, unless they are the name of a device."""
@@ -78,6 +81,8 @@ def _safer(text: str) -> str:
         text = text.rstrip(".")
     if text.partition(".")[0].rstrip(" ").lower() in _DEVICE_NAMES:
         text = f"_{text}"
+    if text.lower() == RESERVED_FOLDER:
+        text = f"_{text}"
     if text.lower().endswith((PART_SUFFIX, SIDECAR_SUFFIX)):
         text = f"{text}_" if len(text.encode()) < MAX_NAME_BYTES else f"{text[:-1]}_"
     return text if len(text) <= MAX_NAME_BYTES // 4 else _cut(text, "", MAX_NAME_BYTES)
@@ -114,11 +119,16 @@ def numbered(name: str, number: int) -> str:
     return _cut(name, f".{number}", MAX_NAME_BYTES)
 
 
-def _cut(name: str, insert: str, limit: int) -> str:
-    """Put ``insert`` before the extension, and shorten the stem, not the extension, until all has at most ``limit`` bytes."""
+def split_extension(name: str) -> tuple[str, str]:
+    """The name without its extension, and the extension with its dot; ``.tar.gz`` and the like are one. Either may be empty."""
     match = re.search(_EXTENSION, name[1:])
     extension = match.group() if match and len(match.group().encode()) <= MAX_EXTENSION_BYTES else ""
-    stem = name[: len(name) - len(extension)] if extension else name
+    return name[: len(name) - len(extension)], extension
+
+
+def _cut(name: str, insert: str, limit: int) -> str:
+    """Put ``insert`` before the extension, and shorten the stem, not the extension, until all has at most ``limit`` bytes."""
+    stem, extension = split_extension(name)
     room = limit - len(insert.encode()) - len(extension.encode())
     if len(stem.encode()) > room:
         stem = stem.encode()[:room].decode(errors="ignore")
@@ -141,8 +151,14 @@ def default_path(download: Download, cut_dirs: int | None = None) -> str:
     return wished_path(download.dir, name) if download.dir else name
 
 
+def server_base_name(proposed: str) -> str:
+    """The name that a server proposed, as a safe component without folders; empty if it proposed none."""
+    base = proposed.replace("\\", "/").rpartition("/")[2]
+    return safe_component(base) if base.strip(". ") else ""
+
+
 def path_with_server_name(path: str, proposed: str) -> str:
     """The path with the name that the server proposed for the file; the path itself if it proposed none (empty)."""
     folder, slash, _ = path.rpartition("/")
-    base = proposed.replace("\\", "/").rpartition("/")[2]
-    return f"{folder}{slash}{safe_component(base)}" if base.strip(". ") else path
+    base = server_base_name(proposed)
+    return f"{folder}{slash}{base}" if base else path

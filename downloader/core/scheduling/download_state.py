@@ -2,9 +2,10 @@
 
 from msgspec.structs import replace
 
-from downloader.core.facts import WHOLE, Checksum, Segment
+from downloader.core.facts import WHOLE, Checksum, Segment, Validator
+from downloader.core.http.headers import http_date
 from downloader.core.model import Attempt, Download, End, Outcome, Result, Status
-from downloader.core.names.file_names import default_path
+from downloader.core.names.file_names import default_path, wished_path
 from downloader.core.names.urls import public_url
 from downloader.core.scheduling.retry import NextStep, RetryPolicy
 from downloader.errors import DownloadError, IntegrityError, WorkerError, WrongPieces
@@ -41,6 +42,9 @@ class DownloadState:
     ``mixed_sources``        the part file has bytes from more than one URL
     ``single_source``        all Segments must come from one URL: a file from mixed sources had the wrong checksum
     ``bound_url``            the URL whose validator the part file has; empty: not known
+    ``has_template_name``    the path was made from a template: it may depend on the position in the list
+    ``refetched``            why a file that an earlier run had completed is fetched again: ``missing`` or ``resized``
+    ``version``              which version of the file exists already, to ask for a newer one; None: not known
     ``keep_body``            this is no Download of the list, but the request of a gate; so many bytes of its body are returned
     ``search_step``          how far the search for a checksum is, as an index; negative: it has ended
     =======================  ===========================================================================================
@@ -63,6 +67,9 @@ class DownloadState:
     bound_url: str = ""
     keep_body: int = 0
     search_step: int = 0
+    has_template_name: bool = False
+    refetched: str = ""
+    version: Validator | None = None
 
     def __init__(
         self, key: int, download: Download, path: str, urls: list[str], is_named: bool, checksums: tuple[Checksum, ...]
@@ -153,6 +160,7 @@ class DownloadState:
         is_alternate_url: bool = False,
     ) -> Attempt:
         download = self.download
+        version = self.version if url == download.url else None  # a mirror names its versions differently
         return Attempt(
             key=key,
             number=self.attempts_made,
@@ -170,13 +178,16 @@ class DownloadState:
             is_alternate_url=is_alternate_url,
             keep_body=self.keep_body,
             pieces=download.pieces,
+            replaces_existing=self.refetched != "",
+            etag=version.etag if version else "",
+            modified_since=http_date(version.last_modified) if version else None,
         )
 
     @property
     def _has_defaults(self) -> bool:
         """Whether an Attempt needs nothing but URL and path, as most do: a shorter call makes it."""
         download = self.download
-        special = self.from_scratch or self.may_exist_already or self.keep_body
+        special = self.from_scratch or self.may_exist_already or self.keep_body or self.refetched or self.version
         listed = self.checksums or download.headers or download.size is not None or download.pieces is not None
         return not (special or listed) and self.is_named
 
@@ -203,18 +214,22 @@ class DownloadState:
             elapsed=self.elapsed,
             final_url=outcome.final_url,
             etag=outcome.etag,
-            reason=reason,
+            reason=reason or self.refetched,
             verified=outcome.verified,
             error=error,
             download=self.to_repeat() if status is _FAILED else None,
             value=None if outcome.returned is None else outcome.returned.value,
             warning=outcome.warning if status is _DONE else "",
             digests=outcome.digests,
+            last_modified=outcome.last_modified,
         )
 
     def to_repeat(self) -> Download:
         """The Download for a list of failures: with ``out`` where that list alone would lead to another path."""
         download = replace(self.download, checksums=self.checksums)
-        if download.out or not self.path or self.path == default_path(download):
+        if not self.path or not self.is_named:  # without a path that was given to it, it gets one when it is tried again
+            return download
+        listed = wished_path(download.dir, download.out)
+        if self.path == (listed or default_path(download)) and (listed or not self.has_template_name):
             return download
         return replace(download, out=self.path, dir="")

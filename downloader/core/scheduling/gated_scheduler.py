@@ -1,10 +1,11 @@
 """The scheduler of a run with gates: it asks for something else before a Download starts, such as robots.txt or a checksum."""
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from downloader.core.limits.slots import Limits
 from downloader.core.model import Download, Outcome, Status
-from downloader.core.names.checksum_list import ChecksumList
+from downloader.core.names.namer import Namer
 from downloader.core.names.urls import host_of
 from downloader.core.scheduling.download_state import DownloadState
 from downloader.core.scheduling.gate import Gate
@@ -12,6 +13,9 @@ from downloader.core.scheduling.retry import RetryPolicy, failure_of
 from downloader.core.scheduling.scheduler import READ_AHEAD_WINDOW, WHOLE_FILES, Scheduler
 from downloader.core.scheduling.segment_layout import SplitPolicy
 from downloader.errors import DownloadError
+
+if TYPE_CHECKING:  # few runs have checksums
+    from downloader.core.names.checksum_list import ChecksumList
 
 
 class GatedScheduler(Scheduler):
@@ -30,9 +34,9 @@ class GatedScheduler(Scheduler):
         retry: RetryPolicy,
         *,
         split: SplitPolicy = WHOLE_FILES,
-        checksum_list: ChecksumList | None = None,
+        checksum_list: "ChecksumList | None" = None,
         probe: bool = False,
-        cut_dirs: int | None = None,
+        namer: Namer | None = None,
         fail_fast: bool = False,
         host_failures: int = 0,
         wait_for_space: bool = False,
@@ -46,7 +50,7 @@ class GatedScheduler(Scheduler):
             split=split,
             checksum_list=checksum_list,
             probe=probe,
-            cut_dirs=cut_dirs,
+            namer=namer,
             fail_fast=fail_fast,
             host_failures=host_failures,
             wait_for_space=wait_for_space,

@@ -20,10 +20,12 @@ Its parts: `SourceReader` reads and names, `ReadyQueue` holds what may start, `R
 
 import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from downloader.core.limits.slots import Limits
 from downloader.core.model import Attempt, Download, End, Outcome, Result, Status
-from downloader.core.names.checksum_list import ChecksumList
+from downloader.core.names.earlier_files import EarlierFiles
+from downloader.core.names.namer import Namer
 from downloader.core.names.urls import public_url
 from downloader.core.scheduling.download_state import DownloadState
 from downloader.core.scheduling.ready_queue import ReadyQueue
@@ -35,12 +37,14 @@ from downloader.core.scheduling.source_reader import SourceReader
 from downloader.core.scheduling.space_wait import SPACE_RETRY_DELAY, SpaceWait
 from downloader.errors import DownloadError, Interrupted, NoAnswer
 
+if TYPE_CHECKING:  # few runs have checksums
+    from downloader.core.names.checksum_list import ChecksumList
+
 WHOLE_FILES = SplitPolicy()
 _Error = DownloadError | None
 _COMPLETE, _DONE = End.COMPLETE, Status.DONE
 
-READ_AHEAD_WINDOW = 1024
-"""Downloads that are read ahead."""
+READ_AHEAD_WINDOW = 1024  # Downloads that are read ahead
 
 
 class Scheduler:
@@ -57,7 +61,7 @@ class Scheduler:
         split: how files may be split into Segments.
         checksum_list: checksums from a file; they are added to those of the list.
         probe: ask the server for the name of each file first.
-        cut_dirs: see `default_path`.
+        namer: gives each file its path; None: from its URL or ``out``.
         fail_fast: the first Download that fails ends the run.
         host_failures: after so many unanswered Attempts a host is given up; 0: never. See `Reachability`.
         wait_for_space: a full folder does not end the run.
@@ -72,16 +76,16 @@ class Scheduler:
         retry: RetryPolicy,
         *,
         split: SplitPolicy = WHOLE_FILES,
-        checksum_list: ChecksumList | None = None,
+        checksum_list: "ChecksumList | None" = None,
         probe: bool = False,
-        cut_dirs: int | None = None,
+        namer: Namer | None = None,
         fail_fast: bool = False,
         host_failures: int = 0,
         wait_for_space: bool = False,
         window: int = READ_AHEAD_WINDOW,
         gap: float | None = None,
     ) -> None:
-        self._reader = SourceReader(source, checksum_list, probe, cut_dirs, max(window, 2 * slots.max_in_flight))
+        self._reader = SourceReader(source, checksum_list, probe, namer, max(window, 2 * slots.max_in_flight))
         self._retry = retry
         self._fail_fast = fail_fast
         self._ready = ReadyQueue(slots, host_failures, gap)
@@ -90,11 +94,14 @@ class Scheduler:
         self.segments = SegmentScheduler(split, self._ready, retry, self._running)
         self._results: list[Result] = []
         self._last_take = -math.inf
-        self._cut_short = False
         self.space = SpaceWait(wait_for_space)
-        self.stopped = self.failed_fast = False
+        self._cut_short = self.stopped = self.failed_fast = False
         self.retry_delay = 0.0
         self.ended_by: DownloadError | None = None
+
+    def use_earlier_files(self, earlier: EarlierFiles) -> None:
+        """Skip files that earlier runs have completed. To be called before the first `take`."""
+        self._reader.earlier = earlier
 
     @property
     def max_in_flight(self) -> int:

@@ -1,15 +1,19 @@
 """Reads Downloads from the list, lazily, and gives each file its path and its checksums."""
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
-from downloader.core.model import Download, Result, Status
-from downloader.core.names.checksum_list import ChecksumList
+from downloader.core.model import Download, End, Result, Status
 from downloader.core.names.claimed_paths import ClaimedPaths
-from downloader.core.names.file_names import default_path, path_with_server_name, wished_path
+from downloader.core.names.earlier_files import NOT_WANTED, REFETCHED, UNKNOWN, EarlierFiles
+from downloader.core.names.namer import Namer
 from downloader.core.names.urls import public_url
 from downloader.core.scheduling.download_state import DownloadState
 from downloader.core.text import is_text
 from downloader.errors import DownloadError, UsageError
+
+if TYPE_CHECKING:  # few runs have checksums
+    from downloader.core.names.checksum_list import ChecksumList
 
 SOURCE_POLL = 0.05
 """Seconds until a source that had nothing is asked again."""
@@ -20,43 +24,51 @@ MAX_RETRYING_WINDOWS = 16
 MAX_READ = 32
 """Downloads that are read in one go, so that the first Attempt need not wait until the window is full."""
 
+MAX_UNWANTED = 1024
+"""Entries that the run does not want and that are passed over in one go at most."""
+
+_SKIPPED = Status.SKIPPED
+EXISTS = End.EXISTS.value
+
 
 class SourceReader:
     """Reads the list, and names the files.
 
     ``exhausted``: the list has ended. ``ask_again``: the source had nothing, and is asked again then (monotonic seconds).
-    ``window``: see the argument.
+    ``window``: see the argument. ``earlier``: the files of earlier runs; None: nothing is known of any.
 
     Args:
         source: yields the Downloads; None where none is available at the moment.
         checksum_list: checksums from a file; they are added to those of the list.
         probe: the server is asked for the name of each file; until then a path is not claimed.
-        cut_dirs: see `default_path`.
+        namer: gives each file its path; None: from its URL or ``out``.
         window: number of Downloads that are read ahead.
     """
 
     def __init__(
         self,
         source: Iterator[Download | None],
-        checksum_list: ChecksumList | None,
+        checksum_list: "ChecksumList | None",
         probe: bool,
-        cut_dirs: int | None = None,
+        namer: Namer | None = None,
         window: int = 1024,
     ) -> None:
         self._source = source
         self.window = window
-        self._cut_dirs = cut_dirs
+        self._namer = Namer() if namer is None else namer
         self._checksum_list = checksum_list
         self._probe = probe
         self._claimed_paths = ClaimedPaths()
         self._next_key = 0
+        self.earlier: EarlierFiles | None = None
         self.exhausted = False
         self.ask_again: float | None = None
 
     def read_ahead(self, now: float, ready: int, retrying: int, unread_results: int) -> Iterable[DownloadState | Result]:
         """The next Downloads, as far as the window has room for them, or the Results of those that are not fetched.
 
-        Not fetched are those whose path cannot be used, and duplicates. Nothing is read if the source has nothing now.
+        Not fetched are those whose path cannot be used, duplicates, and files that an earlier run has completed. Nothing is
+        read if the source has nothing now.
 
         Args:
             now: monotonic seconds.
@@ -77,7 +89,8 @@ class SourceReader:
 
     def _read(self, now: float, max_downloads: int) -> Iterator[DownloadState | Result]:
         self.ask_again = None
-        for _ in range(min(max_downloads, MAX_READ)):
+        count, unwanted = min(max_downloads, MAX_READ), 0
+        while count > 0:
             try:
                 download = next(self._source)
             except StopIteration:
@@ -86,22 +99,51 @@ class SourceReader:
             if download is None:
                 self.ask_again = now + SOURCE_POLL
                 return
-            yield self._name(download)
+            read = self._name(download)
+            if read is not None:
+                count -= 1
+                yield read
+            elif (unwanted := unwanted + 1) >= MAX_UNWANTED:
+                self.ask_again = now
+                return
 
-    def _name(self, download: Download) -> DownloadState | Result:
+    def _name(self, download: Download) -> DownloadState | Result | None:
+        """The Download with its path; its Result if it is not fetched; None if this run does not want it."""
         key, self._next_key = self._next_key, self._next_key + 1
+        namer = self._namer
         try:
             if download.headers and not is_text("".join(name + value for name, value in download.headers)):
                 raise UsageError("a header is not text")
-            wished = wished_path(download.dir, download.out) if download.out else ""
-            is_named = bool(wished) or not self._probe
-            path = wished or default_path(download, self._cut_dirs)
+            path = namer.path_of(download, key + 1)
+            is_named = not self._probe or bool(download.out.strip("./\\"))
             claimed = self._claimed_paths.claim(path, download.url) if is_named else path
         except DownloadError as error:
             return _refused(DownloadState(key, download, "", [download.url], True, ()), error)
+        path = namer.placed(claimed or path)
+        state = UNKNOWN
+        earlier = self.earlier
+        if earlier is not None:
+            url = public_url(download.url)
+            state = earlier.state_of(url, path)
+            if state == NOT_WANTED:
+                return None
+            if not is_named or not claimed:
+                state = UNKNOWN
+            elif state >= 0 and self._may_skip(download, state):
+                return Result(url, path, _SKIPPED, state, reason=EXISTS, origin=download.origin, is_recorded=True)
         urls = [download.url, *download.mirrors]
-        entry = DownloadState(key, download, claimed or path, urls, is_named, download.checksums)
+        entry = DownloadState(key, download, path, urls, is_named, download.checksums)
+        if namer.has_template:
+            entry.has_template_name = True
+        if state < UNKNOWN:
+            entry.refetched = REFETCHED[state]
+        elif earlier is not None and is_named and claimed:
+            entry.version = earlier.version_of(public_url(download.url), path)
         return self._with_checksums(entry) if claimed else _duplicate(entry)
+
+    def _may_skip(self, download: Download, size: int) -> bool:
+        """Whether a file of this size, which an earlier run has completed, is skipped: where no checksum can be verified."""
+        return not download.checksums and self._checksum_list is None and (download.size is None or download.size == size)
 
     def rename(self, entry: DownloadState, proposed: str) -> DownloadState | Result:
         """Give an entry the name that its server proposed; where it proposed none (empty), the name from the URL.
@@ -110,9 +152,9 @@ class SourceReader:
             The entry, or a Result if it is not fetched.
         """
         entry.is_named = True
-        path = path_with_server_name(entry.path, proposed)
+        path = self._namer.path_of(entry.download, entry.key + 1, proposed)
         claimed = self._claimed_paths.claim(path, entry.download.url)
-        entry.path = claimed or path
+        entry.path = self._namer.placed(claimed or path)
         return self._with_checksums(entry) if claimed else _duplicate(entry)
 
     def _with_checksums(self, entry: DownloadState) -> DownloadState | Result:
