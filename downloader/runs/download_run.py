@@ -18,7 +18,7 @@ from downloader.engine.log import LOG
 from downloader.engine.run import LocalRun
 from downloader.engine.stats import RunStats
 from downloader.errors import DownloadError, UsageError
-from downloader.runs import plan
+from downloader.runs import naming, plan
 from downloader.runs.done_callbacks import DoneCallbacks
 from downloader.runs.start_order import ordered
 from downloader.settings.definitions import Settings
@@ -72,14 +72,14 @@ class DownloadRun:
         self.error: BaseException | None = None
         config = plan.worker_config(settings, capabilities, self.jobs, traced=on_attempt is not None)
         self._folder = Folder(os.path.expanduser(settings.dir), make_folder)
-        template = plan.template_for(settings)
-        namer = plan.namer_for(settings, template)
+        template = naming.template_for(settings)
+        namer = naming.namer_for(settings, template)
         if template is not None and again is not None:
             template.check_columns(again())
         self._checksums = plan.checksums_for(settings)
         if self._checksums is not None and again is not None and not namer.asks_server:
             self._checksums.check_any_matches(again(), namer)
-        source = ordered(source, settings.order, is_paused)
+        source = ordered(source, settings.order, is_paused, numbers=template is not None and template.uses_index)
         self.run = LocalRun(
             scheduler=plan.scheduler_for(settings, capabilities, self.jobs, source, self._checksums, namer),
             context=AttemptContext(config, self._folder, plan.rate_limiter_for(settings)),
