@@ -58,8 +58,7 @@ class Transfer:
         self.url = attempt.url
         self.public_url = public_url(attempt.url)
         self.state = _READY
-        self._policy = policy
-        self._epoch_now = epoch_now
+        self._policy, self._epoch_now = policy, epoch_now
         self._headers: Headers = replaced(policy.headers, attempt.headers) if attempt.headers else policy.headers
         self.start, self.stop = attempt.segment
         self.start += earlier.size
