@@ -300,12 +300,40 @@ def _exit_codes() -> str:
     return _CODES_HEAD + "\n".join(rows) + "\n" + _CODES_TAIL
 
 
+_INTEGRITY = """\
+A file gets its name only if it has the right checksum, if one is known. What
+is known of a file:
+
+    checksum=KIND=DIGEST   in a list; a table or a Metalink may have it, too
+    --checksums FILE       lines of sha256sum, b2sum, b3sum, cksum -a, openssl
+    --find-checksums       SHA256SUMS, NAME.sha256 and the like on the server
+    headers of the server  Repr-Digest, Content-Digest, Digest
+
+Kinds: sha256, sha512, sha384, sha224, sha3-256 (also 224, 384 and 512),
+blake2b and blake2s (also with fewer bits: blake2b-256), blake3 (an extra),
+sha1, md5 and crc32c.
+
+If the checksum is wrong, dl fetches the file once more, and then reports it as
+failed (exit code 9). If the digests of its pieces are known, as from a
+Metalink, dl keeps the right pieces and fetches the wrong ones again, from a
+mirror if there is one.
+
+--find-checksums makes few requests: one for each file of a folder, such as
+SHA256SUMS; and NAME.sha256, NAME.sha512 and NAME.md5 only as long as the
+first three files of a folder have one. Such a checksum proves that the file
+arrived as the server has it, and no more.
+
+--require-checksums reports files without a checksum as failed, before they are
+fetched. --digest ALGORITHM records a digest of each file while it is fetched.
+"""
+
 TOPICS = {
     "lists": "the format of lists",
     "names": "how files are named: templates, folders",
     "resuming": "what is skipped, resumed and retried",
     "politeness": "the limits for servers, and how to lower them",
     "settings": "the configuration file, profiles, hosts, proxies",
+    "integrity": "how files are verified, and what is recorded",
     "exit-codes": "the exit codes",
 }
 
@@ -318,6 +346,7 @@ def topic(name: str) -> str:
         "resuming": _RESUMING,
         "politeness": _POLITENESS,
         "settings": _SETTINGS,
+        "integrity": _INTEGRITY,
     }
     return _exit_codes() if name == "exit-codes" else texts[name]
 
