@@ -102,7 +102,7 @@ class Downloader:
         can_read_twice = total is not None and (self.settings.checksums or self.settings.name)
         again = (lambda: source_of(urls, self.settings.skip_bad_lines)[0]) if can_read_twice else None
         try:
-            run = DownloadRun(self.settings, source, total, on_result, report, again=again)
+            run = DownloadRun(self.settings, source, total, on_result, report, again=again, detailed=True)
         except BaseException:
             if isinstance(source, BackgroundSource):
                 source.close()

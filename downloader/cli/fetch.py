@@ -75,8 +75,11 @@ def fetch(request: FetchRequest) -> int:
             for sink in sinks:
                 sink.add(result)
 
+        detailed = bool(settings.report or settings.manifest)
         traced = files.traces[0].add if files.traces else None
-        session = DownloadRun(settings, lists.source(), total, on_result, report, on_attempt=traced, again=again)
+        session = DownloadRun(
+            settings, lists.source(), total, on_result, report, on_attempt=traced, again=again, detailed=detailed
+        )
         display = _display(settings, total)
         stack.callback(display.close)
         _open_log(request, display, stack)

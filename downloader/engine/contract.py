@@ -61,6 +61,7 @@ class WorkerConfig(Struct, frozen=True):
         limit_rate_per_host: bytes a second for each host; 0: no limit.
         process: the function that each finished file is given to, as ``module:function``; empty: none.
         traced: whether each Outcome carries a `downloader.core.trace.Trace`.
+        timed: whether each Outcome carries `downloader.core.facts.Timings`, as far as the driver measures them.
     """
 
     root: str
@@ -72,6 +73,7 @@ class WorkerConfig(Struct, frozen=True):
     limit_rate_per_host: int = 0
     process: str = ""
     traced: bool = False
+    timed: bool = False
 
     @property
     def is_rate_limited(self) -> bool:

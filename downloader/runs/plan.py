@@ -207,8 +207,13 @@ def rate_limiter_for(settings: Settings) -> "RateLimiter | None":
     return RateLimiter(settings.limit_rate, settings.limit_rate_per_host)
 
 
-def worker_config(settings: Settings, capabilities: Capabilities, jobs: int, traced: bool = False) -> WorkerConfig:
-    """What each worker is given, wherever it runs. ``traced``: Outcomes have a Trace. Raises UsageError."""
+def worker_config(
+    settings: Settings, capabilities: Capabilities, jobs: int, traced: bool = False, timed: bool = False
+) -> WorkerConfig:
+    """What each worker is given, wherever it runs.
+
+    ``traced``: Outcomes have a Trace. ``timed``: they have Timings. Raises UsageError.
+    """
     client = client_options(settings, jobs)
     return WorkerConfig(
         root=_absolute(os.path.expanduser(settings.dir)),
@@ -220,6 +225,7 @@ def worker_config(settings: Settings, capabilities: Capabilities, jobs: int, tra
         limit_rate_per_host=settings.limit_rate_per_host,
         process=settings.process,
         traced=traced,
+        timed=timed,
     )
 
 

@@ -46,7 +46,7 @@ class Transfer:
     __slots__ = (
         *("attempt", "earlier", "url", "public_url", "state", "_policy", "_epoch_now", "_headers"),
         *("start", "stop", "resuming", "redirects", "_requested_at", "_sent_headers"),
-        *("status", "waited", "first_head_at", "name", "warning", "restart_reason"),
+        *("status", "waited", "first_head_at", "name", "warning", "restart_reason", "_sent_last_modified"),
         *("validator", "total", "last_modified", "announced_digests", "digests", "splittable"),
         *("offset", "size", "received", "expected", "_received_of_body", "_stall"),
         *("existing_is_corrupt", "returned"),
@@ -68,9 +68,10 @@ class Transfer:
         self.resuming = earlier.size > 0 and bool(earlier.validator.if_range)
         self._sent_headers: Headers
         self._stall: StallDetector
-        self.status = self.redirects = self.offset = self.size = self.received = self._received_of_body = 0
+        self.status = self.offset = self.size = self.received = self._received_of_body = 0
         self.waited = self.first_head_at = self._requested_at = 0.0
-        self.name = self.warning = self.restart_reason = ""
+        self.name = self.warning = self.restart_reason = self._sent_last_modified = ""
+        self.redirects: tuple[str, ...] = ()
         self.validator = NOTHING_TO_RESUME.validator
         self.expected: int | None = None
         self.total: int | None = None
@@ -160,8 +161,8 @@ class Transfer:
         return self._decide(Event.VERSION_CHANGED)
 
     def _redirect(self, location: str) -> HeadAction:
-        self.redirects += 1
-        if self.redirects > self._policy.max_redirects:
+        self.redirects += (public_url(self.url),)
+        if len(self.redirects) > self._policy.max_redirects:
             raise ProtocolError(f"more than {self._policy.max_redirects} redirects", self.public_url)
         target = redirected(self.url, location, self.public_url, self._policy.allow_downgrade)
         self._headers = kept_at_redirect(self._headers, self.url, target)
@@ -214,6 +215,7 @@ class Transfer:
 
     def _set_digests(self, announced: tuple[Checksum, ...], last_modified: str) -> None:
         self.announced_digests = announced
+        self._sent_last_modified = last_modified
         self.last_modified = h.http_date(last_modified) if last_modified else None
         self.digests = h.with_announced(self.attempt.checksums, announced) if announced else self.attempt.checksums
 
@@ -312,4 +314,6 @@ class Transfer:
             trace=trace,
             warning=self.warning,
             reason=self.restart_reason,
+            last_modified=self._sent_last_modified,
+            redirects=self.redirects,
         )

@@ -28,7 +28,7 @@ class SourceReader:
     """Reads the list, and names the files.
 
     ``exhausted``: the list has ended. ``ask_again``: the source had nothing, and is asked again then (monotonic seconds).
-    ``window``: see the argument.
+    ``window``: see the argument. ``detailed``: every Result says all that is known, see `DownloadState`.
 
     Args:
         source: yields the Downloads; None where none is available at the moment.
@@ -55,6 +55,7 @@ class SourceReader:
         self._next_key = 0
         self.exhausted = False
         self.ask_again: float | None = None
+        self.detailed = False
 
     def read_ahead(self, now: float, ready: int, retrying: int, unread_results: int) -> Iterable[DownloadState | Result]:
         """The next Downloads, as far as the window has room for them, or the Results of those that are not fetched.
@@ -89,9 +90,9 @@ class SourceReader:
             if download is None:
                 self.ask_again = now + SOURCE_POLL
                 return
-            yield self._name(download)
+            yield self._name(download, now)
 
-    def _name(self, download: Download) -> DownloadState | Result:
+    def _name(self, download: Download, now: float) -> DownloadState | Result:
         key, self._next_key = self._next_key, self._next_key + 1
         namer = self._namer
         try:
@@ -101,11 +102,15 @@ class SourceReader:
             is_named = not self._probe or bool(download.out.strip("./\\"))
             claimed = self._claimed_paths.claim(path, download.url) if is_named else path
         except DownloadError as error:
-            return _refused(DownloadState(key, download, "", [download.url], True, ()), error)
+            entry = DownloadState(key, download, "", [download.url], True, ())
+            entry.detailed = self.detailed
+            return _refused(entry, error)
         urls = [download.url, *download.mirrors]
         entry = DownloadState(key, download, namer.placed(claimed or path), urls, is_named, download.checksums)
         if namer.has_template:
             entry.has_template_name = True
+        if self.detailed:
+            entry.detailed, entry.read_at = True, now
         return self._with_checksums(entry) if claimed else _duplicate(entry)
 
     def rename(self, entry: DownloadState, proposed: str) -> DownloadState | Result:
