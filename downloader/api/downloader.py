@@ -7,8 +7,10 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
+from msgspec.structs import replace
+
 from downloader.api.results import MAX_WAITING_RESULTS, Results
-from downloader.api.urls import Urls, source_of
+from downloader.api.urls import Urls, has_list, source_of
 from downloader.api.watched_run import OnProgress, OnResult, WatchedRun
 from downloader.core.model import Result
 from downloader.core.report import Report
@@ -18,6 +20,7 @@ from downloader.runs.download_run import DownloadRun
 from downloader.settings.fields import convert, fields
 from downloader.settings.keywords import Keywords
 from downloader.sources.background import BackgroundSource
+from downloader.sources.formats import list_options
 
 if TYPE_CHECKING:
     import asyncio
@@ -98,11 +101,27 @@ class Downloader:
                 print(run.stats.received, "bytes so far")
             report = run.join()
         """
-        source, total = source_of(urls, self.settings.skip_bad_lines, is_paused)
+        options = list_options(self.settings)
+        if options.url_is_list:
+            from downloader.runs.list_fetch import ListFetcher  # here: few programs need it
+
+            options = replace(options, open_url=ListFetcher(self.settings))
+        skip_bad = self.settings.skip_bad_lines
+        source, total = source_of(urls, skip_bad, is_paused, options)
         can_read_twice = total is not None and (self.settings.checksums or self.settings.name)
-        again = (lambda: source_of(urls, self.settings.skip_bad_lines)[0]) if can_read_twice else None
+        again = (lambda: source_of(urls, skip_bad, options=options)[0]) if can_read_twice else None
         try:
-            run = DownloadRun(self.settings, source, total, on_result, report, again=again, detailed=True)
+            run = DownloadRun(
+                self.settings,
+                source,
+                total,
+                on_result,
+                report,
+                again=again,
+                has_list=has_list(urls, options),
+                is_paused=is_paused,
+                detailed=True,
+            )
         except BaseException:
             if isinstance(source, BackgroundSource):
                 source.close()

@@ -18,7 +18,8 @@ _WORDS = "downloader.cli.words"
 """The key of a context's ``meta`` for the words of the command line."""
 
 EPILOG = (
-    "Other commands: `dl compare` measures and compares the strategies, `dl strategies` lists them, `dl serve` starts the "
+    "Other commands: `dl status` shows what a folder has, `dl verify` verifies its files, `dl export` writes lists and reports "
+    "from its journal, `dl compare` measures and compares the strategies, `dl strategies` lists them, `dl serve` starts the "
     "test server of `dl compare`, `dl help` explains " + ", ".join(TOPICS) + "."
 )
 
@@ -42,6 +43,18 @@ def command_of(name: str) -> click.Command:
         from downloader.cli.compare import command as compare_command
 
         return compare_command()
+    if name == "status":
+        from downloader.cli.status import command as status_command
+
+        return status_command()
+    if name == "export":
+        from downloader.cli.export import command as export_command
+
+        return export_command()
+    if name == "verify":
+        from downloader.cli.verify import command as verify_command
+
+        return verify_command()
     if name == "serve":
         from downloader.cli.serve import command as serve_command
 
@@ -148,7 +161,7 @@ def _version(context: click.Context, parameter: click.Parameter, value: bool) ->
 
 @click.pass_context
 def _fetch(context: click.Context, lists: tuple[str, ...], config: str | None, output: str | None, dry_run: bool) -> int:
-    if not lists:
+    if not lists and not context.ensure_object(dict).get("retry_failed"):
         raise click.UsageError("give a LIST: a file, - for standard input, or a URL", context)
     return fetch_with(FetchOptions(lists, context.ensure_object(dict), config, output, dry_run))
 

@@ -7,9 +7,10 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from downloader.cli.stop_signals import Signals
-from downloader.core.model import Result
+from downloader.core.model import Download, Result
 from downloader.core.report import Report
 from downloader.core.text import printable
 from downloader.engine.interpreter import resume_collector
@@ -21,6 +22,8 @@ from downloader.sources.formats import STDIN, is_url, list_options
 from downloader.sources.lists import ListReader
 
 if TYPE_CHECKING:  # each is imported where a run needs it
+    from pathlib import Path
+
     from downloader.reports.outputs import FailedList, Traces
     from downloader.reports.report_file import ReportFile
 
@@ -51,11 +54,14 @@ def fetch(request: FetchRequest) -> int:
     _check_distinct_files(request)
     if settings.process and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # the user's module of --process is often in the current folder
-    lists = ListReader(list(request.lists), settings.skip_bad_lines, list_options(settings), numbers="{index" in settings.name)
+    items: list[str | Path | Download] = [*request.lists] or _failed_before(settings)
+    lists = ListReader(items, settings.skip_bad_lines, list_options(settings), numbers="{index" in settings.name)
+    if not request.lists:
+        settings = replace(settings, retry_failed=False)  # nothing else is in this list
     _print_terminal_notice(request)
     total = _count_downloads(lists, settings)
     if total == 0:
-        _say("nothing to do: the list is empty", settings)
+        _say("nothing to do: the list is empty" if request.lists else "nothing to do: no URL failed before", settings)
         return 0
     if request.output is not None:
         from downloader.cli.output_name import set_output_name
@@ -66,7 +72,9 @@ def fetch(request: FetchRequest) -> int:
     if request.dry_run:
         from downloader.cli.dry_run import dry_run, print_unfetched
 
-        return dry_run(DownloadRun(settings, lists.source(), total, print_unfetched, report, False, again=again))
+        code = dry_run(DownloadRun(settings, lists.source(), total, print_unfetched, report, False, again=again))
+        _print_notices(lists, settings)
+        return code
     with ExitStack() as stack:
         files = _OutputFiles(settings, stack)
         sinks: list[ReportFile | FailedList] = [*files.reports, *files.failed]
@@ -78,7 +86,15 @@ def fetch(request: FetchRequest) -> int:
         detailed = bool(settings.report or settings.manifest)
         traced = files.traces[0].add if files.traces else None
         session = DownloadRun(
-            settings, lists.source(), total, on_result, report, on_attempt=traced, again=again, detailed=detailed
+            settings,
+            lists.source(),
+            total,
+            on_result,
+            report,
+            on_attempt=traced,
+            again=again,
+            has_list=_has_list(request),
+            detailed=detailed,
         )
         display = _display(settings, total)
         stack.callback(display.close)
@@ -102,10 +118,25 @@ def fetch(request: FetchRequest) -> int:
                 if session.stats.full and not was_full:
                     display.say("dl: the disk is full: waiting for space; Ctrl-C ends the run")
                 was_full = session.stats.full
+                while lists.notices and not settings.quiet:  # of standard input
+                    display.say(f"dl: {printable(lists.notices.pop(0))}")
                 display.update(session.stats, time.monotonic())
                 files.flush()
         display.close()
+        _print_notices(lists, settings)
         return _conclude(session, settings, lists, signals.exit_code, files)
+
+
+def _has_list(request: FetchRequest) -> bool:
+    """Whether more is fetched than URLs of the command line, each of which is a file."""
+    return not all(map(is_url, request.lists)) or bool(request.settings.links) or request.settings.format != "auto"
+
+
+def _failed_before(settings: Settings) -> "list[str | Path | Download]":
+    """What failed before, as the journal says: for ``--retry-failed`` without a list. Raises UsageError, StorageError."""
+    from downloader.runs.run_journal import failed_downloads  # here: few runs need it
+
+    return [*failed_downloads(settings)]
 
 
 def _open_log(request: FetchRequest, display: Display, stack: ExitStack) -> None:
@@ -126,15 +157,10 @@ def _print_terminal_notice(request: FetchRequest) -> None:
 def _print_origins(request: FetchRequest) -> None:
     """Print which configuration file was read. A dry run has no log: print the ignored variables too."""
     settings = request.settings
-    messages = [f"settings from {request.config_file}"] if request.config_file and not settings.quiet else []
+    messages = [f"settings from {request.config_file}"] if request.config_file else []
     messages += request.ignored_variables if settings.verbose and request.dry_run else ()
     for text in messages:
-        if settings.progress == "json":
-            from downloader.progress.lines import JsonProgress
-
-            JsonProgress(sys.stderr).say(f"dl: {printable(text)}")
-        else:
-            print(f"dl: {printable(text)}", file=sys.stderr)  # noqa: T201
+        _print_sentence(text, settings)
 
 
 class _OutputFiles:
@@ -208,7 +234,9 @@ def _conclude(session: DownloadRun, settings: Settings, lists: ListReader, inter
         if error_printed:  # as part of the summary
             return session.error.exit_code
         raise session.error
-    if report.done + report.skipped + report.failures == 0 and not report.interrupted:
+    for text in report.notices:
+        _say(printable(text), settings)
+    if report.done + report.skipped + report.failures == 0 and not report.interrupted and not report.notices:
         _say("nothing to do: the list is empty", settings)
     if lists.bad_count:
         _say(f"skipped {lists.bad_count} invalid {'line' if lists.bad_count == 1 else 'lines'}", settings)
@@ -236,13 +264,37 @@ def _count_downloads(lists: ListReader, settings: Settings) -> int | None:
 
     Raises UsageError for invalid lines, unless ``skip_bad_lines`` is set.
     """
-    total = lists.check()
+    if lists.options.url_is_list:
+        from downloader.cli.fetched_lists import check_lists  # here: few runs need it
+
+        total = check_lists(lists, settings)
+    else:
+        total = lists.check()
+    _print_notices(lists, settings)
     for error in lists.bad_lines:
         print(f"dl: {printable(str(error))}", file=sys.stderr)  # noqa: T201
     if lists.bad_count and not settings.skip_bad_lines:
         word = "line" if lists.bad_count == 1 else "lines"
         raise UsageError(f"{lists.bad_count} invalid {word}, nothing was started", hint="--skip-bad-lines skips them")
     return total
+
+
+def _print_notices(lists: ListReader, settings: Settings) -> None:
+    """Print what was understood of the lists, once."""
+    while lists.notices:
+        _print_sentence(lists.notices.pop(0), settings)
+
+
+def _print_sentence(text: str, settings: Settings) -> None:
+    """Print a sentence for the user on standard error, unless the settings ask for quiet."""
+    if settings.quiet:
+        return
+    if settings.progress == "json":
+        from downloader.progress.lines import JsonProgress
+
+        JsonProgress(sys.stderr).say(f"dl: {printable(text)}")
+    else:
+        print(f"dl: {printable(text)}", file=sys.stderr)  # noqa: T201
 
 
 def _say(text: str, settings: Settings) -> None:

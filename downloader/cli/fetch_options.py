@@ -56,7 +56,7 @@ def read_plain(words: list[str]) -> FetchOptions | None:
             return None
         else:
             values[name] = value
-    if not lists:
+    if not lists and not values.get("retry_failed"):
         return None
     config, output, dry_run = values.pop("--config", None), values.pop("--output", None), values.pop("--dry-run", False)
     return FetchOptions(tuple(lists), values, config, output, dry_run)

@@ -23,7 +23,7 @@ Indented lines are options of the URL above them, in the format of aria2:
 
     out=NAME               the name of the file, below dir= and --dir
     dir=FOLDER             the folder of the file, below --dir
-    checksum=KIND=DIGEST   sha-256, sha-512, sha-384, sha-224, sha-1 or md5
+    checksum=KIND=DIGEST   sha-256, sha3-256, blake2b, blake3, md5, crc32c, …
     header=NAME: VALUE     a header for this URL; may be repeated
     referer=URL            the same as header=Referer: URL
     user-agent=TEXT        the same as header=User-Agent: TEXT

@@ -99,6 +99,7 @@ class Attempt(Struct, frozen=True, array_like=True, omit_defaults=True):
     ``keep_body``          return the body in the Outcome; write no file
     ``pieces``             the digests of the pieces of the file; None: not known
     ``etag``               ETag of the existing file: send If-None-Match; empty: not known
+    ``replaces_existing``  a file that exists at the path is not the one that an earlier run has left there: replace it
     =====================  =============================================================================================
     """
 
@@ -121,6 +122,7 @@ class Attempt(Struct, frozen=True, array_like=True, omit_defaults=True):
     keep_body: bool = False
     pieces: Pieces | None = None
     etag: str = ""
+    replaces_existing: bool = False
 
 
 class End(Enum):
@@ -235,7 +237,8 @@ class Result(Struct, frozen=True):
     ``final_url``     the URL after redirects
     ``etag``          ETag of the last response
     ``reason``        why it was skipped: ``exists`` (a file of that name), ``not modified`` (since the file that exists was
-                      written), or ``duplicate`` (the same URL was listed before); else empty
+                      written), or ``duplicate`` (the same URL was listed before); why a file that an earlier run had
+                      completed was fetched again: ``missing`` or ``resized`` (its size on disk had changed); else empty
     ``verified``      at least one checksum was known, and all matched
     ``error``         why it failed
     ``download``      where it failed: the Download, to try it again
@@ -249,6 +252,7 @@ class Result(Struct, frozen=True):
     ``tries``         the Attempts that failed
     ``origin``        where it was listed: ``urls.txt:12``
     ``metadata``      what else the list says of it
+    ``is_recorded``   the journal has said all this already, so it records nothing
     ================  ==================================================================================================
 
     URLs are without credentials, except in ``download``.
@@ -278,6 +282,7 @@ class Result(Struct, frozen=True):
     tries: tuple[Try, ...] = ()
     origin: str = ""
     metadata: Metadata = ()
+    is_recorded: bool = False
 
     def __repr__(self) -> str:
         shown = (name for name in self.__struct_fields__ if name != "download")  # which may hold credentials

@@ -44,6 +44,7 @@ class Report(Struct):
     ``doubtful``            the first of their Results
     ``without_checksum``    number of files that a run with ``--checksums`` knew no checksum for
     ``ambiguous``           number of these for whose name the file of checksums has several digests
+    ``notices``             what the user should know of the run as a whole, and is no failure
     ``errors``              what was wrong with the run as a whole
     ``error_classes``       the classes of all errors, which decide the exit code
     ======================  ============================================================================================
@@ -77,6 +78,7 @@ class Report(Struct):
     doubtful: list[Result] = field(default_factory=list)
     without_checksum: int = 0
     ambiguous: int = 0
+    notices: list[str] = field(default_factory=list)
     errors: list[DownloadError] = field(default_factory=list)
     error_classes: set[type[DownloadError]] = field(default_factory=set)
 
@@ -92,6 +94,8 @@ class Report(Struct):
         if result.status is _DONE:
             self.done += 1
             self.bytes += result.bytes
+            if result.reason:
+                self.reasons[f"fetched again: {result.reason}"] += 1
             if result.warning:
                 self.warnings += 1
                 self.doubtful += [result][: MAX_DOUBTFUL - len(self.doubtful)]

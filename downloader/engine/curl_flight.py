@@ -102,15 +102,15 @@ class CurlFlight:
 
     def _end(self, outcome: Outcome) -> None:
         if self._context.config.timed:
-            outcome = replace(outcome, timings=self._timings(outcome.elapsed))
+            outcome = replace(outcome, timings=self._timings(outcome.elapsed, bool(outcome.status)))
         self._loop.ended(self, outcome)
 
-    def _timings(self, elapsed: float) -> Timings:
+    def _timings(self, elapsed: float, answered: bool) -> Timings:
         if self._asked_at < self._began_at:
             return Timings(total=elapsed)  # no request was sent
         before = self._asked_at - self._began_at  # earlier requests, which led elsewhere
         dns, connect, tls, first_byte = [before + seconds if seconds else 0.0 for seconds in times_of(self._exchange.easy)]
-        return Timings(dns, connect, tls, first_byte, elapsed)
+        return Timings(dns, connect, tls, first_byte if answered else 0.0, elapsed)
 
     def _step(self, answer: Answer, error: BaseException | None = None) -> bool:
         """Send an answer to the steps, and obey them as far as that needs no waiting. Whether the last command is `READ`."""

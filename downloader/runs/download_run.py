@@ -8,21 +8,26 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from downloader.core.model import Download, Outcome, Result
+from downloader.core.names.file_names import RESERVED_FOLDER
 from downloader.core.report import Report
-from downloader.engine.contract import AttemptContext
+from downloader.engine.contract import POLL_SECONDS, AttemptContext
 from downloader.engine.log import LOG
 from downloader.engine.run import LocalRun
 from downloader.engine.stats import RunStats
 from downloader.errors import DownloadError, UsageError
 from downloader.runs import plan
 from downloader.runs.done_callbacks import DoneCallbacks
+from downloader.runs.start_order import ordered
 from downloader.settings.definitions import Settings
 from downloader.sources.background import BackgroundSource
 from downloader.storage.folder import Folder
 from downloader.strategies.registry import find
+
+if TYPE_CHECKING:
+    from downloader.runs.run_journal import RunJournal
 
 
 class DownloadRun:
@@ -42,6 +47,8 @@ class DownloadRun:
         make_folder: bool = True,
         on_attempt: Callable[[Outcome], None] | None = None,
         again: Callable[[], Iterator[Download | None]] | None = None,
+        has_list: bool = False,
+        is_paused: Callable[[], bool] | None = None,
         detailed: bool = False,
     ) -> None:
         """Check everything that can be checked before anything starts. Raises UsageError, StorageError.
@@ -49,8 +56,10 @@ class DownloadRun:
         ``total``: Downloads in the source, None if unknown. ``on_result``: called with each Result, in the run's thread.
         ``report``: counts the Results; by default a new one. ``make_folder``: make the folder if it is missing.
         ``on_attempt``: called with the Outcome of each Attempt; Outcomes have a Trace then. ``again``: reads the list a second
-        time, to check before the start that the checksums belong to it. ``detailed``: the Results say all that is known, also
-        `Timings`, which cost a microsecond for each file.
+        time, to check before the start that the checksums belong to it. ``has_list``: the Downloads are those of a list, not
+        only URLs that the user gave one by one: a journal is kept. ``is_paused``: while it returns True, ``source`` yields
+        None, and no Download that was read ahead starts. ``detailed``: the Results say all that is known, also `Timings`, which
+        cost a microsecond for each file.
         """
         settings = plan.effective_settings(settings)
         self._source = source
@@ -59,7 +68,7 @@ class DownloadRun:
         capabilities = self._strategy.capabilities
         plan.check_supported(settings, capabilities)
         self.jobs, self.notice = plan.jobs_for(settings, capabilities)
-        self.stats = RunStats(total=total)
+        self.stats = RunStats(total=None if settings.retry_failed else total)
         self.report = report if report is not None else Report()
         self.report.strategy = settings.strategy
         self.error: BaseException | None = None
@@ -72,6 +81,7 @@ class DownloadRun:
         self._checksums = plan.checksums_for(settings)
         if self._checksums is not None and again is not None and not namer.asks_server:
             self._checksums.check_any_matches(again(), namer)
+        source = ordered(source, settings.order, is_paused)
         self.run = LocalRun(
             scheduler=plan.scheduler_for(settings, capabilities, self.jobs, source, self._checksums, namer),
             context=AttemptContext(config, self._folder, plan.rate_limiter_for(settings)),
@@ -83,6 +93,10 @@ class DownloadRun:
         )
         if detailed:
             self.run.scheduler.reader.detailed = True
+        keeps_journal = make_folder and settings.journal != "none"
+        self._journal = self._open_journal(settings, has_list) if keeps_journal else None
+        if self._journal is None and (settings.retry_failed or not make_folder):
+            self._read_journal(settings)
         self._done = DoneCallbacks()
         self._thread = threading.Thread(target=self._main, name="dl-run", daemon=True)
 
@@ -90,14 +104,50 @@ class DownloadRun:
         """Call this function when the run has ended, in the run's thread; at once, if it has ended already."""
         self._done.add(call)
 
+    def _open_journal(self, settings: Settings, create: bool) -> "RunJournal | None":
+        """The journal of the run; None where none is kept, or where it cannot be written and the user has not named it."""
+        is_auto = settings.journal == "auto"
+        if is_auto and not create and not os.path.exists(f"{self._folder.root}/{RESERVED_FOLDER}"):
+            return None
+        from downloader.runs.run_journal import RunJournal  # here: `dl URL` keeps no journal
+        from downloader.storage.journal import JournalUnavailable
+
+        try:
+            journal = RunJournal(settings, self._folder)
+        except JournalUnavailable as error:
+            if not is_auto or settings.retry_failed:
+                raise
+            self.notice = "; ".join(filter(None, (self.notice, f"no journal is kept: {error.reason}")))
+            return None
+        self.notice = "; ".join(filter(None, (self.notice, journal.notice)))
+        return journal
+
+    def _read_journal(self, settings: Settings) -> None:
+        """Take over what a journal says, and write nothing to it: for a dry run. Raises UsageError, StorageError."""
+        from downloader.runs.run_journal import EarlierRuns, no_journal, path_of
+
+        has_journal = settings.journal != "none" and os.path.exists(path_of(settings, self._folder.root))
+        earlier = EarlierRuns(settings, self._folder).files(self.report) if has_journal else None
+        if earlier is not None:
+            self.run.scheduler.reader.earlier = earlier
+        elif settings.retry_failed:
+            raise no_journal(settings)
+
     def _emit(self, result: Result) -> None:
         self.report.add(result)
+        if self._journal is not None and not result.is_recorded and result.reason != "duplicate":
+            self._journal.record(result)
         if self._on_result is not None:
             self._on_result(result)
 
     def _main(self) -> None:
         started = time.perf_counter()
         try:
+            if self._journal is not None:
+                self._journal.wait(self._pause)
+                earlier = self._journal.earlier(self.report)
+                if earlier is not None:
+                    self.run.scheduler.reader.earlier = earlier
             self._strategy.drive(self.run)
             if self.run.broken is not None:
                 raise self.run.broken
@@ -117,8 +167,14 @@ class DownloadRun:
             self.report.ended_by = self.error or self.run.scheduler.ended_by
             self._report_checksums()
             self._report_changed_list()
+            if self._journal is not None:
+                self._journal.close(self.report)
             self._folder.close()
             self._done.set_done()
+
+    def _pause(self) -> bool:
+        time.sleep(POLL_SECONDS)
+        return not self.run.stopping
 
     def _report_checksums(self) -> None:
         checksums, report = self._checksums, self.report

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from downloader.core.digests import checksum, one_algorithm, parse_checksum
 from downloader.core.facts import Checksum
 from downloader.core.model import Download
 from downloader.core.names.file_names import wished_path
@@ -14,7 +15,6 @@ from downloader.core.names.urls import clean_url
 from downloader.core.text import is_text
 from downloader.errors import UsageError
 from downloader.sources.formats import ListOptions
-from downloader.sources.text import ALGORITHMS, by_length, checksum
 
 URL_NAMES = (
     *("downloadurl", "fileurl", "downloadlink", "filelink", "url", "uri", "link", "href", "src", "imageurl", "imgurl"),
@@ -88,6 +88,16 @@ class Columns(NamedTuple):
             metadata=tuple([(self.names[index], cells[index]) for index in self.metadata]) if self.metadata else (),
         )
 
+    def description(self, what: str, numbered: bool = False) -> str:
+        """The meanings of the columns, in a sentence. ``what``: what a column is called; ``numbered``: they have no names."""
+        meanings = [("url", self.url), ("name", self.out), ("folder", self.dir)]
+        meanings += [(kind or "checksum", index) for index, kind in self.checksums]
+        meanings += [("size", self.size), *(("mirror", index) for index in self.mirrors), ("priority", self.priority)]
+        shown = [f"{role}: {what} {index + 1 if numbered else self.names[index]}" for role, index in meanings if index >= 0]
+        count = len(self.metadata)
+        rest = f"1 other {what} goes into the report" if count == 1 else f"{count} other {what}s go into the report"
+        return ", ".join(shown) + (f"; {rest}" if count else "")
+
     def _checksums(self, cells: Sequence[str]) -> tuple[Checksum, ...]:
         return tuple([checksum_of(cells[index], kind) for index, kind in self.checksums if cells[index].strip()])
 
@@ -125,13 +135,12 @@ def checksum_of(cell: str, kind: str) -> Checksum:
     ``kind``: the algorithm if the cell names none; empty: by the length of the digest.
     """
     text = cell.strip()
-    named = re.match(r"([A-Za-z][A-Za-z0-9-]*)\s*[:=]\s*", text)
-    if named:
-        return checksum(named[1], text[named.end() :])
-    algorithm = kind or by_length(len(text))
-    if not algorithm:
-        raise UsageError(f"not a checksum: {text[:40]!r}", hint="--checksum-column 0: the table has no checksums")
-    return checksum(algorithm, text)
+    if kind and text.isalnum():
+        return checksum(kind, text)
+    try:
+        return parse_checksum(text)
+    except UsageError as error:
+        raise UsageError(error.reason, hint=f"{error.hint}; --checksum-column 0: the table has no checksums") from None
 
 
 def plain(name: str) -> str:
@@ -145,8 +154,8 @@ def algorithm_of(name: str) -> str | None:
     if text in DIGEST_NAMES:
         return ""
     for algorithm in (text, re.sub(_DIGEST_AFFIXES, "", text)):
-        if algorithm in ALGORITHMS:
-            return algorithm
+        if known := one_algorithm(algorithm):
+            return known
     return None
 
 
@@ -171,6 +180,8 @@ def columns_of(names: tuple[str, ...], cells: Sequence[str], options: ListOption
         return None
     free = set(range(len(names))) - {url}
     out = chosen(options.name_column, "--name-column", NAME_NAMES)
+    if not options.name_column and out >= 0 and _is_no_name(_cell(cells, out)):
+        out = -1
     size = chosen(options.size_column, "--size-column", SIZE_NAMES)
     if not options.size_column and size >= 0 and not _is_size(cells, size):
         size = -1
@@ -188,6 +199,11 @@ def columns_of(names: tuple[str, ...], cells: Sequence[str], options: ListOption
 
 def _cell(cells: Sequence[str], index: int) -> str:
     return cells[index] if index < len(cells) else ""
+
+
+def _is_no_name(cell: str) -> bool:
+    """Whether a cell has a URL, or a path from the root: no name that a file can get here."""
+    return is_url_cell(cell) or cell.lstrip().startswith(("/", "\\", "~"))
 
 
 def _is_size(cells: Sequence[str], index: int) -> bool:

@@ -52,10 +52,13 @@ class ListReader(Struct):
         Returns the number of Downloads; None if a list can only be read once. Raises DownloadError if a list cannot be read.
         """
         count: int | None = 0
-        for item in self.items:
-            if isinstance(item, Download) or self._is_file_url(item):
-                clean_url(item.url if isinstance(item, Download) else str(item))
+        for item in self._items():
+            if isinstance(item, Download):
+                clean_url(item.url)
                 count = None if count is None else count + 1
+            elif self._is_file_url(item):
+                entries = self._count_urls(str(item))
+                count = None if count is None else count + entries
             elif _can_be_read_once(item):
                 count = None
             else:
@@ -66,9 +69,16 @@ class ListReader(Struct):
     def _count(self, item: "str | Path") -> int:
         """The number of good entries of a list."""
         opened = self._open(item)
-        if opened.format == "text" and not self.options.expand:
+        if opened.format == "text":
             from downloader.sources import streams, text  # here: a single URL does not need them
 
+            if self.options.expand:
+                from downloader.sources import expansion  # here, and below: few runs need it
+
+                entries_of_list = text.parse(
+                    text.lines_of(streams.decoded(opened.stream)), str(item), self._note_bad_line, True
+                )
+                return expansion.count(entries_of_list, self._note_bad_line)
             with streams.decoded(opened.stream) as stream:
                 entries = text.count_url_lines(stream)
             if entries is not None:
@@ -76,6 +86,30 @@ class ListReader(Struct):
             opened = self._open(item)
         with opened.stream:
             return sum(1 for _ in self._read(item, opened, self._note_bad_line, self._note))
+
+    def _count_urls(self, url: str) -> int:
+        """How many URLs a URL of the caller stands for. Raises UsageError."""
+        if not self.options.expand:
+            clean_url(url)
+            return 1
+        from downloader.sources import expansion
+
+        return expansion.count_urls([url])
+
+    def _downloads_of_url(self, url: str) -> Iterator[Download]:
+        if not self.options.expand:
+            return iter((Download(clean_url(url)),))
+        from downloader.sources import expansion
+
+        return expansion.expanded_urls([url])
+
+    def _items(self) -> "Iterator[str | Path | Download]":
+        """The items; if URLs are those of lists, with patterns expanded."""
+        if not (self.options.expand and self.options.url_is_list):
+            return iter(self.items)
+        from downloader.sources import expansion
+
+        return expansion.expanded_items(self.items)
 
     def _is_file_url(self, item: "str | Path") -> bool:
         """Whether the item is the URL of a file to fetch, and not of a list."""
@@ -100,14 +134,14 @@ class ListReader(Struct):
         return self._all()
 
     def _all(self) -> Iterator[Download]:
-        downloads = itertools.chain.from_iterable(self._one(item) for item in self.items)
+        downloads = itertools.chain.from_iterable(self._one(item) for item in self._items())
         return numbered(downloads) if self.numbers else downloads
 
     def _one(self, item: "str | Path | Download") -> Iterator[Download]:
         if isinstance(item, Download):
             yield item
         elif self._is_file_url(item):
-            yield Download(clean_url(str(item)))
+            yield from self._downloads_of_url(str(item))
         else:
             opened = self._open(item)
             with opened.stream:
@@ -168,13 +202,20 @@ def _can_be_read_once(item: "str | Path") -> bool:
         return False
 
 
-def from_values(values: Iterable[str | Download]) -> Iterator[Download]:
-    """A caller's URLs and Downloads as Downloads. Raises UsageError for another type, and for a Download with a wrong field."""
+def from_values(values: Iterable[str | Download], expand: bool = False) -> Iterator[Download]:
+    """A caller's URLs and Downloads as Downloads. Raises UsageError for another type, and for a Download with a wrong field.
+
+    ``expand``: expand the braces in URLs; not those in Downloads.
+    """
     from downloader.sources.checked_values import checked_download  # here: the command does not need it
 
     for value in values:
         if isinstance(value, Download):
             yield checked_download(value)
+        elif isinstance(value, str) and expand:
+            from downloader.sources import expansion
+
+            yield from expansion.expanded_urls([value])
         elif isinstance(value, str):
             yield Download(clean_url(value))
         else:
@@ -183,7 +224,9 @@ def from_values(values: Iterable[str | Download]) -> Iterator[Download]:
 
 def read_checksums(path: str) -> dict[str, Checksum]:
     """The checksums of the file at ``path``, by file name. Raises UsageError."""
-    from downloader.sources import streams, text
+    from downloader.core.names.checksum_lines import parse_checksums  # here, and below: few runs need it
+    from downloader.sources import streams
+    from downloader.sources.text import lines_of
 
     with streams.open_file(path, "the checksums") as raw, streams.decoded(raw) as stream:
-        return text.parse_checksums(text.lines_of(stream), path)
+        return parse_checksums(lines_of(stream), path)

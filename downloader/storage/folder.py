@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 
 from downloader.core.facts import Existing
 from downloader.core.model import Attempt
+from downloader.core.names.file_names import RESERVED_FOLDER
 from downloader.errors import FolderError, FolderFull, PolicyError, StorageError
 from downloader.storage.shared_part import SharedParts
 
@@ -50,7 +51,8 @@ class Folder:
     """The folder of a run, kept open. Several threads may use it. Raises StorageError if it cannot be made or opened.
 
     ``root``: its path without symbolic links. ``descriptor``: -1 where the folder is missing, or closed.
-    ``was_empty``: nothing was in it when the run began. ``shared_parts``: the part files that several Attempts write.
+    ``was_empty``: nothing but the folder of a journal was in it when the run began. ``shared_parts``: the part files that
+    several Attempts write.
     ``supports_tmpfile``: whether the file system may support files without a name (O_TMPFILE); True until it refused one.
 
     With ``make`` false, a missing folder stays missing, and looks like an empty one.
@@ -69,7 +71,8 @@ class Folder:
             if make or os.path.exists(self.root):
                 self.descriptor = os.open(self.root, _FOLDER_FLAGS)
                 with os.scandir(self.descriptor) as entries:
-                    self.was_empty = next(entries, None) is None
+                    names = [entry.name for entry, _ in zip(entries, "ab", strict=False)]  # the first two
+                    self.was_empty = not names or names == [RESERVED_FOLDER]
 
     def set_was_empty(self, was_empty: bool) -> None:
         """Set whether the folder was empty when the run began, in a process that opened the folder later."""

@@ -87,7 +87,13 @@ def test_times_are_in_the_order_of_the_steps(fetch: Fetch, strategy: str, script
         assert (times.dns, times.connect) == (0, 0)
     else:
         assert 0 < times.dns <= times.connect <= times.first_byte
-    assert result.queued > 0
+    assert result.queued >= 0
+
+
+def test_file_that_waits_for_another_one_is_queued(fetch: Fetch, scripted: MakeServer) -> None:
+    server = scripted(reply("200 OK", b"abc"))
+    first, second = fetch([f"{server.url}/a", f"{server.url}/b"], jobs=1).results
+    assert second.queued >= first.elapsed > 0
 
 
 def test_connection_that_serves_again_took_no_time(fetch: Fetch, scripted: MakeServer) -> None:

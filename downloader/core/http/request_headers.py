@@ -43,6 +43,8 @@ def _conditions(attempt: Attempt, rest: tuple[int, int | None] | None, validator
         start, stop = rest
         byte_range = ("Range", f"bytes={start}-{'' if stop is None else stop - 1}")
         return (byte_range,) if bound_by_checksum(attempt) else (byte_range, ("If-Range", validator.if_range))
+    if attempt.etag:  # also a weak one: RFC 9110 section 13.1.2
+        return (("If-None-Match", attempt.etag),)
     if attempt.modified_since is not None:
         return (("If-Modified-Since", format_http_date(attempt.modified_since)),)
     return ()

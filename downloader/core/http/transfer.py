@@ -46,8 +46,8 @@ class Transfer:
     __slots__ = (
         *("attempt", "earlier", "url", "public_url", "state", "_policy", "_epoch_now", "_headers"),
         *("start", "stop", "resuming", "redirects", "_requested_at", "_sent_headers"),
-        *("status", "waited", "first_head_at", "name", "warning", "restart_reason", "_sent_last_modified"),
-        *("validator", "total", "last_modified", "announced_digests", "digests", "splittable"),
+        *("status", "waited", "first_head_at", "name", "warning", "restart_reason"),
+        *("validator", "total", "last_modified", "etag", "stated_time", "announced_digests", "digests", "splittable"),
         *("offset", "size", "received", "expected", "_received_of_body", "_stall"),
         *("existing_is_corrupt", "returned"),
     )
@@ -70,7 +70,7 @@ class Transfer:
         self._stall: StallDetector
         self.status = self.offset = self.size = self.received = self._received_of_body = 0
         self.waited = self.first_head_at = self._requested_at = 0.0
-        self.name = self.warning = self.restart_reason = self._sent_last_modified = ""
+        self.name = self.warning = self.restart_reason = self.etag = self.stated_time = ""
         self.redirects: tuple[str, ...] = ()
         self.validator = NOTHING_TO_RESUME.validator
         self.expected: int | None = None
@@ -143,7 +143,8 @@ class Transfer:
             return self._restart("the whole file comes instead of a range") if self._is_bound else self._whole(fields)
         if head.status in (206, 416) and self.resuming:
             return self._range(fields)
-        if head.status == 304 and self.attempt.modified_since is not None and not self.resuming:
+        if head.status == 304 and not self.resuming and (self.attempt.etag or self.attempt.modified_since is not None):
+            self.etag, self.stated_time = fields.etag or self.attempt.etag, fields.last_modified
             return self._decide(Event.UNCHANGED)
         raise refusal(self.status, fields, self._sent_headers, self.public_url, self._epoch_now)
 
@@ -208,6 +209,7 @@ class Transfer:
 
     def _describe(self, fields: h.Fields, whole: bool) -> None:
         self.validator = h.validator(fields)
+        self.etag, self.stated_time = fields.etag, fields.last_modified
         announced = () if whole else self.earlier.digests
         if fields.repr_digest or fields.content_digest or fields.digest:
             announced = h.digests(fields, whole) or announced
@@ -215,7 +217,6 @@ class Transfer:
 
     def _set_digests(self, announced: tuple[Checksum, ...], last_modified: str) -> None:
         self.announced_digests = announced
-        self._sent_last_modified = last_modified
         self.last_modified = h.http_date(last_modified) if last_modified else None
         self.digests = h.with_announced(self.attempt.checksums, announced) if announced else self.attempt.checksums
 
@@ -304,7 +305,7 @@ class Transfer:
             elapsed=elapsed,
             status=self.status,
             final_url=public_url(self.url) if self.redirects else self.public_url,
-            etag=self.validator.etag,
+            etag=self.validator.etag or self.etag,
             path=path or self.attempt.path,
             proposed_name=self.name,
             head_latency=self.waited,
@@ -314,6 +315,6 @@ class Transfer:
             trace=trace,
             warning=self.warning,
             reason=self.restart_reason,
-            last_modified=self._sent_last_modified,
+            last_modified=self.stated_time,
             redirects=self.redirects,
         )

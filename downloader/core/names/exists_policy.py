@@ -53,6 +53,8 @@ def apply_exists_policy(attempt: Attempt, existing: Existing | None, on_exists: 
     unless a known checksum says otherwise.
     """
     if attempt.is_probe or existing is None:
+        return replace(attempt, etag="", modified_since=None) if attempt.etag or attempt.modified_since else attempt
+    if attempt.replaces_existing and not existing.is_folder:
         return attempt
     if existing.is_folder:
         return _failed(attempt, "a folder has the name of the file", "give out=")
@@ -67,7 +69,7 @@ def apply_exists_policy(attempt: Attempt, existing: Existing | None, on_exists: 
     if before is Before.FAIL:
         return _failed(attempt, "the file exists", "see --on-exists")
     if before is Before.REFRESH:
-        return replace(attempt, modified_since=existing.modified)
+        return attempt if attempt.etag or attempt.modified_since else replace(attempt, modified_since=existing.modified)
     return attempt
 
 

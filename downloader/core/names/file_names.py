@@ -1,8 +1,8 @@
 """One safe relative path for each file, made from its URL, from the list, or from a response header.
 
 Whatever the input, the path stays in the folder: no separators within a component, no ``..``, no control or bidirectional
-characters, no reserved device name, no trailing dot or space, at most 255 bytes of UTF-8, in NFC. No component ends in the
-suffix of a part file, so no final name can be the name of another file's part file.
+characters, no reserved device name, not the folder of the journal, no trailing dot or space, at most 255 bytes of UTF-8, in
+NFC. No component ends in the suffix of a part file, so no final name can be the name of another file's part file.
 """
 
 import re
@@ -23,6 +23,9 @@ DEFAULT_NAME = "index.html"
 _DEVICE_NAMES = frozenset(
     {"con", "prn", "aux", "nul", "conin$", "conout$"} | {f"{device}{n}" for device in ("com", "lpt") for n in "123456789¹²³"}
 )
+RESERVED_FOLDER = ".downloader"
+"""The folder of the journal, in the folder of a run: no file of a list gets a path below it."""
+
 _PLAIN_NAME = r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}"  # compiled at its first use
 _USUAL_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}\.(?!(?i:part|meta)\Z)[A-Za-z0-9]{1,8}")
 """Most names match this. They are safe as they are, unless they are the name of a device."""
@@ -77,6 +80,8 @@ def _safer(text: str) -> str:
     else:
         text = text.rstrip(".")
     if text.partition(".")[0].rstrip(" ").lower() in _DEVICE_NAMES:
+        text = f"_{text}"
+    if text.lower() == RESERVED_FOLDER:
         text = f"_{text}"
     if text.lower().endswith((PART_SUFFIX, SIDECAR_SUFFIX)):
         text = f"{text}_" if len(text.encode()) < MAX_NAME_BYTES else f"{text[:-1]}_"

@@ -2,7 +2,8 @@
 
 from msgspec.structs import replace
 
-from downloader.core.facts import WHOLE, Checksum, Segment, Try
+from downloader.core.facts import WHOLE, Checksum, Segment, Try, Validator
+from downloader.core.http.headers import http_date
 from downloader.core.model import Attempt, Download, End, Outcome, Result, Status
 from downloader.core.names.file_names import default_path, wished_path
 from downloader.core.names.urls import public_url
@@ -44,6 +45,8 @@ class DownloadState:
     ``mixed_sources``        the part file has bytes from more than one URL
     ``single_source``        all Segments must come from one URL: a file from mixed sources had the wrong checksum
     ``has_template_name``    the path was made from a template: it may depend on the position in the list
+    ``refetched``            why a file that an earlier run had completed is fetched again: ``missing`` or ``resized``
+    ``version``              which version of the file exists already, to ask for a newer one; None: not known
     ``is_robots_txt``        this is no Download of the list, but the robots.txt of a server
     ``detailed``             its Result says everything: ``tries``, ``queued`` and what only reports show
     ``read_at``              when it was read from the list (monotonic seconds); only if ``detailed``
@@ -67,6 +70,8 @@ class DownloadState:
     mixed_sources: bool = False
     single_source: bool = False
     has_template_name: bool = False
+    refetched: str = ""
+    version: Validator | None = None
     is_robots_txt: bool = False
     detailed: bool = False
     read_at: float = 0.0
@@ -171,6 +176,7 @@ class DownloadState:
         is_alternate_url: bool = False,
     ) -> Attempt:
         download = self.download
+        version = self.version if url == download.url else None  # a mirror names its versions differently
         return Attempt(
             key=key,
             number=self.attempts_made,
@@ -187,13 +193,16 @@ class DownloadState:
             same_process_as=same_process_as,
             is_alternate_url=is_alternate_url,
             keep_body=self.is_robots_txt,
+            replaces_existing=self.refetched != "",
+            etag=version.etag if version else "",
+            modified_since=http_date(version.last_modified) if version else None,
         )
 
     @property
     def _has_defaults(self) -> bool:
         """Whether an Attempt needs nothing but URL and path, as most do: a shorter call makes it."""
         download = self.download
-        special = self.from_scratch or self.may_exist_already or self.is_robots_txt
+        special = self.from_scratch or self.may_exist_already or self.is_robots_txt or self.refetched or self.version
         return not (special or self.checksums or download.headers or download.size is not None) and self.is_named
 
     def result(self, status: Status, outcome: Outcome | None, reason: str, error: DownloadError | None) -> Result:
@@ -219,19 +228,19 @@ class DownloadState:
             elapsed=self.elapsed,
             final_url=outcome.final_url,
             etag=outcome.etag,
-            reason=reason,
+            reason=reason or self.refetched,
             verified=outcome.verified,
             error=error,
             download=self.to_repeat() if status is _FAILED else None,
             value=None if outcome.returned is None else outcome.returned.value,
             warning=outcome.warning if status is _DONE else "",
+            last_modified=outcome.last_modified,
         )
         return self._with_details(result, outcome) if self.detailed else result
 
     def _with_details(self, result: Result, outcome: Outcome) -> Result:
         return replace(
             result,
-            last_modified=outcome.last_modified,
             digests=outcome.digests,
             redirects=outcome.redirects,
             timings=outcome.timings,

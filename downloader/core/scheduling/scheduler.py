@@ -43,8 +43,7 @@ WHOLE_FILES = SplitPolicy()
 _Error = DownloadError | None
 _COMPLETE, _DONE = End.COMPLETE, Status.DONE
 
-READ_AHEAD_WINDOW = 1024
-"""Downloads that are read ahead."""
+READ_AHEAD_WINDOW = 1024  # Downloads that are read ahead
 
 
 class Scheduler:

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from downloader.core.model import Download, Result, Status
+from downloader.core.model import Download, End, Result, Status
 from downloader.core.names.claimed_paths import ClaimedPaths
+from downloader.core.names.earlier_files import NOT_WANTED, REFETCHED, UNKNOWN, EarlierFiles
 from downloader.core.names.namer import Namer
 from downloader.core.names.urls import public_url
 from downloader.core.scheduling.download_state import DownloadState
@@ -23,12 +24,19 @@ MAX_RETRYING_WINDOWS = 16
 MAX_READ = 32
 """Downloads that are read in one go, so that the first Attempt need not wait until the window is full."""
 
+MAX_UNWANTED = 1024
+"""Entries that the run does not want and that are passed over in one go at most."""
+
+_SKIPPED = Status.SKIPPED
+EXISTS = End.EXISTS.value
+
 
 class SourceReader:
     """Reads the list, and names the files.
 
     ``exhausted``: the list has ended. ``ask_again``: the source had nothing, and is asked again then (monotonic seconds).
-    ``window``: see the argument. ``detailed``: every Result says all that is known, see `DownloadState`.
+    ``window``: see the argument. ``earlier``: the files of earlier runs; None: nothing is known of any. ``detailed``: every
+    Result says all that is known, see `DownloadState`.
 
     Args:
         source: yields the Downloads; None where none is available at the moment.
@@ -53,6 +61,7 @@ class SourceReader:
         self._probe = probe
         self._claimed_paths = ClaimedPaths()
         self._next_key = 0
+        self.earlier: EarlierFiles | None = None
         self.exhausted = False
         self.ask_again: float | None = None
         self.detailed = False
@@ -60,7 +69,8 @@ class SourceReader:
     def read_ahead(self, now: float, ready: int, retrying: int, unread_results: int) -> Iterable[DownloadState | Result]:
         """The next Downloads, as far as the window has room for them, or the Results of those that are not fetched.
 
-        Not fetched are those whose path cannot be used, and duplicates. Nothing is read if the source has nothing now.
+        Not fetched are those whose path cannot be used, duplicates, and files that an earlier run has completed. Nothing is
+        read if the source has nothing now.
 
         Args:
             now: monotonic seconds.
@@ -81,7 +91,8 @@ class SourceReader:
 
     def _read(self, now: float, max_downloads: int) -> Iterator[DownloadState | Result]:
         self.ask_again = None
-        for _ in range(min(max_downloads, MAX_READ)):
+        count, unwanted = min(max_downloads, MAX_READ), 0
+        while count > 0:
             try:
                 download = next(self._source)
             except StopIteration:
@@ -90,9 +101,16 @@ class SourceReader:
             if download is None:
                 self.ask_again = now + SOURCE_POLL
                 return
-            yield self._name(download, now)
+            read = self._name(download, now)
+            if read is not None:
+                count -= 1
+                yield read
+            elif (unwanted := unwanted + 1) >= MAX_UNWANTED:
+                self.ask_again = now
+                return
 
-    def _name(self, download: Download, now: float) -> DownloadState | Result:
+    def _name(self, download: Download, now: float) -> DownloadState | Result | None:
+        """The Download with its path; its Result if it is not fetched; None if this run does not want it."""
         key, self._next_key = self._next_key, self._next_key + 1
         namer = self._namer
         try:
@@ -105,13 +123,42 @@ class SourceReader:
             entry = DownloadState(key, download, "", [download.url], True, ())
             entry.detailed = self.detailed
             return _refused(entry, error)
+        path = namer.placed(claimed or path)
+        state = UNKNOWN
+        earlier = self.earlier
+        if earlier is not None:
+            url = public_url(download.url)
+            state = earlier.state_of(url, path)
+            if state == NOT_WANTED:
+                return None
+            if not is_named or not claimed:
+                state = UNKNOWN
+            elif state >= 0 and self._may_skip(download, state):
+                return Result(
+                    url,
+                    path,
+                    _SKIPPED,
+                    state,
+                    reason=EXISTS,
+                    origin=download.origin,
+                    is_recorded=True,
+                    metadata=download.metadata,
+                )
         urls = [download.url, *download.mirrors]
-        entry = DownloadState(key, download, namer.placed(claimed or path), urls, is_named, download.checksums)
+        entry = DownloadState(key, download, path, urls, is_named, download.checksums)
         if namer.has_template:
             entry.has_template_name = True
         if self.detailed:
             entry.detailed, entry.read_at = True, now
+        if state < UNKNOWN:
+            entry.refetched = REFETCHED[state]
+        elif earlier is not None and is_named and claimed:
+            entry.version = earlier.version_of(public_url(download.url), path)
         return self._with_checksums(entry) if claimed else _duplicate(entry)
+
+    def _may_skip(self, download: Download, size: int) -> bool:
+        """Whether a file of this size, which an earlier run has completed, is skipped: where no checksum can be verified."""
+        return not download.checksums and self._checksum_list is None and (download.size is None or download.size == size)
 
     def rename(self, entry: DownloadState, proposed: str) -> DownloadState | Result:
         """Give an entry the name that its server proposed; where it proposed none (empty), the name from the URL.

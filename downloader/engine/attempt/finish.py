@@ -46,7 +46,7 @@ def _name(transfer: Transfer, work: Workspace, block: bytes) -> str:
     part, config = work.part, work.context.config
     policy = ON_EXISTS[config.on_exists]
     modified = transfer.last_modified if config.mtime else None
-    replaces = policy.replaces or transfer.attempt.verify_existing
+    replaces = policy.replaces or transfer.attempt.verify_existing or transfer.attempt.replaces_existing
     if not part.is_open:
         if policy.numbers or not replaces:
             path = publish_block(work.context.folder, transfer.attempt.path, block, modified, policy.numbers)

@@ -1,0 +1,209 @@
+"""The journal and the lock of one run: what earlier runs did, what this run does, and which other runs work on the folder.
+
+With ``auto``, a run keeps a journal if it has a list. A run of single URLs only does if the folder has a journal already, so
+that ``dl URL`` leaves nothing but the file.
+"""
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from msgspec import json
+
+from downloader.core.model import Download
+from downloader.core.names.earlier_files import EarlierFiles
+from downloader.core.names.exists_policy import ON_EXISTS, Before
+from downloader.errors import StorageError, UsageError
+from downloader.settings.definitions import Settings
+from downloader.storage.folder import Folder
+from downloader.storage.folder_lock import FolderLock
+from downloader.storage.journal import (
+    JournalDamaged,
+    JournalUnavailable,
+    default_path,
+    failure,
+    open_journal,
+    open_to_read,
+    set_aside,
+)
+from downloader.storage.journal_writer import JournalWriter
+from downloader.storage.known_files import KnownFiles
+
+if TYPE_CHECKING:
+    from downloader.core.report import Report
+
+_NAMING = ("name", "flatten", "fanout", "keep_paths", "cut_dirs", "content_disposition")
+"""The settings that the names of files depend on."""
+
+_ROWS = "SELECT url, path, status, size FROM files ORDER BY id"
+_VERSIONS = "SELECT url, id FROM files ORDER BY id"
+_FAILED = "SELECT max(id), url, path, status FROM files GROUP BY url HAVING status = 2 ORDER BY 1"
+_MASK = "=***"
+"""Stands for a secret in a URL; see `downloader.core.names.urls.public_url`."""
+
+
+class EarlierRuns:
+    """A journal, to read what earlier runs did. Raises StorageError, as `files` does."""
+
+    def __init__(self, settings: Settings, folder: Folder) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._path = path_of(settings, folder.root)
+        self._connection = open_to_read(self._path)
+
+    def files(self, report: "Report") -> EarlierFiles | None:
+        """The files of earlier runs; None: nothing that this run needs. Notes in the report if there is nothing to retry."""
+        settings, before = self._settings, ON_EXISTS[self._settings.on_exists].before
+        try:
+            if settings.retry_failed or before is Before.KEEP:
+                known = KnownFiles(self._folder, settings.retry_failed, before is Before.KEEP)
+                known.load(self._connection.execute(_ROWS))
+                if settings.retry_failed and not known.failed:
+                    report.notices.append(f"nothing to retry: no URL failed in its last run, as {self._path} says")
+                return known if len(known) or settings.retry_failed else None
+            if before is Before.REFRESH:
+                from downloader.storage.recorded_versions import RecordedVersions  # here: few runs need it
+
+                versions = RecordedVersions(self._folder, self._connection)
+                versions.load(self._connection.execute(_VERSIONS))
+                return versions
+        except sqlite3.Error as error:
+            raise failure(self._path, error) from None
+        return None
+
+    def close(self) -> None:
+        """Close the connection: `files` is not used any more."""
+        self._connection.close()
+
+
+class RunJournal:
+    """The journal of one run, open. `wait`, then `earlier`, then `record` for each Result, then `close`.
+
+    ``notice``: a sentence for the user, or empty.
+
+    Raises:
+        StorageError: the journal cannot be used, or another run works on the folder and ``--on-busy`` is ``fail``.
+    """
+
+    def __init__(self, settings: Settings, folder: Folder) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._is_named = settings.journal != "auto"
+        self._path = path_of(settings, folder.root)
+        self.notice = ""
+        self._waits = False
+        self._earlier: EarlierRuns | None = None
+        connection = self._open()
+        self._lock = self._locked()
+        try:
+            self._writer = JournalWriter(connection, self._path, folder.root, _naming(settings))
+        except BaseException:
+            self._lock.close()
+            connection.close()
+            raise
+        self.record = self._writer.add
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            return open_journal(self._path)
+        except JournalDamaged as error:
+            return self._replaced(error)
+
+    def _replaced(self, error: StorageError) -> sqlite3.Connection:
+        """A new journal instead of a damaged one, unless the user named that file: it may be anything."""
+        if self._is_named:
+            raise error
+        kept = set_aside(self._path)
+        self.notice = f"{error.reason}: kept as {kept}; a new journal begins"
+        return open_journal(self._path)
+
+    def _locked(self) -> FolderLock:
+        path = f"{self._path}.lock"
+        try:
+            lock = FolderLock(path)
+        except OSError as error:
+            raise JournalUnavailable(f"cannot open the lock {path}: {error.strerror}") from None
+        policy = self._settings.on_busy
+        if policy == "share" or lock.is_free():
+            lock.share()
+            return lock
+        busy = f"another run works in {self._folder.root} ({lock.holder()})"
+        if policy == "fail":
+            lock.close()
+            raise StorageError(busy, hint="see --on-busy")
+        self._waits = True
+        self.notice = "; ".join(filter(None, (self.notice, f"{busy}: waiting for its end")))
+        return lock
+
+    def wait(self, pause: Callable[[], bool]) -> None:
+        """Wait until the folder is free, if the setting ``on_busy`` says so; ``pause`` sleeps, and returns False to give up."""
+        if not self._waits:
+            return
+        while not self._lock.is_free():
+            if not pause():
+                return
+        self._lock.share()
+        self._folder.set_was_empty(False)
+
+    def earlier(self, report: "Report") -> EarlierFiles | None:
+        """What the journal says of earlier runs; None: nothing that this run needs. Problems are noted in the report."""
+        try:
+            self._earlier = EarlierRuns(self._settings, self._folder)
+            return self._earlier.files(report)
+        except StorageError as error:
+            report.errors.append(error)
+            return None
+
+    def close(self, report: "Report") -> None:
+        """Write what is not written yet, and release the lock."""
+        if self._earlier is not None:
+            self._earlier.close()
+        self._writer.close()
+        self._lock.close()
+        if self._writer.error is not None and self._writer.lost:
+            if self._is_named:
+                report.errors.append(self._writer.error)
+            else:
+                report.notices.append(f"{self._writer.lost} files are not recorded: {self._writer.error.reason}")
+
+
+def path_of(settings: Settings, root: str) -> str:
+    """The path of the journal that these settings mean. ``root``: the folder of the run."""
+    return default_path(root) if settings.journal == "auto" else os.path.expanduser(settings.journal)
+
+
+def _naming(settings: Settings) -> str:
+    return json.encode({name.replace("_", "-"): getattr(settings, name) for name in _NAMING}).decode()
+
+
+def failed_downloads(settings: Settings) -> list[Download]:
+    """The URLs that failed in their last run, with their recorded paths: what ``--retry-failed`` fetches without a list.
+
+    Raises:
+        UsageError: there is no journal.
+        StorageError: the journal cannot be read.
+    """
+    path = path_of(settings, os.path.realpath(os.path.expanduser(settings.dir)))
+    if settings.journal == "none" or not os.path.exists(path):
+        raise no_journal(settings)
+    connection = open_to_read(path)
+    try:
+        return list(_downloads(connection.execute(_FAILED)))
+    except sqlite3.Error as error:
+        raise failure(path, error) from None
+    finally:
+        connection.close()
+
+
+def _downloads(rows: Iterator[tuple[int, str, str, int]]) -> Iterator[Download]:
+    for _, url, path, _ in rows:
+        if _MASK in url:
+            raise UsageError("the journal has no secrets, and this URL needs one", url, "give the list, too")
+        yield Download(url, out=path, origin="journal")
+
+
+def no_journal(settings: Settings) -> UsageError:
+    """The error of ``--retry-failed`` where nothing is known of earlier runs."""
+    what = "--journal none" if settings.journal == "none" else f"there is no journal in {settings.dir}"
+    return UsageError(f"nothing is known of earlier runs: {what}", hint="run without --retry-failed")

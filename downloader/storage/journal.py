@@ -1,0 +1,148 @@
+"""Opens the journal of a folder: a database of SQLite, in WAL mode, that only its owner may read.
+
+What can be wrong with it, and what follows:
+
+====================================  ==================================================================================
+the file                              what happens
+====================================  ==================================================================================
+is of a newer version                 StorageError: nothing is started, and the file stays as it is
+is another program's database         StorageError
+is no database, or is damaged         with ``auto``: it is renamed to ``journal.sqlite.damaged``, and a new one begins, with
+                                      a notice; a file that the user named: StorageError
+cannot be opened or written, for      with ``auto``: the run goes on without a journal, with a notice; a file that the user
+example on a read-only or full disk   named: StorageError
+====================================  ==================================================================================
+"""
+
+import os
+import sqlite3
+import stat
+from contextlib import suppress
+
+from downloader.errors import StorageError
+from downloader.storage.journal_rows import APPLICATION_ID, FOLDER, JOURNAL_NAME, SCHEMA, SCHEMA_VERSION
+
+BUSY_SECONDS = 10.0
+"""Seconds that a statement waits while another process writes to the database."""
+
+_WITHOUT = "use --journal none to go on without a journal"
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+class JournalUnavailable(StorageError):
+    """The journal cannot be opened or written here. A run can go on without."""
+
+
+class JournalDamaged(StorageError):
+    """The file is no database, or a damaged one."""
+
+
+def default_path(root: str) -> str:
+    """The path of the journal of a folder, with ``auto``."""
+    return os.path.join(root, FOLDER, JOURNAL_NAME)
+
+
+def open_journal(path: str) -> sqlite3.Connection:
+    """Open the journal at ``path``; create it if it is missing. Any thread may use the connection, one at a time.
+
+    Raises:
+        JournalUnavailable: the file cannot be opened or written.
+        JournalDamaged: it is no database, or a damaged one.
+        StorageError: it is another program's database, or of a newer version.
+    """
+    try:
+        _create(path)
+        return _open(path)
+    except OSError as error:
+        raise JournalUnavailable(f"cannot open the journal {path}: {error.strerror}", hint=_WITHOUT) from None
+    except sqlite3.DatabaseError as error:
+        raise failure(path, error) from None
+
+
+def open_to_read(path: str) -> sqlite3.Connection:
+    """Open a journal that exists, and write nothing. Raises as `open_journal`."""
+    try:
+        os.stat(path)
+        at_rest = "&immutable=1" if not os.path.exists(f"{path}-wal") else ""
+        connection = sqlite3.connect(f"{_uri(path)}?mode=ro{at_rest}", BUSY_SECONDS, uri=True, check_same_thread=False)
+        return _checked(connection, path)
+    except OSError as error:
+        raise JournalUnavailable(f"cannot read the journal {path}: {error.strerror}") from None
+    except sqlite3.DatabaseError as error:
+        raise failure(path, error) from None
+
+
+def failure(path: str, error: sqlite3.Error) -> StorageError:
+    """The StorageError for an error of the database at ``path``."""
+    if (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _DAMAGED:
+        return JournalDamaged(f"the journal {path} is damaged: {error}", hint=_WITHOUT)
+    return JournalUnavailable(f"cannot use the journal {path}: {error}", hint=_WITHOUT)
+
+
+def set_aside(path: str) -> str:
+    """Rename a damaged journal, so that a new one can begin. Returns the new path. Raises JournalUnavailable."""
+    other = f"{path}.damaged"
+    try:
+        for suffix in ("-wal", "-shm"):
+            with suppress(FileNotFoundError):
+                os.replace(path + suffix, other + suffix)
+        os.replace(path, other)
+    except OSError as error:
+        raise JournalUnavailable(f"cannot rename the damaged journal {path}: {error.strerror}", hint=_WITHOUT) from None
+    return other
+
+
+def _create(path: str) -> None:
+    """Make the file and its folder, if they are missing. Raises OSError; also for links, which may lead elsewhere."""
+    parent = os.path.dirname(path) or "."
+    if os.path.basename(parent) == FOLDER:
+        with suppress(FileExistsError):
+            os.mkdir(parent)
+        if not stat.S_ISDIR(os.lstat(parent).st_mode):
+            raise NotADirectoryError(20, f"{FOLDER} is not a folder")
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+
+
+def _uri(path: str) -> str:
+    from pathlib import Path  # here: a run without a journal does not need it
+
+    return Path(path).absolute().as_uri()
+
+
+def _open(path: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    _checked(connection, path)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("BEGIN IMMEDIATE")  # two runs may create the tables at the same moment
+        if not _number(connection, "user_version"):
+            for statement in SCHEMA.split(";\n")[:-1]:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _checked(connection: sqlite3.Connection, path: str) -> sqlite3.Connection:
+    """The connection, if its database is a journal of this version, or empty. Raises StorageError, sqlite3.DatabaseError."""
+    try:
+        application, version = _number(connection, "application_id"), _number(connection, "user_version")
+        has_tables = connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is not None
+        if application != APPLICATION_ID and (has_tables or application or version):
+            raise StorageError(f"{path} is the database of another program", hint="give another file with --journal")
+        if version > SCHEMA_VERSION:
+            hint = f"update this program, or {_WITHOUT}"
+            raise StorageError(f"the journal {path} was written by a newer version of this program", hint=hint)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _number(connection: sqlite3.Connection, pragma: str) -> int:
+    return int(connection.execute(f"PRAGMA {pragma}").fetchone()[0])
