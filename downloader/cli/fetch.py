@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from downloader.cli.output_files import OutputFiles, check_distinct_files
 from downloader.cli.stop_signals import Signals
 from downloader.core.model import Download, Result
 from downloader.core.report import Report
@@ -23,9 +24,6 @@ from downloader.sources.lists import ListReader
 
 if TYPE_CHECKING:  # each is imported where a run needs it
     from pathlib import Path
-
-    from downloader.reports.outputs import FailedList, Traces
-    from downloader.reports.report_file import ReportFile
 
 
 class FetchRequest(Struct, frozen=True):
@@ -51,7 +49,7 @@ def fetch(request: FetchRequest) -> int:
     resume_collector()
     settings = request.settings
     _print_origins(request)
-    _check_distinct_files(request)
+    check_distinct_files(request.lists, settings, request.output)
     if settings.process and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # the user's module of --process is often in the current folder
     items: list[str | Path | Download] = [*request.lists] or _failed_before(settings)
@@ -76,8 +74,8 @@ def fetch(request: FetchRequest) -> int:
         _print_notices(lists, settings)
         return code
     with ExitStack() as stack:
-        files = _OutputFiles(settings, stack)
-        sinks: list[ReportFile | FailedList] = [*files.reports, *files.failed]
+        files = OutputFiles(settings, stack, whole_list=not request.settings.retry_failed)
+        sinks = files.of_results
 
         def on_result(result: Result) -> None:
             for sink in sinks:
@@ -163,56 +161,9 @@ def _print_origins(request: FetchRequest) -> None:
         _print_sentence(text, settings)
 
 
-class _OutputFiles:
-    """The files of ``--report``, ``--failed`` and ``--trace``, open until the end of the stack; no file or one of each."""
-
-    def __init__(self, settings: Settings, stack: ExitStack) -> None:
-        self.reports: list[ReportFile] = []
-        self.failed: list[FailedList] = []
-        self.traces: list[Traces] = []
-        if not (settings.report or settings.failed or settings.trace):
-            return
-        from downloader.reports import outputs
-
-        if settings.report:
-            from downloader.reports import report_file
-
-            self.reports.append(stack.enter_context(report_file.ReportFile(settings.report, settings.dir, settings.process)))
-        if settings.failed:
-            self.failed.append(stack.enter_context(outputs.FailedList(settings.failed)))
-        if settings.trace:
-            self.traces.append(stack.enter_context(outputs.Traces(settings.trace)))
-
-    def flush(self) -> None:
-        """Write what is buffered."""
-        files: list[ReportFile | FailedList | Traces] = [*self.reports, *self.failed, *self.traces]
-        for file in files:
-            file.flush()
-
-
-def _check_distinct_files(request: FetchRequest) -> None:
-    """Raises UsageError where an output would overwrite an input, or where two outputs are the same file."""
-    settings = request.settings
-    files = [("the list", name) for name in request.lists if name != STDIN and not is_url(name)]
-    files += [("--checksums", settings.checksums), ("--netrc-file", settings.netrc_file), ("--cookies", settings.cookies)]
-    seen = {os.path.realpath(name): what for what, name in files if name}
-    named = [("-o", os.path.join(os.path.expanduser(settings.dir), request.output))] if request.output else []
-    for what, name in (*named, *_outputs(settings)):
-        if name and name != STDIN:
-            other = seen.setdefault(os.path.realpath(name), what)
-            if other != what:
-                raise UsageError(f"{other} and {what} are the same file: {name}", hint="give another name")
-
-
-def _outputs(settings: Settings) -> list[tuple[str, str]]:
-    names = ("report", "failed", "trace", "log_file")
-    return [(f"--{name.replace('_', '-')}", getattr(settings, name)) for name in names]
-
-
-def _conclude(session: DownloadRun, settings: Settings, lists: ListReader, interrupted: int | None, files: _OutputFiles) -> int:
+def _conclude(session: DownloadRun, settings: Settings, lists: ListReader, interrupted: int | None, files: OutputFiles) -> int:
     report = session.report
-    for file in files.reports:
-        file.complete = session.error is None and not report.interrupted
+    files.set_complete(session.error is None and not report.interrupted)
     error_printed = settings.quiet or report.interrupted or report.done + report.skipped + report.failures > 0
     if settings.progress == "json":
         error_printed = False
@@ -243,7 +194,7 @@ def _conclude(session: DownloadRun, settings: Settings, lists: ListReader, inter
     return report.exit_code
 
 
-def _unprocessed(report: Report, settings: Settings, files: _OutputFiles) -> str:
+def _unprocessed(report: Report, settings: Settings, files: OutputFiles) -> str:
     """A text about existing files, which were skipped and so not processed by ``--process``; empty where there are none.
 
     With ``--report``, which records what was processed, only the files that were never processed are counted.

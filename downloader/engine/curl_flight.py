@@ -20,7 +20,6 @@ from downloader.engine.deadlines import NEVER, Verdict, deadline_of, error_of, v
 from downloader.errors import DownloadError, NetworkError
 from downloader.transports.base import DRAIN_SECONDS
 from downloader.transports.curl_client import CurlExchange
-from downloader.transports.curl_times import times_of
 
 
 class FlightLoop(Protocol):
@@ -108,6 +107,8 @@ class CurlFlight:
     def _timings(self, elapsed: float, answered: bool) -> Timings:
         if self._asked_at < self._began_at:
             return Timings(total=elapsed)  # no request was sent
+        from downloader.transports.curl_times import times_of  # here: few runs need it
+
         before = self._asked_at - self._began_at  # earlier requests, which led elsewhere
         dns, connect, tls, first_byte = [before + seconds if seconds else 0.0 for seconds in times_of(self._exchange.easy)]
         return Timings(dns, connect, tls, first_byte if answered else 0.0, elapsed)

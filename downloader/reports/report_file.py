@@ -10,11 +10,12 @@ from msgspec.structs import replace
 
 from downloader.core.model import Result, Status
 from downloader.extras import require
-from downloader.reports.earlier_report import ROWS, EarlierReport, write_rows
+from downloader.reports.earlier_report import EarlierReport
 from downloader.reports.output_file import STDOUT, is_special
 from downloader.reports.row_reader import read_rows
 from downloader.reports.rows import DelimitedRows, JsonRows, RowWriter, Value, format_of, open_rows
 from downloader.reports.schema import COLUMNS, row_of, spread, with_names
+from downloader.reports.table_files import ROWS, write_rows
 
 
 class ReportFile:
