@@ -1,7 +1,7 @@
 """``--report``: one row for each Result, as JSON Lines, CSV, TSV or Parquet. `downloader.reports.schema` has the columns."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -102,20 +102,18 @@ class _SpooledParquet(JsonRows):
         self._target = os.path.realpath(path)
         super().__init__(self._target + ROWS, COLUMNS)
         self._converted = False
+        self._names: list[str] = []
+
+    def add(self, row: Sequence[Value]) -> None:
+        self._names = self._names or names_in(row)
+        super().add(row)
 
     def close(self) -> None:
         super().close()
         if not self._converted:
             self._converted = True
-            write_rows(self._read(), COLUMNS, self._metadata_names(), self._target, "parquet")
+            write_rows(read_rows(self._path, COLUMNS, "jsonl"), COLUMNS, self._names, self._target, "parquet")
             os.unlink(self._path)
-
-    def _read(self) -> Iterator[list[Value]]:
-        return read_rows(self._path, COLUMNS, "jsonl")
-
-    def _metadata_names(self) -> list[str]:
-        """The keys of the first row that has metadata."""
-        return next(filter(None, map(names_in, self._read())), [])
 
 
 def names_in(row: Sequence[Value]) -> list[str]:
