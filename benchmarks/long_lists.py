@@ -135,7 +135,8 @@ def table_rows(dl: str, count: int, server: Nginx, target: Path, memory: Path, a
                 statuses = [json.loads(line)["status"] for line in stream]
             if statuses != ["done"] * count:
                 raise SystemExit(f"the report has {len(statuses)} rows, {statuses.count('done')} of them done")
-            note = "every row of the report is done"
+            journal = sum(path.stat().st_size for path in (folder / ".downloader").iterdir())
+            note = f"every row is done; bytes a file: report {report.stat().st_size / count:.0f}, journal {journal / count:.0f}"
         yield figures(what, count, usage, note)
         if command is full and again:
             yield repeated("the same again", [*command, "-d", str(folder)], count, server, memory)

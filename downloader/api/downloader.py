@@ -7,8 +7,6 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
-from msgspec.structs import replace
-
 from downloader.api.results import MAX_WAITING_RESULTS, Results
 from downloader.api.urls import Urls, has_list, source_of
 from downloader.api.watched_run import OnProgress, OnResult, WatchedRun
@@ -17,6 +15,7 @@ from downloader.core.report import Report
 from downloader.engine.attempt.postprocess import name_of
 from downloader.errors import UsageError
 from downloader.runs.download_run import DownloadRun
+from downloader.runs.list_fetch import ListFetcher
 from downloader.settings.fields import convert, fields
 from downloader.settings.keywords import Keywords
 from downloader.sources.background import BackgroundSource
@@ -68,8 +67,14 @@ class Downloader:
             raise UsageError(f"{name} is a setting of the command only", hint=hint)
         if given.get("process"):
             given["process"] = name_of(given["process"])
+        sections = given.pop("hosts", None)
+        if sections is not None:
+            from downloader.settings.host_tables import read_keyword  # here: few callers have such sections
+
+            sections = read_keyword(sections)
         keys = {item.name: item.key for item in fields()}
-        self.settings = convert({keys.get(name, name): value for name, value in {"dir": str(dir), **given}.items()})
+        values = {keys.get(name, name): value for name, value in {"dir": str(dir), **given}.items()}
+        self.settings = convert(values, hosts=sections or ())
         self._running: set[WatchedRun] = set()
 
     def session(
@@ -101,11 +106,7 @@ class Downloader:
                 print(run.stats.received, "bytes so far")
             report = run.join()
         """
-        options = list_options(self.settings)
-        if options.url_is_list:
-            from downloader.runs.list_fetch import ListFetcher  # here: few programs need it
-
-            options = replace(options, open_url=ListFetcher(self.settings))
+        options = list_options(self.settings, ListFetcher(self.settings))
         skip_bad = self.settings.skip_bad_lines
         source, total = source_of(urls, skip_bad, is_paused, options)
         can_read_twice = total is not None and (self.settings.checksums or self.settings.name)

@@ -11,7 +11,8 @@ from downloader.errors import UsageError
 from downloader.inventory.journal_export import KINDS, STATUSES, Export, ExportCounts, plan_export, write_export
 from downloader.inventory.sums_file import base_folder
 from downloader.settings.values import Form
-from downloader.storage.journal_reader import JournalReader, journal_path
+from downloader.storage.journal import default_path
+from downloader.storage.journal_reader import JournalReader
 
 
 def command() -> click.Command:
@@ -64,7 +65,7 @@ def _export(folder: str, to: str, kind: str | None, status: str | None, host: st
     if not to:
         raise UsageError("--to FILE is missing", hint="as in dl export --to urls-failed.txt, or --to - with --as urls")
     export = plan_export(to, kind or "", status or "", host, algorithm)
-    with JournalReader(journal or journal_path(folder)) as reader:
+    with JournalReader(journal or default_path(folder)) as reader:
         counts = write_export(reader, folder, export)
     _print_counts(export, counts, folder)
     return 0

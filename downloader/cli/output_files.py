@@ -71,13 +71,14 @@ def check_distinct_files(lists: tuple[str, ...], settings: Settings, output: str
     files += [("--checksums", settings.checksums), ("--netrc-file", settings.netrc_file), ("--cookies", settings.cookies)]
     seen = {os.path.realpath(name): what for what, name in files if name}
     named = [("-o", os.path.join(os.path.expanduser(settings.dir), output))] if output else []
-    for what, name in (*named, *_outputs(settings)):
+    for what, name in (*named, *outputs_of(settings)):
         if name and name != STDIN:
             other = seen.setdefault(os.path.realpath(name), what)
             if other != what:
                 raise UsageError(f"{other} and {what} are the same file: {name}", hint="give another name")
 
 
-def _outputs(settings: Settings) -> list[tuple[str, str]]:
+def outputs_of(settings: Settings) -> list[tuple[str, str]]:
+    """The options that name a file to write, each with its value."""
     names = ("report", "manifest", "failed", "trace", "log_file")
     return [(f"--{name.replace('_', '-')}", getattr(settings, name)) for name in names]

@@ -12,7 +12,9 @@ from click.shell_completion import CompletionItem
 from downloader.cli.options import GroupedOption
 from downloader.inventory.folder_status import read_status
 from downloader.inventory.status_text import status_text
-from downloader.storage.journal_reader import JournalReader, journal_path, running_runs
+from downloader.storage.journal import default_path
+from downloader.storage.journal_reader import JournalReader
+from downloader.storage.running_runs import running_runs
 
 MAX_WIDTH = 110
 
@@ -56,7 +58,7 @@ def command() -> click.Command:
 
 
 def _status(folder: str, journal: str, check: bool | None, as_json: bool) -> int:
-    with JournalReader(journal or journal_path(folder)) as reader:
+    with JournalReader(journal or default_path(folder)) as reader:
         status = read_status(reader, folder, check, running_runs(reader.path), time.time())
     if as_json:
         import msgspec

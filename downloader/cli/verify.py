@@ -20,7 +20,8 @@ from downloader.inventory.file_check import ExpectedFile, FileState
 from downloader.inventory.sums_file import algorithm_in_name, base_folder, check_algorithm
 from downloader.inventory.sums_writer import FolderDigests
 from downloader.inventory.verification import Verification
-from downloader.storage.journal_reader import JOURNAL_PATH, JournalReader, journal_path
+from downloader.storage.journal import default_path
+from downloader.storage.journal_reader import JournalReader
 from downloader.storage.replaced_file import replaced_file
 
 DRAW_SECONDS = 0.2
@@ -87,7 +88,7 @@ def _verify_journal(records: str, folder: str, journal: str, extra: bool, as_jso
     path, root = journal, folder or records
     if not path and not os.path.isdir(records):
         path = records
-        inner = os.path.abspath(records).endswith("/" + JOURNAL_PATH)
+        inner = os.path.abspath(records).endswith(default_path("/"))
         root = folder or (os.path.dirname(os.path.dirname(os.path.abspath(records))) if inner else ".")
     with _reader(path, root) as reader:
         return _compare(root, from_journal(reader), "journal", path or root, extra, as_json, reader)
@@ -96,7 +97,7 @@ def _verify_journal(records: str, folder: str, journal: str, extra: bool, as_jso
 def _reader(path: str, root: str) -> JournalReader:
     """Raises UsageError, with the sums files of the folder in the hint if it has no journal."""
     try:
-        return JournalReader(path or journal_path(root))
+        return JournalReader(path or default_path(root))
     except UsageError as error:
         names: list[str] = []
         with suppress(OSError):

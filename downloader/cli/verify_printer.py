@@ -31,14 +31,15 @@ class TextPrinter:
     def end(self, verification: Verification, unknown: int | None, seconds: float) -> None:
         """Print the counts."""
         counts = verification.counts
-        parts = [f"{counts[FileState.OK]:,} verified by digest"]
-        parts += [f"{counts[state]:,} {state}" for state in FileState if state is not FileState.OK and counts[state]]
-        rate = f", {size(verification.bytes_read / max(seconds, 1e-6))}/s" if verification.bytes_read else ""
+        names = {FileState.OK: "verified by digest", FileState.SIZE_ONLY: "verified by size only"}
+        parts = [f"{counts[state]:,} {names.get(state, state)}" for state in FileState if counts[state]]
+        rate = f", {size(verification.bytes_read / max(seconds, 1e-6))}/s"
         head = f"{verification.checked:,} file{'' if verification.checked == 1 else 's'}"
         if not verification.complete:
             head = f"interrupted after {head}"
-        click.echo(f"{head}: {', '.join(parts)}")
-        click.echo(f"{size(verification.bytes_read)} read in {duration(seconds)}{rate}")
+        click.echo(f"{head}: {', '.join(parts)}" if parts else head)
+        if verification.bytes_read:
+            click.echo(f"{size(verification.bytes_read)} read in {duration(seconds)}{rate}")
         if number := counts[FileState.SIZE_ONLY]:
             what = "1 file was" if number == 1 else f"{number:,} files were"
             click.echo(f"{what} checked by size only: no digest is known (a run with --digest records one)")

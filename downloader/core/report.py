@@ -1,16 +1,23 @@
 """The Results of a run, counted."""
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
 from downloader.core.model import Result, Status
 from downloader.errors import DownloadError, Interrupted, exit_code
 
+if TYPE_CHECKING:
+    from downloader.core.result_list import ResultList
+
 _DONE, _SKIPPED = Status.DONE, Status.SKIPPED  # a global is read faster than a member of an Enum, once for each file
 
 MAX_REASONS = 50
 """Different reasons that are counted apart. Servers write parts of these texts, so their number must be limited."""
+
+PACKED_FROM = 10_000
+"""From so many Results on, those of files that earlier runs had completed are kept compressed."""
 
 MAX_DOUBTFUL = 3
 """Results with a warning that are kept."""
@@ -37,7 +44,8 @@ class Report(Struct):
     ``stopped_by_failure``  because one failed (``--fail-fast``)
     ``ended_by``            what ended the run before the list was done, such as a full disk
     ``unwritten``           number of files that failed because the folder cannot be written
-    ``results``             all Results, where ``keep`` is set
+    ``results``             all Results, where ``keep`` is set: a list; from 10,000 Results on, if files were skipped that the
+                            journal knows, a sequence that keeps these compressed
     ``failed``              the first Results that failed
     ``reasons``             how many files were skipped or failed for which reason
     ``warnings``            number of files that look like web pages although their names say otherwise
@@ -71,7 +79,7 @@ class Report(Struct):
     stopped_by_failure: bool = False
     ended_by: BaseException | None = None
     unwritten: int = 0
-    results: list[Result] = field(default_factory=list)
+    results: "list[Result] | ResultList" = field(default_factory=list)
     failed: list[Result] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
     warnings: int = 0
@@ -116,6 +124,10 @@ class Report(Struct):
         if result.verified:
             self.verified += 1
         if self.keep:
+            if result.is_recorded and len(self.results) >= PACKED_FROM and isinstance(self.results, list):
+                from downloader.core.result_list import ResultList  # here: few runs need it
+
+                self.results = ResultList(self.results)
             self.results.append(result)
 
     @property

@@ -18,7 +18,7 @@ from downloader.errors import StorageError
 SAMPLE_SECONDS = 0.02
 """Seconds from one sampling of the statistics, which the scheduler learns from, to the next."""
 
-_DONE = Status.DONE
+_DONE, _SKIPPED = Status.DONE, Status.SKIPPED
 
 ANY_NAME = sys.getfilesystemencoding() == "utf-8"
 """Whether a file name may hold any character; under other locales it may not."""
@@ -296,7 +296,7 @@ class LocalRun(Run):
             if result.status is _DONE:
                 stats.done += 1
                 stats.done_bytes += result.bytes
-            elif result.status is Status.SKIPPED:
+            elif result.status is _SKIPPED:
                 stats.skipped += 1
             else:
                 stats.failed += 1

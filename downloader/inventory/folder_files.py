@@ -3,11 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 
-from downloader.core.names.file_names import PART_SUFFIX, SIDECAR_SUFFIX
-from downloader.storage.journal_reader import JOURNAL_PATH
-
-OWN_FOLDER = JOURNAL_PATH.partition("/")[0]
-"""The folder that the program keeps for itself in the folder of a run."""
+from downloader.core.names.file_names import PART_SUFFIX, RESERVED_FOLDER, SIDECAR_SUFFIX
 
 OnSkipped = Callable[[str, str], None]
 """Called with the path of something that is left out, and why."""
@@ -35,7 +31,7 @@ def _walk(folder: str, prefix: str, on_skipped: OnSkipped) -> Iterator[str]:
         if entry.is_symlink():
             on_skipped(path, "a symbolic link")
         elif entry.is_dir(follow_symlinks=False):
-            if path != OWN_FOLDER:
+            if path != RESERVED_FOLDER:
                 yield from _walk(folder, f"{path}/", on_skipped)
         elif not entry.is_file(follow_symlinks=False):
             on_skipped(path, "not a file")

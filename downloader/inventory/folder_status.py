@@ -7,6 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from downloader.errors import StorageError
+from downloader.storage.journal import default_path
 from downloader.storage.journal_counts import (
     HostCount,
     RateBucket,
@@ -19,7 +20,7 @@ from downloader.storage.journal_counts import (
     count_runs,
     count_urls,
 )
-from downloader.storage.journal_reader import JournalReader, journal_path
+from downloader.storage.journal_reader import JournalReader
 
 RunState = Literal["ended", "running", "killed", "unknown"]
 """``unknown``: the run has no end in the journal, and whether its process still runs cannot be determined."""
@@ -166,14 +167,16 @@ def _rate(journal: JournalReader, runs: list[RunStatus]) -> RateHistory | None:
         if run.count.received and run.seconds >= MIN_RUN_SECONDS:
             days = -(-run.seconds // (86400 * MAX_BUCKETS))
             period = next((item for item in _PERIODS if run.seconds / item <= MAX_BUCKETS), 86400 * days)
-            return RateHistory(run.count.id, run.count.started, float(period), count_rate(journal, run.count, period))
+            return RateHistory(
+                run.count.id, run.count.started, float(period), count_rate(journal, run.count, run.seconds, period)
+            )
     return None
 
 
 def _advice(journal: str, folder: str, urls: UrlCounts, runs: list[RunStatus], disk: DiskStatus | None) -> list[str]:
     """Commands that are useful next, each with its purpose, most urgent first."""
     where = "" if os.path.realpath(folder) == os.path.realpath(".") else f" {shlex.quote(folder)}"
-    other = "" if os.path.realpath(journal) == os.path.realpath(journal_path(folder)) else f" --journal {shlex.quote(journal)}"
+    other = "" if os.path.realpath(journal) == os.path.realpath(default_path(folder)) else f" --journal {shlex.quote(journal)}"
     target = f"{' --dir' if where else ''}{where}{other}"
     advice = []
     if any(run.state == "running" for run in runs):

@@ -13,8 +13,8 @@ from downloader.inventory.sums_file import algorithm_in_name, base_folder, check
 from downloader.reports import schema
 from downloader.reports.rows import Column, Value, open_rows
 from downloader.sources.text import format_download
-from downloader.storage.journal_reader import COMPLETE, DONE, FAILED, SKIPPED, JournalReader, host_matches
-from downloader.storage.journal_rows import JournalRow
+from downloader.storage.journal_reader import COMPLETE, JournalReader, host_matches
+from downloader.storage.journal_rows import DONE, FAILED, SKIPPED, JournalRow
 from downloader.storage.replaced_file import replaced_file
 
 ExportKind = Literal["urls", "csv", "tsv", "jsonl", "parquet", "sums"]

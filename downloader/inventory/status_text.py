@@ -32,8 +32,8 @@ def status_text(status: FolderStatus, width: int, unicode: bool) -> str:
 
 def _head(status: FolderStatus) -> Iterator[str]:
     urls, disk = status.urls, status.disk
-    yield f"{printable(status.folder)}: {_number(urls.urls, 'URL')} in the journal"
-    yield f"  {urls.done:,} done, {urls.skipped:,} skipped, {urls.failed:,} failed"
+    yield f"Journal {printable(status.journal)}"
+    yield f"  {_number(urls.urls, 'URL')}: {urls.done:,} done, {urls.skipped:,} skipped, {urls.failed:,} failed"
     if urls.urls > urls.failed:
         yield f"  {size(urls.bytes)} in complete files; {_with_digest(urls.with_digest)} a recorded digest"
     if disk is None:

@@ -13,6 +13,8 @@ _SUFFIX = rf".*\.(?P<algorithm>{_KINDS})(?:sums?)?(?:\.txt)?"
 
 def sums_line(digest: str, path: str) -> bytes:
     """``digest  path`` and a line end. A path with a backslash or a line break is escaped, the line marked, as by sha256sum."""
+    if path == "-":
+        path = "./-"  # sha256sum reads its input for the name -
     escaped = re.sub(r"[\\\r\n]", lambda found: _ESCAPES[found[0]], path)
     mark = "\\" if escaped != path else ""
     return os.fsencode(f"{mark}{digest}  {escaped}\n")

@@ -75,10 +75,10 @@ def _open(path: str) -> RowWriter:
         return open_rows(path, COLUMNS)
     if is_special(path):
         return open_rows(path, COLUMNS)  # with all metadata in one column
-    return _SpooledParquet(path) if format_of(path) == "parquet" else _Table(path)
+    return _SpooledParquet(path) if format_of(path) == "parquet" else _MetadataTable(path)
 
 
-class _Table(DelimitedRows):
+class _MetadataTable(DelimitedRows):
     """CSV or TSV: the metadata of the first row says which columns there are."""
 
     def __init__(self, path: str) -> None:

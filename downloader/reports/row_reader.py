@@ -42,7 +42,7 @@ def read_rows(path: str, columns: Sequence[Column], kind: RowFormat | None = Non
         row: list[Value] = []
         try:
             for name, wanted, column in types:
-                value = record.get(name)
+                value: Any = record.get(name)
                 row.append(value if type(value) is wanted else _converted(value, column))
         except (ValueError, msgspec.MsgspecError):
             continue

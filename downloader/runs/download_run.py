@@ -18,7 +18,7 @@ from downloader.engine.log import LOG
 from downloader.engine.run import LocalRun
 from downloader.engine.stats import RunStats
 from downloader.errors import DownloadError, UsageError
-from downloader.runs import plan
+from downloader.runs import naming, plan
 from downloader.runs.done_callbacks import DoneCallbacks
 from downloader.runs.start_order import ordered
 from downloader.settings.definitions import Settings
@@ -74,14 +74,14 @@ class DownloadRun:
         self.error: BaseException | None = None
         config = plan.worker_config(settings, capabilities, self.jobs, on_attempt is not None, detailed)
         self._folder = Folder(os.path.expanduser(settings.dir), make_folder)
-        template = plan.template_for(settings)
-        namer = plan.namer_for(settings, template)
+        template = naming.template_for(settings)
+        namer = naming.namer_for(settings, template)
         if template is not None and again is not None:
             template.check_columns(again())
         self._checksums = plan.checksums_for(settings)
         if self._checksums is not None and again is not None and not namer.asks_server:
             self._checksums.check_any_matches(again(), namer)
-        source = ordered(source, settings.order, is_paused)
+        source = ordered(source, settings.order, is_paused, numbers=template is not None and template.uses_index)
         self.run = LocalRun(
             scheduler=plan.scheduler_for(settings, capabilities, self.jobs, source, self._checksums, namer),
             context=AttemptContext(config, self._folder, plan.rate_limiter_for(settings)),
@@ -129,7 +129,7 @@ class DownloadRun:
         has_journal = settings.journal != "none" and os.path.exists(path_of(settings, self._folder.root))
         earlier = EarlierRuns(settings, self._folder).files(self.report) if has_journal else None
         if earlier is not None:
-            self.run.scheduler.reader.earlier = earlier
+            self.run.scheduler.reader.use_earlier_files(earlier)
         elif settings.retry_failed:
             raise no_journal(settings)
 
@@ -147,7 +147,7 @@ class DownloadRun:
                 self._journal.wait(self._pause)
                 earlier = self._journal.earlier(self.report)
                 if earlier is not None:
-                    self.run.scheduler.reader.earlier = earlier
+                    self.run.scheduler.reader.use_earlier_files(earlier)
             self._strategy.drive(self.run)
             if self.run.broken is not None:
                 raise self.run.broken

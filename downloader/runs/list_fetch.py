@@ -1,29 +1,16 @@
 """Fetches lists at URLs before the run that reads them, with the connection settings of that run."""
 
-import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from downloader.core.model import Download, Result
-from downloader.core.names.urls import public_url
-from downloader.errors import Interrupted, UsageError
+from downloader.errors import UsageError
 from downloader.runs.download_run import DownloadRun
 from downloader.settings.definitions import Settings
 from downloader.sources.formats import FetchedList
 
 CONNECTION_SETTINGS = (
-    *(
-        "header",
-        "user_agent",
-        "user",
-        "bearer_env",
-        "netrc",
-        "netrc_file",
-        "cookies",
-        "http_version",
-        "proxy",
-        "cacert",
-        "cert",
-    ),
+    *("header", "user_agent", "user", "bearer_env", "netrc", "netrc_file", "cookies", "http_version", "proxy", "cacert"),
     *("cert", "key", "insecure", "allow_downgrade", "max_redirects", "retries", "retry_on", "retry_wait", "max_retry_after"),
     *("connect_timeout", "timeout", "low_speed_limit", "low_speed_time", "host_failures", "limit_rate", "limit_rate_per_host"),
     *("wait", "max_requests_per_second", "obey_robots", "aggressive"),
@@ -42,40 +29,39 @@ class ListFetcher:
     def __init__(self, settings: Settings) -> None:
         values = {name: getattr(settings, name) for name in CONNECTION_SETTINGS}
         self._values = {**values, "strategy": STRATEGY, "journal": "none", "on_exists": "overwrite"}
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder = ""
+        self._remove: Callable[[], object] | None = None
         self._fetched: dict[str, tuple[str, str]] = {}
-        self._run: DownloadRun | None = None
 
     def __call__(self, url: str) -> FetchedList:
-        """The list at this URL, fetched when it is asked for first. Raises UsageError, Interrupted."""
+        """The list at this URL, fetched when it is asked for first. Raises UsageError."""
         if url not in self._fetched:
             self._fetched[url] = self._fetch(url)
         path, final_url = self._fetched[url]
         return FetchedList(Path(path).open("rb", buffering=0), final_url)
 
-    def stop(self) -> None:
-        """End the fetch that runs, if one does: it raises Interrupted. Any thread may call this."""
-        if self._run is not None:
-            self._run.stop()
-
     def close(self) -> None:
         """Remove the temporary folder."""
-        if self._folder is not None:
-            self._folder.cleanup()
+        if self._remove is not None:
+            self._remove()
 
     def _fetch(self, url: str) -> tuple[str, str]:
         """The path of the fetched list, and its URL after redirects."""
-        if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="dl-list-")
+        if not self._folder:
+            self._make_folder()
         results: list[Result] = []
-        settings = Settings(dir=self._folder.name, **self._values)
-        self._run = DownloadRun(settings, iter([Download(url, str(len(self._fetched)))]), 1, results.append)
-        self._run.start().join()
-        if not results:
-            raise Interrupted("stopped before the list was fetched", public_url(url))
+        settings = Settings(dir=self._folder, **self._values)
+        DownloadRun(settings, iter([Download(url, str(len(self._fetched)))]), 1, results.append).start().join()
         (result,) = results
-        if isinstance(result.error, Interrupted):
-            raise result.error
         if result.error is not None:
             raise UsageError(f"cannot fetch the list: {result.error.reason}", result.error.url, result.error.hint)
-        return str(Path(self._folder.name) / result.path), result.final_url or url
+        return str(Path(self._folder) / result.path), result.final_url or url
+
+    def _make_folder(self) -> None:
+        """Make the temporary folder, which is removed at the end of the process at the latest."""
+        import shutil  # here, and the others: few runs need them
+        import tempfile
+        import weakref
+
+        self._folder = tempfile.mkdtemp(prefix="dl-list-")
+        self._remove = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)

@@ -39,25 +39,29 @@ _NAMING = ("name", "flatten", "fanout", "keep_paths", "cut_dirs", "content_dispo
 _ROWS = "SELECT url, path, status, size FROM files ORDER BY id"
 _VERSIONS = "SELECT url, id FROM files ORDER BY id"
 _FAILED = "SELECT max(id), url, path, status FROM files GROUP BY url HAVING status = 2 ORDER BY 1"
+_MAX_EXPECTED = 1_000_000
+"""URLs that space is reserved for at most, before the rows are read: a URL may have many rows."""
+
 _MASK = "=***"
 """Stands for a secret in a URL; see `downloader.core.names.urls.public_url`."""
 
 
 class EarlierRuns:
-    """A journal, to read what earlier runs did. Raises StorageError, as `files` does."""
+    """A journal, to read what earlier runs did. Raises StorageError, as `files` does. ``is_in_use``: this run writes to it."""
 
-    def __init__(self, settings: Settings, folder: Folder) -> None:
+    def __init__(self, settings: Settings, folder: Folder, is_in_use: bool = False) -> None:
         self._settings = settings
         self._folder = folder
         self._path = path_of(settings, folder.root)
-        self._connection = open_to_read(self._path)
+        self._connection = open_to_read(self._path, is_in_use)
 
     def files(self, report: "Report") -> EarlierFiles | None:
         """The files of earlier runs; None: nothing that this run needs. Notes in the report if there is nothing to retry."""
         settings, before = self._settings, ON_EXISTS[self._settings.on_exists].before
         try:
             if settings.retry_failed or before is Before.KEEP:
-                known = KnownFiles(self._folder, settings.retry_failed, before is Before.KEEP)
+                (last,) = self._connection.execute("SELECT max(id) FROM files").fetchone()
+                known = KnownFiles(self._folder, min(last or 0, _MAX_EXPECTED), settings.retry_failed, before is Before.KEEP)
                 known.load(self._connection.execute(_ROWS))
                 if settings.retry_failed and not known.failed:
                     report.notices.append(f"nothing to retry: no URL failed in its last run, as {self._path} says")
@@ -149,7 +153,7 @@ class RunJournal:
     def earlier(self, report: "Report") -> EarlierFiles | None:
         """What the journal says of earlier runs; None: nothing that this run needs. Problems are noted in the report."""
         try:
-            self._earlier = EarlierRuns(self._settings, self._folder)
+            self._earlier = EarlierRuns(self._settings, self._folder, is_in_use=True)
             return self._earlier.files(report)
         except StorageError as error:
             report.errors.append(error)

@@ -11,6 +11,7 @@ from downloader.core.digests import HEX_DIGITS, checksum
 from downloader.core.facts import Checksum, Headers, Metadata, Pieces
 from downloader.core.model import Download
 from downloader.core.names.urls import clean_url, public_url
+from downloader.core.text import is_text
 from downloader.errors import UsageError
 from downloader.settings.definitions import parse_header
 
@@ -122,9 +123,14 @@ def _header(name: str, pair: object) -> tuple[str, str]:
 
 def _metadata(name: str, value: object) -> Metadata:
     pairs = list(value.items()) if isinstance(value, Mapping) else value
-    if not isinstance(pairs, list | tuple) or not all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs):
-        raise UsageError(f"{name}: expected a dict, or pairs of name and value, got {_shown(value)}")
-    return tuple((_text(name, key), _text(name, text)) for key, text in pairs)
+    if not isinstance(pairs, list | tuple):
+        raise UsageError(f"{name}: expected a dict, or pairs of texts, got {_shown(value)}")
+    for pair in pairs:
+        if not isinstance(pair, list | tuple) or len(pair) != 2 or not all(isinstance(item, str) for item in pair):
+            raise UsageError(f"{name}: expected a dict of texts, or pairs of texts", hint='as {"caption": "a cat"}')
+        if not is_text("".join(pair)):
+            raise UsageError(f"{name}: the name or the value of a pair is no text")
+    return tuple([(key, text) for key, text in pairs])
 
 
 def _checksums(name: str, value: object) -> tuple[Checksum, ...]:

@@ -41,10 +41,17 @@ MIRROR_NAMES = frozenset(
 )
 
 _URL = r"\s*[A-Za-z][A-Za-z0-9+.-]*://\S"
+_PLAIN_PATH = r"(?:[A-Za-z0-9_-][A-Za-z0-9_.-]*/)*[A-Za-z0-9_-][A-Za-z0-9_.-]*"
+"""Paths that `wished_path` accepts: nearly all of them."""
+
 _FURTHER_URL = r"(?:url|uri|link|mirror)(?:[2-9]|1[0-9])"
 _DIGEST_AFFIXES = r"^(?:file|checksum|hash|digest)|(?:sum|hash|checksum|digest|hex)$"
 _HEX_DIGEST = r"[0-9A-Fa-f]{32,128}"
 _MIRROR_GAP = r"\s+|[,;|](?=\s*[A-Za-z][A-Za-z0-9+.-]*://)"
+
+
+class NoSuchColumn(UsageError):
+    """The list has no column of the name that the user gave, or none with URLs: an error of the list, and not of an entry."""
 
 
 class Columns(NamedTuple):
@@ -74,7 +81,7 @@ class Columns(NamedTuple):
             raise UsageError(f"no URL in the column {self.names[self.url]}")
         out = cells[self.out].strip() if self.out >= 0 else ""
         folder = cells[self.dir].strip() if self.dir >= 0 else ""
-        if out or folder:
+        if (out or folder) and (folder or not re.fullmatch(_PLAIN_PATH, out)):
             wished_path(folder, out)
         return Download(
             clean_url(url),
@@ -163,7 +170,7 @@ def columns_of(names: tuple[str, ...], cells: Sequence[str], options: ListOption
     """What the columns mean; None if no column has URLs.
 
     ``names``: of the columns; ``cells``: the first row; ``has_names``: the list itself names the columns. A column with a
-    name such as ``hash`` has checksums only if its first cell has one. Raises UsageError for a column that does not exist.
+    name such as ``hash`` has checksums only if its first cell has one. Raises NoSuchColumn for an option that names none.
     """
     keys = [plain(name) if has_names else "" for name in names]
 
@@ -244,7 +251,7 @@ def _mirror_columns(
 
 
 def _column(wanted: str, names: tuple[str, ...], option: str, has_names: bool) -> int:
-    """The index of the column that the user names; -1 for the number 0. Raises UsageError if it does not exist."""
+    """The index of the column that the user names; -1 for the number 0. Raises NoSuchColumn."""
     if has_names:
         if wanted in names:
             return names.index(wanted)
@@ -254,4 +261,4 @@ def _column(wanted: str, names: tuple[str, ...], option: str, has_names: bool) -
     if wanted.isascii() and wanted.isdigit() and int(wanted) <= len(names):
         return int(wanted) - 1
     known = ", ".join(names[:40]) if has_names else f"1 to {len(names)}; the first row has no names"
-    raise UsageError(f"{option}: there is no column {wanted!r}", hint=f"the columns are {known}")
+    raise NoSuchColumn(f"{option}: there is no column {wanted!r}", hint=f"the columns are {known}")

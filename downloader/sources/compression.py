@@ -15,16 +15,20 @@ MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"\xfd7zXZ\x00": "xz"
 
 MAGIC_BYTES = 6
 _READ_BYTES = 64 * 1024
-_ZSTD_READ_BYTES = 1024
-"""A call of the Zstandard library returns all that its input expands to, up to 32,000 times as much: little input at a time."""
+_MAX_FEED_BYTES = {"zstd": 256}
+"""Bytes that are given to a library at a time at most, if it returns all that they expand to: up to 65,000 times as much."""
 
 _MAX_XZ_MEMORY = 512 * 1024 * 1024
-_PADDING = b"\0"
 
 
-def kind_of(head: bytes) -> str:
+def kind_of(head: bytes | memoryview) -> str:
     """``gzip``, ``zstd`` or ``xz``, by the first bytes of the data; empty: not compressed."""
-    return next((kind for magic, kind in MAGIC.items() if head.startswith(magic)), "")
+    return next((kind for magic, kind in MAGIC.items() if head[: len(magic)] == magic), "")
+
+
+def _is_skippable(head: memoryview) -> bool:
+    """Whether a frame without content begins here: RFC 8878 section 3.1.2."""
+    return bytes(head[1:4]) == b"\x2a\x4d\x18" and head[0] & 0xF0 == 0x50
 
 
 class _Member(Protocol):
@@ -34,7 +38,7 @@ class _Member(Protocol):
     def eof(self) -> bool: ...
     @property
     def unused_data(self) -> bytes: ...
-    def feed(self, data: bytes) -> bytes:
+    def feed(self, data: memoryview) -> bytes:
         """Decompress these bytes, and what is left of earlier ones; return at most about `_READ_BYTES` of the result."""
 
     @property
@@ -60,7 +64,7 @@ class _Gzip:
     def wants_input(self) -> bool:
         return not self._inner.unconsumed_tail
 
-    def feed(self, data: bytes) -> bytes:
+    def feed(self, data: memoryview) -> bytes:
         return self._inner.decompress(self._inner.unconsumed_tail + data, _READ_BYTES)
 
 
@@ -84,7 +88,7 @@ class _Xz:
     def wants_input(self) -> bool:
         return self._inner.needs_input
 
-    def feed(self, data: bytes) -> bytes:
+    def feed(self, data: memoryview) -> bytes:
         return self._inner.decompress(data, _READ_BYTES)
 
 
@@ -106,7 +110,7 @@ class _Zstd:
     def unused_data(self) -> bytes:
         return self._inner.unused_data
 
-    def feed(self, data: bytes) -> bytes:
+    def feed(self, data: memoryview) -> bytes:
         return self._inner.decompress(data)
 
 
@@ -135,10 +139,10 @@ class Decompressed(io.RawIOBase):
 
     def __init__(self, kind: str, raw: io.RawIOBase, name: str) -> None:
         self._kind, self._raw, self._name = kind, raw, name
-        self._read_bytes = _ZSTD_READ_BYTES if kind == "zstd" else _READ_BYTES
+        self._feed_bytes = _MAX_FEED_BYTES.get(kind, _READ_BYTES)
         self._errors = _library_errors(kind)
         self._member: _Member | None = None
-        self._input = b""
+        self._input = memoryview(b"")
         self._read = 0  # bytes of the compressed data
         self._output = memoryview(b"")
         self._has_members = False
@@ -169,37 +173,41 @@ class Decompressed(io.RawIOBase):
         assert member is not None  # noqa: S101 - it was begun
         if member.wants_input and not self._input and not self._refill():
             raise UsageError(f"the {self._kind} data are truncated: they end at byte {self._read}", self._name)
-        data, self._input = self._input, b""
+        data, self._input = self._input[: self._feed_bytes], self._input[self._feed_bytes :]
         try:
             output = member.feed(data)
         except self._errors as error:
-            at = max(0, self._read - len(data))
+            at = max(0, self._read - len(data) - len(self._input))
             reason = f"the {self._kind} data are damaged, at byte {at} or shortly after it: {error}"
             raise UsageError(reason, self._name) from None
         if member.eof:
-            self._input, self._member = member.unused_data.lstrip(_PADDING), None
+            self._input, self._member = memoryview(member.unused_data + bytes(self._input)), None
         return output
 
     def _begin_member(self) -> bool:
         """Begin the next member. Returns False at the end of the data."""
-        while not self._input:
+        while not self._input or self._strip_padding():
             if not self._refill():
                 return False
-            if self._has_members:
-                self._input = self._input.lstrip(_PADDING)
-        while len(self._input) < MAGIC_BYTES and self._refill(more=True):
+        while len(self._input) < MAGIC_BYTES and self._refill():
             continue
-        if kind_of(self._input) != self._kind:
+        if not (kind_of(self._input) == self._kind or (self._kind == "zstd" and _is_skippable(self._input))):
             at = self._read - len(self._input)
             raise UsageError(f"what follows the {self._kind} data at byte {at} is no {self._kind} data", self._name)
         self._member, self._has_members = _MEMBERS[self._kind](), True
         return True
 
-    def _refill(self, more: bool = False) -> bool:
-        """Read compressed bytes; with ``more``, add them to those that are there. Returns False at the end."""
-        data = self._raw.read(self._read_bytes)
+    def _strip_padding(self) -> bool:
+        """Remove zeros between members from the input. Returns whether nothing is left."""
+        if self._has_members and self._input[0] == 0:
+            self._input = memoryview(bytes(self._input).lstrip(b"\0"))
+        return not self._input
+
+    def _refill(self) -> bool:
+        """Read more of the compressed data. Returns False at the end."""
+        data = self._raw.read(_READ_BYTES)
         if not data:
             return False
         self._read += len(data)
-        self._input = self._input + data if more else data
+        self._input = memoryview(bytes(self._input) + data if self._input else data)
         return True

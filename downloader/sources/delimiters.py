@@ -38,15 +38,13 @@ def delimiter_of(lines: Sequence[str]) -> str | None:
     digest, a quoted cell, a space, another URL; or files, all with as many cells.
     """
     first = lines[0]
-    if plain(first) in URL_NAMES:
-        return ","
     if re.match(r"sep=.$", first):
         return first[4]
     for delimiter in DELIMITERS:
         cells = cells_of(first, delimiter)
         if len(cells) > 1 and _is_table(cells, lines, delimiter):
             return delimiter
-    return None
+    return "," if plain(first) in URL_NAMES else None
 
 
 def _is_table(cells: list[str], lines: Sequence[str], delimiter: str) -> bool:

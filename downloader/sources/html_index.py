@@ -55,61 +55,71 @@ class _Links(HTMLParser):
 def read(stream: IO[bytes], name: str, options: ListOptions, on_bad_line: OnBadLine) -> Iterator[Download]:
     """The Downloads of a page, read lazily: each file that it links to, once, if the last part of the path matches.
 
-    ``name``: of the page, for messages. A link that matches and is malformed goes to ``on_bad_line``. Raises UsageError if no
-    link matches, if a relative link has no URL that it is relative to, or if a tag does not end.
+    ``name``: of the page, for messages. To ``on_bad_line`` go malformed links that match; relative links, once for all, if the
+    page has no URL; and that no link matches. Raises UsageError if a tag does not end.
     """
-    page = options.base_url
     patterns = options.links or ("*",)
     seen = HashTable()
-    unmatched = _Unmatched()
-    found = False
+    rest = _Rest()
     for target, base, line in _links(stream, name):
         where = f"{name}:{line}"
         try:
-            url = _resolved(target, urljoin(page, base) if base else page)
+            url = _resolved(target, urljoin(options.base_url, base) if base else options.base_url)
             if url is None:
                 continue
             last = unquote(urlsplit(url).path.rpartition("/")[2])
             if not _matches(last, patterns):
-                unmatched.add(last)
-                continue
-            url = clean_url(url)
+                rest.add_unmatched(last)
+            elif not url.lower().startswith(("http://", "https://")):
+                rest.add_relative(target, where)
+            elif seen.get(hash(url := clean_url(url))) is None:
+                seen.put(hash(url), 1)
+                yield Download(url, origin=where)
         except (UsageError, ValueError) as error:
-            text = unquote(target.rpartition("/")[2])
-            if _matches(text, patterns):
-                reason = error.reason if isinstance(error, UsageError) else "not a URL"
+            if _matches(unquote(target.rpartition("/")[2]), patterns):
+                rest.errors += 1
                 hint = error.hint if isinstance(error, UsageError) else ""
-                found = True
-                on_bad_line(UsageError(f"a link: {reason}: {public_url(target)[:200]}", where, hint))
-            continue
-        if seen.get(hash(url)) is None:
-            seen.put(hash(url), 1)
-            found = True
-            yield Download(url, origin=where)
-    if not found:
-        raise unmatched.error(name, patterns)
+                on_bad_line(UsageError(f"a link that is not a URL: {public_url(target)[:200]}", where, hint))
+    problem = rest.problem(name, patterns, found=bool(len(seen)))
+    if problem is not None:
+        on_bad_line(problem)
 
 
-class _Unmatched:
-    """The files that match no pattern: how many, and the names of the first ones."""
+class _Rest:
+    """The links that are not fetched. ``errors``: how many were malformed."""
 
     def __init__(self) -> None:
-        self._count = 0
+        self.errors = 0
+        self._unmatched = self._relative = 0
         self._names: list[str] = []
+        self._first_relative = self._where = ""
 
-    def add(self, name: str) -> None:
-        self._count += 1
+    def add_unmatched(self, name: str) -> None:
+        """Count a file that matches no pattern."""
+        self._unmatched += 1
         if len(self._names) < _SHOWN_NAMES and name not in self._names:
             self._names.append(name)
 
-    def error(self, page: str, patterns: Sequence[str]) -> UsageError:
-        """The error of a page with no file to fetch."""
-        if not self._count:
+    def add_relative(self, target: str, where: str) -> None:
+        """Count a link that is relative to a URL that is not known. ``where``: its file and line."""
+        self._relative += 1
+        if self._relative == 1:
+            self._first_relative, self._where = target, where
+
+    def problem(self, page: str, patterns: Sequence[str], found: bool) -> UsageError | None:
+        """The error of the whole page, if it has one. ``found``: whether the page has a file to fetch."""
+        if self._relative:
+            links = "1 relative link" if self._relative == 1 else f"{self._relative} relative links"
+            hint = "give the URL of the page instead of a file, or write a <base href> into the page"
+            return UsageError(f"{links}, such as {self._first_relative[:80]}, in a page without a URL", self._where, hint)
+        if found or self.errors:
+            return None
+        if not self._unmatched:
             return UsageError("the page has no link to a file", page)
-        names = ", ".join(name[:80] for name in self._names) + (", …" if self._count > len(self._names) else "")
-        links = "1 link" if self._count == 1 else f"{self._count} links"
+        names = ", ".join(name[:80] for name in self._names) + (", …" if self._unmatched > len(self._names) else "")
+        links = "the only link does not match" if self._unmatched == 1 else f"none of the {self._unmatched} links matches"
         hint = "patterns match the last part of a link, and distinguish capital letters"
-        return UsageError(f"none of the {links} matches {' or '.join(patterns)}: {names}", page, hint)
+        return UsageError(f"{links} {' or '.join(patterns)}: {names}", page, hint)
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:
@@ -117,20 +127,16 @@ def _matches(name: str, patterns: Sequence[str]) -> bool:
 
 
 def _resolved(target: str, base: str) -> str | None:
-    """The absolute URL of a link, without its fragment; None if the link does not lead to a file.
+    """The URL of a link, without its fragment; None if the link does not lead to a file. Raises ValueError if it is malformed.
 
-    Raises ValueError if the link is malformed, UsageError if it is relative to nothing.
+    ``base``: what the link is relative to. Without a base, the URL of a relative link is relative, too.
     """
     scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]*(?=:)", target)
     if scheme is not None and scheme.group().lower() not in ("http", "https"):
         return None
-    if scheme is None and not base.startswith(("http://", "https://")):
-        if urldefrag(target).url.partition("?")[0].endswith("/") or target.startswith("#") or not target:
-            return None
-        raise UsageError("a relative link", hint="give the URL of the page instead of a file, or a <base href> in the page")
     url = urldefrag(urljoin(base, target)).url
     path = urlsplit(url).path
-    return None if path.endswith("/") or not path or url == urldefrag(base).url else url
+    return None if path.endswith(("/", "/.", "/..")) or path in ("", ".", "..") or url == urldefrag(base).url else url
 
 
 def _links(stream: IO[bytes], name: str) -> Iterator[tuple[str, str, int]]:

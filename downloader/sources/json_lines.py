@@ -16,7 +16,16 @@ from downloader.core.model import Download
 from downloader.core.names.urls import clean_url
 from downloader.errors import DownloadError, UsageError
 from downloader.settings.definitions import parse_header
-from downloader.sources.columns import DIGEST_NAMES, MIRROR_NAMES, URL_NAMES, Columns, checksum_of, columns_of, plain
+from downloader.sources.columns import (
+    DIGEST_NAMES,
+    MIRROR_NAMES,
+    URL_NAMES,
+    Columns,
+    NoSuchColumn,
+    checksum_of,
+    columns_of,
+    plain,
+)
 from downloader.sources.formats import ListOptions, OnBadLine
 from downloader.sources.streams import decoded
 from downloader.sources.text import lines_of
@@ -41,6 +50,8 @@ def read(stream: IO[bytes], name: str, options: ListOptions, on_bad_line: OnBadL
             try:
                 download = objects.download(_value(entry) if isinstance(entry, str) else entry.value, where)
             except DownloadError as error:
+                if isinstance(error, NoSuchColumn) and objects.is_first:
+                    raise UsageError(error.reason, name, error.hint) from None
                 reason = f"{error.reason}: {error.url}" if error.url else error.reason
                 on_bad_line(UsageError(reason, where, error.hint))
                 continue
@@ -98,6 +109,11 @@ class _Objects:
         self._options, self._name = options, name
         self._shapes: dict[tuple[str, ...], Columns] = {}
 
+    @property
+    def is_first(self) -> bool:
+        """Whether no object had a key with a URL so far."""
+        return not self._shapes
+
     def download(self, value: object, where: str) -> Download:
         """The Download of an entry. Raises UsageError, PolicyError."""
         if isinstance(value, str):
@@ -122,11 +138,12 @@ class _Objects:
         if isinstance(item, str):
             cells[key] = item
         elif isinstance(item, list) and all(isinstance(part, str) for part in item) and self._has_urls(key, name):
-            if item and (name in URL_NAMES or key == self._options.url_column):
-                cells[key] = item[0]
-                changes["mirrors"] = tuple(map(clean_url, item[1:]))
+            urls = [clean_url(url) for url in item]
+            if urls and (name in URL_NAMES or key == self._options.url_column):
+                cells[key] = urls[0]
+                changes["mirrors"] = tuple(urls[1:])
             else:
-                changes["mirrors"] = tuple(map(clean_url, item))
+                cells[key] = "\n".join(urls)
         elif name in _HEADER_NAMES and isinstance(item, dict | list):
             changes["headers"] = _headers(item)
         elif name in DIGEST_NAMES and isinstance(item, dict | list):
@@ -144,7 +161,7 @@ class _Objects:
             columns = columns_of(keys, cells, self._options, has_names=True)
             if columns is None:
                 known = f"the keys are {', '.join(keys[:40])}; --url-column names the one with the URL" if keys else ""
-                raise UsageError("no key has a URL", hint=known)
+                raise NoSuchColumn("no key has a URL", hint=known)
             if not self._shapes and self._options.on_notice is not None:
                 self._options.on_notice(f"{self._name}: JSON objects; {columns.description('key')}")
             if len(self._shapes) < _MAX_SHAPES:

@@ -34,14 +34,11 @@ class ListReader(Struct):
     ``items``: paths of lists, ``-`` for standard input, URLs, or Downloads. ``skip_bad``: skip the invalid entries of a list
     that can only be read once, instead of raising. ``options``: how the lists are read. ``bad_lines``: the first `KEPT_ERRORS`
     errors of entries; ``bad_count``: how many there were. ``notices``: what was understood of the lists, in sentences.
-    ``numbers``: give each Download its position, for names that contain it: it stays the same when Downloads are left out or
-    reordered afterwards.
     """
 
     items: "list[str | Path | Download]"
     skip_bad: bool = False
     options: ListOptions = DEFAULT_OPTIONS
-    numbers: bool = False
     bad_lines: list[UsageError] = field(default_factory=list)
     bad_count: int = 0
     notices: list[str] = field(default_factory=list)
@@ -75,10 +72,8 @@ class ListReader(Struct):
             if self.options.expand:
                 from downloader.sources import expansion  # here, and below: few runs need it
 
-                entries_of_list = text.parse(
-                    text.lines_of(streams.decoded(opened.stream)), str(item), self._note_bad_line, True
-                )
-                return expansion.count(entries_of_list, self._note_bad_line)
+                lines = text.lines_of(streams.decoded(opened.stream))
+                return expansion.count(text.parse(lines, _name_of(item), self._note_bad_line, True), self._note_bad_line)
             with streams.decoded(opened.stream) as stream:
                 entries = text.count_url_lines(stream)
             if entries is not None:
@@ -134,8 +129,7 @@ class ListReader(Struct):
         return self._all()
 
     def _all(self) -> Iterator[Download]:
-        downloads = itertools.chain.from_iterable(self._one(item) for item in self._items())
-        return numbered(downloads) if self.numbers else downloads
+        return itertools.chain.from_iterable(self._one(item) for item in self._items())
 
     def _one(self, item: "str | Path | Download") -> Iterator[Download]:
         if isinstance(item, Download):
@@ -169,8 +163,7 @@ class ListReader(Struct):
         on_notice: Callable[[str], None] | None,
     ) -> Iterator[Download]:
         options = replace(self.options, format=opened.format, base_url=opened.url, on_notice=on_notice)
-        name = public_url(clean_url(str(item))) if is_url(item) else str(item)
-        return reader_of(opened.format)(opened.stream, name, options, on_bad_line)
+        return reader_of(opened.format)(opened.stream, _name_of(item), options, on_bad_line)
 
     def _ignore(self, error: UsageError) -> None:
         """Ignore the error: `check` has noted it."""
@@ -181,10 +174,9 @@ class ListReader(Struct):
         self._note_bad_line(error)
 
 
-def numbered(downloads: Iterator[Download]) -> Iterator[Download]:
-    """The Downloads, each with its position, from 1."""
-    for index, download in enumerate(downloads, 1):
-        yield replace(download, index=index)
+def _name_of(item: "str | Path") -> str:
+    """The name of a list for messages."""
+    return public_url(clean_url(str(item))) if is_url(item) else str(item)
 
 
 def _can_be_read_once(item: "str | Path") -> bool:

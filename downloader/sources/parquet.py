@@ -50,7 +50,8 @@ def read(stream: IO[bytes], name: str, options: ListOptions, on_bad_line: OnBadL
             columns = _meaning(table, wanted, name, options)
             for batch in table.iter_batches(_batch_rows(table, wanted), columns=wanted, use_threads=False):
                 rows = zip(*(_texts(column) for column in batch.columns), strict=True)
-                for number, cells in enumerate(rows, number + 1):
+                for cells in rows:
+                    number += 1
                     where = f"{name}:row {number}"
                     try:
                         download = columns.download(cells, where)
@@ -123,19 +124,20 @@ def _batch_rows(table: "pq.ParquetFile", wanted: list[str]) -> int:
         for column in map(group.column, range(group.num_columns)):
             if column.path_in_schema.partition(".")[0] in wanted or column.path_in_schema in wanted:
                 size += column.total_uncompressed_size
-    return max(1, min(MAX_BATCH_ROWS, _BATCH_BYTES * metadata.num_rows // max(1, size)))
+    rows: int = _BATCH_BYTES * metadata.num_rows // max(1, size)
+    return max(1, min(MAX_BATCH_ROWS, rows))
 
 
 def _is_list(kind: "pa.DataType") -> bool:
     from pyarrow import types
 
-    return types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)
+    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
 
 
 def _is_text(kind: "pa.DataType") -> bool:
     from pyarrow import types
 
-    return types.is_string(kind) or types.is_large_string(kind)
+    return bool(types.is_string(kind) or types.is_large_string(kind))
 
 
 def _texts(column: "pa.Array") -> Sequence[str]:

@@ -27,6 +27,9 @@ _JUNK_SHARE = 0.1
 _JSON_TEXT = r'"[A-Za-z]+://[^"]*"'
 _SAMPLE_CHARACTERS = 2048
 
+MAX_LINES_WITHOUT_URL = 20
+"""With more lines and no URL among the first ones, a file is no list; with fewer, each line is reported."""
+
 
 def recognise(head: bytes, is_end: bool, by_name: str, name: str) -> ListFormat | None:
     """The format of a list that begins with ``head``; None if more of the list is needed to tell.
@@ -49,7 +52,7 @@ def recognise(head: bytes, is_end: bool, by_name: str, name: str) -> ListFormat 
         return by_name  # type: ignore[return-value]  # the names of FORMATS are those of ListFormat
     if start.startswith(("{", "[")):
         return "jsonl"
-    return _lines_format(text, is_end)
+    return _lines_format(text, is_end, name)
 
 
 def _text_of(head: bytes) -> str:
@@ -74,7 +77,7 @@ def _markup(start: str, is_end: bool, name: str) -> ListFormat | None:
     raise UsageError(f"this seems to be {what}, not a list", name, "Metalinks, sitemaps and web pages are read")
 
 
-def _lines_format(text: str, is_end: bool) -> ListFormat | None:
+def _lines_format(text: str, is_end: bool, name: str) -> ListFormat | None:
     """The format of text, by its first lines that are neither blank nor comments."""
     whole = text if is_end else text[: text.rfind("\n") + 1]
     lines = [line for line in whole.lstrip("\ufeff").splitlines() if line.strip()]
@@ -84,7 +87,9 @@ def _lines_format(text: str, is_end: bool) -> ListFormat | None:
         return "text" if is_end else None
     if re.fullmatch(_JSON_TEXT, lines[0].strip()):
         return "jsonl"
-    if len(lines) == 1 and not is_end and "://" not in lines[0]:
-        return None  # a header, perhaps: the next line tells
+    if len(lines) > MAX_LINES_WITHOUT_URL and "://" not in text:
+        raise UsageError("there is no URL in it: this seems not to be a list", name, "a URL begins with http:// or https://")
     delimiter = delimiter_of(lines)
+    if delimiter is None and len(lines) == 1 and not is_end and "://" not in lines[0]:
+        return None  # names of columns, perhaps: the next line tells
     return "text" if delimiter is None else "tsv" if delimiter == "\t" else "csv"

@@ -27,8 +27,8 @@ def read(
 
     Of a sitemap index, the sitemaps that it names are fetched and read, one after the other. An index in an index is an error.
 
-    ``name``: of the sitemap, for messages. ``is_nested``: an index names this sitemap. Raises UsageError where the document itself is wrong (see `read_entries`), and for
-    an index without ``options.open_url``.
+    ``name``: of the sitemap, for messages. ``is_nested``: an index names this sitemap. Raises UsageError where the document
+    itself is wrong (see `read_entries`), and for an index without ``options.open_url``.
     """
     for number, entry in enumerate(read_entries(stream, name, ["urlset", "sitemapindex"], ["url", "sitemap"]), 1):
         where = f"{name}:{entry.line}"

@@ -11,7 +11,7 @@ from typing import IO
 
 from downloader.core.model import Download
 from downloader.errors import DownloadError, UsageError
-from downloader.sources.columns import columns_of, is_url_cell
+from downloader.sources.columns import NoSuchColumn, columns_of, is_url_cell
 from downloader.sources.delimiters import delimiter_of, has_url_name, likely_delimiter
 from downloader.sources.formats import ListOptions, OnBadLine
 from downloader.sources.streams import decoded
@@ -20,7 +20,7 @@ MAX_ROW_CHARACTERS = 1024 * 1024
 """Characters of a row at most."""
 
 
-class _Lines:
+class _TableLines:
     """The lines of a table with their ends, for `csv.reader`, which takes several for a row with line breaks in its cells.
 
     ``number``: of lines that were read. A line of more than `MAX_ROW_CHARACTERS` is cut, and marked with NUL as invalid.
@@ -64,7 +64,7 @@ class _Lines:
 def read(stream: IO[bytes], name: str, options: ListOptions, on_bad_line: OnBadLine) -> Iterator[Download]:
     """The Downloads of a table: see `downloader.sources.formats.Read`."""
     with decoded(stream, newline="") as text:
-        lines = _Lines(text, name)
+        lines = _TableLines(text, name)
         head = _first_lines(lines, options)
         if not head:
             return
@@ -81,7 +81,7 @@ def _is_separator(line: str) -> bool:
     return line.startswith("sep=") and len(line.rstrip("\r\n")) == 5
 
 
-def _first_lines(lines: _Lines, options: ListOptions) -> list[str]:
+def _first_lines(lines: _TableLines, options: ListOptions) -> list[str]:
     """The first line that is neither blank nor a comment, and the second one if the first does not tell the delimiter."""
     for line in lines:
         if lines.number == 1:
@@ -93,7 +93,7 @@ def _first_lines(lines: _Lines, options: ListOptions) -> list[str]:
 
 
 def _rows(
-    lines: _Lines, head: list[str], skipped: int, delimiter: str, name: str, on_bad_line: OnBadLine
+    lines: _TableLines, head: list[str], skipped: int, delimiter: str, name: str, on_bad_line: OnBadLine
 ) -> Iterator[tuple[int, list[str]]]:
     """The rows, each with the number of its first line. ``head``: lines that were read already, after ``skipped`` ones."""
     reader = csv.reader(itertools.chain(head, lines), delimiter=delimiter, strict=True)
@@ -126,7 +126,10 @@ def _downloads(
     has_names = not any(is_url_cell(cell) for cell in cells) or options.url_column in cells
     names = _names(cells) if has_names else tuple([f"column{number}" for number in range(1, len(cells) + 1)])
     first: list[tuple[int, list[str]]] = list(itertools.islice(rows, 1)) if has_names else [(start, cells)]
-    columns = columns_of(names, first[0][1] if first else (), options, has_names)
+    try:
+        columns = columns_of(names, first[0][1][: len(names)] if first else (), options, has_names)
+    except NoSuchColumn as error:
+        raise UsageError(error.reason, name, error.hint) from None
     if columns is None:
         known = f"the columns are {', '.join(names[:40])}" if has_names else "the first row has none"
         raise UsageError("no column has URLs", name, f"{known}; --url-column names the one with the URLs")
@@ -134,13 +137,12 @@ def _downloads(
         kind = f"a table {'with' if has_names else 'without'} a header"
         options.on_notice(f"{name}: {kind}; {columns.description('column', numbered=not has_names)}")
     for start, cells in itertools.chain(first, rows):
-        if len(cells) != len(names):
-            if not cells[0].lstrip().startswith("#"):
-                on_bad_line(
-                    UsageError(f"the row has {len(cells)} cells, the table has {len(names)} columns", f"{name}:{start}")
-                )
-            continue
+        if cells[0].lstrip().startswith("#") and (len(cells) != len(names) or columns.url == 0):
+            continue  # a comment
         where = f"{name}:{start}"
+        if len(cells) != len(names):
+            on_bad_line(UsageError(f"{_counted(len(cells), 'cell')}, but {_counted(len(names), 'column')} in the table", where))
+            continue
         try:
             download = columns.download(cells, where)
         except DownloadError as error:
@@ -148,6 +150,10 @@ def _downloads(
             on_bad_line(UsageError(reason, where, error.hint))
             continue
         yield download
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _names(cells: list[str]) -> tuple[str, ...]:

@@ -77,14 +77,15 @@ def lines_of(stream: IO[str], max_characters: int = MAX_LINE_CHARACTERS, first: 
     line, by ``readline(max_characters)``.
     """
     with stream:
-        while line := first or stream.readline(max_characters):
-            first = ""
+        line = first or stream.readline(max_characters)
+        while line:
             is_complete = line.endswith("\n") or len(line) < max_characters
             while not is_complete:
                 rest = stream.readline(max_characters)
                 is_complete = rest.endswith("\n") or len(rest) < max_characters
                 line += "\0" if not line.endswith("\0") else ""
             yield line.rstrip("\r\n")
+            line = stream.readline(max_characters)
 
 
 def count_url_lines(stream: IO[str]) -> int | None:

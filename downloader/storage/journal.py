@@ -18,6 +18,7 @@ import os
 import sqlite3
 import stat
 from contextlib import suppress
+from urllib.parse import quote
 
 from downloader.errors import StorageError
 from downloader.storage.journal_rows import APPLICATION_ID, FOLDER, JOURNAL_NAME, SCHEMA, SCHEMA_VERSION
@@ -59,12 +60,14 @@ def open_journal(path: str) -> sqlite3.Connection:
         raise failure(path, error) from None
 
 
-def open_to_read(path: str) -> sqlite3.Connection:
-    """Open a journal that exists, and write nothing. Raises as `open_journal`."""
+def open_to_read(path: str, is_in_use: bool = False) -> sqlite3.Connection:
+    """Open a journal that exists, and write nothing. Raises as `open_journal`. ``is_in_use``: this process writes to it."""
     try:
         os.stat(path)
-        at_rest = "&immutable=1" if not os.path.exists(f"{path}-wal") else ""
-        connection = sqlite3.connect(f"{_uri(path)}?mode=ro{at_rest}", BUSY_SECONDS, uri=True, check_same_thread=False)
+        # Without `immutable`, SQLite makes a -wal and a -shm file to read, even in a folder that must not be written.
+        mode = "mode=ro" if is_in_use or os.path.exists(f"{path}-wal") else "mode=ro&immutable=1"
+        uri = f"file:{quote(os.path.abspath(path), errors='surrogateescape')}?{mode}"
+        connection = sqlite3.connect(uri, BUSY_SECONDS, uri=True, check_same_thread=False)
         return _checked(connection, path)
     except OSError as error:
         raise JournalUnavailable(f"cannot read the journal {path}: {error.strerror}") from None
@@ -101,12 +104,6 @@ def _create(path: str) -> None:
         if not stat.S_ISDIR(os.lstat(parent).st_mode):
             raise NotADirectoryError(20, f"{FOLDER} is not a folder")
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
-
-
-def _uri(path: str) -> str:
-    from pathlib import Path  # here: a run without a journal does not need it
-
-    return Path(path).absolute().as_uri()
 
 
 def _open(path: str) -> sqlite3.Connection:

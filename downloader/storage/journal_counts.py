@@ -4,7 +4,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from downloader.storage.journal_reader import DONE, FAILED, SKIPPED, JournalReader
+from downloader.storage.journal_reader import JournalReader
+from downloader.storage.journal_rows import DONE, FAILED, SKIPPED
 
 
 class UrlCounts(Struct, frozen=True):
@@ -76,7 +77,7 @@ def count_urls(journal: JournalReader) -> UrlCounts:
     """All URLs, by status."""
     query = """
         SELECT COUNT(*), SUM(status = ?), SUM(status = ?), SUM(status = ?), SUM(IIF(status <> ?, size, 0)),
-            SUM(status <> ? AND digests <> '') FROM last_rows JOIN files USING (id)
+            SUM(status <> ? AND digests <> '') FROM last_files
     """
     row: Any = next(iter(journal.select(query, DONE, SKIPPED, FAILED, FAILED, FAILED)))
     return UrlCounts(*(value or 0 for value in row))
@@ -85,7 +86,7 @@ def count_urls(journal: JournalReader) -> UrlCounts:
 def count_reasons(journal: JournalReader) -> list[ReasonCount]:
     """Why URLs failed, most frequent reason first."""
     query = """
-        SELECT error_class, http_status, COUNT(*) AS number, url, error, MAX(id) FROM last_rows JOIN files USING (id)
+        SELECT error_class, http_status, COUNT(*) AS number, url, error, MAX(id) FROM last_files
         WHERE status = ? GROUP BY error_class, http_status ORDER BY number DESC, error_class, http_status
     """  # the columns that are not grouped are those of the row with the maximum, as SQLite's manual says of MAX()
     rows: Any = journal.select(query, FAILED)
@@ -96,7 +97,7 @@ def count_hosts(journal: JournalReader, limit: int) -> tuple[list[HostCount], in
     """The hosts with the most URLs, at most ``limit`` of them, and the number of all hosts."""
     query = """
         SELECT host_of_url(url) AS host, SUM(status <> ?), SUM(status = ?), SUM(IIF(status <> ?, size, 0)), COUNT(*) OVER ()
-        FROM last_rows JOIN files USING (id) GROUP BY host ORDER BY COUNT(*) DESC, host LIMIT ?
+        FROM last_files GROUP BY host ORDER BY COUNT(*) DESC, host LIMIT ?
     """
     rows: Any = list(journal.select(query, FAILED, FAILED, FAILED, limit))
     return [HostCount(*row[:4]) for row in rows], rows[0][4] if rows else 0
@@ -112,12 +113,11 @@ def count_runs(journal: JournalReader) -> list[RunCount]:
     return [RunCount(run.id, run.started, run.ended, *counts.get(run.id, (None, 0, 0, 0, 0))) for run in journal.runs()]
 
 
-def count_rate(journal: JournalReader, run: RunCount, seconds: float) -> list[RateBucket]:
+def count_rate(journal: JournalReader, run: RunCount, length: float, seconds: float) -> list[RateBucket]:
     """What a run fetched in each period of ``seconds``, also in those in which nothing ended.
 
-    A run has as many periods as its length requires; the last one ends with the run, and may be shorter.
+    A run has as many periods as its ``length`` in seconds requires; the last one ends with the run, and may be shorter.
     """
-    length = (run.ended if run.ended is not None else run.last_row or run.started) - run.started
     if length <= 0:
         return []
     count = max(1, -int(-length // seconds))

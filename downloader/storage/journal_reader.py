@@ -3,10 +3,9 @@
 The schema is in `downloader.storage.journal_rows`. A `JournalReader` sees the journal as it was when the reader was opened:
 rows that a run appends meanwhile are left out, so all answers of one reader agree. Nothing is written to the journal.
 
-Which row of a URL is the last one is computed once, into a temporary table of SQLite that the system may keep on the disk.
+Which row of a URL is the last one is computed once, into a temporary table, which SQLite keeps on the disk if it is large.
 """
 
-import fcntl
 import fnmatch
 import os
 import re
@@ -19,10 +18,7 @@ from urllib.parse import quote
 
 from downloader.core.names.urls import host_of
 from downloader.errors import StorageError, UsageError
-from downloader.storage.journal_rows import APPLICATION_ID, SCHEMA_VERSION, JournalRow
-
-JOURNAL_PATH = ".downloader/journal.sqlite"
-"""The path of the journal, relative to the folder of the run."""
+from downloader.storage.journal_rows import APPLICATION_ID, DONE, FAILED, SCHEMA_VERSION, SKIPPED, JournalRow
 
 MAGIC = b"SQLite format 3\0"
 """The first bytes of every SQLite database."""
@@ -33,19 +29,37 @@ CACHE_KIB = 16 * 1024
 BUSY_SECONDS = 10.0
 """Seconds to wait for a lock. A run that writes does not lock readers out; the recovery after a crash does, for a moment."""
 
-_MAX_LOCK_BYTES = 64 * 1024
-
-DONE, SKIPPED, FAILED = 0, 1, 2
 COMPLETE = (DONE, SKIPPED)
 """The statuses of a URL whose file is complete."""
 
 _PORT = r":[0-9*?]+\Z"
-_COLUMNS = ", ".join(f"files.{name}" for name in JournalRow.__struct_fields__)
-_LAST_ROWS = "INSERT INTO temp.last_rows SELECT MAX(id) FROM main.files GROUP BY url ORDER BY 1"
-_LAST_OF_PATH = """
-SELECT MAX(files.id) FROM last_rows JOIN files ON files.id = last_rows.id
-WHERE files.status IN (0, 1) AND files.path <> '' GROUP BY files.path ORDER BY 1
+_COLUMNS = ", ".join(JournalRow.__struct_fields__)
+_LAST_ROWS = """  -- SQLite keeps the order of a CROSS JOIN
+CREATE TEMP TABLE last_rows (id INTEGER PRIMARY KEY);
+INSERT INTO last_rows SELECT MAX(id) FROM main.files GROUP BY url ORDER BY 1;
+
+-- A run that skips a file computes no digest: that of the run that fetched the file holds.
+CREATE TEMP TABLE skipped (url TEXT PRIMARY KEY, id INTEGER NOT NULL, path TEXT NOT NULL, size INTEGER NOT NULL) WITHOUT ROWID;
+INSERT INTO skipped
+SELECT url, id, path, size FROM last_rows CROSS JOIN main.files USING (id) WHERE status = 1 AND digests = '';
+CREATE TEMP TABLE earlier_digests (id INTEGER PRIMARY KEY, digests TEXT NOT NULL);
+INSERT INTO earlier_digests
+SELECT skipped.id, fetched.digests
+FROM (
+    SELECT MAX(files.id) AS id, files.url FROM main.files AS files CROSS JOIN skipped ON skipped.url = files.url
+    WHERE files.status = 0 GROUP BY files.url
+) AS last_fetched CROSS JOIN main.files AS fetched ON fetched.id = last_fetched.id
+CROSS JOIN skipped ON skipped.url = last_fetched.url
+WHERE fetched.digests <> '' AND fetched.path = skipped.path AND fetched.size = skipped.size;
+DROP TABLE skipped;
+
+CREATE TEMP VIEW last_files AS
+SELECT files.id, run, url, path, status, size, etag, last_modified, IFNULL(earlier_digests.digests, files.digests) AS digests,
+    http_status, attempts, received, ended, error_class, error
+FROM last_rows CROSS JOIN main.files AS files ON files.id = last_rows.id
+LEFT JOIN earlier_digests ON earlier_digests.id = files.id;
 """
+_LAST_OF_PATH = "SELECT MAX(id) FROM last_files WHERE status IN (0, 1) AND path <> '' GROUP BY path ORDER BY 1"
 
 
 class JournalRun(NamedTuple):
@@ -58,58 +72,6 @@ class JournalRun(NamedTuple):
     started: float
     ended: float | None
     naming: str
-
-
-def journal_path(folder: str) -> str:
-    """Where the journal of a folder is, unless ``--journal`` names another file."""
-    return os.path.join(folder, JOURNAL_PATH)
-
-
-def running_runs(path: str) -> int | None:
-    """The number of runs that write the journal at ``path`` now; None if this cannot be determined.
-
-    Each run holds a lock on the file beside the journal, which the system releases when the process ends, and has written its
-    process number there. The lock is tested for an instant, and only where such a process exists.
-    """
-    try:
-        descriptor = os.open(f"{path}.lock", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return 0
-    except OSError:
-        return None
-    try:
-        lines = os.read(descriptor, _MAX_LOCK_BYTES).decode("ascii", "replace").splitlines()
-        alive = sum(_is_alive(line.partition(" ")[0]) for line in lines)
-        if not alive:
-            return 0
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return alive
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)  # this releases the lock
-    return 0
-
-
-def _is_alive(number: str) -> bool:
-    """Whether a process has this number."""
-    try:
-        os.kill(int(number), 0)
-    except PermissionError:  # it runs as another user
-        return True
-    except (OSError, ValueError, OverflowError):
-        return False
-    return int(number) > 0
-
-
-def is_database(path: str) -> bool:
-    """Whether the file is an SQLite database. False for what cannot be read."""
-    try:
-        with open(path, "rb") as stream:
-            return stream.read(len(MAGIC)) == MAGIC
-    except OSError:
-        return False
 
 
 class JournalReader:
@@ -200,19 +162,20 @@ class JournalReader:
     def select(self, query: str, *values: object) -> Iterator[tuple[object, ...]]:
         """The rows of a query of SQL, read one after the other.
 
-        The tables: ``runs``, ``files``, and ``last_rows`` with the ``id`` of the last row of each URL. ``host_of_url(url)`` is
-        the host of a URL.
+        The tables: ``runs``, ``files``, and ``last_files`` with the last row of each URL; a skipped file has the digests of the
+        run that fetched it. ``host_of_url(url)`` is the host of a URL.
         """
         self._make_last_rows()
         with self._raising():
-            yield from self._connection.execute(query, values)
+            for row in self._connection.execute(query, values):  # noqa: UP028 - `yield from` would close the cursor at its end
+                yield row
 
     def _make_last_rows(self) -> None:
         if self._has_last_rows:
             return
         with self._raising():
-            self._connection.execute("CREATE TEMP TABLE last_rows (id INTEGER PRIMARY KEY)")
-            self._connection.execute(_LAST_ROWS)
+            for statement in _LAST_ROWS.split(";"):
+                self._connection.execute(statement)
             self._connection.execute("PRAGMA query_only = 1")
         self._has_last_rows = True
 
@@ -222,7 +185,7 @@ class JournalReader:
         ``statuses``: only rows with these. ``host``: only URLs whose host matches this pattern, see `host_matches`; empty: all.
         """
         marks = ", ".join("?" * len(statuses))
-        query = f"SELECT {_COLUMNS} FROM last_rows JOIN files USING (id) WHERE status IN ({marks}) ORDER BY id"  # noqa: S608
+        query = f"SELECT {_COLUMNS} FROM last_files WHERE status IN ({marks}) ORDER BY id"  # noqa: S608
         for values in self.select(query, *statuses):
             row = JournalRow(*values)  # type: ignore[arg-type]  # the schema declares the types
             if not host or host_matches(row.url, host):
@@ -230,7 +193,7 @@ class JournalReader:
 
     def complete_files(self) -> Iterator[JournalRow]:
         """One row for each file that should be in the folder: of several URLs with one path, the one that ended last."""
-        query = f"SELECT {_COLUMNS} FROM files WHERE id IN ({_LAST_OF_PATH}) ORDER BY id"  # noqa: S608
+        query = f"SELECT {_COLUMNS} FROM last_files WHERE id IN ({_LAST_OF_PATH}) ORDER BY id"  # noqa: S608
         for values in self.select(query):
             yield JournalRow(*values)  # type: ignore[arg-type]
 

@@ -10,8 +10,13 @@ from downloader.core.names.earlier_files import MISSING, NOT_WANTED, RESIZED, UN
 from downloader.storage.folder import Folder
 from downloader.storage.journal_rows import FAILED
 
-_MAX_SIZE = 1 << 44
 _PATH_BITS = (1 << 18) - 1
+_MAX_SIZE = (1 << 41) - 1
+"""Bytes. Larger files are not known."""
+
+_KIND, _FILE = 0o170000, stat.S_IFREG
+_FAILED_AGAIN = 3
+"""A status beside those of the journal: it failed, and an earlier run had completed the file with the size in the table."""
 
 
 class KnownFiles:
@@ -24,14 +29,15 @@ class KnownFiles:
     Args:
         folder: of the run.
         only_failed: the run only fetches what failed before.
+        count: how many URLs are expected.
         skips: files that are known and unchanged are skipped; False: ``--on-exists`` has another value than ``skip``.
     """
 
-    def __init__(self, folder: Folder, only_failed: bool = False, skips: bool = True) -> None:
+    def __init__(self, folder: Folder, count: int = 0, only_failed: bool = False, skips: bool = True) -> None:
         self._folder = folder
         self._only_failed = only_failed
         self._skips = skips
-        self._rows = HashTable()  # by hash of URL
+        self._rows = HashTable(count)  # by hash of URL
         self.failed = 0
 
     def __len__(self) -> int:
@@ -39,26 +45,36 @@ class KnownFiles:
 
     def load(self, rows: Iterable[tuple[str, str, int, int]]) -> None:
         """Take over rows in the order in which they were written: URL, path, status and size of each."""
-        put = self._rows.put
+        table = self._rows
         for url, path, status, size in rows:
-            put(hash(url), min(size, _MAX_SIZE - 1) << 20 | (hash(path) & _PATH_BITS) << 2 | status)
-        self.failed = sum([number & 3 == FAILED for number in self._rows.values()]) if self._only_failed else 0
+            key, path_bits = hash(url), hash(path) & _PATH_BITS
+            if status == FAILED and (known := table.get(key)) is not None and known & 3 != FAILED:
+                size, path_bits, status = known >> 20, known >> 2 & _PATH_BITS, _FAILED_AGAIN
+            elif size > _MAX_SIZE:
+                size, path_bits = 0, path_bits ^ _PATH_BITS  # so that the path does not match
+            table.put(key, size << 20 | path_bits << 2 | status)
+        self.failed = sum([number & 3 >= FAILED for number in table.values()]) if self._only_failed else 0
 
     def state_of(self, url: str, path: str) -> int:
         """See `downloader.core.names.earlier_files.EarlierFiles`."""
         number = self._rows.get(hash(url))
-        if self._only_failed:
-            return UNKNOWN if number is not None and number & 3 == FAILED else NOT_WANTED
-        if number is None or number & 3 == FAILED or not self._skips or number >> 2 & _PATH_BITS != hash(path) & _PATH_BITS:
+        if number is None or (self._only_failed and number & 3 < FAILED):
+            return NOT_WANTED if self._only_failed else UNKNOWN
+        if number & 3 == FAILED or not self._skips or number >> 2 & _PATH_BITS != hash(path) & _PATH_BITS:
             return UNKNOWN
+        return self._state_on_disk(path, number)
+
+    def _state_on_disk(self, path: str, number: int) -> int:
         size = number >> 20
         try:
             status = os.stat(path, dir_fd=self._folder.descriptor)
         except OSError:
             return MISSING
-        if not stat.S_ISREG(status.st_mode):
+        if status.st_mode & _KIND != _FILE:
             return UNKNOWN
-        return size if status.st_size == size else RESIZED
+        if status.st_size != size:
+            return RESIZED
+        return UNKNOWN if number & 3 == _FAILED_AGAIN else size
 
     def version_of(self, url: str, path: str) -> Validator | None:
         """See `downloader.core.names.earlier_files.EarlierFiles`: no server is asked about a file that exists."""

@@ -30,6 +30,9 @@ class RecordedVersions:
         self._connection = connection
         self._rows = HashTable()  # by hash of URL
 
+    def __len__(self) -> int:
+        return len(self._rows)
+
     def load(self, rows: Iterable[tuple[str, int]]) -> None:
         """Take over rows in the order in which they were written: URL and id of each."""
         put = self._rows.put

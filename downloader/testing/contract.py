@@ -9,8 +9,7 @@ A package that adds a strategy runs the suite by a subclass, which pytest collec
 
 The name must be installed under the entry point group ``downloader.strategies``. The rules are those of
 `downloader.engine.contract`. Each test needs a folder of its own (pytest's ``tmp_path``), and reaches loopback only. No test
-depends on how fast the machine is; `DEADLINE` only ends a test that hangs.
-"""
+depends on how fast the machine is; `DEADLINE` only ends a test that hangs."""
 
 import hashlib
 import locale
@@ -69,8 +68,9 @@ class StrategyContract:
         return find(self.strategy).capabilities
 
     def downloader(self, folder: Path, **settings: Any) -> Downloader:
-        """A Downloader with this strategy, two Attempts in flight, and hardly any waiting between tries."""
-        return Downloader(folder, **{"strategy": self.strategy, "jobs": 2, "retries": 2, "retry_wait": 0.001, **settings})
+        """A Downloader with this strategy, two Attempts in flight, hardly any waiting between tries, and no journal."""
+        quick = {"jobs": 2, "retries": 2, "retry_wait": 0.001, "journal": "none"}
+        return Downloader(folder, **{"strategy": self.strategy, **quick, **settings})
 
     def fetch(self, folder: Path, urls: Any, **settings: Any) -> Report:
         """Download into a folder."""

@@ -14,6 +14,7 @@ from downloader.engine import run as runs
 from downloader.strategies import auto
 from downloader.testserver.launch import TestServer
 from tests.support.builds import replaces_internals
+from tests.support.files import names_in
 from tests.support.processes import wait_until
 from tests.support.scripted import MakeServer, reply
 from tests.support.strategies import quick_for_each_transport
@@ -105,7 +106,7 @@ def test_a_name_that_the_locale_does_not_have_fails_that_file_alone(
     urls = [server.file(1, 10), f"{server.url}/f/caf%C3%A9.bin", server.file(2, 10)]
     report = Downloader(tmp_path, strategy=strategy, jobs=2).run(urls)
     monkeypatch.undo()
-    assert sorted(os.listdir(tmp_path)) == ["1.bin", "2.bin"]
+    assert names_in(tmp_path) == ["1.bin", "2.bin"]
     (failed,) = report.failed
     assert failed.status is Status.FAILED
     assert "the locale (ascii) has no such file name" in str(failed.error)

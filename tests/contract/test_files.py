@@ -11,6 +11,7 @@ from downloader import Checksum, Download, IntegrityError, NetworkError, PolicyE
 from downloader.testserver import content
 from downloader.testserver.launch import TestServer
 from tests.support.fetching import Fetch
+from tests.support.files import files_below, names_in
 from tests.support.scripted import Connection, MakeServer, RecordedRequest, SocksServer, reply
 from tests.support.strategies import quick_for_each_transport
 
@@ -25,7 +26,7 @@ def test_names_come_from_the_url(fetch: Fetch, httpserver: HTTPServer) -> None:
     urls = [f"{base}/", *(base + path for path in ("/a/b.txt?q=1#f", "/caf\u00e9.txt", "/con.txt", "/x.part"))]
     report = fetch(urls)
     assert report.failed == []
-    assert sorted(os.listdir(fetch.folder)) == sorted(["localhost-index.html", "b.txt", "caf\u00e9.txt", "_con.txt", "x.part_"])
+    assert names_in(fetch.folder) == sorted(["localhost-index.html", "b.txt", "caf\u00e9.txt", "_con.txt", "x.part_"])
 
 
 def test_same_name_gets_a_digest_the_same_on_every_run(fetch: Fetch, scripted: MakeServer, tmp_path: Path) -> None:
@@ -53,7 +54,7 @@ def test_out_and_dir_may_hold_folders(fetch: Fetch, scripted: MakeServer) -> Non
         Download(f"{server.url}/3", dir="a/d", out="e.txt"),
     ]
     assert fetch(downloads).done == 3
-    found = sorted(str(path.relative_to(fetch.folder)) for path in fetch.folder.rglob("*") if path.is_file())
+    found = files_below(fetch.folder)
     assert found == ["a/b/c.txt", "a/d/2", "a/d/e.txt"]
 
 
@@ -118,7 +119,7 @@ def test_file_where_a_folder_should_be_is_an_error(fetch: Fetch, scripted: MakeS
 def test_name_of_255_bytes_works(fetch: Fetch, scripted: MakeServer) -> None:
     server = scripted(reply("200 OK", b"x"))
     report = fetch([f"{server.url}/{'n' * 300}.tar.gz"])
-    (name,) = os.listdir(fetch.folder)
+    (name,) = names_in(fetch.folder)
     assert report.done == 1
     assert (len(name.encode()), name[-7:]) == (255, ".tar.gz")
 
@@ -140,7 +141,7 @@ def test_on_exists(fetch: Fetch, scripted: MakeServer, on_exists: str, status: S
     (result,) = fetch([f"{server.url}/a.txt"], on_exists=on_exists).results
     assert result.status is status
     assert (fetch.folder / "a.txt").read_bytes() == there
-    assert sorted(set(os.listdir(fetch.folder)) - {"a.txt"}) == others
+    assert sorted(set(names_in(fetch.folder)) - {"a.txt"}) == others
     assert len(server.requests) == (0 if on_exists in ("skip", "fail") else 1)
     if others:
         assert result.path == others[0]
@@ -181,7 +182,7 @@ def test_server_names_the_file_where_it_is_asked_to(fetch: Fetch, httpserver: HT
     urls = [httpserver.url_for(f"/{number}") for number in range(4)]
     report = fetch(urls, content_disposition=True)
     assert report.failed == []
-    assert sorted(os.listdir(fetch.folder)) == sorted(["re port.pdf", "\u20ac.txt", "x", "3"])
+    assert names_in(fetch.folder) == sorted(["re port.pdf", "\u20ac.txt", "x", "3"])
     assert (fetch.folder / "re port.pdf").read_text() == "body 0"
     assert fetch(urls, content_disposition=True).skipped == 4
 
@@ -192,7 +193,7 @@ def test_two_files_that_the_server_names_alike(fetch: Fetch, httpserver: HTTPSer
         httpserver.expect_request(f"/{number}").respond_with_data(f"body {number}", headers=headers)
     report = fetch([httpserver.url_for(f"/{number}") for number in range(3)], content_disposition=True)
     assert report.done == 3
-    texts = sorted((fetch.folder / name).read_text() for name in os.listdir(fetch.folder))
+    texts = sorted((fetch.folder / name).read_text() for name in names_in(fetch.folder))
     assert texts == ["body 0", "body 1", "body 2"]
 
 
@@ -202,7 +203,7 @@ def test_checksum_that_is_known_is_verified(fetch: Fetch, server: TestServer) ->
     report = fetch([Download(server.file(1, 1000), checksums=(right,)), Download(server.file(3, 1000), checksums=(wrong,))])
     assert (report.done, report.failures) == (1, 1)
     assert isinstance(report.failed[0].error, IntegrityError)
-    assert os.listdir(fetch.folder) == ["1.bin"]
+    assert names_in(fetch.folder) == ["1.bin"]
 
 
 def test_size_that_is_known_is_verified(fetch: Fetch, server: TestServer) -> None:

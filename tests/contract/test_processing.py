@@ -15,6 +15,7 @@ from downloader.errors import ProcessError, UsageError, WorkerError
 from downloader.testserver.launch import TestServer
 from tests.support import processing_functions
 from tests.support.fetching import Fetch
+from tests.support.files import names_in
 from tests.support.strategies import quick_for_each_transport
 
 pytestmark = quick_for_each_transport
@@ -46,7 +47,7 @@ def test_function_sees_the_part_and_no_final_name(fetch: Fetch, server: TestServ
     assert "0.bin" not in seen["names"]
     assert "0.bin.part" in seen["names"]
     assert (seen["process"] != os.getpid()) == (strategy in ELSEWHERE)
-    assert [item.name for item in fetch.folder.iterdir()] == ["0.bin"]
+    assert names_in(fetch.folder) == ["0.bin"]
 
 
 def test_file_whose_processing_failed_is_processed_by_the_next_run(fetch: Fetch, server: TestServer) -> None:

@@ -16,6 +16,7 @@ from downloader.core.limits.public_hosts import MAX_AT_PUBLIC_HOST, MAX_SEGMENTS
 from downloader.core.model import Outcome
 from downloader.runs.download_run import DownloadRun
 from downloader.settings.definitions import Settings
+from tests.support.files import names_in
 from tests.support.origin import BODY, Origin
 from tests.support.scripted import Connection, InFlight, MakeServer, RecordedRequest, reply
 from tests.support.strategies import quick_for_each_transport, supports_segments
@@ -142,7 +143,7 @@ def test_robots_txt_is_obeyed(strategy: str, tmp_path: Path, scripted: MakeServe
     assert isinstance(report.failed[0].error, PolicyError)
     assert server.requests[0].path == "/robots.txt"
     assert sorted(request.path for request in server.requests) == ["/a", "/c", "/robots.txt"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "c"]
+    assert names_in(tmp_path) == ["a", "c"]
 
 
 def test_a_huge_robots_txt_is_not_read_to_its_end(strategy: str, tmp_path: Path, scripted: MakeServer) -> None:

@@ -26,6 +26,7 @@ from downloader.strategies.registry import find
 from downloader.testserver import content
 from downloader.testserver.launch import TestServer
 from tests.support.fetching import Fetch
+from tests.support.files import names_in
 from tests.support.processes import wait_until
 from tests.support.scripted import Connection, InFlight, MakeServer, RecordedRequest, reply
 from tests.support.strategies import quick_but_for_processes
@@ -77,13 +78,13 @@ def test_rule_3_the_final_name_appears_only_when_complete(fetch: Fetch, scripted
     def slowly(connection: Connection, request: RecordedRequest) -> None:
         data = reply("200 OK", BODY, ETag='"v1"')
         connection.send(data[:-1])
-        seen.append([path.name for path in fetch.folder.iterdir()])
+        seen.append(names_in(fetch.folder))
         connection.send(data[-1:])
 
     server = scripted(slowly)
     assert fetch([f"{server.url}/a"]).done == 1
     assert "a" not in seen[0]
-    assert [path.name for path in fetch.folder.iterdir()] == ["a"]
+    assert names_in(fetch.folder) == ["a"]
 
 
 def hangs_after(count: int, reached: threading.Event) -> Callable[[Connection, RecordedRequest], None]:
@@ -133,7 +134,7 @@ def test_rule_4_what_can_end_within_the_grace_time_does(strategy: str, tmp_path:
     stopped.set()
     report = session.join()
     assert [result.status for result in report.results] == [Status.DONE]
-    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert names_in(tmp_path) == ["a"]
 
 
 def test_rule_5_a_retry_waits_without_a_slot(fetch: Fetch, scripted: MakeServer) -> None:

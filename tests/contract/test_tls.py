@@ -12,6 +12,7 @@ from pytest_httpserver import HTTPServer
 
 from downloader import NetworkError, TLSError
 from tests.support.fetching import Fetch
+from tests.support.files import names_in
 from tests.support.strategies import quick_for_each_transport
 
 pytestmark = quick_for_each_transport
@@ -72,7 +73,7 @@ def test_connection_that_was_cut_is_no_end_of_a_body(fetch: Fetch, authority: tr
     thread.join()
     listener.close()
     assert isinstance(report.failed[0].error, NetworkError)
-    assert list(fetch.folder.iterdir()) == []
+    assert names_in(fetch.folder) == []
 
 
 def test_the_given_authority_holds_for_a_proxy_too(fetch: Fetch, authority: trustme.CA, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from downloader.settings.fields import example
 from downloader.testserver import content
 from downloader.testserver.launch import TestServer
 from tests.support.command import Shell
+from tests.support.files import files_below, names_in
 from tests.support.ports import free_port
 from tests.support.scripted import Connection, MakeServer, RecordedRequest, reply
 from tests.support.strategies import quick_for_each_transport
@@ -28,7 +29,7 @@ def test_list_is_fetched_and_summed_up(dl: Shell, server: TestServer, strategy: 
     assert f"strategy {strategy}" in done.stderr
     assert "1 HTTPStatusError: HTTP 404 Not Found" in done.stderr
     assert f"{server.url}/missing: HTTP 404 Not Found" in done.stderr
-    assert len(os.listdir(dl.folder / "out")) == 20
+    assert len(names_in(dl.folder / "out")) == 20
     again = dl("urls.txt", "-s", strategy, "-d", "out")
     assert "0 done, 20 skipped, 1 failed" in again.stderr
 
@@ -37,7 +38,7 @@ def test_url_itself_standard_input_and_several_lists(dl: Shell, server: TestServ
     dl.list(server.file(1, 10))
     done = dl("urls.txt", "-", server.file(3, 10), "-d", "out", stdin=f"{server.file(2, 10)}\n")
     assert done.returncode == 0, done.stderr
-    assert sorted(os.listdir(dl.folder / "out")) == ["1.bin", "2.bin", "3.bin"]
+    assert names_in(dl.folder / "out") == ["1.bin", "2.bin", "3.bin"]
 
 
 def test_report_has_one_line_for_each_url(dl: Shell, server: TestServer) -> None:
@@ -63,7 +64,7 @@ def test_failed_list_can_be_fed_back(dl: Shell, scripted: MakeServer) -> None:
     assert "3 failed" in first.stderr
     again = dl("failed.txt", "-d", "out", "--jobs", "1")
     assert again.returncode == 0, again.stderr
-    names = sorted(str(path.relative_to(dl.folder / "out")) for path in (dl.folder / "out").rglob("*") if path.is_file())
+    names = files_below(dl.folder / "out")
     assert len(names) == 3
     assert "x/y" in names
     assert "same" in names
@@ -80,7 +81,7 @@ def test_bad_lines_are_told_before_anything_starts(dl: Shell, scripted: MakeServ
         assert f"urls.txt:{number}: " in done.stderr
     passed = dl("urls.txt", "-d", "out", "--skip-bad-lines")
     assert passed.returncode == 0
-    assert os.listdir(dl.folder / "out") == ["good"]
+    assert names_in(dl.folder / "out") == ["good"]
 
 
 def test_bad_line_on_standard_input_ends_the_reading(dl: Shell, server: TestServer) -> None:
@@ -89,7 +90,7 @@ def test_bad_line_on_standard_input_ends_the_reading(dl: Shell, server: TestServ
     assert "-:2: not a URL" in done.stderr
     passed = dl("-", "-d", "out", "--skip-bad-lines", stdin=f"{server.file(1, 10)}\nnonsense\n{server.file(2, 10)}\n")
     assert passed.returncode == 0
-    assert sorted(os.listdir(dl.folder / "out")) == ["1.bin", "2.bin"]
+    assert names_in(dl.folder / "out") == ["1.bin", "2.bin"]
 
 
 @pytest.mark.parametrize("text", ["", "# only a comment\n\n"])
@@ -139,7 +140,7 @@ def test_settings_come_from_flags_over_environment_over_file(dl: Shell, scripted
         dl(f"{server.url}/{len(agents)}", "--config", "mine.toml", *flags, **variables)
         agents.append(server.requests[-1].headers["user-agent"])
     assert agents == ["file", "environment", "flag"]
-    assert sorted(os.listdir(dl.folder / "from-file")) == ["0", "1", "2"]
+    assert names_in(dl.folder / "from-file") == ["0", "1", "2"]
     (dl.folder / "downloader.toml").write_text("retrys = 0\n")
     wrong = dl(f"{server.url}/x")
     assert wrong.returncode == 2
@@ -235,7 +236,7 @@ def test_full_disk_is_told_and_what_is_there_is_kept(dl: Shell, server: TestServ
     done = dl("urls.txt", "-d", "out", "-s", strategy, before=small_files)
     assert done.returncode == 3, done.stderr
     assert "file too large: cannot write 1.bin" in done.stderr
-    assert sorted(os.listdir(dl.folder / "out")) == ["1.bin.part", "1.bin.part.meta", "2.bin"]
+    assert names_in(dl.folder / "out") == ["1.bin.part", "1.bin.part.meta", "2.bin"]
     assert dl("urls.txt", "-d", "out", "-s", strategy).returncode == 0
     assert (dl.folder / "out" / "1.bin").read_bytes() == content.body(1, 0, 5_000_000)
 
@@ -268,7 +269,7 @@ def test_limit_of_open_files_lowers_jobs(dl: Shell, server: TestServer, strategy
     done = dl("urls.txt", "-d", "out", "-s", strategy, "--jobs", "5000", "--per-host", "5000", before=few_files)
     assert done.returncode == 0, done.stderr
     assert "--jobs 5000 lowered to" in done.stderr
-    assert len(os.listdir(dl.folder / "out")) == 2000
+    assert len(names_in(dl.folder / "out")) == 2000
 
 
 def test_strategies_and_version_and_help(dl: Shell) -> None:

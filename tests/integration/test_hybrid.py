@@ -13,7 +13,7 @@ import pytest
 
 from downloader.testserver import content
 from downloader.testserver.launch import TestServer
-from tests.support.files import assert_served_files
+from tests.support.files import assert_served_files, names_in
 from tests.support.processes import assert_session_ended, kill_and_wait, wait_until, worker_processes
 
 pytestmark = pytest.mark.slow
@@ -151,7 +151,7 @@ def test_interrupts_end_workers_too(server: TestServer, tmp_path: Path, strategy
     assert "Traceback" not in said
     assert "leaked" not in said
     assert_session_ended(process)
-    names = sorted(name for name in os.listdir(folder) if not name.endswith(".bin"))
+    names = sorted(name for name in names_in(folder) if not name.endswith(".bin"))
     assert any(name.endswith(".part") for name in names)
     if times == 1:
         kept = [name for name in names if name.endswith(".part")]
@@ -254,7 +254,7 @@ def chosen(tmp_path: Path, urls: list[str], before: str, *flags: str) -> str:
     process = start(urls, tmp_path / "out", "auto", *flags, before=before)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 0, said
-    assert len(os.listdir(tmp_path / "out")) == len(urls)
+    assert len(names_in(tmp_path / "out")) == len(urls)
     return "\n".join(line for line in said.splitlines() if "auto:" in line)
 
 

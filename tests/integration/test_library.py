@@ -10,6 +10,7 @@ import pytest
 import downloader
 from downloader import Download, Downloader, HTTPStatusError, Status, UsageError
 from downloader.testserver.launch import TestServer
+from tests.support.files import names_in
 from tests.support.scripted import Connection, MakeServer, RecordedRequest, reply
 from tests.support.strategies import quick_for_each_transport
 
@@ -171,4 +172,4 @@ def test_two_runs_into_one_folder_do_not_spoil_each_other(server: TestServer, tm
         from downloader.testserver import content
 
         assert (tmp_path / f"{number}.bin").read_bytes() == content.body(number, 0, 200_000)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{number}.bin" for number in range(6)]
+    assert names_in(tmp_path) == [f"{number}.bin" for number in range(6)]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from downloader.testserver.launch import TestServer
+from tests.support.files import names_in
 
 ROOT = Path(__file__).parents[2]
 FILES = ("pyproject.toml", "threadlets.py", "test_threadlets.py")
@@ -54,7 +55,7 @@ def test_it_downloads(environment: dict[str, str], tmp_path: Path, server: TestS
     done = dl(environment, tmp_path, "urls.txt", "-s", "threadlets", "-d", "out")
     assert done.returncode == 0, done.stderr
     assert "strategy threadlets" in done.stderr + done.stdout
-    assert sorted(os.listdir(tmp_path / "out")) == sorted(f"{number}.bin" for number in range(20))
+    assert names_in(tmp_path / "out") == sorted(f"{number}.bin" for number in range(20))
 
 
 def test_it_is_completed_and_known_to_the_settings(environment: dict[str, str], tmp_path: Path) -> None:

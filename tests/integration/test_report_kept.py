@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from downloader.core.model import Result, Status
 from downloader.reports.report_file import ReportFile
 from downloader.testserver.launch import TestServer
 from tests.support.command import Shell
+from tests.support.files import names_in
 from tests.support.processes import wait_until
 from tests.support.scripted import Connection, MakeServer, RecordedRequest, reply
 
@@ -43,7 +43,7 @@ def test_second_run_keeps_what_the_first_one_knew(dl: Shell, server: TestServer)
             before[key] for key in ("bytes", "etag", "value", "processed")
         ]
         assert json.loads(row["value"]) == hashlib.sha256((dl.folder / "out" / row["path"]).read_bytes()).hexdigest()
-    assert {name for name in os.listdir(dl.folder) if "r.jsonl" in name} == {"r.jsonl"}
+    assert {name for name in names_in(dl.folder) if "r.jsonl" in name} == {"r.jsonl"}
 
 
 def test_files_that_were_never_processed_are_said(dl: Shell, server: TestServer) -> None:

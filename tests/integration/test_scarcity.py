@@ -17,7 +17,7 @@ import pytest
 import downloader
 from downloader.testserver import content
 from downloader.testserver.launch import TestServer
-from tests.support.files import assert_served_files
+from tests.support.files import assert_served_files, names_in
 from tests.support.processes import processes_of_group, wait_until
 from tests.support.strategies import quick_for_each_transport
 
@@ -81,4 +81,4 @@ def test_an_interrupt_at_any_moment_leaves_nothing_behind(strategy: str, server:
             assert file.read_bytes() == content.body(int(file.stem), 0, 300_000)
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    assert sorted(os.listdir(tmp_path / "out")) == sorted(f"{number}.bin" for number in range(40))
+    assert names_in(tmp_path / "out") == sorted(f"{number}.bin" for number in range(40))

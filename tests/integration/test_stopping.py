@@ -14,7 +14,7 @@ from downloader.strategies.processes import _ProcessSlot
 from downloader.testserver import content
 from downloader.testserver.launch import TestServer
 from tests.support.command import start_dl
-from tests.support.files import assert_served_files, part_files_with_bytes
+from tests.support.files import assert_served_files, names_in, part_files_with_bytes
 from tests.support.processes import assert_session_ended, kill_and_wait, wait_until, worker_processes
 from tests.support.scripted import Connection, MakeServer, RecordedRequest, reply, serve
 from tests.support.strategies import quick_for_each_transport
@@ -45,9 +45,9 @@ def test_one_signal_ends_the_run_in_good_order(
     assert "interrupted: run the same command again" in said
     assert "Traceback" not in said
     assert_session_ended(process)
-    kept = [name for name in os.listdir(folder) if name.endswith(".part")]
+    kept = [name for name in names_in(folder) if name.endswith(".part")]
     assert kept
-    assert sorted(os.listdir(folder)) == sorted(kept + [f"{name}.meta" for name in kept])
+    assert names_in(folder) == sorted(kept + [f"{name}.meta" for name in kept])
 
 
 def test_two_signals_end_it_at_once(strategy: str, scripted: MakeServer, tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_interrupted_run_goes_on_where_it_was(strategy: str, scripted: MakeServe
     assert again.returncode == 0
     assert server.requests[-1].headers["if-range"] == '"v1"'
     assert (folder / "a").read_bytes() == BODY
-    assert os.listdir(folder) == ["a"]
+    assert names_in(folder) == ["a"]
 
 
 @pytest.mark.slow

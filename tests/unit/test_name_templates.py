@@ -18,12 +18,13 @@ from downloader.core.scheduling.download_state import DownloadState
 from downloader.core.scheduling.retry import RetryPolicy
 from downloader.core.scheduling.scheduler import Scheduler
 from downloader.core.scheduling.source_reader import SourceReader
+from downloader.core.text import is_text
 from downloader.errors import HTTPStatusError, UsageError
-from downloader.runs.plan import namer_for, template_for
+from downloader.runs.naming import namer_for, template_for
+from downloader.runs.start_order import ordered
 from downloader.settings.definitions import Settings
-from downloader.sources.lists import ListReader
+from tests.support.names import TEXT, is_safe
 from tests.support.scheduling import take_all
-from tests.unit.test_naming import TEXT, is_safe
 
 URL = "https://u:secret@H.example:8443/pub/v%201/data.tar.gz?id=5&token=geheim&q=a%2Fb"
 SHA256 = hashlib.sha256(URL.encode()).hexdigest()
@@ -156,7 +157,6 @@ def test_every_field_of_the_messages_exists() -> None:
         assert Template(f"{{{name}}}").path_of(ROW, 7)
 
 
-VALUES = TEXT.filter(lambda text: "\ud800" not in text)
 PIECES = [
     *(f"{{{field}}}" for field in FIELDS),
     "{col.a}",
@@ -171,7 +171,7 @@ PIECES = [
 ]
 
 
-@given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=6).map("".join), VALUES, VALUES, VALUES, st.text(max_size=30))
+@given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=6).map("".join), TEXT, TEXT, TEXT, st.text(max_size=30))
 def test_no_value_leaves_its_place(text: str, first: str, second: str, server_name: str, name: str) -> None:
     text = text.replace("col.NAME", "col.a").replace("query.NAME", "query.q")
     try:
@@ -188,7 +188,7 @@ def test_no_value_leaves_its_place(text: str, first: str, second: str, server_na
     assert is_safe(flat)
 
 
-@given(TEXT)
+@given(TEXT.filter(is_text))
 def test_stem_and_extension_are_the_whole_name(name: str) -> None:
     stem, extension = split_extension(name)
     assert stem + extension == name
@@ -207,7 +207,7 @@ def test_a_row_without_the_column_fails_alone() -> None:
     assert (first.path, third.path) == ("1", "c")
     assert not isinstance(second, DownloadState)
     assert isinstance(second.error, UsageError)
-    assert second.error.reason == "the row has no column 'id'"
+    assert second.error.reason == "the row has no value in a column of --name: 'id'"
     assert second.url == "https://h/b"
 
 
@@ -379,17 +379,14 @@ def test_checksums_belong_to_the_final_paths() -> None:
 # --- the position in the list
 
 
-def test_positions_stay_when_entries_are_left_out_or_reordered() -> None:
-    reader = ListReader([Download(f"https://h/{name}") for name in "abc"], numbers=True)
-    downloads = [download for download in reader.source() if download is not None]
-    assert [download.index for download in downloads] == [1, 2, 3]
+def test_positions_are_those_of_the_list_in_any_order() -> None:
+    listed = [Download(f"https://h/{name}") for name in "abc"]
     namer = Namer(render=Template("{index}").path_of)
-    paths = [attempt.path for attempt in take_all(run_of(downloads[2], downloads[0], namer=namer))]
-    assert paths == ["3", "1"]
-    assert [attempt.path for attempt in take_all(run_of(*map(Download, ("https://h/x", "https://h/y")), namer=namer))] == [
-        "1",
-        "2",
-    ]
+    for order, urls in (("listed", "abc"), ("reversed", "cba")):
+        source = ordered(iter(listed), order, numbers=True)
+        attempts = take_all(Scheduler(source, Slots(99, 99), RetryPolicy(0), namer=namer))
+        assert [attempt.url[-1] for attempt in attempts] == list(urls)
+        assert {attempt.url[-1]: attempt.path for attempt in attempts} == {"a": "1", "b": "2", "c": "3"}
 
 
 @given(st.sampled_from(["https://h.example/a/b.txt", "http://h/", "http://h:81/a%20b?c", "https://h/x/%2e%2e/"]), st.booleans())

@@ -96,18 +96,9 @@ def test_other_columns_are_metadata_as_text() -> None:
         }
     )
     first, second = (dict(download.metadata) for download in read(content)[0])
-    assert first == {
-        "whole": "1",
-        "number": "1.5",
-        "exact": "1.50",
-        "flag": "true",
-        "day": "2024-05-01",
-        "kind": "x",
-        "labels": "x y",
-        "nothing": "",
-        "time": "2023-11-14 22:13:20.000000001Z",
-    }
-    assert set(second.values()) == {"", "2", "false", "y"}
+    assert first.pop("time").startswith("2023-11-14 22:13:20.000000001")
+    assert list(first.values()) == ["1", "1.5", "1.50", "true", "2024-05-01", "x", "x y", ""]
+    assert list(second.values()) == ["", "2", "", "false", "", "", "y", "", ""]
 
 
 def test_columns_of_bytes_and_structures_are_left_out() -> None:
@@ -216,9 +207,10 @@ def test_a_pipe_is_read_by_way_of_a_temporary_file() -> None:
 
 
 def test_a_pipe_on_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tempfile.TemporaryFile", lambda: Path("/dev/full").open("r+b", buffering=0))
-    with pytest.raises(UsageError, match="-: cannot write a temporary file for the list: No space left on device"):
-        list(parquet.read(Pipe(written({"url": [A]})), "-", DEFAULT_OPTIONS, pytest.fail))
+    with Path("/dev/full").open("r+b", buffering=0) as full:
+        monkeypatch.setattr("tempfile.TemporaryFile", lambda: full)
+        with pytest.raises(UsageError, match="-: cannot write a temporary file for the list: No space left on device"):
+            list(parquet.read(Pipe(written({"url": [A]})), "-", DEFAULT_OPTIONS, pytest.fail))
 
 
 def test_rows_of_large_texts_are_read_in_small_batches() -> None:

@@ -21,7 +21,9 @@ REFETCHED = {MISSING: "missing", RESIZED: "resized"}
 
 
 class EarlierFiles(Protocol):
-    """The files of earlier runs."""
+    """The files of earlier runs. Its length is the number of their URLs."""
+
+    def __len__(self) -> int: ...
 
     def state_of(self, url: str, path: str) -> int:
         """The size in bytes of the file of this URL, if an earlier run has completed it and its size has not changed.

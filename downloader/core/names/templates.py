@@ -7,14 +7,15 @@ safe on its own, so that no value can leave its place: ``../../etc/passwd`` in a
 
 import re
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from downloader.core.model import Download
+from downloader.core.names.field_syntax import BracedField, split_fields, unknown_field
 from downloader.core.names.file_names import DEFAULT_NAME, name_from_url, safe_component, server_base_name, split_extension
 from downloader.core.names.urls import origin_of, public_url
 from downloader.errors import UsageError
 
+OPTION = "--name"
 COLUMN = "col."
 PARAMETER = "query."
 _MAX_COLUMNS_SHOWN = 12
@@ -39,7 +40,7 @@ class _Entry:
             self.name = name_from_url(download.url) if unquote(path.rpartition("/")[2]).strip(". ") else DEFAULT_NAME
 
     def value_of(self, name: str) -> str:
-        """The value of a field, which is not safe yet. Raises UsageError for a column that the row does not have."""
+        """The value of a field, which is not safe yet. Raises UsageError for a column in which the row has none."""
         if name.startswith(COLUMN):
             return self._column(name.removeprefix(COLUMN))
         if name.startswith(PARAMETER):
@@ -50,7 +51,8 @@ class _Entry:
         for name, value in self.download.metadata:
             if name == column:
                 return value
-        raise UsageError(f"the row has no column {column!r}", hint="--name needs it", kind="a row lacks a column of --name")
+        what = "the row has no value in a column of --name"
+        raise UsageError(f"{what}: {column!r}", kind=what)
 
     @property
     def folders(self) -> str:
@@ -88,20 +90,14 @@ FIELDS = (*_VALUES, "index", f"{PARAMETER}NAME", f"{COLUMN}NAME")
 """All fields, as messages show them."""
 
 
-class _Field(NamedTuple):
-    """A field of a template. ``form``: a format of Python: ``06d`` for the index, ``.8`` for text."""
-
-    name: str
-    form: str
-
-    def text(self, entry: _Entry) -> str:
-        """The value, safe as a part of a name; empty if there is none."""
-        if self.name == "index":
-            return format(entry.index, self.form)
-        value = entry.value_of(self.name)
-        if self.name != "path":
-            value = safe_component(value) if value.strip() else ""
-        return format(value, self.form)
+def _text(field: BracedField, entry: _Entry) -> str:
+    """The value of a field, safe as a part of a name; empty if there is none."""
+    if field.name == "index":
+        return format(entry.index, field.form)
+    value = entry.value_of(field.name)
+    if field.name != "path":
+        value = safe_component(value) if value.strip() else ""
+    return format(value, field.form)
 
 
 class Template:
@@ -114,8 +110,9 @@ class Template:
     """
 
     def __init__(self, text: str) -> None:
-        self._pieces = tuple(_parse(text))
-        fields = [piece for piece in self._pieces if isinstance(piece, _Field)]
+        pieces = split_fields(text, OPTION)
+        self._pieces = [piece if isinstance(piece, str) else _checked(piece) for piece in pieces]
+        fields = [piece for piece in pieces if not isinstance(piece, str)]
         names = [field.name for field in fields]
         _check_literals("".join(piece if isinstance(piece, str) else "{}" for piece in self._pieces))
         if not fields:
@@ -138,7 +135,7 @@ class Template:
         entry = _Entry(download, index, server_name)
         text, is_missing = "", False
         for piece in self._pieces:
-            part = piece if isinstance(piece, str) else piece.text(entry)
+            part = piece if isinstance(piece, str) else _text(piece, entry)
             if is_missing and part.startswith("."):
                 text += "_"  # without the value in front of the dot, the file would be hidden
             text += part
@@ -167,38 +164,19 @@ class Template:
             raise _error(f"the list has no column {what}", hint)
 
 
-def _parse(text: str) -> Iterable[str | _Field]:
-    """The literal texts and the fields of a template, in order. Raises UsageError."""
-    import string  # here: few runs need it
-
-    try:
-        parsed = list(string.Formatter().parse(text))
-    except ValueError:
-        raise _error(f"unbalanced braces in {text!r}", "write {{ and }} for braces in names") from None
-    pieces: list[str | _Field] = []
-    for literal, name, form, conversion in parsed:
-        if literal:
-            pieces.append(literal)
-        if name is not None:
-            pieces.append(_field(name, form or "", conversion))
-    return pieces
-
-
-def _field(name: str, form: str, conversion: str | None) -> _Field:
+def _checked(field: BracedField) -> BracedField:
+    """The field, if it exists and has a known format. Raises UsageError."""
+    name, form, conversion = field
     prefix = next((prefix for prefix in (COLUMN, PARAMETER) if name.startswith(prefix)), "")
     if name not in ("index", *_VALUES) and not (prefix and name != prefix):
-        import difflib  # here: few runs need it
-
-        similar = difflib.get_close_matches(name, FIELDS, n=1)
-        hint = f"did you mean {{{similar[0]}}}?" if similar else f"the fields are {', '.join(FIELDS)}"
-        raise _error(f"unknown field {{{name}}}", hint)
+        raise unknown_field(name, FIELDS, OPTION)
     if conversion:
         raise _error(f"the field {{{name}!{conversion}}} has a conversion, which file names do not have", f"write {{{name}}}")
     is_number = name == "index"
     if re.fullmatch(_NUMBER_FORMAT if is_number else _TEXT_FORMAT, form) is None:
         example = "{index:06d} has six digits" if is_number else f"{{{name}:.8}} is the first 8 characters"
         raise _error(f"the field {{{name}:{form}}} has an unknown format", example)
-    return _Field(name, form)
+    return field
 
 
 def _check_literals(text: str) -> None:
@@ -214,4 +192,4 @@ def _check_literals(text: str) -> None:
 
 
 def _error(what: str, hint: str = "") -> UsageError:
-    return UsageError(f"--name: {what}", hint=hint)
+    return UsageError(f"{OPTION}: {what}", hint=hint)

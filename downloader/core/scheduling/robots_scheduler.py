@@ -14,7 +14,8 @@ from downloader.core.scheduling.scheduler import READ_AHEAD_WINDOW, WHOLE_FILES,
 from downloader.core.scheduling.segment_layout import SplitPolicy
 from downloader.errors import DownloadError
 
-if TYPE_CHECKING:  # few runs have checksums
+if TYPE_CHECKING:  # few runs have these
+    from downloader.core.limits.host_table import HostTable
     from downloader.core.names.checksum_list import ChecksumList
 
 
@@ -44,6 +45,7 @@ class RobotsScheduler(Scheduler):
         wait_for_space: bool = False,
         window: int = READ_AHEAD_WINDOW,
         gap: float | None = None,
+        own_gaps: "HostTable[float] | None" = None,
     ) -> None:
         super().__init__(  # each by its name, because mypyc passes `**options` wrongly to a compiled method
             source,
@@ -58,6 +60,7 @@ class RobotsScheduler(Scheduler):
             wait_for_space=wait_for_space,
             window=window,
             gap=gap or 0.0,
+            own_gaps=own_gaps,
         )
         self._gate = RobotsGate(agent)
 

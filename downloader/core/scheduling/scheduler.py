@@ -36,7 +36,8 @@ from downloader.core.scheduling.source_reader import SourceReader
 from downloader.core.scheduling.space_wait import SPACE_RETRY_DELAY, SpaceWait
 from downloader.errors import DownloadError, Interrupted, NoAnswer
 
-if TYPE_CHECKING:  # few runs have checksums
+if TYPE_CHECKING:  # few runs have these
+    from downloader.core.limits.host_table import HostTable
     from downloader.core.names.checksum_list import ChecksumList
 
 WHOLE_FILES = SplitPolicy()
@@ -58,14 +59,12 @@ class Scheduler:
         slots: how many Attempts may be in flight, in all and at each host.
         retry: how often and after which delays failed Attempts are repeated.
         split: how files may be split into Segments.
-        checksum_list: checksums from a file; they are added to those of the list.
-        probe: ask the server for the name of each file first.
-        namer: gives each file its path; None: from its URL or ``out``.
+        checksum_list, probe, namer: see `SourceReader`.
         fail_fast: the first Download that fails ends the run.
         host_failures: after so many unanswered Attempts a host is given up; 0: never. See `Reachability`.
         wait_for_space: a full folder does not end the run.
         window: number of Downloads that are read ahead.
-        gap: seconds between two starts at a host; None: starts are not paced. See `ReadyQueue`.
+        gap, own_gaps: see `ReadyQueue`.
     """
 
     def __init__(
@@ -83,11 +82,12 @@ class Scheduler:
         wait_for_space: bool = False,
         window: int = READ_AHEAD_WINDOW,
         gap: float | None = None,
+        own_gaps: "HostTable[float] | None" = None,
     ) -> None:
         self.reader = SourceReader(source, checksum_list, probe, namer, max(window, 2 * slots.max_in_flight))
         self._retry = retry
         self._fail_fast = fail_fast
-        self._ready = ReadyQueue(slots, host_failures, gap)
+        self._ready = ReadyQueue(slots, host_failures, gap, own_gaps)
         self._retries = RetryQueue()
         self._running: dict[int, DownloadState] = {}  # by the key of the Attempt
         self.segments = SegmentScheduler(split, self._ready, retry, self._running)

@@ -35,8 +35,7 @@ class SourceReader:
     """Reads the list, and names the files.
 
     ``exhausted``: the list has ended. ``ask_again``: the source had nothing, and is asked again then (monotonic seconds).
-    ``window``: see the argument. ``earlier``: the files of earlier runs; None: nothing is known of any. ``detailed``: every
-    Result says all that is known, see `DownloadState`.
+    ``window``: see the argument. ``detailed``: every Result says all that is known, see `DownloadState`.
 
     Args:
         source: yields the Downloads; None where none is available at the moment.
@@ -61,10 +60,15 @@ class SourceReader:
         self._probe = probe
         self._claimed_paths = ClaimedPaths()
         self._next_key = 0
-        self.earlier: EarlierFiles | None = None
+        self._earlier: EarlierFiles | None = None
         self.exhausted = False
         self.ask_again: float | None = None
         self.detailed = False
+
+    def use_earlier_files(self, earlier: EarlierFiles) -> None:
+        """Skip files that earlier runs have completed. To be called before anything is read."""
+        self._earlier = earlier
+        self._claimed_paths = ClaimedPaths(len(earlier))
 
     def read_ahead(self, now: float, ready: int, retrying: int, unread_results: int) -> Iterable[DownloadState | Result]:
         """The next Downloads, as far as the window has room for them, or the Results of those that are not fetched.
@@ -125,7 +129,7 @@ class SourceReader:
             return _refused(entry, error)
         path = namer.placed(claimed or path)
         state = UNKNOWN
-        earlier = self.earlier
+        earlier = self._earlier
         if earlier is not None:
             url = public_url(download.url)
             state = earlier.state_of(url, path)
