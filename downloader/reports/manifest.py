@@ -7,6 +7,7 @@ Rows keep their order; new files follow in the order in which they ended. Memory
 each row of the run.
 """
 
+import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -117,15 +118,19 @@ class Manifest:
         self._function = function
         self._epoch_now = epoch_now
         self._rows = self._path + ROWS
-        self._begun = self.complete = False
-        if has_rows(self._rows):  # of a run that was killed
-            self._merge()
-        self._sink = JsonRows(self._rows, COLUMNS)
+        self.complete = False
+        self._lock = _locked(self._rows)
+        try:
+            if has_rows(self._rows):  # of a run that was killed
+                self._merge()
+            self._sink = JsonRows(self._rows, COLUMNS)
+        except BaseException:
+            os.close(self._lock)
+            raise
 
     def add(self, result: Result) -> None:
         """Note what became of a file."""
         if result.reason != "duplicate":  # another Result has the file
-            self._begun = True
             self._sink.add(astuple(self._row_of(result)))
 
     def _row_of(self, result: Result) -> ManifestRow:
@@ -178,12 +183,16 @@ class Manifest:
         try:
             self._sink.close()
             self._merge()
+            with suppress(FileNotFoundError):
+                os.unlink(self._rows)
         except StorageError:
             if error is None:  # else that error is raised
                 raise
+        finally:
+            os.close(self._lock)
 
     def _merge(self) -> None:
-        """Merge the rows of a run into the file, and remove them from where they were."""
+        """Merge the rows of a run into the file."""
         try:
             index = RowIndex(os.path.dirname(self._path))
             try:
@@ -197,7 +206,6 @@ class Manifest:
                     write_rows(rows, COLUMNS, list(names), self._path, self._kind)
             finally:
                 index.close()
-            os.unlink(self._rows)
         except OSError as error:
             raise StorageError(f"cannot write {self._path}: {error.strerror or error}") from None
 
@@ -238,6 +246,30 @@ class Manifest:
                 **_kept(old),
             )
         return new
+
+
+def _locked(path: str) -> int:
+    """A descriptor of this file, which is made if it is missing, with a lock that lasts until the descriptor is closed.
+
+    Raises StorageError if another process has the lock, or if the file cannot be opened.
+    """
+    try:
+        while True:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+                    return descriptor
+            except FileNotFoundError:
+                pass  # the run that had the lock has removed the file and ended
+            except OSError:
+                os.close(descriptor)
+                raise
+            os.close(descriptor)
+    except BlockingIOError:
+        raise StorageError(f"another run writes this manifest: {path}", hint="give another name, or wait for its end") from None
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror}") from None
 
 
 def _kept(old: ManifestRow) -> dict[str, object]:

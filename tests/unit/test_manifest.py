@@ -225,6 +225,15 @@ def test_failure_at_the_end_loses_nothing(path: Path) -> None:
     assert list(run(path, done("c"), complete=False)) == ["a", "b", "c"]
 
 
+def test_two_runs_do_not_write_one_manifest(path: Path) -> None:
+    with Manifest(str(path), str(path.parent / "out")) as manifest:
+        manifest.add(done("a"))
+        with pytest.raises(StorageError, match="another run writes this manifest"):
+            Manifest(str(path))
+    assert list(read(path)) == ["a"]
+    assert list(run(path, done("b"), complete=False)) == ["a", "b"]
+
+
 STEPS = st.lists(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("dsfe")), max_size=4), max_size=6)
 
 
