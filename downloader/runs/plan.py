@@ -195,8 +195,13 @@ def rate_limiter_for(settings: Settings) -> "RateLimiter | None":
     return RateLimiter(settings.limit_rate, settings.limit_rate_per_host, own.rates if own else None)
 
 
-def worker_config(settings: Settings, capabilities: Capabilities, jobs: int, traced: bool = False) -> WorkerConfig:
-    """What each worker is given, wherever it runs. ``traced``: Outcomes have a Trace. Raises UsageError."""
+def worker_config(
+    settings: Settings, capabilities: Capabilities, jobs: int, traced: bool = False, timed: bool = False
+) -> WorkerConfig:
+    """What each worker is given, wherever it runs.
+
+    ``traced``: Outcomes have a Trace. ``timed``: they have Timings. Raises UsageError.
+    """
     client = client_options(settings, jobs)
     policy, own = transfer_policy(settings, capabilities), _own_hosts(settings)
     return WorkerConfig(
@@ -210,6 +215,7 @@ def worker_config(settings: Settings, capabilities: Capabilities, jobs: int, tra
         process=settings.process,
         digest=digest_for(settings),
         traced=traced,
+        timed=timed,
         own_rates=own.rates if own else None,
         own_policies=own.policies(policy) if own else None,
     )

@@ -79,7 +79,6 @@ def test_download_that_is_good_is_taken_as_it_is() -> None:
         ({"headers": ("Accept", "x")}, "headers: expected a dict, or pairs of name and value"),
         ({"headers": {"Accept": 3}}, "headers: expected pairs of texts, got str and int"),
         ({"metadata": "id"}, "metadata: expected a dict, or pairs of texts, got the text 'id'"),
-        ({"metadata": None}, "metadata: expected a dict, or pairs of texts, got None"),
         ({"metadata": {"id": 3}}, "metadata: expected a dict of texts, or pairs of texts"),
         ({"metadata": ["id"]}, "metadata: expected a dict of texts, or pairs of texts"),
         ({"index": "x"}, "index: expected a position in the list, from 1, got the text 'x'"),
