@@ -18,7 +18,7 @@
     ├── IntegrityError        9   checksum or size mismatch
     ├── PolicyError          10   refused by a rule: path, address, scheme, no checksum
     │   └── Unwanted              the server's file is too large, too small, or of another type
-    ├── ProcessError         11   a --process function raised
+    ├── ProcessError         11   a --process function raised, or an --on-complete command failed
     ├── WorkerError           1   a worker process died during the download            (retryable)
     └── Interrupted         130   the run was stopped before this download ended
 
@@ -173,7 +173,10 @@ class Unwanted(PolicyError):
 
 
 class ProcessError(DownloadError):
-    """The ``--process`` function raised an exception. The file is kept as a part file."""
+    """A ``--process`` function raised an exception, or an ``--on-complete`` command failed.
+
+    Where the function raised, the file is kept as a part file; where the command failed, it is complete.
+    """
 
     exit_code = 11
 

@@ -15,9 +15,11 @@ from downloader.core.report import Report
 from downloader.engine.attempt.postprocess import name_of
 from downloader.errors import UsageError
 from downloader.runs.download_run import DownloadRun
+from downloader.runs.list_fetch import ListFetcher
 from downloader.settings.fields import convert, fields
 from downloader.settings.keywords import Keywords
-from downloader.sources.lists import BackgroundSource
+from downloader.sources.background import BackgroundSource
+from downloader.sources.formats import list_options
 
 if TYPE_CHECKING:
     import asyncio
@@ -65,8 +67,14 @@ class Downloader:
             raise UsageError(f"{name} is a setting of the command only", hint=hint)
         if given.get("process"):
             given["process"] = name_of(given["process"])
+        sections = given.pop("hosts", None)
+        if sections is not None:
+            from downloader.settings.host_tables import read_keyword  # here: few callers have such sections
+
+            sections = read_keyword(sections)
         keys = {item.name: item.key for item in fields()}
-        self.settings = convert({keys.get(name, name): value for name, value in {"dir": str(dir), **given}.items()})
+        values = {keys.get(name, name): value for name, value in {"dir": str(dir), **given}.items()}
+        self.settings = convert(values, hosts=sections or ())
         self._running: set[WatchedRun] = set()
 
     def session(
@@ -98,11 +106,22 @@ class Downloader:
                 print(run.stats.received, "bytes so far")
             report = run.join()
         """
-        source, total = source_of(urls, self.settings.skip_bad_lines, is_paused)
-        can_read_twice = total is not None and self.settings.checksums
-        again = (lambda: source_of(urls, self.settings.skip_bad_lines)[0]) if can_read_twice else None
+        options = list_options(self.settings, ListFetcher(self.settings))
+        skip_bad = self.settings.skip_bad_lines
+        source, total = source_of(urls, skip_bad, is_paused, options)
+        can_read_twice = total is not None and (self.settings.checksums or self.settings.name)
+        again = (lambda: source_of(urls, skip_bad, options=options)[0]) if can_read_twice else None
         try:
-            run = DownloadRun(self.settings, source, total, on_result, report, again=again, has_list=has_list(urls))
+            run = DownloadRun(
+                self.settings,
+                source,
+                total,
+                on_result,
+                report,
+                again=again,
+                has_list=has_list(urls, options),
+                is_paused=is_paused,
+            )
         except BaseException:
             if isinstance(source, BackgroundSource):
                 source.close()

@@ -7,7 +7,7 @@ import click
 from downloader._version import __version__
 from downloader.cli.fetch_options import FetchOptions, fetch_with
 from downloader.cli.main import COMMANDS, SHELLS
-from downloader.cli.options import GroupedCommand, GroupedOption, list_argument, settings_options
+from downloader.cli.options import GroupedCommand, config_options, list_argument, settings_options
 from downloader.cli.topics import TOPICS, overview, topic
 from downloader.errors import UsageError
 
@@ -18,7 +18,9 @@ _WORDS = "downloader.cli.words"
 """The key of a context's ``meta`` for the words of the command line."""
 
 EPILOG = (
-    "Other commands: `dl compare` measures and compares the strategies, `dl strategies` lists them, `dl serve` starts the "
+    "Other commands: `dl status` shows what a folder has, `dl verify` verifies its files, `dl export` writes lists and reports "
+    "from its journal, `dl config` shows the settings and where each comes from, checks a configuration file, or writes one, "
+    "`dl compare` measures and compares the strategies, `dl strategies` lists them, `dl serve` starts the "
     "test server of `dl compare`, `dl help` explains " + ", ".join(TOPICS) + "."
 )
 
@@ -42,6 +44,22 @@ def command_of(name: str) -> click.Command:
         from downloader.cli.compare import command as compare_command
 
         return compare_command()
+    if name == "status":
+        from downloader.cli.status import command as status_command
+
+        return status_command()
+    if name == "export":
+        from downloader.cli.export import command as export_command
+
+        return export_command()
+    if name == "verify":
+        from downloader.cli.verify import command as verify_command
+
+        return verify_command()
+    if name == "config":
+        from downloader.cli.config import command as config_command
+
+        return config_command
     if name == "serve":
         from downloader.cli.serve import command as serve_command
 
@@ -83,11 +101,7 @@ def fetch_command() -> click.Command:
         params=[
             list_argument("LIST..."),
             *settings_options(),
-            GroupedOption(
-                ["--config"],
-                metavar="FILE",
-                help="read the settings from this file, not from ./downloader.toml or from your configuration folder",
-            ),
+            *config_options(),
             click.Option(["-o", "--output"], metavar="NAME", help="name of the file of a single URL, relative to --dir"),
             click.Option(["--dry-run"], is_flag=True, help="print what would be fetched, and the path of each file"),
             _shell_option("--install-completion", "install tab completion for SHELL: bash, zsh or fish  [$SHELL]"),
@@ -147,10 +161,17 @@ def _version(context: click.Context, parameter: click.Parameter, value: bool) ->
 
 
 @click.pass_context
-def _fetch(context: click.Context, lists: tuple[str, ...], config: str | None, output: str | None, dry_run: bool) -> int:
+def _fetch(
+    context: click.Context,
+    lists: tuple[str, ...],
+    config: str | None,
+    profiles: tuple[str, ...],
+    output: str | None,
+    dry_run: bool,
+) -> int:
     if not lists and not context.ensure_object(dict).get("retry_failed"):
         raise click.UsageError("give a LIST: a file, - for standard input, or a URL", context)
-    return fetch_with(FetchOptions(lists, context.ensure_object(dict), config, output, dry_run))
+    return fetch_with(FetchOptions(lists, context.ensure_object(dict), config, output, dry_run, profiles))
 
 
 @click.command("strategies", context_settings={"help_option_names": ["-h", "--help"]})

@@ -15,21 +15,24 @@ from downloader.core.report import Report
 from downloader.core.text import printable
 from downloader.engine.interpreter import resume_collector
 from downloader.errors import DownloadError, UsageError
-from downloader.progress.display import Display
+from downloader.progress.display import Display, display_for
 from downloader.runs.download_run import DownloadRun
 from downloader.settings.definitions import Settings
-from downloader.sources.lists import STDIN, ListReader, is_url
+from downloader.sources.formats import STDIN, is_url, list_options
+from downloader.sources.lists import ListReader
 
 if TYPE_CHECKING:  # each is imported where a run needs it
     from pathlib import Path
 
-    from downloader.reports.outputs import FailedList, JsonLines, Traces
+    from downloader.cli.on_complete import OnComplete
+    from downloader.reports.outputs import FailedList, Traces
+    from downloader.reports.report_file import ReportFile
 
 
 class FetchRequest(Struct, frozen=True):
     """The command line, parsed.
 
-    ``output``: the argument of ``-o``. ``config_file``: the configuration file that was read, or empty.
+    ``output``: the argument of ``-o``. ``config_file``: the configuration file that was read, with the profiles, or empty.
     ``ignored_variables``: sentences about environment variables that start with ``DL_`` and are not settings.
     """
 
@@ -52,7 +55,8 @@ def fetch(request: FetchRequest) -> int:
     _check_distinct_files(request)
     if settings.process and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # the user's module of --process is often in the current folder
-    lists = ListReader(list(request.lists) or _failed_before(settings), settings.skip_bad_lines)
+    items: list[str | Path | Download] = [*request.lists] or _failed_before(settings)
+    lists = ListReader(items, settings.skip_bad_lines, list_options(settings))
     if not request.lists:
         settings = replace(settings, retry_failed=False)  # nothing else is in this list
     _print_terminal_notice(request)
@@ -64,15 +68,41 @@ def fetch(request: FetchRequest) -> int:
         from downloader.cli.output_name import set_output_name
 
         set_output_name(lists, total, request.output)
+    on_complete = _on_complete(settings)
     report = Report(keep=False, keep_failed=5)
-    again = lists.again if total is not None else None
     if request.dry_run:
         from downloader.cli.dry_run import dry_run, print_unfetched
 
-        return dry_run(DownloadRun(settings, lists.source(), total, print_unfetched, report, False, again=again))
+        again = lists.again if total is not None else None
+        code = dry_run(DownloadRun(settings, lists.source(), total, print_unfetched, report, False, again=again))
+        _print_notices(lists, settings)
+        return code
+    return _run(request, settings, lists, total, report, on_complete)
+
+
+def _on_complete(settings: Settings) -> "OnComplete | None":
+    """What runs the command of ``--on-complete``; None without one. Raises UsageError."""
+    if not settings.on_complete:
+        return None
+    from downloader.cli.on_complete import OnComplete
+
+    return OnComplete(settings, any(name == STDIN for _, name in _outputs(settings)))
+
+
+def _run(
+    request: FetchRequest,
+    settings: Settings,
+    lists: ListReader,
+    total: int | None,
+    report: Report,
+    on_complete: "OnComplete | None",
+) -> int:
+    """Fetch the lists, show the progress, and print the summary. Returns the exit code. Raises DownloadError as `fetch`."""
     with ExitStack() as stack:
         files = _OutputFiles(settings, stack)
-        sinks: list[JsonLines | FailedList] = [*files.reports, *files.failed]
+        sinks: list[ReportFile | FailedList | OnComplete] = [*files.reports, *files.failed]
+        if on_complete is not None:
+            sinks.append(on_complete)
 
         def on_result(result: Result) -> None:
             for sink in sinks:
@@ -80,19 +110,33 @@ def fetch(request: FetchRequest) -> int:
 
         traced = files.traces[0].add if files.traces else None
         session = DownloadRun(
-            settings, lists.source(), total, on_result, report, on_attempt=traced, again=again, has_list=_has_list(request)
+            settings,
+            lists.source() if on_complete is None else on_complete.source(lists),
+            total,
+            on_result,
+            report,
+            on_attempt=traced,
+            again=lists.again if total is not None else None,
+            has_list=_has_list(request),
+            is_paused=None if on_complete is None else on_complete.is_paused,
         )
-        display = _display(settings, total)
+        display = display_for(settings, total)
         stack.callback(display.close)
         _open_log(request, display, stack)
+        if on_complete is not None:
+            on_complete.show_output(display)
         if session.notice:
             display.say(f"dl: {session.notice}")
 
         def stop() -> None:
             session.stop()
+            if on_complete is not None:
+                on_complete.stop()
             display.say(f"dl: stopping: running files get up to {settings.grace:g} s to finish; Ctrl-C again ends at once")
 
         def abort() -> None:
+            if on_complete is not None:
+                on_complete.abort()
             files.flush()
             display.close()
             print("dl: ended at once: run the same command again to resume", file=sys.stderr)  # noqa: T201
@@ -104,10 +148,15 @@ def fetch(request: FetchRequest) -> int:
                 if session.stats.full and not was_full:
                     display.say("dl: the disk is full: waiting for space; Ctrl-C ends the run")
                 was_full = session.stats.full
+                while lists.notices and not settings.quiet:  # of standard input
+                    display.say(f"dl: {printable(lists.notices.pop(0))}")
                 display.update(session.stats, time.monotonic())
                 files.flush()
+            if on_complete is not None:
+                on_complete.wait(display)
         display.close()
-        return _conclude(session, settings, lists, signals.exit_code, files)
+        _print_notices(lists, settings)
+        return _conclude(session, settings, lists, signals.exit_code, files, on_complete)
 
 
 def _has_list(request: FetchRequest) -> bool:
@@ -140,22 +189,19 @@ def _print_terminal_notice(request: FetchRequest) -> None:
 def _print_origins(request: FetchRequest) -> None:
     """Print which configuration file was read. A dry run has no log: print the ignored variables too."""
     settings = request.settings
-    messages = [f"settings from {request.config_file}"] if request.config_file and not settings.quiet else []
+    messages = [f"settings from {request.config_file}"] if request.config_file else []
     messages += request.ignored_variables if settings.verbose and request.dry_run else ()
-    for text in messages:
-        if settings.progress == "json":
-            from downloader.progress.lines import JsonProgress
+    if messages:
+        from downloader.cli.list_check import print_sentences  # here: few runs need it
 
-            JsonProgress(sys.stderr).say(f"dl: {printable(text)}")
-        else:
-            print(f"dl: {printable(text)}", file=sys.stderr)  # noqa: T201
+        print_sentences(messages, settings)
 
 
 class _OutputFiles:
     """The files of ``--report``, ``--failed`` and ``--trace``, open until the end of the stack; no file or one of each."""
 
     def __init__(self, settings: Settings, stack: ExitStack) -> None:
-        self.reports: list[JsonLines] = []
+        self.reports: list[ReportFile] = []
         self.failed: list[FailedList] = []
         self.traces: list[Traces] = []
         if not (settings.report or settings.failed or settings.trace):
@@ -163,7 +209,9 @@ class _OutputFiles:
         from downloader.reports import outputs
 
         if settings.report:
-            self.reports.append(stack.enter_context(outputs.JsonLines(settings.report, settings.dir, settings.process)))
+            from downloader.reports import report_file
+
+            self.reports.append(stack.enter_context(report_file.ReportFile(settings.report, settings.dir, settings.process)))
         if settings.failed:
             self.failed.append(stack.enter_context(outputs.FailedList(settings.failed)))
         if settings.trace:
@@ -171,7 +219,8 @@ class _OutputFiles:
 
     def flush(self) -> None:
         """Write what is buffered."""
-        for file in (*self.reports, *self.failed, *self.traces):
+        files: list[ReportFile | FailedList | Traces] = [*self.reports, *self.failed, *self.traces]
+        for file in files:
             file.flush()
 
 
@@ -194,23 +243,25 @@ def _outputs(settings: Settings) -> list[tuple[str, str]]:
     return [(f"--{name.replace('_', '-')}", getattr(settings, name)) for name in names]
 
 
-def _conclude(session: DownloadRun, settings: Settings, lists: ListReader, interrupted: int | None, files: _OutputFiles) -> int:
+def _conclude(
+    session: DownloadRun,
+    settings: Settings,
+    lists: ListReader,
+    interrupted: int | None,
+    files: _OutputFiles,
+    on_complete: "OnComplete | None",
+) -> int:
     report = session.report
+    notes = [] if on_complete is None else on_complete.conclude(report)
     for file in files.reports:
         file.complete = session.error is None and not report.interrupted
-    error_printed = settings.quiet or report.interrupted or report.done + report.skipped + report.failures > 0
-    if settings.progress == "json":
-        error_printed = False
-        _print_json_summary(report)
-    elif not settings.quiet and (report.interrupted or report.done + report.skipped + report.failures):
-        from downloader.reports.summary import summary
+    ended = report.done + report.skipped + report.failures
+    error_printed = (settings.quiet or report.interrupted or ended > 0) and settings.progress != "json"
+    if not settings.quiet or notes or report.failures or report.errors or report.ended_by is not None:
+        from downloader.cli.end_summary import print_summary  # here: a quiet run has none
 
-        text = summary(report, total=session.stats.total, unprocessed=_unprocessed(report, settings, files))
-        print(text, file=sys.stderr)  # noqa: T201
-    elif settings.quiet and (report.failures or report.errors or report.ended_by is not None):
-        from downloader.reports.summary import error_summary
-
-        print(error_summary(report, total=session.stats.total), file=sys.stderr)  # noqa: T201
+        known = files.reports[0].unprocessed if files.reports else None
+        print_summary(report, settings, session.stats.total, known, notes, {} if on_complete is None else on_complete.figures())
     if session.error is not None and not isinstance(session.error, DownloadError):  # an internal error
         return 1
     if interrupted is not None:
@@ -228,82 +279,23 @@ def _conclude(session: DownloadRun, settings: Settings, lists: ListReader, inter
     return report.exit_code
 
 
-def _unprocessed(report: Report, settings: Settings, files: _OutputFiles) -> str:
-    """A text about existing files, which were skipped and so not processed by ``--process``; empty where there are none.
-
-    With ``--report``, which records what was processed, only the files that were never processed are counted.
-    """
-    if not settings.process:
-        return ""
-    known = [file.unprocessed for file in files.reports]
-    count = known[0] if known else report.reasons["skipped: exists"] + report.reasons["skipped: not modified"]
-    if not count:
-        return ""
-    if known:
-        return f"{count} never processed: they existed already (--on-exists overwrite fetches them again)"
-    return f"{count} not processed by this run: they existed already (--report records which files were processed)"
-
-
 def _count_downloads(lists: ListReader, settings: Settings) -> int | None:
-    """Check the lists, and count their Downloads; None where the number is not known, as for standard input.
+    """The number of Downloads; None where it is not known. Raises UsageError for an invalid list."""
+    if not lists.options.url_is_list and all(isinstance(item, str) and is_url(item) for item in lists.items):
+        return lists.check()
+    from downloader.cli.list_check import count_downloads  # here: a URL does not need it
 
-    Raises UsageError for invalid lines, unless ``skip_bad_lines`` is set.
-    """
-    total = lists.check()
-    for error in lists.bad_lines:
-        print(f"dl: {printable(str(error))}", file=sys.stderr)  # noqa: T201
-    if lists.bad_count and not settings.skip_bad_lines:
-        word = "line" if lists.bad_count == 1 else "lines"
-        raise UsageError(f"{lists.bad_count} invalid {word}, nothing was started", hint="--skip-bad-lines skips them")
-    return total
+    return count_downloads(lists, settings)
+
+
+def _print_notices(lists: ListReader, settings: Settings) -> None:
+    """Print what was understood of the lists since these sentences were printed last."""
+    if lists.notices:
+        from downloader.cli.list_check import print_notices  # here: few runs need it
+
+        print_notices(lists, settings)
 
 
 def _say(text: str, settings: Settings) -> None:
     if not settings.quiet:
         print(f"dl: {text}", file=sys.stderr)  # noqa: T201
-
-
-def _print_json_summary(report: Report) -> None:
-    import json
-
-    fields = {
-        "event": "summary",
-        "strategy": report.strategy,
-        "done": report.done,
-        "skipped": report.skipped,
-        "failed": report.failures,
-        "bytes": report.received,
-        "elapsed": round(report.elapsed, 6),
-        "reasons": dict(report.reasons),
-        "verified": report.verified,
-        "without_checksum": report.without_checksum,
-        "warnings": report.warnings,
-        "errors": [str(error) for error in report.errors],
-        "interrupted": report.interrupted,
-    }
-    print(json.dumps(fields), file=sys.stderr)  # noqa: T201
-
-
-def _display(settings: Settings, total: int | None) -> Display:
-    kind = settings.progress
-    if kind == "auto":
-        terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-        kind = "none" if settings.quiet else "bar" if terminal else "plain"
-    if kind == "bar":
-        from downloader.progress.bars import Bars  # here: tqdm is loaded only where bars are shown
-
-        return Bars(sys.stderr, total)
-    if kind == "plain":
-        from downloader.progress.lines import PlainLines
-
-        return PlainLines(sys.stderr)
-    if kind == "json":
-        from downloader.progress.lines import JsonProgress
-
-        return JsonProgress(sys.stderr)
-    return _Quiet()
-
-
-class _Quiet(Display):
-    def say(self, text: str) -> None:
-        print(text, file=sys.stderr)  # noqa: T201

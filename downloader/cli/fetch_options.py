@@ -11,8 +11,8 @@ from downloader.settings.fields import Field, fields
 class FetchOptions(Struct, frozen=True):
     """What the user gave.
 
-    ``given``: the settings, by attribute name, as they were written. ``config``, ``output``: the arguments of ``--config`` and
-    ``-o``.
+    ``given``: the settings, by attribute name, as they were written. ``config``, ``output``, ``profiles``: the arguments of
+    ``--config``, ``-o`` and ``--profile``.
     """
 
     lists: tuple[str, ...]
@@ -20,6 +20,7 @@ class FetchOptions(Struct, frozen=True):
     config: str | None = None
     output: str | None = None
     dry_run: bool = False
+    profiles: tuple[str, ...] = ()
 
 
 def read_plain(words: list[str]) -> FetchOptions | None:
@@ -59,13 +60,15 @@ def read_plain(words: list[str]) -> FetchOptions | None:
     if not lists and not values.get("retry_failed"):
         return None
     config, output, dry_run = values.pop("--config", None), values.pop("--output", None), values.pop("--dry-run", False)
-    return FetchOptions(tuple(lists), values, config, output, dry_run)
+    profiles = values.pop("--profile", ())
+    return FetchOptions(tuple(lists), values, config, output, dry_run, profiles)
 
 
 def _options() -> dict[str, tuple[str, bool | None, bool]]:
     """By flag: the attribute of its setting, the value of a switch (None: the next word), and whether it may be repeated."""
     result: dict[str, tuple[str, bool | None, bool]] = {
         "--config": ("--config", None, False),
+        "--profile": ("--profile", None, True),
         "--output": ("--output", None, False),
         "-o": ("--output", None, False),
         "--dry-run": ("--dry-run", True, False),
@@ -95,7 +98,7 @@ def fetch_with(options: FetchOptions) -> int:
     from downloader.settings.config_files import find_file
     from downloader.settings.layers import load
 
-    layers = load(options.given, os.environ, find_file(options.config, os.environ))
+    layers = load(options.given, os.environ, find_file(options.config, os.environ), options.profiles)
     settings = layers.settings
     if settings.user and not options.dry_run:
         from downloader.cli.password import with_password
@@ -103,4 +106,5 @@ def fetch_with(options: FetchOptions) -> int:
         settings = with_password(settings)
     elif options.dry_run:  # sends no request: asks for no password
         settings = replace(settings, user="", bearer_env="")
-    return fetch(FetchRequest(options.lists, settings, options.dry_run, options.output, layers.file, layers.ignored_variables))
+    source = layers.file + "".join(f", profile {name}" for name in layers.profiles)
+    return fetch(FetchRequest(options.lists, settings, options.dry_run, options.output, source, layers.ignored_variables))

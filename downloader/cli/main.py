@@ -20,8 +20,12 @@ if TYPE_CHECKING:
     import click
 
 COMMANDS = {
+    "status": "show what is in a folder, as its journal says",
+    "export": "write a list, a report or a sums file from the journal",
+    "verify": "verify the files on the disk, or write their digests",
     "compare": "measure and compare the strategies",
     "serve": "start the test server of `dl compare`",
+    "config": "show the settings, check a file of them, or write one",
     "strategies": "list the strategies, and whether each can run here",
     "help": "explain a topic, or show the options of a command",
 }

@@ -50,6 +50,7 @@ def page() -> str:
     ]
     lines += [".TP", "\\fBDL_TARGET_DIR\\fR", _escaped("the same as --dir")]
     lines += [".TP", "\\fBDL_CONFIG\\fR", _escaped("the same as --config")]
+    lines += [".TP", "\\fBDL_PROFILE\\fR", _escaped("the same as --profile; several names are separated by commas")]
     lines += [".TP", "\\fBDL_PASSWORD\\fR", _escaped("the password of --user")]
     lines += [
         ".TP",

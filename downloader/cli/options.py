@@ -84,9 +84,30 @@ class GroupedOption(click.Option):
             from downloader.strategies.registry import names  # here: only completion needs them
 
             return [CompletionItem(name) for name in names() if name.startswith(incomplete)]
+        if "--profile" in self.opts:
+            from downloader.settings.profiles import known_names
+
+            return [CompletionItem(name) for name in known_names(ctx.params.get("config")) if name.startswith(incomplete)]
         if self.choices:
             return [CompletionItem(name) for name in self.choices if name.startswith(incomplete)]
         return super().shell_complete(ctx, incomplete)
+
+
+def config_options() -> list[click.Option]:
+    """``--config`` and ``--profile``: where settings come from. They are no settings themselves."""
+    return [
+        GroupedOption(
+            ["--config"],
+            metavar="FILE",
+            help="read the settings from this file, not from ./downloader.toml or from your configuration folder",
+        ),
+        GroupedOption(
+            ["profiles", "--profile"],
+            metavar="NAME",
+            multiple=True,
+            help="use the settings of [profile.NAME] of that file, too; may be repeated: a later one counts more",
+        ),
+    ]
 
 
 def read_as(form: Form) -> Callable[[click.Context, click.Parameter, str | None], Any]:

@@ -4,7 +4,8 @@ from msgspec.structs import replace
 
 from downloader.core.names.file_names import wished_path
 from downloader.errors import PolicyError, UsageError
-from downloader.sources.lists import STDIN, ListReader
+from downloader.sources.formats import STDIN
+from downloader.sources.lists import ListReader
 
 
 def set_output_name(lists: ListReader, total: int | None, name: str) -> None:

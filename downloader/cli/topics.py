@@ -23,7 +23,7 @@ Indented lines are options of the URL above them, in the format of aria2:
 
     out=NAME               the name of the file, below dir= and --dir
     dir=FOLDER             the folder of the file, below --dir
-    checksum=KIND=DIGEST   sha-256, sha-512, sha-384, sha-224, sha-1 or md5
+    checksum=KIND=DIGEST   sha-256, sha3-256, blake2b, blake3, md5, crc32c, …
     header=NAME: VALUE     a header for this URL; may be repeated
     referer=URL            the same as header=Referer: URL
     user-agent=TEXT        the same as header=User-Agent: TEXT
@@ -40,6 +40,53 @@ their options, as a list for another run.
 
 For one URL: dl URL -o NAME.
 A list that is named like a command is given with its folder: dl ./compare.
+"""
+
+_NAMES = """\
+Without options, a file is named after the last part of the path of its URL.
+What names a file, in this order:
+
+    out=NAME in the list, or -o NAME
+    --name TEMPLATE, or --keep-paths
+    --content-disposition: the name that the server proposes
+    the last part of the path of the URL
+
+dir=FOLDER of the list is a folder in front of the name. Then:
+
+    --flatten       each / of the path becomes _
+    --fanout N      folders in front of the path: ab/path (1), ab/cd/path (2).
+                    They are a digest of the path: the same in every run
+
+A TEMPLATE is a path below --dir. Its fields:
+
+    {host} {port} {scheme}   of the URL
+    {path}                   the folders of the URL's path
+    {name}                   the last part of the URL's path; index.html if it
+                             is empty
+    {stem} {ext}             {name} in two parts; {ext} begins with its dot, or
+                             is empty; .tar.gz is one extension
+    {query} {query.KEY}      the query of the URL; the value of one parameter.
+                             Passwords and tokens are replaced by ***
+    {sha256} {sha256:.8}     the SHA-256 of the URL; its first 8 digits
+    {index} {index:06d}      the position in the list, from 1; with 6 digits.
+                             Invalid lines are not counted; over several
+                             lists, the count goes on
+    {col.NAME}               the value in this column of a table
+    {{ }}                    braces
+
+    dl urls.txt --name '{host}/{path}/{stem}{ext}'
+    dl photos.csv --name '{col.album}/{index:04d}{ext}'
+    dl urls.txt --name '{sha256:.2}/{sha256}{ext}'
+
+:.8 after any field but {index} takes its first 8 characters. With
+--content-disposition, {name}, {stem} and {ext} come from the name that the
+server proposes.
+
+Each value is a part of one name: a / in it becomes _. Only {path} contains
+folders. A folder without a name is left out; a name that begins with an empty
+value begins with _. If a row has no such column, that file fails; if no row
+has it, nothing is started. If two files get the same name, a digest of the URL
+is added to one of them. --dry-run shows the names.
 """
 
 _RESUMING = """\
@@ -123,6 +170,55 @@ What dl always does:
   answers 503.
 """
 
+_CONFIGURATION = """\
+A setting comes from the first of these places that sets it:
+
+    1. an option of the command line       --retry-wait 1
+    2. an environment variable             DL_RETRY_WAIT=1
+    3. the profiles that you have chosen   [profile.NAME] of the file
+    4. the top level of the file           retry-wait = 1
+    5. the default
+
+The file is the one of --config or DL_CONFIG, else ./downloader.toml, else
+downloader/downloader.toml in your configuration folder. Another person may
+have written ./downloader.toml: only harmless settings are accepted from it.
+
+    dl config show            each setting that is set, and what sets it
+    dl config check [FILE]    every error of a file
+    dl config init [--here]   a new file, with every setting commented out
+
+A profile has any settings. --profile polite or DL_PROFILE=polite uses it:
+
+    [profile.polite]
+    per-host = 1
+    wait = "2s"
+
+A section for a host counts for the URLs of this host, also instead of the
+options. The name is a host, *.DOMAIN for all hosts below a domain, or either
+with a port. The most specific section counts, alone:
+
+    [host."data.example.org"]
+    per-host = 2
+    limit-rate-per-host = "5M"
+    wait = "1s"
+    header = ["Accept: text/csv"]
+    user = "ada"
+    password-env = "EXAMPLE_PASSWORD"
+
+    [host."*.example.com"]
+    bearer-env = "EXAMPLE_TOKEN"
+
+Further keys are max-requests-per-second, user-agent and netrc. Secrets are in
+environment variables or in ~/.netrc, never in the file. They are sent to the
+scheme, host and port of the listed URL, and never follow a redirect elsewhere.
+
+Without --proxy, the variables http_proxy, https_proxy, all_proxy and no_proxy
+count, or the last three in capitals. no_proxy lists hosts, with all hosts
+below them, addresses and networks, separated by commas:
+
+    no_proxy=localhost,example.org,example.net:8080,10.0.0.0/8
+"""
+
 _CODES_HEAD = """\
 The exit code is 0 if every file is complete: fetched by this run, or skipped
 because it existed already. Otherwise it is the code of the kind of failure. It
@@ -165,18 +261,27 @@ def _exit_codes() -> str:
 
 TOPICS = {
     "lists": "the format of lists",
+    "names": "how files are named: templates, folders",
     "resuming": "what is skipped, resumed and retried",
     "politeness": "the limits for servers, and how to lower them",
+    "configuration": "the configuration file, profiles, hosts, and proxies",
     "exit-codes": "the exit codes",
 }
 
 
 def topic(name: str) -> str:
     """The text of a topic. Raises KeyError for an unknown name."""
-    return _exit_codes() if name == "exit-codes" else {"lists": _LISTS, "resuming": _RESUMING, "politeness": _POLITENESS}[name]
+    texts = {
+        "lists": _LISTS,
+        "names": _NAMES,
+        "resuming": _RESUMING,
+        "politeness": _POLITENESS,
+        "configuration": _CONFIGURATION,
+    }
+    return _exit_codes() if name == "exit-codes" else texts[name]
 
 
 def overview(commands: dict[str, str]) -> str:
     """The list of all topics and commands, one line each. ``commands``: the help text of each command, by name."""
-    rows = [f"    dl help {name:<12} {text}" for name, text in (*TOPICS.items(), *commands.items())]
+    rows = [f"    dl help {name:<13} {text}" for name, text in (*TOPICS.items(), *commands.items())]
     return "\n".join(["dl --help lists the options. Topics and commands:", "", *rows, ""])

@@ -34,6 +34,7 @@ class Download(Struct, frozen=True):
     ``origin``     where it was listed, for messages: ``urls.txt:12``
     ``pieces``     the digests of its pieces, to fetch only wrong pieces again; None: not known
     ``metadata``   what else the list says of it: pairs of a column's name and a value, for reports and names
+    ``index``      its position in the list, from 1, for names; 0: its position among the Downloads of the run
     =============  =====================================================================================================
 
     The functions of the package accept a dict for ``headers``, and lists for tuples; they check all fields before the run::
@@ -52,6 +53,7 @@ class Download(Struct, frozen=True):
     origin: str = ""
     pieces: Pieces | None = None
     metadata: Metadata = ()
+    index: int = 0
 
     if TYPE_CHECKING:  # what a caller may pass; inside a run each field has the type above
 
@@ -68,6 +70,7 @@ class Download(Struct, frozen=True):
             origin: str = "",
             pieces: Pieces | None = None,
             metadata: Mapping[str, str] | Sequence[tuple[str, str]] = (),
+            index: int = 0,
         ) -> None: ...
 
 

@@ -33,12 +33,14 @@ from msgspec import Struct
 
 from downloader.core.http.messages import TransferPolicy
 from downloader.core.model import Attempt, Outcome
+from downloader.core.names.urls import host_of
 from downloader.engine.control import Cut
 from downloader.engine.stats import SlotStats
 from downloader.storage.folder import Folder
 from downloader.transports.base import ClientOptions
 
 if TYPE_CHECKING:
+    from downloader.core.limits.host_table import HostTable
     from downloader.engine.rate_limiter import RateLimiter
 
 POLL_SECONDS = 0.2
@@ -59,6 +61,8 @@ class WorkerConfig(Struct, frozen=True):
         mtime: whether a file gets the time that the server gives for it.
         limit_rate: bytes a second for the whole run; 0: no limit.
         limit_rate_per_host: bytes a second for each host; 0: no limit.
+        own_rates: replace ``limit_rate_per_host`` at some hosts; None: at none.
+        own_policies: replace ``policy`` for the URLs of some hosts; None: of none.
         process: the function that each finished file is given to, as ``module:function``; empty: none.
         traced: whether each Outcome carries a `downloader.core.trace.Trace`.
     """
@@ -72,11 +76,18 @@ class WorkerConfig(Struct, frozen=True):
     limit_rate_per_host: int = 0
     process: str = ""
     traced: bool = False
+    own_rates: "HostTable[int] | None" = None
+    own_policies: "HostTable[TransferPolicy] | None" = None
 
     @property
     def is_rate_limited(self) -> bool:
         """Whether there is a limit to the rate."""
-        return bool(self.limit_rate or self.limit_rate_per_host)
+        return bool(self.limit_rate or self.limit_rate_per_host or self.own_rates is not None)
+
+    def policy_for(self, url: str) -> TransferPolicy:
+        """The rules for an Attempt at this URL, where ``own_policies`` is not None."""
+        own = None if self.own_policies is None else self.own_policies.get(host_of(url))
+        return self.policy if own is None else own
 
 
 class Capabilities(Struct, frozen=True):

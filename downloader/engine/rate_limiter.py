@@ -12,9 +12,13 @@ import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from downloader.core.limits.rate import BURST, pay
 from downloader.core.names.urls import host_of
+
+if TYPE_CHECKING:
+    from downloader.core.limits.host_table import HostTable
 
 MIN_WAIT = 0.002
 """Seconds. A shorter wait is not made at once; it adds to the next one."""
@@ -85,11 +89,13 @@ class RateLimiter:
     Args:
         total: bytes a second for the whole run; 0: no limit.
         per_host: bytes a second for each host; 0: no limit.
+        own_rates: replace ``per_host`` at some hosts; None: at none.
     """
 
-    def __init__(self, total: int, per_host: int) -> None:
+    def __init__(self, total: int, per_host: int, own_rates: "HostTable[int] | None" = None) -> None:
         self._total = total
         self._per_host = per_host
+        self._own_rates = own_rates
         self._lock = threading.Lock()
         self._buckets: _Buckets | _Table = _Buckets()
         self._descriptor = -1
@@ -118,8 +124,12 @@ class RateLimiter:
         until, buckets = 0.0, self._buckets
         if self._total:
             until = buckets.pay("", now, count, self._total)
-        if self._per_host:
-            until = max(until, buckets.pay(host_of(url), now, count, self._per_host))
+        if self._per_host or self._own_rates is not None:
+            host = host_of(url)
+            own = None if self._own_rates is None else self._own_rates.get(host)
+            rate = self._per_host if own is None else own
+            if rate:
+                until = max(until, buckets.pay(host, now, count, rate))
         wait = until - now
         return wait if wait >= MIN_WAIT else 0.0
 
@@ -145,8 +155,8 @@ class RateLimiter:
 class SharedRateLimiter(RateLimiter):
     """A `RateLimiter` whose buckets are in a file from the start. Raises OSError."""
 
-    def __init__(self, total: int, per_host: int, path: str) -> None:
-        super().__init__(total, per_host)
+    def __init__(self, total: int, per_host: int, path: str, own_rates: "HostTable[int] | None" = None) -> None:
+        super().__init__(total, per_host, own_rates)
         self.share(path)
 
 

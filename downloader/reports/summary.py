@@ -1,5 +1,7 @@
 """The summary of a run, as the command prints it: plain text, safe for a terminal."""
 
+from collections.abc import Mapping, Sequence
+
 from downloader.core.amounts import duration, size
 from downloader.core.report import Report
 from downloader.core.text import printable
@@ -28,10 +30,10 @@ def _failures(report: Report, max_failures: int) -> list[str]:
     return lines
 
 
-def error_summary(report: Report, max_failures: int = 5, total: int | None = None) -> str:
+def error_summary(report: Report, max_failures: int = 5, total: int | None = None, notes: Sequence[str] = ()) -> str:
     """The failures and the counts of `summary` alone, for ``--quiet``. Arguments as `summary`."""
     ended = [] if report.ended_by is None else [f"stopped: {printable(_reason_of(report.ended_by))}"]
-    return "\n".join([*_failures(report, max_failures), *ended, _counts(report, total)])
+    return "\n".join([*_failures(report, max_failures), *notes, *ended, _counts(report, total)])
 
 
 def _throughput(report: Report) -> str:
@@ -44,11 +46,13 @@ def _throughput(report: Report) -> str:
     return f"{size(report.received)} in {duration(report.elapsed)}: {rate}" + (f", {files:.0f} files/s" if files >= 1 else "")
 
 
-def summary(report: Report, max_failures: int = 5, total: int | None = None, unprocessed: str = "") -> str:
+def summary(
+    report: Report, max_failures: int = 5, total: int | None = None, unprocessed: str = "", notes: Sequence[str] = ()
+) -> str:
     """The result of a run in a few lines.
 
     ``max_failures``: failed URLs that are listed at most. ``total``: entries of the list, None if unknown. ``unprocessed``: a
-    line about files that were skipped, and so not processed.
+    line about files that were skipped, and so not processed. ``notes``: lines about what happened after files were done.
     """
     lines = [_counts(report, total), f"{_throughput(report)} · strategy {report.strategy}"]
     if report.verified:
@@ -64,10 +68,33 @@ def summary(report: Report, max_failures: int = 5, total: int | None = None, unp
         one, several = "looks like a web page, unlike its name", "look like web pages, unlike their names"
         lines.append(f"  {report.warnings} {one if report.warnings == 1 else several}: {names}{more}")
     lines += [f"  {count} {reason}" for reason, count in sorted(report.reasons.items(), key=lambda item: (-item[1], item[0]))]
-    lines += _failures(report, max_failures)
+    lines += [*_failures(report, max_failures), *notes]
     if report.ended_by is not None:
         lines.append(f"stopped: {printable(_reason_of(report.ended_by))}")
     elif report.interrupted:
         why = "stopped at the first failure" if report.stopped_by_failure else "interrupted"
         lines.append(f"{why}: run the same command again to resume")
     return "\n".join(lines)
+
+
+def json_summary(report: Report, more: Mapping[str, object]) -> str:
+    """The result of a run as one JSON object. ``more``: further keys and values."""
+    import json  # here: few runs need it
+
+    fields = {
+        "event": "summary",
+        "strategy": report.strategy,
+        "done": report.done,
+        "skipped": report.skipped,
+        "failed": report.failures,
+        "bytes": report.received,
+        "elapsed": round(report.elapsed, 6),
+        "reasons": dict(report.reasons),
+        "verified": report.verified,
+        "without_checksum": report.without_checksum,
+        "warnings": report.warnings,
+        "errors": [str(error) for error in report.errors],
+        "interrupted": report.interrupted,
+        **more,
+    }
+    return json.dumps(fields)

@@ -18,10 +18,11 @@ from downloader.engine.log import LOG
 from downloader.engine.run import LocalRun
 from downloader.engine.stats import RunStats
 from downloader.errors import DownloadError, UsageError
-from downloader.runs import plan
+from downloader.runs import naming, plan
 from downloader.runs.done_callbacks import DoneCallbacks
+from downloader.runs.start_order import ordered
 from downloader.settings.definitions import Settings
-from downloader.sources.lists import BackgroundSource
+from downloader.sources.background import BackgroundSource
 from downloader.storage.folder import Folder
 from downloader.strategies.registry import find
 
@@ -47,6 +48,7 @@ class DownloadRun:
         on_attempt: Callable[[Outcome], None] | None = None,
         again: Callable[[], Iterator[Download | None]] | None = None,
         has_list: bool = False,
+        is_paused: Callable[[], bool] | None = None,
     ) -> None:
         """Check everything that can be checked before anything starts. Raises UsageError, StorageError.
 
@@ -54,7 +56,8 @@ class DownloadRun:
         ``report``: counts the Results; by default a new one. ``make_folder``: make the folder if it is missing.
         ``on_attempt``: called with the Outcome of each Attempt; Outcomes have a Trace then. ``again``: reads the list a second
         time, to check before the start that the checksums belong to it. ``has_list``: the Downloads are those of a list, not
-        only URLs that the user gave one by one: a journal is kept.
+        only URLs that the user gave one by one: a journal is kept. ``is_paused``: while it returns True, ``source`` yields
+        None, and no Download that was read ahead starts.
         """
         settings = plan.effective_settings(settings)
         self._source = source
@@ -69,12 +72,16 @@ class DownloadRun:
         self.error: BaseException | None = None
         config = plan.worker_config(settings, capabilities, self.jobs, traced=on_attempt is not None)
         self._folder = Folder(os.path.expanduser(settings.dir), make_folder)
-        cut_dirs = plan.cut_dirs_for(settings)
+        template = naming.template_for(settings)
+        namer = naming.namer_for(settings, template)
+        if template is not None and again is not None:
+            template.check_columns(again())
         self._checksums = plan.checksums_for(settings)
-        if self._checksums is not None and again is not None and not settings.content_disposition:
-            self._checksums.check_any_matches(again(), cut_dirs)
+        if self._checksums is not None and again is not None and not namer.asks_server:
+            self._checksums.check_any_matches(again(), namer)
+        source = ordered(source, settings.order, is_paused, numbers=template is not None and template.uses_index)
         self.run = LocalRun(
-            scheduler=plan.scheduler_for(settings, capabilities, self.jobs, source, self._checksums, cut_dirs),
+            scheduler=plan.scheduler_for(settings, capabilities, self.jobs, source, self._checksums, namer),
             context=AttemptContext(config, self._folder, plan.rate_limiter_for(settings)),
             jobs=self.jobs,
             stats=self.stats,

@@ -27,7 +27,7 @@ from downloader.core.limits import public_hosts
 from downloader.core.limits.adaptive import AdaptiveSlots
 from downloader.core.limits.slots import Limits, Slots
 from downloader.core.model import Download
-from downloader.core.names.checksum_list import ChecksumList
+from downloader.core.names.namer import Namer
 from downloader.core.scheduling.retry import RetryPolicy, parse_statuses
 from downloader.core.scheduling.scheduler import Scheduler
 from downloader.core.scheduling.segment_layout import SplitPolicy
@@ -38,7 +38,9 @@ from downloader.sources.lists import read_checksums
 from downloader.transports.base import READ_BYTES, ClientOptions, check_proxy, environment_proxies
 
 if TYPE_CHECKING:
+    from downloader.core.names.checksum_list import ChecksumList
     from downloader.engine.rate_limiter import RateLimiter
+    from downloader.runs.own_hosts import OwnHosts
 
 _RESERVED_FILES = 64
 """Open files that are left for anything but downloads."""
@@ -47,6 +49,9 @@ _MAX_PER_HOST = 256
 """In flight at one host at most, if the user gave no number."""
 
 _MIN_READ_BYTES = 2048
+_MIN_READ_BYTES_OWN = 16_384
+"""The same because of a rate at some hosts only: small reads would cost time at all others, too."""
+
 _MIN_RECEIVE_BUFFER, _MAX_RECEIVE_BUFFER = 1 << 15, 1 << 20
 
 
@@ -57,6 +62,14 @@ def effective_settings(settings: Settings) -> Settings:
     return settings
 
 
+def _own_hosts(settings: Settings) -> "OwnHosts | None":
+    if not settings.hosts:
+        return None
+    from downloader.runs.own_hosts import OwnHosts  # here: few runs need it
+
+    return OwnHosts(settings)
+
+
 def check_supported(settings: Settings, capabilities: Capabilities) -> None:
     """Raises UsageError if the strategy does not support what the settings ask for."""
     wanted = settings.http_version
@@ -64,7 +77,8 @@ def check_supported(settings: Settings, capabilities: Capabilities) -> None:
         raise UsageError(f"{settings.strategy} does not support HTTP/{wanted}", hint="--strategy multiplex does")
     if settings.segments > 1 and not capabilities.segments:
         raise UsageError(f"{settings.strategy} does not split files", hint="--strategy multiplex splits them")
-    if (settings.limit_rate or settings.limit_rate_per_host) and not capabilities.limit_rate:
+    own = _own_hosts(settings)
+    if (_rate_limits(settings) or (own and own.rates)) and not capabilities.limit_rate:
         raise UsageError(f"{settings.strategy} cannot limit the rate", hint="--strategy multiplex can")
     if settings.process:
         from downloader.engine.attempt import postprocess
@@ -91,18 +105,15 @@ def jobs_for(settings: Settings, capabilities: Capabilities) -> tuple[int, str]:
     return jobs, ""
 
 
-def checksums_for(settings: Settings) -> ChecksumList | None:
+def checksums_for(settings: Settings) -> "ChecksumList | None":
     """The checksums, if the settings give or require any. Raises UsageError."""
+    if not (settings.checksums or settings.require_checksums):
+        return None
+    from downloader.core.names.checksum_list import ChecksumList  # here: few runs need it
+
     if not settings.checksums:
-        return ChecksumList(required=True) if settings.require_checksums else None
+        return ChecksumList(required=True)
     return ChecksumList(read_checksums(settings.checksums), settings.checksums, settings.require_checksums)
-
-
-def cut_dirs_for(settings: Settings) -> int | None:
-    """How many folders of a URL's path are left out; None: all of them, and the host. Raises UsageError."""
-    if settings.cut_dirs and not settings.keep_paths:
-        raise UsageError("--cut-dirs needs --keep-paths")
-    return settings.cut_dirs if settings.keep_paths else None
 
 
 def scheduler_for(
@@ -110,22 +121,25 @@ def scheduler_for(
     capabilities: Capabilities,
     jobs: int,
     source: Iterator[Download | None],
-    checksums: ChecksumList | None,
-    cut_dirs: int | None,
+    checksums: "ChecksumList | None",
+    namer: Namer,
 ) -> Scheduler:
     """The scheduler of a run. ``jobs``: Attempts in flight at most. Raises UsageError."""
+    own = _own_hosts(settings)
+    own_gaps = own.gaps if own else None
     return _scheduler_class(settings)(
         source,
         limits_for(settings, capabilities, jobs),
         retry_policy(settings),
         split=split_policy(settings),
         checksum_list=checksums,
-        cut_dirs=cut_dirs,
-        probe=settings.content_disposition,
+        namer=namer,
+        probe=namer.asks_server,
         fail_fast=settings.fail_fast,
         host_failures=settings.host_failures,
         wait_for_space=settings.on_full == "wait",
-        gap=settings.gap or None,
+        gap=settings.gap if settings.gap or own_gaps is not None else None,
+        own_gaps=own_gaps,
     )
 
 
@@ -146,13 +160,15 @@ def limits_for(settings: Settings, capabilities: Capabilities, jobs: int) -> Lim
     """
     per_host = min(settings.per_host or _MAX_PER_HOST, jobs)
     public = 0 if settings.per_host or settings.aggressive else public_hosts.MAX_AT_PUBLIC_HOST
+    own = _own_hosts(settings)
+    fixed, adapting = (own and own.limit_classes()) or (Slots, AdaptiveSlots)
     if settings.jobs or capabilities.most_jobs is None:
         unreached = 4 * jobs  # a ceiling above the fixed number: these slots only limit public hosts
         adaptive = (
-            AdaptiveSlots(ceiling=unreached, host_ceiling=per_host, start=unreached, public_ceiling=public) if public else None
+            adapting(ceiling=unreached, host_ceiling=per_host, start=unreached, public_ceiling=public) if public else None
         )
-        return Slots(jobs, per_host, adaptive)
-    return AdaptiveSlots(ceiling=jobs, host_ceiling=per_host, start=capabilities.default_jobs, public_ceiling=public)
+        return fixed(jobs, per_host, adaptive)
+    return adapting(ceiling=jobs, host_ceiling=per_host, start=capabilities.default_jobs, public_ceiling=public)
 
 
 def retry_policy(settings: Settings) -> RetryPolicy:
@@ -174,19 +190,22 @@ def split_policy(settings: Settings) -> SplitPolicy:
 
 def rate_limiter_for(settings: Settings) -> "RateLimiter | None":
     """The rate limiter of a run; None without a limit."""
-    if not _rate_limits(settings):
+    own = _own_hosts(settings)
+    own_rates = own.rates if own else None
+    if not _rate_limits(settings) and own_rates is None:
         return None
     from downloader.engine.rate_limiter import RateLimiter  # here: few runs need it
 
-    return RateLimiter(settings.limit_rate, settings.limit_rate_per_host)
+    return RateLimiter(settings.limit_rate, settings.limit_rate_per_host, own_rates)
 
 
 def worker_config(settings: Settings, capabilities: Capabilities, jobs: int, traced: bool = False) -> WorkerConfig:
     """What each worker is given, wherever it runs. ``traced``: Outcomes have a Trace. Raises UsageError."""
     client = client_options(settings, jobs)
+    policy, own = transfer_policy(settings, capabilities), _own_hosts(settings)
     return WorkerConfig(
         root=_absolute(os.path.expanduser(settings.dir)),
-        policy=transfer_policy(settings, capabilities),
+        policy=policy,
         client=client,
         on_exists=settings.on_exists,
         mtime=settings.mtime,
@@ -194,6 +213,8 @@ def worker_config(settings: Settings, capabilities: Capabilities, jobs: int, tra
         limit_rate_per_host=settings.limit_rate_per_host,
         process=settings.process,
         traced=traced,
+        own_rates=own.rates if own else None,
+        own_policies=own.policies(policy) if own else None,
     )
 
 
@@ -270,4 +291,5 @@ def _receive_buffer(settings: Settings) -> int:
 
 def _read_bytes(settings: Settings) -> int:
     """Bytes to read at a time: few enough for a rate limit to hold within a fraction of a second."""
-    return max(_MIN_READ_BYTES, min([READ_BYTES, *(rate // 200 for rate in _rate_limits(settings))]))
+    own = [max(_MIN_READ_BYTES_OWN, host.limit_rate_per_host // 200) for host in settings.hosts if host.limit_rate_per_host]
+    return max(_MIN_READ_BYTES, min([READ_BYTES, *own, *(rate // 200 for rate in _rate_limits(settings))]))

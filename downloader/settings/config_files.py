@@ -57,13 +57,26 @@ def user_folder(environment: Mapping[str, str]) -> Path:
 
 def read_file(path: Path) -> dict[str, Any]:
     """The table of a TOML file. Raises UsageError if it cannot be read or parsed."""
+    return parse_text(read_text(path), path)
+
+
+def read_text(path: Path) -> str:
+    """The text of a file, with the line ends of TOML. Raises UsageError if it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot read the configuration {path}: {error.strerror}") from None
+    except ValueError as error:  # of UTF-8
+        raise UsageError(f"the configuration {path} is not valid TOML: {error}") from None
+
+
+def parse_text(text: str, path: Path) -> dict[str, Any]:
+    """The table of a TOML text. ``path``: for messages. Raises UsageError if it cannot be parsed."""
     import tomllib  # here: 3 ms that only a configuration file needs to pay
 
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"cannot read the configuration {path}: {error.strerror}") from None
+        return tomllib.loads(text)
     except RecursionError:
         raise UsageError(f"the configuration {path} is not valid TOML: too many nested brackets") from None
-    except ValueError as error:  # of TOML, of UTF-8, and of numbers with thousands of digits
+    except ValueError as error:  # of TOML, and of numbers with thousands of digits
         raise UsageError(f"the configuration {path} is not valid TOML: {error}") from None

@@ -63,6 +63,31 @@ def _time(trust: Trust, text: str, **bounds: Any) -> Meta:
     return _option(trust, text, "", "TIME", kind="time", **bounds)
 
 
+class HostSettings(msgspec.Struct, frozen=True, rename="kebab", kw_only=True):
+    """A section ``[host."example.org"]``: settings for the URLs of some hosts. None or empty: the setting of the run holds.
+
+    ``pattern``: which hosts, see `downloader.core.limits.host_table`. ``password_env``: the environment variable with the
+    password of ``user``.
+    """
+
+    pattern: str
+    per_host: int | None = None
+    limit_rate_per_host: int | None = None
+    wait: float | None = None
+    max_requests_per_second: float | None = None
+    header: tuple[str, ...] = ()
+    user_agent: str | None = None
+    user: str = ""
+    password_env: str = ""
+    bearer_env: str = ""
+    netrc: bool | None = None
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether the section says which user or token is sent."""
+        return bool(self.user or self.bearer_env or self.netrc is not None)
+
+
 class Settings(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_fields=True, kw_only=True):
     """The settings of a run. Times in seconds, sizes in bytes; an empty text means unset; 0 turns a limit off."""
 
@@ -225,17 +250,28 @@ class Settings(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_field
         Order, _option(ANY, "order of the downloads, within a window of 100,000 entries of the list that are read ahead")
     ] = "listed"
     grace: Annotated[float, _time(ANY, "time that running files have to finish after Ctrl-C", ge=0)] = 3.0
+    hosts: tuple[HostSettings, ...] = ()  # tables of the file: neither a flag nor a variable
 
     @property
     def gap(self) -> float:
         """The minimum time in seconds between the starts of two requests to one host: the longer gap of the two settings."""
-        rate = self.max_requests_per_second
-        return max(self.wait, min(1 / rate, MAX_SECONDS) if rate else 0.0)
+        return _gap(self.wait, self.max_requests_per_second)
+
+    def gap_at(self, host: HostSettings) -> float | None:
+        """`gap` for the URLs of these hosts; None: `gap` itself."""
+        if host.wait is None and host.max_requests_per_second is None:
+            return None
+        wait, rate = host.wait, host.max_requests_per_second
+        return _gap(self.wait if wait is None else wait, self.max_requests_per_second if rate is None else rate)
 
     @property
     def header_pairs(self) -> tuple[tuple[str, str], ...]:
         """The setting ``header`` as pairs. Raises UsageError for a text that is not ``Name: value``."""
         return tuple(parse_header(text) for text in self.header)
+
+
+def _gap(wait: float, rate: float) -> float:
+    return max(wait, min(1 / rate, MAX_SECONDS) if rate else 0.0)
 
 
 def parse_header(text: str) -> tuple[str, str]:

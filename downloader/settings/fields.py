@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from downloader.errors import UsageError
-from downloader.settings.definitions import ANY, OWN, PREFIX, Settings, Trust
+from downloader.settings.definitions import ANY, OWN, PREFIX, HostSettings, Settings, Trust
 from downloader.settings.values import AUTO_MESSAGE, Form, Kind, WrongValue, read
 
 
@@ -58,6 +58,8 @@ def fields() -> tuple[Field, ...]:
     """All settings, in the order of `Settings`."""
     result = []
     for info in msgspec.structs.fields(Settings):
+        if info.name == "hosts":
+            continue
         inner, meta = get_args(info.type)
         choices = tuple(get_args(inner)) if get_origin(inner) is Literal else ()
         many = get_origin(inner) is tuple
@@ -84,7 +86,10 @@ def fields() -> tuple[Field, ...]:
 
 
 def convert(
-    values: Mapping[str, Any], origins: Mapping[str, str] | None = None, texts: frozenset[str] = frozenset()
+    values: Mapping[str, Any],
+    origins: Mapping[str, str] | None = None,
+    texts: frozenset[str] = frozenset(),
+    hosts: tuple[HostSettings, ...] = (),
 ) -> Settings:
     """Settings from values. Raises UsageError for an unknown key or a wrong value; the message names the key and its origin.
 
@@ -93,6 +98,7 @@ def convert(
         origins: by attribute name, where a value comes from. A value without an origin comes from a program, which may write
             0 for ``auto``.
         texts: attribute names whose values are text because of where they come from: numbers and switches, too.
+        hosts: the sections for single hosts, which `downloader.settings.host_tables` has read.
     """
     known = {item.key: item for item in fields()}
     origins = origins or {}
@@ -113,7 +119,54 @@ def convert(
         except WrongValue as error:
             named = f"--{key}" if origin == "flag" else f"{key} ({origin})" if origin else key
             raise UsageError(f"{named}: {error}") from None
-    return Settings(**checked)
+    return Settings(**checked, hosts=hosts)
+
+
+def toml_value(item: Field, value: Any) -> Any:
+    """A value of a setting as a configuration file has it. Encoded as JSON, it is also valid TOML."""
+    if item.many:
+        return [_encodable(text) for text in value]
+    if isinstance(value, str):
+        return _encodable(value)
+    return "auto" if item.auto and not value else value
+
+
+def _encodable(text: str) -> str:
+    """The text with bytes that are not UTF-8 as escapes: a command line may contain any bytes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+_TABLES = """
+# A profile has any settings, which count with `dl --profile polite`.
+# [profile.polite]
+# per-host = 1
+# segments = 1
+# wait = "2s"
+
+# Settings for the URLs of one host, of all hosts below a domain ("*.example.org"), or of one port ("example.org:8080").
+# The most specific section counts. Its values replace those of the flags, too. Secrets are in environment variables or in
+# ~/.netrc, never here. From a ./downloader.toml, header, user, password-env, bearer-env and netrc are only taken with
+# --config downloader.toml.
+# [host."example.org"]
+# per-host = 2
+# limit-rate-per-host = "5M"
+# wait = "1s"
+# max-requests-per-second = 1
+# header = ["Accept: text/csv"]
+# user-agent = "mirror of example.net (admin@example.net)"
+# user = "ada"
+# password-env = "EXAMPLE_PASSWORD"
+# [host."*.example.com"]
+# bearer-env = "EXAMPLE_TOKEN"
+# [host."files.example.net"]
+# netrc = true
+"""
+"""The end of the example: tables, as comments."""
+
+
+def commented_example() -> str:
+    """`example` with every setting commented out, so that a later default counts unless the user has changed the line."""
+    return "".join(f"#{line}" if line[:1].isalpha() else line for line in example().splitlines(keepends=True))
 
 
 def example() -> str:
@@ -135,6 +188,6 @@ def example() -> str:
     ]
     for item in known:
         choices = f" ({', '.join(item.choices)})" if item.choices else ""
-        value = list(item.default) if item.many else "auto" if item.auto and not item.default else item.default
-        lines += ["", f"# {item.help}{choices}", f"{item.key} = {msgspec.json.encode(value).decode()}"]
-    return "\n".join(lines) + "\n"
+        value = msgspec.json.encode(toml_value(item, item.default)).decode()
+        lines += ["", f"# {item.help}{choices}", f"{item.key} = {value}"]
+    return "\n".join(lines) + "\n" + _TABLES

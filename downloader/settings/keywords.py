@@ -4,7 +4,7 @@
 setting. A test checks that `Keywords` and `Settings` agree. Settings that only concern the command's output are not here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal, TypedDict
 
@@ -22,12 +22,31 @@ Seconds = float | str
 Texts = list[str] | tuple[str, ...]
 
 
+class HostKeywords(TypedDict, total=False):
+    """The settings for the URLs of one host or of all hosts below a domain: a value of ``hosts=``. Units as in `Keywords`.
+
+    ``password_env`` and ``bearer_env`` are names of environment variables.
+    """
+
+    per_host: int
+    limit_rate_per_host: Size
+    wait: Seconds
+    max_requests_per_second: float
+    header: Texts
+    user_agent: str
+    user: str
+    password_env: str
+    bearer_env: str
+    netrc: bool
+
+
 class Keywords(TypedDict, total=False):
     """The ``**settings`` of `downloader.download`, `downloader.adownload`, `downloader.stream` and `downloader.Downloader`.
 
     `Seconds` and `Size` are in the unit that their names say, or text with a unit. ``limit_rate``, ``limit_rate_per_host`` and
     ``low_speed_limit`` are bytes a second; ``jobs``, ``per_host``, ``segments``, ``retries``, ``host_failures``,
-    ``max_redirects``, ``cut_dirs`` and ``fanout`` are counts; 0 turns a limit off.
+    ``max_redirects``, ``cut_dirs`` and ``fanout`` are counts; 0 turns a limit off. ``hosts`` has other settings for single
+    hosts: ``{"example.org": {"per_host": 2}}``.
     """
 
     strategy: str
@@ -98,3 +117,4 @@ class Keywords(TypedDict, total=False):
     prefer_location: Texts
     order: Order
     grace: Seconds
+    hosts: Mapping[str, HostKeywords]

@@ -7,12 +7,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from downloader.core.facts import Checksum, Headers
+from downloader.core.digests import HEX_DIGITS, checksum
+from downloader.core.facts import Checksum, Headers, Metadata, Pieces
 from downloader.core.model import Download
 from downloader.core.names.urls import clean_url, public_url
+from downloader.core.text import is_text
 from downloader.errors import UsageError
 from downloader.settings.definitions import parse_header
-from downloader.sources.text import ALGORITHMS, checksum
 
 DEFAULTS = Download("")
 """A Download whose fields have their defaults."""
@@ -45,6 +46,8 @@ def _checked_fields(download: Download) -> dict[str, Any]:
         "size": _size,
         "priority": _number,
         "origin": _text,
+        "metadata": _metadata,
+        "pieces": _pieces,
     }
     given = ((name, getattr(download, name)) for name in checks)
     return {name: checks[name](name, value) for name, value in given if value is not getattr(DEFAULTS, name)}
@@ -118,6 +121,18 @@ def _header(name: str, pair: object) -> tuple[str, str]:
         ) from None  # the header is not shown: it may be secret
 
 
+def _metadata(name: str, value: object) -> Metadata:
+    pairs = list(value.items()) if isinstance(value, Mapping) else value
+    if not isinstance(pairs, list | tuple):
+        raise UsageError(f"{name}: expected a dict, or pairs of texts, got {_shown(value)}")
+    for pair in pairs:
+        if not isinstance(pair, list | tuple) or len(pair) != 2 or not all(isinstance(item, str) for item in pair):
+            raise UsageError(f"{name}: expected a dict of texts, or pairs of texts", hint='as {"caption": "a cat"}')
+        if not is_text("".join(pair)):
+            raise UsageError(f"{name}: the name or the value of a pair is no text")
+    return tuple([(key, text) for key, text in pairs])
+
+
 def _checksums(name: str, value: object) -> tuple[Checksum, ...]:
     if isinstance(value, Checksum | str) or not isinstance(value, list | tuple):
         got = "a Checksum" if isinstance(value, Checksum) else _shown(value)
@@ -130,10 +145,25 @@ def _checksum(name: str, item: object) -> Checksum:
         raise UsageError(f"{name}: expected Checksums, got {_shown(item)}", hint='as [Checksum("sha256", DIGEST)]')
     if not isinstance(item.algorithm, str) or not isinstance(item.digest, str):
         raise UsageError(f"{name}: the algorithm and the digest of a Checksum are texts")
-    kind = item.algorithm
-    if kind not in ALGORITHMS and kind in hashlib.algorithms_available and not kind.startswith("shake"):
-        return Checksum(kind, item.digest.lower())  # an algorithm that lists cannot name, such as sha3_256
     try:
         return checksum(item.algorithm, item.digest)
     except UsageError as error:
+        if item.algorithm in hashlib.algorithms_available and not item.algorithm.startswith("shake"):
+            digits = 2 * hashlib.new(item.algorithm, usedforsecurity=False).digest_size
+            if len(item.digest) == digits and item.algorithm not in HEX_DIGITS:
+                return Checksum(item.algorithm, item.digest.lower())  # one that lists cannot name, such as ripemd160
         raise UsageError(f"{name}: {error.reason}", hint=error.hint) from None
+
+
+def _pieces(name: str, value: object) -> Pieces | None:
+    if value is None:
+        return None
+    if not isinstance(value, Pieces):
+        raise UsageError(f"{name}: expected Pieces, got {_shown(value)}", hint='as Pieces("sha256", 1 << 20, (DIGEST, …))')
+    if not isinstance(value.digests, list | tuple) or not isinstance(value.algorithm, str):
+        raise UsageError(f"{name}: the algorithm is a text, and the digests are a list of texts")
+    if _number(name, value.length, "the bytes of a piece") <= 0:
+        raise UsageError(f"{name}: expected the bytes of a piece, got {value.length}")
+    checksums = [_checksum(name, Checksum(value.algorithm, digest)) for digest in value.digests]
+    kind = checksums[0].algorithm if checksums else value.algorithm
+    return Pieces(kind, value.length, tuple(item.digest for item in checksums))

@@ -26,6 +26,16 @@ def load(netrc: str, cookies: str, user: str = "", bearer_env: str = "") -> Cred
     return Credentials(_netrc(netrc) if netrc else (), _cookies(cookies) if cookies else (), authorization)
 
 
+def authorization(user: str, password_env: str, bearer_env: str) -> str:
+    """The Authorization header for a user whose password is in an environment variable, or for a token. Raises UsageError."""
+    if bearer_env:
+        return _bearer(bearer_env)
+    password = os.environ.get(password_env)
+    if password is None:
+        raise UsageError(f"the environment variable {password_env} is not set", hint=f"export {password_env}=PASSWORD")
+    return basic(user, password)
+
+
 def _basic(user: str) -> str:
     """The Authorization header for ``name:password``, or for a name whose password is in the environment."""
     name, colon, password = user.partition(":")

@@ -6,7 +6,7 @@ adds further URLs of the same file on the line, separated by TAB; and below the 
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import IO
 
 from downloader.core.facts import Checksum
@@ -15,6 +15,7 @@ from downloader.core.names.file_names import wished_path
 from downloader.core.names.urls import CLEAN_URL, clean_url
 from downloader.errors import DownloadError, UsageError
 from downloader.settings.definitions import parse_header
+from downloader.sources.formats import ListOptions, OnBadLine
 
 MAX_LINE_CHARACTERS = 64 * 1024
 """Characters of a line at most."""
@@ -30,17 +31,6 @@ _URL_LINES = rf"(?:{CLEAN_URL.pattern}\n)*+"
 _BLOCK_CHARACTERS = MAX_LINE_CHARACTERS // 2
 
 OPTIONS = ("out", "dir", "checksum", "header", "referer", "user-agent")
-_HEX = r"[0-9a-f]+"
-_CHECKSUM_LINE = r"\\?([0-9A-Fa-f]{32,128}) [ *](.+)"
-_BSD_LINE = r"([A-Z0-9b-]+) \((.+)\) = ([0-9A-Fa-f]{32,128})"
-_BLAKE2_NAME = r"(?<![a-z0-9])b2(?:sums?)?(?![a-z0-9])|blake2"
-_BY_LENGTH = {32: "md5", 40: "sha1", 56: "sha224", 64: "sha256", 96: "sha384", 128: "sha512|blake2b"}
-"""The algorithm by the number of hex digits. sha512sum and b2sum write the same lines, so 128 digits may be of either."""
-
-ALGORITHMS = frozenset({"md5", "sha1", "sha224", "sha256", "sha384", "sha512", "blake2b", "sha512|blake2b"})
-
-OnBadLine = Callable[[UsageError], None]
-"""Called with the error of an invalid line: it raises to end the list there, or returns to skip the line."""
 
 
 class _ListEntry:
@@ -68,15 +58,34 @@ class _ListEntry:
         )
 
 
-def lines_of(stream: IO[str]) -> Iterator[str]:
-    """Lines without their ends. A longer one than `MAX_LINE_CHARACTERS` is cut, and marked with NUL as invalid."""
-    while line := stream.readline(MAX_LINE_CHARACTERS):
-        is_complete = line.endswith("\n") or len(line) < MAX_LINE_CHARACTERS
-        while not is_complete:
-            rest = stream.readline(MAX_LINE_CHARACTERS)
-            is_complete = rest.endswith("\n") or len(rest) < MAX_LINE_CHARACTERS
-            line += "\0" if not line.endswith("\0") else ""
-        yield line.rstrip("\r\n")
+def read(stream: IO[bytes], name: str, options: ListOptions, on_bad_line: OnBadLine) -> Iterator[Download]:
+    """The Downloads of a text list: see `downloader.sources.formats.Read`."""
+    from downloader.sources.streams import decoded  # here: it is imported only where a list is read
+
+    entries = parse(lines_of(decoded(stream)), name, on_bad_line, options.expand)
+    if not options.expand:
+        return entries
+    from downloader.sources.expansion import expanded  # here: few runs need it
+
+    return expanded(entries, on_bad_line)
+
+
+def lines_of(stream: IO[str], max_characters: int = MAX_LINE_CHARACTERS, first: str = "") -> Iterator[str]:
+    """Lines without their ends; the stream is closed at its end.
+
+    A line of more than ``max_characters`` is cut, and marked with NUL as invalid. ``first``: what was read already of the first
+    line, by ``readline(max_characters)``.
+    """
+    with stream:
+        line = first or stream.readline(max_characters)
+        while line:
+            is_complete = line.endswith("\n") or len(line) < max_characters
+            while not is_complete:
+                rest = stream.readline(max_characters)
+                is_complete = rest.endswith("\n") or len(rest) < max_characters
+                line += "\0" if not line.endswith("\0") else ""
+            yield line.rstrip("\r\n")
+            line = stream.readline(max_characters)
 
 
 def count_url_lines(stream: IO[str]) -> int | None:
@@ -94,8 +103,11 @@ def count_url_lines(stream: IO[str]) -> int | None:
     return count
 
 
-def parse(lines: Iterator[str], name: str, on_bad_line: OnBadLine) -> Iterator[Download]:
-    """The Downloads of a list, read lazily. ``name``: of the list, for messages. Each invalid line goes to ``on_bad_line``."""
+def parse(lines: Iterator[str], name: str, on_bad_line: OnBadLine, keep_patterns: bool = False) -> Iterator[Download]:
+    """The Downloads of a list, read lazily. ``name``: of the list, for messages. Each invalid line goes to ``on_bad_line``.
+
+    ``keep_patterns``: URLs with braces or backslashes stay as they are: see `downloader.sources.expansion`.
+    """
     entry: _ListEntry | None = None
     plain = ""  # instead of an entry: the line above was a URL and no more, as nearly every line of nearly every list is
     for number, line in enumerate(lines, 1):
@@ -121,7 +133,7 @@ def parse(lines: Iterator[str], name: str, on_bad_line: OnBadLine) -> Iterator[D
             if is_option:
                 _read_option(entry, text)
             else:
-                entry = _ListEntry(_read_urls(text), where)
+                entry = _ListEntry(_read_urls(text, keep_patterns), where)
         except DownloadError as error:
             if entry is None or not is_option:
                 entry = _ListEntry((), where)
@@ -139,13 +151,17 @@ def _check_text(text: str) -> None:
         raise UsageError("the line is not UTF-8 text, or too long")
 
 
-def _read_urls(text: str) -> tuple[str, ...]:
+def _read_urls(text: str, keep_patterns: bool) -> tuple[str, ...]:
     """The URLs of a line that is no option. Raises UsageError, PolicyError."""
     _check_text(text)
     items = [item for item in text.split("\t") if item.strip()]
     if "://" in text and any(" " in item.strip() for item in items):
         raise UsageError("a space in a URL", hint="write %20; mirrors are separated by TAB, a comment has its own line")
-    return tuple(map(clean_url, items))
+    if not keep_patterns:
+        return tuple(map(clean_url, items))
+    from downloader.core.names.brace_patterns import has_pattern  # here: few runs need it
+
+    return tuple([item.strip() if has_pattern(item) else clean_url(item) for item in items])
 
 
 def _read_option(entry: _ListEntry | None, text: str) -> None:
@@ -167,67 +183,10 @@ def _read_option(entry: _ListEntry | None, text: str) -> None:
     elif key in ("referer", "user-agent"):
         entry.headers.append(parse_header(f"{key.title()}: {value}"))
     elif key == "checksum":
+        from downloader.core.digests import checksum  # here: few lists need it
+
         kind, _, digest = value.partition("=")
         entry.checksums.append(checksum(kind, digest))
-
-
-def checksum(kind: str, digest: str) -> Checksum:
-    """A Checksum from the name of an algorithm and hex digits. Raises UsageError.
-
-    ``kind``: ``sha-256`` or ``sha256``, in any case; ``sha512|blake2b`` for a digest of either algorithm.
-    """
-    algorithm = kind.strip().lower().replace("-", "")
-    digest = digest.strip().lower()
-    if algorithm not in ALGORITHMS:
-        raise UsageError(
-            f"unknown kind of checksum: {kind[:20]!r}", hint="one of sha-256, sha-512, sha-384, sha-224, sha-1, md5, blake2b"
-        )
-    if not re.fullmatch(_HEX, digest) or len(digest) != _digits(algorithm):
-        raise UsageError(f"not a {kind} checksum: {digest[:40]!r}")
-    return Checksum(algorithm, digest)
-
-
-def _digits(algorithm: str) -> int:
-    """The number of hex digits of a digest."""
-    import hashlib  # here: 3 ms that only checksums need to pay
-
-    return 2 * hashlib.new(algorithm.partition("|")[0], usedforsecurity=False).digest_size
-
-
-def _by_length(digits: int, name: str) -> str:
-    """The algorithm of a line that does not name it, by the length of its digest and the name of the checksum file."""
-    name = re.split(r"[/\\]", name)[-1].lower()
-    if re.search(_BLAKE2_NAME, name):
-        return "blake2b"
-    algorithm = _BY_LENGTH.get(digits, "")
-    return "sha512" if algorithm == "sha512|blake2b" and "512" in name else algorithm
-
-
-def parse_checksums(lines: Iterator[str], name: str) -> dict[str, Checksum]:
-    """The checksums of a file such as SHA256SUMS, by file name. Raises UsageError.
-
-    Lines are ``digest  name``, or BSD's ``SHA256 (name) = digest``. ``name``: of the checksum file, which may tell the
-    algorithm: a file such as B2SUMS has blake2b digests.
-    """
-    checksums: dict[str, Checksum] = {}
-    for number, line in enumerate(lines, 1):
-        text = line.removeprefix("\ufeff").rstrip()
-        if not text or text.startswith("#"):
-            continue
-        if match := re.fullmatch(_CHECKSUM_LINE, text):
-            digest, path = match.groups()
-            algorithm = _by_length(len(digest), name)
-            if text.startswith("\\"):  # sha256sum escapes line breaks and backslashes in names
-                path = re.sub(r"\\(.)", lambda escape: "\n" if escape[1] == "n" else escape[1], path)
-        elif match := re.fullmatch(_BSD_LINE, text):
-            algorithm, path, digest = match.groups()
-        else:
-            raise UsageError("not a line of `digest  name`", f"{name}:{number}")
-        try:
-            checksums[path.removeprefix("./")] = checksum(algorithm, digest)
-        except UsageError as error:
-            raise UsageError(error.reason, f"{name}:{number}", error.hint) from None
-    return checksums
 
 
 def format_download(download: Download) -> str:

@@ -131,7 +131,8 @@ class _Worker:
     def __init__(self, config: WorkerConfig, memory: SharedMemory, number: int, rates_path: str) -> None:
         self._memory = memory
         self._number = number
-        rate_limiter = SharedRateLimiter(config.limit_rate, config.limit_rate_per_host, rates_path) if rates_path else None
+        rates = config.limit_rate, config.limit_rate_per_host, rates_path, config.own_rates
+        rate_limiter = SharedRateLimiter(*rates) if rates_path else None
         context = AttemptContext(config, Folder(config.root), rate_limiter)
         self._driver = BlockingDriver(context, Slot(SharedStats(memory, number), Cut()))
         watchdog = _OrphanWatchdog(lambda: memory.state >= GRACE_OVER)

@@ -34,7 +34,7 @@ class FileOptions(NamedTuple):
     digest: bool = False
 
 
-class ListOptions(NamedTuple):
+class UrlListOptions(NamedTuple):
     """The options in the query of a list: the number of files, which are numbered from 0, their size in bytes, the sigma of the
     log-normal distribution of sizes and delays (0: all files are alike), and the options of each file."""
 
@@ -77,7 +77,7 @@ def file_options(query: str) -> FileOptions:
     return _parse_options(dict(parse_qsl(query, keep_blank_values=True))) if query else DEFAULT_OPTIONS
 
 
-def list_options(query: str) -> ListOptions:
+def list_options(query: str) -> UrlListOptions:
     """Parse the query of a list. Raises WrongQuery, also for an unknown parameter."""
     parameters = dict(parse_qsl(query, keep_blank_values=True))
     known = (*_RANGES, "fail")
@@ -87,7 +87,7 @@ def list_options(query: str) -> ListOptions:
     for name in ("files", "size"):
         if name not in parameters:
             raise WrongQuery(f"a list needs files= and size=, and {name}= is missing")
-    return ListOptions(
+    return UrlListOptions(
         int(_number(parameters, "files")),
         int(_number(parameters, "size")),
         _number(parameters, "spread"),

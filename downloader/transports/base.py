@@ -67,22 +67,19 @@ class ClientOptions(Struct, frozen=True):
         """The proxy for a URL; empty for none. ``no_proxy`` applies to the proxies of the environment only."""
         if self.proxy or not self.proxies:
             return self.proxy
-        from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # here: 8 ms that only runs with a proxy need to pay
+        from downloader.transports.proxies import proxy_of  # here: only runs with a proxy need it
 
         parts = urlsplit(url)
-        by_scheme = dict(self.proxies)
-        if proxy_bypass_environment(parts.hostname or "", by_scheme):
-            return ""
-        return by_scheme.get(parts.scheme) or by_scheme.get("all") or ""
+        return proxy_of(self.proxies, parts.scheme, parts.netloc.rpartition("@")[2])
 
 
 def environment_proxies() -> tuple[tuple[str, str], ...]:
     """The environment's proxies as pairs: ``http``, ``https``, ``all`` or ``no``, and the value of ``http_proxy`` and so on."""
     if not any(name.lower().endswith("_proxy") for name in os.environ):
         return ()
-    from urllib.request import getproxies_environment
+    from downloader.transports.proxies import read_proxies
 
-    return tuple(sorted(getproxies_environment().items()))
+    return read_proxies(os.environ)
 
 
 def check_proxy(url: str) -> str:

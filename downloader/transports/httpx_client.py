@@ -24,7 +24,7 @@ from downloader.core.http.framing import Framing
 from downloader.core.http.headers import MAX_HEAD_BYTES
 from downloader.core.http.messages import Head, Request
 from downloader.core.names.urls import public_url
-from downloader.errors import DownloadError, NetworkError, NoAnswer, ProtocolError, TLSError
+from downloader.errors import DownloadError, NetworkError, NoAnswer, PolicyError, ProtocolError, TLSError
 from downloader.transports.base import ClientOptions, causes, map_system_error, name_proxy, refused_url
 from downloader.transports.tls import tls_context
 
@@ -82,7 +82,12 @@ class AsyncClient:
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=self._options.connections)
         context = tls_context(self._options)
         options = self._options.socket_options
-        server = httpx.Proxy(proxy, ssl_context=context if proxy.startswith("https:") else None)  # --cacert applies to it too
+        try:
+            server = httpx.Proxy(
+                proxy, ssl_context=context if proxy.startswith("https:") else None
+            )  # --cacert applies to it too
+        except ValueError:  # SOCKS 4, from the environment
+            raise PolicyError("this strategy supports no such proxy", hint="it supports http, https and socks5") from None
         return httpx.AsyncHTTPTransport(verify=context, proxy=server, limits=limits, trust_env=False, socket_options=options)
 
     async def send(self, request: Request) -> "AsyncResponse":

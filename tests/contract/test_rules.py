@@ -21,7 +21,7 @@ from downloader.core.model import Attempt, End, Outcome, Result
 from downloader.core.scheduling.scheduler import READ_AHEAD_WINDOW
 from downloader.runs.plan import worker_config
 from downloader.settings.definitions import Settings
-from downloader.sources.lists import BackgroundSource
+from downloader.sources.background import BackgroundSource
 from downloader.strategies.registry import find
 from downloader.testserver import content
 from downloader.testserver.launch import TestServer

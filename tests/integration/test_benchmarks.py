@@ -31,7 +31,8 @@ def run(script: str, *words: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "script", ["against_peers.py", "async_against_httpx.py", "growth.py", "python_peers.py", "server.py", "start.py"]
+    "script",
+    ["against_peers.py", "async_against_httpx.py", "growth.py", "long_lists.py", "python_peers.py", "server.py", "start.py"],
 )
 def test_benchmark_tells_its_flags(script: str) -> None:
     assert "usage: " + script in run(script, "--help")

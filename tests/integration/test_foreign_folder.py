@@ -28,6 +28,9 @@ REFUSED = {
     "bearer-env": '"HOME"',
     "header": '["A: b"]',
     "report": '"r.jsonl"',
+    "manifest": '"m.jsonl"',
+    "journal": '"j.db"',
+    "on-complete": '"touch RAN"',
     "failed": '"f.txt"',
     "trace": '"t.jsonl"',
     "log-file": '"l.txt"',
@@ -134,3 +137,22 @@ def test_variables_of_other_programs_are_passed_over(dl: Shell, scripted: MakeSe
         assert "DL_DIR is not a setting of dl, and is ignored; DL_TARGET_DIR is one" in text
         assert "did you mean DL_RETRIES?" in text
         assert "hunter2" not in text
+
+
+def test_profiles_and_sections_of_a_foreign_file_limit_and_send_nothing(dl: Shell, scripted: MakeServer) -> None:
+    server = scripted(reply("200 OK", b"x"))
+    text = '[host."127.0.0.1"]\nper-host = 1\nuser-agent = "mine"\n'
+    text += '[profile.polite]\nretries = 1\n[profile.evil]\nprocess = "evil:f"\n'
+    (dl.folder / "downloader.toml").write_text(text)
+    done = dl(f"{server.url}/a", "--profile", "polite")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[0] == "dl: settings from ./downloader.toml, profile polite"
+    assert server.requests[-1].headers["user-agent"] == "mine"
+    refused = dl(f"{server.url}/b", "--profile", "evil")
+    assert refused.returncode == 2
+    assert "./downloader.toml sets process in profile evil, which is not allowed" in refused.stderr
+    (dl.folder / "downloader.toml").write_text(text + '[host."127.0.0.2"]\nbearer-env = "HOME"\n')
+    refused = dl(f"{server.url}/c")
+    assert refused.returncode == 2
+    assert 'bearer-env of [host."127.0.0.2"], which is not allowed' in refused.stderr
+    assert len(server.requests) == 1

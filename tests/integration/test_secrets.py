@@ -98,3 +98,50 @@ def test_password_is_asked_for_at_the_terminal_and_not_echoed(scripted: MakeServ
     assert terminal.returncode == 0
     assert b"s3cret" not in shown
     assert [request.headers.get("authorization") for request in server.requests] == [BASIC]
+
+
+SECTION = """
+[host."127.0.0.1"]
+header = ["X-Key: h1dden"]
+{more}
+[profile.other.host."127.0.0.1"]
+header = ["X-Key: 0ther-h1dden"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "sent"),
+    [('user = "me"\npassword-env = "MY_PASSWORD"', BASIC), ('bearer-env = "MY_PASSWORD"', "Bearer s3cret")],
+    ids=["password", "token"],
+)
+@pytest.mark.parametrize("words", [[], ["--profile", "other"]], ids=["file", "profile"])
+def test_secrets_of_a_section_are_sent_and_shown_nowhere(
+    scripted: MakeServer, tmp_path: Path, more: str, sent: str, words: list[str]
+) -> None:
+    server = scripted(reply("403 Forbidden"))
+    folder = tmp_path / "run"
+    folder.mkdir()
+    config = tmp_path / "c.toml"
+    config.write_text(SECTION.format(more=more))
+    outputs = ("--report", "report", "--failed", "failed", "--trace", "trace", "--log-file", "log", "-v")
+    done = dl(folder, f"{server.url}/a", "--config", str(config), *words, *outputs, MY_PASSWORD="s3cret")
+    assert done.returncode == 6
+    (request,) = server.requests
+    assert request.headers["authorization"] == sent
+    assert request.headers["x-key"] == ("0ther-h1dden" if words else "h1dden")
+    shown = dl(folder, "config", "show", "--all", "--config", str(config), *words, MY_PASSWORD="s3cret")
+    assert "MY_PASSWORD" in shown.stdout
+    written = [path.read_text(errors="replace") for path in folder.rglob("*") if path.is_file()]
+    assert len(written) >= 4
+    for text in (done.stdout, done.stderr, shown.stdout, shown.stderr, *written):
+        for secret in ("s3cret", "h1dden", sent.partition(" ")[2]):
+            assert secret not in text
+
+
+def test_a_password_in_a_section_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text('[host."127.0.0.1"]\npassword = "s3cret"\n')
+    for words in (["http://127.0.0.1:9/a"], ["config", "show"]):
+        done = dl(tmp_path, *words, "--config", "c.toml")
+        assert done.returncode == 2
+        assert "password-env and bearer-env name environment variables" in done.stderr
+        assert "s3cret" not in done.stdout + done.stderr

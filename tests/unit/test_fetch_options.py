@@ -22,7 +22,7 @@ def read_by_click(words: list[str]) -> FetchOptions | None:
     try:
         with fetch_command().make_context("dl", list(words)) as context:
             values: dict[str, Any] = context.params
-            more = {name: values[name] for name in ("config", "output", "dry_run")}
+            more = {name: values[name] for name in ("config", "output", "dry_run", "profiles")}
             return FetchOptions(values["lists"], context.ensure_object(dict), **more)
     except (click.ClickException, click.exceptions.Exit):
         return None
@@ -89,8 +89,9 @@ def test_all_else_is_left_to_click(line: str) -> None:
 
 def test_ordinary_command_line() -> None:
     words = ["a.txt", "-", "--header", "K: V", "-H", "L: W", "-o", "x", "--config=c", "--dry-run", "-q", "--no-mtime"]
+    words += ["--profile", "a", "--profile=b"]
     given = {"header": ("K: V", "L: W"), "quiet": True, "mtime": False}
-    assert read_plain(words) == FetchOptions(("a.txt", "-"), given, "c", "x", True)
+    assert read_plain(words) == FetchOptions(("a.txt", "-"), given, "c", "x", True, ("a", "b"))
 
 
 @pytest.mark.parametrize("words", [["--version"], ["--version", "--quiet"]], ids=["at once", "by click"])

@@ -6,6 +6,7 @@ import pytest
 
 from downloader import Download, download
 from downloader.core.names.file_names import path_from_url
+from downloader.core.names.namer import Namer
 from downloader.core.scheduling.source_reader import SourceReader
 from downloader.testserver.launch import TestServer
 
@@ -41,7 +42,7 @@ def test_equal_paths_get_a_digest_and_out_takes_precedence() -> None:
         Download("http://h/a/g.bin", out="x/y"),
         Download("http://h/a/g.bin", dir="d"),
     ]
-    reader = SourceReader(iter(listed), None, False, 0)
+    reader = SourceReader(iter(listed), None, False, Namer(cut_dirs=0))
     paths = [entry.path for entry in reader.read_ahead(0.0, 0, 0, 0)]
     assert paths[:2] == ["h/a/f.bin", "h/b/f.bin"]
     assert paths[2].startswith("h/a/f-")

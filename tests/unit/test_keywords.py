@@ -12,7 +12,8 @@ import pytest
 from downloader.api.downloader import COMMAND_ONLY
 from downloader.settings.definitions import Settings
 from downloader.settings.fields import Field, fields
-from downloader.settings.keywords import Count, Keywords, Seconds, Size, Texts
+from downloader.settings.host_tables import KEYS
+from downloader.settings.keywords import Count, HostKeywords, Keywords, Seconds, Size, Texts
 
 KINDS = {item.name: get_args(item.type)[0] for item in msgspec.structs.fields(Settings)}
 OURS = [item for item in fields() if item.name not in COMMAND_ONLY | {"dir"}]
@@ -32,7 +33,7 @@ def expected(item: Field) -> Any:
 
 
 def test_keywords_are_the_settings_but_for_those_of_the_command() -> None:
-    assert list(Keywords.__annotations__) == [item.name for item in OURS]
+    assert list(Keywords.__annotations__) == [*(item.name for item in OURS), "hosts"]
     assert Keywords.__required_keys__ == frozenset()
 
 
@@ -43,6 +44,14 @@ def test_type_of_a_keyword_is_that_of_the_setting(item: Field) -> None:
         assert str in get_args(found)
     else:
         assert found == expected(item)
+
+
+def test_keywords_of_a_host_are_the_keys_of_its_section_and_typed_as_the_settings() -> None:
+    found = get_type_hints(HostKeywords)
+    assert tuple(name.replace("_", "-") for name in found) == KEYS
+    by_name = {item.name: item for item in fields()}
+    special = {"per_host": int, "password_env": str}
+    assert found == {name: special.get(name) or expected(by_name[name]) for name in found}
 
 
 GOOD = """
@@ -60,6 +69,7 @@ def work(urls: list[str], more: dict[str, Any]) -> None:
         print(result.path)
     wanted = downloader.Download(urls[0], headers={"Accept": "text/csv"}, mirrors=urls[1:], checksums=[])
     downloader.Downloader("data", jobs="auto", header=["A: b"]).run([wanted])
+    downloader.download(urls, hosts={"example.org": {"per_host": 2, "wait": "1s", "header": ["A: b"]}})
     downloader.download(urls, **more)
 
 async def later(urls: list[str]) -> None:
@@ -82,6 +92,8 @@ BAD = [
     "downloader.download(3)",
     'downloader.download([], progress="bar")',
     'downloader.Download("", size="10")',
+    'downloader.download([], hosts={"a": {"per_hots": 2}})',
+    'downloader.download([], hosts={"a": 2})',
 ]
 
 

@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import pickle
 import stat
 from collections import Counter
@@ -21,7 +20,7 @@ from downloader.engine.stats import FileProgress, LocalStats, RunStats
 from downloader.errors import HTTPStatusError, IntegrityError, NetworkError, StorageError, TLSError, UsageError
 from downloader.progress.bars import MAX_FILE_BARS, Bars
 from downloader.progress.lines import Display, JsonProgress, PlainLines
-from downloader.reports import outputs as reports
+from downloader.reports.outputs import FailedList
 from downloader.reports.summary import error_summary, summary
 from downloader.sources.text import format_download
 
@@ -245,7 +244,7 @@ def test_a_bar_is_used_again_for_the_next_file() -> None:
     bars.close()
 
 
-# --- the report of each Result
+# --- the list of what failed
 
 
 DONE = Result(
@@ -273,114 +272,13 @@ FAILED = Result(
 SKIPPED = Result(URL, "file", Status.SKIPPED, reason="exists", attempts=1)
 
 
-@pytest.mark.parametrize(
-    ("result", "expected"),
-    [
-        (
-            DONE,
-            {
-                "url": URL,
-                "path": "d/file",
-                "status": "done",
-                "bytes": 15,
-                "http_status": 206,
-                "attempts": 2,
-                "elapsed": 1.234568,
-                "final_url": "https://other.example/",
-                "etag": '"e"',
-                "value": None,
-                "processed": False,
-                "function": "",
-                "warning": "",
-                "error": {"class": "", "message": ""},
-            },
-        ),
-        (
-            FAILED,
-            {
-                "url": URL,
-                "path": "",
-                "status": "failed",
-                "bytes": 0,
-                "http_status": 404,
-                "attempts": 1,
-                "elapsed": 0.0,
-                "final_url": "",
-                "etag": "",
-                "value": None,
-                "processed": False,
-                "function": "",
-                "warning": "",
-                "error": {"class": "HTTPStatusError", "message": f"{URL}: HTTP 404 Not Found"},
-            },
-        ),
-        (
-            SKIPPED,
-            {
-                "url": URL,
-                "path": "file",
-                "status": "skipped",
-                "bytes": 0,
-                "http_status": 0,
-                "attempts": 1,
-                "elapsed": 0.0,
-                "final_url": "",
-                "etag": "",
-                "value": None,
-                "processed": False,
-                "function": "",
-                "warning": "",
-                "error": {"class": "", "message": ""},
-            },
-        ),
-    ],
-)
-def test_the_line_of_a_result_has_exactly_these_fields(result: Result, expected: dict[str, object]) -> None:
-    line = reports.json_line(result)
-    assert line.endswith(b"\n")
-    assert line.count(b"\n") == 1
-    assert list(json.loads(line).items()) == list(expected.items())  # the order too
-    assert b"secret" not in line
-
-
-def test_a_message_that_utf_8_cannot_encode_is_written_escaped() -> None:
-    error = StorageError("cannot write caf\udce9")
-    line = reports.json_line(Result(URL, "", Status.FAILED, error=error))
-    assert json.loads(line)["error"]["message"] == "cannot write caf\\udce9"
-
-
-def test_a_report_file_has_a_line_for_each_result(tmp_path: Path) -> None:
-    path = tmp_path / "report.jsonl"
-    with reports.JsonLines(str(path)) as sink:
-        for result in (DONE, FAILED, SKIPPED):
-            sink.add(result)
-        sink.flush()
-        assert path.read_bytes() == b"".join(map(reports.json_line, (DONE, FAILED, SKIPPED)))
-    with reports.JsonLines(str(path)):
-        pass
-    assert path.read_bytes().count(b"\n") == 3  # a run that came to nothing leaves it
-    with reports.JsonLines(str(path)) as sink:
-        sink.add(DONE)
-    assert path.read_bytes() == reports.json_line(DONE)
-
-
-def test_what_an_earlier_report_knew_is_kept_where_a_run_ends_by_an_error(tmp_path: Path) -> None:
-    path = tmp_path / "report.jsonl"
-    path.write_bytes(reports.json_line(DONE))
-    sink = reports.JsonLines(str(path))
-    sink.add(SKIPPED)
-    sink.complete = True
-    sink.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
-    assert (tmp_path / "report.jsonl.earlier").read_bytes() == reports.json_line(DONE)
-
-
 @pytest.mark.parametrize("there_before", [True, False])
 def test_the_failed_list_is_readable_by_its_owner_only(tmp_path: Path, there_before: bool) -> None:
     path = tmp_path / "failed.txt"
     if there_before:
         path.write_text("old")
         path.chmod(0o644)
-    with reports.FailedList(str(path)):
+    with FailedList(str(path)):
         pass
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert path.read_bytes() == b""
@@ -388,49 +286,11 @@ def test_the_failed_list_is_readable_by_its_owner_only(tmp_path: Path, there_bef
 
 def test_the_failed_list_has_the_failed_entries_as_they_were_listed(tmp_path: Path) -> None:
     path = tmp_path / "failed.txt"
-    with reports.FailedList(str(path)) as sink:
+    with FailedList(str(path)) as sink:
         for result in (DONE, FAILED, SKIPPED, Result(URL, "", Status.FAILED, error=NetworkError("reset"))):
             sink.add(result)
     assert FAILED.download is not None
     assert path.read_text() == format_download(FAILED.download)
-
-
-def test_a_report_goes_to_standard_output_where_asked(capfd: pytest.CaptureFixture[str]) -> None:
-    with reports.JsonLines("-") as sink:
-        sink.add(DONE)
-    assert capfd.readouterr().out.encode() == reports.json_line(DONE)
-    os.write(1, b"still open\n")
-    assert capfd.readouterr().out == "still open\n"
-
-
-def test_a_report_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="Is a directory") as caught:
-        reports.JsonLines(str(tmp_path))
-    assert str(tmp_path) in str(caught.value)
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk here that is always full")
-@pytest.mark.parametrize("flush", [True, False])
-def test_a_full_disk_is_a_storage_error_for_the_report_too(flush: bool) -> None:
-    def write() -> None:
-        with reports.JsonLines("/dev/full") as sink:
-            sink.add(DONE)
-            if flush:
-                sink.flush()
-
-    with pytest.raises(StorageError, match="No space left"):
-        write()
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk here that is always full")
-def test_a_full_disk_does_not_hide_what_ended_the_run() -> None:
-    def broken() -> None:
-        with reports.JsonLines("/dev/full") as sink:
-            sink.add(DONE)
-            raise KeyError("what ended the run")
-
-    with pytest.raises(KeyError):
-        broken()
 
 
 # --- the Report of a run

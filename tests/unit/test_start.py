@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-MAX_OWN_MODULES = 110
+MAX_OWN_MODULES = 111
 MAX_OTHER_MODULES = 20
 """Modules of packages that are neither ours nor of the standard library: msgspec, pycurl, typing_extensions."""
 
@@ -25,6 +25,14 @@ UNWANTED = {
 UNWANTED_OF_OURS = {
     *("cli.commands", "cli.completion", "cli.dry_run", "cli.log_output", "cli.options", "cli.topics", "progress.bars"),
     *("progress.estimate", "progress.lines", "reports.outputs", "reports.summary", "sources.credential_files", "sources.text"),
+    *(
+        "sources.columns",
+        "sources.compression",
+        "sources.delimiters",
+        "sources.recognition",
+        "sources.streams",
+        "sources.table",
+    ),
     *("engine.rate_limiter", "engine.workers", "transports.requests_client", "transports.httpx_client", "transports.tls"),
 }
 

@@ -19,15 +19,14 @@ from downloader.core.model import Download
 from downloader.core.names.urls import clean_url
 from downloader.errors import UsageError
 from downloader.sources import lists, text
-from downloader.sources.lists import BackgroundSource, ListReader, from_values
+from downloader.sources.background import BackgroundSource
+from downloader.sources.lists import ListReader, from_values
 from downloader.sources.text import (
     MAX_LINE_CHARACTERS,
-    checksum,
     count_url_lines,
     format_download,
     lines_of,
     parse,
-    parse_checksums,
 )
 
 A, B, C = "https://a.example/1", "https://b.example/2", "https://c.example/3"
@@ -289,106 +288,6 @@ def test_a_download_written_as_text_is_read_back_as_it_was(downloads: list[Downl
 def test_no_download_written_as_text_becomes_another_one(download: Download) -> None:
     found, bad = read(format_download(download))
     assert ([item.url for item in found], bad) == ([A], [])
-
-
-@pytest.mark.parametrize(
-    ("kind", "algorithm"),
-    [
-        ("md5", "md5"),
-        ("sha-1", "sha1"),
-        ("SHA-224", "sha224"),
-        (" sha256 ", "sha256"),
-        ("sha-384", "sha384"),
-        ("Sha512", "sha512"),
-    ],
-)
-def test_a_checksum_may_be_written_in_either_way(kind: str, algorithm: str) -> None:
-    digest = hashlib.new(algorithm, b"x").hexdigest()
-    assert checksum(kind, f" {digest.upper()} ") == Checksum(algorithm, digest)
-
-
-# --- checksum files
-
-
-@pytest.mark.parametrize(
-    ("line", "name", "expected"),
-    [
-        (f"{SHA256}  file.bin", "file.bin", Checksum("sha256", SHA256)),
-        (f"{SHA256} *file.bin", "file.bin", Checksum("sha256", SHA256)),
-        (f"{SHA256.upper()}  file.bin", "file.bin", Checksum("sha256", SHA256)),
-        (f"{MD5}  d/my file.bin", "d/my file.bin", Checksum("md5", MD5)),
-        (f"{SHA256}  ./file.bin", "file.bin", Checksum("sha256", SHA256)),
-        (f"{'a' * 40}  x", "x", Checksum("sha1", "a" * 40)),
-        (f"{'a' * 56}  x", "x", Checksum("sha224", "a" * 56)),
-        (f"{'a' * 96}  x", "x", Checksum("sha384", "a" * 96)),
-        (f"{'a' * 128}  x", "x", Checksum("sha512|blake2b", "a" * 128)),
-        (f"SHA256 (file.bin) = {SHA256}", "file.bin", Checksum("sha256", SHA256)),
-        (f"MD5 (a (1) = b.bin) = {MD5}", "a (1) = b.bin", Checksum("md5", MD5)),
-        (f"SHA512 (./x) = {'A' * 128}", "x", Checksum("sha512", "a" * 128)),
-        (f"\ufeff{SHA256}  file.bin", "file.bin", Checksum("sha256", SHA256)),
-        (f"{SHA256}  file.bin\r", "file.bin", Checksum("sha256", SHA256)),
-        (
-            f"\\{SHA256}  a\\\\b\\nc",
-            "a\\b\nc",
-            Checksum("sha256", SHA256),
-        ),
-    ],
-)
-def test_a_line_of_a_checksum_file_is_of_either_style(line: str, name: str, expected: Checksum) -> None:
-    assert parse_checksums(iter([line]), "SUMS") == {name: expected}
-
-
-@pytest.mark.parametrize(
-    ("file", "line", "algorithm"),
-    [
-        ("B2SUMS", "{}  x", "blake2b"),
-        ("https/x.tar.b2", "{} *x", "blake2b"),
-        ("SHA512SUMS", "{}  x", "sha512"),
-        ("/dev/fd/63", "{}  x", "sha512|blake2b"),
-        ("CHECKSUMS", "BLAKE2b (x) = {}", "blake2b"),
-        ("B2SUMS", "SHA512 (x) = {}", "sha512"),
-        ("web2sum", "{}  x", "sha512|blake2b"),
-    ],
-)
-def test_sha512_and_blake2b_are_told_apart_by_tag_or_file_name(file: str, line: str, algorithm: str) -> None:
-    assert parse_checksums(iter([line.format("a" * 128)]), file) == {"x": Checksum(algorithm, "a" * 128)}
-
-
-def test_line_of_another_length_in_a_file_of_blake2b_digests_is_wrong() -> None:
-    with pytest.raises(UsageError, match="B2SUMS:1"):
-        parse_checksums(iter([f"{SHA256}  x"]), "B2SUMS")
-
-
-def test_the_last_line_for_a_name_in_a_checksum_file_counts() -> None:
-    content = ["# made by hand", "", "   ", f"{MD5}  x", f"{SHA256}  x", f"{MD5}  y"]
-    assert parse_checksums(iter(content), "SUMS") == {"x": Checksum("sha256", SHA256), "y": Checksum("md5", MD5)}
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "file.bin",
-        f"{SHA256}",
-        f"{SHA256} file.bin",
-        f"{SHA256[:-1]}g  file.bin",
-        f"{'a' * 33}  file.bin",
-        f"{'a' * 31}  file.bin",
-        f"{'a' * 130}  file.bin",
-        f"SHA256 (file.bin) {SHA256}",
-        f"SHA256 (file.bin) = {SHA256[:-1]}",
-        f"MD5 (file.bin) = {SHA256}",
-        f"SHA3-256 (file.bin) = {SHA256}",
-        f"RMD160 (file.bin) = {'a' * 40}",
-    ],
-)
-def test_a_wrong_line_of_a_checksum_file_is_reported_by_its_number(line: str) -> None:
-    with pytest.raises(UsageError, match="SUMS:2"):
-        parse_checksums(iter([f"{MD5}  good", line]), "SUMS")
-
-
-def test_a_checksum_file_is_read_from_disk(tmp_path: Path) -> None:
-    (tmp_path / "SUMS").write_text(f"{SHA256}  x\n")
-    assert lists.read_checksums(str(tmp_path / "SUMS")) == {"x": Checksum("sha256", SHA256)}
 
 
 # --- lists as they are named

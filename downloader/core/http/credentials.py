@@ -10,8 +10,8 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from msgspec import Struct
 
 from downloader.core.facts import Headers
-from downloader.core.names.urls import origin_of
-from downloader.errors import AuthError
+from downloader.core.names.urls import origin_of, public_url
+from downloader.errors import AuthError, PolicyError
 
 _CREDENTIAL = r"(?i)authori[sz]ation|cookie|token|secret|password|api-?key|auth-key"  # compiled at its first use
 """Header names that carry credentials, the unregistered ones included."""
@@ -56,25 +56,32 @@ class Credentials(Struct, frozen=True):
     """Everything secret that a run was given, apart from its URLs. ``netrc``: host, user, password; host ``""`` is default.
 
     ``authorization``: the value of a header for the hosts of the list's own URLs, where neither the URL nor netrc names a user.
+    ``problem``: why there is no such header although the user asked for one; requests that lack it are not sent.
     """
 
     netrc: tuple[tuple[str, str, str], ...] = ()
     cookies: tuple[Cookie, ...] = ()
     authorization: str = ""
+    problem: str = ""
 
     def __repr__(self) -> str:
         more = ", an authorization" if self.authorization else ""
         return f"Credentials({len(self.netrc)} netrc entries, {len(self.cookies)} cookies{more})"
 
     def headers(self, url: str, epoch_now: float, first_url: str = "") -> Headers:
-        """Authorization and Cookie for a URL. ``epoch_now``: seconds since the epoch; ``first_url``: where redirects began."""
+        """Authorization and Cookie for a URL. Raises PolicyError where credentials are missing that the user asked for.
+
+        ``epoch_now``: seconds since the epoch; ``first_url``: where redirects began.
+        """
         lines: list[tuple[str, str]] = []
         user = _user_of(url) if "@" in url else None
         if user is None and self.netrc:
             user = self._netrc_entry(url, first_url or url)
         if user is not None:
             lines.append(("Authorization", basic(*user)))
-        elif self.authorization and origin_of(url) == origin_of(first_url or url):
+        elif (self.authorization or self.problem) and origin_of(url) == origin_of(first_url or url):
+            if self.problem:
+                raise PolicyError(self.problem, public_url(url))
             lines.append(("Authorization", self.authorization))
         if self.cookies:
             parts = urlsplit(url)

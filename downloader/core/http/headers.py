@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from datetime import UTC, date
 from functools import lru_cache
 from typing import NamedTuple
-from urllib.parse import unquote
 
 from msgspec import Struct
 
@@ -30,7 +29,6 @@ _MONTHS = {
 _TWO_LENGTHS = "two different Content-Length fields"
 _CODING = "a transfer coding that was not requested"
 _EPOCH = date(1970, 1, 1).toordinal()
-_PARAMETER = r'(?a);\s*([\w!#$%&\'*+.^`|~-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)'  # compiled at its first use
 
 
 class ContentRange(NamedTuple):
@@ -237,28 +235,3 @@ def with_announced(checksums: tuple[Checksum, ...], announced: tuple[Checksum, .
     """The checksums that a file must match: the user's, and the server's for algorithms that the user gave none for."""
     given = {checksum.algorithm for checksum in checksums}
     return checksums + tuple(item for item in announced if item.algorithm not in given)
-
-
-def disposition_name(value: str) -> str:
-    """The file name that Content-Disposition proposes (RFC 6266; ``filename*`` wins). Empty for none; not yet safe."""
-    plain = extended = ""
-    for name, raw in re.findall(_PARAMETER, ";" + value.partition(";")[2]):
-        text = raw.strip()
-        if text.startswith('"'):
-            text = re.sub(r"\\(.)", r"\1", text[1:-1] if len(text) > 1 and text.endswith('"') else text[1:])
-        if name.lower() == "filename*":
-            charset, _, rest = text.partition("'")
-            encoded = rest.partition("'")[2]
-            if charset.lower() in ("utf-8", "iso-8859-1"):
-                extended = unquote(encoded, encoding=charset, errors="replace")
-        elif name.lower() == "filename":
-            plain = _utf8_where_it_is(text)
-    return extended or plain
-
-
-def _utf8_where_it_is(text: str) -> str:
-    # Servers send raw UTF-8 here, against the grammar; the transport has decoded it as latin-1.
-    try:
-        return text.encode("latin-1").decode("utf-8")
-    except (UnicodeEncodeError, UnicodeDecodeError):
-        return text

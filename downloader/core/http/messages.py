@@ -14,7 +14,8 @@ class TransferPolicy(Struct, frozen=True):
     """What holds for every Attempt of a run. Picklable. Times in seconds, speeds in bytes a second; 0 turns a limit off.
 
     ``timeout``: for one Attempt; ``may_split``: a file may be fetched in several ranges at the same time, if its server allows
-    it; ``default_headers``: what a request sends that has no headers of its own; ``has_credentials``: whether any are known.
+    it; ``default_headers``: what a request sends that has no headers of its own; ``has_credentials``: whether any are known;
+    ``elsewhere``: what holds after a redirect to another origin; None: the same.
     """
 
     headers: Headers = ()
@@ -26,6 +27,7 @@ class TransferPolicy(Struct, frozen=True):
     low_speed_time: float = 30.0
     guards: Guards = field(default_factory=lambda: NO_GUARDS)  # a compiled Guards is not frozen: no default for msgspec
     may_split: bool = False
+    elsewhere: "TransferPolicy | None" = None
     default_headers: Headers = ()  # this and the next one follow from the others
     has_credentials: bool = False
 

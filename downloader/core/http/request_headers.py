@@ -1,10 +1,11 @@
 """The request that a Transfer sends: the conditional headers, and which header takes the place of another."""
 
 from downloader.core.facts import Headers, Validator
-from downloader.core.http.credentials import without_userinfo
+from downloader.core.http.credentials import kept_at_redirect, without_userinfo
 from downloader.core.http.headers import format_http_date
 from downloader.core.http.messages import Request, TransferPolicy, not_named_in, replaced, with_defaults
 from downloader.core.model import Attempt
+from downloader.core.names.urls import origin_of
 
 
 def build_request(
@@ -48,6 +49,16 @@ def _conditions(attempt: Attempt, rest: tuple[int, int | None] | None, validator
     if attempt.modified_since is not None:
         return (("If-Modified-Since", format_http_date(attempt.modified_since)),)
     return ()
+
+
+def at_redirect(
+    policy: TransferPolicy, headers: Headers, attempt: Attempt, old: str, new: str
+) -> tuple[TransferPolicy, Headers]:
+    """The policy, and the headers of the user, after a redirect from ``old`` to ``new``."""
+    elsewhere = policy.elsewhere
+    if elsewhere is not None and origin_of(new) != origin_of(attempt.url):
+        policy, headers = elsewhere, replaced(elsewhere.headers, attempt.headers)
+    return policy, kept_at_redirect(headers, old, new)
 
 
 def bound_by_checksum(attempt: Attempt) -> bool:

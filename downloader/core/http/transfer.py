@@ -9,13 +9,12 @@ What each answer means stands in `downloader.core.http`.
 
 from downloader.core.facts import NOTHING_TO_RESUME, WHOLE, Checksum, Headers, ResumeInfo
 from downloader.core.http import headers as h
-from downloader.core.http.credentials import kept_at_redirect
 from downloader.core.http.guards import check_head, wrong_size
 from downloader.core.http.messages import Head, HeadAction, Request, TransferPolicy, replaced
 from downloader.core.http.range_rules import PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE, range_answer, reason_to_restart
 from downloader.core.http.redirects import REDIRECTS, redirected
 from downloader.core.http.refusals import refusal
-from downloader.core.http.request_headers import bound_by_checksum, build_request
+from downloader.core.http.request_headers import at_redirect, bound_by_checksum, build_request
 from downloader.core.http.transfer_states import ENDS, TRANSITIONS, Event, State
 from downloader.core.limits.stall import StallDetector
 from downloader.core.model import Attempt, End, Outcome, Returned
@@ -136,7 +135,9 @@ class Transfer:
         if head.status in REDIRECTS and fields.location:
             return self._redirect(fields.location)
         if self.attempt.is_probe and head.status in (200, 204, 205, 206, 416):
-            self.name = h.disposition_name(fields.disposition)
+            from downloader.core.http.disposition import disposition_name  # here: few runs need it
+
+            self.name = disposition_name(fields.disposition)
             return self._decide(Event.NAME_LEARNED)
         if head.status == 200 or head.status in EMPTY:
             return self._restart("the whole file comes instead of a range") if self._is_bound else self._whole(fields)
@@ -165,7 +166,7 @@ class Transfer:
         if self.redirects > self._policy.max_redirects:
             raise ProtocolError(f"more than {self._policy.max_redirects} redirects", self.public_url)
         target = redirected(self.url, location, self.public_url, self._policy.allow_downgrade)
-        self._headers = kept_at_redirect(self._headers, self.url, target)
+        self._policy, self._headers = at_redirect(self._policy, self._headers, self.attempt, self.url, target)
         self.url = target
         self.state = TRANSITIONS[self.state][Event.REDIRECT]
         return HeadAction.FOLLOW

@@ -3,8 +3,12 @@
 import heapq
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from downloader.core.limits.slots import Limits
+
+if TYPE_CHECKING:
+    from downloader.core.limits.host_table import HostTable
 
 REMEMBERED_STARTS = 4096
 """Hosts of which the next start is kept, at least; beyond that, those whose time has passed are forgotten."""
@@ -18,11 +22,13 @@ class PacedSlots:
     Args:
         slots: the limits that hold besides.
         gap: seconds from one start at a host to the next.
+        own_gaps: replace ``gap`` at some hosts; None: at none.
     """
 
-    def __init__(self, slots: Limits, gap: float) -> None:
+    def __init__(self, slots: Limits, gap: float, own_gaps: "HostTable[float] | None" = None) -> None:
         self._slots = slots
         self._gap = gap
+        self._own_gaps = own_gaps
         self._longer_gaps: dict[str, float] = {}  # of hosts that asked for one
         self._now = 0.0
         self._next_start: dict[str, float] = {}
@@ -46,10 +52,18 @@ class PacedSlots:
 
     def slow_down(self, host: str, gap: float) -> None:
         """Let at least ``gap`` seconds pass from one start at this host to the next; a shorter gap than before is ignored."""
-        if gap > self._longer_gaps.get(host, self._gap):
+        present = self._gap_of(host)
+        if gap > present:
             if host in self._next_start:
-                self._next_start[host] += gap - self._longer_gaps.get(host, self._gap)
+                self._next_start[host] += gap - present
             self._longer_gaps[host] = gap
+
+    def _gap_of(self, host: str) -> float:
+        longer = self._longer_gaps.get(host)
+        if longer is not None:
+            return longer
+        own = None if self._own_gaps is None else self._own_gaps.get(host)
+        return self._gap if own is None else own
 
     def acquire(self, host: str) -> bool:
         """Take a slot for this host, if its time has come and the other limits allow it."""
@@ -62,12 +76,12 @@ class PacedSlots:
             return False
         if not self._slots.acquire(host):
             return False
-        self._next_start[host] = self._now + self._longer_gaps.get(host, self._gap)
+        self._next_start[host] = self._now + self._gap_of(host)
         return True
 
     def take_back(self, host: str, began: float) -> None:
         """The Attempt that took its slot at ``began`` sent no request: the next one need not wait because of it."""
-        if self._next_start.get(host) == began + self._longer_gaps.get(host, self._gap):
+        if self._next_start.get(host) == began + self._gap_of(host):
             del self._next_start[host]
 
     @property

@@ -5,7 +5,7 @@ from urllib.parse import unquote, urlsplit
 
 from downloader.core.facts import Checksum
 from downloader.core.model import Download
-from downloader.core.names.file_names import default_path, wished_path
+from downloader.core.names.namer import Namer
 from downloader.errors import DownloadError, PolicyError, UsageError
 
 
@@ -70,14 +70,14 @@ class ChecksumList:
                 raise PolicyError("no checksum is known for this file", hint="see --require-checksums")
         return checksums
 
-    def check_any_matches(self, downloads: Iterator[Download | None], cut_dirs: int | None) -> None:
+    def check_any_matches(self, downloads: Iterator[Download | None], namer: Namer) -> None:
         """Raise UsageError if no line belongs to any of these. Reads only up to the first file that a line belongs to."""
         unmatched = ""
-        for download in downloads if self._given else ():
+        for index, download in enumerate(downloads if self._given else (), 1):
             if download is None:
                 continue
             try:
-                path = wished_path(download.dir, download.out) if download.out else default_path(download, cut_dirs)
+                path = namer.placed(namer.path_of(download, index))
             except DownloadError:
                 continue
             if self.find(path, download.url, bool(download.out)) is not None:

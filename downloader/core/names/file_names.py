@@ -119,11 +119,16 @@ def numbered(name: str, number: int) -> str:
     return _cut(name, f".{number}", MAX_NAME_BYTES)
 
 
-def _cut(name: str, insert: str, limit: int) -> str:
-    """Put ``insert`` before the extension, and shorten the stem, not the extension, until all has at most ``limit`` bytes."""
+def split_extension(name: str) -> tuple[str, str]:
+    """The name without its extension, and the extension with its dot; ``.tar.gz`` and the like are one. Either may be empty."""
     match = re.search(_EXTENSION, name[1:])
     extension = match.group() if match and len(match.group().encode()) <= MAX_EXTENSION_BYTES else ""
-    stem = name[: len(name) - len(extension)] if extension else name
+    return name[: len(name) - len(extension)], extension
+
+
+def _cut(name: str, insert: str, limit: int) -> str:
+    """Put ``insert`` before the extension, and shorten the stem, not the extension, until all has at most ``limit`` bytes."""
+    stem, extension = split_extension(name)
     room = limit - len(insert.encode()) - len(extension.encode())
     if len(stem.encode()) > room:
         stem = stem.encode()[:room].decode(errors="ignore")
@@ -146,8 +151,14 @@ def default_path(download: Download, cut_dirs: int | None = None) -> str:
     return wished_path(download.dir, name) if download.dir else name
 
 
+def server_base_name(proposed: str) -> str:
+    """The name that a server proposed, as a safe component without folders; empty if it proposed none."""
+    base = proposed.replace("\\", "/").rpartition("/")[2]
+    return safe_component(base) if base.strip(". ") else ""
+
+
 def path_with_server_name(path: str, proposed: str) -> str:
     """The path with the name that the server proposed for the file; the path itself if it proposed none (empty)."""
     folder, slash, _ = path.rpartition("/")
-    base = proposed.replace("\\", "/").rpartition("/")[2]
-    return f"{folder}{slash}{safe_component(base)}" if base.strip(". ") else path
+    base = server_base_name(proposed)
+    return f"{folder}{slash}{base}" if base else path

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from downloader.core.facts import WHOLE, Checksum, Segment, Validator
 from downloader.core.http.headers import http_date
 from downloader.core.model import Attempt, Download, End, Outcome, Result, Status
-from downloader.core.names.file_names import default_path
+from downloader.core.names.file_names import default_path, wished_path
 from downloader.core.names.urls import public_url
 from downloader.core.scheduling.retry import NextStep, RetryPolicy
 from downloader.errors import DownloadError, IntegrityError, WorkerError
@@ -41,6 +41,7 @@ class DownloadState:
     ``unsplittable``         the file is not split into Segments any more
     ``mixed_sources``        the part file has bytes from more than one URL
     ``single_source``        all Segments must come from one URL: a file from mixed sources had the wrong checksum
+    ``has_template_name``    the path was made from a template: it may depend on the position in the list
     ``refetched``            why a file that an earlier run had completed is fetched again: ``missing`` or ``resized``
     ``version``              which version of the file exists already, to ask for a newer one; None: not known
     ``is_robots_txt``        this is no Download of the list, but the robots.txt of a server
@@ -61,6 +62,7 @@ class DownloadState:
     unsplittable: bool = False
     mixed_sources: bool = False
     single_source: bool = False
+    has_template_name: bool = False
     refetched: str = ""
     version: Validator | None = None
     is_robots_txt: bool = False
@@ -214,6 +216,9 @@ class DownloadState:
     def to_repeat(self) -> Download:
         """The Download for a list of failures: with ``out`` where that list alone would lead to another path."""
         download = replace(self.download, checksums=self.checksums)
-        if download.out or not self.path or self.path == default_path(download):
+        if not self.path or not self.is_named:  # without a path that was given to it, it gets one when it is tried again
+            return download
+        listed = wished_path(download.dir, download.out)
+        if self.path == (listed or default_path(download)) and (listed or not self.has_template_name):
             return download
         return replace(download, out=self.path, dir="")

@@ -5,6 +5,7 @@ is given up gets no slot at all.
 """
 
 import math
+from typing import TYPE_CHECKING
 
 from downloader.core.limits.pacing import PacedSlots
 from downloader.core.limits.slots import Limits
@@ -16,6 +17,9 @@ from downloader.core.scheduling.reachability import Reachability
 from downloader.core.scheduling.slot_leases import Lease, SlotLeases
 from downloader.errors import NoAnswer
 
+if TYPE_CHECKING:
+    from downloader.core.limits.host_table import HostTable
+
 
 class ReadyQueue:
     """Downloads that are ready to start, by host, and the slots that running Attempts hold.
@@ -25,10 +29,13 @@ class ReadyQueue:
         host_failures: after so many unanswered Attempts a host is given up (see `Reachability`); 0: never.
         gap: seconds from one start at a host to the next, at least; 0: only where `slow_down` asks for it; None: starts
             are not paced, and `slow_down` has no effect.
+        own_gaps: see `PacedSlots`; without effect where ``gap`` is None.
     """
 
-    def __init__(self, slots: Limits, host_failures: int, gap: float | None) -> None:
-        self._pace = None if gap is None else PacedSlots(slots, gap)
+    def __init__(
+        self, slots: Limits, host_failures: int, gap: float | None, own_gaps: "HostTable[float] | None" = None
+    ) -> None:
+        self._pace = None if gap is None else PacedSlots(slots, gap, own_gaps)
         self.slots: Limits = self._pace or slots
         self._leases = SlotLeases(self.slots, self._pace)
         self._reach = Reachability(host_failures)

@@ -1,10 +1,11 @@
 """The scheduler of a run with ``--obey-robots``: it fetches the robots.txt of each server before anything else from there."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from downloader.core.limits.slots import Limits
 from downloader.core.model import Download, Outcome, Status
-from downloader.core.names.checksum_list import ChecksumList
+from downloader.core.names.namer import Namer
 from downloader.core.names.urls import host_of
 from downloader.core.scheduling.download_state import DownloadState
 from downloader.core.scheduling.retry import RetryPolicy
@@ -12,6 +13,10 @@ from downloader.core.scheduling.robots_gate import RobotsGate
 from downloader.core.scheduling.scheduler import READ_AHEAD_WINDOW, WHOLE_FILES, Scheduler
 from downloader.core.scheduling.segment_layout import SplitPolicy
 from downloader.errors import DownloadError
+
+if TYPE_CHECKING:  # few runs have these
+    from downloader.core.limits.host_table import HostTable
+    from downloader.core.names.checksum_list import ChecksumList
 
 
 class RobotsScheduler(Scheduler):
@@ -32,14 +37,15 @@ class RobotsScheduler(Scheduler):
         retry: RetryPolicy,
         *,
         split: SplitPolicy = WHOLE_FILES,
-        checksum_list: ChecksumList | None = None,
+        checksum_list: "ChecksumList | None" = None,
         probe: bool = False,
-        cut_dirs: int | None = None,
+        namer: Namer | None = None,
         fail_fast: bool = False,
         host_failures: int = 0,
         wait_for_space: bool = False,
         window: int = READ_AHEAD_WINDOW,
         gap: float | None = None,
+        own_gaps: "HostTable[float] | None" = None,
     ) -> None:
         super().__init__(  # each by its name, because mypyc passes `**options` wrongly to a compiled method
             source,
@@ -48,12 +54,13 @@ class RobotsScheduler(Scheduler):
             split=split,
             checksum_list=checksum_list,
             probe=probe,
-            cut_dirs=cut_dirs,
+            namer=namer,
             fail_fast=fail_fast,
             host_failures=host_failures,
             wait_for_space=wait_for_space,
             window=window,
             gap=gap or 0.0,
+            own_gaps=own_gaps,
         )
         self._gate = RobotsGate(agent)
 

@@ -20,11 +20,12 @@ Its parts: `SourceReader` reads and names, `ReadyQueue` holds what may start, `R
 
 import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from downloader.core.limits.slots import Limits
 from downloader.core.model import Attempt, Download, End, Outcome, Result, Status
-from downloader.core.names.checksum_list import ChecksumList
 from downloader.core.names.earlier_files import EarlierFiles
+from downloader.core.names.namer import Namer
 from downloader.core.names.urls import public_url
 from downloader.core.scheduling.download_state import DownloadState
 from downloader.core.scheduling.ready_queue import ReadyQueue
@@ -36,12 +37,15 @@ from downloader.core.scheduling.source_reader import SourceReader
 from downloader.core.scheduling.space_wait import SPACE_RETRY_DELAY, SpaceWait
 from downloader.errors import DownloadError, Interrupted, NoAnswer
 
+if TYPE_CHECKING:  # few runs have these
+    from downloader.core.limits.host_table import HostTable
+    from downloader.core.names.checksum_list import ChecksumList
+
 WHOLE_FILES = SplitPolicy()
 _Error = DownloadError | None
 _COMPLETE, _DONE = End.COMPLETE, Status.DONE
 
-READ_AHEAD_WINDOW = 1024
-"""Downloads that are read ahead."""
+READ_AHEAD_WINDOW = 1024  # Downloads that are read ahead
 
 
 class Scheduler:
@@ -56,14 +60,12 @@ class Scheduler:
         slots: how many Attempts may be in flight, in all and at each host.
         retry: how often and after which delays failed Attempts are repeated.
         split: how files may be split into Segments.
-        checksum_list: checksums from a file; they are added to those of the list.
-        probe: ask the server for the name of each file first.
-        cut_dirs: see `default_path`.
+        checksum_list, probe, namer: see `SourceReader`.
         fail_fast: the first Download that fails ends the run.
         host_failures: after so many unanswered Attempts a host is given up; 0: never. See `Reachability`.
         wait_for_space: a full folder does not end the run.
         window: number of Downloads that are read ahead.
-        gap: seconds between two starts at a host; None: starts are not paced. See `ReadyQueue`.
+        gap, own_gaps: see `ReadyQueue`.
     """
 
     def __init__(
@@ -73,27 +75,27 @@ class Scheduler:
         retry: RetryPolicy,
         *,
         split: SplitPolicy = WHOLE_FILES,
-        checksum_list: ChecksumList | None = None,
+        checksum_list: "ChecksumList | None" = None,
         probe: bool = False,
-        cut_dirs: int | None = None,
+        namer: Namer | None = None,
         fail_fast: bool = False,
         host_failures: int = 0,
         wait_for_space: bool = False,
         window: int = READ_AHEAD_WINDOW,
         gap: float | None = None,
+        own_gaps: "HostTable[float] | None" = None,
     ) -> None:
-        self._reader = SourceReader(source, checksum_list, probe, cut_dirs, max(window, 2 * slots.max_in_flight))
+        self._reader = SourceReader(source, checksum_list, probe, namer, max(window, 2 * slots.max_in_flight))
         self._retry = retry
         self._fail_fast = fail_fast
-        self._ready = ReadyQueue(slots, host_failures, gap)
+        self._ready = ReadyQueue(slots, host_failures, gap, own_gaps)
         self._retries = RetryQueue()
         self._running: dict[int, DownloadState] = {}  # by the key of the Attempt
         self.segments = SegmentScheduler(split, self._ready, retry, self._running)
         self._results: list[Result] = []
         self._last_take = -math.inf
-        self._cut_short = False
         self.space = SpaceWait(wait_for_space)
-        self.stopped = self.failed_fast = False
+        self._cut_short = self.stopped = self.failed_fast = False
         self.retry_delay = 0.0
         self.ended_by: DownloadError | None = None
 

@@ -1,16 +1,19 @@
 """Reads Downloads from the list, lazily, and gives each file its path and its checksums."""
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from downloader.core.model import Download, End, Result, Status
-from downloader.core.names.checksum_list import ChecksumList
 from downloader.core.names.claimed_paths import ClaimedPaths
 from downloader.core.names.earlier_files import NOT_WANTED, REFETCHED, UNKNOWN, EarlierFiles
-from downloader.core.names.file_names import default_path, path_with_server_name, wished_path
+from downloader.core.names.namer import Namer
 from downloader.core.names.urls import public_url
 from downloader.core.scheduling.download_state import DownloadState
 from downloader.core.text import is_text
 from downloader.errors import DownloadError, UsageError
+
+if TYPE_CHECKING:  # few runs have checksums
+    from downloader.core.names.checksum_list import ChecksumList
 
 SOURCE_POLL = 0.05
 """Seconds until a source that had nothing is asked again."""
@@ -38,21 +41,21 @@ class SourceReader:
         source: yields the Downloads; None where none is available at the moment.
         checksum_list: checksums from a file; they are added to those of the list.
         probe: the server is asked for the name of each file; until then a path is not claimed.
-        cut_dirs: see `default_path`.
+        namer: gives each file its path; None: from its URL or ``out``.
         window: number of Downloads that are read ahead.
     """
 
     def __init__(
         self,
         source: Iterator[Download | None],
-        checksum_list: ChecksumList | None,
+        checksum_list: "ChecksumList | None",
         probe: bool,
-        cut_dirs: int | None = None,
+        namer: Namer | None = None,
         window: int = 1024,
     ) -> None:
         self._source = source
         self.window = window
-        self._cut_dirs = cut_dirs
+        self._namer = Namer() if namer is None else namer
         self._checksum_list = checksum_list
         self._probe = probe
         self._claimed_paths = ClaimedPaths()
@@ -116,32 +119,35 @@ class SourceReader:
     def _name(self, download: Download) -> DownloadState | Result | None:
         """The Download with its path; its Result if it is not fetched; None if this run does not want it."""
         key, self._next_key = self._next_key, self._next_key + 1
+        namer = self._namer
         try:
             if download.headers and not is_text("".join(name + value for name, value in download.headers)):
                 raise UsageError("a header is not text")
-            wished = wished_path(download.dir, download.out) if download.out else ""
-            is_named = bool(wished) or not self._probe
-            path = wished or default_path(download, self._cut_dirs)
+            path = namer.path_of(download, key + 1)
+            is_named = not self._probe or bool(download.out.strip("./\\"))
             claimed = self._claimed_paths.claim(path, download.url) if is_named else path
         except DownloadError as error:
             return _refused(DownloadState(key, download, "", [download.url], True, ()), error)
+        path = namer.placed(claimed or path)
         state = UNKNOWN
         earlier = self._earlier
         if earlier is not None:
             url = public_url(download.url)
-            state = earlier.state_of(url, claimed or path)
+            state = earlier.state_of(url, path)
             if state == NOT_WANTED:
                 return None
             if not is_named or not claimed:
                 state = UNKNOWN
             elif state >= 0 and self._may_skip(download, state):
-                return Result(url, claimed, _SKIPPED, state, reason=EXISTS, origin=download.origin, is_recorded=True)
+                return Result(url, path, _SKIPPED, state, reason=EXISTS, origin=download.origin, is_recorded=True)
         urls = [download.url, *download.mirrors]
-        entry = DownloadState(key, download, claimed or path, urls, is_named, download.checksums)
+        entry = DownloadState(key, download, path, urls, is_named, download.checksums)
+        if namer.has_template:
+            entry.has_template_name = True
         if state < UNKNOWN:
             entry.refetched = REFETCHED[state]
         elif earlier is not None and is_named and claimed:
-            entry.version = earlier.version_of(public_url(download.url), claimed)
+            entry.version = earlier.version_of(public_url(download.url), path)
         return self._with_checksums(entry) if claimed else _duplicate(entry)
 
     def _may_skip(self, download: Download, size: int) -> bool:
@@ -155,9 +161,9 @@ class SourceReader:
             The entry, or a Result if it is not fetched.
         """
         entry.is_named = True
-        path = path_with_server_name(entry.path, proposed)
+        path = self._namer.path_of(entry.download, entry.key + 1, proposed)
         claimed = self._claimed_paths.claim(path, entry.download.url)
-        entry.path = claimed or path
+        entry.path = self._namer.placed(claimed or path)
         return self._with_checksums(entry) if claimed else _duplicate(entry)
 
     def _with_checksums(self, entry: DownloadState) -> DownloadState | Result:

@@ -39,7 +39,8 @@ def attempt_steps(attempt: Attempt, context: AttemptContext, slot: Slot) -> Step
     started = clock()
     part = PartFile(folder, attempt.path, attempt.primary_url)
     earlier = NOTHING_TO_RESUME if folder.has_nothing_of(attempt) else part.resume_info()
-    transfer = Transfer(attempt, config.policy, earlier, context.epoch_now())
+    policy = config.policy if config.own_policies is None else config.policy_for(attempt.url)
+    transfer = Transfer(attempt, policy, earlier, context.epoch_now())
     stats.done = stats.size = stats.beyond = 0
     stats.paused = 0.0
     stats.splittable = False

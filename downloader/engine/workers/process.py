@@ -254,7 +254,8 @@ def start(socket_number: int, memory_number: int, strategy: str) -> None:
     size = int.from_bytes(_exactly(sock, 4), "little")
     config: WorkerConfig
     config, slots, first, jobs, rates_path, empty = pickle.loads(_exactly(sock, size))  # noqa: S301 - our parent's
-    rate_limiter = SharedRateLimiter(config.limit_rate, config.limit_rate_per_host, rates_path) if rates_path else None
+    rates = config.limit_rate, config.limit_rate_per_host, rates_path, config.own_rates
+    rate_limiter = SharedRateLimiter(*rates) if rates_path else None
     folder = Folder(config.root)
     folder.set_was_empty(empty)
     run = WorkerRun(sock, AttemptContext(config, folder, rate_limiter), SharedMemory.mapped(memory_number, slots), first, jobs)

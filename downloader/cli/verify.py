@@ -1,0 +1,218 @@
+"""`dl verify`: compares the files on the disk with what is known of them, or writes their digests as a sums file."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import click
+from click.shell_completion import CompletionItem
+
+from downloader.cli.options import GroupedOption
+from downloader.cli.status import journal_option
+from downloader.cli.verify_printer import JsonPrinter, TextPrinter, as_json_text
+from downloader.core.amounts import duration, size
+from downloader.core.text import printable
+from downloader.errors import IntegrityError, StorageError, UsageError
+from downloader.inventory.expected_files import RecordKind, from_journal, from_report, from_sums, kind_of
+from downloader.inventory.file_check import ExpectedFile, FileState
+from downloader.inventory.sums_file import algorithm_in_name, base_folder, check_algorithm
+from downloader.inventory.sums_writer import FolderDigests
+from downloader.inventory.verification import Verification
+from downloader.storage.journal import default_path
+from downloader.storage.journal_reader import JournalReader
+from downloader.storage.replaced_file import replaced_file
+
+DRAW_SECONDS = 0.2
+"""Seconds between two drawings of the progress."""
+
+
+def command() -> click.Command:
+    """`dl verify [OPTIONS] [DIR|REPORT|SUMSFILE]`."""
+
+    def files(context: click.Context, parameter: click.Parameter, text: str) -> list[CompletionItem[str]]:
+        return [CompletionItem(text, type="file")]
+
+    return click.Command(
+        "verify",
+        callback=_verify,
+        params=[
+            click.Argument(["records"], metavar="[DIR|REPORT|SUMSFILE]", default=".", shell_complete=files),
+            GroupedOption(
+                ["--dir", "folder"],
+                metavar="DIR",
+                default="",
+                help="the folder of the files, for a report or a sums file  [where the report or sums file is]",
+            ),
+            journal_option(),
+            click.Option(["--extra"], is_flag=True, help="also list the files in the folder that nothing knows"),
+            GroupedOption(
+                ["--write", "sums"],
+                metavar="FILE",
+                default="",
+                help="compute the digests of all files in DIR, and write them to FILE for `sha256sum -c`; - is standard output",
+            ),
+            click.Option(
+                ["--algorithm"],
+                metavar="NAME",
+                default="",
+                help="the algorithm of --write  [as the name of FILE tells: SHA256SUMS, MD5SUMS, B2SUMS; else sha256]",
+            ),
+            click.Option(["--json", "as_json"], is_flag=True, help="print the result as one JSON object"),
+        ],
+        help="Verify the files on the disk: the size of each, and the digest if one is known. What is known is read from the "
+        "journal of DIR (the current folder), from a REPORT (--report or --manifest, in any of its formats), or from a "
+        "SUMSFILE, such as SHA256SUMS. The exit code is 9 if a file is missing, differs or cannot be read.",
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    )
+
+
+def _verify(records: str, folder: str, journal: str, extra: bool, sums: str, algorithm: str, as_json: bool) -> int:
+    if sums:
+        if extra or journal or folder:
+            raise UsageError("--write takes a folder and --algorithm only", hint="dl verify --write SHA256SUMS DIR")
+        return _write_sums(records, sums, algorithm, as_json)
+    if algorithm:
+        raise UsageError("--algorithm is for --write", hint="a sums file or the journal tells the algorithms by itself")
+    kind: RecordKind = "journal" if journal else kind_of(records)
+    if kind == "journal":
+        return _verify_journal(records, folder, journal, extra, as_json)
+    expected = from_sums(records) if kind == "sums" else from_report(records, kind)
+    root = folder or os.path.dirname(records) or "."
+    return _compare(root, expected, kind, records, extra, as_json)
+
+
+def _verify_journal(records: str, folder: str, journal: str, extra: bool, as_json: bool) -> int:
+    """``records``: the folder of the run, or the journal itself."""
+    path, root = journal, folder or records
+    if not path and not os.path.isdir(records):
+        path = records
+        inner = os.path.abspath(records).endswith(default_path("/"))
+        root = folder or (os.path.dirname(os.path.dirname(os.path.abspath(records))) if inner else ".")
+    with _reader(path, root) as reader:
+        return _compare(root, from_journal(reader), "journal", path or root, extra, as_json, reader)
+
+
+def _reader(path: str, root: str) -> JournalReader:
+    """Raises UsageError, with the sums files of the folder in the hint if it has no journal."""
+    try:
+        return JournalReader(path or default_path(root))
+    except UsageError as error:
+        names: list[str] = []
+        with suppress(OSError):
+            names = sorted(name for name in os.listdir(root) if algorithm_in_name(name) is not None and not path)
+        if not names:
+            raise
+        raise UsageError(error.reason, hint=f"dl verify {os.path.join(root, names[0])} verifies by that file") from None
+
+
+def _compare(
+    root: str,
+    expected: Iterator[ExpectedFile],
+    kind: RecordKind,
+    records: str,
+    extra: bool,
+    as_json: bool,
+    reader: JournalReader | None = None,
+) -> int:
+    """Compare, and print what differs and the counts. Returns the exit code."""
+    if not os.path.isdir(root):
+        raise StorageError(f"not a folder: {root}", hint="--dir DIR is the folder of the files")
+    printer = JsonPrinter() if as_json else TextPrinter()
+    started = time.monotonic()
+    with _progress() as draw:
+        verification = Verification(root, expected, extra, lambda: draw(verification.checked, verification.bytes_read))
+        printer.begin()
+        try:
+            for item in verification:
+                draw(-1, 0)
+                printer.differs(item)
+            unknown = 0
+            if extra:
+                if reader is not None:
+                    for (path,) in reader.select("SELECT DISTINCT path FROM files"):
+                        verification.note_path(str(path))
+                else:
+                    verification.note_path(os.path.relpath(os.path.realpath(records), os.path.realpath(root)))
+                for path in verification.unknown_files(_warn):
+                    unknown += 1
+                    printer.unknown(path)
+        except KeyboardInterrupt:
+            draw(-1, 0)
+            printer.end(verification, None, time.monotonic() - started)
+            raise
+    if not verification.checked and kind != "journal":
+        raise UsageError(f"{records} lists no file")
+    printer.end(verification, unknown if extra else None, time.monotonic() - started)
+    if kind in ("jsonl", "csv", "tsv", "parquet") and verification.counts[FileState.MISSING] == verification.checked:
+        click.echo("dl: every file is missing: --dir DIR is the folder that the paths are relative to", err=True)
+    return IntegrityError.exit_code if verification.wrong else 0
+
+
+def _write_sums(folder: str, sums: str, algorithm: str, as_json: bool) -> int:
+    """Returns the exit code: 3 if a file could not be read."""
+    if not os.path.isdir(folder):
+        raise UsageError(f"not a folder: {folder}", hint="dl verify --write SHA256SUMS DIR")
+    name = check_algorithm(algorithm or algorithm_in_name(sums) or "sha256")
+    started = time.monotonic()
+    with _progress() as draw:
+
+        def warn(path: str, reason: str) -> None:
+            draw(-1, 0)
+            _warn(path, reason)
+
+        digests = FolderDigests(folder, name, sums, warn, lambda: draw(digests.files, digests.bytes_read))
+        try:
+            with replaced_file(sums) as stream:
+                for line in digests:
+                    stream.write(line)
+        except KeyboardInterrupt:
+            draw(-1, 0)
+            click.echo(f"interrupted after {digests.files:,} files: {sums} was not written", err=True)
+            raise
+    seconds = time.monotonic() - started
+    result = {
+        "file": sums,
+        "algorithm": name,
+        "files": digests.files,
+        "left_out": digests.left_out,
+        "bytes_read": digests.bytes_read,
+        "seconds": round(seconds, 3),
+    }
+    if as_json:
+        click.echo(as_json_text(result), err=sums == "-")
+    elif sums != "-":
+        click.echo(f"{digests.files:,} {name} digests of {size(digests.bytes_read)} in {duration(seconds)}: wrote {sums}")
+        base, prefix = base_folder(sums, folder)
+        if not prefix and os.path.realpath(os.path.dirname(sums) or ".") != base:
+            click.echo(f"the names in it are relative to {base}: dl verify {sums} --dir {folder}")
+    return StorageError.exit_code if digests.left_out else 0
+
+
+def _warn(path: str, reason: str) -> None:
+    click.echo(f"dl: left out: {printable(path)}: {reason}", err=True)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int], None]]:
+    """A function that draws how many files and bytes are done, on a terminal; a negative number removes the drawing."""
+    if not sys.stderr.isatty():
+        yield lambda files, count: None
+        return
+    from tqdm import tqdm  # here: only a terminal needs it
+
+    started = last = time.monotonic()
+    with tqdm(file=sys.stderr, leave=False, bar_format="{desc}") as bar:
+
+        def draw(files: int, count: int) -> None:
+            nonlocal last
+            now = time.monotonic()
+            if files < 0:
+                bar.clear()
+            elif now - last >= DRAW_SECONDS:
+                last = now
+                rate = count / max(now - started, 1e-6)
+                bar.set_description_str(f"{files:,} files, {size(count)}, {size(rate)}/s")
+
+        yield draw
