@@ -19,7 +19,12 @@ _UNREADABLE = (
 """First bytes of data that are no list, what they are, and what the user can do."""
 
 _ELEMENT = r"<([A-Za-z_][\w.:-]*)"
-_XML_ROOTS: dict[str, ListFormat] = {"metalink": "metalink", "urlset": "sitemap", "sitemapindex": "sitemap"}
+_XML_ROOTS: dict[str, ListFormat] = {
+    "metalink": "metalink",
+    "urlset": "sitemap",
+    "sitemapindex": "sitemap",
+    "ListBucketResult": "html",
+}
 _HTML_ELEMENTS = frozenset("html head body title meta link a p pre div table ul h1 script base center hr".split())  # noqa: SIM905
 _CONTROL = r"[\x00-\x08\x0e-\x1a\x1c-\x1f]"
 _JUNK = r"[\x00-\x08\x0e-\x1a\x1c-\x1f\ufffd]"
