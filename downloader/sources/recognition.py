@@ -25,9 +25,10 @@ _XML_ROOTS: dict[str, ListFormat] = {
     "ListBucketResult": "html",
 }
 _HTML_ELEMENTS = frozenset("html head body title meta link a p pre div table ul h1 script base center hr".split())  # noqa: SIM905
+_CONTROL = r"[\x00-\x08\x0e-\x1a\x1c-\x1f]"
 _JUNK = r"[\x00-\x08\x0e-\x1a\x1c-\x1f\ufffd]"
 _JUNK_SHARE = 0.1
-"""Text has fewer characters than this that no text has."""
+"""UTF-8 text has fewer characters than this that no text has."""
 
 _TEXT_LINE = r"[A-Za-z]+://[^\t,;|\"]*(?:\t+[A-Za-z]+://[^\t,;|\"]*)*"
 """A line of a text list that can be no row of several columns, or that has several URLs."""
@@ -90,10 +91,13 @@ def _check_magic(head: bytes, name: str) -> None:
 
 
 def _check_text(text: str, name: str) -> None:
-    """Raises UsageError for binary data."""
+    """Raises UsageError for binary data, and for text in another encoding."""
     sample = text[:_SAMPLE_CHARACTERS]
-    if len(re.findall(_JUNK, sample)) > _JUNK_SHARE * len(sample):
-        raise UsageError("this seems to be binary data, not a list", name, "dl help lists: the formats that are read")
+    if len(re.findall(_JUNK, sample)) <= _JUNK_SHARE * len(sample):
+        return
+    if re.search(_CONTROL, sample) is None:
+        raise UsageError("this seems to be text that is not UTF-8", name, "iconv -f ENCODING -t UTF-8 FILE | dl -")
+    raise UsageError("this seems to be binary data, not a list", name, "dl help lists: the formats that are read")
 
 
 def _text_of(head: bytes) -> str:

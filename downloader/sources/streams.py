@@ -56,7 +56,7 @@ def opened_list(item: "str | Path", wanted: ListFormat) -> OpenedList:
     ``wanted``: its format; ``auto``: by its name or its content. Of a stream, no more is read than its first lines.
     """
     raw = _standard_input() if item == STDIN else open_file(item)
-    return _told(raw, str(item), str(item), wanted, item != STDIN and stat.S_ISREG(Path(item).stat().st_mode))
+    return _opened(raw, str(item), str(item), wanted, item != STDIN and stat.S_ISREG(Path(item).stat().st_mode))
 
 
 def _standard_input() -> io.FileIO:
@@ -68,36 +68,37 @@ def _standard_input() -> io.FileIO:
 def fetched_list(fetched: FetchedList, name: str, wanted: ListFormat) -> OpenedList:
     """`opened_list` for a list that was fetched. ``name``: for messages."""
     path = fetched.url.partition("?")[0].partition("#")[0]
-    return _told(cast(io.RawIOBase, fetched.stream), name, path, wanted, seekable=True)._replace(url=fetched.url)
+    return _opened(cast(io.RawIOBase, fetched.stream), name, path, wanted, seekable=True)._replace(url=fetched.url)
 
 
-def _told(raw: io.RawIOBase, name: str, path: str, wanted: ListFormat, seekable: bool) -> OpenedList:
+def _opened(raw: io.RawIOBase, name: str, path: str, wanted: ListFormat, seekable: bool) -> OpenedList:
     """The list of this stream. ``name``: for messages; ``path``: the format may be told by its end."""
     try:
-        head = _read_on(raw, b"", MAGIC_BYTES)
+        head = _read_at_least(raw, b"", MAGIC_BYTES)
         kind = kind_of(head)
         if kind:
             raw, seekable = Decompressed(kind, _Resumed(head, raw), name), False
-            head = _read_on(raw, b"", MAGIC_BYTES)
+            head = _read_at_least(raw, b"", MAGIC_BYTES)
         found = wanted
         if wanted == "auto":
             at_end = not head
             while (recognised := recognise(head, at_end, format_of_name(path), name)) is None:
                 size = len(head)
-                head = _read_on(raw, head, size + 1)
+                head = _read_at_least(raw, head, size + 1)
                 at_end = len(head) in (size, HEAD_BYTES)
             found = recognised
         else:
             check_format(head, wanted, name)
         if seekable:
             raw.seek(0)
-        return OpenedList(io.BufferedReader(raw if seekable else _Resumed(head, raw), HEAD_BYTES), found)
+            return OpenedList(io.BufferedReader(raw), found)
+        return OpenedList(io.BufferedReader(_Resumed(head, raw), HEAD_BYTES), found)
     except BaseException:
         raw.close()
         raise
 
 
-def _read_on(raw: io.RawIOBase, head: bytes, minimum: int) -> bytes:
+def _read_at_least(raw: io.RawIOBase, head: bytes, minimum: int) -> bytes:
     """``head``, and what follows, until there are ``minimum`` bytes of it or the stream ends. Never waits for more."""
     while len(head) < min(minimum, HEAD_BYTES) and (data := raw.read(HEAD_BYTES - len(head))):
         head += data

@@ -252,6 +252,28 @@ def test_a_list_at_a_url_that_cannot_be_read_starts_nothing(
     assert os.listdir(temporary) == []
 
 
+def test_a_list_at_a_url_is_fetched_with_the_certificates_of_the_run(shell: Shell, tmp_path: Path) -> None:
+    with TestServer(tls=True, lists={"a": "files=2&size=100"}) as secure:
+        url = f"{secure.url}/list/a"
+        done = shell(url, "-d", "out", "--format", "text")
+        assert done.returncode == 2
+        assert "cannot fetch the list: the certificate does not verify" in done.stderr
+        done = shell(url, "-d", "out", "--format", "text", "--cacert", secure.cacert)
+        assert done.returncode == 0, done.stderr
+        assert "2 done" in done.stderr
+
+
+def test_a_list_at_a_url_is_fetched_by_way_of_the_proxy_of_the_run_and_tried_again(
+    httpserver: HTTPServer, shell: Shell
+) -> None:
+    answers = [Response(status=503), Response("url\nhttp://files.invalid/x\n")]
+    httpserver.expect_request("/a.csv").respond_with_handler(lambda request: answers.pop(0))
+    options = ["--format", "csv", "--proxy", httpserver.url_for("/"), "--retry-wait", "0", "--dry-run"]
+    done = shell("http://lists.invalid/a.csv", *options)
+    assert (done.returncode, done.stdout) == (0, "fetch\thttp://files.invalid/x\tx\n"), done.stderr
+    assert answers == []
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_fetch_of_a_list_and_leaves_no_file(
     httpserver: HTTPServer, tmp_path: Path, temporary: Path, number: signal.Signals

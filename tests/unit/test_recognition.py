@@ -142,6 +142,7 @@ def test_the_first_line_alone_tells_the_format(content: str) -> None:
         (b"\x00\x01\x02\x03" * 100, "binary data"),
         (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "binary data"),
         (bytes(range(256)), "binary data"),
+        ("адрес;https://a.example/\n".encode("cp1251"), "text that is not UTF-8"),
         (b'<?xml version="1.0"?><rss>', "<rss>"),
         (b"<!-- nothing -->", "XML without an element"),
     ],
@@ -194,3 +195,21 @@ def test_any_bytes_have_a_format_or_are_no_list(content: bytes, is_end: bool) ->
     except UsageError:
         return
     assert found in FORMATS or (found is None and not is_end)
+
+
+PATHS = st.text("abc123-_.~%&=/?+:@!$'()*", max_size=12)
+URLS = st.builds("https://{}.example/{}".format, st.sampled_from("abc"), PATHS)
+ENTRIES = st.builds(
+    lambda urls, options: "\t".join(urls) + "".join(f"\n  {option}" for option in options),
+    st.lists(URLS, min_size=1, max_size=3),
+    st.lists(st.sampled_from(["out=x", "dir=a,b", f"checksum=md5={MD5}", "header=Accept: a, b", "# a, b, c"]), max_size=2),
+)
+
+
+@given(
+    st.lists(ENTRIES, min_size=1, max_size=30), st.sampled_from(["\n", "\r\n", "\n\n# comment, with a comma\n"]), st.booleans()
+)
+def test_a_text_list_is_one_whatever_its_urls_and_options_are(entries: list[str], separator: str, is_end: bool) -> None:
+    content = separator.join(entries) + "\n"
+    for by_name in ("", "csv", "tsv"):
+        assert recognise(content.encode(), is_end, by_name, "list") == "text"

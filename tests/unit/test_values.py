@@ -42,6 +42,7 @@ def test_metadata_may_be_a_dict_pairs_or_lists() -> None:
     assert one(metadata=[["caption", "a cat"], ("n", "")]).metadata == expected
     assert one(metadata=expected).metadata == expected
     assert one(metadata={}).metadata == ()
+    assert one(index=3).index == 3
 
 
 def test_download_that_is_good_is_taken_as_it_is() -> None:
@@ -77,6 +78,11 @@ def test_download_that_is_good_is_taken_as_it_is() -> None:
         ({"headers": None}, "headers: expected a dict, or pairs of name and value, got NoneType"),
         ({"headers": ("Accept", "x")}, "headers: expected a dict, or pairs of name and value"),
         ({"headers": {"Accept": 3}}, "headers: expected pairs of texts, got str and int"),
+        ({"metadata": "id"}, "metadata: expected a dict, or pairs of texts, got the text 'id'"),
+        ({"metadata": {"id": 3}}, "metadata: expected a dict of texts, or pairs of texts"),
+        ({"metadata": ["id"]}, "metadata: expected a dict of texts, or pairs of texts"),
+        ({"index": "x"}, "index: expected a position in the list, from 1, got the text 'x'"),
+        ({"index": -1}, "index: expected a position in the list, from 1, got -1"),
     ],
 )
 def test_field_of_a_wrong_type_is_reported_by_its_name(fields: dict[str, Any], said: str) -> None:
