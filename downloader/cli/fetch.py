@@ -17,6 +17,7 @@ from downloader.core.text import printable
 from downloader.engine.interpreter import resume_collector
 from downloader.errors import DownloadError
 from downloader.progress.display import Display, display_for
+from downloader.runs import naming
 from downloader.runs.download_run import DownloadRun
 from downloader.settings.definitions import Settings
 from downloader.sources.formats import STDIN, is_url, list_options
@@ -55,6 +56,8 @@ def fetch(request: FetchRequest) -> int:
     settings = request.settings
     _print_origins(request)
     check_distinct_files(request.lists, settings, request.output)
+    naming.namer_for(settings, naming.template_for(settings))  # to raise now if it cannot be used: lists may be long
+    on_complete = _on_complete(settings)
     if settings.process and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # the user's module of --process is often in the current folder
     items: list[str | Path | Download] = [*request.lists] or _failed_before(settings)
@@ -70,7 +73,6 @@ def fetch(request: FetchRequest) -> int:
         from downloader.cli.output_name import set_output_name
 
         set_output_name(lists, total, request.output)
-    on_complete = _on_complete(settings)
     report = Report(keep=False, keep_failed=5)
     if request.dry_run:
         from downloader.cli.dry_run import dry_run, print_unfetched

@@ -20,7 +20,6 @@ from downloader.engine.stats import RunStats
 from downloader.errors import DownloadError, UsageError
 from downloader.runs import naming, plan
 from downloader.runs.done_callbacks import DoneCallbacks
-from downloader.runs.start_order import ordered
 from downloader.settings.definitions import Settings
 from downloader.sources.background import BackgroundSource
 from downloader.storage.folder import Folder
@@ -81,7 +80,11 @@ class DownloadRun:
         self._checksums = plan.checksums_for(settings)
         if self._checksums is not None and again is not None and not namer.asks_server:
             self._checksums.check_any_matches(again(), namer)
-        source = ordered(source, settings.order, is_paused, numbers=template is not None and template.uses_index)
+        if settings.order != "listed":
+            from downloader.runs.start_order import ordered  # here: few runs need it
+
+            numbers = template is not None and template.uses_index
+            source = ordered(source, settings.order, is_paused, numbers)
         self.run = LocalRun(
             scheduler=plan.scheduler_for(settings, capabilities, self.jobs, source, self._checksums, namer),
             context=AttemptContext(config, self._folder, plan.rate_limiter_for(settings)),

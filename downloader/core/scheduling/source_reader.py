@@ -24,8 +24,8 @@ MAX_RETRYING_WINDOWS = 16
 MAX_READ = 32
 """Downloads that are read in one go, so that the first Attempt need not wait until the window is full."""
 
-MAX_UNWANTED = 1024
-"""Entries that the run does not want and that are passed over in one go at most."""
+MAX_SETTLED = 1024
+"""Entries that are read in one go at most although nothing is fetched for them: an earlier run has settled them."""
 
 _SKIPPED = Status.SKIPPED
 EXISTS = End.EXISTS.value
@@ -95,8 +95,8 @@ class SourceReader:
 
     def _read(self, now: float, max_downloads: int) -> Iterator[DownloadState | Result]:
         self.ask_again = None
-        count, unwanted = min(max_downloads, MAX_READ), 0
-        while count > 0:
+        count, settled = min(max_downloads, MAX_READ), 0
+        while count > 0 and settled < MAX_SETTLED:
             try:
                 download = next(self._source)
             except StopIteration:
@@ -106,12 +106,16 @@ class SourceReader:
                 self.ask_again = now + SOURCE_POLL
                 return
             read = self._name(download, now)
-            if read is not None:
+            if read is None:
+                settled += 1
+                continue
+            if isinstance(read, Result):
+                settled += 1
+            else:
                 count -= 1
-                yield read
-            elif (unwanted := unwanted + 1) >= MAX_UNWANTED:
-                self.ask_again = now
-                return
+            yield read
+        if count > 0:
+            self.ask_again = now
 
     def _name(self, download: Download, now: float) -> DownloadState | Result | None:
         """The Download with its path; its Result if it is not fetched; None if this run does not want it."""
