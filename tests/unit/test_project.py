@@ -37,7 +37,7 @@ EXTRAS = {
     "blake3": re.compile(r"storage/hashes\.py"),
     "compare": re.compile(r"compare|testserver"),
     "gevent": re.compile(r"gevent"),
-    "parquet": re.compile(r"parquet\.py"),
+    "parquet": re.compile(r"(sources|reports)/parquet\.py"),
     "test": re.compile(r"testserver/fixture\.py"),
 }
 """By extra: the paths below downloader/ whose modules may import its packages."""

@@ -163,8 +163,7 @@ class Transfer:
             raise ProtocolError(f"more than {self._policy.max_redirects} redirects", self.public_url)
         target = redirected(self.url, location, self.public_url, self._policy.allow_downgrade)
         self._policy, self._headers = at_redirect(self._policy, self._headers, self.attempt, self.url, target)
-        self.url = target
-        self.state = TRANSITIONS[self.state][Event.REDIRECT]
+        self.url, self.state = target, TRANSITIONS[self.state][Event.REDIRECT]
         return HeadAction.FOLLOW
 
     def _whole(self, fields: h.Fields) -> HeadAction:
