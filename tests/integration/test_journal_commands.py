@@ -60,6 +60,7 @@ def test_verify_tells_what_was_compared_by_size_only(dl: Shell, folder: Path) ->
     assert (ran.returncode, ran.stderr) == (0, "")
     assert "2 files: 1 verified by digest, 1 verified by size only" in ran.stdout
     assert "1 file was checked by size only: no digest is known" in ran.stdout
+    assert "1 URL failed, and was not verified" in ran.stdout
 
 
 def test_verify_lists_what_differs(dl: Shell, folder: Path) -> None:
