@@ -34,6 +34,7 @@ PLAIN_ROOMS = ("cli", "compare", "testserver", "progress")
 DECLARED = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT, BUILD = DECLARED["project"], DECLARED["build-system"]
 EXTRAS = {
+    "blake3": re.compile(r"storage/hashes\.py"),
     "compare": re.compile(r"compare|testserver"),
     "gevent": re.compile(r"gevent"),
     "test": re.compile(r"testserver/fixture\.py"),
@@ -158,7 +159,7 @@ def test_whatever_is_imported_is_declared_where_it_is_needed() -> None:
 def test_whatever_is_declared_is_imported() -> None:
     ours = set().union(*sources("downloader").values())
     assert packages(PROJECT["dependencies"]) - ours == set()
-    for extra in ("compare", "gevent"):
+    for extra in ("blake3", "compare", "gevent"):
         users = (names for path, names in sources("downloader").items() if EXTRAS[extra].search(path))
         assert packages([f"downloader[{extra}]"]) - set().union(*users) == set()
     tests = packages(PROJECT["optional-dependencies"]["test"])
