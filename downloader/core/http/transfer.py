@@ -3,7 +3,6 @@
 Everything that changes a Transfer is a method of the class in this file. The states of a Transfer, and the order in which its
 methods may be called, stand in `downloader.core.http.transfer_states`. A caller obeys the HeadAction that `on_head` returns:
 FOLLOW: call `request` again · BODY: write the body, from the byte `offset` of the file on · STOP: how it ends is decided.
-What each answer means stands in `downloader.core.http`.
 """
 
 from downloader.core.facts import NOTHING_TO_RESUME, WHOLE, Checksum, Headers, ResumeInfo
@@ -164,8 +163,7 @@ class Transfer:
             raise ProtocolError(f"more than {self._policy.max_redirects} redirects", self.public_url)
         target = redirected(self.url, location, self.public_url, self._policy.allow_downgrade)
         self._policy, self._headers = at_redirect(self._policy, self._headers, self.attempt, self.url, target)
-        self.url = target
-        self.state = TRANSITIONS[self.state][Event.REDIRECT]
+        self.url, self.state = target, TRANSITIONS[self.state][Event.REDIRECT]
         return HeadAction.FOLLOW
 
     def _whole(self, fields: h.Fields) -> HeadAction:
