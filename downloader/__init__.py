@@ -19,7 +19,7 @@ What there is:
 - `stream`: fetches a list, and yields each `Result` when it is complete (`Results`).
 - `Downloader`: a folder and settings for several runs; its method ``stream`` is for ``async for``.
 - `Download`: a URL with a name, mirrors, headers, a `Checksum`, `Pieces`. `Progress`: the argument of ``on_progress``.
-- `Status`: ``done``, ``skipped`` or ``failed``.
+- `Status`: ``done``, ``skipped`` or ``failed``. `Timings`, `Try`: what a file waited for, and an Attempt that failed.
 - `DownloadError`: the base class of all errors; `downloader.errors` shows the tree.
 
 Settings are keyword arguments: ``jobs``, ``retries``, ``per_host``, …; `downloader.settings.keywords.Keywords` lists their
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from downloader.api.calls import adownload, download, stream
     from downloader.api.downloader import Downloader
     from downloader.api.results import Results
-    from downloader.core.facts import Checksum, Pieces
+    from downloader.core.facts import Checksum, Pieces, Timings, Try
     from downloader.core.model import Download, Result, Status
     from downloader.core.report import Report
     from downloader.errors import (
@@ -102,6 +102,8 @@ __all__ = [
     "Status",
     "StorageError",
     "TLSError",
+    "Timings",
+    "Try",
     "Unwanted",
     "UsageError",
     "WorkerError",

@@ -19,7 +19,7 @@ _encode, _decode = msgpack.Encoder().encode, msgpack.Decoder(_Columns).decode
 
 
 class _Packed(NamedTuple):
-    """`CHUNK` Results: ``others`` by their index, and between these the recorded ones, as compressed columns."""
+    """`CHUNK` Results: ``others`` by their index, and the recorded ones without metadata as compressed columns."""
 
     columns: bytes
     others: dict[int, Result]
@@ -79,8 +79,8 @@ def recorded_result(url: str, path: str, size: int, origin: str) -> Result:
 
 
 def _pack(results: list[Result]) -> _Packed:
-    others = {index: result for index, result in enumerate(results) if not result.is_recorded}
-    recorded = [result for result in results if result.is_recorded]
+    others = {index: result for index, result in enumerate(results) if not result.is_recorded or result.metadata}
+    recorded = [result for result in results if result.is_recorded and not result.metadata]
     columns = (
         [result.url for result in recorded],
         [result.path for result in recorded],

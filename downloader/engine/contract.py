@@ -66,6 +66,7 @@ class WorkerConfig(Struct, frozen=True):
         process: the function that each finished file is given to, as ``module:function``; empty: none.
         digest: the algorithm whose digest of each file is recorded; empty: none.
         traced: whether each Outcome carries a `downloader.core.trace.Trace`.
+        timed: whether each Outcome carries `downloader.core.facts.Timings`, as far as the driver measures them.
     """
 
     root: str
@@ -78,6 +79,7 @@ class WorkerConfig(Struct, frozen=True):
     process: str = ""
     digest: str = ""
     traced: bool = False
+    timed: bool = False
     own_rates: "HostTable[int] | None" = None
     own_policies: "HostTable[TransferPolicy] | None" = None
 

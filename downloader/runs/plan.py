@@ -49,9 +49,6 @@ _MAX_PER_HOST = 256
 """In flight at one host at most, if the user gave no number."""
 
 _MIN_READ_BYTES = 2048
-_MIN_READ_BYTES_OWN = 16_384
-"""The same because of a rate at some hosts only: small reads would cost time at all others, too."""
-
 _MIN_RECEIVE_BUFFER, _MAX_RECEIVE_BUFFER = 1 << 15, 1 << 20
 
 
@@ -191,16 +188,20 @@ def split_policy(settings: Settings) -> SplitPolicy:
 def rate_limiter_for(settings: Settings) -> "RateLimiter | None":
     """The rate limiter of a run; None without a limit."""
     own = _own_hosts(settings)
-    own_rates = own.rates if own else None
-    if not _rate_limits(settings) and own_rates is None:
+    if not (_rate_limits(settings) or (own and own.rates)):
         return None
     from downloader.engine.rate_limiter import RateLimiter  # here: few runs need it
 
-    return RateLimiter(settings.limit_rate, settings.limit_rate_per_host, own_rates)
+    return RateLimiter(settings.limit_rate, settings.limit_rate_per_host, own.rates if own else None)
 
 
-def worker_config(settings: Settings, capabilities: Capabilities, jobs: int, traced: bool = False) -> WorkerConfig:
-    """What each worker is given, wherever it runs. ``traced``: Outcomes have a Trace. Raises UsageError."""
+def worker_config(
+    settings: Settings, capabilities: Capabilities, jobs: int, traced: bool = False, timed: bool = False
+) -> WorkerConfig:
+    """What each worker is given, wherever it runs.
+
+    ``traced``: Outcomes have a Trace. ``timed``: they have Timings. Raises UsageError.
+    """
     client = client_options(settings, jobs)
     policy, own = transfer_policy(settings, capabilities), _own_hosts(settings)
     return WorkerConfig(
@@ -214,6 +215,7 @@ def worker_config(settings: Settings, capabilities: Capabilities, jobs: int, tra
         process=settings.process,
         digest=digest_for(settings),
         traced=traced,
+        timed=timed,
         own_rates=own.rates if own else None,
         own_policies=own.policies(policy) if own else None,
     )
@@ -307,5 +309,6 @@ def _receive_buffer(settings: Settings) -> int:
 
 def _read_bytes(settings: Settings) -> int:
     """Bytes to read at a time: few enough for a rate limit to hold within a fraction of a second."""
-    own = [max(_MIN_READ_BYTES_OWN, host.limit_rate_per_host // 200) for host in settings.hosts if host.limit_rate_per_host]
-    return max(_MIN_READ_BYTES, min([READ_BYTES, *own, *(rate // 200 for rate in _rate_limits(settings))]))
+    own = _own_hosts(settings)
+    limits = [own.read_bytes if own else READ_BYTES, *(rate // 200 for rate in _rate_limits(settings))]
+    return max(_MIN_READ_BYTES, min(READ_BYTES, *limits))

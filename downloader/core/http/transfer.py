@@ -3,7 +3,6 @@
 Everything that changes a Transfer is a method of the class in this file. The states of a Transfer, and the order in which its
 methods may be called, stand in `downloader.core.http.transfer_states`. A caller obeys the HeadAction that `on_head` returns:
 FOLLOW: call `request` again · BODY: write the body, from the byte `offset` of the file on · STOP: how it ends is decided.
-
 What each answer means stands in `downloader.core.http`.
 """
 
@@ -65,9 +64,10 @@ class Transfer:
         self.resuming = earlier.size > 0 and bool(earlier.validator.if_range)
         self._sent_headers: Headers
         self._stall: StallDetector
-        self.status = self.redirects = self.offset = self.size = self.received = self._received_of_body = 0
+        self.status = self.offset = self.size = self.received = self._received_of_body = 0
         self.waited = self.first_head_at = self._requested_at = 0.0
         self.name = self.warning = self.restart_reason = self.etag = self.stated_time = ""
+        self.redirects: tuple[str, ...] = ()
         self.validator = NOTHING_TO_RESUME.validator
         self.expected: int | None = None
         self.total: int | None = None
@@ -159,8 +159,8 @@ class Transfer:
         return self._decide(Event.VERSION_CHANGED)
 
     def _redirect(self, location: str) -> HeadAction:
-        self.redirects += 1
-        if self.redirects > self._policy.max_redirects:
+        self.redirects += (public_url(self.url),)
+        if len(self.redirects) > self._policy.max_redirects:
             raise ProtocolError(f"more than {self._policy.max_redirects} redirects", self.public_url)
         target = redirected(self.url, location, self.public_url, self._policy.allow_downgrade)
         self._policy, self._headers = at_redirect(self._policy, self._headers, self.attempt, self.url, target)
@@ -317,4 +317,5 @@ class Transfer:
             reason=self.restart_reason,
             digests=self.computed,
             last_modified=self.stated_time,
+            redirects=self.redirects,
         )

@@ -2,18 +2,21 @@
 
 from msgspec.structs import replace
 
-from downloader.core.facts import WHOLE, Checksum, Segment, Validator
+from downloader.core.facts import WHOLE, Checksum, Segment, Try, Validator
 from downloader.core.http.headers import http_date
 from downloader.core.model import Attempt, Download, End, Outcome, Result, Status
 from downloader.core.names.file_names import default_path, wished_path
 from downloader.core.names.urls import public_url
-from downloader.core.scheduling.retry import NextStep, RetryPolicy
+from downloader.core.scheduling.retry import NextStep, RetryPolicy, failure_of
 from downloader.errors import DownloadError, IntegrityError, WorkerError, WrongPieces
 
 # As globals, members of an Enum are read ten times as fast as through their class.
 _DONE, _FAILED, _EXISTS = Status.DONE, Status.FAILED, End.EXISTS
 
 _NO_OUTCOME = Outcome(-1, End.FAILED)
+
+MAX_TRIES = 20
+"""Attempts that `Result.tries` has at most: the last ones."""
 
 
 class DownloadState:
@@ -47,6 +50,10 @@ class DownloadState:
     ``version``              which version of the file exists already, to ask for a newer one; None: not known
     ``keep_body``            this is no Download of the list, but the request of a gate; so many bytes of its body are returned
     ``search_step``          how far the search for a checksum is, as an index; negative: it has ended
+    ``detailed``             its Result says everything: ``tries``, ``queued`` and what only reports show
+    ``read_at``              when it was read from the list (monotonic seconds); only if ``detailed``
+    ``queued``               seconds from ``read_at`` until its first Attempt began; only if ``detailed``
+    ``tries``                the last Attempts that failed; only if ``detailed``
     =======================  ===========================================================================================
     """
 
@@ -70,6 +77,10 @@ class DownloadState:
     has_template_name: bool = False
     refetched: str = ""
     version: Validator | None = None
+    detailed: bool = False
+    read_at: float = 0.0
+    queued: float = 0.0
+    tries: tuple[Try, ...] = ()
 
     def __init__(
         self, key: int, download: Download, path: str, urls: list[str], is_named: bool, checksums: tuple[Checksum, ...]
@@ -124,6 +135,19 @@ class DownloadState:
             self.checksum_mismatches += not self.mixed_sources
             self.single_source |= self.mixed_sources
             self.mixed_sources, self.from_scratch, self.bound_url = False, True, ""
+
+    def note_start(self, now: float) -> None:
+        """Record when the first Attempt began (monotonic seconds)."""
+        if not self.attempts_made:
+            self.queued = now - self.read_at
+
+    def note_try(self, outcome: Outcome) -> None:
+        """Record an Attempt that failed, at the whole file or at a Segment, for `Result.tries`. Others are not recorded."""
+        if outcome.end not in (End.FAILED, End.WORKER_LOST):
+            return
+        url = outcome.final_url or public_url(self.url)
+        error = failure_of(outcome, self.url).reason
+        self.tries = (*self.tries[1 - MAX_TRIES :], Try(url, outcome.status, outcome.elapsed, error))
 
     def next_step(self, error: DownloadError, retry: RetryPolicy) -> NextStep:
         """What follows the error that was recorded last. The URL of the next Attempt is chosen by that."""
@@ -203,7 +227,7 @@ class DownloadState:
         if outcome is None:
             outcome = _NO_OUTCOME
         found_existing = outcome.end is _EXISTS and not outcome.status  # no request was sent: not counted as an attempt
-        return Result(
+        result = Result(
             url=public_url(self.download.url),
             path=outcome.path or self.path,
             status=status,
@@ -222,6 +246,19 @@ class DownloadState:
             warning=outcome.warning if status is _DONE else "",
             digests=outcome.digests,
             last_modified=outcome.last_modified,
+        )
+        return self._with_details(result, outcome) if self.detailed else result
+
+    def _with_details(self, result: Result, outcome: Outcome) -> Result:
+        return replace(
+            result,
+            digests=outcome.digests,
+            redirects=outcome.redirects,
+            timings=outcome.timings,
+            queued=self.queued,
+            tries=self.tries,
+            origin=self.download.origin,
+            metadata=self.download.metadata,
         )
 
     def to_repeat(self) -> Download:

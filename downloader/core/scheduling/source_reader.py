@@ -24,8 +24,8 @@ MAX_RETRYING_WINDOWS = 16
 MAX_READ = 32
 """Downloads that are read in one go, so that the first Attempt need not wait until the window is full."""
 
-MAX_UNWANTED = 1024
-"""Entries that the run does not want and that are passed over in one go at most."""
+MAX_SETTLED = 1024
+"""Entries that are read in one go at most although nothing is fetched for them: an earlier run has settled them."""
 
 _SKIPPED = Status.SKIPPED
 EXISTS = End.EXISTS.value
@@ -35,7 +35,7 @@ class SourceReader:
     """Reads the list, and names the files.
 
     ``exhausted``: the list has ended. ``ask_again``: the source had nothing, and is asked again then (monotonic seconds).
-    ``window``: see the argument.
+    ``window``: see the argument. ``detailed``: every Result says all that is known, see `DownloadState`.
 
     Args:
         source: yields the Downloads; None where none is available at the moment.
@@ -63,6 +63,7 @@ class SourceReader:
         self._earlier: EarlierFiles | None = None
         self.exhausted = False
         self.ask_again: float | None = None
+        self.detailed = False
 
     def use_earlier_files(self, earlier: EarlierFiles) -> None:
         """Skip files that earlier runs have completed. To be called before anything is read."""
@@ -94,8 +95,8 @@ class SourceReader:
 
     def _read(self, now: float, max_downloads: int) -> Iterator[DownloadState | Result]:
         self.ask_again = None
-        count, unwanted = min(max_downloads, MAX_READ), 0
-        while count > 0:
+        count, settled = min(max_downloads, MAX_READ), 0
+        while count > 0 and settled < MAX_SETTLED:
             try:
                 download = next(self._source)
             except StopIteration:
@@ -104,15 +105,19 @@ class SourceReader:
             if download is None:
                 self.ask_again = now + SOURCE_POLL
                 return
-            read = self._name(download)
-            if read is not None:
+            read = self._name(download, now)
+            if read is None:
+                settled += 1
+                continue
+            if isinstance(read, Result):
+                settled += 1
+            else:
                 count -= 1
-                yield read
-            elif (unwanted := unwanted + 1) >= MAX_UNWANTED:
-                self.ask_again = now
-                return
+            yield read
+        if count > 0:
+            self.ask_again = now
 
-    def _name(self, download: Download) -> DownloadState | Result | None:
+    def _name(self, download: Download, now: float) -> DownloadState | Result | None:
         """The Download with its path; its Result if it is not fetched; None if this run does not want it."""
         key, self._next_key = self._next_key, self._next_key + 1
         namer = self._namer
@@ -123,7 +128,9 @@ class SourceReader:
             is_named = not self._probe or bool(download.out.strip("./\\"))
             claimed = self._claimed_paths.claim(path, download.url) if is_named else path
         except DownloadError as error:
-            return _refused(DownloadState(key, download, "", [download.url], True, ()), error)
+            entry = DownloadState(key, download, "", [download.url], True, ())
+            entry.detailed = self.detailed
+            return _refused(entry, error)
         path = namer.placed(claimed or path)
         state = UNKNOWN
         earlier = self._earlier
@@ -135,11 +142,22 @@ class SourceReader:
             if not is_named or not claimed:
                 state = UNKNOWN
             elif state >= 0 and self._may_skip(download, state):
-                return Result(url, path, _SKIPPED, state, reason=EXISTS, origin=download.origin, is_recorded=True)
+                return Result(
+                    url,
+                    path,
+                    _SKIPPED,
+                    state,
+                    reason=EXISTS,
+                    origin=download.origin,
+                    is_recorded=True,
+                    metadata=download.metadata,
+                )
         urls = [download.url, *download.mirrors]
         entry = DownloadState(key, download, path, urls, is_named, download.checksums)
         if namer.has_template:
             entry.has_template_name = True
+        if self.detailed:
+            entry.detailed, entry.read_at = True, now
         if state < UNKNOWN:
             entry.refetched = REFETCHED[state]
         elif earlier is not None and is_named and claimed:
