@@ -120,7 +120,7 @@ def _exchange(transfer: Transfer, work: Workspace) -> Generator[Command, Answer,
 
 def _fetch_ranges(transfer: Transfer, work: Workspace) -> Substeps:
     """Fetch the missing ranges of a Segment, one after the other; other Attempts may be fetching other Segments."""
-    part, stats, segment, total = work.part, work.slot.stats, work.attempt.segment, transfer.resumable_total
+    part, stats, segment, total = work.part, work.slot.stats, work.attempt.segment, transfer.earlier.resumable_total
     if total is None:
         transfer.segment_end(finishes_file=False)  # another Attempt has completed the part file, or begun it again
         return
