@@ -87,11 +87,6 @@ class Transfer:
         self.state = TRANSITIONS[self.state][Event.EXISTING_CORRUPT]
         self.existing_is_corrupt = True
 
-    @property
-    def resumable_total(self) -> int | None:
-        """The length of the version that the part file has; None where single ranges of that version cannot be asked for."""
-        return self.earlier.total if self.earlier.validator.if_range else None
-
     def resume_with_gaps(self) -> None:
         """Ranges of the file will be asked for: what earlier answers said of the whole file holds for this Attempt, too."""
         self.state = TRANSITIONS[self.state][Event.RESUME]
