@@ -139,7 +139,8 @@ class SourceReader:
             if not is_named or not claimed:
                 state = UNKNOWN
             elif state >= 0 and self._may_skip(download, state):
-                return Result(url, path, _SKIPPED, state, reason=EXISTS, origin=download.origin, is_recorded=True)
+                origin, metadata = download.origin, download.metadata
+                return Result(url, path, _SKIPPED, state, reason=EXISTS, origin=origin, metadata=metadata, is_recorded=True)
         urls = [download.url, *download.mirrors]
         entry = DownloadState(key, download, path, urls, is_named, download.checksums)
         if namer.has_template:
