@@ -18,8 +18,8 @@ What there is:
 - `download`: fetches a list into a folder, and returns a `Report`. `adownload`: the same, for an event loop.
 - `stream`: fetches a list, and yields each `Result` when it is complete (`Results`).
 - `Downloader`: a folder and settings for several runs; its method ``stream`` is for ``async for``.
-- `Download`: a URL with a name, mirrors, headers, a `Checksum`. `Progress`: the argument of ``on_progress``.
-- `Status`: ``done``, ``skipped`` or ``failed``.
+- `Download`: a URL with a name, mirrors, headers, a `Checksum`, `Pieces`. `Progress`: the argument of ``on_progress``.
+- `Status`: ``done``, ``skipped`` or ``failed``. `Timings`, `Try`: what a file waited for, and an Attempt that failed.
 - `DownloadError`: the base class of all errors; `downloader.errors` shows the tree.
 
 Settings are keyword arguments: ``jobs``, ``retries``, ``per_host``, …; `downloader.settings.keywords.Keywords` lists their
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from downloader.api.calls import adownload, download, stream
     from downloader.api.downloader import Downloader
     from downloader.api.results import Results
-    from downloader.core.facts import Checksum
+    from downloader.core.facts import Checksum, Pieces, Timings, Try
     from downloader.core.model import Download, Result, Status
     from downloader.core.report import Report
     from downloader.errors import (
@@ -72,6 +72,7 @@ if TYPE_CHECKING:
         Unwanted,
         UsageError,
         WorkerError,
+        WrongPieces,
     )
     from downloader.progress.frames import Progress
 
@@ -90,6 +91,7 @@ __all__ = [
     "NameNotFound",
     "NetworkError",
     "NoAnswer",
+    "Pieces",
     "PolicyError",
     "ProcessError",
     "Progress",
@@ -100,9 +102,12 @@ __all__ = [
     "Status",
     "StorageError",
     "TLSError",
+    "Timings",
+    "Try",
     "Unwanted",
     "UsageError",
     "WorkerError",
+    "WrongPieces",
     "__version__",
     "adownload",
     "download",
@@ -112,6 +117,7 @@ __all__ = [
 
 _MODULES = (
     "downloader.errors",
+    "downloader.core.facts",
     "downloader.core.model",
     "downloader.core.report",
     "downloader.progress.frames",

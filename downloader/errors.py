@@ -16,6 +16,7 @@
     ├── ProtocolError         7   malformed answer, redirect loop, bad range
     ├── HTTPStatusError       8   other status >= 400                               (some retryable)
     ├── IntegrityError        9   checksum or size mismatch
+    │   └── WrongPieces           some pieces are wrong, the others are kept               (retryable)
     ├── PolicyError          10   refused by a rule: path, address, scheme, no checksum
     │   └── Unwanted              the server's file is too large, too small, or of another type
     ├── ProcessError         11   a --process function raised, or an --on-complete command failed
@@ -160,6 +161,12 @@ class IntegrityError(DownloadError):
     """The checksum or the size of the file is wrong."""
 
     exit_code = 9
+
+
+class WrongPieces(IntegrityError):
+    """Some pieces of the file have wrong checksums. The others are kept, and the next try fetches the wrong ones only."""
+
+    retryable = True
 
 
 class PolicyError(DownloadError):

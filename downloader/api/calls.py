@@ -23,8 +23,8 @@ def download(
     """Fetch a list, and wait until each file has its Result. Failures are in the Report, and are not raised.
 
     Args:
-        urls: the path of a file that lists URLs, a URL, a Download, or an iterable of URLs and Downloads. An iterator is read
-            during the run.
+        urls: the path of a list, a URL, a Download, or an iterable of URLs and Downloads. An iterator is read during the run.
+            A list is text, a table, JSON Lines, …, also compressed; with the setting ``format``, a URL is that of a list.
         dir: the folder that files go into; it is made if it is missing. Default: the current folder.
         progress: show one bar for the run on standard error, or below the cell of a notebook.
         on_progress: called with a `Progress` about five times a second, and once at the end; by a thread of its own.

@@ -121,6 +121,7 @@ class Downloader:
                 again=again,
                 has_list=has_list(urls, options),
                 is_paused=is_paused,
+                detailed=True,
             )
         except BaseException:
             if isinstance(source, BackgroundSource):

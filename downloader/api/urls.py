@@ -12,7 +12,7 @@ from downloader.sources.lists import ListReader, from_values
 LOG = logging.getLogger("downloader")
 
 Urls = str | Path | Download | Iterable[str | Download]
-"""The path of a file that lists URLs, a URL, a Download, or an iterable of URLs and Downloads."""
+"""The path of a list, a URL (with the setting ``format``: of a list), a Download, or an iterable of URLs and Downloads."""
 
 
 def has_list(urls: Urls, options: ListOptions) -> bool:

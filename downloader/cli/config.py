@@ -8,6 +8,7 @@ import click
 from downloader.cli.config_check import check_file
 from downloader.cli.config_show import as_json, as_toml
 from downloader.cli.options import GroupedCommand, config_options, settings_options
+from downloader.core.text import printable
 from downloader.errors import StorageError, UsageError
 from downloader.settings.config_files import FILE_NAME, PATH_VARIABLE, ConfigFile, find_file, user_folder
 from downloader.settings.layers import load
@@ -59,10 +60,10 @@ def _check(file: str) -> int:
     own = user_folder(os.environ) / FILE_NAME
     findings = check_file(found.path, is_own=own.is_file() and found.path.exists() and own.samefile(found.path))
     for finding in findings:
-        click.echo(finding.text(found.path))
+        click.echo(printable(finding.text(found.path)))
     if any(finding.is_error for finding in findings):
         return 2
-    click.echo(f"{found.path}: no errors")
+    click.echo(printable(f"{found.path}: no errors"))
     return 0
 
 

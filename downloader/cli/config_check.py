@@ -115,6 +115,10 @@ def _check_value(key: str, value: Any) -> None:
         from downloader.core.http.guards import parse_types
 
         parse_types(settings.expect_type)
+    elif key == "on-complete" and settings.on_complete:
+        from downloader.runs.completion_command import CompletionCommand
+
+        CompletionCommand(settings.on_complete)
 
 
 def _message(check: Callable[[], object]) -> str:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from downloader.core.names.urls import public_url
+from downloader.core.text import printable
 from downloader.errors import UsageError
 from downloader.settings.config_files import ConfigFile, read_text
 from downloader.settings.config_lines import Path, line_numbers
@@ -41,7 +42,7 @@ def as_toml(layers: Layers, file: ConfigFile | None, everything: bool) -> str:
     lines += _aligned(_settings(layers, file, everything))
     for pattern, values in _hosts(layers, file).items():
         lines += ["", f'[host."{pattern}"]', *_aligned(values)]
-    return "\n".join(lines or ["# every setting has its default"])
+    return "\n".join(map(printable, lines or ["# every setting has its default"]))
 
 
 def as_json(layers: Layers, file: ConfigFile | None, everything: bool) -> str:

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from downloader.cli.output_files import OutputFiles, check_distinct_files, outputs_of
 from downloader.cli.stop_signals import Signals
 from downloader.core.model import Download, Result
 from downloader.core.report import Report
 from downloader.core.text import printable
 from downloader.engine.interpreter import resume_collector
-from downloader.errors import DownloadError, UsageError
+from downloader.errors import DownloadError
 from downloader.progress.display import Display, display_for
+from downloader.runs import naming
 from downloader.runs.download_run import DownloadRun
 from downloader.settings.definitions import Settings
 from downloader.sources.formats import STDIN, is_url, list_options
@@ -25,7 +27,8 @@ if TYPE_CHECKING:  # each is imported where a run needs it
     from pathlib import Path
 
     from downloader.cli.on_complete import OnComplete
-    from downloader.reports.outputs import FailedList, Traces
+    from downloader.reports.manifest import Manifest
+    from downloader.reports.outputs import FailedList
     from downloader.reports.report_file import ReportFile
 
 
@@ -52,7 +55,9 @@ def fetch(request: FetchRequest) -> int:
     resume_collector()
     settings = request.settings
     _print_origins(request)
-    _check_distinct_files(request)
+    check_distinct_files(request.lists, settings, request.output)
+    naming.namer_for(settings, naming.template_for(settings))  # to raise now if it cannot be used: lists may be long
+    on_complete = _on_complete(settings)
     if settings.process and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # the user's module of --process is often in the current folder
     items: list[str | Path | Download] = [*request.lists] or _failed_before(settings)
@@ -68,7 +73,6 @@ def fetch(request: FetchRequest) -> int:
         from downloader.cli.output_name import set_output_name
 
         set_output_name(lists, total, request.output)
-    on_complete = _on_complete(settings)
     report = Report(keep=False, keep_failed=5)
     if request.dry_run:
         from downloader.cli.dry_run import dry_run, print_unfetched
@@ -86,7 +90,7 @@ def _on_complete(settings: Settings) -> "OnComplete | None":
         return None
     from downloader.cli.on_complete import OnComplete
 
-    return OnComplete(settings, any(name == STDIN for _, name in _outputs(settings)))
+    return OnComplete(settings, any(name == STDIN for _, name in outputs_of(settings)))
 
 
 def _run(
@@ -99,8 +103,8 @@ def _run(
 ) -> int:
     """Fetch the lists, show the progress, and print the summary. Returns the exit code. Raises DownloadError as `fetch`."""
     with ExitStack() as stack:
-        files = _OutputFiles(settings, stack)
-        sinks: list[ReportFile | FailedList | OnComplete] = [*files.reports, *files.failed]
+        files = OutputFiles(settings, stack, whole_list=not request.settings.retry_failed)
+        sinks: list[ReportFile | Manifest | FailedList | OnComplete] = [*files.of_results]
         if on_complete is not None:
             sinks.append(on_complete)
 
@@ -108,6 +112,7 @@ def _run(
             for sink in sinks:
                 sink.add(result)
 
+        detailed = bool(settings.report or settings.manifest)
         traced = files.traces[0].add if files.traces else None
         session = DownloadRun(
             settings,
@@ -119,6 +124,7 @@ def _run(
             again=lists.again if total is not None else None,
             has_list=_has_list(request),
             is_paused=None if on_complete is None else on_complete.is_paused,
+            detailed=detailed,
         )
         display = display_for(settings, total)
         stack.callback(display.close)
@@ -197,64 +203,17 @@ def _print_origins(request: FetchRequest) -> None:
         print_sentences(messages, settings)
 
 
-class _OutputFiles:
-    """The files of ``--report``, ``--failed`` and ``--trace``, open until the end of the stack; no file or one of each."""
-
-    def __init__(self, settings: Settings, stack: ExitStack) -> None:
-        self.reports: list[ReportFile] = []
-        self.failed: list[FailedList] = []
-        self.traces: list[Traces] = []
-        if not (settings.report or settings.failed or settings.trace):
-            return
-        from downloader.reports import outputs
-
-        if settings.report:
-            from downloader.reports import report_file
-
-            self.reports.append(stack.enter_context(report_file.ReportFile(settings.report, settings.dir, settings.process)))
-        if settings.failed:
-            self.failed.append(stack.enter_context(outputs.FailedList(settings.failed)))
-        if settings.trace:
-            self.traces.append(stack.enter_context(outputs.Traces(settings.trace)))
-
-    def flush(self) -> None:
-        """Write what is buffered."""
-        files: list[ReportFile | FailedList | Traces] = [*self.reports, *self.failed, *self.traces]
-        for file in files:
-            file.flush()
-
-
-def _check_distinct_files(request: FetchRequest) -> None:
-    """Raises UsageError where an output would overwrite an input, or where two outputs are the same file."""
-    settings = request.settings
-    files = [("the list", name) for name in request.lists if name != STDIN and not is_url(name)]
-    files += [("--checksums", settings.checksums), ("--netrc-file", settings.netrc_file), ("--cookies", settings.cookies)]
-    seen = {os.path.realpath(name): what for what, name in files if name}
-    named = [("-o", os.path.join(os.path.expanduser(settings.dir), request.output))] if request.output else []
-    for what, name in (*named, *_outputs(settings)):
-        if name and name != STDIN:
-            other = seen.setdefault(os.path.realpath(name), what)
-            if other != what:
-                raise UsageError(f"{other} and {what} are the same file: {name}", hint="give another name")
-
-
-def _outputs(settings: Settings) -> list[tuple[str, str]]:
-    names = ("report", "failed", "trace", "log_file")
-    return [(f"--{name.replace('_', '-')}", getattr(settings, name)) for name in names]
-
-
 def _conclude(
     session: DownloadRun,
     settings: Settings,
     lists: ListReader,
     interrupted: int | None,
-    files: _OutputFiles,
+    files: OutputFiles,
     on_complete: "OnComplete | None",
 ) -> int:
     report = session.report
     notes = [] if on_complete is None else on_complete.conclude(report)
-    for file in files.reports:
-        file.complete = session.error is None and not report.interrupted
+    files.set_complete(session.error is None and not report.interrupted)
     ended = report.done + report.skipped + report.failures
     error_printed = (settings.quiet or report.interrupted or ended > 0) and settings.progress != "json"
     if not settings.quiet or notes or report.failures or report.errors or report.ended_by is not None:

@@ -33,10 +33,45 @@ last part of the path of the URL. If two URLs lead to the same name, a short
 digest of the URL is added to the name; it is the same in every run. A URL that
 is listed twice is fetched once. Nothing is written outside of --dir.
 
+A list may also be a table (CSV, TSV) or JSON Lines. dl finds the columns, or
+the keys of the objects, by their names, and prints what it understood:
+
+    URL        url, link, href, uri, download_url, ...   --url-column
+    name       out, path, filename, file, name, ...      --name-column
+    checksum   md5, sha256, ..., checksum, hash, digest  --checksum-column
+    size       size, bytes, length, ...                  --size-column
+    mirrors    mirror, mirrors, url2, ...                --mirror-column
+
+Each option takes the name of a column or its number from 1; 0 means none.
+Other columns go into the report. A table without a header is understood by
+its contents. --format names the format: text, csv, tsv, jsonl, parquet,
+metalink, sitemap, html. Without it, the name of the file tells (.csv, .csv.gz,
+...), else the content. Lists in gzip, Zstandard and xz are decompressed while
+they are read.
+
+With --format, a URL on the command line names a list: it is fetched first.
+
 If a line is invalid, dl prints its file and line number, and starts nothing;
 --skip-bad-lines skips invalid lines. --dry-run prints what would be fetched,
 and the path of each file. --failed FILE writes the entries that failed, with
 their options, as a list for another run.
+
+Documents are read as lists, too, compressed or not:
+
+    Metalink 4 and 3   names, sizes, hashes, hashes of pieces, mirrors
+    sitemap            the URLs; the sitemaps of an index are fetched, too
+    web page           --links '*.nc': the links whose last part matches;
+                       with --links, the URLs of a list are pages, too
+    Parquet            one file for each row (pip install '.[parquet]')
+
+--expand expands {001..100}, {1..9..2}, {a..e} and {a,b} in the URLs of text
+lists and of the command line; \\{ is a brace that stands for itself. Mirrors,
+out= and dir= are paired with the URLs in order: each has as many texts as the
+URL, or no pattern.
+
+--order starts the files in another order: reversed, priority (the highest
+first), smallest (of the sizes in the list) or random. 100,000 entries are read
+ahead and ordered; a longer list is ordered within that window.
 
 For one URL: dl URL -o NAME.
 A list that is named like a command is given with its folder: dl ./compare.
@@ -127,6 +162,11 @@ recorded, is fetched again. Options about earlier runs:
     --on-busy wait      wait for another run that works in --dir
     --journal none      keep no journal
 
+dl status DIR shows what the journal of a folder says, and what to do next.
+dl verify DIR compares the files with it, and dl verify SHA256SUMS with that
+file. dl export DIR --to FILE writes a list of what failed, a report, or a sums
+file.
+
 Within a run, dl retries up to --retries times after refused and reset
 connections, stalls, truncated bodies, and the statuses 408, 425, 429, 500,
 502, 503, 504 and 520 to 529. The waits between the attempts grow from
@@ -170,7 +210,7 @@ What dl always does:
   answers 503.
 """
 
-_CONFIGURATION = """\
+_SETTINGS = """\
 A setting comes from the first of these places that sets it:
 
     1. an option of the command line       --retry-wait 1
@@ -185,7 +225,7 @@ have written ./downloader.toml: only harmless settings are accepted from it.
 
     dl config show            each setting that is set, and what sets it
     dl config check [FILE]    every error of a file
-    dl config init [--here]   a new file, with every setting commented out
+    dl config init            a new file, with every setting commented out
 
 A profile has any settings. --profile polite or DL_PROFILE=polite uses it:
 
@@ -193,9 +233,10 @@ A profile has any settings. --profile polite or DL_PROFILE=polite uses it:
     per-host = 1
     wait = "2s"
 
-A section for a host counts for the URLs of this host, also instead of the
-options. The name is a host, *.DOMAIN for all hosts below a domain, or either
-with a port. The most specific section counts, alone:
+A section of the file counts for the URLs of one host. Its name is a host,
+*.DOMAIN for all hosts below a domain, or either with a port. The most specific
+section counts, alone; an option or a variable for the same setting overrides
+it:
 
     [host."data.example.org"]
     per-host = 2
@@ -259,12 +300,40 @@ def _exit_codes() -> str:
     return _CODES_HEAD + "\n".join(rows) + "\n" + _CODES_TAIL
 
 
+_INTEGRITY = """\
+A file gets its name only if it has the right checksum, if one is known. What
+is known of a file:
+
+    checksum=KIND=DIGEST   in a list; a table or a Metalink may have it, too
+    --checksums FILE       lines of sha256sum, b2sum, b3sum, cksum -a, openssl
+    --find-checksums       SHA256SUMS, NAME.sha256 and the like on the server
+    headers of the server  Repr-Digest, Content-Digest, Digest
+
+Kinds: sha256, sha512, sha384, sha224, sha3-256 (also 224, 384 and 512),
+blake2b and blake2s (also with fewer bits: blake2b-256), blake3 (an extra),
+sha1, md5 and crc32c.
+
+If the checksum is wrong, dl fetches the file once more, and then reports it as
+failed (exit code 9). If the digests of its pieces are known, as from a
+Metalink, dl keeps the right pieces and fetches the wrong ones again, from a
+mirror if there is one.
+
+--find-checksums makes few requests: one for each file of a folder, such as
+SHA256SUMS; and NAME.sha256, NAME.sha512 and NAME.md5 only as long as the
+first three files of a folder have one. Such a checksum proves that the file
+arrived as the server has it, and no more.
+
+--require-checksums reports files without a checksum as failed, before they are
+fetched. --digest ALGORITHM records a digest of each file while it is fetched.
+"""
+
 TOPICS = {
     "lists": "the format of lists",
     "names": "how files are named: templates, folders",
     "resuming": "what is skipped, resumed and retried",
     "politeness": "the limits for servers, and how to lower them",
-    "configuration": "the configuration file, profiles, hosts, and proxies",
+    "settings": "the configuration file, profiles, hosts, proxies",
+    "integrity": "how files are verified, and what is recorded",
     "exit-codes": "the exit codes",
 }
 
@@ -276,12 +345,13 @@ def topic(name: str) -> str:
         "names": _NAMES,
         "resuming": _RESUMING,
         "politeness": _POLITENESS,
-        "configuration": _CONFIGURATION,
+        "settings": _SETTINGS,
+        "integrity": _INTEGRITY,
     }
     return _exit_codes() if name == "exit-codes" else texts[name]
 
 
 def overview(commands: dict[str, str]) -> str:
     """The list of all topics and commands, one line each. ``commands``: the help text of each command, by name."""
-    rows = [f"    dl help {name:<13} {text}" for name, text in (*TOPICS.items(), *commands.items())]
+    rows = [f"    dl help {name:<12} {text}" for name, text in (*TOPICS.items(), *commands.items())]
     return "\n".join(["dl --help lists the options. Topics and commands:", "", *rows, ""])

@@ -1,10 +1,12 @@
 """`dl verify`: compares the files on the disk with what is known of them, or writes their digests as a sums file."""
 
 import os
+import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from types import FrameType
 
 import click
 from click.shell_completion import CompletionItem
@@ -12,20 +14,18 @@ from click.shell_completion import CompletionItem
 from downloader.cli.options import GroupedOption
 from downloader.cli.status import journal_option
 from downloader.cli.verify_printer import JsonPrinter, TextPrinter, as_json_text
+from downloader.cli.verify_progress import LeftOut, Total, progress
 from downloader.core.amounts import duration, size
-from downloader.core.text import printable
 from downloader.errors import IntegrityError, StorageError, UsageError
 from downloader.inventory.expected_files import RecordKind, from_journal, from_report, from_sums, kind_of
 from downloader.inventory.file_check import ExpectedFile, FileState
+from downloader.inventory.folder_check import FolderCheck
 from downloader.inventory.sums_file import algorithm_in_name, base_folder, check_algorithm
 from downloader.inventory.sums_writer import FolderDigests
-from downloader.inventory.verification import Verification
 from downloader.storage.journal import default_path
+from downloader.storage.journal_counts import count_urls
 from downloader.storage.journal_reader import JournalReader
 from downloader.storage.replaced_file import replaced_file
-
-DRAW_SECONDS = 0.2
-"""Seconds between two drawings of the progress."""
 
 
 def command() -> click.Command:
@@ -121,33 +121,67 @@ def _compare(
         raise StorageError(f"not a folder: {root}", hint="--dir DIR is the folder of the files")
     printer = JsonPrinter() if as_json else TextPrinter()
     started = time.monotonic()
-    with _progress() as draw:
-        verification = Verification(root, expected, extra, lambda: draw(verification.checked, verification.bytes_read))
-        printer.begin()
+    with progress(_total(reader)) as draw:
+        check = FolderCheck(root, expected, extra, lambda: draw(check.checked, check.bytes_read))
+        unknown: int | None = None
         try:
-            for item in verification:
+            for item in check:
                 draw(-1, 0)
                 printer.differs(item)
-            unknown = 0
             if extra:
-                if reader is not None:
-                    for (path,) in reader.select("SELECT DISTINCT path FROM files"):
-                        verification.note_path(str(path))
-                else:
-                    verification.note_path(os.path.relpath(os.path.realpath(records), os.path.realpath(root)))
-                for path in verification.unknown_files(_warn):
-                    unknown += 1
-                    printer.unknown(path)
+                unknown = _print_unknown(check, printer, LeftOut(draw), reader, records)
         except KeyboardInterrupt:
             draw(-1, 0)
-            printer.end(verification, None, time.monotonic() - started)
+            printer.end(check, None, time.monotonic() - started)
             raise
-    if not verification.checked and kind != "journal":
+    if not check.checked and kind != "journal":
         raise UsageError(f"{records} lists no file")
-    printer.end(verification, unknown if extra else None, time.monotonic() - started)
-    if kind in ("jsonl", "csv", "tsv", "parquet") and verification.counts[FileState.MISSING] == verification.checked:
+    printer.end(check, unknown, time.monotonic() - started)
+    if kind in ("jsonl", "csv", "tsv", "parquet") and check.counts[FileState.MISSING] == check.checked:
         click.echo("dl: every file is missing: --dir DIR is the folder that the paths are relative to", err=True)
-    return IntegrityError.exit_code if verification.wrong else 0
+    if reader is not None and not as_json and (failures := count_urls(reader).failed):
+        what = "1 URL" if failures == 1 else f"{failures:,} URLs"
+        click.echo(f"{what} failed in the last run, and {'has' if failures == 1 else 'have'} no file to verify")
+    return IntegrityError.exit_code if check.wrong else 0
+
+
+def _total(reader: JournalReader | None) -> Total:
+    """How much there is to do, if a terminal shows it and the journal tells it."""
+    if reader is None or not sys.stderr.isatty():
+        return Total()
+    counts = count_urls(reader)
+    return Total(counts.done + counts.skipped, counts.digest_bytes)
+
+
+def _print_unknown(
+    check: FolderCheck, printer: TextPrinter, left_out: LeftOut, reader: JournalReader | None, records: str
+) -> int:
+    """Print the files in the folder that nothing knows. Returns their number."""
+    if reader is not None:
+        for (path,) in reader.select("SELECT DISTINCT path FROM files"):
+            check.note_path(str(path))
+    else:
+        check.note_path(os.path.relpath(os.path.realpath(records), os.path.realpath(check.folder)))
+    count = 0
+    for path in check.unknown_files(left_out.add):
+        count += 1
+        printer.unknown(path)
+    left_out.end()
+    return count
+
+
+@contextmanager
+def _exit_on_sigterm() -> Iterator[None]:
+    """While entered, SIGTERM raises SystemExit in the main thread, so that the incomplete file is removed."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _write_sums(folder: str, sums: str, algorithm: str, as_json: bool) -> int:
@@ -156,21 +190,19 @@ def _write_sums(folder: str, sums: str, algorithm: str, as_json: bool) -> int:
         raise UsageError(f"not a folder: {folder}", hint="dl verify --write SHA256SUMS DIR")
     name = check_algorithm(algorithm or algorithm_in_name(sums) or "sha256")
     started = time.monotonic()
-    with _progress() as draw:
-
-        def warn(path: str, reason: str) -> None:
-            draw(-1, 0)
-            _warn(path, reason)
-
-        digests = FolderDigests(folder, name, sums, warn, lambda: draw(digests.files, digests.bytes_read))
+    with progress() as draw:
+        left_out = LeftOut(draw)
+        digests = FolderDigests(folder, name, sums, left_out.add, lambda: draw(digests.files, digests.bytes_read))
         try:
-            with replaced_file(sums) as stream:
+            with _exit_on_sigterm(), replaced_file(sums) as stream:
                 for line in digests:
                     stream.write(line)
         except KeyboardInterrupt:
             draw(-1, 0)
-            click.echo(f"interrupted after {digests.files:,} files: {sums} was not written", err=True)
+            done = f"{digests.files:,} files and {size(digests.bytes_read)}"
+            click.echo(f"interrupted after {done}: {sums} was not written", err=True)
             raise
+        left_out.end()
     seconds = time.monotonic() - started
     result = {
         "file": sums,
@@ -188,31 +220,3 @@ def _write_sums(folder: str, sums: str, algorithm: str, as_json: bool) -> int:
         if not prefix and os.path.realpath(os.path.dirname(sums) or ".") != base:
             click.echo(f"the names in it are relative to {base}: dl verify {sums} --dir {folder}")
     return StorageError.exit_code if digests.left_out else 0
-
-
-def _warn(path: str, reason: str) -> None:
-    click.echo(f"dl: left out: {printable(path)}: {reason}", err=True)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    """A function that draws how many files and bytes are done, on a terminal; a negative number removes the drawing."""
-    if not sys.stderr.isatty():
-        yield lambda files, count: None
-        return
-    from tqdm import tqdm  # here: only a terminal needs it
-
-    started = last = time.monotonic()
-    with tqdm(file=sys.stderr, leave=False, bar_format="{desc}") as bar:
-
-        def draw(files: int, count: int) -> None:
-            nonlocal last
-            now = time.monotonic()
-            if files < 0:
-                bar.clear()
-            elif now - last >= DRAW_SECONDS:
-                last = now
-                rate = count / max(now - started, 1e-6)
-                bar.set_description_str(f"{files:,} files, {size(count)}, {size(rate)}/s")
-
-        yield draw

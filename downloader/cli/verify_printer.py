@@ -1,45 +1,48 @@
 """Prints what `dl verify` finds: lines for people, or one JSON object."""
 
 import json
+import sys
 
 import click
 
 from downloader.core.amounts import duration, size
 from downloader.core.text import printable
 from downloader.inventory.file_check import CheckedFile, FileState
-from downloader.inventory.verification import Verification
+from downloader.inventory.folder_check import FolderCheck
 
 _EXPLAINED = frozenset({FileState.SIZE_DIFFERS, FileState.UNREADABLE, FileState.REFUSED})
 """The states whose detail is printed."""
 
 
+def _write(text: str) -> None:
+    """Print without the flush of `click.echo`, which costs more than the comparison of a file."""
+    sys.stdout.write(text)
+
+
 class TextPrinter:
     """Prints a line for each file that differs, and the counts."""
-
-    def begin(self) -> None:
-        """Print what comes before all files."""
 
     def differs(self, item: CheckedFile) -> None:
         """Print a file that is not right."""
         shown = f" ({printable(item.detail)})" if item.state in _EXPLAINED else ""
-        click.echo(f"{item.state}: {printable(item.path or item.origin)}{shown}")
+        _write(f"{item.state}: {printable(item.path or item.origin)}{shown}\n")
 
     def unknown(self, path: str) -> None:
         """Print a file that nothing knows."""
-        click.echo(f"unknown: {printable(path)}")
+        _write(f"unknown: {printable(path)}\n")
 
-    def end(self, verification: Verification, unknown: int | None, seconds: float) -> None:
+    def end(self, check: FolderCheck, unknown: int | None, seconds: float) -> None:
         """Print the counts."""
-        counts = verification.counts
+        counts = check.counts
         names = {FileState.OK: "verified by digest", FileState.SIZE_ONLY: "verified by size only"}
         parts = [f"{counts[state]:,} {names.get(state, state)}" for state in FileState if counts[state]]
-        rate = f", {size(verification.bytes_read / max(seconds, 1e-6))}/s"
-        head = f"{verification.checked:,} file{'' if verification.checked == 1 else 's'}"
-        if not verification.complete:
-            head = f"interrupted after {head}"
+        rate = f", {size(check.bytes_read / max(seconds, 1e-6))}/s"
+        head = f"{check.checked:,} file{'' if check.checked == 1 else 's'}"
+        if not check.complete:
+            head = f"interrupted after {head} and {size(check.bytes_read)}"
         click.echo(f"{head}: {', '.join(parts)}" if parts else head)
-        if verification.bytes_read:
-            click.echo(f"{size(verification.bytes_read)} read in {duration(seconds)}{rate}")
+        if check.bytes_read:
+            click.echo(f"{size(check.bytes_read)} read in {duration(seconds)}{rate}")
         if number := counts[FileState.SIZE_ONLY]:
             what = "1 file was" if number == 1 else f"{number:,} files were"
             click.echo(f"{what} checked by size only: no digest is known (a run with --digest records one)")
@@ -55,36 +58,41 @@ class JsonPrinter(TextPrinter):
 
     def __init__(self) -> None:
         self._is_first = True
-        self._has_unknown = False
+        self._has_begun = self._has_unknown = False
 
-    def begin(self) -> None:
-        """See `TextPrinter`."""
-        click.echo('{"differences": [', nl=False)
+    def _begin(self) -> None:
+        """Print the start, at the first file or at the end: before that, an error may end everything."""
+        if not self._has_begun:
+            self._has_begun = True
+            _write('{"differences": [')
 
     def differs(self, item: CheckedFile) -> None:
         """See `TextPrinter`."""
+        self._begin()
         self._item({"path": item.path, "state": item.state.value, "detail": item.detail, "origin": item.origin})
 
     def unknown(self, path: str) -> None:
         """See `TextPrinter`."""
+        self._begin()
         if not self._has_unknown:
             self._has_unknown = self._is_first = True
-            click.echo('], "unknown": [', nl=False)
+            _write('], "unknown": [')
         self._item(path)
 
     def _item(self, value: object) -> None:
-        click.echo(("" if self._is_first else ",") + "\n  " + as_json_text(value), nl=False)
+        _write(("" if self._is_first else ",") + "\n  " + as_json_text(value))
         self._is_first = False
 
-    def end(self, verification: Verification, unknown: int | None, seconds: float) -> None:
+    def end(self, check: FolderCheck, unknown: int | None, seconds: float) -> None:
         """See `TextPrinter`."""
+        self._begin()
         rest = {
-            "folder": verification.folder,
-            "complete": verification.complete,
-            "files": verification.checked,
-            "bytes_read": verification.bytes_read,
+            "folder": check.folder,
+            "complete": check.complete,
+            "files": check.checked,
+            "bytes_read": check.bytes_read,
             "seconds": round(seconds, 3),
-            "counts": {state.value: verification.counts[state] for state in FileState},
+            "counts": {state.value: check.counts[state] for state in FileState},
         }
         empty = "" if self._has_unknown or unknown is None else '], "unknown": ['
         click.echo(f"{empty}],\n{as_json_text(rest)[1:]}")

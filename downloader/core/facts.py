@@ -93,8 +93,9 @@ class Timings(NamedTuple):
     """What the last Attempt at a file waited for: seconds from its start until each step was complete; 0: no such step.
 
     ``dns``: the name was resolved; ``connect``: the connection stood; ``tls``: encryption was agreed on; ``first_byte``: the
-    first byte of the head of the answer came; ``total``: the Attempt ended. All four are 0 where the transport does not tell,
-    and ``dns``, ``connect`` and ``tls`` where an open connection served again.
+    first byte of the head of the answer came; ``total``: the Attempt ended. After a redirect, the last request counts. ``dns``,
+    ``connect`` and ``tls`` are 0 where an open connection served again, and always under the strategy ``async``, whose HTTP
+    client does not say them.
     """
 
     dns: float = 0.0

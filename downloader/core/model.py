@@ -96,7 +96,7 @@ class Attempt(Struct, frozen=True, array_like=True, omit_defaults=True):
     ``verify_existing``    the file exists: fetch it only if a checksum does not match
     ``same_process_as``    key of a running Attempt at another Segment of this file: run this one in the same process
     ``is_alternate_url``   ``url`` is not the URL whose validator the part file is bound to
-    ``keep_body``          return the body in the Outcome; write no file
+    ``keep_body``          return so many bytes of the body in the Outcome, and write no file; 0: write a file
     ``pieces``             the digests of the pieces of the file; None: not known
     ``etag``               ETag of the existing file: send If-None-Match; empty: not known
     ``replaces_existing``  a file that exists at the path is not the one that an earlier run has left there: replace it
@@ -119,7 +119,7 @@ class Attempt(Struct, frozen=True, array_like=True, omit_defaults=True):
     verify_existing: bool = False
     same_process_as: int | None = None
     is_alternate_url: bool = False
-    keep_body: bool = False
+    keep_body: int = 0
     pieces: Pieces | None = None
     etag: str = ""
     replaces_existing: bool = False

@@ -19,7 +19,7 @@ _encode, _decode = msgpack.Encoder().encode, msgpack.Decoder(_Columns).decode
 
 
 class _Packed(NamedTuple):
-    """`CHUNK` Results: ``others`` by their index, and between these the recorded ones, as compressed columns."""
+    """`CHUNK` Results: ``others`` by their index, and the recorded ones without metadata as compressed columns."""
 
     columns: bytes
     others: dict[int, Result]

@@ -16,6 +16,24 @@ def merged(spans: Iterable[Span]) -> tuple[Span, ...]:
     return tuple(result)
 
 
+def without(spans: Iterable[Span], holes: Iterable[Span]) -> tuple[Span, ...]:
+    """The bytes of ``spans`` that are in none of the ``holes``, as merged spans."""
+    left: list[Span] = []
+    cuts, number = merged(holes), 0
+    for start, stop in merged(spans):
+        while number < len(cuts) and cuts[number][0] < stop:
+            first, end = cuts[number]
+            if start < first:
+                left.append((start, first))
+            start = max(start, end)
+            if end > stop:
+                break  # this hole reaches into the next span
+            number += 1
+        if start < stop:
+            left.append((start, stop))
+    return tuple(left)
+
+
 def first_gap(spans: tuple[Span, ...], start: int, stop: int) -> Span | None:
     """The first range of bytes between ``start`` and ``stop`` that is in none of the spans; None if there is none.
 

@@ -7,6 +7,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+from msgspec.structs import replace
+
+from downloader.core.facts import Timings
 from downloader.core.http.messages import Request
 from downloader.core.model import Attempt, Outcome
 from downloader.core.scheduling.lost_batch import unstarted
@@ -45,12 +48,20 @@ class BlockingDriver:
         """
         self.slot.stats.name = attempt.path
         timeout = self._context.config.policy.timeout
+        began = time.monotonic()
         with self._lock:
-            self._deadline = deadline_of(time.monotonic(), timeout)
+            self._deadline = deadline_of(began, timeout)
             self._reason = None
             self._client.begin()
         steps = attempt_steps(attempt, self._context, self.slot)
-        return self._perform(steps if wrap is None else wrap(steps))
+        outcome = self._perform(steps if wrap is None else wrap(steps))
+        return replace(outcome, timings=self._timings(began, outcome.elapsed)) if self._context.config.timed else outcome
+
+    def _timings(self, began: float, elapsed: float) -> Timings:
+        client = self._client
+        ends = (client.resolved_at, client.connected_at, client.encrypted_at, client.answered_at)
+        dns, connect, tls, first_byte = [max(0.0, end - began) if end else 0.0 for end in ends]
+        return Timings(dns, connect, tls, first_byte, elapsed)
 
     def run_batch(
         self, batch: Batch, stopping: Callable[[], bool], on_start: Callable[[int], None] | None = None

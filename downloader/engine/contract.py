@@ -64,7 +64,9 @@ class WorkerConfig(Struct, frozen=True):
         own_rates: replace ``limit_rate_per_host`` at some hosts; None: at none.
         own_policies: replace ``policy`` for the URLs of some hosts; None: of none.
         process: the function that each finished file is given to, as ``module:function``; empty: none.
+        digest: the algorithm whose digest of each file is recorded; empty: none.
         traced: whether each Outcome carries a `downloader.core.trace.Trace`.
+        timed: whether each Outcome carries `downloader.core.facts.Timings`, as far as the driver measures them.
     """
 
     root: str
@@ -75,7 +77,9 @@ class WorkerConfig(Struct, frozen=True):
     limit_rate: int = 0
     limit_rate_per_host: int = 0
     process: str = ""
+    digest: str = ""
     traced: bool = False
+    timed: bool = False
     own_rates: "HostTable[int] | None" = None
     own_policies: "HostTable[TransferPolicy] | None" = None
 

@@ -7,6 +7,9 @@ import time
 from contextlib import suppress
 from typing import Protocol
 
+from msgspec.structs import replace
+
+from downloader.core.facts import Timings
 from downloader.core.http.messages import Head, Request
 from downloader.core.model import Attempt, Outcome
 from downloader.engine.attempt.attempt import attempt_steps
@@ -55,7 +58,7 @@ class CurlFlight:
         self._attempt: Attempt
         self._outcome: Outcome | None = None
         self._deadline = NEVER
-        self._asked_at = 0.0
+        self._began_at = self._asked_at = 0.0
         self._dropping_since = 0.0
         self._busy = False  # the Attempt pauses, or a thread works for it
         self._answer_over = False  # the answer ended while the Attempt was busy
@@ -73,7 +76,8 @@ class CurlFlight:
         self._busy = self._answer_over = False
         self.slot.stats.name = attempt.path
         timeout = self._context.config.policy.timeout
-        self._deadline = deadline_of(time.monotonic(), timeout)
+        self._began_at = time.monotonic()
+        self._deadline = deadline_of(self._began_at, timeout)
         self._steps = attempt_steps(attempt, self._context, self.slot)
         self._advance(None)
 
@@ -87,13 +91,27 @@ class CurlFlight:
         self._step(answer, error)
         if self._outcome is not None:
             self._loop.abandon(self._exchange)
-            self._loop.ended(self, self._outcome)
+            self._end(self._outcome)
         elif isinstance(self._state, Request):
             self._asked_at = time.monotonic()
             try:
                 self._loop.begin_exchange(self._exchange, self._state)
             except DownloadError as failure:
                 self._advance(None, failure)
+
+    def _end(self, outcome: Outcome) -> None:
+        if self._context.config.timed:
+            outcome = replace(outcome, timings=self._timings(outcome.elapsed, bool(outcome.status)))
+        self._loop.ended(self, outcome)
+
+    def _timings(self, elapsed: float, answered: bool) -> Timings:
+        if self._asked_at < self._began_at:
+            return Timings(total=elapsed)  # no request was sent
+        from downloader.transports.curl_times import times_of  # here: few runs need it
+
+        before = self._asked_at - self._began_at  # earlier requests, which led elsewhere
+        dns, connect, tls, first_byte = [before + seconds if seconds else 0.0 for seconds in times_of(self._exchange.easy)]
+        return Timings(dns, connect, tls, first_byte if answered else 0.0, elapsed)
 
     def _step(self, answer: Answer, error: BaseException | None = None) -> bool:
         """Send an answer to the steps, and obey them as far as that needs no waiting. Whether the last command is `READ`."""
@@ -151,7 +169,7 @@ class CurlFlight:
         elif broken is not None:
             self._outcome = internal_error(self._attempt, broken)
         if self._outcome is not None:
-            self._loop.ended(self, self._outcome)
+            self._end(self._outcome)
         elif self._busy:
             self._answer_over, self._error = True, error
         elif self._state is DROP:
@@ -189,7 +207,7 @@ class CurlFlight:
             self._exchange.deliver_rest(now)
         if self._outcome is not None:  # the last bytes have just come, and libcurl has not told the end yet
             self._loop.abandon(self._exchange)
-            self._loop.ended(self, self._outcome)
+            self._end(self._outcome)
             return
         if self._busy and not isinstance(self._state, Pause):
             return  # a thread reads the file

@@ -5,6 +5,10 @@ from collections.abc import Callable, Iterator
 
 from downloader.core.names.file_names import PART_SUFFIX, RESERVED_FOLDER, SIDECAR_SUFFIX
 
+_LINK, _SPECIAL = "a symbolic link", "not a file"
+IGNORED = frozenset({_LINK, _SPECIAL})
+"""The reasons for leaving something out that are no problem."""
+
 OnSkipped = Callable[[str, str], None]
 """Called with the path of something that is left out, and why."""
 
@@ -29,12 +33,12 @@ def _walk(folder: str, prefix: str, on_skipped: OnSkipped) -> Iterator[str]:
     for _, entry in found:
         path = prefix + entry.name
         if entry.is_symlink():
-            on_skipped(path, "a symbolic link")
+            on_skipped(path, _LINK)
         elif entry.is_dir(follow_symlinks=False):
             if path != RESERVED_FOLDER:
                 yield from _walk(folder, f"{path}/", on_skipped)
         elif not entry.is_file(follow_symlinks=False):
-            on_skipped(path, "not a file")
+            on_skipped(path, _SPECIAL)
         elif not entry.name.endswith((PART_SUFFIX, SIDECAR_SUFFIX)):
             yield path
 

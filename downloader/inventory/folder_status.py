@@ -30,10 +30,10 @@ CHECKED_BY_DEFAULT = 100_000
 
 MAX_HOSTS = 1000
 MAX_BUCKETS = 12
-MIN_RUN_SECONDS = 2.0
-"""A run that is shorter has no rate over time."""
+MIN_RUN_SECONDS = 10.0
+"""A run that is shorter has no rate over time: the journal knows when a file ended to about a second."""
 
-_PERIODS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400)
+_PERIODS = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400)
 """Seconds of a part of a run. A run of more than `MAX_BUCKETS` days is divided into whole days."""
 
 
@@ -57,8 +57,7 @@ class DiskStatus(Struct, frozen=True):
 class RateHistory(Struct, frozen=True):
     """The rate of one run over time.
 
-    ``started``: of the run, in seconds since the epoch. ``period``: seconds of each bucket but the last one, which may be
-    shorter.
+    ``started``: of the run, in seconds since the epoch. ``period``: seconds of each bucket but the last one.
     """
 
     run: int

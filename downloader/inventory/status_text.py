@@ -122,7 +122,7 @@ def _period(seconds: float) -> str:
 def _files(per_second: float) -> str:
     """A rate of files with a unit in which it is at least one, if it can be."""
     for unit, factor in (("s", 1), ("min", 60), ("h", 3600)):
-        if per_second * factor >= 0.95 or unit == "h":
+        if per_second * factor >= 0.95 or unit == "h" or not per_second:
             return f"{per_second * factor:>6,.0f} files/{unit}"
     raise AssertionError
 

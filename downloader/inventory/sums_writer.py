@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from downloader.inventory.file_check import FolderReader
-from downloader.inventory.folder_files import OnSkipped, walk
+from downloader.inventory.folder_files import IGNORED, OnSkipped, walk
 from downloader.inventory.parallel import Parallel
 from downloader.inventory.sums_file import base_folder, sums_line
 from downloader.storage.hashes import new_hash
@@ -54,7 +54,7 @@ class FolderDigests:
         return self._reader.bytes_read
 
     def _skip(self, path: str, reason: str) -> None:
-        self.left_out += reason not in ("a symbolic link", "not a file")
+        self.left_out += reason not in IGNORED
         self._on_skipped(path, reason)
 
     def _digest(self, item: tuple[int, str]) -> tuple[int, str, str, str]:

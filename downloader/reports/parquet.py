@@ -9,7 +9,7 @@ from typing import Any, Self
 from downloader.errors import StorageError
 from downloader.extras import require
 from downloader.reports.output_file import is_special
-from downloader.reports.rows import Column, Value, flat_value
+from downloader.reports.rows import Column, Value, clean_value, texts_as_json
 
 GROUP_ROWS = 10_000
 """Rows that are in memory at most; they become one row group."""
@@ -47,7 +47,7 @@ class ParquetRows:
     def add(self, row: Sequence[Value]) -> None:
         """See `RowWriter`."""
         for column, value in zip(self._columns, row, strict=True):
-            column.append(flat_value(value))
+            column.append(texts_as_json(value) if isinstance(value, dict) else value)
         if len(self._columns[0]) >= GROUP_ROWS:
             self._write_group()
 
@@ -55,7 +55,12 @@ class ParquetRows:
         import pyarrow
 
         try:
-            self._writer.write_table(pyarrow.table(self._columns, schema=self._schema))
+            group = pyarrow.table(self._columns, schema=self._schema)
+        except UnicodeEncodeError:
+            cleaned = [[clean_value(value) for value in column] for column in self._columns]
+            group = pyarrow.table(cleaned, schema=self._schema)
+        try:
+            self._writer.write_table(group)
         except OSError as error:
             raise self._cannot_write(error) from None
         self._columns = [[] for _ in self._columns]

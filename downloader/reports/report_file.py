@@ -1,7 +1,7 @@
 """``--report``: one row for each Result, as JSON Lines, CSV, TSV or Parquet. `downloader.reports.schema` has the columns."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -10,11 +10,12 @@ from msgspec.structs import replace
 
 from downloader.core.model import Result, Status
 from downloader.extras import require
-from downloader.reports.earlier_report import ROWS, EarlierReport, write_rows
+from downloader.reports.earlier_report import EarlierReport
 from downloader.reports.output_file import STDOUT, is_special
 from downloader.reports.row_reader import read_rows
 from downloader.reports.rows import DelimitedRows, JsonRows, RowWriter, Value, format_of, open_rows
 from downloader.reports.schema import COLUMNS, row_of, spread, with_names
+from downloader.reports.table_files import ROWS, write_rows
 
 
 class ReportFile:
@@ -74,10 +75,10 @@ def _open(path: str) -> RowWriter:
         return open_rows(path, COLUMNS)
     if is_special(path):
         return open_rows(path, COLUMNS)  # with all metadata in one column
-    return _SpooledParquet(path) if format_of(path) == "parquet" else _Table(path)
+    return _SpooledParquet(path) if format_of(path) == "parquet" else _MetadataTable(path)
 
 
-class _Table(DelimitedRows):
+class _MetadataTable(DelimitedRows):
     """CSV or TSV: the metadata of the first row says which columns there are."""
 
     def __init__(self, path: str) -> None:
@@ -101,20 +102,18 @@ class _SpooledParquet(JsonRows):
         self._target = os.path.realpath(path)
         super().__init__(self._target + ROWS, COLUMNS)
         self._converted = False
+        self._names: list[str] = []
+
+    def add(self, row: Sequence[Value]) -> None:
+        self._names = self._names or names_in(row)
+        super().add(row)
 
     def close(self) -> None:
         super().close()
         if not self._converted:
             self._converted = True
-            write_rows(self._read(), COLUMNS, self._metadata_names(), self._target, "parquet")
+            write_rows(read_rows(self._path, COLUMNS, "jsonl"), COLUMNS, self._names, self._target, "parquet")
             os.unlink(self._path)
-
-    def _read(self) -> Iterator[list[Value]]:
-        return read_rows(self._path, COLUMNS, "jsonl")
-
-    def _metadata_names(self) -> list[str]:
-        """The keys of the first row that has metadata."""
-        return next(filter(None, map(names_in, self._read())), [])
 
 
 def names_in(row: Sequence[Value]) -> list[str]:

@@ -13,13 +13,13 @@ from typing import Any
 import msgspec
 
 from downloader.reports.rows import Column, RowFormat, Value, format_of
-from downloader.reports.schema import SCHEMA
+from downloader.reports.schema import META, SCHEMA
 
 Record = dict[str, Any]
 """One row: values by the full names of their columns, as ``error.class`` and ``meta.id``."""
 
 _EMPTY: dict[str, Value] = {"text": "", "integer": 0, "number": 0.0, "boolean": False}
-_TYPES: dict[str, Any] = {"text": str, "integer": int, "number": float}
+_TYPES: dict[str, Any] = {"text": str, "integer": int, "number": float, "boolean": bool, "texts": dict}
 _decode_object = msgspec.json.Decoder(dict[str, Any]).decode
 _decode_texts = msgspec.json.Decoder(dict[str, str]).decode
 _encode = msgspec.json.Encoder().encode
@@ -37,9 +37,16 @@ def read_rows(path: str, columns: Sequence[Column], kind: RowFormat | None = Non
         OSError: the file cannot be read.
         UsageError: the file is Parquet, and pyarrow is not installed.
     """
-    for record in _records(path, kind or format_of(path)):
-        with suppress(ValueError, msgspec.MsgspecError):
-            yield [_value(record, column) for column in columns]
+    types = [(column.name, _TYPES[column.type], column) for column in columns]
+    for record in _records(path, kind or format_of(path), columns):
+        row: list[Value] = []
+        try:
+            for name, wanted, column in types:
+                value: Any = record.get(name)
+                row.append(value if type(value) is wanted else _converted(value, column))
+        except (ValueError, msgspec.MsgspecError):
+            continue
+        yield row
 
 
 def names_of(path: str, group: str, kind: RowFormat | None = None) -> list[str]:
@@ -56,20 +63,19 @@ def names_of(path: str, group: str, kind: RowFormat | None = None) -> list[str]:
     return [name.partition(".")[2] for name in names if name.startswith(f"{group}.")]
 
 
-def _records(path: str, kind: RowFormat) -> Iterator[Record]:
-    if kind == "parquet":
-        from downloader.reports.parquet import read_parquet
+def _records(path: str, kind: RowFormat, columns: Sequence[Column]) -> Iterator[Record]:
+    if kind == "jsonl":
+        yield from _json_objects(path, columns)
+    elif kind == "parquet":
+        from downloader.reports.parquet import parquet_columns, read_parquet
 
         with suppress(ValueError):  # no Parquet
-            yield from read_parquet(path)
-    elif kind == "jsonl":
-        yield from _json_objects(path)
+            yield from _with_texts(read_parquet(path), parquet_columns(path), columns)
     else:
         rows = _delimited_rows(path, kind)
         header = next(rows, [])
-        for row in rows:
-            if len(row) == len(header):
-                yield dict(zip(header, row, strict=True))
+        records = (dict(zip(header, row, strict=True)) for row in rows if len(row) == len(header))
+        yield from _with_texts(records, header, columns)
 
 
 def _delimited_rows(path: str, kind: RowFormat) -> Iterator[list[str]]:
@@ -78,38 +84,49 @@ def _delimited_rows(path: str, kind: RowFormat) -> Iterator[list[str]]:
         yield from csv.reader(stream, delimiter="\t" if kind == "tsv" else ",")
 
 
-def _json_objects(path: str) -> Iterator[Record]:
+def _with_texts(records: Iterator[Record], names: Sequence[str], columns: Sequence[Column]) -> Iterator[Record]:
+    """The records of a table, with the columns ``NAME.…`` of each column of texts in one object."""
+    groups = [column.name for column in columns if column.type == "texts"]
+    parts = [
+        (group, name, name.removeprefix(f"{group}.")) for group in groups for name in names if name.startswith(f"{group}.")
+    ]
+    for record in records:
+        with suppress(ValueError, msgspec.MsgspecError):
+            for group in groups:
+                record[group] = _converted(record.get(group), META)
+            for group, name, key in parts:
+                if record[name]:
+                    record[group].setdefault(key, str(record[name]))
+            yield record
+
+
+def _json_objects(path: str, columns: Sequence[Column]) -> Iterator[Record]:
+    groups = {column.name.partition(".")[0] for column in columns if "." in column.name}
     with open(path, "rb") as stream:
         for line in stream:
-            with suppress(ValueError, msgspec.MsgspecError):
-                yield _flat(_decode_object(line))
+            try:
+                record = _decode_object(line)
+            except (ValueError, msgspec.MsgspecError):
+                continue
+            if "schema" not in record and "value" in record:  # version 1: the value itself, not its JSON
+                record["value"] = "" if record["value"] is None else _encode(record["value"]).decode()
+                record["schema"] = SCHEMA
+            for group in groups:
+                inner = record.get(group)
+                if isinstance(inner, dict):
+                    record.update({f"{group}.{name}": value for name, value in inner.items()})
+            yield record
 
 
-def _flat(line: Record) -> Record:
-    if "schema" not in line and "value" in line:  # version 1: the value itself, not its JSON
-        line["value"] = "" if line["value"] is None else _encode(line["value"]).decode()
-        line["schema"] = SCHEMA
-    record: Record = {}
-    for name, value in line.items():
-        if isinstance(value, dict):
-            record.update({f"{name}.{key}": inner for key, inner in value.items()})
-        else:
-            record[name] = value
-    return record
-
-
-def _value(record: Record, column: Column) -> Value:
-    """The value of a column. Raises ValueError, MsgspecError for a text that has another type."""
+def _converted(value: object, column: Column) -> Value:
+    """A value that has another type than its column. Raises ValueError, MsgspecError for a text that is no such value."""
     if column.type == "texts":
-        prefix = column.name + "."
-        texts = {name.removeprefix(prefix): text for name, text in record.items() if name.startswith(prefix) and text}
-        rest = record.get(column.name)
-        return {**texts, **_decode_texts(rest)} if rest else texts
-    value = record.get(column.name)
+        return _decode_texts(value) if isinstance(value, str) and value else {}
     if column.type == "boolean":
-        return value is True or value == "true"
+        return value == "true"
     if isinstance(value, str) and column.type != "text":
         number: Value = _TYPES[column.type](value)
         return number
-    kind: type[Any] = _TYPES[column.type]
-    return value if isinstance(value, kind) else _EMPTY[column.type]
+    if isinstance(value, int) and column.type == "number":
+        return float(value)
+    return _EMPTY[column.type]

@@ -16,7 +16,7 @@ type of a column        JSON Lines    CSV and TSV                          Parqu
 A column whose name has a dot, ``error.class``, is a key of an object in JSON Lines: ``{"error": {"class": …}}``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Literal, NamedTuple, Protocol, Self
 
@@ -26,7 +26,7 @@ from downloader.reports.output_file import OutputFile
 
 ColumnType = Literal["text", "integer", "number", "boolean", "texts"]
 RowFormat = Literal["jsonl", "csv", "tsv", "parquet"]
-Value = str | int | float | bool | Mapping[str, str]
+Value = str | int | float | bool | dict[str, str]
 
 _FORMATS: dict[str, RowFormat] = {".csv": "csv", ".tsv": "tsv", ".parquet": "parquet"}
 _encode = msgspec.json.Encoder().encode
@@ -105,16 +105,14 @@ def clean_value(value: Value) -> Value:
     """The value, with every text in it as `clean` returns it."""
     if isinstance(value, str):
         return clean(value)
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {clean(name): clean(text) for name, text in value.items()}
     return value
 
 
-def flat_value(value: Value) -> str | int | float | bool:
-    """The value for a format that has no objects: an object becomes JSON, an empty one an empty text."""
-    if isinstance(value, Mapping):
-        return _encode(clean_value(value)).decode() if value else ""
-    return clean(value) if isinstance(value, str) else value
+def texts_as_json(texts: Value) -> str:
+    """A value of the type ``texts`` for a format that has no objects: JSON; empty for an empty object."""
+    return _encode(clean_value(texts)).decode() if texts else ""
 
 
 class JsonRows(OutputFile):
@@ -173,7 +171,11 @@ class DelimitedRows(OutputFile):
         self._write_cells([column.name for column in self.columns])
 
     def _write_cells(self, row: Sequence[Value]) -> None:
-        self._write((self._delimiter.join([_cell(value) for value in row]) + "\n").encode())
+        try:
+            line = (self._delimiter.join([_cell(value) for value in row]) + "\n").encode()
+        except UnicodeEncodeError:
+            line = (self._delimiter.join([_cell(clean_value(value)) for value in row]) + "\n").encode()
+        self._write(line)
 
     def close(self) -> None:
         """See `RowWriter`. A file without rows has the names of the columns, too."""
@@ -184,7 +186,8 @@ class DelimitedRows(OutputFile):
 
 def _cell(value: Value) -> str:
     """One cell. Every text is quoted, as no mode of the csv module does it: so an empty text is not taken for null."""
-    flat = flat_value(value)
-    if isinstance(flat, bool):
-        return "true" if flat else "false"
-    return '"' + flat.replace('"', '""') + '"' if isinstance(flat, str) else repr(flat)
+    if isinstance(value, str):
+        return '"' + value.replace('"', '""') + '"' if '"' in value else f'"{value}"'
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return _cell(texts_as_json(value)) if isinstance(value, dict) else repr(value)

@@ -20,7 +20,6 @@ from downloader.engine.stats import RunStats
 from downloader.errors import DownloadError, UsageError
 from downloader.runs import naming, plan
 from downloader.runs.done_callbacks import DoneCallbacks
-from downloader.runs.start_order import ordered
 from downloader.settings.definitions import Settings
 from downloader.sources.background import BackgroundSource
 from downloader.storage.folder import Folder
@@ -49,6 +48,7 @@ class DownloadRun:
         again: Callable[[], Iterator[Download | None]] | None = None,
         has_list: bool = False,
         is_paused: Callable[[], bool] | None = None,
+        detailed: bool = False,
     ) -> None:
         """Check everything that can be checked before anything starts. Raises UsageError, StorageError.
 
@@ -57,7 +57,8 @@ class DownloadRun:
         ``on_attempt``: called with the Outcome of each Attempt; Outcomes have a Trace then. ``again``: reads the list a second
         time, to check before the start that the checksums belong to it. ``has_list``: the Downloads are those of a list, not
         only URLs that the user gave one by one: a journal is kept. ``is_paused``: while it returns True, ``source`` yields
-        None, and no Download that was read ahead starts.
+        None, and no Download that was read ahead starts. ``detailed``: the Results say all that is known, also `Timings`, which
+        cost a microsecond for each file.
         """
         settings = plan.effective_settings(settings)
         self._source = source
@@ -70,7 +71,7 @@ class DownloadRun:
         self.report = report if report is not None else Report()
         self.report.strategy = settings.strategy
         self.error: BaseException | None = None
-        config = plan.worker_config(settings, capabilities, self.jobs, traced=on_attempt is not None)
+        config = plan.worker_config(settings, capabilities, self.jobs, on_attempt is not None, detailed)
         self._folder = Folder(os.path.expanduser(settings.dir), make_folder)
         template = naming.template_for(settings)
         namer = naming.namer_for(settings, template)
@@ -79,7 +80,11 @@ class DownloadRun:
         self._checksums = plan.checksums_for(settings)
         if self._checksums is not None and again is not None and not namer.asks_server:
             self._checksums.check_any_matches(again(), namer)
-        source = ordered(source, settings.order, is_paused, numbers=template is not None and template.uses_index)
+        if settings.order != "listed":
+            from downloader.runs.start_order import ordered  # here: few runs need it
+
+            numbers = template is not None and template.uses_index
+            source = ordered(source, settings.order, is_paused, numbers)
         self.run = LocalRun(
             scheduler=plan.scheduler_for(settings, capabilities, self.jobs, source, self._checksums, namer),
             context=AttemptContext(config, self._folder, plan.rate_limiter_for(settings)),
@@ -89,6 +94,8 @@ class DownloadRun:
             grace=settings.grace,
             on_attempt=on_attempt,
         )
+        if detailed:
+            self.run.scheduler.reader.detailed = True
         keeps_journal = make_folder and settings.journal != "none"
         self._journal = self._open_journal(settings, has_list) if keeps_journal else None
         if self._journal is None and (settings.retry_failed or not make_folder):
@@ -125,7 +132,7 @@ class DownloadRun:
         has_journal = settings.journal != "none" and os.path.exists(path_of(settings, self._folder.root))
         earlier = EarlierRuns(settings, self._folder).files(self.report) if has_journal else None
         if earlier is not None:
-            self.run.scheduler.use_earlier_files(earlier)
+            self.run.scheduler.reader.use_earlier_files(earlier)
         elif settings.retry_failed:
             raise no_journal(settings)
 
@@ -143,7 +150,7 @@ class DownloadRun:
                 self._journal.wait(self._pause)
                 earlier = self._journal.earlier(self.report)
                 if earlier is not None:
-                    self.run.scheduler.use_earlier_files(earlier)
+                    self.run.scheduler.reader.use_earlier_files(earlier)
             self._strategy.drive(self.run)
             if self.run.broken is not None:
                 raise self.run.broken

@@ -24,6 +24,7 @@ from downloader.core.text import printable
 from downloader.engine.log import LOG
 from downloader.engine.processors import cores
 from downloader.runs.completion_command import CompletionCommand
+from downloader.settings.definitions import PREFIX
 
 MAX_WAITING = 256
 """Files that wait for their command, after which the list is not read on."""
@@ -37,9 +38,11 @@ KILL_AFTER = 1.0
 ABORT_SECONDS = 0.5
 """The same after a second Ctrl-C."""
 
-
 MAX_OUTPUT = 1 << 16
 """Bytes of its output that are shown of each command."""
+
+VARIABLE = f"{PREFIX}ON_COMPLETE"
+"""The environment variable of the setting. It is empty for commands: a command that runs `dl` does not run itself again."""
 
 _MAX_REASON = 200
 _NOT_STARTED = "not started: the run was stopped"
@@ -99,7 +102,16 @@ class CompletionHooks:
             self._threads += starts_thread
         self._queue.put(result)
         if starts_thread:
+            self._start_thread()
+
+    def _start_thread(self) -> None:
+        try:
             threading.Thread(target=self._work, name="dl-on-complete", daemon=True).start()
+        except RuntimeError as error:  # the system refuses another thread
+            with self._lock:
+                self._threads -= 1
+            if not self._threads:
+                self._end(self._queue.get(), f"cannot start: {error}")
 
     def stop(self, grace: float) -> None:
         """End all commands within so many seconds. From a signal handler, too."""
@@ -133,12 +145,16 @@ class CompletionHooks:
             except Exception as error:  # noqa: BLE001 - this thread must go on, and no file may be without its answer
                 problem = f"{type(error).__name__}: {error}"
             self._active.discard(threading.get_ident())
-            with self._lock:
-                if problem:
-                    self._note(result, problem)
-                self._unfinished -= 1
-                if not self._unfinished:
-                    self._idle.set()
+            self._end(result, problem)
+
+    def _end(self, result: Result, problem: str) -> None:
+        """Count the command of a file as ended. ``problem``: why it failed; empty if it did not."""
+        with self._lock:
+            if problem:
+                self._note(result, problem)
+            self._unfinished -= 1
+            if not self._unfinished:
+                self._idle.set()
 
     def _run(self, result: Result) -> str:
         """Run the command for one file. Returns why it failed; empty if it did not."""
@@ -149,7 +165,12 @@ class CompletionHooks:
                 arguments = self._command.arguments_for(result, self._root)
                 stdout = None if self._shares_stdout else output
                 process = subprocess.Popen(  # noqa: S603 - the user's own command, without a shell
-                    arguments, stdin=subprocess.DEVNULL, stdout=stdout, stderr=output, process_group=0
+                    arguments,
+                    stdin=subprocess.DEVNULL,
+                    stdout=stdout,
+                    stderr=output,
+                    env={**os.environ, VARIABLE: ""},
+                    process_group=0,
                 )
             except OSError as error:
                 return f"cannot start: {(error.strerror or str(error)).lower()}"

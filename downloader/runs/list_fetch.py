@@ -4,7 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from downloader.core.model import Download, Result
-from downloader.errors import UsageError
+from downloader.core.names.urls import public_url
+from downloader.errors import StorageError, UsageError
 from downloader.runs.download_run import DownloadRun
 from downloader.settings.definitions import Settings
 from downloader.sources.formats import FetchedList
@@ -13,7 +14,7 @@ CONNECTION_SETTINGS = (
     *("header", "user_agent", "user", "bearer_env", "netrc", "netrc_file", "cookies", "http_version", "proxy", "cacert"),
     *("cert", "key", "insecure", "allow_downgrade", "max_redirects", "retries", "retry_on", "retry_wait", "max_retry_after"),
     *("connect_timeout", "timeout", "low_speed_limit", "low_speed_time", "host_failures", "limit_rate", "limit_rate_per_host"),
-    *("wait", "max_requests_per_second", "obey_robots", "aggressive"),
+    *("wait", "max_requests_per_second", "obey_robots", "aggressive", "hosts"),
 )
 """The settings that hold for fetching a list. The others are about the files of the list, and about what is reported."""
 
@@ -34,7 +35,7 @@ class ListFetcher:
         self._fetched: dict[str, tuple[str, str]] = {}
 
     def __call__(self, url: str) -> FetchedList:
-        """The list at this URL, fetched when it is asked for first. Raises UsageError."""
+        """The list at this URL, fetched when it is asked for first. Raises UsageError, StorageError."""
         if url not in self._fetched:
             self._fetched[url] = self._fetch(url)
         path, final_url = self._fetched[url]
@@ -51,10 +52,14 @@ class ListFetcher:
             self._make_folder()
         results: list[Result] = []
         settings = Settings(dir=self._folder, **self._values)
-        DownloadRun(settings, iter([Download(url, str(len(self._fetched)))]), 1, results.append).start().join()
+        report = DownloadRun(settings, iter([Download(url, str(len(self._fetched)))]), 1, results.append).start().join()
+        if not results:
+            reason = f"cannot fetch the list: {report.ended_by}" if report.ended_by else "cannot fetch the list"
+            raise UsageError(reason, public_url(url))
         (result,) = results
         if result.error is not None:
-            raise UsageError(f"cannot fetch the list: {result.error.reason}", result.error.url, result.error.hint)
+            hint = "TMPDIR names the folder for it" if isinstance(result.error, StorageError) else result.error.hint
+            raise UsageError(f"cannot fetch the list: {result.error.reason}", result.error.url, hint)
         return str(Path(self._folder) / result.path), result.final_url or url
 
     def _make_folder(self) -> None:
@@ -63,5 +68,8 @@ class ListFetcher:
         import tempfile
         import weakref
 
-        self._folder = tempfile.mkdtemp(prefix="dl-list-")
+        try:
+            self._folder = tempfile.mkdtemp(prefix="dl-list-")
+        except OSError as error:
+            raise StorageError(f"cannot make a temporary folder for the list: {error.strerror}", hint="see TMPDIR") from None
         self._remove = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)

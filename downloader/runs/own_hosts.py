@@ -13,8 +13,13 @@ from downloader.core.limits.host_table import HostTable
 from downloader.core.limits.slots import Limits
 from downloader.errors import UsageError
 from downloader.settings.definitions import HostSettings, Settings, parse_header
+from downloader.transports.base import READ_BYTES
 
 Value = TypeVar("Value")
+
+
+MIN_READ_BYTES = 16_384
+"""Bytes that are read at a time at least, although a host is slow: smaller reads would cost time at all other hosts, too."""
 
 
 class OwnHosts:
@@ -29,6 +34,12 @@ class OwnHosts:
         self.numbers = self._table(lambda host: host.per_host)
         self.rates = self._table(lambda host: host.limit_rate_per_host)
         self.gaps = self._table(settings.gap_at)
+
+    @property
+    def read_bytes(self) -> int:
+        """Bytes to read at a time at most, so that the rates hold within a fraction of a second."""
+        rates = [host.limit_rate_per_host for host in self._settings.hosts if host.limit_rate_per_host]
+        return max(MIN_READ_BYTES, min(rates) // 200) if rates else READ_BYTES
 
     def limit_classes(self) -> tuple[Callable[..., Limits], Callable[..., Limits]] | None:
         """What takes the place of `Slots` and of `AdaptiveSlots`; None: nothing."""

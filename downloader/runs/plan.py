@@ -49,9 +49,6 @@ _MAX_PER_HOST = 256
 """In flight at one host at most, if the user gave no number."""
 
 _MIN_READ_BYTES = 2048
-_MIN_READ_BYTES_OWN = 16_384
-"""The same because of a rate at some hosts only: small reads would cost time at all others, too."""
-
 _MIN_RECEIVE_BUFFER, _MAX_RECEIVE_BUFFER = 1 << 15, 1 << 20
 
 
@@ -107,13 +104,12 @@ def jobs_for(settings: Settings, capabilities: Capabilities) -> tuple[int, str]:
 
 def checksums_for(settings: Settings) -> "ChecksumList | None":
     """The checksums, if the settings give or require any. Raises UsageError."""
-    if not (settings.checksums or settings.require_checksums):
+    if not (settings.checksums or settings.require_checksums or settings.find_checksums):
         return None
     from downloader.core.names.checksum_list import ChecksumList  # here: few runs need it
 
-    if not settings.checksums:
-        return ChecksumList(required=True)
-    return ChecksumList(read_checksums(settings.checksums), settings.checksums, settings.require_checksums)
+    lines = read_checksums(settings.checksums) if settings.checksums else None
+    return ChecksumList(lines, settings.checksums, settings.require_checksums, searched=settings.find_checksums)
 
 
 def scheduler_for(
@@ -127,7 +123,7 @@ def scheduler_for(
     """The scheduler of a run. ``jobs``: Attempts in flight at most. Raises UsageError."""
     own = _own_hosts(settings)
     own_gaps = own.gaps if own else None
-    return _scheduler_class(settings)(
+    return _scheduler_class(settings, checksums)(
         source,
         limits_for(settings, capabilities, jobs),
         retry_policy(settings),
@@ -138,18 +134,19 @@ def scheduler_for(
         fail_fast=settings.fail_fast,
         host_failures=settings.host_failures,
         wait_for_space=settings.on_full == "wait",
-        gap=settings.gap if settings.gap or own_gaps is not None else None,
+        gap=settings.gap if settings.gap or settings.obey_robots or own_gaps is not None else None,
         own_gaps=own_gaps,
     )
 
 
-def _scheduler_class(settings: Settings) -> Callable[..., Scheduler]:
-    if not settings.obey_robots:
+def _scheduler_class(settings: Settings, checksums: "ChecksumList | None") -> Callable[..., Scheduler]:
+    """What makes the scheduler, from its other arguments."""
+    if not (settings.obey_robots or settings.find_checksums):
         return Scheduler
-    from downloader.core.http.robots import product
-    from downloader.core.scheduling.robots_scheduler import RobotsScheduler  # here: few runs need it
+    from downloader.core.scheduling.gated_scheduler import GatedScheduler  # here: few runs need it
+    from downloader.runs.gates import gates_for
 
-    return partial(RobotsScheduler, product(settings.user_agent or "downloader"))
+    return partial(GatedScheduler, gates_for(settings, checksums))
 
 
 def limits_for(settings: Settings, capabilities: Capabilities, jobs: int) -> Limits:
@@ -191,16 +188,20 @@ def split_policy(settings: Settings) -> SplitPolicy:
 def rate_limiter_for(settings: Settings) -> "RateLimiter | None":
     """The rate limiter of a run; None without a limit."""
     own = _own_hosts(settings)
-    own_rates = own.rates if own else None
-    if not _rate_limits(settings) and own_rates is None:
+    if not (_rate_limits(settings) or (own and own.rates)):
         return None
     from downloader.engine.rate_limiter import RateLimiter  # here: few runs need it
 
-    return RateLimiter(settings.limit_rate, settings.limit_rate_per_host, own_rates)
+    return RateLimiter(settings.limit_rate, settings.limit_rate_per_host, own.rates if own else None)
 
 
-def worker_config(settings: Settings, capabilities: Capabilities, jobs: int, traced: bool = False) -> WorkerConfig:
-    """What each worker is given, wherever it runs. ``traced``: Outcomes have a Trace. Raises UsageError."""
+def worker_config(
+    settings: Settings, capabilities: Capabilities, jobs: int, traced: bool = False, timed: bool = False
+) -> WorkerConfig:
+    """What each worker is given, wherever it runs.
+
+    ``traced``: Outcomes have a Trace. ``timed``: they have Timings. Raises UsageError.
+    """
     client = client_options(settings, jobs)
     policy, own = transfer_policy(settings, capabilities), _own_hosts(settings)
     return WorkerConfig(
@@ -212,10 +213,27 @@ def worker_config(settings: Settings, capabilities: Capabilities, jobs: int, tra
         limit_rate=settings.limit_rate,
         limit_rate_per_host=settings.limit_rate_per_host,
         process=settings.process,
+        digest=digest_for(settings),
         traced=traced,
+        timed=timed,
         own_rates=own.rates if own else None,
         own_policies=own.policies(policy) if own else None,
     )
+
+
+def digest_for(settings: Settings) -> str:
+    """The algorithm whose digest of each file is recorded; empty: none. Raises UsageError."""
+    if not settings.digest:
+        return ""
+    from downloader.core.digests import KNOWN, algorithm  # here: few runs need it
+
+    try:
+        name = algorithm(settings.digest)
+    except UsageError as error:
+        raise UsageError(f"--digest: {error.reason}", hint=error.hint) from None
+    if "|" in name:
+        raise UsageError(f"--digest: expected one algorithm, got {settings.digest!r}", hint=f"one of {KNOWN}")
+    return name
 
 
 def _absolute(path: str) -> str:
@@ -291,5 +309,6 @@ def _receive_buffer(settings: Settings) -> int:
 
 def _read_bytes(settings: Settings) -> int:
     """Bytes to read at a time: few enough for a rate limit to hold within a fraction of a second."""
-    own = [max(_MIN_READ_BYTES_OWN, host.limit_rate_per_host // 200) for host in settings.hosts if host.limit_rate_per_host]
-    return max(_MIN_READ_BYTES, min([READ_BYTES, *own, *(rate // 200 for rate in _rate_limits(settings))]))
+    own = _own_hosts(settings)
+    limits = [own.read_bytes if own else READ_BYTES, *(rate // 200 for rate in _rate_limits(settings))]
+    return max(_MIN_READ_BYTES, min(READ_BYTES, *limits))

@@ -1,10 +1,12 @@
 """In which order the Downloads of a run start: the setting ``order``, applied to its Source."""
 
+import random
 from collections.abc import Callable, Iterator
 
 from msgspec.structs import replace
 
 from downloader.core.model import Download
+from downloader.core.scheduling.list_order import in_order
 from downloader.settings.definitions import Order
 
 
@@ -14,19 +16,13 @@ def ordered(
     is_paused: Callable[[], bool] | None = None,
     numbers: bool = False,
 ) -> Iterator[Download | None]:
-    """The Downloads of a Source in this order; see `downloader.core.scheduling.list_order`.
+    """The Downloads of a Source in this order, which is not ``listed``; see `downloader.core.scheduling.list_order`.
 
     ``is_paused``: while it returns True, nothing is read. ``numbers``: the names of files contain their positions in the list,
     so each Download gets its own before the order changes.
     """
-    if order == "listed":
-        return source
     if numbers:
         source = _numbered(source)
-    import random  # here, and below: few runs need them
-
-    from downloader.core.scheduling.list_order import in_order
-
     return in_order(source, order, random.Random().random, is_paused)  # noqa: S311 - nothing secret depends on it
 
 

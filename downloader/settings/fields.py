@@ -144,9 +144,9 @@ _TABLES = """
 # wait = "2s"
 
 # Settings for the URLs of one host, of all hosts below a domain ("*.example.org"), or of one port ("example.org:8080").
-# The most specific section counts. Its values replace those of the flags, too. Secrets are in environment variables or in
-# ~/.netrc, never here. From a ./downloader.toml, header, user, password-env, bearer-env and netrc are only taken with
-# --config downloader.toml.
+# The most specific section counts. A flag or an environment variable for the same setting overrides it. Secrets are in
+# environment variables or in ~/.netrc, never here. From a ./downloader.toml, header, user, password-env, bearer-env and
+# netrc are only taken with --config downloader.toml.
 # [host."example.org"]
 # per-host = 2
 # limit-rate-per-host = "5M"

@@ -4,7 +4,7 @@ Their keys are those settings that make sense for one host; each value is checke
 a value, because most of them may be secret.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -20,6 +20,12 @@ KEYS = tuple(item.encode_name for item in msgspec.structs.fields(HostSettings) i
 
 OWN_KEYS = frozenset({"header", "user", "password-env", "bearer-env", "netrc"})
 """The keys that are accepted only from a file that the user named, or that is the user's own."""
+
+OVERRIDABLE = frozenset({"per_host", "limit_rate_per_host", "wait", "max_requests_per_second", "user_agent"})
+"""The settings, by attribute name, that a flag or an environment variable sets for every host: a section does not change them.
+
+The credentials of a section are not among them: as those of netrc, they are those of its hosts.
+"""
 
 _FORMS = {item.key: item.form for item in fields()} | {"per-host": Form("whole", minimum=1), "password-env": Form()}
 _SECRET_KEYS = frozenset({"password", "token", "bearer", "authorization"})
@@ -49,6 +55,14 @@ class HostSections:
                 values[key.replace("-", "_")] = read_value(text, key, value, origin)
                 self.origins[pattern, key] = origin
             check_combination(text, values, origin)
+
+    def leave_out(self, names: Collection[str]) -> None:
+        """Forget the values of these settings, by attribute name: a flag or a variable sets them for every host."""
+        for name in OVERRIDABLE.intersection(names):
+            for values in self._values.values():
+                values.pop(name, None)
+            for pattern in self._values:
+                self.origins.pop((pattern, name.replace("_", "-")), None)
 
     def result(self) -> tuple[HostSettings, ...]:
         """The sections."""

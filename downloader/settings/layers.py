@@ -1,7 +1,7 @@
 """Combines settings from all places.
 
-A flag overrides the environment, which overrides the chosen profiles of the file, which override its top level, and that the
-default.
+A flag overrides the environment, which overrides the file. Within the file, a section for hosts overrides the chosen profiles,
+and these override the top level. Sections are in `Settings.hosts`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -76,6 +76,8 @@ def load(
     if environment.get("HTTP_PROXY") and "http_proxy" not in environment:
         notices.append("the environment variable HTTP_PROXY is ignored, because a CGI request can set it: http_proxy is read")
     texts = frozenset(name for name in by_name if name in flags or by_name[name].variable in environment)
+    if sections is not None:
+        sections.leave_out(texts)
     return Layers(
         convert(values, origins, texts, sections.result() if sections else ()),
         origins,

@@ -63,11 +63,12 @@ def known_names(config: str | None) -> list[str]:
 def _unknown(name: str, known: Mapping[str, Any], file: ConfigFile | None) -> UsageError:
     if file is None:
         return UsageError(f"there is no profile {name!r}: no configuration file was found", hint="`dl config init` writes one")
+    elsewhere = "" if file.is_trusted else f"{file} takes the place of your own file: --config FILE reads that"
     if not known:
-        return UsageError(f"there is no profile {name!r}: {file} has none", hint=f"a profile is a table [{PROFILES}.NAME]")
+        hint = elsewhere or f"a profile is a table [{PROFILES}.NAME]"
+        return UsageError(f"there is no profile {name!r}: {file} has none", hint=hint)
     import difflib  # here: few runs need it
 
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return UsageError(
-        f"there is no profile {name!r} in {file}, which has {', '.join(known)}", hint=f"did you mean {near[0]}?" if near else ""
-    )
+    hint = f"did you mean {near[0]}?" if near else elsewhere
+    return UsageError(f"there is no profile {name!r} in {file}, which has {', '.join(known)}", hint=hint)

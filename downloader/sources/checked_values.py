@@ -48,6 +48,7 @@ def _checked_fields(download: Download) -> dict[str, Any]:
         "origin": _text,
         "metadata": _metadata,
         "pieces": _pieces,
+        "index": _position,
     }
     given = ((name, getattr(download, name)) for name in checks)
     return {name: checks[name](name, value) for name, value in given if value is not getattr(DEFAULTS, name)}
@@ -83,6 +84,13 @@ def _size(name: str, value: object) -> int:
     if count < 0:
         raise UsageError(f"{name}: expected a number of bytes, got {count}")
     return count
+
+
+def _position(name: str, value: object) -> int:
+    position = _number(name, value, "a position in the list, from 1")
+    if position < 0:
+        raise UsageError(f"{name}: expected a position in the list, from 1, got {position}")
+    return position
 
 
 def _mirrors(name: str, value: object) -> tuple[str, ...]:

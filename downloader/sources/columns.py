@@ -40,13 +40,15 @@ MIRROR_NAMES = frozenset(
     }
 )
 
+_REPORT_NAMES = frozenset({"url", "status", "attempts", "bytes"})
+"""A report has these columns. Its bytes are those that were stored: 0 of a file that failed."""
+
 _URL = r"\s*[A-Za-z][A-Za-z0-9+.-]*://\S"
 _PLAIN_PATH = r"(?:[A-Za-z0-9_-][A-Za-z0-9_.-]*/)*[A-Za-z0-9_-][A-Za-z0-9_.-]*"
 """Paths that `wished_path` accepts: nearly all of them."""
 
 _FURTHER_URL = r"(?:url|uri|link|mirror)(?:[2-9]|1[0-9])"
 _DIGEST_AFFIXES = r"^(?:file|checksum|hash|digest)|(?:sum|hash|checksum|digest|hex)$"
-_HEX_DIGEST = r"[0-9A-Fa-f]{32,128}"
 _MIRROR_GAP = r"\s+|[,;|](?=\s*[A-Za-z][A-Za-z0-9+.-]*://)"
 
 
@@ -190,7 +192,7 @@ def columns_of(names: tuple[str, ...], cells: Sequence[str], options: ListOption
     if not options.name_column and out >= 0 and _is_no_name(_cell(cells, out)):
         out = -1
     size = chosen(options.size_column, "--size-column", SIZE_NAMES)
-    if not options.size_column and size >= 0 and not _is_size(cells, size):
+    if not options.size_column and size >= 0 and (not _is_size(cells, size) or set(keys) >= _REPORT_NAMES):
         size = -1
     priority = chosen("", "", ("priority",))
     if priority >= 0 and not re.fullmatch(r"\s*[+-]?[0-9]{0,9}\s*", _cell(cells, priority)):
@@ -227,7 +229,7 @@ def _checksum_columns(
     for index in sorted(free):
         cell = _cell(cells, index).strip()
         kind = algorithm_of(names[index]) if has_names else ""
-        if kind or (kind == "" and _is_digest(cell)):
+        if kind or (kind == "" and (_is_digest(cell) or (has_names and not cell))):
             found.append((index, kind))
     return tuple(found)
 

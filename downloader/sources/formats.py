@@ -61,6 +61,12 @@ class ListOptions(Struct, frozen=True):
         """Whether the URLs that a caller names are those of lists, and not of files."""
         return self.format != "auto" or bool(self.links)
 
+    @property
+    def names_columns(self) -> bool:
+        """Whether the user says which columns have what, so that a list that may be a table is one."""
+        columns = (self.url_column, self.name_column, self.checksum_column, self.size_column, self.mirror_column)
+        return any(columns)
+
 
 DEFAULT_OPTIONS = ListOptions()
 

@@ -5,6 +5,7 @@ The links are those of ``<a href>`` and ``<area href>``. The pages that they lea
 """
 
 import codecs
+import io
 import re
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
@@ -58,9 +59,14 @@ def read(stream: IO[bytes], name: str, options: ListOptions, on_bad_line: OnBadL
     ``name``: of the page, for messages. To ``on_bad_line`` go malformed links that match; relative links, once for all, if the
     page has no URL; and that no link matches. Raises UsageError if a tag does not end.
     """
+    if _is_bucket_listing(stream):
+        from downloader.sources import bucket_listing  # here: few pages are listings
+
+        yield from bucket_listing.read(stream, name, options, on_bad_line)
+        return
     patterns = options.links or ("*",)
     seen = HashTable()
-    rest = _Rest()
+    unused = UnusedLinks()
     for target, base, line in _links(stream, name):
         where = f"{name}:{line}"
         try:
@@ -68,24 +74,30 @@ def read(stream: IO[bytes], name: str, options: ListOptions, on_bad_line: OnBadL
             if url is None:
                 continue
             last = unquote(urlsplit(url).path.rpartition("/")[2])
-            if not _matches(last, patterns):
-                rest.add_unmatched(last)
+            if not matches_any(last, patterns):
+                unused.add_unmatched(last)
             elif not url.lower().startswith(("http://", "https://")):
-                rest.add_relative(target, where)
+                unused.add_relative(target, where)
             elif seen.get(hash(url := clean_url(url))) is None:
                 seen.put(hash(url), 1)
                 yield Download(url, origin=where)
         except (UsageError, ValueError) as error:
-            if _matches(unquote(target.rpartition("/")[2]), patterns):
-                rest.errors += 1
+            if matches_any(unquote(target.rpartition("/")[2]), patterns):
+                unused.errors += 1
                 hint = error.hint if isinstance(error, UsageError) else ""
                 on_bad_line(UsageError(f"a link that is not a URL: {public_url(target)[:200]}", where, hint))
-    problem = rest.problem(name, patterns, found=bool(len(seen)))
+    problem = unused.problem(name, patterns, found=bool(len(seen)))
     if problem is not None:
         on_bad_line(problem)
 
 
-class _Rest:
+def _is_bucket_listing(stream: IO[bytes]) -> bool:
+    """Whether the page is no HTML, but the listing of a bucket: see `downloader.sources.bucket_listing`."""
+    head: bytes = stream.peek(_SNIFFED_BYTES)[:_SNIFFED_BYTES] if isinstance(stream, io.BufferedReader) else b""
+    return head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<") and b"<ListBucketResult" in head
+
+
+class UnusedLinks:
     """The links that are not fetched. ``errors``: how many were malformed."""
 
     def __init__(self) -> None:
@@ -122,7 +134,8 @@ class _Rest:
         return UsageError(f"{links} {' or '.join(patterns)}: {names}", page, hint)
 
 
-def _matches(name: str, patterns: Sequence[str]) -> bool:
+def matches_any(name: str, patterns: Sequence[str]) -> bool:
+    """Whether a name matches one of the patterns, as the shell compares them; capital letters are different."""
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 

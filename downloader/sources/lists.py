@@ -66,7 +66,7 @@ class ListReader(Struct):
     def _count(self, item: "str | Path") -> int:
         """The number of good entries of a list."""
         opened = self._open(item)
-        if opened.format == "text":
+        if opened.format == "text" and not self.options.links:
             from downloader.sources import streams, text  # here: a single URL does not need them
 
             if self.options.expand:
@@ -152,8 +152,11 @@ class ListReader(Struct):
             url = clean_url(str(item))
             if self.options.open_url is None:
                 raise UsageError("a list at a URL cannot be fetched here", public_url(url), "fetch the list first")
-            return streams.fetched_list(self.options.open_url(url), public_url(url), self.options.format)
-        return streams.opened_list(item, self.options.format)
+            opened = streams.fetched_list(self.options.open_url(url), public_url(url), self.options.format)
+        else:
+            opened = streams.opened_list(item, self.options.format)
+        is_table = opened.format == "text" and self.options.format == "auto" and self.options.names_columns
+        return opened._replace(format="csv") if is_table else opened
 
     def _read(
         self,
@@ -163,7 +166,12 @@ class ListReader(Struct):
         on_notice: Callable[[str], None] | None,
     ) -> Iterator[Download]:
         options = replace(self.options, format=opened.format, base_url=opened.url, on_notice=on_notice)
-        return reader_of(opened.format)(opened.stream, _name_of(item), options, on_bad_line)
+        entries = reader_of(opened.format)(opened.stream, _name_of(item), options, on_bad_line)
+        if not options.links or opened.format == "html":
+            return entries
+        from downloader.sources.linked_pages import files_of_pages
+
+        return files_of_pages(entries, options, on_bad_line)
 
     def _ignore(self, error: UsageError) -> None:
         """Ignore the error: `check` has noted it."""

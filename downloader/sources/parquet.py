@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING
 from downloader import extras
 from downloader.core.model import Download
 from downloader.errors import DownloadError, UsageError
-from downloader.sources.columns import URL_NAMES, Columns, columns_of, plain
+from downloader.sources.columns import URL_NAMES, Columns, NoSuchColumn, columns_of, plain
 from downloader.sources.formats import ListOptions, OnBadLine
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ def read(stream: IO[bytes], name: str, options: ListOptions, on_bad_line: OnBadL
         try:
             wanted = _wanted_columns(table, options)
             columns = _meaning(table, wanted, name, options)
+            if options.on_notice is not None:
+                options.on_notice(f"{name}: a Parquet file; {columns.description('column')}")
             for batch in table.iter_batches(_batch_rows(table, wanted), columns=wanted, use_threads=False):
                 rows = zip(*(_texts(column) for column in batch.columns), strict=True)
                 for cells in rows:
@@ -109,7 +111,10 @@ def _meaning(table: "pq.ParquetFile", wanted: list[str], name: str, options: Lis
     first = next(table.iter_batches(1, columns=wanted, use_threads=False), None)
     names = tuple(wanted if first is None else first.schema.names)
     cells = [""] * len(names) if first is None else [_texts(column)[0] for column in first.columns]
-    columns = columns_of(names, cells, options, has_names=True)
+    try:
+        columns = columns_of(names, cells, options, has_names=True)
+    except NoSuchColumn as error:
+        raise UsageError(error.reason, name, error.hint) from None
     if columns is None:
         known = ", ".join(table.schema_arrow.names[:40])
         raise UsageError("no column has URLs", name, f"--url-column NAME; the columns are {known}")

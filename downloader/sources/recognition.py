@@ -18,14 +18,25 @@ _UNREADABLE = (
 """First bytes of data that are no list, what they are, and what the user can do."""
 
 _ELEMENT = r"<([A-Za-z_][\w.:-]*)"
-_XML_ROOTS: dict[str, ListFormat] = {"metalink": "metalink", "urlset": "sitemap", "sitemapindex": "sitemap"}
+_XML_ROOTS: dict[str, ListFormat] = {
+    "metalink": "metalink",
+    "urlset": "sitemap",
+    "sitemapindex": "sitemap",
+    "ListBucketResult": "html",
+}
 _HTML_ELEMENTS = frozenset("html head body title meta link a p pre div table ul h1 script base center hr".split())  # noqa: SIM905
+_CONTROL = r"[\x00-\x08\x0e-\x1a\x1c-\x1f]"
 _JUNK = r"[\x00-\x08\x0e-\x1a\x1c-\x1f\ufffd]"
 _JUNK_SHARE = 0.1
-"""Text has fewer characters than this that no text has."""
+"""UTF-8 text has fewer characters than this that no text has."""
+
+_TEXT_LINE = r"[A-Za-z]+://[^\t,;|\"]*(?:\t+[A-Za-z]+://[^\t,;|\"]*)*"
+"""A line of a text list that can be no row of several columns, or that has several URLs."""
 
 _JSON_TEXT = r'"[A-Za-z]+://[^"]*"'
 _SAMPLE_CHARACTERS = 2048
+
+TEXT_FORMATS = frozenset({"text", "csv", "tsv", "jsonl"})
 
 MAX_LINES_WITHOUT_URL = 20
 """With more lines and no URL among the first ones, a file is no list; with fewer, each line is reported."""
@@ -37,22 +48,56 @@ def recognise(head: bytes, is_end: bool, by_name: str, name: str) -> ListFormat 
     ``is_end``: there is no more, or enough was read. ``by_name``: the format that the name of the file says, or empty.
     ``name``: of the list, for messages. Raises UsageError for data that are no list.
     """
-    for magic, what, hint in _UNREADABLE:
-        if head.startswith(magic):
-            raise UsageError(f"this seems to be {what}, not a list", name, hint)
+    _check_magic(head, name)
     if head.startswith(b"PAR1"):
         return "parquet"
     text = _text_of(head)
     start = text.lstrip("\ufeff \t\r\n")
     if start.startswith("<"):
-        return _markup(start, is_end, name)
-    if len(re.findall(_JUNK, text[:_SAMPLE_CHARACTERS])) > _JUNK_SHARE * len(text[:_SAMPLE_CHARACTERS]):
-        raise UsageError("this seems to be binary data, not a list", name, "dl help lists: the formats that are read")
+        found = _markup(start, is_end, name)
+        if found == "html" and by_name in TEXT_FORMATS:  # a page that says "log in", perhaps
+            raise UsageError(f"this seems to be a web page, not {by_name}", name, "--format html reads its links")
+        return found
+    _check_text(text, name)
+    if by_name in ("csv", "tsv") and (lines := _first_lines(text, is_end)) and re.fullmatch(_TEXT_LINE, lines[0]):
+        return "text"  # a list of URLs, whatever its name
     if by_name:
         return by_name  # type: ignore[return-value]  # the names of FORMATS are those of ListFormat
     if start.startswith(("{", "[")):
         return "jsonl"
     return _lines_format(text, is_end, name)
+
+
+def check_format(head: bytes, wanted: ListFormat, name: str) -> None:
+    """Raises UsageError if a list that begins with ``head`` is obviously of another format than the user says.
+
+    ``name``: of the list, for messages.
+    """
+    if wanted not in TEXT_FORMATS:
+        return
+    _check_magic(head, name)
+    text = _text_of(head)
+    if head.startswith(b"PAR1"):
+        raise UsageError(f"this seems to be Parquet, not {wanted}", name, "--format parquet reads it")
+    if text.lstrip("\ufeff \t\r\n").startswith("<"):
+        raise UsageError(f"this seems to be XML or a web page, not {wanted}", name, "--format auto, html, sitemap or metalink")
+    _check_text(text, name)
+
+
+def _check_magic(head: bytes, name: str) -> None:
+    for magic, what, hint in _UNREADABLE:
+        if head.startswith(magic):
+            raise UsageError(f"this seems to be {what}, not a list", name, hint)
+
+
+def _check_text(text: str, name: str) -> None:
+    """Raises UsageError for binary data, and for text in another encoding."""
+    sample = text[:_SAMPLE_CHARACTERS]
+    if len(re.findall(_JUNK, sample)) <= _JUNK_SHARE * len(sample):
+        return
+    if re.search(_CONTROL, sample) is None:
+        raise UsageError("this seems to be text that is not UTF-8", name, "iconv -f ENCODING -t UTF-8 FILE | dl -")
+    raise UsageError("this seems to be binary data, not a list", name, "dl help lists: the formats that are read")
 
 
 def _text_of(head: bytes) -> str:
@@ -77,12 +122,18 @@ def _markup(start: str, is_end: bool, name: str) -> ListFormat | None:
     raise UsageError(f"this seems to be {what}, not a list", name, "Metalinks, sitemaps and web pages are read")
 
 
-def _lines_format(text: str, is_end: bool, name: str) -> ListFormat | None:
-    """The format of text, by its first lines that are neither blank nor comments."""
+def _first_lines(text: str, is_end: bool) -> list[str]:
+    """The first lines that are complete and not blank, without comments at the beginning."""
     whole = text if is_end else text[: text.rfind("\n") + 1]
     lines = [line for line in whole.lstrip("\ufeff").splitlines() if line.strip()]
     while lines and lines[0].lstrip().startswith("#") and not has_url_name(lines[0]):
         del lines[0]
+    return lines
+
+
+def _lines_format(text: str, is_end: bool, name: str) -> ListFormat | None:
+    """The format of text, by its first lines that are neither blank nor comments."""
+    lines = _first_lines(text, is_end)
     if not lines:
         return "text" if is_end else None
     if re.fullmatch(_JSON_TEXT, lines[0].strip()):

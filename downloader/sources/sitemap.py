@@ -8,8 +8,6 @@ Download: 0.5, the default of the format, is 0; 1.0 is 500; 0.0 is -500.
 from collections.abc import Iterator
 from typing import IO
 
-from msgspec.structs import replace
-
 from downloader.core.model import Download
 from downloader.core.names.urls import clean_url, public_url
 from downloader.errors import DownloadError, UsageError
@@ -41,9 +39,9 @@ def read(
         if entry.name == "url":
             yield Download(url, origin=where, metadata=_metadata(entry), priority=_priority(entry))
         elif is_nested:
-            raise UsageError("a sitemap index in a sitemap index", where, f"give its URL: --format sitemap {options.base_url}")
+            raise UsageError("a sitemap index in a sitemap index", where, "give its URL, with --format sitemap")
         elif options.open_url is None:
-            raise UsageError("a sitemap index: its sitemaps would have to be fetched", where, "--format sitemap fetches them")
+            raise UsageError("a sitemap index: its sitemaps would have to be fetched", where, "give the URLs of its sitemaps")
         else:
             yield from _sitemap_of_index(url, where, options, on_bad_line)
 
@@ -58,7 +56,7 @@ def _sitemap_of_index(url: str, where: str, options: ListOptions, on_bad_line: O
         on_bad_line(UsageError(f"a sitemap cannot be read: {error.reason}: {name}", where, error.hint))
         return
     with opened.stream:
-        yield from read(opened.stream, name, replace(options, base_url=name), on_bad_line, is_nested=True)
+        yield from read(opened.stream, name, options, on_bad_line, is_nested=True)
 
 
 def _metadata(entry: Element) -> tuple[tuple[str, str], ...]:

@@ -10,7 +10,7 @@ from downloader.errors import UsageError
 from downloader.settings.definitions import ListFormat
 from downloader.sources.compression import MAGIC_BYTES, Decompressed, kind_of
 from downloader.sources.formats import STDIN, FetchedList, format_of_name
-from downloader.sources.recognition import recognise
+from downloader.sources.recognition import check_format, recognise
 
 HEAD_BYTES = 64 * 1024
 """Bytes at the beginning of a list by which its format is told, at most."""
@@ -55,41 +55,50 @@ def opened_list(item: "str | Path", wanted: ListFormat) -> OpenedList:
 
     ``wanted``: its format; ``auto``: by its name or its content. Of a stream, no more is read than its first lines.
     """
-    raw = io.FileIO(sys.stdin.fileno(), closefd=False) if item == STDIN else open_file(item)
-    return _told(raw, str(item), str(item), wanted, item != STDIN and stat.S_ISREG(Path(item).stat().st_mode))
+    raw = _standard_input() if item == STDIN else open_file(item)
+    return _opened(raw, str(item), str(item), wanted, item != STDIN and stat.S_ISREG(Path(item).stat().st_mode))
+
+
+def _standard_input() -> io.FileIO:
+    if sys.stdin is None:
+        raise UsageError("standard input is closed: there is no list")
+    return io.FileIO(sys.stdin.fileno(), closefd=False)
 
 
 def fetched_list(fetched: FetchedList, name: str, wanted: ListFormat) -> OpenedList:
     """`opened_list` for a list that was fetched. ``name``: for messages."""
     path = fetched.url.partition("?")[0].partition("#")[0]
-    return _told(cast(io.RawIOBase, fetched.stream), name, path, wanted, seekable=True)._replace(url=fetched.url)
+    return _opened(cast(io.RawIOBase, fetched.stream), name, path, wanted, seekable=True)._replace(url=fetched.url)
 
 
-def _told(raw: io.RawIOBase, name: str, path: str, wanted: ListFormat, seekable: bool) -> OpenedList:
+def _opened(raw: io.RawIOBase, name: str, path: str, wanted: ListFormat, seekable: bool) -> OpenedList:
     """The list of this stream. ``name``: for messages; ``path``: the format may be told by its end."""
     try:
-        head = _read_on(raw, b"", MAGIC_BYTES)
+        head = _read_at_least(raw, b"", MAGIC_BYTES)
         kind = kind_of(head)
         if kind:
             raw, seekable = Decompressed(kind, _Resumed(head, raw), name), False
-            head = _read_on(raw, b"", MAGIC_BYTES)
+            head = _read_at_least(raw, b"", MAGIC_BYTES)
         found = wanted
         if wanted == "auto":
             at_end = not head
             while (recognised := recognise(head, at_end, format_of_name(path), name)) is None:
                 size = len(head)
-                head = _read_on(raw, head, size + 1)
+                head = _read_at_least(raw, head, size + 1)
                 at_end = len(head) in (size, HEAD_BYTES)
             found = recognised
+        else:
+            check_format(head, wanted, name)
         if seekable:
             raw.seek(0)
-        return OpenedList(io.BufferedReader(raw if seekable else _Resumed(head, raw), HEAD_BYTES), found)
+            return OpenedList(io.BufferedReader(raw), found)
+        return OpenedList(io.BufferedReader(_Resumed(head, raw), HEAD_BYTES), found)
     except BaseException:
         raw.close()
         raise
 
 
-def _read_on(raw: io.RawIOBase, head: bytes, minimum: int) -> bytes:
+def _read_at_least(raw: io.RawIOBase, head: bytes, minimum: int) -> bytes:
     """``head``, and what follows, until there are ``minimum`` bytes of it or the stream ends. Never waits for more."""
     while len(head) < min(minimum, HEAD_BYTES) and (data := raw.read(HEAD_BYTES - len(head))):
         head += data

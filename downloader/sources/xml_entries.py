@@ -14,6 +14,9 @@ BLOCK_BYTES = 64 * 1024
 MAX_ENTRY_CHARACTERS = 128 * 1024 * 1024
 """Characters of one entry at most, so that a document without an end tag does not fill the memory."""
 
+MAX_TAG_BYTES = 8 * 1024 * 1024
+"""Bytes of one tag, comment or declaration, about, at most. The parser begins it anew with each block, until it is complete."""
+
 _ELEMENT_CHARACTERS = 64
 """What an element counts towards `MAX_ENTRY_CHARACTERS`, beside its text."""
 
@@ -122,12 +125,17 @@ def read_entries(stream: IO[bytes], name: str, roots: Collection[str], entries: 
     parser.setContentHandler(handler)
     read = getattr(stream, "read1", stream.read)  # of a pipe: what is there, without waiting for a full block
     is_complete = False
+    waiting, place = 0, (0, 0)  # bytes that were read since the parser was elsewhere
     while not is_complete:
         block = read(BLOCK_BYTES)
         is_complete = not block
         problem: UsageError | None = None
         try:
             parser.feed(block)
+            last_place, place = place, (parser.getLineNumber(), parser.getColumnNumber() or 0)
+            waiting = waiting + len(block) if place == last_place else 0
+            if waiting > MAX_TAG_BYTES:
+                raise UsageError(f"a tag or comment is longer than {MAX_TAG_BYTES} bytes", f"{name}:{place[0]}")
             if is_complete:
                 parser.close()
         except DefusedXmlException:

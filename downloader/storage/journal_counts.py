@@ -11,7 +11,7 @@ from downloader.storage.journal_rows import DONE, FAILED, SKIPPED
 class UrlCounts(Struct, frozen=True):
     """How many URLs ended how, by the last row of each. ``bytes``: the sizes of the complete files, together.
 
-    ``with_digest``: complete files of which the journal has a digest.
+    ``with_digest``: complete files of which the journal has a digest; ``digest_bytes``: their sizes, together.
     """
 
     urls: int = 0
@@ -20,6 +20,7 @@ class UrlCounts(Struct, frozen=True):
     failed: int = 0
     bytes: int = 0
     with_digest: int = 0
+    digest_bytes: int = 0
 
 
 class ReasonCount(Struct, frozen=True):
@@ -77,9 +78,9 @@ def count_urls(journal: JournalReader) -> UrlCounts:
     """All URLs, by status."""
     query = """
         SELECT COUNT(*), SUM(status = ?), SUM(status = ?), SUM(status = ?), SUM(IIF(status <> ?, size, 0)),
-            SUM(status <> ? AND digests <> '') FROM last_files
+            SUM(status <> ? AND digests <> ''), SUM(IIF(status <> ? AND digests <> '', size, 0)) FROM last_files
     """
-    row: Any = next(iter(journal.select(query, DONE, SKIPPED, FAILED, FAILED, FAILED)))
+    row: Any = next(iter(journal.select(query, DONE, SKIPPED, FAILED, FAILED, FAILED, FAILED)))
     return UrlCounts(*(value or 0 for value in row))
 
 
@@ -116,17 +117,17 @@ def count_runs(journal: JournalReader) -> list[RunCount]:
 def count_rate(journal: JournalReader, run: RunCount, length: float, seconds: float) -> list[RateBucket]:
     """What a run fetched in each period of ``seconds``, also in those in which nothing ended.
 
-    A run has as many periods as its ``length`` in seconds requires; the last one ends with the run, and may be shorter.
+    A run has as many periods as its ``length`` in seconds requires. The last one ends with the run: it has between a
+    half and one and a half of ``seconds``, unless the whole run is shorter.
     """
     if length <= 0:
         return []
-    count = max(1, -int(-length // seconds))
+    count = max(1, round(length / seconds))
     query = """
         SELECT MIN(MAX(CAST((ended - ?) / ? AS INTEGER), 0), ?) AS bucket, SUM(status <> ?), SUM(received) FROM files
         WHERE run = ? GROUP BY bucket
     """
     rows: Any = journal.select(query, run.started, seconds, count - 1, SKIPPED, run.id)
     found = {bucket: (files, received) for bucket, files, received in rows}
-    return [
-        RateBucket(index * seconds, min(seconds, length - index * seconds), *found.get(index, (0, 0))) for index in range(count)
-    ]
+    lengths = [seconds] * (count - 1) + [length - seconds * (count - 1)]
+    return [RateBucket(index * seconds, lengths[index], *found.get(index, (0, 0))) for index in range(count)]

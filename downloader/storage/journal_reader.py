@@ -80,8 +80,9 @@ class JournalReader:
     ``path``: as given.
 
     Raises:
-        UsageError: there is no such file, it is not a journal, or a newer version of the program has written it.
-        StorageError: the journal cannot be read, or is damaged. Every method may raise this error.
+        UsageError: there is no such file, or it is no database.
+        StorageError: the journal cannot be read, is damaged, was written by a newer version of dl, or belongs to another
+            program. Every method may raise this error.
     """
 
     def __init__(self, path: str) -> None:
@@ -135,13 +136,13 @@ class JournalReader:
         raise AssertionError
 
     def _check_kind(self) -> None:
-        """Raises UsageError if the database is not a journal that this version can read."""
+        """Raises StorageError if the database is not a journal that this version can read."""
         kind = self._connection.execute("PRAGMA application_id").fetchone()[0]
         version = self._connection.execute("PRAGMA user_version").fetchone()[0]
         if kind != APPLICATION_ID:
-            raise UsageError(f"not a journal of dl: {self.path}", hint="this database belongs to another program")
+            raise StorageError(f"not a journal of dl: {self.path}", hint="this database belongs to another program")
         if version > SCHEMA_VERSION:
-            raise UsageError(
+            raise StorageError(
                 f"a newer version of dl has written {self.path}",
                 hint=f"its format is {version}, this version reads {SCHEMA_VERSION}",
             )

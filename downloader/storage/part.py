@@ -13,9 +13,11 @@ How the file is opened and locked: `downloader.storage.locked_file`.
 import errno
 import os
 import stat
+from collections.abc import Iterable
 from contextlib import suppress
 
 from downloader.core.facts import NOTHING_TO_RESUME, ResumeInfo, Span
+from downloader.core.spans import without
 from downloader.errors import DownloadError, FileInUse
 from downloader.storage import sidecar
 from downloader.storage.folder import Folder
@@ -226,6 +228,19 @@ class PartFile(LockedFile):
                 self.write_sidecar(info)
             else:
                 self._remove()
+        self.close()
+
+    def keep_without(self, wrong: Iterable[Span], info: ResumeInfo) -> None:
+        """End the Attempt at a complete file, some bytes of which are wrong: the next Attempt is going to fetch only these.
+
+        ``wrong``: these bytes. ``info``: what is known of the file, with its validator and its size in ``total``.
+        """
+        if self._shared is not None:
+            self._shared.remove_bytes(wrong)
+        else:
+            self.remove_sidecar()
+            right = without([(0, info.total or 0)], wrong)
+            sidecar.create(self._parent, self._sidecar_name, self._source, info._replace(size=0, spans=right))
         self.close()
 
     def discard(self) -> None:

@@ -8,11 +8,11 @@ Attempt has closed its `PartFile`. `PartFile` is the only user of this module.
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from downloader.core.facts import ResumeInfo, Span
-from downloader.core.spans import merged
+from downloader.core.spans import merged, without
 from downloader.storage.pieces import write_some
 
 SAVE_BYTES = 8 << 20
@@ -109,6 +109,12 @@ class SharedPart:
                 self._save_spans()  # in case the process dies before the file has its final name
             self.is_finished = True
             return True
+
+    def remove_bytes(self, wrong: Iterable[Span]) -> None:
+        """Record that these bytes of a finished file are wrong. Further writes stay refused. Raises OSError."""
+        with self.lock:
+            self._spans = without(self._spans, wrong)
+            self._save_spans()
 
     def discard(self) -> None:
         """Refuse all further writes, because the bytes are going to be removed."""

@@ -8,7 +8,6 @@ import os
 import msgspec
 
 from downloader.core.facts import NOTHING_TO_RESUME, Checksum, ResumeInfo, Span, Validator
-from downloader.core.http.headers import DIGEST_ALGORITHMS
 from downloader.core.spans import merged
 
 _MAX_BYTES = 1 << 18
@@ -68,6 +67,13 @@ def update(folder: int, name: str, source: str, info: ResumeInfo) -> None:
         os.close(descriptor)
 
 
+def _are_announced(digests: tuple[Checksum, ...]) -> bool:
+    """Whether a server can have announced these digests: others were not written by this module."""
+    from downloader.core.http.digest_fields import ANNOUNCED  # here: few answers have digests
+
+    return all(item.algorithm in ANNOUNCED for item in digests)
+
+
 def load(folder: int, path: str, source: str, size: int) -> ResumeInfo:
     """What the sidecar at ``path`` records of a part file of ``size`` bytes, for the URL ``source``.
 
@@ -85,7 +91,7 @@ def load(folder: int, path: str, source: str, size: int) -> ResumeInfo:
     if fields.source != digest_of(source):
         return NOTHING_TO_RESUME
     digests = tuple(Checksum(algorithm, digest) for algorithm, digest in fields.digests)
-    if any(item.algorithm not in DIGEST_ALGORITHMS.values() for item in digests):
+    if digests and not _are_announced(digests):
         return NOTHING_TO_RESUME
     validator = Validator(fields.etag, fields.last_modified)
     if fields.spans is None:

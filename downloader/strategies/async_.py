@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import aiofiles
 from msgspec.structs import replace
 
+from downloader.core.facts import Timings
 from downloader.core.http.messages import Request
 from downloader.core.model import Attempt, Outcome
 from downloader.engine.attempt.attempt import attempt_steps
@@ -103,6 +104,7 @@ class _Flight:
         self._context = replace(run.context, writes_in_threads=True)
         self._config = run.context.config
         self._deadline = NEVER
+        self._answered_at = 0.0
         self._performing = False  # an Attempt is under way, which can be cancelled
         self._waits_for_head = self._waits_for_body = False
         self._reason: Verdict | None = None
@@ -115,9 +117,13 @@ class _Flight:
             while batch:
                 self._slot.stats.name = batch[0].path
                 timeout = self._config.policy.timeout
-                self._deadline = deadline_of(context.clock(), timeout)
+                began = context.clock()
+                self._deadline = deadline_of(began, timeout)
                 self._reason = None
                 outcome = await self._perform(attempt_steps(batch[0], context, self._slot))
+                if self._config.timed:
+                    first_byte = max(0.0, self._answered_at - began)  # httpx tells nothing of names and connections
+                    outcome = replace(outcome, timings=Timings(first_byte=first_byte, total=outcome.elapsed))
                 run.settle((outcome,))
                 batch = run.take()
         except BaseException as error:
@@ -151,6 +157,7 @@ class _Flight:
                     elif isinstance(command, Request):
                         self._waits_for_head = True
                         response = await self._client.send(command)
+                        self._answered_at = self._context.clock()
                         answer = response.head
                     else:
                         answer = None

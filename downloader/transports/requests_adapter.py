@@ -9,6 +9,7 @@ import http.client
 import io
 import socket
 import threading
+import time
 from typing import Any, Protocol
 
 from requests.adapters import HTTPAdapter
@@ -28,12 +29,16 @@ class ConnectionOwner(Protocol):
     """The client that uses connections in one thread.
 
     ``target``: the request target to send (RFC 9112 section 3.2). ``connect_timeout``: seconds.
-    ``socket_options``: see `ClientOptions`.
+    ``socket_options``: see `ClientOptions`. ``resolved_at``, ``connected_at``, ``encrypted_at``: when a new connection had come
+    so far (monotonic seconds); a connection sets them.
     """
 
     target: str
     connect_timeout: float
     socket_options: tuple[tuple[int, int, int], ...]
+    resolved_at: float
+    connected_at: float
+    encrypted_at: float
 
     def on_socket(self, sock: Any) -> None:
         """Called before the thread waits for this socket."""
@@ -54,7 +59,10 @@ def _connect(connection: HTTPConnection) -> socket.socket:
     owner = _owner()
     host = connection.host.strip("[]")
     failure: Exception | None = None
-    for family, kind, protocol, _, address in socket.getaddrinfo(host, connection.port, 0, socket.SOCK_STREAM):
+    addresses = socket.getaddrinfo(host, connection.port, 0, socket.SOCK_STREAM)
+    if owner is not None:
+        owner.resolved_at = time.monotonic()
+    for family, kind, protocol, _, address in addresses:
         sock = socket.socket(family, kind, protocol)
         try:
             for option in (*(connection.socket_options or ()), *(owner.socket_options if owner is not None else ())):
@@ -72,6 +80,8 @@ def _connect(connection: HTTPConnection) -> socket.socket:
                 raise
             failure = error
         else:
+            if owner is not None:
+                owner.connected_at = time.monotonic()
             return sock
     raise failure or OSError("the name has no address")
 
@@ -149,6 +159,9 @@ class _OwnedHTTPSConnection(_OwnedConnection, HTTPSConnection):  # type: ignore[
     def connect(self) -> None:
         super().connect()
         self.is_verified = True  # or the user chose --insecure: no warning for each host
+        owner = _owner()
+        if owner is not None:
+            owner.encrypted_at = time.monotonic()
 
 
 class _HTTPPool(HTTPConnectionPool):

@@ -35,7 +35,9 @@ from downloader.transports.requests_adapter import OwnedConnectionAdapter, set_o
 class BlockingClient:
     """Sends one Request at a time, and reads its response. Methods raise DownloadError only.
 
-    ``target``, ``connect_timeout``, ``socket_options``: see `ConnectionOwner`.
+    ``target``, ``connect_timeout``, ``socket_options``, ``resolved_at``, ``connected_at``, ``encrypted_at``: see
+    `ConnectionOwner`. ``answered_at``: when the head of the last answer came (monotonic seconds). Times of the last request; 0:
+    no such step.
     """
 
     def __init__(self, options: ClientOptions) -> None:
@@ -57,6 +59,7 @@ class BlockingClient:
         self.target = ""
         self.connect_timeout = options.connect_timeout
         self.socket_options = options.socket_options
+        self.resolved_at = self.connected_at = self.encrypted_at = self.answered_at = 0.0
 
     def on_socket(self, sock: Any) -> None:
         """Called by the adapter with the socket that the client is about to wait on. Raises OSError after an interrupt."""
@@ -70,10 +73,12 @@ class BlockingClient:
         with self._lock:
             self._interrupted = False
             self.silent_at = 0.0
+        self.resolved_at = self.connected_at = self.encrypted_at = self.answered_at = 0.0
 
     def send(self, request: Request) -> Head | None:
         """Send a request, and wait for the head of its response. None: the wait was interrupted. Raises DownloadError."""
         self._url = request.url
+        self.resolved_at = self.connected_at = self.encrypted_at = self.answered_at = 0.0
         set_owner(self)
         proxy = self._options.proxy_for(request.url)
         plain = proxy.startswith("http") and request.url.startswith("http:")
@@ -98,6 +103,7 @@ class BlockingClient:
         finally:
             self.silent_at = 0.0
         self._response = response
+        self.answered_at = time.monotonic()
         return Head(response.status_code, tuple(response.raw.headers.iteritems()))
 
     def read(self) -> bytes | None:

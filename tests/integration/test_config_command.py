@@ -168,6 +168,8 @@ def test_every_error_is_reported_with_its_line(dl: Shell, home: Path) -> None:
     [
         ("min-size = 2\nmax-size = 1\n", "c.toml: --min-size is larger than --max-size"),
         ("cut-dirs = 2\n", "c.toml: --cut-dirs needs --keep-paths"),
+        ("name = '{nmae}'\n", "c.toml: --name: unknown field {nmae} (did you mean {name}?)"),
+        ("on-complete = 'echo {paht}'\n", "c.toml:1: --on-complete: unknown field {paht} (did you mean {path}?)"),
         ("min-size = 2\n[profile.a]\nmax-size = 1\n", "c.toml: --min-size is larger than --max-size"),
         (
             '[host."a"]\nuser = "me"\n',
@@ -290,3 +292,12 @@ def test_tab_completion(dl: Shell, line: str, expected: set[str]) -> None:
     words = line.split(" ")
     done = dl(_DL_COMPLETE="bash_complete", COMP_WORDS=line, COMP_CWORD=str(len(words) - 1))
     assert {item.partition(",")[2] for item in done.stdout.splitlines()} >= expected
+
+
+def test_names_of_a_foreign_file_cannot_control_the_terminal(dl: Shell, home: Path) -> None:
+    text = 'user-agent = "\\u001b[2J"\n[profile."\\u001b[31m"]\nwait = 1\njbos = 1\n"\\u001b[32m" = 1\n'
+    (dl.folder / "downloader.toml").write_text(text)
+    for words in (["show"], ["show", "--all"], ["show", "--json"], ["show", "--profile", "\x1b[31m"], ["check"]):
+        done = dl("config", *words)
+        assert "\x1b" not in done.stdout + done.stderr
+        assert "\\x1b[3" in done.stdout + done.stderr or "--json" in words

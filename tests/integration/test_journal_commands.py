@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 
 import pytest
-from msgspec.structs import replace
 
 from tests.support.command import Shell
 from tests.support.journals import add_run, done, failed, new_journal, write_journal
@@ -45,7 +44,7 @@ def test_status_of_a_folder(dl: Shell, folder: Path) -> None:
     assert "dl --retry-failed --dir data" in ran.stdout
     assert all(len(line) <= 80 for line in ran.stdout.splitlines())
     status = json.loads(dl("status", "data", "--json").stdout)
-    assert status["urls"] == {"urls": 3, "done": 2, "skipped": 0, "failed": 1, "bytes": 7, "with_digest": 1}
+    assert status["urls"] == {"urls": 3, "done": 2, "skipped": 0, "failed": 1, "bytes": 7, "with_digest": 1, "digest_bytes": 3}
     assert status["runs"][0]["state"] == "ended"
 
 
@@ -89,7 +88,6 @@ def test_written_digests_are_verified_by_sha256sum_and_by_us(dl: Shell, folder: 
         (folder / odd).write_text(odd.encode(errors="replace").decode())
     ran = dl("verify", "--write", name, "data")
     assert (ran.returncode, ran.stderr) == (0, "")
-    assert "6 sha256 digests" in ran.stdout
     sums = dl.folder / name
     check = subprocess.run(["sha256sum", "-c", "--strict", "--quiet", sums.name], cwd=sums.parent, capture_output=True)
     assert (check.returncode, check.stdout) == (0, b"")
@@ -162,7 +160,7 @@ def test_exported_list_is_read_again(dl: Shell, folder: Path) -> None:
         (["verify", "empty"], 2, "there is no journal"),
         (["verify", "empty.txt"], 2, "lists no file"),
         (["verify", "text.txt"], 2, "not a sums file: line 1"),
-        (["verify", "other.sqlite"], 2, "another program"),
+        (["verify", "other.sqlite"], 3, "another program"),
         (["verify", "--write", "SUMS", "nowhere"], 2, "not a folder"),
         (["verify", "--write", "nowhere/SUMS", "data"], 3, "cannot write nowhere/SUMS"),
         (["verify", "--write", "SUMS", "--algorithm", "sha7", "data"], 2, "unknown kind of checksum"),
@@ -230,23 +228,30 @@ def test_status_while_a_run_goes_on_and_after_it_was_killed(dl: Shell) -> None:
     connection.close()
 
 
-@pytest.mark.parametrize("words", [["verify", "data"], ["verify", "--write", "SHA256SUMS", "data"]])
-def test_interrupt_tells_how_far_it_came(dl: Shell, tmp_path: Path, words: list[str]) -> None:
+WRITE = ["verify", "--write", "SHA256SUMS", "data"]
+
+
+@pytest.mark.parametrize(
+    ("words", "number"), [(["verify", "data"], signal.SIGINT), (WRITE, signal.SIGINT), (WRITE, signal.SIGTERM)]
+)
+def test_interrupt_tells_how_far_it_came_and_leaves_nothing(
+    dl: Shell, tmp_path: Path, words: list[str], number: signal.Signals
+) -> None:
     folder = tmp_path / "data"
     size = 40_000_000_000  # holes: reading takes time, and no space
-    write_journal(folder, *(replace(done(f"f{number}", size, digest(b"x"))) for number in range(2)))
-    for number in range(2):
-        with (folder / f"f{number}").open("wb") as stream:
+    write_journal(folder, *(done(f"f{index}", size, digest(b"x")) for index in range(2)))
+    for index in range(2):
+        with (folder / f"f{index}").open("wb") as stream:
             stream.truncate(size)
     command = [sys.executable, "-m", "downloader", *words]
     with subprocess.Popen(command, cwd=dl.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and not _reads(process.pid, folder):
             time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         out, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "interrupted after 0 files" in out + err
+    assert process.returncode == 128 + number
+    assert number is signal.SIGTERM or "interrupted after 0 files" in out + err
     assert not (dl.folder / "SHA256SUMS").exists()
     assert not (dl.folder / "SHA256SUMS.part").exists()
 

@@ -26,6 +26,7 @@ def base(httpserver: HTTPServer) -> str:
     """The URL of a server with some files, without the slash at its end."""
     for name in NAMES:
         httpserver.expect_request(f"/data/{name}").respond_with_data(f"content of {name}")
+    httpserver.expect_request("/missing").respond_with_data("", 404)
     return httpserver.url_for("").rstrip("/")
 
 
@@ -112,6 +113,38 @@ def test_relative_links_of_a_page_at_a_url(dl: Shell, httpserver: HTTPServer, ba
         done = dl(url, "--links", "*.nc", "-d", folder)
         assert done.returncode == 0, done.stderr
         assert sorted(files(dl.folder / folder)) == ["a.nc", "b.nc"]
+
+
+def test_all_parts_of_the_listing_of_a_bucket_are_read(dl: Shell, httpserver: HTTPServer, base: str) -> None:
+    def part(name: str, more: str = "") -> str:
+        key = f"<Contents><Key>{name}</Key><Size>15</Size></Contents>"
+        return f"<ListBucketResult><IsTruncated>{str(bool(more)).lower()}</IsTruncated>{key}{more}</ListBucketResult>"
+
+    first = part("a.nc", "<NextContinuationToken>+1</NextContinuationToken>")
+    later = {"list-type": "2", "continuation-token": "+1"}
+    httpserver.expect_request("/data", query_string={"list-type": "2"}).respond_with_data(first)
+    httpserver.expect_request("/data", query_string=later).respond_with_data(part("b.nc"))
+    done = dl(f"{base}/data?list-type=2", "--links", "*.nc", "-d", "out")
+    assert done.returncode == 0, done.stderr
+    assert files(dl.folder / "out") == {name: f"content of {name}" for name in ("a.nc", "b.nc")}
+
+
+@pytest.mark.parametrize("place", ["file", "stdin"])
+def test_the_urls_of_a_list_may_be_pages(dl: Shell, httpserver: HTTPServer, base: str, place: str) -> None:
+    httpserver.expect_request("/1/").respond_with_data("<a href='/data/a.nc'><a href='/data/c.txt'>")
+    packed = gzip.compress(b"<a href='../data/b.nc'>")
+    httpserver.expect_request("/2").respond_with_data("", 302, {"Location": "/moved/"})
+    httpserver.expect_request("/moved/").respond_with_data(packed)
+    listed = f"{base}/1/\n  dir=one\n{base}/missing\n{base}/2\n  out=x\n{base}/2\n"
+    (dl.folder / "pages.txt").write_text(listed)
+    words = ["pages.txt" if place == "file" else "-", "--links", "*.nc", "-d", "out", "--skip-bad-lines"]
+    done = dl(*words, stdin=listed)
+    assert done.returncode == 0, done.stderr
+    assert files(dl.folder / "out") == {"one/a.nc": "content of a.nc", "b.nc": "content of b.nc"}
+    assert "skipped 2 invalid lines" in done.stderr
+    if place == "file":
+        assert "pages.txt:3: a page cannot be read: cannot fetch the list: HTTP 404 Not Found" in done.stderr
+        assert "pages.txt:4: the list says more of this URL than a page can have" in done.stderr
 
 
 def test_a_sitemap_index_is_read_one_level_deep(dl: Shell, httpserver: HTTPServer, base: str) -> None:
@@ -292,9 +325,12 @@ def test_a_live_pipe_need_not_end_before_its_urls_start(
         assert running.stdin is not None
         running.stdin.write(b"".join(f"{httpserver.url_for('')}{number}\n".encode() for number in range(3)))
         running.stdin.flush()
-        while len(started) < 2:  # the third line may have options below it
+        for _ in range(3000):
+            if len(started) >= 2:  # the third line may have options below it
+                break
             time.sleep(0.01)
             assert running.poll() is None
+        assert len(started) >= 2
         running.stdin.write(f"{httpserver.url_for('')}5\n".encode())
         running.stdin.close()
     assert running.returncode == 0

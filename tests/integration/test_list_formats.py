@@ -171,6 +171,12 @@ def test_the_entry_of_a_table_that_failed_is_one_for_another_run(server: TestSer
     assert (tmp_path / "out" / "a" / "b c.bin").stat().st_size == 1000
 
 
+def test_closed_standard_input_is_an_error(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m downloader - -d out <&-"
+    done = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (2, "dl: standard input is closed: there is no list\n")
+
+
 # --- lists at URLs
 
 
@@ -228,7 +234,7 @@ def test_a_url_without_a_format_is_a_file(httpserver: HTTPServer, shell: Shell, 
     ("path", "message"),
     [
         ("/missing.csv", "cannot fetch the list: HTTP 404 Not Found"),
-        ("/page.csv", "no column has URLs"),
+        ("/page.csv", "this seems to be XML or a web page, not csv"),
         ("/damaged.csv", "the gzip data are damaged"),
     ],
 )
@@ -244,6 +250,28 @@ def test_a_list_at_a_url_that_cannot_be_read_starts_nothing(
     assert len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "out").exists()
     assert os.listdir(temporary) == []
+
+
+def test_a_list_at_a_url_is_fetched_with_the_certificates_of_the_run(shell: Shell, tmp_path: Path) -> None:
+    with TestServer(tls=True, lists={"a": "files=2&size=100"}) as secure:
+        url = f"{secure.url}/list/a"
+        done = shell(url, "-d", "out", "--format", "text")
+        assert done.returncode == 2
+        assert "cannot fetch the list: the certificate does not verify" in done.stderr
+        done = shell(url, "-d", "out", "--format", "text", "--cacert", secure.cacert)
+        assert done.returncode == 0, done.stderr
+        assert "2 done" in done.stderr
+
+
+def test_a_list_at_a_url_is_fetched_by_way_of_the_proxy_of_the_run_and_tried_again(
+    httpserver: HTTPServer, shell: Shell
+) -> None:
+    answers = [Response(status=503), Response("url\nhttp://files.invalid/x\n")]
+    httpserver.expect_request("/a.csv").respond_with_handler(lambda request: answers.pop(0))
+    options = ["--format", "csv", "--proxy", httpserver.url_for("/"), "--retry-wait", "0", "--dry-run"]
+    done = shell("http://lists.invalid/a.csv", *options)
+    assert (done.returncode, done.stdout) == (0, "fetch\thttp://files.invalid/x\tx\n"), done.stderr
+    assert answers == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

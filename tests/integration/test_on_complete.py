@@ -84,6 +84,14 @@ def test_nothing_is_started_with_a_wrong_command(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_command_that_runs_dl_does_not_run_itself_again(server: TestServer, dl: Shell, tmp_path: Path) -> None:
+    command = f"{sys.executable} -m downloader -q {server.file(2, 10)} -d {tmp_path}/inner -o {{name}}"
+    done = dl(server.file(1, 10), "-d", "out", DL_ON_COMPLETE=command)
+    assert done.returncode == 0, done.stderr
+    inner = [path.name for path in (tmp_path / "inner").iterdir() if path.is_file()]
+    assert inner == [path.name for path in (tmp_path / "out").iterdir() if path.is_file()]
+
+
 def test_a_dry_run_runs_no_command(server: TestServer, dl: Shell) -> None:
     done = dl(dl.list(server.file(1, 10)), "-d", "out", "--dry-run", "--on-complete", "echo ran")
     assert done.returncode == 0

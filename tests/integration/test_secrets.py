@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.scripted import MakeServer, reply
+from tests.support.scripted import Connection, MakeServer, RecordedRequest, reply
 
 BASIC = "Basic bWU6czNjcmV0"  # me:s3cret
 COMMAND = [sys.executable, "-m", "downloader"]
@@ -145,3 +145,17 @@ def test_a_password_in_a_section_is_refused_and_not_repeated(tmp_path: Path) -> 
         assert done.returncode == 2
         assert "password-env and bearer-env name environment variables" in done.stderr
         assert "s3cret" not in done.stdout + done.stderr
+
+
+def test_the_section_of_a_host_holds_for_a_list_at_a_url_too(scripted: MakeServer, tmp_path: Path) -> None:
+    def answer(connection: Connection, request: RecordedRequest) -> None:
+        body = f"{server.url}/a\n" if request.path == "/list.txt" else "content"
+        connection.send(reply("200 OK", body.encode()))
+
+    server = scripted(answer)
+    (tmp_path / "c.toml").write_text('[host."127.0.0.1"]\nbearer-env = "MY_TOKEN"\n')
+    done = dl(tmp_path, f"{server.url}/list.txt", "--format", "text", "--config", "c.toml", MY_TOKEN="s3cret")
+    assert done.returncode == 0, done.stderr
+    assert [request.path for request in server.requests] == ["/list.txt", "/a"]
+    assert [request.headers.get("authorization") for request in server.requests] == ["Bearer s3cret"] * 2
+    assert "s3cret" not in done.stderr

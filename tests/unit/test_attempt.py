@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from downloader.core.facts import Checksum
+from downloader.core.facts import Checksum, Pieces, ResumeInfo, Validator
 from downloader.core.http.headers import content_range, format_http_date
 from downloader.core.http.messages import Head, Request, TransferPolicy
 from downloader.core.model import Attempt, End, Outcome
@@ -35,7 +35,9 @@ from downloader.errors import (
     PolicyError,
     ProtocolError,
     StorageError,
+    WrongPieces,
 )
+from downloader.storage import hashes, sidecar
 from downloader.storage.folder import Folder
 from downloader.transports.base import ClientOptions
 from tests.support.fake_server import BODY, CHANGED_AT, NOW, SUM, FakeServer
@@ -669,3 +671,148 @@ def test_the_servers_of_these_tests_answer_as_they_should() -> None:
     assert (head.status, span.start, span.stop, span.total) == (206, 1990, 2000, 2000)
     assert b"".join(pieces) == BODY[1990:]
     assert FakeServer().answer(Request(URL, (("Range", "bytes=5-"), ("If-Range", '"v0"'))))[0].status == 200
+
+
+# --- what is hashed
+
+
+@dataclass
+class CountingHash:
+    """A digest that counts the bytes it is given."""
+
+    algorithm: str
+    counts: dict[str, int]
+
+    def __post_init__(self) -> None:
+        self._state = hashlib.new(self.algorithm)
+        self.counts.setdefault(self.algorithm, 0)
+
+    def update(self, data: bytes | memoryview) -> None:
+        """Hash, and count."""
+        self.counts[self.algorithm] += len(data)
+        self._state.update(data)
+
+    def hexdigest(self) -> str:
+        """The digest."""
+        return self._state.hexdigest()
+
+
+@pytest.fixture
+def hashed(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """The bytes that were hashed, by algorithm."""
+    counts: dict[str, int] = {}
+    monkeypatch.setattr(hashes, "new_hash", lambda algorithm: CountingHash(algorithm, counts))
+    return counts
+
+
+def test_nothing_is_hashed_where_nothing_is_wanted(driver: AttemptDriver, hashed: dict[str, int]) -> None:
+    assert driver.run(FakeServer()).end is End.COMPLETE
+    assert hashed == {}
+    assert driver.slot.stats.received == len(BODY)
+
+
+@pytest.mark.parametrize("pieces", [(2000,), (7,)])
+@pytest.mark.parametrize("tick", [0.0, 2.0])
+def test_a_file_is_hashed_once_with_each_algorithm(
+    tmp_path: Path, hashed: dict[str, int], pieces: tuple[int, ...], tick: float
+) -> None:
+    driver = driver_in(tmp_path, TransferPolicy(low_speed_limit=0), digest="sha256")
+    driver.tick = tick
+    md5 = Checksum("md5", hashlib.md5(BODY).hexdigest())
+    outcome = driver.run(FakeServer(pieces=pieces), checksums=(SUM, md5))
+    assert (outcome.end, outcome.digests, outcome.verified) == (End.COMPLETE, (SUM, md5), True)
+    assert hashed == {"sha256": len(BODY), "md5": len(BODY)}
+
+
+def test_a_resumed_file_is_hashed_once(tmp_path: Path, hashed: dict[str, int]) -> None:
+    driver = driver_in(tmp_path, digest="sha256")
+    assert driver.run(FakeServer(cut=1200)).end is End.FAILED
+    hashed.clear()
+    outcome = driver.run(FakeServer())
+    assert (outcome.end, outcome.received, outcome.digests, outcome.verified) == (End.COMPLETE, 800, (SUM,), False)
+    assert hashed == {"sha256": len(BODY)}
+
+
+def test_a_file_that_is_complete_already_is_hashed_once(tmp_path: Path, hashed: dict[str, int]) -> None:
+    driver = driver_in(tmp_path, digest="sha256")
+    assert driver.run(FakeServer()).end is End.COMPLETE
+    (tmp_path / "file.bin").rename(tmp_path / "file.bin.part")
+    sidecar_of(driver, len(BODY))
+    hashed.clear()
+    outcome = driver.run(FakeServer())
+    assert (outcome.end, outcome.status, outcome.digests) == (End.COMPLETE, 416, (SUM,))
+    assert hashed == {"sha256": len(BODY)}
+
+
+def sidecar_of(driver: AttemptDriver, total: int) -> None:
+    """Write the sidecar of a complete part file."""
+    folder = Folder(str(driver.root))
+    sidecar.create(folder.descriptor, "file.bin.part.meta", URL, ResumeInfo(0, Validator('"v1"'), total))
+    folder.close()
+
+
+# --- pieces
+
+
+def pieces_of(body: bytes, length: int) -> Pieces:
+    """The SHA-256 digests of the pieces of a body."""
+    parts = (body[start : start + length] for start in range(0, len(body), length))
+    return Pieces("sha256", length, tuple(hashlib.sha256(part).hexdigest() for part in parts))
+
+
+@given(
+    length=st.integers(1, 2500),
+    places=st.sets(st.integers(0, len(BODY) - 1), min_size=1, max_size=4),
+    has_checksum=st.booleans(),
+    tick=st.sampled_from([0.0, 2.0]),
+    cut=st.integers(0, 300),
+    mirror=st.booleans(),
+)
+def test_only_wrong_pieces_are_fetched_again_even_after_another_interruption(
+    length: int, places: set[int], has_checksum: bool, tick: float, cut: int, mirror: bool
+) -> None:
+    damaged = bytes(byte ^ (at in places) for at, byte in enumerate(BODY))
+    wrong = {place // length for place in places}
+    wrong_bytes = sum(len(BODY[number * length : (number + 1) * length]) for number in wrong)
+    values: dict[str, Any] = {"pieces": pieces_of(BODY, length), "checksums": (SUM,) if has_checksum else ()}
+    with tempfile.TemporaryDirectory() as root:
+        driver = driver_in(Path(root), TransferPolicy(low_speed_limit=0))
+        driver.tick = tick
+        first = driver.run(FakeServer(body=damaged, pieces=(130,)), **values)
+        assert isinstance(first.error, IntegrityError)
+        assert isinstance(first.error, WrongPieces) is (wrong_bytes < len(BODY))
+        assert "file.bin" not in driver.names
+        if wrong_bytes == len(BODY):
+            assert driver.names == set()
+            return
+        assert driver.names == KEPT
+        if mirror:
+            values |= {"url": "https://mirror.example/file.bin", "is_alternate_url": True}
+        etag = '"m"' if mirror else '"v1"'
+        broken = driver.run(FakeServer(etag=etag, cut=cut, pieces=(50,)), **values)
+        received = broken.received
+        if broken.end is not End.COMPLETE:
+            assert isinstance(broken.error, NetworkError)
+            again = FakeServer(etag=etag)
+            last = driver.run(again, **values)
+            received += last.received
+            assert last.end is End.COMPLETE
+            assert last.verified
+            assert all((header(request, "If-Range") is None) is mirror for request in again.requests)
+        assert received == wrong_bytes
+        assert driver.files() == {"file.bin": BODY}
+
+
+def test_pieces_that_are_right_in_a_file_with_a_wrong_checksum_are_not_trusted(driver: AttemptDriver) -> None:
+    wrong = Checksum("sha256", "0" * 64)
+    outcome = driver.run(FakeServer(), checksums=(wrong,), pieces=pieces_of(BODY, 100))
+    assert type(outcome.error) is IntegrityError
+    assert driver.names == set()
+
+
+def test_a_changed_file_is_fetched_as_a_whole_instead_of_its_wrong_pieces(driver: AttemptDriver) -> None:
+    listed = pieces_of(BODY, 100)
+    assert isinstance(driver.run(FakeServer(body=b"x" + BODY[1:]), pieces=listed).error, WrongPieces)
+    outcome = driver.run(FakeServer(etag='"v2"', changed=None), pieces=listed)
+    assert (outcome.end, outcome.received) == (End.COMPLETE, len(BODY))
+    assert driver.files() == {"file.bin": BODY}

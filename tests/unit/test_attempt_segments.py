@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from downloader.core.facts import NOTHING_TO_RESUME, WHOLE, Checksum, ResumeInfo, Segment, Validator
+from downloader.core.facts import NOTHING_TO_RESUME, WHOLE, Checksum, Pieces, ResumeInfo, Segment, Validator
 from downloader.core.http.headers import format_http_date
 from downloader.core.http.messages import Head, Request, TransferPolicy
 from downloader.core.model import Attempt, End, Outcome
@@ -31,7 +31,9 @@ from downloader.errors import (
     Interrupted,
     NetworkError,
     ProtocolError,
+    WrongPieces,
 )
+from downloader.storage.checksum import ChecksumVerifier
 from downloader.storage.folder import Folder
 from downloader.storage.part import PartFile
 from downloader.transports.base import ClientOptions
@@ -772,3 +774,45 @@ def test_attempts_that_cannot_be_split_are_not_split(attempts: Attempts, server:
         assert not flight.slot.stats.splittable
     assert flight.end is End.COMPLETE
     assert attempts.folder.shared_parts.by_path == {}
+
+
+# --- digests and pieces
+
+
+def test_a_shared_file_with_wrong_pieces_keeps_the_right_ones(tmp_path: Path) -> None:
+    attempts = Attempts(tmp_path / "run", {"digest": "md5"})
+    listed = Pieces("md5", 100, tuple(hashlib.md5(BODY[at : at + 100]).hexdigest() for at in range(0, TOTAL, 100)))
+    damaged = bytes(byte ^ (at in (150, 950)) for at, byte in enumerate(BODY))
+    first = attempts.shared(ranged_server(body=damaged), pieces=listed)
+    first.cut(900)
+    second = attempts.start(ranged_server(body=damaged), Segment(900, TOTAL), pieces=listed)
+    outcomes = [first.finish(), second.finish()]
+    assert sorted(outcome.end.name for outcome in outcomes) == ["FAILED", "SEGMENT_DONE"]
+    assert isinstance(outcomes[-1].error or outcomes[0].error, WrongPieces)
+    assert attempts.folder.shared_parts.by_path == {}
+    server = ranged_server()
+    last = attempts.start(server, pieces=listed).finish()
+    assert (last.end, last.received, last.verified) == (End.COMPLETE, 200, True)
+    assert last.digests == (Checksum("md5", hashlib.md5(BODY).hexdigest()),)
+    assert [dict(request.headers)["Range"] for request in server.requests] == ["bytes=100-199", "bytes=900-999"]
+    assert attempts.files() == {"file.bin": BODY}
+    attempts.close()
+
+
+def test_a_shared_file_is_hashed_once_at_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts: list[int] = []
+    whole = ChecksumVerifier.hash_existing
+
+    def counted(self: ChecksumVerifier, descriptor: int, size: int) -> None:
+        counts.append(size)
+        whole(self, descriptor, size)
+
+    monkeypatch.setattr(ChecksumVerifier, "hash_existing", counted)
+    attempts = Attempts(tmp_path / "run", {"digest": "sha256"})
+    first = attempts.shared(ranged_server())
+    first.cut(900)
+    second = attempts.start(ranged_server(), Segment(900, TOTAL))
+    outcomes = [first.finish(), second.finish()]
+    assert [outcome.digests for outcome in outcomes if outcome.end is End.COMPLETE] == [(SUM,)]
+    assert counts == [TOTAL]
+    attempts.close()

@@ -201,6 +201,21 @@ def test_a_program_that_vanished_cannot_start(tmp_path: Path) -> None:
     assert hooks.failed == ["x: program: cannot start: no such file or directory"]
 
 
+def test_a_system_without_another_thread_fails_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    hooks, _ = hooks_for("true", tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        hooks.add(done("x"))
+    assert hooks.wait(0)
+    assert hooks.failed == ["x: true: cannot start: can't start new thread"]
+    hooks.add(done("y"))
+    assert hooks.wait(30)
+    assert hooks.failures == 1
+
+
 def test_commands_are_bounded_in_number_and_pause_the_list(tmp_path: Path) -> None:
     """Each command waits until it may end, so the highest number at a time is seen, whatever the speed of the machine."""
     gate = tmp_path / "gate"

@@ -122,6 +122,26 @@ def test_a_compressed_list_is_read_whatever_its_name(kind: str, name: str, tmp_p
     assert found == [("https://a.example/1", f"{path}:2"), ("https://a.example/2", f"{path}:3")]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("format_name", ["text", "csv", "jsonl"])
+def test_memory_does_not_grow_with_the_list(tmp_path: Path, format_name: str) -> None:
+    line = {"text": "https://a.example/{0}\n  out={0}\n", "csv": "{0},https://a.example/{0},{0}\n"}
+    row = line.get(format_name, '{{"id":"{0}","url":"https://a.example/{0}","name":"{0}"}}\n')
+    peaks = []
+    for count in (1_000, 9_000):
+        path = tmp_path / f"{count}.gz"
+        with gzip.open(path, "wt", compresslevel=1) as stream:
+            stream.write("id,url,name\n" if format_name == "csv" else "")
+            stream.writelines(map(row.format, range(count)))
+        tracemalloc.start()
+        lists = ListReader([path])
+        assert lists.check() == count
+        assert sum(1 for _ in lists.source()) == count
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < peaks[0] + 1_000_000, peaks
+
+
 @KINDS
 def test_a_truncated_list_is_an_error_before_anything_starts(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "list.gz"

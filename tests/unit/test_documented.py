@@ -84,6 +84,7 @@ def test_help_begins_with_an_example_and_then_the_names() -> None:
         "NameNotFound",
         "NoAnswer",
         "Unwanted",
+        "WrongPieces",
     }
     assert named <= set(downloader.__all__)
 

@@ -30,6 +30,7 @@ from downloader.errors import (
     Unwanted,
     UsageError,
     WorkerError,
+    WrongPieces,
     exit_code,
 )
 
@@ -101,6 +102,7 @@ CASES = [
     (FolderError, StorageError),
     (FolderFull, FolderError),
     (Unwanted, PolicyError),
+    (WrongPieces, IntegrityError),
 ]
 
 
@@ -145,7 +147,7 @@ def test_the_exit_code_of_a_report_is_independent_of_the_order() -> None:
     assert codes == {1}
 
 
-RETRYABLE = {NetworkError, NoAnswer, WorkerError, FileInUse}
+RETRYABLE = {NetworkError, NoAnswer, WorkerError, FileInUse, WrongPieces}
 
 
 @pytest.mark.parametrize("cls", [cls for cls in PUBLIC if cls is not HTTPStatusError])

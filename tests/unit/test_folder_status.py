@@ -68,7 +68,7 @@ def test_runs_without_an_end_go_on_or_were_killed(tmp_path: Path, running: int |
 
 @pytest.mark.parametrize(
     ("length", "period", "count"),
-    [(1, None, 0), (3, 1, 3), (100, 10, 10), (900, 120, 8), (86400 * 3, 21600, 12), (86400 * 30, 86400 * 3, 10)],
+    [(9, None, 0), (11, 5, 2), (12.6, 5, 3), (100, 10, 10), (900, 120, 8), (86400 * 3, 21600, 12), (86400 * 30, 86400 * 3, 10)],
 )
 def test_rate_has_at_most_twelve_periods(tmp_path: Path, length: float, period: float | None, count: int) -> None:
     write_journal(tmp_path, done("a", 10, ended=1000 + length / 2), started=1000, ended=1000 + length)
@@ -139,10 +139,10 @@ def test_text_fits_the_terminal(tmp_path: Path, width: int, unicode: bool) -> No
 
 
 def test_bars_are_in_proportion(tmp_path: Path) -> None:
-    rows = [done(f"f{number}", 100 * number, ended=1000.5 + number) for number in (0, 1, 2, 4)]
-    write_journal(tmp_path, *rows, started=1000, ended=1005)
+    rows = [done(f"f{number}", 100 * number, ended=1000.5 + 5 * number) for number in (0, 1, 2, 4)]
+    write_journal(tmp_path, *rows, started=1000, ended=1025)
     text = status_text(status_of(tmp_path, False), 80, False)
-    bars = [len(found) for found in re.findall(r"^ +0:0\d  (#*)", text, re.MULTILINE)]
+    bars = [len(found) for found in re.findall(r"^ +0:\d\d  (#*)", text, re.MULTILINE)]
     assert bars == [0, 10, 20, 0, 40]
 
 

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from downloader.core.digests import hex_digits
 from downloader.core.facts import Checksum, Validator
 from downloader.core.http import headers as h
+from downloader.core.http.digest_fields import byte_sequences
 from downloader.core.http.headers import MAX_HEAD_BYTES, ContentRange, Fields, read_fields
 from downloader.errors import ProtocolError
 
@@ -18,6 +20,7 @@ BODY = b"the whole file"
 SHA256, SHA512 = hashlib.sha256(BODY), hashlib.sha512(BODY)
 B64_256 = base64.b64encode(SHA256.digest()).decode()
 B64_512 = base64.b64encode(SHA512.digest()).decode()
+B64_MD5, IS_MD5 = base64.b64encode(hashlib.md5(BODY).digest()).decode(), Checksum("md5", hashlib.md5(BODY).hexdigest())
 IS_256, IS_512 = Checksum("sha256", SHA256.hexdigest()), Checksum("sha512", SHA512.hexdigest())
 CHANGED = "Sun, 06 Nov 1994 08:49:37 GMT"
 CHANGED_AT = 784111777.0
@@ -339,11 +342,11 @@ SHORT = base64.b64encode(b"short").decode()
     ("fields", "whole", "expected"),
     [
         (Fields(repr_digest=f"sha-256=:{B64_256}:"), False, (IS_256,)),
-        (Fields(repr_digest=f"SHA-256=:{B64_256}:;a=b, sha-512=:{B64_512}:"), True, (IS_256, IS_512)),
+        (Fields(repr_digest=f"SHA-256=:{B64_256}:;a=b, sha-512=:{B64_512}:"), True, (IS_512, IS_256)),
         (Fields(content_digest=f"sha-512=:{B64_512}:"), True, (IS_512,)),
         (Fields(content_digest=f"sha-512=:{B64_512}:"), False, ()),
         (Fields(digest=f"SHA-256={B64_256}"), False, (IS_256,)),
-        (Fields(digest=f"md5=abc,sha-256={B64_256}, SHA-512={B64_512}"), False, (IS_256, IS_512)),
+        (Fields(digest=f"md5=abc,sha-256={B64_256}, SHA-512={B64_512}"), False, (IS_512, IS_256)),
         (Fields(digest=f"sha-256=:{B64_256}:"), True, ()),
         (Fields(repr_digest=f"sha-256={B64_256}"), True, ()),
         (Fields(repr_digest=f"md5=:{B64_256}:"), True, ()),
@@ -353,7 +356,23 @@ SHORT = base64.b64encode(b"short").decode()
         (Fields(repr_digest="sha-256=:"), True, ()),
         (Fields(repr_digest="sha-256"), True, ()),
         (Fields(repr_digest="sha-256=:not base64!:"), True, ()),
-        (Fields(repr_digest=f"sha-256=:{B64_256[:-1]}:"), True, ()),
+        (Fields(repr_digest=f"sha-256=:{B64_256[:-1]}:"), True, (IS_256,)),
+        (Fields(repr_digest=f"sha-256=:{B64_256[:-2]}:"), True, ()),
+        (Fields(repr_digest=f"sha-256=:{B64_256}:", content_digest=f"sha-512=:{B64_512}:"), True, (IS_512, IS_256)),
+        (Fields(repr_digest=f"sha-256=:{B64_256}:", content_digest=f"sha-512=:{B64_512}:"), False, (IS_256,)),
+        (Fields(repr_digest=f"sha-512=:{B64_512}:, nonsense=1=2, sha-256=:{B64_256}:"), True, ()),
+        (Fields(repr_digest=f'unixsum=12, x="a, sha-512=:AA==:", sha-256=:{B64_256}:;q=0.5'), True, (IS_256,)),
+        (Fields(repr_digest=f"sha-256=:{B64_512}:,sha-256=:{B64_256}:"), True, (IS_256,)),
+        (Fields(repr_digest=f"sha-256=:{B64_256}:,"), True, ()),
+        (Fields(repr_digest=f"md5=:{B64_MD5}:"), False, (IS_MD5,)),
+        (Fields(digest=f"md5={B64_MD5}"), False, (IS_MD5,)),
+        (Fields(digest=f"MD5={IS_MD5.digest}"), False, (IS_MD5,)),
+        (Fields(digest=f"SHA-256={IS_256.digest.upper()}"), False, (IS_256,)),
+        (Fields(digest=f"SHA={hashlib.sha1(BODY).hexdigest()}"), True, (Checksum("sha1", hashlib.sha1(BODY).hexdigest()),)),
+        (Fields(digest="UNIXsum=30637, UNIXcksum=123, adler32=03da0195, contentMD5"), True, ()),
+        (Fields(digest="crc32c=A72A4DF"), True, (Checksum("crc32c", "0a72a4df"),)),  # from RFC 5843
+        (Fields(digest="crc32c=0a72a4df"), True, (Checksum("crc32c", "0a72a4df"),)),
+        (Fields(digest="crc32c=CnKk3w=="), True, ()),
         (Fields(repr_digest=f"sha-256=:é{B64_256[1:]}:"), True, ()),
         (Fields(repr_digest="sha-256=:!:", digest=f"sha-256={B64_256}"), True, (IS_256,)),
         (Fields(), True, ()),
@@ -371,7 +390,54 @@ def test_the_digest_of_the_file_goes_before_the_digest_of_the_body() -> None:
     assert h.digests(fields, whole=True) == (IS_256,)
 
 
+BARE_ITEMS = st.sampled_from(["1", "-1.25", '"a\\"b, c=:"', "tok/en", "?0", "@1659578233", '%"%c3%bc"', "(1 2;a :AA==:)", "()"])
+KEYS = st.from_regex(r"[a-z*][a-z0-9_.*-]{0,6}", fullmatch=True)
+MEMBERS = st.one_of(st.binary(max_size=70), BARE_ITEMS, st.none())
+
+
+def as_text(key: str, value: bytes | str | None, parameter: str) -> str:
+    """A member of a dictionary in the notation of RFC 9651."""
+    text = f":{base64.b64encode(value).decode()}:" if isinstance(value, bytes) else value
+    return (key if text is None else f"{key}={text}") + parameter
+
+
+@given(
+    st.lists(st.tuples(KEYS, MEMBERS, st.sampled_from(["", ";a", ";a=1; b=:AA==:"])), max_size=6),
+    st.sampled_from([",", ", ", " ,\t"]),
+)
+def test_every_dictionary_is_read_as_it_was_written(members: list[tuple[str, bytes | str | None, str]], comma: str) -> None:
+    last = {key: value for key, value, _ in members}
+    expected = {key: value for key, value in last.items() if isinstance(value, bytes)}
+    assert byte_sequences(comma.join(as_text(*member) for member in members)) == expected
+
+
+@given(st.text('ab=:,;()"%?@1. A/+', max_size=30))
+def test_no_text_of_a_dictionary_raises(text: str) -> None:
+    assert isinstance(byte_sequences(text), dict)
+
+
+def test_fields_that_are_sent_in_several_lines_are_one() -> None:
+    fields = read_fields([("Repr-Digest", f"sha-256=:{B64_256}:"), ("repr-digest", f"sha-512=:{B64_512}:")])
+    assert h.digests(fields, whole=False) == (IS_512, IS_256)
+
+
+@pytest.mark.parametrize(
+    ("given", "announced", "checked"),
+    [
+        ((), (), ()),
+        ((), (IS_512, IS_256), (IS_512,)),
+        ((IS_256,), (IS_512, IS_256), (IS_256,)),
+        ((IS_MD5,), (IS_512,), (IS_MD5, IS_512)),
+        ((Checksum("sha512|blake2b", IS_512.digest),), (IS_512,), (Checksum("sha512|blake2b", IS_512.digest),)),
+    ],
+)
+def test_of_what_a_server_announces_the_strongest_is_checked_if_it_tells_more(
+    given: tuple[Checksum, ...], announced: tuple[Checksum, ...], checked: tuple[Checksum, ...]
+) -> None:
+    assert h.with_announced(given, announced) == checked
+
+
 @given(st.text(max_size=60), st.text(max_size=60), st.text(max_size=60))
 def test_any_digest_fields_are_well_formed_or_passed_over(one: str, two: str, three: str) -> None:
     for found in h.digests(Fields(repr_digest=one, content_digest=two, digest=three), whole=True):
-        assert len(bytes.fromhex(found.digest)) in (32, 64)
+        assert len(found.digest) == hex_digits(found.algorithm)

@@ -80,7 +80,7 @@ def test_last_rows_are_those_of_a_dict(entries: list[tuple[str, int, int]]) -> N
         counts = count_urls(journal)
     states = [row.status for row in expected.values()]
     sizes = sum(row.size for row in expected.values() if row.status != 2)
-    assert counts == UrlCounts(len(states), states.count(0), states.count(1), states.count(2), sizes, 0)
+    assert counts == UrlCounts(len(states), states.count(0), states.count(1), states.count(2), sizes, 0, 0)
 
 
 def test_counts(tmp_path: Path) -> None:
@@ -109,7 +109,9 @@ def test_counts_of_an_empty_journal(tmp_path: Path) -> None:
     ("times", "length", "period", "buckets"),
     [
         ([0.5, 9.5, 25], 30, 10, [(0, 10, 2), (10, 10, 0), (20, 10, 1)]),
-        ([1, 11], 12, 10, [(0, 10, 1), (10, 2, 1)]),
+        ([1, 11], 12, 10, [(0, 12, 2)]),
+        ([1, 11], 16, 10, [(0, 10, 1), (10, 6, 1)]),
+        ([1], 2, 10, [(0, 2, 1)]),
         ([-5, 99], 10, 10, [(0, 10, 2)]),  # the clock was set
         ([5], 0, 10, []),
         ([5], -3, 10, []),
@@ -263,8 +265,8 @@ def _a_pipe(path: Path) -> None:
         (Path.unlink, UsageError, "there is no journal"),
         (_empty, UsageError, "empty"),
         (_no_sqlite, UsageError, "not a journal"),
-        (_of_another_program, UsageError, "another program"),
-        (_newer, UsageError, "newer version"),
+        (_of_another_program, StorageError, "another program"),
+        (_newer, StorageError, "newer version"),
         (_a_folder, UsageError, "not a journal"),
         (_a_pipe, UsageError, "not a journal"),
         (_without_tables, StorageError, "damaged"),

@@ -226,6 +226,14 @@ def test_an_endless_file_is_an_error(monkeypatch: pytest.MonkeyPatch, endless: s
         read(v4(f"<file>{endless}"))
 
 
+@pytest.mark.parametrize("start", ["<file name='", "<!-- ", "<?x "])
+def test_an_endless_tag_is_an_error(monkeypatch: pytest.MonkeyPatch, start: str) -> None:
+    """Of a tag that does not end, the parser reads every block once more with each further block."""
+    monkeypatch.setattr("downloader.sources.xml_entries.MAX_TAG_BYTES", 200_000)
+    with pytest.raises(UsageError, match=r"m\.meta4:3: a tag or comment is longer than 200000 bytes"):
+        read(v4(start + "x" * 2_000_000))
+
+
 # --- large documents
 
 

@@ -72,8 +72,14 @@ def test_the_user_may_name_the_columns() -> None:
     content = written({"url": [A], "where": pa.array([B.encode()], pa.binary()), "n": [5]})
     options = ListOptions(url_column="where", size_column="n")
     assert read(content, options)[0] == [Download(B, size=5, origin="t.parquet:row 1", metadata=(("url", A),))]
-    with pytest.raises(UsageError, match="--url-column: there is no column 'which'"):
+    with pytest.raises(UsageError, match=r"^t\.parquet: --url-column: there is no column 'which'"):
         read(content, ListOptions(url_column="which"))
+
+
+def test_the_user_is_told_what_the_columns_mean() -> None:
+    notices: list[str] = []
+    read(written({"link": [A], "title": ["x"]}), ListOptions(on_notice=notices.append))
+    assert notices == ["t.parquet: a Parquet file; url: column link; 1 other column goes into the report"]
 
 
 def test_a_column_with_urls_of_another_name_is_found_by_its_content() -> None:

@@ -151,3 +151,46 @@ def test_names_for_tab_completion(file: ConfigFile, tmp_path: Path) -> None:
     assert known_names(str(tmp_path / "missing")) == []
     (tmp_path / "broken").write_text("profile = 1")
     assert known_names(str(tmp_path / "broken")) == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "environment", "expected"),
+    [
+        (
+            {},
+            {},
+            HostSettings(
+                pattern="a.example", per_host=1, wait=5.0, user_agent="x", user="me", password_env="P", header=("A: b",)
+            ),
+        ),
+        (
+            {"per_host": "3", "user": "you:pw", "header": ("C: d",)},
+            {"DL_USER_AGENT": "y"},
+            HostSettings(pattern="a.example", wait=5.0, user="me", password_env="P", header=("A: b",)),
+        ),
+        (
+            {"max_requests_per_second": "1"},
+            {"DL_WAIT": "2", "DL_PER_HOST": "auto"},
+            HostSettings(pattern="a.example", user_agent="x", user="me", password_env="P", header=("A: b",)),
+        ),
+    ],
+)
+def test_a_flag_or_a_variable_overrides_a_section_but_not_its_credentials(
+    tmp_path: Path, flags: dict[str, Any], environment: dict[str, str], expected: HostSettings
+) -> None:
+    path = tmp_path / "c.toml"
+    text = 'per-host = 1\nwait = 5\nuser-agent = "x"\nuser = "me"\npassword-env = "P"\nheader = ["A: b"]\n'
+    path.write_text(f'user-agent = "z"\n[host."a.example"]\n{text}')
+    layers = load(flags, environment, ConfigFile(path))
+    assert layers.settings.hosts == (expected,)
+    shown = {name.replace("_", "-") for name in expected.__struct_fields__ if getattr(expected, name) not in (None, "", ())}
+    assert {key for _, key in layers.host_origins} == shown - {"pattern"}
+
+
+@pytest.mark.parametrize("text", ["retries = 1", "[profile.xyz]"])
+def test_a_foreign_file_that_hides_the_profiles_of_the_user_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError) as caught:
+        load({}, {"DL_PROFILE": "polite"}, ConfigFile(path, is_trusted=False))
+    assert caught.value.hint == f"./{path} takes the place of your own file: --config FILE reads that"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from downloader.errors import UsageError
 from downloader.settings.definitions import ListFormat
 from downloader.sources.formats import FORMATS, format_of_name
-from downloader.sources.recognition import recognise
+from downloader.sources.recognition import check_format, recognise
 
 A, B, MD5 = "https://a.example/1.jpg", "https://b.example/2", "0123456789abcdef" * 2
 
@@ -106,10 +106,10 @@ def test_the_content_says_the_format(content: str, expected: str, encoding: str)
     assert recognise(content.encode(), True, "", "list") == expected
 
 
-@pytest.mark.parametrize("content", ["{", "x\n", f"{A}\n"])
+@pytest.mark.parametrize("content", ["{", "x\n", f"{A},x\n", f'"{A}"\n', f"url\n{A}\n"])
 def test_the_name_decides_unless_the_content_can_be_nothing_else(content: str) -> None:
     assert recognise(content.encode(), True, "csv", "list.csv") == "csv"
-    assert recognise(b"<html><body>", True, "csv", "list.csv") == "html"
+    assert recognise(b"<urlset>", True, "csv", "list.csv") == "sitemap"
     assert recognise(b"PAR1\x00", True, "csv", "list.csv") == "parquet"
 
 
@@ -142,6 +142,7 @@ def test_the_first_line_alone_tells_the_format(content: str) -> None:
         (b"\x00\x01\x02\x03" * 100, "binary data"),
         (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "binary data"),
         (bytes(range(256)), "binary data"),
+        ("адрес;https://a.example/\n".encode("cp1251"), "text that is not UTF-8"),
         (b'<?xml version="1.0"?><rss>', "<rss>"),
         (b"<!-- nothing -->", "XML without an element"),
     ],
@@ -152,6 +153,33 @@ def test_what_is_no_list_is_one_error_that_names_it(content: bytes, what: str, b
         recognise(content, True, by_name, "the list")
     assert what in caught.value.reason
     assert caught.value.url == "the list"
+
+
+@pytest.mark.parametrize("content", [f"{A}\n", f"# comment\n{A}\nhttps://a.example/x,y\n", f"{A}\t{B}\n  out=x\n"])
+@pytest.mark.parametrize("by_name", ["csv", "tsv"])
+def test_a_text_list_under_the_name_of_a_table_is_one(content: str, by_name: str) -> None:
+    assert recognise(content.encode(), True, by_name, "list") == "text"
+
+
+@pytest.mark.parametrize("by_name", ["csv", "tsv", "jsonl"])
+def test_a_web_page_under_the_name_of_a_table_is_an_error(by_name: str) -> None:
+    with pytest.raises(UsageError, match=f"a web page, not {by_name}") as caught:
+        recognise(b"<html><body>Log in</body></html>", True, by_name, "list")
+    assert caught.value.hint == "--format html reads its links"
+    assert recognise(b"<html>", True, "html", "list") == "html"
+
+
+@pytest.mark.parametrize("wanted", ["text", "csv", "tsv", "jsonl"])
+@pytest.mark.parametrize(
+    "content", [b"<html>", b'\xef\xbb\xbf <?xml version="1.0"?>', b"PAR1\x15", b"PK\x03\x04", bytes(range(256))]
+)
+def test_a_list_that_is_obviously_not_what_the_user_says_is_an_error(wanted: ListFormat, content: bytes) -> None:
+    with pytest.raises(UsageError, match="this seems to be") as caught:
+        check_format(content, wanted, "the list")
+    assert caught.value.url == "the list"
+    check_format(b"", wanted, "the list")
+    check_format(f"{A}\n".encode(), wanted, "the list")
+    check_format(content, "html", "the list")
 
 
 def test_many_lines_without_a_url_are_one_error() -> None:
@@ -167,3 +195,21 @@ def test_any_bytes_have_a_format_or_are_no_list(content: bytes, is_end: bool) ->
     except UsageError:
         return
     assert found in FORMATS or (found is None and not is_end)
+
+
+PATHS = st.text("abc123-_.~%&=/?+:@!$'()*", max_size=12)
+URLS = st.builds("https://{}.example/{}".format, st.sampled_from("abc"), PATHS)
+ENTRIES = st.builds(
+    lambda urls, options: "\t".join(urls) + "".join(f"\n  {option}" for option in options),
+    st.lists(URLS, min_size=1, max_size=3),
+    st.lists(st.sampled_from(["out=x", "dir=a,b", f"checksum=md5={MD5}", "header=Accept: a, b", "# a, b, c"]), max_size=2),
+)
+
+
+@given(
+    st.lists(ENTRIES, min_size=1, max_size=30), st.sampled_from(["\n", "\r\n", "\n\n# comment, with a comma\n"]), st.booleans()
+)
+def test_a_text_list_is_one_whatever_its_urls_and_options_are(entries: list[str], separator: str, is_end: bool) -> None:
+    content = separator.join(entries) + "\n"
+    for by_name in ("", "csv", "tsv"):
+        assert recognise(content.encode(), is_end, by_name, "list") == "text"

@@ -25,6 +25,7 @@ from downloader.errors import (
     TLSError,
     UsageError,
     WorkerError,
+    WrongPieces,
 )
 
 JITTER = st.just(0.0) | st.floats(1e-9, 1, exclude_max=True)
@@ -75,6 +76,9 @@ def test_retry_after_is_obeyed_up_to_the_cap(asked: float, cap: float, tries: in
         (IntegrityError("wrong"), 3, 1, True),
         (IntegrityError("wrong"), 2, 2, False),
         (IntegrityError("wrong"), 4, 1, False),
+        (WrongPieces("some"), 3, 0, True),
+        (WrongPieces("some"), 3, 2, True),
+        (WrongPieces("some"), 4, 0, False),
         (AuthError(401), 1, 0, False),
         (TLSError("bad certificate"), 1, 0, False),
         (ProtocolError("nonsense"), 1, 0, False),
@@ -98,6 +102,7 @@ def test_which_errors_are_worth_another_try(error: DownloadError, tries: int, ch
         (StorageError("disk full"), 1, 0, 0, NextStep.FAIL, NextStep.FAIL),
         (IntegrityError("wrong"), 1, 1, 0, NextStep.RETRY, NextStep.RETRY),
         (IntegrityError("wrong"), 2, 2, 0, NextStep.FAIL, NextStep.FAIL),
+        (WrongPieces("some"), 2, 2, 0, NextStep.RETRY, NextStep.RETRY),
         (WorkerError("died"), 9, 0, 3, NextStep.RETRY, NextStep.RETRY),
         (WorkerError("died"), 9, 0, 4, NextStep.FAIL, NextStep.FAIL),
         (WorkerError("died"), 4, 0, 0, NextStep.FAIL, NextStep.FAIL),

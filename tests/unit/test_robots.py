@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from downloader.core.http.robots import MAX_BYTES, parse, product
 from downloader.core.limits.slots import Slots
 from downloader.core.model import Attempt, Download, End, Outcome, Returned, Status
+from downloader.core.scheduling.gated_scheduler import GatedScheduler
 from downloader.core.scheduling.retry import RetryPolicy
-from downloader.core.scheduling.robots_scheduler import RobotsScheduler
+from downloader.core.scheduling.robots_gate import RobotsGate
 from downloader.errors import AuthError, DownloadError, HTTPStatusError, NetworkError, PolicyError
 from tests.support.scheduling import take_all
 
@@ -107,8 +108,8 @@ def test_no_more_is_read_than_needed() -> None:
     assert parse(b"User-agent: *\n" + b"#" * MAX_BYTES + b"\nDisallow: /", "downloader").allows(f"{SITE}/x")
 
 
-def scheduler(*downloads: Download, gap: float | None = None, retries: int = 0) -> RobotsScheduler:
-    return RobotsScheduler("downloader", iter(downloads), Slots(9, 9), RetryPolicy(retries, wait=0.0), gap=gap)
+def scheduler(*downloads: Download, gap: float = 0.0, retries: int = 0) -> GatedScheduler:
+    return GatedScheduler([RobotsGate("downloader")], iter(downloads), Slots(9, 9), RetryPolicy(retries, wait=0.0), gap=gap)
 
 
 def text(attempt: Attempt, data: bytes) -> Outcome:
@@ -119,8 +120,8 @@ def test_each_server_is_asked_once_and_first() -> None:
     run = scheduler(*(Download(f"{SITE}/{number}") for number in range(3)), Download("http://a.example/x"))
     asked = take_all(run)
     assert [(attempt.url, attempt.keep_body) for attempt in asked] == [
-        (f"{SITE}/robots.txt", True),
-        ("http://a.example/robots.txt", True),
+        (f"{SITE}/robots.txt", MAX_BYTES),
+        ("http://a.example/robots.txt", MAX_BYTES),
     ]
     assert run.waiting == 4
     run.settle(text(asked[0], b"User-agent: *\nDisallow: /1"), 1.0, 0.0)
@@ -198,6 +199,6 @@ def test_the_list_is_read_lazily_while_it_waits() -> None:
             read.append(number)
             yield Download(f"{SITE}/{number}")
 
-    run = RobotsScheduler("downloader", listed(), Slots(2, 2), RetryPolicy(), window=50)
+    run = GatedScheduler([RobotsGate("downloader")], listed(), Slots(2, 2), RetryPolicy(), window=50)
     assert len(take_all(run)) == 1
     assert len(read) <= 100

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from downloader.core.facts import Checksum
+from downloader.core.facts import Checksum, Pieces
 from downloader.core.limits.adaptive import AdaptiveSlots
 from downloader.core.limits.slots import Slots
 from downloader.core.model import Attempt, Download, End, Outcome, Result, Status
@@ -35,6 +35,7 @@ from downloader.errors import (
     StorageError,
     TLSError,
     WorkerError,
+    WrongPieces,
 )
 from tests.support.limits import level
 from tests.support.scheduling import take_all
@@ -112,6 +113,7 @@ def test_these_outcomes_end_the_download(end: End, error: DownloadError | None, 
         (End.FAILED, HTTPStatusError(503, retry_after=17.0), 17.0, {"number": 2}),
         (End.FAILED, HTTPStatusError(429, retry_after=1e9), 100.0, {"number": 2}),
         (End.FAILED, IntegrityError("wrong"), 0.0, {"number": 2, "from_scratch": True}),
+        (End.FAILED, WrongPieces("some"), 0.0, {"number": 2}),
         (End.FAILED, WorkerError("died"), 0.0, {"number": 2, "may_exist_already": True}),
         (End.WORKER_LOST, None, 0.0, {"number": 2, "may_exist_already": True}),
         (End.UNREPORTED, None, 0.0, {"number": 2, "may_exist_already": True}),
@@ -173,6 +175,35 @@ def test_a_second_wrong_checksum_fails_the_download() -> None:
     assert not last.from_scratch  # what came since is good to go on from
     settle(run, last, End.FAILED, IntegrityError("wrong again"))
     assert [str(result.error) for result in run.results()] == ["wrong again"]
+
+
+def test_wrong_pieces_are_asked_for_at_the_mirrors_in_turn_and_bound_to_the_first_url() -> None:
+    pieces = Pieces("md5", 10, ("0" * 32,))
+    run = scheduler([Download(URL, mirrors=MIRRORS, pieces=pieces)], retries=4)
+    asked = []
+    for _ in range(5):
+        attempt = take_one(run)
+        assert attempt.pieces == pieces
+        asked.append((attempt.url, attempt.is_alternate_url, attempt.from_scratch))
+        settle(run, attempt, End.FAILED, WrongPieces("some"))
+    assert asked == [
+        (URL, False, False),
+        (MIRRORS[0], True, False),
+        (MIRRORS[1], True, False),
+        (URL, False, False),
+        (MIRRORS[0], True, False),
+    ]
+    assert [type(result.error) for result in run.results()] == [WrongPieces]
+
+
+@pytest.mark.parametrize("end", [End.MUST_RESTART, End.FAILED])
+def test_a_file_that_begins_again_at_a_mirror_is_bound_to_it(end: End) -> None:
+    run = scheduler([Download(URL, mirrors=MIRRORS, pieces=Pieces("md5", 10, ("0" * 32,)))], retries=9)
+    settle(run, take_one(run), End.FAILED, WrongPieces("some"))
+    mirror = take_one(run)
+    settle(run, mirror, end, None if end is End.MUST_RESTART else IntegrityError("wrong"))
+    again = take_one(run)
+    assert (again.from_scratch, again.is_alternate_url) == (True, False)
 
 
 def test_after_a_restart_that_fails_the_next_try_may_resume() -> None:

@@ -94,11 +94,11 @@ def test_a_wrong_document_is_one_error_with_its_line(document: str, said: str) -
 # --- a sitemap index
 
 
-def test_an_index_that_was_not_asked_for_says_how_it_is_read() -> None:
+def test_an_index_where_nothing_can_be_fetched() -> None:
     with pytest.raises(UsageError) as caught:
         read(index("https://a.example/s1.xml"))
     assert str(caught.value) == (
-        "s.xml:2: a sitemap index: its sitemaps would have to be fetched (--format sitemap fetches them)"
+        "s.xml:2: a sitemap index: its sitemaps would have to be fetched (give the URLs of its sitemaps)"
     )
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from downloader.core.facts import Span
-from downloader.core.spans import byte_count, byte_count_after, first_gap, merged
+from downloader.core.spans import byte_count, byte_count_after, first_gap, merged, without
 
 
 @pytest.mark.parametrize(
@@ -102,3 +102,16 @@ def test_gap_after_gap_everything_gets_there(spans: list[Span], total: int) -> N
 @given(SPANS, st.integers(-1, 60))
 def test_bytes_behind_a_position_are_counted(spans: list[Span], position: int) -> None:
     assert byte_count_after(merged(spans), position) == len([at for at in in_them(spans) if at >= position])
+
+
+SPANS = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)).map(lambda pair: (min(pair), max(pair))), max_size=6)
+
+
+@given(SPANS, SPANS)
+def test_without_leaves_exactly_the_bytes_that_are_in_no_hole(spans: list[Span], holes: list[Span]) -> None:
+    def bytes_of(ranges: Iterable[Span]) -> set[int]:
+        return {at for start, stop in ranges for at in range(start, stop)}
+
+    left = without(spans, holes)
+    assert bytes_of(left) == bytes_of(spans) - bytes_of(holes)
+    assert merged(left) == left

@@ -100,6 +100,17 @@ def test_a_column_whose_first_cell_is_something_else_than_its_name_says_is_metad
     assert one(f"url,{header}\n{A},{cell}\n") == Download(A, metadata=((header, cell),), origin="list:2")
 
 
+def test_a_column_for_checksums_may_be_empty_in_the_first_row() -> None:
+    found, bad, _ = read(f"url,hash\n{A},\n{B},{MD5}\n")
+    assert [item.checksums for item in found] == [(), (Checksum("md5", MD5),)]
+    assert bad == []
+
+
+def test_a_report_is_a_list_and_its_bytes_are_no_sizes() -> None:
+    assert one(f"url,path,status,bytes,attempts\n{A},x,failed,0,3\n").size is None
+    assert one(f"url,path,bytes\n{A},x,0\n").size == 0
+
+
 def test_a_table_without_names_is_understood_by_its_contents() -> None:
     found, bad, said = read(f"7,{A},{MD5},12\n8,{B},{MD5},13\n")
     checksums = (Checksum("md5", MD5),)

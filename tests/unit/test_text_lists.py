@@ -20,6 +20,7 @@ from downloader.core.names.urls import clean_url
 from downloader.errors import UsageError
 from downloader.sources import lists, text
 from downloader.sources.background import BackgroundSource
+from downloader.sources.formats import ListOptions
 from downloader.sources.lists import ListReader, from_values
 from downloader.sources.text import (
     MAX_LINE_CHARACTERS,
@@ -308,6 +309,14 @@ def test_lists_are_counted_and_then_read_in_order(tmp_path: Path) -> None:
     assert named.bad_lines == []
     assert urls_of(named.source()) == [A, B, "https://d.example/a%20b", "https://e.example/", C]
     assert urls_of(named.source()) == [A, B, "https://d.example/a%20b", "https://e.example/", C]
+
+
+def test_a_list_that_may_be_a_table_is_one_if_the_user_names_a_column(tmp_path: Path) -> None:
+    (tmp_path / "list").write_text(f"{A},x\n")
+    assert urls_of(ListReader([tmp_path / "list"]).source()) == [f"{A},x"]
+    (found,) = ListReader([tmp_path / "list"], options=ListOptions(name_column="2")).source()
+    assert found is not None
+    assert (found.url, found.out) == (A, "x")
 
 
 @pytest.mark.parametrize(("mark", "encoding"), [(codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")])

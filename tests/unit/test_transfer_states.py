@@ -149,7 +149,7 @@ STATES = {
 }
 
 CALLS: dict[str, tuple[Event, Callable[[Transfer], object]]] = {
-    "already_there": (Event.EXISTING_VALID, lambda it: it.already_there(3)),
+    "already_there": (Event.EXISTING_VALID, lambda it: it.already_there(3, ())),
     "existing_corrupt": (Event.EXISTING_CORRUPT, lambda it: it.existing_corrupt()),
     "resume_with_gaps": (Event.RESUME, lambda it: it.resume_with_gaps()),
     "next_range": (Event.NEXT_RANGE, lambda it: it.next_range(3, 5)),
@@ -162,6 +162,7 @@ CALLS: dict[str, tuple[Event, Callable[[Transfer], object]]] = {
     "cut": (Event.CUT, lambda it: it.cut()),
     "segment_end": (Event.SEGMENT_END, lambda it: it.segment_end(finishes_file=False)),
     "segment_end, last": (Event.FILE_END, lambda it: it.segment_end(finishes_file=True)),
+    "hashed": (Event.HASHED, lambda it: it.hashed(())),
     "processed": (Event.PROCESSED, lambda it: it.processed(None, 4)),
     "name_taken": (Event.NAME_TAKEN, lambda it: it.name_taken()),
 }
@@ -207,7 +208,7 @@ def test_an_outcome_can_be_had_in_any_state(state: State) -> None:
 
 def test_what_is_already_there_is_verified_and_has_its_size() -> None:
     new = transfer()
-    new.already_there(12)
+    new.already_there(12, ())
     outcome = new.outcome(0.0)
     assert (outcome.end, outcome.size, outcome.verified) == (End.EXISTS, 12, False)  # no checksum is known
 

@@ -36,6 +36,15 @@ def test_lists_are_taken_for_tuples_and_paths_for_texts() -> None:
     assert one(checksums=(Checksum("sha3_256", "A" * 64),)).checksums == (Checksum("sha3_256", "a" * 64),)
 
 
+def test_metadata_may_be_a_dict_pairs_or_lists() -> None:
+    expected = (("caption", "a cat"), ("n", ""))
+    assert one(metadata={"caption": "a cat", "n": ""}).metadata == expected
+    assert one(metadata=[["caption", "a cat"], ("n", "")]).metadata == expected
+    assert one(metadata=expected).metadata == expected
+    assert one(metadata={}).metadata == ()
+    assert one(index=3).index == 3
+
+
 def test_download_that_is_good_is_taken_as_it_is() -> None:
     download = Download(URL, out="a", size=3, priority=-1)
     assert next(from_values([download])) is download
@@ -61,9 +70,19 @@ def test_download_that_is_good_is_taken_as_it_is() -> None:
         ({"size": 1.5}, "size: expected a number of bytes, or None, got the number 1.5"),
         ({"priority": "x"}, "priority: expected a whole number, got the text 'x'"),
         ({"priority": True}, "priority: expected a whole number, got True"),
+        ({"metadata": None}, "metadata: expected a dict, or pairs of texts, got None"),
+        ({"metadata": "ab"}, "metadata: expected a dict, or pairs of texts, got the text 'ab'"),
+        ({"metadata": {"n": 5}}, "metadata: expected a dict of texts, or pairs of texts"),
+        ({"metadata": [("a", "b", "c")]}, "metadata: expected a dict of texts, or pairs of texts"),
+        ({"metadata": {"a": "\udcff"}}, "metadata: the name or the value of a pair is no text"),
         ({"headers": None}, "headers: expected a dict, or pairs of name and value, got NoneType"),
         ({"headers": ("Accept", "x")}, "headers: expected a dict, or pairs of name and value"),
         ({"headers": {"Accept": 3}}, "headers: expected pairs of texts, got str and int"),
+        ({"metadata": "id"}, "metadata: expected a dict, or pairs of texts, got the text 'id'"),
+        ({"metadata": {"id": 3}}, "metadata: expected a dict of texts, or pairs of texts"),
+        ({"metadata": ["id"]}, "metadata: expected a dict of texts, or pairs of texts"),
+        ({"index": "x"}, "index: expected a position in the list, from 1, got the text 'x'"),
+        ({"index": -1}, "index: expected a position in the list, from 1, got -1"),
     ],
 )
 def test_field_of_a_wrong_type_is_reported_by_its_name(fields: dict[str, Any], said: str) -> None:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,17 +14,18 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from downloader.cli.verify_progress import Total, progress_line
 from downloader.core.facts import Checksum
 from downloader.core.names.checksum_lines import parse_line
 from downloader.errors import DownloadError, StorageError, UsageError
 from downloader.inventory import file_check
 from downloader.inventory.expected_files import from_journal, from_report, from_sums, kind_of
 from downloader.inventory.file_check import CheckedFile, ExpectedFile, FileState, FolderReader, Stopped, path_problem
+from downloader.inventory.folder_check import FolderCheck
 from downloader.inventory.folder_files import walk
 from downloader.inventory.parallel import Parallel
 from downloader.inventory.sums_file import algorithm_in_name, base_folder, sums_line
 from downloader.inventory.sums_writer import FolderDigests
-from downloader.inventory.verification import Verification
 from downloader.storage.journal_reader import JournalReader
 from downloader.storage.replaced_file import replaced_file
 from tests.support.journals import done, failed, write_journal
@@ -132,7 +134,7 @@ def test_large_file_is_read_in_blocks_and_a_stop_ends_it(folder: Path, monkeypat
 def test_several_files_are_compared_at_once(folder: Path) -> None:
     expected = [ExpectedFile("file", None, RIGHT), ExpectedFile("sub/file", None, WRONG), ExpectedFile("missing")]
     ticks: list[int] = []
-    verification = Verification(str(folder), iter(expected * 50), True, lambda: ticks.append(1), threads=3)
+    verification = FolderCheck(str(folder), iter(expected * 50), True, lambda: ticks.append(1), threads=3)
     wrong = sorted(item.path for item in verification)
     assert wrong == ["missing"] * 50 + ["sub/file"] * 50
     assert verification.counts == {FileState.OK: 50, FileState.DIGEST_DIFFERS: 50, FileState.MISSING: 50}
@@ -151,7 +153,7 @@ def test_error_of_the_records_ends_the_comparison(folder: Path) -> None:
             yield ExpectedFile("file", None, RIGHT)
         raise StorageError("the disk is broken")
 
-    verification = Verification(str(folder), expected(), threads=3)
+    verification = FolderCheck(str(folder), expected(), threads=3)
     with pytest.raises(StorageError, match="the disk is broken"):
         list(verification)
     assert not verification.complete
@@ -437,3 +439,49 @@ def test_link_to_a_sums_file_stays_a_link(tmp_path: Path) -> None:
 
 def test_states_are_of_a_fixed_set() -> None:
     assert CheckedFile("a", FileState.OK) == ("a", "ok", "", "")
+
+
+@pytest.mark.parametrize(
+    ("files", "count", "total", "text"),
+    [
+        (3, 2_000_000, Total(), "3 files, 2.0 MB, 1.0 MB/s"),
+        (3, 2_000_000, Total(10, 8_000_000), "3 of 10 files, 2.0 MB of 8.0 MB, 1.0 MB/s, 0:06 left"),
+        (0, 0, Total(10, 8_000_000), "0 of 10 files, 0 B of 8.0 MB, 0 B/s"),
+        (9, 9_000_000, Total(10, 8_000_000), "9 of 10 files, 9.0 MB of 8.0 MB, 4.5 MB/s, 0:00 left"),
+    ],
+)
+def test_progress_line(files: int, count: int, total: Total, text: str) -> None:
+    assert progress_line(files, count, total, 2.0) == text
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_every_item_is_done_once_whether_work_is_short_or_long(threads: int) -> None:
+    def work(number: int) -> int:
+        if number % 500 == 499:
+            time.sleep(0.01)  # so that batches shrink again
+        return -number
+
+    done_work = list(Parallel(iter(range(3000)), work, threading.Event(), threads=threads))
+    assert sorted(done_work) == [-number for number in reversed(range(3000))]
+    assert threads > 1 or done_work == [-number for number in range(3000)]
+
+
+def test_long_work_is_done_by_several_threads_at_once() -> None:
+    barrier = threading.Barrier(3, timeout=30)
+    places = Parallel(iter(range(3)), lambda number: barrier.wait(), threading.Event(), threads=3)
+    assert sorted(places) == [0, 1, 2]
+
+
+def test_items_are_taken_lazily() -> None:
+    taken: list[int] = []
+
+    def items() -> Iterator[int]:
+        for number in range(1_000_000):
+            taken.append(number)
+            yield number
+
+    stop = threading.Event()
+    work = iter(Parallel(items(), lambda number: time.sleep(0.01), stop, threads=2))
+    next(work)
+    work.close()  # type: ignore[attr-defined]
+    assert len(taken) < 100_000

@@ -44,7 +44,7 @@ class PageTable(NamedTuple):
     lines: list[TableLine]
 
 
-class Column(NamedTuple):
+class TableColumn(NamedTuple):
     """A column: its heading with the unit, the function that returns the value of a row, and the displayed decimal places."""
 
     head: str
@@ -79,36 +79,36 @@ def _percentile(what: str, which: str) -> Callable[[ResultRow, Comparison], Valu
 
 
 ELAPSED = (
-    Column("jobs", lambda row, _: row.jobs or "auto"),
-    Column("elapsed, s", _median("elapsed"), 3),
-    Column("low, s", lambda row, _: row.low or None, 3),
-    Column("high, s", lambda row, _: row.high or None, 3),
-    Column(
+    TableColumn("jobs", lambda row, _: row.jobs or "auto"),
+    TableColumn("elapsed, s", _median("elapsed"), 3),
+    TableColumn("low, s", lambda row, _: row.low or None, 3),
+    TableColumn("high, s", lambda row, _: row.high or None, 3),
+    TableColumn(
         "confidence, %", lambda row, _: 100 * row.confidence if len(row.runs) >= certainty.MIN_RUNS_FOR_INTERVAL else None, 1
     ),
-    Column("runs", lambda row, _: len(row.runs)),
-    Column("other programs, %", _of_others, 1),
-    Column("speed-up", _speedup, 2),
-    Column("bound ÷ elapsed, %", _of_bound, 1),
-    Column("files/s", _rate("files"), 1),
-    Column("MB/s", _rate("bytes", 1e6), 2),
-    Column("failed", lambda row, _: row.failures),
-    Column("called with", lambda row, _: row.how or None),
+    TableColumn("runs", lambda row, _: len(row.runs)),
+    TableColumn("other programs, %", _of_others, 1),
+    TableColumn("speed-up", _speedup, 2),
+    TableColumn("bound ÷ elapsed, %", _of_bound, 1),
+    TableColumn("files/s", _rate("files"), 1),
+    TableColumn("MB/s", _rate("bytes", 1e6), 2),
+    TableColumn("failed", lambda row, _: row.failures),
+    TableColumn("called with", lambda row, _: row.how or None),
 )
 COST = (
-    Column("CPU user, s", _median("user"), 3),
-    Column("CPU system, s", _median("system"), 3),
-    Column("peak memory, MB", lambda row, _: row.peak / 1e6 if row.runs else None, 1),
-    Column("threads", _median("threads")),
-    Column("processes", _median("processes")),
-    Column("voluntary switches", _median("voluntary")),
-    Column("involuntary switches", _median("involuntary")),
-    Column("read calls", _median("reads")),
-    Column("write calls", _median("writes")),
-    Column("server CPU, s", _median("server"), 3),
+    TableColumn("CPU user, s", _median("user"), 3),
+    TableColumn("CPU system, s", _median("system"), 3),
+    TableColumn("peak memory, MB", lambda row, _: row.peak / 1e6 if row.runs else None, 1),
+    TableColumn("threads", _median("threads")),
+    TableColumn("processes", _median("processes")),
+    TableColumn("voluntary switches", _median("voluntary")),
+    TableColumn("involuntary switches", _median("involuntary")),
+    TableColumn("read calls", _median("reads")),
+    TableColumn("write calls", _median("writes")),
+    TableColumn("server CPU, s", _median("server"), 3),
 )
 SPREAD = tuple(
-    Column(f"{title} {part}, ms", _percentile(what, part), 2)
+    TableColumn(f"{title} {part}, ms", _percentile(what, part), 2)
     for what, title in (("first_byte", "first byte"), ("queued", "queue"))
     for part in ("p50", "p95", "p99")
 )
@@ -131,7 +131,7 @@ def of_spread(comparison: Comparison) -> PageTable:
     return _of_rows(caption, SPREAD, comparison, [row for row in comparison.rows if row.stretches])
 
 
-def _of_rows(caption: str, columns: Sequence[Column], comparison: Comparison, rows: Sequence[ResultRow]) -> PageTable:
+def _of_rows(caption: str, columns: Sequence[TableColumn], comparison: Comparison, rows: Sequence[ResultRow]) -> PageTable:
     lines = [TableLine(label(row), label(row), [cell(of.value(row, comparison), of.digits) for of in columns]) for row in rows]
     return PageTable(caption, ["strategy", *(column.head for column in columns)], lines)
 

@@ -81,7 +81,7 @@ class Credentials(Struct, frozen=True):
             lines.append(("Authorization", basic(*user)))
         elif (self.authorization or self.problem) and origin_of(url) == origin_of(first_url or url):
             if self.problem:
-                raise PolicyError(self.problem, public_url(url))
+                raise PolicyError(self.problem, public_url(url), "`dl help settings` explains the sections of hosts")
             lines.append(("Authorization", self.authorization))
         if self.cookies:
             parts = urlsplit(url)

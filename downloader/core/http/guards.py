@@ -54,6 +54,8 @@ def check_head(guards: Guards, attempt: Attempt, total: int | None, content_type
     ``total``: the size of the file, None if unknown; ``content_type``: None if the answer does not describe the file.
     Raises IntegrityError if the list gives another size, Unwanted for a file that a guard refuses.
     """
+    if attempt.keep_body:
+        return ""  # this is not a file of the list
     if total is not None:
         if attempt.size is not None and total != attempt.size:
             raise wrong_size(total, attempt.size, url)

@@ -18,7 +18,6 @@ from downloader.errors import ProtocolError
 MAX_HEAD_BYTES = 64 * 1024
 """A longer head is an error: it serves no honest purpose."""
 
-DIGEST_ALGORITHMS = {"sha-256": "sha256", "sha-512": "sha512"}  # RFC 9530 section 5: the active ones
 _RANGE = r"(?ai)bytes\s+(?:(\d{1,19})-(\d{1,19})|\*)/(\d{1,19}|\*)\s*"  # compiled at its first use
 _ETAG = re.compile(r'"[\x21\x23-\x7e]*"')  # obs-text in an ETag cannot be sent back by every client: no validator then
 _FIXDATE = re.compile(r"\w{3}, (\d\d) (\w{3}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT", re.ASCII)
@@ -80,6 +79,8 @@ _ATTRIBUTE = {
     "accept-ranges": "ranges",
 }
 
+_MAY_BE_REPEATED = frozenset({"repr_digest", "content_digest", "digest"})
+
 _AS_SPELLED: dict[str, str] = {}
 """For each field name as servers spell it, the attribute of `Fields`; empty for a field that is not read. Bounded."""
 
@@ -126,6 +127,8 @@ def read_fields(pairs: Iterable[tuple[str, str]]) -> Fields:
             if fields.location and fields.location != value.strip():
                 raise ProtocolError("two different Location fields")
             fields.location = value.strip()
+        elif attribute in _MAY_BE_REPEATED and (first := getattr(fields, attribute)):
+            setattr(fields, attribute, f"{first}, {value.strip()}")  # RFC 9110 section 5.3
         elif attribute:
             setattr(fields, attribute, value.strip())
     if total > MAX_HEAD_BYTES:
@@ -207,31 +210,22 @@ def validator(fields: Fields) -> Validator:
 
 
 def digests(fields: Fields, whole: bool) -> tuple[Checksum, ...]:
-    """The digests of a file that its server sends: Repr-Digest (RFC 9530), Digest (RFC 3230), a whole body's Content-Digest."""
-    by_algorithm: dict[str, Checksum] = {}
-    for text, wrapped in ((fields.repr_digest, True), (fields.content_digest if whole else "", True), (fields.digest, False)):
-        for item in text.split(",") if text else ():
-            name, _, value = item.strip().partition("=")
-            algorithm = DIGEST_ALGORITHMS.get(name.strip().lower())
-            if algorithm is None or algorithm in by_algorithm:
-                continue
-            value = value.partition(";")[0].strip()
-            if wrapped:
-                if len(value) < 2 or not value.startswith(":") or not value.endswith(":"):
-                    continue
-                value = value[1:-1]
-            import base64  # here: few answers need it
+    """The digests of the file that its server has sent, the strongest one first. ``whole``: the body is the whole file."""
+    from downloader.core.http.digest_fields import announced_digests  # here: few answers have digests
 
-            try:
-                raw = base64.b64decode(value, validate=True)
-            except ValueError:
-                continue
-            if len(raw) == (32 if algorithm == "sha256" else 64):
-                by_algorithm[algorithm] = Checksum(algorithm, raw.hex())
-    return tuple(by_algorithm.values())
+    return announced_digests(fields.repr_digest, fields.content_digest if whole else "", fields.digest)
 
 
 def with_announced(checksums: tuple[Checksum, ...], announced: tuple[Checksum, ...]) -> tuple[Checksum, ...]:
-    """The checksums that a file must match: the user's, and the server's for algorithms that the user gave none for."""
-    given = {checksum.algorithm for checksum in checksums}
-    return checksums + tuple(item for item in announced if item.algorithm not in given)
+    """The checksums that a file must match: the user's, and the strongest of the server's.
+
+    None of the server's, if the user gave a digest of one of its algorithms: to hash the file once more would tell nothing.
+
+    Args:
+        checksums: the user's.
+        announced: as `digests` returns them.
+    """
+    given = {name for item in checksums for name in item.algorithm.split("|")}
+    if not announced or any(item.algorithm in given for item in announced):
+        return checksums
+    return (*checksums, announced[0])

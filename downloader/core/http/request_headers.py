@@ -62,5 +62,5 @@ def at_redirect(
 
 
 def bound_by_checksum(attempt: Attempt) -> bool:
-    """Whether the checksum of the file is what holds its ranges together: a mirror has validators of its own."""
-    return attempt.is_alternate_url and bool(attempt.checksums)
+    """Whether the checksums of the file are what holds its ranges together: a mirror has validators of its own."""
+    return attempt.is_alternate_url and bool(attempt.checksums or attempt.pieces)

@@ -3,7 +3,6 @@
 Everything that changes a Transfer is a method of the class in this file. The states of a Transfer, and the order in which its
 methods may be called, stand in `downloader.core.http.transfer_states`. A caller obeys the HeadAction that `on_head` returns:
 FOLLOW: call `request` again · BODY: write the body, from the byte `offset` of the file on · STOP: how it ends is decided.
-
 What each answer means stands in `downloader.core.http`.
 """
 
@@ -25,10 +24,9 @@ from downloader.errors import DownloadError, Interrupted, NetworkError, Protocol
 EMPTY = frozenset({204, 205})  # RFC 9110 sections 15.3.5 and 15.3.6
 
 # Members of an Enum that each file needs: as a global, one is read ten times as fast as through its class.
-_BODY, _STOP = HeadAction.BODY, HeadAction.STOP
-_REQUEST, _BODY_FOLLOWS, _BODY_START = Event.REQUEST, Event.BODY_FOLLOWS, Event.BODY_START
-_DATA, _BODY_END = Event.DATA, Event.BODY_END
-_READY, _FAILED = State.READY, End.FAILED
+_BODY, _STOP, _READY, _FAILED, _DATA = HeadAction.BODY, HeadAction.STOP, State.READY, End.FAILED, Event.DATA
+_REQUEST, _BODY_FOLLOWS, _BODY_START, _BODY_END = Event.REQUEST, Event.BODY_FOLLOWS, Event.BODY_START, Event.BODY_END
+_Error = DownloadError | None
 
 
 class Transfer:
@@ -38,7 +36,7 @@ class Transfer:
 
     Callers read attributes and change none. Of the file: ``offset``, where the first byte of the body belongs; ``expected``,
     the length of the body, and ``total``, the length of the file (None: unknown); ``size``, the bytes of the file so far;
-    ``digests``, the checksums that the file must match; ``splittable``, whether other Attempts may fetch ranges of it.
+    ``digests``, the checksums that it must match; ``computed``, its digests; ``splittable``, whether Attempts may share it.
     """
 
     # Slots, because instances with more than 30 attributes share no table of names: each would cost 1 µs more.
@@ -48,7 +46,7 @@ class Transfer:
         *("status", "waited", "first_head_at", "name", "warning", "restart_reason"),
         *("validator", "total", "last_modified", "etag", "stated_time", "announced_digests", "digests", "splittable"),
         *("offset", "size", "received", "expected", "_received_of_body", "_stall"),
-        *("existing_is_corrupt", "returned"),
+        *("existing_is_corrupt", "returned", "computed"),
     )
 
     def __init__(self, attempt: Attempt, policy: TransferPolicy, earlier: ResumeInfo, epoch_now: float) -> None:
@@ -59,32 +57,31 @@ class Transfer:
         self.url = attempt.url
         self.public_url = public_url(attempt.url)
         self.state = _READY
-        self._policy = policy
-        self._epoch_now = epoch_now
+        self._policy, self._epoch_now = policy, epoch_now
         self._headers: Headers = replaced(policy.headers, attempt.headers) if attempt.headers else policy.headers
         self.start, self.stop = attempt.segment
         self.start += earlier.size
         self.resuming = earlier.size > 0 and bool(earlier.validator.if_range)
         self._sent_headers: Headers
         self._stall: StallDetector
-        self.status = self.redirects = self.offset = self.size = self.received = self._received_of_body = 0
+        self.status = self.offset = self.size = self.received = self._received_of_body = 0
         self.waited = self.first_head_at = self._requested_at = 0.0
         self.name = self.warning = self.restart_reason = self.etag = self.stated_time = ""
+        self.redirects: tuple[str, ...] = ()
         self.validator = NOTHING_TO_RESUME.validator
         self.expected: int | None = None
         self.total: int | None = None
         self.last_modified: float | None = None
-        self.announced_digests: tuple[Checksum, ...] = ()
-        self.digests: tuple[Checksum, ...] = ()
+        self.announced_digests = self.digests = self.computed = NOTHING_TO_RESUME.digests
         self.returned: Returned | None = None
         self.splittable = self.existing_is_corrupt = False
 
     # --- before the first request
 
-    def already_there(self, size: int) -> None:
-        """The file that stands under the name has the right checksum, and so many bytes: nothing is to be fetched."""
+    def already_there(self, size: int, computed: tuple[Checksum, ...]) -> None:
+        """The file that exists has the right checksum, these digests and so many bytes: nothing is to be fetched."""
         self.state = TRANSITIONS[self.state][Event.EXISTING_VALID]
-        self.size, self.digests = size, self.attempt.checksums
+        self.size, self.digests, self.computed = size, self.attempt.checksums, computed
 
     def existing_corrupt(self) -> None:
         """The file that stands under the name has a wrong checksum: it is fetched, and replaced if the new one is right."""
@@ -162,8 +159,8 @@ class Transfer:
         return self._decide(Event.VERSION_CHANGED)
 
     def _redirect(self, location: str) -> HeadAction:
-        self.redirects += 1
-        if self.redirects > self._policy.max_redirects:
+        self.redirects += (public_url(self.url),)
+        if len(self.redirects) > self._policy.max_redirects:
             raise ProtocolError(f"more than {self._policy.max_redirects} redirects", self.public_url)
         target = redirected(self.url, location, self.public_url, self._policy.allow_downgrade)
         self._policy, self._headers = at_redirect(self._policy, self._headers, self.attempt, self.url, target)
@@ -281,6 +278,11 @@ class Transfer:
         self.state = TRANSITIONS[self.state][Event.BODY_RETURNED]
         self.returned = Returned(body)
 
+    def hashed(self, computed: tuple[Checksum, ...]) -> None:
+        """The complete file has these digests, and those that are known are right."""
+        self.state = TRANSITIONS[self.state][Event.HASHED]
+        self.computed = computed
+
     def processed(self, returned: Returned | None, size: int) -> None:
         """The user's function was called with the file, which has so many bytes now, and has returned this."""
         self.state = TRANSITIONS[self.state][Event.PROCESSED]
@@ -290,9 +292,7 @@ class Transfer:
         """Another file has appeared under the name: that one stays, and this one is dropped."""
         self.state = TRANSITIONS[self.state][Event.NAME_TAKEN]
 
-    def outcome(
-        self, elapsed: float, path: str = "", error: DownloadError | None = None, trace: Trace | None = None
-    ) -> Outcome:
+    def outcome(self, elapsed: float, path: str = "", error: _Error = None, trace: Trace | None = None) -> Outcome:
         """How the Attempt ended. An error ends it as failed (or interrupted), whatever was decided before."""
         if error is not None:
             self.state = TRANSITIONS[self.state][Event.ERROR]
@@ -309,11 +309,13 @@ class Transfer:
             path=path or self.attempt.path,
             proposed_name=self.name,
             head_latency=self.waited,
-            verified=bool(self.digests) and end in (End.COMPLETE, End.EXISTS),
+            verified=bool(self.digests or self.attempt.pieces) and end in (End.COMPLETE, End.EXISTS),
             error=error,
             returned=self.returned,
             trace=trace,
             warning=self.warning,
             reason=self.restart_reason,
+            digests=self.computed,
             last_modified=self.stated_time,
+            redirects=self.redirects,
         )

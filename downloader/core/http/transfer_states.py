@@ -18,8 +18,8 @@ has come. Something happens (an event); the table says which state follows. The 
 4.  RECEIVING: pieces of the body are counted (DATA) until the body ends. A PAUSE, to keep a rate limit, counts for no stall.
     A body that is not for a file is handed back with the Outcome: BODY_RETURNED leads to NAMED, the end of an Attempt
     that leaves no file.
-5.  COMPLETE: every byte that was asked for has come. The file is verified and processed (PROCESSED), and gets its name. If
-    another file has taken the name in the meantime, NAME_TAKEN leads to EXISTS.
+5.  COMPLETE: every byte that was asked for has come. The file is verified (HASHED) and processed (PROCESSED), and gets its
+    name. If another file has taken the name in the meantime, NAME_TAKEN leads to EXISTS.
 
 A file may be fetched in several ranges, by several Attempts. Five more events belong to that:
 
@@ -78,6 +78,7 @@ class Event(StrEnum):
     CUT = "the rest belongs to another attempt"
     SEGMENT_END = "other attempts have still to fetch something"
     FILE_END = "every byte of the file is there"
+    HASHED = "the digests of the file were computed"
     PROCESSED = "the file was processed"
     NAME_TAKEN = "the name of the file was taken"
     ERROR = "an error"
@@ -136,6 +137,7 @@ _ALLOWED: dict[State, dict[Event, State]] = {
         Event.NEXT_RANGE: State.READY,
         Event.SEGMENT_END: State.SEGMENT_DONE,
         Event.FILE_END: State.COMPLETE,
+        Event.HASHED: State.COMPLETE,
         Event.PROCESSED: State.COMPLETE,
         Event.NAME_TAKEN: State.EXISTS,
     },

@@ -30,7 +30,7 @@ _LETTERS = r"([A-Za-z])\.\.([A-Za-z])(?:\.\.([+-]?\d{1,18}))?"
 _HINT = r"write \{ and \} for braces that stand for themselves"
 
 
-class Numbers(Struct, frozen=True):
+class NumberRange(Struct, frozen=True):
     """``{001..100}``. ``width``: characters of each number at least."""
 
     values: range
@@ -46,7 +46,7 @@ class Numbers(Struct, frozen=True):
         return f"{self.values[index]:0{self.width}d}"
 
 
-class Letters(Struct, frozen=True):
+class LetterRange(Struct, frozen=True):
     """``{a..e}``. ``values``: code points."""
 
     values: range
@@ -79,7 +79,7 @@ class Alternatives(Struct, frozen=True):
 class Pattern(Struct, frozen=True):
     """A text with patterns in it. ``parts``: literal text, and what stands in braces; ``count``: of the texts."""
 
-    parts: tuple[str | Numbers | Letters | Alternatives, ...]
+    parts: tuple[str | NumberRange | LetterRange | Alternatives, ...]
     count: int
 
     def nth(self, index: int) -> str:
@@ -109,7 +109,7 @@ def parse_pattern(text: str) -> Pattern:
 
 def _parse(text: str, at: int, depth: int) -> tuple[Pattern, int]:
     """The pattern that begins at this index, and the index of the ``,`` or ``}`` that ends it, or of the end of the text."""
-    parts: list[str | Numbers | Letters | Alternatives] = []
+    parts: list[str | NumberRange | LetterRange | Alternatives] = []
     literal: list[str] = []
     while at < len(text):
         char = text[at]
@@ -136,7 +136,7 @@ def _parse(text: str, at: int, depth: int) -> tuple[Pattern, int]:
     return Pattern(tuple(parts), _checked_count(count)), at
 
 
-def _parse_group(text: str, start: int, depth: int) -> tuple[Numbers | Letters | Alternatives, int]:
+def _parse_group(text: str, start: int, depth: int) -> tuple[NumberRange | LetterRange | Alternatives, int]:
     """What stands in the braces that begin at this index, and the index after them."""
     if depth > MAX_DEPTH:
         raise UsageError(f"more than {MAX_DEPTH} braces within braces", hint=_HINT)
@@ -153,17 +153,17 @@ def _parse_group(text: str, start: int, depth: int) -> tuple[Numbers | Letters |
     return _parse_range(inner), at + 1
 
 
-def _parse_range(inner: str) -> Numbers | Letters:
+def _parse_range(inner: str) -> NumberRange | LetterRange:
     """The range that stands in braces. Raises UsageError if it is none."""
     shown = f"{{{inner[:40]}}}"
     if match := re.fullmatch(_NUMBERS, inner, re.ASCII):
         first, last, step = match.groups()
         padded = any(len(digits) > 1 and digits.startswith("0") for digits in (first.lstrip("+-"), last.lstrip("+-")))
         width = max(len(first.lstrip("+")), len(last.lstrip("+"))) if padded else 0
-        return Numbers(_range(int(first), int(last), step, shown), width)
+        return NumberRange(_range(int(first), int(last), step, shown), width)
     if match := re.fullmatch(_LETTERS, inner, re.ASCII):
         first, last, step = match.groups()
-        return Letters(_range(ord(first), ord(last), step, shown))
+        return LetterRange(_range(ord(first), ord(last), step, shown))
     raise UsageError(f"{shown} is neither a range nor a choice", hint=f"as {{001..100}} or {{a,b}}; {_HINT}")
 
 

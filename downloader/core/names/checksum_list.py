@@ -23,12 +23,16 @@ class ChecksumList:
         lines: checksums by path; None: there is no such file.
         name: of the file of checksums, for messages.
         required: every file of the list needs a checksum.
+        searched: a checksum is looked for elsewhere, where no line belongs to a file: `count_missing` tells if there is none.
     """
 
-    def __init__(self, lines: Mapping[str, Checksum] | None = None, name: str = "", required: bool = False) -> None:
+    def __init__(
+        self, lines: Mapping[str, Checksum] | None = None, name: str = "", required: bool = False, searched: bool = False
+    ) -> None:
         self._by_path = lines or {}
         self._name = name
         self._required = required
+        self._searched = searched
         self._given = lines is not None
         self._by_name: dict[str, tuple[str, Checksum | None]] = {}
         for path, checksum in self._by_path.items():
@@ -64,11 +68,15 @@ class ChecksumList:
         elif self._given:
             self._unmatched = self._unmatched or path
             self.ambiguous += self._by_name.get(path.rpartition("/")[2], ("", known))[0] != "" and not checksums
-        if not checksums:
-            self.without += 1
-            if self._required:
-                raise PolicyError("no checksum is known for this file", hint="see --require-checksums")
+        if not checksums and download.pieces is None and not self._searched:
+            self.count_missing()
         return checksums
+
+    def count_missing(self) -> None:
+        """Count a file without any checksum. Raises PolicyError if one is required."""
+        self.without += 1
+        if self._required:
+            raise PolicyError("no checksum is known for this file", hint="see --require-checksums")
 
     def check_any_matches(self, downloads: Iterator[Download | None], namer: Namer) -> None:
         """Raise UsageError if no line belongs to any of these. Reads only up to the first file that a line belongs to."""

@@ -59,7 +59,7 @@ def apply_exists_policy(attempt: Attempt, existing: Existing | None, on_exists: 
     if existing.is_folder:
         return _failed(attempt, "a folder has the name of the file", "give out=")
     before = ON_EXISTS[on_exists].before
-    if before is Before.KEEP and attempt.checksums:
+    if before is Before.KEEP and (attempt.checksums or attempt.pieces is not None):
         return replace(attempt, verify_existing=True)
     if attempt.may_exist_already and before in (Before.KEEP, Before.FAIL):
         # The file was not there when its first Attempt began: a worker that is lost had finished it.

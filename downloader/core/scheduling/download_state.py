@@ -2,18 +2,21 @@
 
 from msgspec.structs import replace
 
-from downloader.core.facts import WHOLE, Checksum, Segment, Validator
+from downloader.core.facts import WHOLE, Checksum, Segment, Try, Validator
 from downloader.core.http.headers import http_date
 from downloader.core.model import Attempt, Download, End, Outcome, Result, Status
 from downloader.core.names.file_names import default_path, wished_path
 from downloader.core.names.urls import public_url
-from downloader.core.scheduling.retry import NextStep, RetryPolicy
-from downloader.errors import DownloadError, IntegrityError, WorkerError
+from downloader.core.scheduling.retry import NextStep, RetryPolicy, failure_of
+from downloader.errors import DownloadError, IntegrityError, WorkerError, WrongPieces
 
 # As globals, members of an Enum are read ten times as fast as through their class.
 _DONE, _FAILED, _EXISTS = Status.DONE, Status.FAILED, End.EXISTS
 
 _NO_OUTCOME = Outcome(-1, End.FAILED)
+
+MAX_TRIES = 20
+"""Attempts that `Result.tries` has at most: the last ones."""
 
 
 class DownloadState:
@@ -41,10 +44,16 @@ class DownloadState:
     ``unsplittable``         the file is not split into Segments any more
     ``mixed_sources``        the part file has bytes from more than one URL
     ``single_source``        all Segments must come from one URL: a file from mixed sources had the wrong checksum
+    ``bound_url``            the URL whose validator the part file has; empty: not known
     ``has_template_name``    the path was made from a template: it may depend on the position in the list
     ``refetched``            why a file that an earlier run had completed is fetched again: ``missing`` or ``resized``
     ``version``              which version of the file exists already, to ask for a newer one; None: not known
-    ``is_robots_txt``        this is no Download of the list, but the robots.txt of a server
+    ``keep_body``            this is no Download of the list, but the request of a gate; so many bytes of its body are returned
+    ``search_step``          how far the search for a checksum is, as an index; negative: it has ended
+    ``detailed``             its Result says everything: ``tries``, ``queued`` and what only reports show
+    ``read_at``              when it was read from the list (monotonic seconds); only if ``detailed``
+    ``queued``               seconds from ``read_at`` until its first Attempt began; only if ``detailed``
+    ``tries``                the last Attempts that failed; only if ``detailed``
     =======================  ===========================================================================================
     """
 
@@ -62,10 +71,16 @@ class DownloadState:
     unsplittable: bool = False
     mixed_sources: bool = False
     single_source: bool = False
+    bound_url: str = ""
+    keep_body: int = 0
+    search_step: int = 0
     has_template_name: bool = False
     refetched: str = ""
     version: Validator | None = None
-    is_robots_txt: bool = False
+    detailed: bool = False
+    read_at: float = 0.0
+    queued: float = 0.0
+    tries: tuple[Try, ...] = ()
 
     def __init__(
         self, key: int, download: Download, path: str, urls: list[str], is_named: bool, checksums: tuple[Checksum, ...]
@@ -104,6 +119,7 @@ class DownloadState:
             self.from_scratch = False
         elif end is End.MUST_RESTART:
             self.from_scratch = True  # such an Attempt cannot end like this again
+            self.bound_url = ""
 
     def note_failure(self, error: DownloadError) -> None:
         """Record the error of an Attempt at the whole file, for `next_step` and for the next Attempt."""
@@ -111,12 +127,27 @@ class DownloadState:
             self.may_exist_already = True
             self.worker_losses += 1
         self.from_scratch = False
-        if isinstance(error, IntegrityError):
+        if isinstance(error, WrongPieces):
+            self.bound_url = self.bound_url or self.url
+        elif isinstance(error, IntegrityError):
             # Which of several servers sent the wrong bytes is not known: then this does not count, and the next Attempts
             # ask one server only.
             self.checksum_mismatches += not self.mixed_sources
             self.single_source |= self.mixed_sources
-            self.mixed_sources, self.from_scratch = False, True
+            self.mixed_sources, self.from_scratch, self.bound_url = False, True, ""
+
+    def note_start(self, now: float) -> None:
+        """Record when the first Attempt began (monotonic seconds)."""
+        if not self.attempts_made:
+            self.queued = now - self.read_at
+
+    def note_try(self, outcome: Outcome) -> None:
+        """Record an Attempt that failed, at the whole file or at a Segment, for `Result.tries`. Others are not recorded."""
+        if outcome.end not in (End.FAILED, End.WORKER_LOST):
+            return
+        url = outcome.final_url or public_url(self.url)
+        error = failure_of(outcome, self.url).reason
+        self.tries = (*self.tries[1 - MAX_TRIES :], Try(url, outcome.status, outcome.elapsed, error))
 
     def next_step(self, error: DownloadError, retry: RetryPolicy) -> NextStep:
         """What follows the error that was recorded last. The URL of the next Attempt is chosen by that."""
@@ -135,7 +166,8 @@ class DownloadState:
         self.tries_counted += 1
         if self._has_defaults:
             return Attempt(self.key, self.attempts_made, self.url, self.download.url, self.path)
-        return self._attempt(self.key, self.url, WHOLE, self.from_scratch)
+        is_alternate_url = self.bound_url not in ("", self.url)
+        return self._attempt(self.key, self.url, WHOLE, self.from_scratch, is_alternate_url=is_alternate_url)
 
     def start_segment(self, key: int, url: str, segment: Segment, same_process_as: int, is_alternate_url: bool) -> Attempt:
         """An Attempt at one Segment of several; see `Attempt` for the arguments."""
@@ -168,7 +200,8 @@ class DownloadState:
             may_exist_already=self.may_exist_already,
             same_process_as=same_process_as,
             is_alternate_url=is_alternate_url,
-            keep_body=self.is_robots_txt,
+            keep_body=self.keep_body,
+            pieces=download.pieces,
             replaces_existing=self.refetched != "",
             etag=version.etag if version else "",
             modified_since=http_date(version.last_modified) if version else None,
@@ -178,8 +211,9 @@ class DownloadState:
     def _has_defaults(self) -> bool:
         """Whether an Attempt needs nothing but URL and path, as most do: a shorter call makes it."""
         download = self.download
-        special = self.from_scratch or self.may_exist_already or self.is_robots_txt or self.refetched or self.version
-        return not (special or self.checksums or download.headers or download.size is not None) and self.is_named
+        special = self.from_scratch or self.may_exist_already or self.keep_body or self.refetched or self.version
+        listed = self.checksums or download.headers or download.size is not None or download.pieces is not None
+        return not (special or listed) and self.is_named
 
     def result(self, status: Status, outcome: Outcome | None, reason: str, error: DownloadError | None) -> Result:
         """The Result of the Download.
@@ -193,7 +227,7 @@ class DownloadState:
         if outcome is None:
             outcome = _NO_OUTCOME
         found_existing = outcome.end is _EXISTS and not outcome.status  # no request was sent: not counted as an attempt
-        return Result(
+        result = Result(
             url=public_url(self.download.url),
             path=outcome.path or self.path,
             status=status,
@@ -210,7 +244,21 @@ class DownloadState:
             download=self.to_repeat() if status is _FAILED else None,
             value=None if outcome.returned is None else outcome.returned.value,
             warning=outcome.warning if status is _DONE else "",
+            digests=outcome.digests,
             last_modified=outcome.last_modified,
+        )
+        return self._with_details(result, outcome) if self.detailed else result
+
+    def _with_details(self, result: Result, outcome: Outcome) -> Result:
+        return replace(
+            result,
+            digests=outcome.digests,
+            redirects=outcome.redirects,
+            timings=outcome.timings,
+            queued=self.queued,
+            tries=self.tries,
+            origin=self.download.origin,
+            metadata=self.download.metadata,
         )
 
     def to_repeat(self) -> Download:

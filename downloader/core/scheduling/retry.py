@@ -71,6 +71,7 @@ class RetryPolicy(Struct, frozen=True):
             error: the error of the last try.
             tries: tries made so far.
             checksum_mismatches: how often the finished file had the wrong checksum; only the first one allows another try.
+                This does not count for WrongPieces, after which little is fetched again.
             worker_losses: how often a worker process died with this Download. At least one loss is allowed, even with
                 ``retries`` 0: the file may be complete, with only the Outcome missing.
         """
@@ -78,7 +79,7 @@ class RetryPolicy(Struct, frozen=True):
             return worker_losses <= max(1, self.retries)
         if tries > self.retries:
             return False
-        if isinstance(error, IntegrityError):
+        if isinstance(error, IntegrityError) and not error.retryable:
             return checksum_mismatches <= 1
         return error.retryable or getattr(error, "status", 0) in self.retry_on
 

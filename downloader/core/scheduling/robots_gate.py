@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from downloader.core.http.robots import Rules, parse
+from downloader.core.http.robots import MAX_BYTES, Rules, parse
 from downloader.core.model import Download, Outcome
 from downloader.core.names.urls import host_of, public_url
 from downloader.core.scheduling.download_state import DownloadState
+from downloader.core.scheduling.gate import body_of, request_of_gate
 from downloader.errors import AuthError, DownloadError, HTTPStatusError, PolicyError
 
 _FIRST_ROBOTS_KEY = -(1 << 40)
@@ -38,6 +39,14 @@ class RobotsGate:
         self._sites: dict[str, _Site] = {}
         self.parked = 0
 
+    def asked_for(self, entry: DownloadState) -> bool:
+        """Whether this is a request for a robots.txt."""
+        return bool(entry.keep_body) and entry.path == _ROBOTS_PATH
+
+    def gives_up(self, entry: DownloadState, error: DownloadError) -> bool:
+        """A robots.txt is tried again as a file is: without it, nothing of its server is fetched."""
+        return False
+
     def admit(self, entry: DownloadState) -> DownloadState | DownloadError | None:
         """Decide about a Download that could start. URLs that are forbidden are removed from it, up to the last one.
 
@@ -45,7 +54,7 @@ class RobotsGate:
             The entry itself, if it may start; the entry of its server's robots.txt, which must be fetched first; an error,
             if none of its URLs is allowed; or None, if it waits for an answer.
         """
-        if entry.is_robots_txt:
+        if self.asked_for(entry):
             return entry
         error: DownloadError | None = None
         while entry.urls:
@@ -71,9 +80,7 @@ class RobotsGate:
             return None
         key, url = _FIRST_ROBOTS_KEY + len(self._sites), f"{origin}/robots.txt"
         self._sites[origin] = _Site(parked=[entry])
-        robots_txt = DownloadState(key, Download(url), _ROBOTS_PATH, [url], True, ())
-        robots_txt.from_scratch = robots_txt.is_robots_txt = True
-        return robots_txt
+        return request_of_gate(key, _ROBOTS_PATH, Download(url), MAX_BYTES)
 
     def answered(
         self, entry: DownloadState, outcome: Outcome | None, error: DownloadError | None
@@ -96,8 +103,8 @@ class RobotsGate:
         unavailable = isinstance(error, AuthError | HTTPStatusError) and 400 <= error.status < 500 and error.status != 429
         if error is not None and not unavailable:
             site.refusal = f"robots.txt of {host_of(entry.url)} cannot be read: {error.reason}"
-        elif outcome is not None and outcome.returned is not None and isinstance(outcome.returned.value, bytes):
-            site.rules = parse(outcome.returned.value, self._agent)
+        elif (body := body_of(outcome)) is not None:
+            site.rules = parse(body, self._agent)
         parked, site.parked = site.parked, []
         self.parked -= len(parked)
         return parked, site.rules.delay

@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING
 
 from downloader.core.limits.slots import Limits
 from downloader.core.model import Attempt, Download, End, Outcome, Result, Status
-from downloader.core.names.earlier_files import EarlierFiles
 from downloader.core.names.namer import Namer
 from downloader.core.names.urls import public_url
 from downloader.core.scheduling.download_state import DownloadState
@@ -51,7 +50,7 @@ READ_AHEAD_WINDOW = 1024  # Downloads that are read ahead
 class Scheduler:
     """Decides what starts, and what follows from each Outcome.
 
-    ``segments``: the files that are fetched in Segments. ``space``: whether the run waits for space in a full folder.
+    ``reader``: reads the list. ``segments``: files that are fetched in Segments. ``space``: whether it waits for a full folder.
     ``stopped``: nothing starts any more. ``failed_fast``: because a file failed. ``ended_by``: the error that ended the run
     before the list was done. ``retry_delay``: seconds until the Download that was settled last is tried again, if it is.
 
@@ -85,7 +84,7 @@ class Scheduler:
         gap: float | None = None,
         own_gaps: "HostTable[float] | None" = None,
     ) -> None:
-        self._reader = SourceReader(source, checksum_list, probe, namer, max(window, 2 * slots.max_in_flight))
+        self.reader = SourceReader(source, checksum_list, probe, namer, max(window, 2 * slots.max_in_flight))
         self._retry = retry
         self._fail_fast = fail_fast
         self._ready = ReadyQueue(slots, host_failures, gap, own_gaps)
@@ -98,10 +97,6 @@ class Scheduler:
         self._cut_short = self.stopped = self.failed_fast = False
         self.retry_delay = 0.0
         self.ended_by: DownloadError | None = None
-
-    def use_earlier_files(self, earlier: EarlierFiles) -> None:
-        """Skip files that earlier runs have completed. To be called before the first `take`."""
-        self._reader.use_earlier_files(earlier)
 
     @property
     def max_in_flight(self) -> int:
@@ -122,12 +117,12 @@ class Scheduler:
         """Nothing is left to do, or the run was stopped and all that ran has ended."""
         if self._running:
             return False
-        return self.stopped or (self._reader.exhausted and not self._ready and not self._retries)
+        return self.stopped or (self.reader.exhausted and not self._ready and not self._retries)
 
     @property
     def complete(self) -> bool:
         """Every Download of the list has its Result."""
-        return self._reader.exhausted and not (self._cut_short or self._running or self._ready or self._retries)
+        return self.reader.exhausted and not (self._cut_short or self._running or self._ready or self._retries)
 
     @property
     def wake_at(self) -> float | None:
@@ -135,8 +130,8 @@ class Scheduler:
         if self.space.is_waiting:
             return self.space.next_check
         due = min(self._retries.next_due, self._ready.next_due, self.segments.next_due(self._last_take))
-        if self._reader.ask_again is not None:
-            due = min(due, self._reader.ask_again)
+        if self.reader.ask_again is not None:
+            due = min(due, self.reader.ask_again)
         return None if due == math.inf else due
 
     def stop(self) -> None:
@@ -145,7 +140,7 @@ class Scheduler:
             return
         self.stopped = True
         ready = self._ready.clear()
-        self._cut_short = not self._reader.exhausted or bool(ready or self._retries)
+        self._cut_short = not self.reader.exhausted or bool(ready or self._retries)
         for entry in sorted(ready + self._retries.clear(), key=lambda entry: entry.order):
             self._interrupt(entry)
         self.segments.stop()
@@ -186,7 +181,7 @@ class Scheduler:
                 self._enqueue(entry)
         if self.segments.split_files and (segment := self.segments.start_next(now)):  # first, so that files get completed
             return segment
-        if not self._reader.exhausted and len(self._ready) <= self._reader.window // 2:
+        if not self.reader.exhausted and len(self._ready) <= self.reader.window // 2:
             self._refill(now)
         if self._ready.slots.free <= 0:
             return []
@@ -196,6 +191,8 @@ class Scheduler:
         running = self._running
         for entry in entries:
             running[entry.key] = entry
+            if entry.detailed:
+                entry.note_start(now)
         return [entry.start() for entry in entries]
 
     def sample(self, now: float, received: int) -> None:
@@ -219,7 +216,7 @@ class Scheduler:
         some = False
         if self.stopped:
             return False
-        for read in self._reader.read_ahead(now, self.waiting, len(self._retries), len(self._results)):
+        for read in self.reader.read_ahead(now, self.waiting, len(self._retries), len(self._results)):
             some = True
             self._place(read)
             if self.stopped:
@@ -246,6 +243,8 @@ class Scheduler:
             self._leave_host(other)
         entry.received += outcome.received
         entry.elapsed += outcome.elapsed
+        if entry.detailed:
+            entry.note_try(outcome)
         if entry.key in self.segments.split_files:
             final = self.segments.ended(outcome, entry, now, jitter)
             if final is None:
@@ -273,7 +272,7 @@ class Scheduler:
                 self._requeue(entry)
 
     def _rename(self, entry: DownloadState, outcome: Outcome) -> None:
-        self._place(self._reader.rename(entry, outcome.proposed_name))
+        self._place(self.reader.rename(entry, outcome.proposed_name))
 
     def _failed(self, entry: DownloadState, outcome: Outcome, now: float, jitter: float) -> None:
         error = failure_of(outcome, entry.url)

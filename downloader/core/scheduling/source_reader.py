@@ -35,7 +35,7 @@ class SourceReader:
     """Reads the list, and names the files.
 
     ``exhausted``: the list has ended. ``ask_again``: the source had nothing, and is asked again then (monotonic seconds).
-    ``window``: see the argument.
+    ``window``: see the argument. ``detailed``: every Result says all that is known, see `DownloadState`.
 
     Args:
         source: yields the Downloads; None where none is available at the moment.
@@ -63,6 +63,7 @@ class SourceReader:
         self._earlier: EarlierFiles | None = None
         self.exhausted = False
         self.ask_again: float | None = None
+        self.detailed = False
 
     def use_earlier_files(self, earlier: EarlierFiles) -> None:
         """Skip files that earlier runs have completed. To be called before anything is read."""
@@ -104,7 +105,7 @@ class SourceReader:
             if download is None:
                 self.ask_again = now + SOURCE_POLL
                 return
-            read = self._name(download)
+            read = self._name(download, now)
             if read is None:
                 settled += 1
                 continue
@@ -116,7 +117,7 @@ class SourceReader:
         if count > 0:
             self.ask_again = now
 
-    def _name(self, download: Download) -> DownloadState | Result | None:
+    def _name(self, download: Download, now: float) -> DownloadState | Result | None:
         """The Download with its path; its Result if it is not fetched; None if this run does not want it."""
         key, self._next_key = self._next_key, self._next_key + 1
         namer = self._namer
@@ -127,7 +128,9 @@ class SourceReader:
             is_named = not self._probe or bool(download.out.strip("./\\"))
             claimed = self._claimed_paths.claim(path, download.url) if is_named else path
         except DownloadError as error:
-            return _refused(DownloadState(key, download, "", [download.url], True, ()), error)
+            entry = DownloadState(key, download, "", [download.url], True, ())
+            entry.detailed = self.detailed
+            return _refused(entry, error)
         path = namer.placed(claimed or path)
         state = UNKNOWN
         earlier = self._earlier
@@ -145,6 +148,8 @@ class SourceReader:
         entry = DownloadState(key, download, path, urls, is_named, download.checksums)
         if namer.has_template:
             entry.has_template_name = True
+        if self.detailed:
+            entry.detailed, entry.read_at = True, now
         if state < UNKNOWN:
             entry.refetched = REFETCHED[state]
         elif earlier is not None and is_named and claimed:

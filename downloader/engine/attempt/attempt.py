@@ -25,7 +25,6 @@ from downloader.engine.contract import AttemptContext, Slot
 from downloader.engine.stats import SlotStats
 from downloader.errors import DownloadError, NetworkError
 from downloader.storage.checksum import ChecksumVerifier
-from downloader.storage.folder import Folder
 from downloader.storage.part import PartFile
 
 # As globals, members of an Enum are read ten times as fast as through their class.
@@ -52,7 +51,7 @@ def attempt_steps(attempt: Attempt, context: AttemptContext, slot: Slot) -> Step
     error: DownloadError | None = None
     try:
         if attempt.verify_existing:
-            yield from _check_existing(transfer, folder)
+            yield from _check_existing(transfer, work)
         if transfer.state is _READY:
             if transfer.earlier.spans or attempt.segment != WHOLE:
                 yield from _fetch_ranges(transfer, work)
@@ -82,12 +81,13 @@ def _trace(transfer: Transfer, stats: SlotStats, started: float, ended: float) -
     return Trace(attempt.number, start, os.getpid(), thread, stats.place, started, transfer.first_head_at, ended)
 
 
-def _check_existing(transfer: Transfer, folder: Folder) -> Substeps:
+def _check_existing(transfer: Transfer, work: Workspace) -> Substeps:
     """Hash the file that stands under the name, and tell the Transfer whether it is right."""
-    verifier = ChecksumVerifier(transfer.attempt.checksums)
-    yield Call(lambda: verifier.hash_file(folder, transfer.attempt.path), long=True)
+    attempt, config, folder = work.attempt, work.context.config, work.context.folder
+    verifier = ChecksumVerifier(attempt.checksums, config.digest, None if attempt.checksums else attempt.pieces)
+    yield Call(lambda: verifier.hash_file(folder, attempt.path), long=True)
     if verifier.matches:
-        transfer.already_there(verifier.count)
+        transfer.already_there(verifier.count, verifier.digests)
     else:
         transfer.existing_corrupt()
 

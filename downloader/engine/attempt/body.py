@@ -80,8 +80,8 @@ def receive_body(transfer: Transfer, work: Workspace) -> Substeps:
         transfer.on_end()
         if part.is_open and part.buffered:
             pieces = part.take_pieces()
-            if verifier is not None:
-                _hash(verifier, pieces)
+            if work.verifier is not None:
+                _hash(work.verifier, pieces)
             part.write(pieces)
 
 
@@ -92,8 +92,10 @@ def _open_part(transfer: Transfer, work: Workspace) -> None:
         _check_space(transfer.expected, work.context.folder, transfer.public_url)
     if not part.is_open and (transfer.offset or part.may_exist):
         part.open(transfer.offset)
-    if transfer.digests and not part.is_shared:
-        work.verifier = ChecksumVerifier(transfer.digests)
+    if (transfer.digests or work.context.config.digest or work.attempt.pieces is not None) and not part.is_shared:
+        from downloader.engine.attempt.verification import new_verifier  # here: few runs need it
+
+        work.verifier = new_verifier(transfer, work)
 
 
 def _check_space(needed: int, folder: Folder, url: str) -> None:
@@ -112,7 +114,10 @@ def _flush(transfer: Transfer, work: Workspace) -> Substeps:
     part.write_sidecar(transfer.resume_info)
     pieces, verifier = part.take_pieces(), work.verifier
     if verifier is not None:
-        yield Call(lambda: _hash(verifier, pieces))
+        if part.may_have_gaps:  # another Attempt has joined: the file is hashed at its end
+            work.verifier = None
+        else:
+            yield Call(lambda: _hash(verifier, pieces))
     if work.stop == 0 or part.is_finished:  # the Attempt is given up, or the file is finished
         return
     yield Write(part, pieces)
@@ -128,22 +133,23 @@ def _hash(verifier: ChecksumVerifier, pieces: list[bytes]) -> None:
 
 def receive_in_memory(transfer: Transfer, work: Workspace) -> Substeps:
     """Read the first bytes of the body, and return them with the Outcome: there is no file."""
-    from downloader.core.http.robots import MAX_BYTES  # imported here because few runs need it
-
-    body = b""
+    parts, count, max_bytes = [], 0, work.attempt.keep_body
     stats, clock = work.slot.stats, work.context.clock
     stats.heard = clock()
     transfer.start_body(stats.heard)
-    while len(body) < MAX_BYTES:
+    while count < max_bytes:
         data = yield READ
         if not data:
+            if transfer.expected is not None and count < transfer.expected:
+                raise NetworkError(f"truncated: {count} of {transfer.expected} bytes", transfer.public_url, kind="truncated")
             break
         if isinstance(data, list):
             data = b"".join(data)
         assert isinstance(data, bytes)  # noqa: S101 - the answer to READ; nobody orders this Attempt to end
-        body += data
+        parts.append(data)
+        count += len(data)
         stats.heard = clock()
         transfer.on_data(len(data), stats.heard)
     else:
         yield DROP
-    transfer.body_returned(body[:MAX_BYTES])
+    transfer.body_returned(b"".join(parts)[:max_bytes])

@@ -11,7 +11,6 @@ from downloader.engine.attempt.commands import Answer, Call, Command, Substeps
 from downloader.engine.attempt.postprocess import process
 from downloader.engine.attempt.workspace import Workspace
 from downloader.errors import DownloadError, ProcessError, StorageError
-from downloader.storage.checksum import ChecksumVerifier
 from downloader.storage.processing_guard import ProcessingGuard
 from downloader.storage.publish import publish_block
 
@@ -20,15 +19,10 @@ def finish(transfer: Transfer, work: Workspace) -> Generator[Command, Answer, st
     """Verify and process the file, and give it its name. Returns its path; empty if another file has taken the name."""
     part, config = work.part, work.context.config
     block = b"" if part.is_open else part.take()
-    if transfer.digests:
-        verifier = work.verifier
-        if not part.is_open:
-            verifier = verifier or ChecksumVerifier(transfer.digests)
-            verifier.update(block)
-        elif verifier is None or verifier.count != transfer.size or part.may_have_gaps:  # it came in pieces, or existed before
-            verifier = again = ChecksumVerifier(transfer.digests)
-            yield Call(lambda: again.hash_existing(part.descriptor, transfer.size), long=True)
-        verifier.verify(transfer.public_url)
+    if transfer.digests or config.digest or transfer.attempt.pieces is not None:
+        from downloader.engine.attempt.verification import verify  # here: few runs need it
+
+        yield from verify(transfer, work, block)
     if config.process:
         yield from _process(transfer, work, block)
     try:
@@ -76,8 +70,13 @@ def _process(transfer: Transfer, work: Workspace, block: bytes) -> Substeps:
             part.discard()
         raise
     try:
+        is_unchanged = guard.is_unchanged
         guard.take_over()
     except (DownloadError, OSError) as error:
         part.close()
         raise ProcessError(f"processing failed: {function} left no part file", transfer.public_url) from error
     transfer.processed(returned[0], os.fstat(part.descriptor).st_size)
+    if transfer.computed and not is_unchanged:
+        from downloader.engine.attempt.verification import hash_processed
+
+        yield from hash_processed(transfer, work)

@@ -12,7 +12,7 @@ from downloader.inventory.folder_files import walk
 from downloader.inventory.parallel import Parallel
 
 
-class Verification:
+class FolderCheck:
     """Compares files with what is known of them. Iterate over it to get each file that is not right.
 
     ``counts``: files by state, so far. ``bytes_read``: so far. ``complete``: every file was compared.
