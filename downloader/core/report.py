@@ -1,7 +1,8 @@
 """The Results of a run, counted."""
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
 
 from msgspec import Struct, field
 
@@ -79,7 +80,7 @@ class Report(Struct):
     stopped_by_failure: bool = False
     ended_by: BaseException | None = None
     unwritten: int = 0
-    results: "list[Result] | ResultList" = field(default_factory=list)
+    results: Sequence[Result] = field(default_factory=list)
     failed: list[Result] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
     warnings: int = 0
@@ -124,11 +125,12 @@ class Report(Struct):
         if result.verified:
             self.verified += 1
         if self.keep:
-            if result.is_recorded and len(self.results) >= PACKED_FROM and isinstance(self.results, list):
+            results = cast("list[Result] | ResultList", self.results)
+            if result.is_recorded and len(results) >= PACKED_FROM and isinstance(results, list):
                 from downloader.core.result_list import ResultList  # here: few runs need it
 
-                self.results = ResultList(self.results)
-            self.results.append(result)
+                self.results = results = ResultList(results)
+            results.append(result)
 
     @property
     def exit_code(self) -> int:

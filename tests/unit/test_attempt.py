@@ -148,6 +148,7 @@ def test_a_whole_file_gets_its_name_its_time_and_an_outcome(driver: AttemptDrive
         final_url=URL,
         etag='"v1"',
         path="file.bin",
+        last_modified=format_http_date(CHANGED_AT),
     )
     assert driver.files() == {"file.bin": BODY}
     assert (driver.root / "file.bin").stat().st_mtime == CHANGED_AT

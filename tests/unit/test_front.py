@@ -10,7 +10,7 @@ import pytest
 
 from downloader import errors
 from downloader.cli.foreign_options import FOREIGN_OPTIONS
-from downloader.cli.main import COMMANDS, fetch_command, main
+from downloader.cli.main import COMMANDS, command_of, fetch_command, main
 from downloader.cli.topics import TOPICS, topic
 
 SERVER = "http://127.0.0.1:9"
@@ -26,10 +26,15 @@ def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]
 
 
 def own_options() -> set[str]:
-    """All options of `dl`."""
-    command = fetch_command()
+    """All options of `dl` without a command."""
+    return options_of(fetch_command())
+
+
+def options_of(command: click.Command) -> set[str]:
+    """All options of a command and of its subcommands."""
     names = [name for option in command.get_params(click.Context(command)) for name in (*option.opts, *option.secondary_opts)]
-    return {name for name in names if name.startswith("-")}
+    inner = command.commands.values() if isinstance(command, click.Group) else ()
+    return {name for name in names if name.startswith("-")}.union(*map(options_of, inner))
 
 
 # --- habits
@@ -83,7 +88,8 @@ def test_topic_fits_a_terminal_and_names_options_that_exist(capsys: pytest.Captu
     code, out, _ = run(capsys, "help", name)
     assert code == 0
     assert max(map(len, out.splitlines())) < 80
-    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", out)) - own_options() == set()
+    known = own_options().union(*(options_of(command_of(name)) for name in COMMANDS))
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", out)) - known == set()
 
 
 def test_help_lists_the_topics_and_commands(capsys: pytest.CaptureFixture[str]) -> None:

@@ -37,6 +37,7 @@ EXTRAS = {
     "blake3": re.compile(r"storage/hashes\.py"),
     "compare": re.compile(r"compare|testserver"),
     "gevent": re.compile(r"gevent"),
+    "parquet": re.compile(r"(sources|reports)/parquet\.py"),
     "test": re.compile(r"testserver/fixture\.py"),
 }
 """By extra: the paths below downloader/ whose modules may import its packages."""
@@ -159,7 +160,7 @@ def test_whatever_is_imported_is_declared_where_it_is_needed() -> None:
 def test_whatever_is_declared_is_imported() -> None:
     ours = set().union(*sources("downloader").values())
     assert packages(PROJECT["dependencies"]) - ours == set()
-    for extra in ("blake3", "compare", "gevent"):
+    for extra in ("blake3", "compare", "gevent", "parquet"):
         users = (names for path, names in sources("downloader").items() if EXTRAS[extra].search(path))
         assert packages([f"downloader[{extra}]"]) - set().union(*users) == set()
     tests = packages(PROJECT["optional-dependencies"]["test"])

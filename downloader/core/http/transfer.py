@@ -3,7 +3,6 @@
 Everything that changes a Transfer is a method of the class in this file. The states of a Transfer, and the order in which its
 methods may be called, stand in `downloader.core.http.transfer_states`. A caller obeys the HeadAction that `on_head` returns:
 FOLLOW: call `request` again · BODY: write the body, from the byte `offset` of the file on · STOP: how it ends is decided.
-What each answer means stands in `downloader.core.http`.
 """
 
 from downloader.core.facts import NOTHING_TO_RESUME, WHOLE, Checksum, Headers, ResumeInfo
