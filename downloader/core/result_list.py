@@ -78,9 +78,14 @@ def recorded_result(url: str, path: str, size: int, origin: str) -> Result:
     return Result(url, path, Status.SKIPPED, size, reason="exists", origin=origin, is_recorded=True)
 
 
+def _is_plain(result: Result) -> bool:
+    """Whether `recorded_result` can make the Result again."""
+    return result.is_recorded and not result.metadata
+
+
 def _pack(results: list[Result]) -> _Packed:
-    others = {index: result for index, result in enumerate(results) if not result.is_recorded or result.metadata}
-    recorded = [result for result in results if result.is_recorded and not result.metadata]
+    others = {index: result for index, result in enumerate(results) if not _is_plain(result)}
+    recorded = [result for result in results if _is_plain(result)]
     columns = (
         [result.url for result in recorded],
         [result.path for result in recorded],

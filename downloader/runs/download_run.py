@@ -109,7 +109,7 @@ class DownloadRun:
 
     def _open_journal(self, settings: Settings, create: bool) -> "RunJournal | None":
         """The journal of the run; None where none is kept, or where it cannot be written and the user has not named it."""
-        is_auto = settings.journal == "auto"
+        is_auto = settings.journal in ("auto", "")
         if is_auto and not create and not os.path.exists(f"{self._folder.root}/{RESERVED_FOLDER}"):
             return None
         from downloader.runs.run_journal import RunJournal  # here: `dl URL` keeps no journal

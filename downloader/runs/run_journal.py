@@ -33,6 +33,9 @@ from downloader.storage.known_files import KnownFiles
 if TYPE_CHECKING:
     from downloader.core.report import Report
 
+AUTO = ("auto", "")
+"""Values of the setting ``journal`` that name no file: an empty text means that a setting is unset."""
+
 _NAMING = ("name", "flatten", "fanout", "keep_paths", "cut_dirs", "content_disposition")
 """The settings that the names of files depend on."""
 
@@ -93,7 +96,7 @@ class RunJournal:
     def __init__(self, settings: Settings, folder: Folder) -> None:
         self._settings = settings
         self._folder = folder
-        self._is_named = settings.journal != "auto"
+        self._is_named = settings.journal not in AUTO
         self._path = path_of(settings, folder.root)
         self.notice = ""
         self._waits = False
@@ -174,7 +177,7 @@ class RunJournal:
 
 def path_of(settings: Settings, root: str) -> str:
     """The path of the journal that these settings mean. ``root``: the folder of the run."""
-    return default_path(root) if settings.journal == "auto" else os.path.expanduser(settings.journal)
+    return default_path(root) if settings.journal in AUTO else os.path.expanduser(settings.journal)
 
 
 def _naming(settings: Settings) -> str:

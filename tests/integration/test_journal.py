@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import downloader
+from downloader.compare.measure import run_measured
 from downloader.core.model import Status
 from downloader.errors import StorageError, UsageError
 from downloader.storage.folder_lock import FolderLock
@@ -490,6 +491,42 @@ def test_after_each_kill_the_next_run_goes_on(dl: Shell, server: TestServer) -> 
     assert len(last) == count
     assert all(bytes_ == size for _, bytes_ in last.values())
     assert f"{count} skipped: exists" in dl("urls.txt", "-d", "out").stderr
+
+
+LIBRARY = """
+import sys, downloader
+report = downloader.download(sys.argv[1], sys.argv[2])
+assert report.skipped == len(report.results), report
+assert {result.reason for result in report.results} == {"exists"}, report
+"""
+
+
+@pytest.mark.slow
+def test_the_second_run_of_a_long_list_needs_little_memory(dl: Shell) -> None:
+    peaks: dict[tuple[str, int], int] = {}
+    for count in (1000, 200_000):
+        out, listing = dl.folder / f"out{count}", dl.folder / f"{count}.txt"
+        out.mkdir()
+        names = [f"{number:07}.bin" for number in range(count)]
+        listing.write_text("".join(f"http://127.0.0.1:9/set/{name}\n" for name in names))
+        for name in names:
+            (out / name).touch()
+        connection = open_journal(default_path(str(out)))
+        connection.execute("BEGIN")
+        rows = ((f"http://127.0.0.1:9/set/{name}", name) for name in names)
+        connection.executemany(
+            "INSERT INTO files (run, url, path, status, size, etag, last_modified, digests, http_status, attempts, received,"
+            " ended, error_class, error) VALUES (1, ?, ?, 0, 0, '', '', '', 200, 1, 0, 0, '', '')",
+            rows,
+        )
+        connection.execute("COMMIT")
+        connection.close()
+        command = [sys.executable, "-m", "downloader", str(listing), "-d", str(out), "-q"]
+        peaks["command", count] = run_measured(command, errors=True).own_peak
+        peaks["library", count] = run_measured([sys.executable, "-c", LIBRARY, str(listing), str(out)], errors=True).own_peak
+    for name, limit in (("command", 150), ("library", 200)):
+        bytes_each = (peaks[name, 200_000] - peaks[name, 1000]) / 199_000
+        assert bytes_each < limit, (name, bytes_each)
 
 
 def test_settings_are_checked(tmp_path: Path) -> None:

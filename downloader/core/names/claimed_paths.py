@@ -33,7 +33,7 @@ class HashTable:
 
     def _allocate(self, size: int) -> None:
         self._size = size
-        self._slots = array("q", bytes(16 * size))  # key and number of each place, side by side; key 0: free
+        self._slots = array("q", [0]) * (2 * size)  # key and number of each place, side by side; key 0: free
 
     def _find(self, key: int) -> int:
         """Index of this key, or of the free place for it. Its number is at the next index."""

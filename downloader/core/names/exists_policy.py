@@ -54,8 +54,8 @@ def apply_exists_policy(attempt: Attempt, existing: Existing | None, on_exists: 
     """
     if attempt.is_probe or existing is None:
         return replace(attempt, etag="", modified_since=None) if attempt.etag or attempt.modified_since else attempt
-    if attempt.replaces_existing and not existing.is_folder:
-        return attempt
+    if attempt.replaces_existing and attempt.pieces is None and not existing.is_folder:
+        return attempt  # with pieces, only what is wrong is fetched
     if existing.is_folder:
         return _failed(attempt, "a folder has the name of the file", "give out=")
     before = ON_EXISTS[on_exists].before
