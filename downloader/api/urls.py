@@ -5,8 +5,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 from downloader.core.model import Download
+from downloader.errors import UsageError
 from downloader.sources.background import BackgroundSource, pausable
-from downloader.sources.formats import DEFAULT_OPTIONS, ListOptions, is_url
+from downloader.sources.formats import DEFAULT_OPTIONS, ListOptions, is_one_file, is_url
 from downloader.sources.lists import ListReader, from_values
 
 LOG = logging.getLogger("downloader")
@@ -17,7 +18,7 @@ Urls = str | Path | Download | Iterable[str | Download]
 
 def has_list(urls: Urls, options: ListOptions) -> bool:
     """Whether this is more than a single URL or Download: the run keeps a journal then."""
-    return not isinstance(urls, Download) and not (isinstance(urls, str) and is_url(urls) and not options.url_is_list)
+    return not isinstance(urls, Download) and not (isinstance(urls, str) and is_one_file(urls, options))
 
 
 def source_of(
@@ -35,13 +36,11 @@ def source_of(
     if isinstance(urls, Download):
         urls = [urls]
     if isinstance(urls, str | Path):
-        reader = ListReader([urls], skip_bad, options)
-        total = reader.check()
-        for sentence in reader.notices:
-            LOG.info("%s", sentence)
-        if reader.bad_lines and not skip_bad:
-            raise reader.bad_lines[0]
-        source = reader.source(is_paused)
+        source, total = _lists_of([urls], skip_bad, is_paused, options)
+    elif isinstance(urls, list | tuple | set | frozenset) and options.url_is_list:
+        items: list[str | Path | Download]
+        items = [value if isinstance(value, str) and is_url(value) else next(from_values([value])) for value in urls]
+        source, total = _lists_of(items, skip_bad, is_paused, options)
     elif isinstance(urls, list | tuple | set | frozenset) and options.expand:
         total = _checked_total(urls)
         source = from_values(urls, expand=True)
@@ -49,10 +48,36 @@ def source_of(
         downloads = list(from_values(urls))
         source, total = iter(downloads), len(downloads)
     else:
-        source, total = BackgroundSource(from_values(urls, options.expand), is_paused=is_paused), None
+        downloads_of_iterator = _files_of(urls, options) if options.links else from_values(urls, options.expand)
+        source, total = BackgroundSource(downloads_of_iterator, is_paused=is_paused), None
     if is_paused is None or isinstance(source, BackgroundSource):
         return source, total
     return pausable(source, is_paused), total
+
+
+def _lists_of(
+    items: list[str | Path | Download], skip_bad: bool, is_paused: Callable[[], bool] | None, options: ListOptions
+) -> tuple[BackgroundSource | Iterator[Download], int | None]:
+    """The Source for lists and Downloads, and the number of Downloads. Raises UsageError."""
+    reader = ListReader(items, skip_bad, options)
+    total = reader.check()
+    for sentence in reader.notices:
+        LOG.info("%s", sentence)
+    if reader.bad_lines and not skip_bad:
+        raise reader.bad_lines[0]
+    return reader.source(is_paused), total
+
+
+def _files_of(values: Iterable[str | Download], options: ListOptions) -> Iterator[Download]:
+    """The files that the pages of a caller's iterator link to, and the caller's Downloads. Raises UsageError."""
+    from downloader.sources.linked_pages import files_of_pages  # here: few programs need it
+
+    def raise_error(error: UsageError) -> None:
+        raise error
+
+    for value in values:
+        downloads = from_values([value], options.expand)
+        yield from downloads if isinstance(value, Download) else files_of_pages(downloads, options, raise_error)
 
 
 def _checked_total(values: Collection[str | Download]) -> int:

@@ -20,7 +20,7 @@ from downloader.progress.display import Display, display_for
 from downloader.runs import naming
 from downloader.runs.download_run import DownloadRun
 from downloader.settings.definitions import Settings
-from downloader.sources.formats import STDIN, is_url, list_options
+from downloader.sources.formats import STDIN, is_one_file, is_url, list_options
 from downloader.sources.lists import ListReader
 
 if TYPE_CHECKING:  # each is imported where a run needs it
@@ -167,7 +167,8 @@ def _run(
 
 def _has_list(request: FetchRequest) -> bool:
     """Whether more is fetched than URLs of the command line, each of which is a file."""
-    return not all(map(is_url, request.lists)) or bool(request.settings.links) or request.settings.format != "auto"
+    options = list_options(request.settings)
+    return not all(is_one_file(item, options) for item in request.lists)
 
 
 def _failed_before(settings: Settings) -> "list[str | Path | Download]":

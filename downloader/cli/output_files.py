@@ -1,6 +1,7 @@
 """The files that the default command writes beside the downloads: ``--report``, ``--manifest``, ``--failed``, ``--trace``."""
 
 import os
+import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,9 @@ class OutputFiles:
         if settings.manifest:
             from downloader.reports import manifest
 
-            self.manifests.append(stack.enter_context(manifest.Manifest(settings.manifest, settings.dir, settings.process)))
+            wait = _say_that_it_waits if settings.on_busy == "wait" else None
+            file = manifest.Manifest(settings.manifest, settings.dir, settings.process, on_wait=wait)
+            self.manifests.append(stack.enter_context(file))
         if settings.failed or settings.trace:
             from downloader.reports import outputs
 
@@ -60,6 +63,10 @@ class OutputFiles:
             report.complete = complete and self._whole_list
         for manifest in self.manifests:
             manifest.complete = complete and self._whole_list
+
+
+def _say_that_it_waits() -> None:
+    print("dl: another run writes the same manifest: waiting for its end", file=sys.stderr)  # noqa: T201
 
 
 def check_distinct_files(lists: tuple[str, ...], settings: Settings, output: str | None) -> None:

@@ -54,14 +54,15 @@ Documents are read as lists, too, compressed or not:
 
     Metalink 4 and 3   names, sizes, hashes, hashes of pieces, mirrors
     sitemap            the URLs; the sitemaps of an index are fetched, too
-    web page           --links '*.nc': the links whose last part matches;
-                       with --links, the URLs of a list are pages, too
+    web page, bucket   --links '*.nc': the links whose last part matches
     Parquet            one file for each row (pip install '.[parquet]')
 
+With --links, the URLs of a list are those of pages.
+
 --expand expands {001..100}, {1..9..2}, {a..e} and {a,b} in the URLs of text
-lists and of the command line; \\{ is a brace that stands for itself. Mirrors,
-out= and dir= are paired with the URLs in order: each has as many texts as the
-URL, or no pattern.
+lists and of the command line; \\{ is a literal brace. Mirrors, out= and dir=
+are paired with the URLs in order: each has as many texts as the URL, or no
+pattern.
 
 --order starts the files in another order: reversed, priority (the highest
 first), smallest (of the sizes in the list) or random. 100,000 entries are read

@@ -140,8 +140,8 @@ def _compare(
     if kind in ("jsonl", "csv", "tsv", "parquet") and check.counts[FileState.MISSING] == check.checked:
         click.echo("dl: every file is missing: --dir DIR is the folder that the paths are relative to", err=True)
     if reader is not None and not as_json and (failures := count_urls(reader).failed):
-        what = "1 URL" if failures == 1 else f"{failures:,} URLs"
-        click.echo(f"{what} failed in the last run, and {'has' if failures == 1 else 'have'} no file to verify")
+        one, several = "1 URL failed, and was not verified", f"{failures:,} URLs failed, and were not verified"
+        click.echo(one if failures == 1 else several)
     return IntegrityError.exit_code if check.wrong else 0
 
 

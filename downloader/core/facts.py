@@ -77,6 +77,11 @@ class ResumeInfo(NamedTuple):
     digests: tuple[Checksum, ...] = ()
     spans: tuple[Span, ...] = ()
 
+    @property
+    def resumable_total(self) -> int | None:
+        """The length of the version that the part file has; None where single ranges of that version cannot be asked for."""
+        return self.total if self.validator.if_range else None
+
 
 NOTHING_TO_RESUME = ResumeInfo()
 

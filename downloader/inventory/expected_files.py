@@ -51,22 +51,28 @@ def kind_of(path: str) -> RecordKind:
 
 
 def from_journal(journal: JournalReader) -> Iterator[ExpectedFile]:
-    """The complete files of a journal. A digest that cannot be computed here is left out."""
+    """The complete files of a journal. Raises UsageError if a package is missing that computes a digest."""
     for row in journal.complete_files():
         yield ExpectedFile(row.path, row.size, _digests(row.digests.split()), path_problem(row.path), row.url)
 
 
 def _digests(items: Iterable[str]) -> tuple[Checksum, ...]:
-    """The checksums of texts such as ``sha256=…``. What is no checksum, or needs a package that is missing, is left out."""
+    """The checksums of texts such as ``sha256=…``. What is no checksum is left out. Raises UsageError for a missing package."""
     found = []
     for item in items:
         kind, equals, digest = item.partition("=")
         if equals:
             try:
                 found.append(checksum(kind, digest))
-            except UsageError:
-                continue
+            except UsageError as error:
+                _raise_if_uninstalled(error)
     return tuple(found)
+
+
+def _raise_if_uninstalled(error: UsageError) -> None:
+    """Raise the error if it says that a package has to be installed: without it, files would seem to have no digest."""
+    if error.hint.startswith("pip install"):
+        raise error
 
 
 def from_sums(path: str) -> Iterator[ExpectedFile]:
@@ -87,6 +93,7 @@ def from_sums(path: str) -> Iterator[ExpectedFile]:
             try:
                 found, item = parse_line(text, name)
             except UsageError as error:
+                _raise_if_uninstalled(error)
                 if is_first:
                     what = f"{path} is no report, and not a sums file: line {number}: {error.reason}"
                     raise UsageError(what, hint=error.hint or "a line of a sums file is `digest  name`") from None

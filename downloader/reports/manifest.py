@@ -101,13 +101,21 @@ class Manifest:
         root: the folder of the run.
         function: the name of the function that processes finished files; empty: none.
         epoch_now: gives seconds since the epoch.
+        on_wait: called before waiting for another run that writes the same manifest; None: that is an error.
 
     Raises:
         StorageError: the file cannot be written; every method raises it.
         UsageError: it is to be Parquet, and pyarrow is not installed; or it is no file that can be read again.
     """
 
-    def __init__(self, path: str, root: str = ".", function: str = "", epoch_now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        path: str,
+        root: str = ".",
+        function: str = "",
+        epoch_now: Callable[[], float] = time.time,
+        on_wait: Callable[[], object] | None = None,
+    ) -> None:
         if path == STDOUT or is_special(path):
             raise UsageError("--manifest: this is no regular file", hint="--report can write to it")
         self._kind = format_of(path)
@@ -119,7 +127,7 @@ class Manifest:
         self._epoch_now = epoch_now
         self._rows = self._path + ROWS
         self.complete = False
-        self._lock = _locked(self._rows)
+        self._lock = _locked(self._rows, on_wait)
         try:
             if has_rows(self._rows):  # of a run that was killed
                 self._merge()
@@ -248,26 +256,33 @@ class Manifest:
         return new
 
 
-def _locked(path: str) -> int:
+def _locked(path: str, on_wait: Callable[[], object] | None) -> int:
     """A descriptor of this file, which is made if it is missing, with a lock that lasts until the descriptor is closed.
 
-    Raises StorageError if another process has the lock, or if the file cannot be opened.
+    ``on_wait``: see `Manifest`. Raises StorageError if another run has the lock, or if the file cannot be opened.
     """
+    mode = fcntl.LOCK_EX | fcntl.LOCK_NB
     try:
         while True:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(descriptor, mode)
                 if os.path.samestat(os.fstat(descriptor), os.stat(path)):
                     return descriptor
             except FileNotFoundError:
                 pass  # the run that had the lock has removed the file and ended
-            except OSError:
+            except BlockingIOError:
+                if on_wait is None:
+                    os.close(descriptor)
+                    raise
+                on_wait()
+                mode = fcntl.LOCK_EX
+            except BaseException:
                 os.close(descriptor)
                 raise
             os.close(descriptor)
     except BlockingIOError:
-        raise StorageError(f"another run writes this manifest: {path}", hint="give another name, or wait for its end") from None
+        raise StorageError(f"another run writes this manifest: {path}", hint="give another name, or --on-busy wait") from None
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror}") from None
 

@@ -112,8 +112,11 @@ class _SpooledParquet(JsonRows):
         super().close()
         if not self._converted:
             self._converted = True
-            write_rows(read_rows(self._path, COLUMNS, "jsonl"), COLUMNS, self._names, self._target, "parquet")
-            os.unlink(self._path)
+            try:
+                write_rows(read_rows(self._path, COLUMNS, "jsonl"), COLUMNS, self._names, self._target, "parquet")
+                os.unlink(self._path)
+            except OSError as error:
+                raise self._cannot_write(error) from None
 
 
 def names_in(row: Sequence[Value]) -> list[str]:

@@ -72,11 +72,11 @@ class DownloadRun:
         self.report.strategy = settings.strategy
         self.error: BaseException | None = None
         config = plan.worker_config(settings, capabilities, self.jobs, on_attempt is not None, detailed)
-        self._folder = Folder(os.path.expanduser(settings.dir), make_folder)
         template = naming.template_for(settings)
         namer = naming.namer_for(settings, template)
         if template is not None and again is not None:
             template.check_columns(again())
+        self._folder = Folder(os.path.expanduser(settings.dir), make_folder)
         self._checksums = plan.checksums_for(settings)
         if self._checksums is not None and again is not None and not namer.asks_server:
             self._checksums.check_any_matches(again(), namer)

@@ -9,21 +9,13 @@ import zlib
 from typing import Protocol
 
 from downloader.errors import UsageError
+from downloader.sources.recognition import MAGIC_BYTES, kind_of
 
-MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"\xfd7zXZ\x00": "xz"}
-"""The first bytes of each kind of data."""
-
-MAGIC_BYTES = 6
 _READ_BYTES = 64 * 1024
 _MAX_FEED_BYTES = {"zstd": 256}
 """Bytes that are given to a library at a time at most, if it returns all that they expand to: up to 65,000 times as much."""
 
 _MAX_XZ_MEMORY = 512 * 1024 * 1024
-
-
-def kind_of(head: bytes | memoryview) -> str:
-    """``gzip``, ``zstd`` or ``xz``, by the first bytes of the data; empty: not compressed."""
-    return next((kind for magic, kind in MAGIC.items() if head[: len(magic)] == magic), "")
 
 
 def _is_skippable(head: memoryview) -> bool:

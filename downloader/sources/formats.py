@@ -122,6 +122,11 @@ def is_url(item: "str | Path") -> bool:
     return isinstance(item, str) and "://" in item
 
 
+def is_one_file(item: str, options: ListOptions) -> bool:
+    """Whether what a caller names is the URL of a single file: no list, and no URL with patterns that are expanded."""
+    return is_url(item) and not options.url_is_list and not (options.expand and "{" in item)
+
+
 def format_of_name(name: str) -> str:
     """The format that the name of a file says, such as ``csv`` for ``list.csv.gz``; empty where the name says none."""
     name = name.lower()

@@ -4,16 +4,17 @@ import re
 
 from downloader.errors import UsageError
 from downloader.settings.definitions import ListFormat
-from downloader.sources.delimiters import delimiter_of, has_url_name
 
+MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"\xfd7zXZ\x00": "xz"}
+"""The first bytes of each kind of compressed data."""
+
+MAGIC_BYTES = 6
 _UNREADABLE = (
     (b"PK\x03\x04", "a ZIP archive, or a workbook of Excel", "unpack it; save a workbook as CSV"),
     (b"BZh", "bzip2 data", "bzip2 -dc FILE | dl -"),
     (b"%PDF-", "a PDF document", ""),
     (b"SQLite format 3\0", "an SQLite database", "export the table as CSV"),
-    (b"\x1f\x8b", "data that were compressed twice", "decompress the file once"),
-    (b"\x28\xb5\x2f\xfd", "data that were compressed twice", "decompress the file once"),
-    (b"\xfd7zXZ\x00", "data that were compressed twice", "decompress the file once"),
+    *((magic, "data that were compressed twice", "decompress the file once") for magic in MAGIC),
 )
 """First bytes of data that are no list, what they are, and what the user can do."""
 
@@ -40,6 +41,11 @@ TEXT_FORMATS = frozenset({"text", "csv", "tsv", "jsonl"})
 
 MAX_LINES_WITHOUT_URL = 20
 """With more lines and no URL among the first ones, a file is no list; with fewer, each line is reported."""
+
+
+def kind_of(head: bytes | memoryview) -> str:
+    """``gzip``, ``zstd`` or ``xz``, by the first bytes of the data; empty: not compressed."""
+    return next((kind for magic, kind in MAGIC.items() if head[: len(magic)] == magic), "")
 
 
 def recognise(head: bytes, is_end: bool, by_name: str, name: str) -> ListFormat | None:
@@ -126,7 +132,11 @@ def _first_lines(text: str, is_end: bool) -> list[str]:
     """The first lines that are complete and not blank, without comments at the beginning."""
     whole = text if is_end else text[: text.rfind("\n") + 1]
     lines = [line for line in whole.lstrip("\ufeff").splitlines() if line.strip()]
-    while lines and lines[0].lstrip().startswith("#") and not has_url_name(lines[0]):
+    while lines and lines[0].lstrip().startswith("#"):
+        from downloader.sources.delimiters import has_url_name
+
+        if has_url_name(lines[0]):
+            break
         del lines[0]
     return lines
 
@@ -136,10 +146,14 @@ def _lines_format(text: str, is_end: bool, name: str) -> ListFormat | None:
     lines = _first_lines(text, is_end)
     if not lines:
         return "text" if is_end else None
+    if re.fullmatch(_TEXT_LINE, lines[0]):
+        return "text"
     if re.fullmatch(_JSON_TEXT, lines[0].strip()):
         return "jsonl"
     if len(lines) > MAX_LINES_WITHOUT_URL and "://" not in text:
         raise UsageError("there is no URL in it: this seems not to be a list", name, "a URL begins with http:// or https://")
+    from downloader.sources.delimiters import delimiter_of  # here, and above: most lists begin with a URL
+
     delimiter = delimiter_of(lines)
     if delimiter is None and len(lines) == 1 and not is_end and "://" not in lines[0]:
         return None  # names of columns, perhaps: the next line tells

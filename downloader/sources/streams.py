@@ -8,9 +8,8 @@ from typing import IO, NamedTuple, cast
 
 from downloader.errors import UsageError
 from downloader.settings.definitions import ListFormat
-from downloader.sources.compression import MAGIC_BYTES, Decompressed, kind_of
 from downloader.sources.formats import STDIN, FetchedList, format_of_name
-from downloader.sources.recognition import check_format, recognise
+from downloader.sources.recognition import MAGIC_BYTES, check_format, kind_of, recognise
 
 HEAD_BYTES = 64 * 1024
 """Bytes at the beginning of a list by which its format is told, at most."""
@@ -77,6 +76,8 @@ def _opened(raw: io.RawIOBase, name: str, path: str, wanted: ListFormat, seekabl
         head = _read_at_least(raw, b"", MAGIC_BYTES)
         kind = kind_of(head)
         if kind:
+            from downloader.sources.compression import Decompressed  # here: few lists need it
+
             raw, seekable = Decompressed(kind, _Resumed(head, raw), name), False
             head = _read_at_least(raw, b"", MAGIC_BYTES)
         found = wanted

@@ -49,11 +49,10 @@ class _TableLines:
             return line + "\0\n"
         return line
 
-    def begin_row(self) -> int:
-        """Note that the next line begins a row. Returns its number."""
+    def begin_row(self, number: int) -> None:
+        """Note that a row begins in the line with this number."""
         self._row_characters = 0
-        self._row_start = self.number + 1
-        return self._row_start
+        self._row_start = number
 
     def endless_cell(self) -> UsageError:
         """The error for a quoted cell of this row that does not end."""
@@ -99,8 +98,7 @@ def _rows(
     reader = csv.reader(itertools.chain(head, lines), delimiter=delimiter, strict=True)
     while True:
         start = reader.line_num + skipped + 1
-        if reader.line_num >= len(head):
-            lines.begin_row()
+        lines.begin_row(start)
         try:
             cells = next(reader)
         except StopIteration:

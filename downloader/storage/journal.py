@@ -17,6 +17,7 @@ example on a read-only or full disk   named: StorageError
 import os
 import sqlite3
 import stat
+import time
 from contextlib import suppress
 from urllib.parse import quote
 
@@ -25,6 +26,8 @@ from downloader.storage.journal_rows import APPLICATION_ID, FOLDER, JOURNAL_NAME
 
 BUSY_SECONDS = 10.0
 """Seconds that a statement waits while another process writes to the database."""
+
+WAL_RETRY_SECONDS = 0.01
 
 _WITHOUT = "use --journal none to go on without a journal"
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -110,7 +113,7 @@ def _open(path: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     _checked(connection, path)
     try:
-        connection.execute("PRAGMA journal_mode = WAL")
+        _use_wal(connection)
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("BEGIN IMMEDIATE")  # two runs may create the tables at the same moment
         if not _number(connection, "user_version"):
@@ -125,11 +128,26 @@ def _open(path: str) -> sqlite3.Connection:
     return connection
 
 
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Set the mode of the database. SQLite itself does not wait for another process that does the same."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if (getattr(error, "sqlite_errorcode", 0) & 0xFF) != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                raise
+        time.sleep(WAL_RETRY_SECONDS)
+
+
 def _checked(connection: sqlite3.Connection, path: str) -> sqlite3.Connection:
     """The connection, if its database is a journal of this version, or empty. Raises StorageError, sqlite3.DatabaseError."""
     try:
+        connection.execute("BEGIN")  # one state of the database: another run may create the tables just now
         application, version = _number(connection, "application_id"), _number(connection, "user_version")
         has_tables = connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is not None
+        connection.execute("COMMIT")
         if application != APPLICATION_ID and (has_tables or application or version):
             raise StorageError(f"{path} is the database of another program", hint="give another file with --journal")
         if version > SCHEMA_VERSION:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from downloader.testserver.launch import TestServer
 from tests.support.command import Shell
 from tests.support.journals import add_run, done, failed, new_journal, write_journal
 
@@ -60,6 +61,7 @@ def test_verify_tells_what_was_compared_by_size_only(dl: Shell, folder: Path) ->
     assert (ran.returncode, ran.stderr) == (0, "")
     assert "2 files: 1 verified by digest, 1 verified by size only" in ran.stdout
     assert "1 file was checked by size only: no digest is known" in ran.stdout
+    assert "1 URL failed, and was not verified" in ran.stdout
 
 
 def test_verify_lists_what_differs(dl: Shell, folder: Path) -> None:
@@ -266,3 +268,35 @@ def _reads(process: int, folder: Path) -> bool:
         return any(os.readlink(item).startswith(str(folder / "f")) for item in opened.iterdir())
     except OSError:
         return False
+
+
+def test_commands_answer_for_what_a_real_run_recorded(dl: Shell, server: TestServer) -> None:
+    dl.list(*(server.file(number, 1000) for number in range(5)), f"{server.url}/missing")
+    assert dl("urls.txt", "-d", "data", "--digest", "sha256", "-q").returncode == 8
+    status = json.loads(dl("status", "data", "--json").stdout)
+    counts = status["urls"]
+    assert (counts["done"], counts["failed"], counts["with_digest"]) == (5, 1, 5)
+    assert [run["state"] for run in status["runs"]] == ["ended"]
+    assert (status["disk"]["checked"], status["disk"]["missing"]) == (5, 0)
+    ran = dl("verify", "data", "--extra")
+    assert (ran.returncode, ran.stdout.splitlines()[0]) == (0, "5 files: 5 verified by digest")
+    assert dl("export", "data", "--to", "SHA256SUMS").returncode == 0
+    assert len((dl.folder / "SHA256SUMS").read_text().splitlines()) == 5
+    assert dl("verify", "SHA256SUMS").returncode == 0
+    assert dl("export", "data", "--to", "failed.txt").returncode == 0
+    assert (dl.folder / "failed.txt").read_text() == f"{server.url}/missing\n"
+    assert dl("urls.txt", "-d", "data", "--on-exists", "refresh", "-q").returncode == 8
+    assert dl("verify", "data").stdout.splitlines()[0] == "5 files: 5 verified by digest"
+
+
+@pytest.mark.parametrize("flag", ["--report", "--manifest"])
+@pytest.mark.parametrize("name", ["r.jsonl", "r.csv", "r.parquet"])
+def test_report_and_manifest_of_a_real_run_are_verified(dl: Shell, server: TestServer, flag: str, name: str) -> None:
+    if name.endswith("parquet"):
+        pytest.importorskip("pyarrow")
+    dl.list(*(server.file(number, 1000) for number in range(3)), f"{server.url}/missing")
+    assert dl("urls.txt", "-d", "data", "--digest", "sha256", flag, name, "-q").returncode == 8
+    ran = dl("verify", name, "--dir", "data")
+    assert (ran.returncode, ran.stdout.splitlines()[0]) == (0, "3 files: 3 verified by digest")
+    next(path for path in (dl.folder / "data").iterdir() if path.is_file()).write_bytes(bytes(1000))
+    assert dl("verify", name, "--dir", "data").returncode == 9

@@ -129,6 +129,19 @@ def test_all_parts_of_the_listing_of_a_bucket_are_read(dl: Shell, httpserver: HT
     assert files(dl.folder / "out") == {name: f"content of {name}" for name in ("a.nc", "b.nc")}
 
 
+def test_the_urls_that_a_program_gives_may_be_pages(httpserver: HTTPServer, base: str, tmp_path: Path) -> None:
+    httpserver.expect_request("/1/").respond_with_data("<a href='/data/a.nc'><a href='/data/c.txt'>")
+    file = Download(f"{base}/data/b.nc")
+    for number, urls in enumerate(([f"{base}/1/", file], iter([f"{base}/1/", file]))):
+        report = downloader.download(urls, tmp_path / str(number), links=["*.nc"])
+        assert sorted(result.path for result in report.results) == ["a.nc", "b.nc"]
+    for urls in ([f"{base}/missing"], iter([f"{base}/missing"])):
+        with pytest.raises(UsageError, match="cannot fetch the list: HTTP 404"):
+            downloader.download(urls, tmp_path / "x", links=["*.nc"])
+    with pytest.raises(UsageError, match="not a URL"):
+        downloader.download(["pages.txt"], tmp_path / "x", links=["*.nc"])
+
+
 @pytest.mark.parametrize("place", ["file", "stdin"])
 def test_the_urls_of_a_list_may_be_pages(dl: Shell, httpserver: HTTPServer, base: str, place: str) -> None:
     httpserver.expect_request("/1/").respond_with_data("<a href='/data/a.nc'><a href='/data/c.txt'>")

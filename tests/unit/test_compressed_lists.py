@@ -17,8 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from downloader.errors import UsageError
-from downloader.sources.compression import Decompressed, kind_of
+from downloader.sources.compression import Decompressed
 from downloader.sources.lists import ListReader
+from downloader.sources.recognition import kind_of
 
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "xz": lzma.compress, "zstd": zstandard.compress}
 SUFFIXES = {"gzip": ".gz", "xz": ".xz", "zstd": ".zst"}

@@ -1,6 +1,7 @@
 """`--manifest`: what is known of each file of a list, from run to run, in each format."""
 
 import os
+import threading
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -232,6 +233,22 @@ def test_two_runs_do_not_write_one_manifest(path: Path) -> None:
             Manifest(str(path))
     assert list(read(path)) == ["a"]
     assert list(run(path, done("b"), complete=False)) == ["a", "b"]
+
+
+def test_second_run_can_wait_for_the_first(path: Path) -> None:
+    waits = threading.Event()
+
+    def second() -> None:
+        with Manifest(str(path), str(path.parent / "out"), on_wait=waits.set) as manifest:
+            manifest.add(done("b"))
+
+    with Manifest(str(path), str(path.parent / "out")) as manifest:
+        manifest.add(done("a"))
+        thread = threading.Thread(target=second)
+        thread.start()
+        assert waits.wait(20)
+    thread.join(20)
+    assert list(read(path)) == ["a", "b"]
 
 
 STEPS = st.lists(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("dsfe")), max_size=4), max_size=6)

@@ -382,8 +382,7 @@ def test_checksums_belong_to_the_final_paths() -> None:
 def test_positions_are_those_of_the_list_in_any_order() -> None:
     listed = [Download(f"https://h/{name}") for name in "abc"]
     namer = Namer(render=Template("{index}").path_of)
-    for order, urls in (("listed", "abc"), ("reversed", "cba")):
-        source = ordered(iter(listed), order, numbers=True)
+    for source, urls in ((iter(listed), "abc"), (ordered(iter(listed), "reversed", numbers=True), "cba")):
         attempts = take_all(Scheduler(source, Slots(99, 99), RetryPolicy(0), namer=namer))
         assert [attempt.url[-1] for attempt in attempts] == list(urls)
         assert {attempt.url[-1]: attempt.path for attempt in attempts} == {"a": "1", "b": "2", "c": "3"}

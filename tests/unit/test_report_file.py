@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from downloader.core.facts import Checksum, Timings, Try
 from downloader.core.model import Download, Result, Status
 from downloader.errors import HTTPStatusError, StorageError
+from downloader.reports.manifest import COLUMNS as MANIFEST_COLUMNS
 from downloader.reports.report_file import ReportFile
 from downloader.reports.row_reader import read_rows
 from downloader.reports.rows import Column, JsonRows, Value, clean_value
@@ -365,6 +366,16 @@ def test_columns_have_distinct_names_and_lines_all_of_them() -> None:
     with JsonRows("/dev/null", COLUMNS) as sink:
         line = json.loads(sink.line(row_of(DONE)))
     assert list(line) == list(dict.fromkeys(name.partition(".")[0] for name in names))
+
+
+def test_every_column_is_described_with_its_type() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "reports.md").read_text()
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| `")]
+    described = {name.strip("`"): kinds for names, kinds, *_ in rows for name in names.split(", ")}
+    names_of_types = {"text": "text", "integer": "integer", "number": "number", "boolean": "boolean", "texts": "object"}
+    for name, kind in COLUMNS:
+        assert names_of_types[kind] in described[name].split(", "), name
+    assert {column.name for column in MANIFEST_COLUMNS} <= set(described)
 
 
 def test_unknown_columns_are_ignored_and_missing_ones_are_empty(tmp_path: Path) -> None:

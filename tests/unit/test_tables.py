@@ -318,6 +318,13 @@ def test_a_quoted_cell_that_never_ends_is_an_error_of_the_table(rows: int) -> No
     assert read_lines < 300_000
 
 
+@pytest.mark.parametrize(("content", "line"), [('# x\n\nurl,"n\n', 3), (f'url,n\n{A},"n\n', 2), (f'# x\n1,{A},"n\n', 2)])
+def test_the_line_of_a_quoted_cell_that_never_ends_is_named(content: str, line: int) -> None:
+    for more in ("", f"{B},b\n" * 30_000):
+        with pytest.raises(UsageError, match=f"the row that begins in line {line} has no end"):
+            read(content + more)
+
+
 def test_a_quoted_cell_that_never_ends_is_found_although_the_limit_of_the_csv_module_was_raised() -> None:
     before = csv.field_size_limit(1 << 40)
     try:

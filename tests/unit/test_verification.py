@@ -15,6 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from downloader.cli.verify_progress import Total, progress_line
+from downloader.core import digests
 from downloader.core.facts import Checksum
 from downloader.core.names.checksum_lines import parse_line
 from downloader.errors import DownloadError, StorageError, UsageError
@@ -485,3 +486,20 @@ def test_items_are_taken_lazily() -> None:
     next(work)
     work.close()  # type: ignore[attr-defined]
     assert len(taken) < 100_000
+
+
+def test_digest_that_needs_a_missing_package_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(user: str, *modules: str, extra: str) -> None:
+        raise UsageError(f"{user} needs {modules[0]}", hint="pip install 'blake3>=1'")
+
+    monkeypatch.setattr("downloader.extras.require", missing)
+    digests.algorithm.cache_clear()
+    (tmp_path / "B3SUMS").write_text(f"{SHA256}  a\n")
+    with pytest.raises(UsageError, match=r"needs blake3.*pip install"):
+        list(from_sums(str(tmp_path / "B3SUMS")))
+    (tmp_path / "r.jsonl").write_text(f'{{"path":"a","digests":"blake3={SHA256}"}}\n')
+    with pytest.raises(UsageError, match="needs blake3"):
+        list(from_report(str(tmp_path / "r.jsonl"), "jsonl"))
+    with JournalReader(write_journal(tmp_path, done("a", 3, f"blake3={SHA256}"))) as journal, pytest.raises(UsageError):
+        list(from_journal(journal))
+    digests.algorithm.cache_clear()

@@ -229,3 +229,10 @@ def with_announced(checksums: tuple[Checksum, ...], announced: tuple[Checksum, .
     if not announced or any(item.algorithm in given for item in announced):
         return checksums
     return (*checksums, announced[0])
+
+
+def proposed_name(fields: Fields) -> str:
+    """The file name that the server proposes, not yet safe; empty for none. See `downloader.core.http.disposition`."""
+    from downloader.core.http.disposition import disposition_name  # here: few runs need it
+
+    return disposition_name(fields.disposition)

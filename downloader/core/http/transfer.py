@@ -87,11 +87,6 @@ class Transfer:
         self.state = TRANSITIONS[self.state][Event.EXISTING_CORRUPT]
         self.existing_is_corrupt = True
 
-    @property
-    def resumable_total(self) -> int | None:
-        """The length of the version that the part file has; None where single ranges of that version cannot be asked for."""
-        return self.earlier.total if self.earlier.validator.if_range else None
-
     def resume_with_gaps(self) -> None:
         """Ranges of the file will be asked for: what earlier answers said of the whole file holds for this Attempt, too."""
         self.state = TRANSITIONS[self.state][Event.RESUME]
@@ -131,9 +126,7 @@ class Transfer:
         if head.status in REDIRECTS and fields.location:
             return self._redirect(fields.location)
         if self.attempt.is_probe and head.status in (200, 204, 205, 206, 416):
-            from downloader.core.http.disposition import disposition_name  # here: few runs need it
-
-            self.name = disposition_name(fields.disposition)
+            self.name = h.proposed_name(fields)
             return self._decide(Event.NAME_LEARNED)
         if head.status == 200 or head.status in EMPTY:
             return self._restart("the whole file comes instead of a range") if self._is_bound else self._whole(fields)
@@ -163,8 +156,7 @@ class Transfer:
             raise ProtocolError(f"more than {self._policy.max_redirects} redirects", self.public_url)
         target = redirected(self.url, location, self.public_url, self._policy.allow_downgrade)
         self._policy, self._headers = at_redirect(self._policy, self._headers, self.attempt, self.url, target)
-        self.url = target
-        self.state = TRANSITIONS[self.state][Event.REDIRECT]
+        self.url, self.state = target, TRANSITIONS[self.state][Event.REDIRECT]
         return HeadAction.FOLLOW
 
     def _whole(self, fields: h.Fields) -> HeadAction:

@@ -252,7 +252,6 @@ class DownloadState:
     def _with_details(self, result: Result, outcome: Outcome) -> Result:
         return replace(
             result,
-            digests=outcome.digests,
             redirects=outcome.redirects,
             timings=outcome.timings,
             queued=self.queued,

@@ -2,7 +2,8 @@
 
 A list is read lazily, so it is only ordered within a window: that many Downloads are read ahead, the first one in the wanted
 order leaves the window, and the next one of the list enters. A list that fits into the window is ordered as a whole. The
-window is all the memory that is needed: 100,000 Downloads of usual URLs take about 35 MB, and metadata add to it.
+window is all the memory that is needed: 100,000 Downloads of usual URLs take about 35 MB; mirrors, checksums and metadata add
+to it.
 
 =============  =============================================================================================================
 ``reversed``   the Download that was read last comes first

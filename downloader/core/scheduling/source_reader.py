@@ -157,9 +157,10 @@ class SourceReader:
         return self._with_checksums(entry) if claimed else _duplicate(entry)
 
     def _may_skip(self, download: Download, size: int) -> bool:
-        """Whether a file of this size, which an earlier run has completed, is skipped: where no digest can be verified."""
-        has_digests = download.checksums or download.pieces is not None or self._checksum_list is not None
-        return not has_digests and (download.size is None or download.size == size)
+        """Whether a file of this size, which an earlier run has completed, is skipped: where no checksum can be verified."""
+        if download.checksums or download.pieces is not None or self._checksum_list is not None:
+            return False
+        return download.size is None or download.size == size
 
     def rename(self, entry: DownloadState, proposed: str) -> DownloadState | Result:
         """Give an entry the name that its server proposed; where it proposed none (empty), the name from the URL.

@@ -24,7 +24,6 @@ from downloader.engine.attempt.workspace import Workspace
 from downloader.engine.contract import AttemptContext, Slot
 from downloader.engine.stats import SlotStats
 from downloader.errors import DownloadError, NetworkError
-from downloader.storage.checksum import ChecksumVerifier
 from downloader.storage.part import PartFile
 
 # As globals, members of an Enum are read ten times as fast as through their class.
@@ -83,6 +82,8 @@ def _trace(transfer: Transfer, stats: SlotStats, started: float, ended: float) -
 
 def _check_existing(transfer: Transfer, work: Workspace) -> Substeps:
     """Hash the file that stands under the name, and tell the Transfer whether it is right."""
+    from downloader.storage.checksum import ChecksumVerifier  # here: few runs need it
+
     attempt, config, folder = work.attempt, work.context.config, work.context.folder
     verifier = ChecksumVerifier(attempt.checksums, config.digest, None if attempt.checksums else attempt.pieces)
     yield Call(lambda: verifier.hash_file(folder, attempt.path), long=True)
@@ -120,7 +121,7 @@ def _exchange(transfer: Transfer, work: Workspace) -> Generator[Command, Answer,
 
 def _fetch_ranges(transfer: Transfer, work: Workspace) -> Substeps:
     """Fetch the missing ranges of a Segment, one after the other; other Attempts may be fetching other Segments."""
-    part, stats, segment, total = work.part, work.slot.stats, work.attempt.segment, transfer.resumable_total
+    part, stats, segment, total = work.part, work.slot.stats, work.attempt.segment, transfer.earlier.resumable_total
     if total is None:
         transfer.segment_end(finishes_file=False)  # another Attempt has completed the part file, or begun it again
         return

@@ -1,11 +1,15 @@
 """The body of an answer: read piece by piece, counted by the Transfer, and written to the part file in large blocks."""
 
+from typing import TYPE_CHECKING
+
 from downloader.core.http.transfer import Transfer
 from downloader.engine.attempt.commands import DROP, READ, Call, Pause, Substeps, Write
 from downloader.engine.attempt.workspace import Workspace
 from downloader.errors import FolderFull, NetworkError
-from downloader.storage.checksum import ChecksumVerifier
 from downloader.storage.folder import Folder
+
+if TYPE_CHECKING:  # few runs hash
+    from downloader.storage.checksum import ChecksumVerifier
 
 FLUSH_SECONDS = 1.0
 """Seconds after which collected bytes are written even if they are few: what is on disk survives a kill."""
@@ -126,7 +130,7 @@ def _flush(transfer: Transfer, work: Workspace) -> Substeps:
         work.slot.stats.splittable = True
 
 
-def _hash(verifier: ChecksumVerifier, pieces: list[bytes]) -> None:
+def _hash(verifier: "ChecksumVerifier", pieces: list[bytes]) -> None:
     for piece in pieces:
         verifier.update(piece)
 

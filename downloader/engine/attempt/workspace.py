@@ -1,11 +1,14 @@
 """What the steps of one Attempt share, beside its Transfer."""
 
 import math
+from typing import TYPE_CHECKING
 
 from downloader.core.model import Attempt
 from downloader.engine.contract import AttemptContext, Slot
-from downloader.storage.checksum import ChecksumVerifier
 from downloader.storage.part import PartFile
+
+if TYPE_CHECKING:  # few runs hash
+    from downloader.storage.checksum import ChecksumVerifier
 
 
 class Workspace:
