@@ -118,7 +118,7 @@ def _run(
             settings,
             lists.source() if on_complete is None else on_complete.source(lists),
             total,
-            on_result,
+            on_result if sinks else None,
             report,
             on_attempt=traced,
             again=lists.again if total is not None else None,

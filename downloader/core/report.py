@@ -132,6 +132,11 @@ class Report(Struct):
                 self.results = results = ResultList(results)
             results.append(result)
 
+    def add_recorded(self, count: int) -> None:
+        """Count files that were skipped because earlier runs have completed them, and that have no Results."""
+        self.skipped += count
+        self.reasons["skipped: exists"] += count
+
     @property
     def exit_code(self) -> int:
         """The exit code of the command for this run; see `downloader.errors`. The order of the Results does not matter."""

@@ -1,19 +1,17 @@
 """The run of this process: the scheduler with a clock, a folder, statistics, and somebody to tell."""
 
-import os
 import sys
 from collections.abc import Callable, Iterable
 
 from downloader.core.model import Attempt, End, Outcome, Result, Status
 from downloader.core.names.exists_policy import apply_exists_policy
-from downloader.core.names.urls import public_url
 from downloader.core.scheduling.scheduler import Scheduler
 from downloader.core.text import printable
+from downloader.engine.attempt.failure import unwritable_name
 from downloader.engine.contract import POLL_SECONDS, AttemptContext, Run, RunProgress, Slot
 from downloader.engine.control import Cut
 from downloader.engine.log import LOG
 from downloader.engine.stats import LocalStats, RunStats
-from downloader.errors import StorageError
 
 SAMPLE_SECONDS = 0.02
 """Seconds from one sampling of the statistics, which the scheduler learns from, to the next."""
@@ -46,6 +44,7 @@ class LocalRun(Run):
         *,
         grace: float = 3.0,
         on_attempt: Callable[[Outcome], None] | None = None,
+        emit_recorded: Callable[[int], None] | None = None,
         jitter: Callable[[], float] | None = None,
     ) -> None:
         """Make a run that has not begun.
@@ -58,6 +57,7 @@ class LocalRun(Run):
             emit: called with each Result.
             grace: seconds that running Attempts get after a stop.
             on_attempt: called with each Outcome; None: with none.
+            emit_recorded: called with numbers of skipped files, where the reader only counts them.
             jitter: gives random numbers in [0, 1), for the waiting time of retries; None: a generator of its own.
         """
         self._context = context
@@ -69,6 +69,7 @@ class LocalRun(Run):
         self._emit = emit
         self._grace = grace
         self._on_attempt = on_attempt
+        self._emit_recorded = emit_recorded or _ignore_count
         self._jitter = jitter
         self._stopping = False
         self._stop_at = 0.0
@@ -266,7 +267,7 @@ class LocalRun(Run):
 
     def _admit(self, attempt: Attempt) -> Attempt | None:
         """The Attempt, if its file is still wanted; else it is settled here. Rule 3: a final name is a complete file."""
-        if not ANY_NAME and (refusal := _unwritable(attempt)) is not None:
+        if not ANY_NAME and (refusal := unwritable_name(attempt)) is not None:
             self.scheduler.settle(refusal, self._clock(), 0.0)
             return None
         folder = self._context.folder
@@ -292,6 +293,10 @@ class LocalRun(Run):
 
     def _emit_results(self) -> None:
         logged, stats = LOG.is_on, self.stats
+        if self.scheduler.reader.recorded:
+            count = self.scheduler.reader.take_recorded()
+            stats.skipped += count
+            self._emit_recorded(count)
         for result in self.scheduler.results():
             if result.status is _DONE:
                 stats.done += 1
@@ -306,12 +311,5 @@ class LocalRun(Run):
             self._emit(result)
 
 
-def _unwritable(attempt: Attempt) -> Outcome | None:
-    """The Outcome of an Attempt whose file name the locale cannot encode; None where it can."""
-    try:
-        os.fsencode(attempt.path)
-    except UnicodeEncodeError as error:
-        what = f"the locale ({error.encoding}) has no such file name: {attempt.path!a}"
-        failure = StorageError(what, public_url(attempt.url), "use a UTF-8 locale (LC_ALL=C.UTF-8), or give a name with out=")
-        return Outcome(attempt.key, End.FAILED, error=failure)
-    return None
+def _ignore_count(count: int) -> None:
+    """The reader makes a Result of each file: it counts none."""

@@ -91,6 +91,7 @@ class DownloadRun:
             jobs=self.jobs,
             stats=self.stats,
             emit=self._emit,
+            emit_recorded=self.report.add_recorded,
             grace=settings.grace,
             on_attempt=on_attempt,
         )
@@ -150,7 +151,9 @@ class DownloadRun:
                 self._journal.wait(self._pause)
                 earlier = self._journal.earlier(self.report)
                 if earlier is not None:
-                    self.run.scheduler.reader.use_earlier_files(earlier)
+                    reader = self.run.scheduler.reader
+                    reader.use_earlier_files(earlier)
+                    reader.counts_recorded = self._on_result is None and not self.report.keep and not LOG.is_on
             self._strategy.drive(self.run)
             if self.run.broken is not None:
                 raise self.run.broken

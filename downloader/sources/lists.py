@@ -141,6 +141,10 @@ class ListReader(Struct):
             with opened.stream:
                 if _can_be_read_once(item):
                     yield from self._read(item, opened, self._raise_or_note, self._note)
+                elif opened.format == "text" and not (self.options.links or self.options.expand):
+                    from downloader.sources import streams, text  # here: a single URL does not need them
+
+                    yield from text.read_file(streams.decoded(opened.stream), _name_of(item), self._ignore)
                 else:
                     yield from self._read(item, opened, self._ignore, None)
 

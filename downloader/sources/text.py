@@ -5,6 +5,7 @@ adds further URLs of the same file on the line, separated by TAB; and below the 
 ``checksum=sha-256=…``, ``header=``, ``referer=`` and ``user-agent=``. Other options say how to fetch; they are ignored.
 """
 
+import itertools
 import re
 from collections.abc import Iterator
 from typing import IO
@@ -103,14 +104,38 @@ def count_url_lines(stream: IO[str]) -> int | None:
     return count
 
 
-def parse(lines: Iterator[str], name: str, on_bad_line: OnBadLine, keep_patterns: bool = False) -> Iterator[Download]:
+def read_file(stream: IO[str], name: str, on_bad_line: OnBadLine) -> Iterator[Download]:
+    """As `parse`, for a stream that never waits for a producer: blocks of URLs and no more are not parsed line by line."""
+    number, last = 1, ""  # the last line of a block may have options below it, in the next block
+    while block := stream.read(_BLOCK_CHARACTERS):
+        block += stream.readline(_BLOCK_CHARACTERS)
+        if not block.endswith("\n") or re.fullmatch(_URL_LINES, block) is None:
+            break
+        for line in block[:-1].split("\n"):
+            if last:
+                yield Download(last, origin=f"{name}:{number}")
+                number += 1
+            last = line
+    head, _, tail = block.rpartition("\n")
+    if tail:
+        tail += stream.readline(max(1, MAX_LINE_CHARACTERS - len(tail)))
+    earlier = [last] if last else []
+    if "\n" in block:
+        earlier += [line.rstrip("\r") for line in head.split("\n")]
+    yield from parse(itertools.chain(earlier, lines_of(stream, first=tail)), name, on_bad_line, first=number)
+
+
+def parse(
+    lines: Iterator[str], name: str, on_bad_line: OnBadLine, keep_patterns: bool = False, first: int = 1
+) -> Iterator[Download]:
     """The Downloads of a list, read lazily. ``name``: of the list, for messages. Each invalid line goes to ``on_bad_line``.
 
-    ``keep_patterns``: URLs with braces or backslashes stay as they are: see `downloader.sources.expansion`.
+    ``keep_patterns``: URLs with braces or backslashes stay as they are: see `downloader.sources.expansion`. ``first``: the
+    number of the first line.
     """
     entry: _ListEntry | None = None
     plain = ""  # instead of an entry: the line above was a URL and no more, as nearly every line of nearly every list is
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(lines, first):
         if CLEAN_URL.fullmatch(line):
             if plain:
                 yield Download(plain, origin=f"{name}:{number - 1}")

@@ -6,6 +6,8 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from downloader.compare.scenarios import SCENARIOS
 from downloader.testserver import nginx
 from downloader.testserver.launch import TestServer
 from downloader.testserver.server_errors import Unsupported
+from tests.support.files import names_in
 
 try:
     NGINX = bool(nginx.find())
@@ -22,11 +25,16 @@ except Unsupported:
     NGINX = False
 
 
-def serve(*words: str) -> "subprocess.Popen[str]":
-    """The command, as a process."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "downloader", "serve", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+@contextmanager
+def serve(*words: str) -> "Iterator[subprocess.Popen[str]]":
+    """The command, as a process. It is killed where the test fails."""
+    command = [sys.executable, "-m", "downloader", "serve", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        except BaseException:
+            process.kill()
+            raise
 
 
 def greeting(process: "subprocess.Popen[str]") -> str:
@@ -78,7 +86,8 @@ def fetch(url: str, folder: Path, cacert: str) -> bytes:
     """The body."""
     report = downloader.download([url], folder, cacert=cacert, strategy="multiplex")
     assert report.done == 1
-    return next(folder.iterdir()).read_bytes()
+    (name,) = names_in(folder)
+    return (folder / name).read_bytes()
 
 
 def test_port_in_use_is_wrong_usage(server: TestServer) -> None:

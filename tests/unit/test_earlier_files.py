@@ -131,3 +131,14 @@ def test_the_recorded_version_is_asked_about_at_its_own_server_only() -> None:
     entry.url_index = 1
     other = entry.start()
     assert (other.url, other.etag, other.modified_since) == ("http://mirror/a", "", None)
+
+
+def test_complete_files_are_only_counted_where_nobody_needs_a_result() -> None:
+    reader = SourceReader(iter([Download(f"http://h/{name}") for name in "abc"]), None, False)
+    reader.use_earlier_files(Earlier(7))
+    reader.counts_recorded = True
+    entries: list[DownloadState | Result] = []
+    while not reader.exhausted:
+        entries += reader.read_ahead(0.0, 0, 0, 0)
+    assert entries == []
+    assert (reader.take_recorded(), reader.take_recorded()) == (3, 0)

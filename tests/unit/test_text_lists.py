@@ -28,6 +28,7 @@ from downloader.sources.text import (
     format_download,
     lines_of,
     parse,
+    read_file,
 )
 
 A, B, C = "https://a.example/1", "https://b.example/2", "https://c.example/3"
@@ -471,3 +472,35 @@ def test_a_value_that_is_neither_a_url_nor_a_download_is_a_usage_error(value: ob
 
 def test_the_modules_limits_are_those_that_these_tests_assume() -> None:
     assert text.MAX_LINE_CHARACTERS == 64 * 1024
+
+
+LONG_URL = "http://h/" + "x" * 40_000
+LIST_LINES = st.sampled_from(
+    [
+        *("http://h/a", "http://h/b.bin", LONG_URL, "http://h/c\thttp://m/c"),
+        *("  out=x", "  checksum=md5=zz", "# a comment", "", "not a url"),
+    ]
+)
+
+
+@given(st.lists(LIST_LINES, max_size=30), st.sampled_from(["\n", "\r\n"]), st.booleans())
+def test_a_file_is_read_as_its_lines_are(lines: list[str], end: str, ends: bool) -> None:
+    whole = end.join(lines) + (end if ends else "")
+    by_line: list[str] = []
+    by_block: list[str] = []
+    wanted = list(parse(lines_of(io.StringIO(whole)), "l", lambda error: by_line.append(str(error))))
+    assert list(read_file(io.StringIO(whole), "l", lambda error: by_block.append(str(error)))) == wanted
+    assert by_block == by_line
+
+
+@pytest.mark.parametrize(
+    "last", ["http://h/last", "http://h/last\n", "http://h/last\n  out=named\n", "http://h/" + "y" * 70_000]
+)
+def test_a_long_file_is_read_as_its_lines_are(last: str) -> None:
+    whole = "".join(f"http://h/{number}.bin\n" for number in range(5000)) + last
+    errors: list[str] = []
+    wanted = list(parse(lines_of(io.StringIO(whole)), "l", lambda error: errors.append(str(error))))
+    again: list[str] = []
+    assert list(read_file(io.StringIO(whole), "l", lambda error: again.append(str(error)))) == wanted
+    assert again == errors
+    assert len(wanted) + len(errors) == 5001

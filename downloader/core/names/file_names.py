@@ -23,6 +23,9 @@ DEFAULT_NAME = "index.html"
 _DEVICE_NAMES = frozenset(
     {"con", "prn", "aux", "nul", "conin$", "conout$"} | {f"{device}{n}" for device in ("com", "lpt") for n in "123456789¹²³"}
 )
+_DEVICE_INITIALS = frozenset("aclnpACLNP")
+"""How the name of a device may begin: a quick test, for names that begin otherwise."""
+
 RESERVED_FOLDER = ".downloader"
 """The folder of the journal, in the folder of a run: no file of a list gets a path below it."""
 
@@ -69,7 +72,9 @@ def safe_component(text: str) -> str:
 
 def _is_usual(text: str) -> bool:
     """Whether a name is safe as it is, for the reason that nearly every name is."""
-    return _USUAL_NAME.fullmatch(text) is not None and text.partition(".")[0].lower() not in _DEVICE_NAMES
+    if _USUAL_NAME.fullmatch(text) is None:
+        return False
+    return text[0] not in _DEVICE_INITIALS or text.partition(".")[0].lower() not in _DEVICE_NAMES
 
 
 def _safer(text: str) -> str:

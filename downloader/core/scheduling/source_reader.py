@@ -35,7 +35,8 @@ class SourceReader:
     """Reads the list, and names the files.
 
     ``exhausted``: the list has ended. ``ask_again``: the source had nothing, and is asked again then (monotonic seconds).
-    ``window``: see the argument. ``detailed``: every Result says all that is known, see `DownloadState`.
+    ``window``: see the argument. ``counts_recorded``: files that an earlier run has completed are only counted, in
+    ``recorded``, because nobody needs their Results. ``detailed``: every Result says all that is known, see `DownloadState`.
 
     Args:
         source: yields the Downloads; None where none is available at the moment.
@@ -64,11 +65,18 @@ class SourceReader:
         self.exhausted = False
         self.ask_again: float | None = None
         self.detailed = False
+        self.counts_recorded = False
+        self.recorded = 0
 
     def use_earlier_files(self, earlier: EarlierFiles) -> None:
         """Skip files that earlier runs have completed. To be called before anything is read."""
         self._earlier = earlier
         self._claimed_paths = ClaimedPaths(len(earlier))
+
+    def take_recorded(self) -> int:
+        """How many files were counted in ``recorded`` since the last call."""
+        count, self.recorded = self.recorded, 0
+        return count
 
     def read_ahead(self, now: float, ready: int, retrying: int, unread_results: int) -> Iterable[DownloadState | Result]:
         """The next Downloads, as far as the window has room for them, or the Results of those that are not fetched.
@@ -118,7 +126,7 @@ class SourceReader:
             self.ask_again = now
 
     def _name(self, download: Download, now: float) -> DownloadState | Result | None:
-        """The Download with its path; its Result if it is not fetched; None if this run does not want it."""
+        """The Download with its path; its Result if it is not fetched; None if nobody wants a Result of it."""
         key, self._next_key = self._next_key, self._next_key + 1
         namer = self._namer
         try:
@@ -142,6 +150,9 @@ class SourceReader:
             if not is_named or not claimed:
                 state = UNKNOWN
             elif state >= 0 and self._may_skip(download, state):
+                if self.counts_recorded:
+                    self.recorded += 1
+                    return None
                 origin, metadata = download.origin, download.metadata
                 return Result(url, path, _SKIPPED, state, reason=EXISTS, origin=origin, metadata=metadata, is_recorded=True)
         urls = [download.url, *download.mirrors]

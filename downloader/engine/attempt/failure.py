@@ -1,5 +1,6 @@
 """A failed Attempt: its error as a value, and whether the bytes of its part file are kept."""
 
+import os
 from contextlib import suppress
 
 from downloader.core.http.transfer import Transfer
@@ -13,6 +14,7 @@ from downloader.errors import (
     NetworkError,
     NoAnswer,
     ProtocolError,
+    StorageError,
     Unwanted,
     WorkerError,
 )
@@ -60,3 +62,14 @@ def _add_hint(error: DownloadError, hint: str) -> None:
     """Add a sentence to the hint of the error."""
     error.hint = f"{error.hint}; {hint}" if error.hint else hint
     error.args = tuple(error.hint if index == 2 else value for index, value in enumerate(error.args))
+
+
+def unwritable_name(attempt: Attempt) -> Outcome | None:
+    """The Outcome of an Attempt whose file name the locale cannot encode; None where it can."""
+    try:
+        os.fsencode(attempt.path)
+    except UnicodeEncodeError as error:
+        what = f"the locale ({error.encoding}) has no such file name: {attempt.path!a}"
+        failure = StorageError(what, public_url(attempt.url), "use a UTF-8 locale (LC_ALL=C.UTF-8), or give a name with out=")
+        return Outcome(attempt.key, End.FAILED, error=failure)
+    return None
