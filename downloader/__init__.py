@@ -28,7 +28,7 @@ types, and `downloader.settings.definitions.Settings` explains them. Failures ar
 
 The layers of the code; each layer imports only from the layers to its right (a test checks this)::
 
-    cli → compare → api → runs → strategies · progress · reports → engine → transports · storage · sources
+    cli → compare → api → runs · inventory → strategies · progress · reports → engine → transports · storage · sources
         → settings → core → errors
 
 `downloader.core` makes the decisions, the strategies execute them; `downloader.engine.contract` is the contract between a run
@@ -61,6 +61,8 @@ if TYPE_CHECKING:
         HTTPStatusError,
         IntegrityError,
         Interrupted,
+        JournalDamaged,
+        JournalUnavailable,
         NameNotFound,
         NetworkError,
         NoAnswer,
@@ -88,6 +90,8 @@ __all__ = [
     "HTTPStatusError",
     "IntegrityError",
     "Interrupted",
+    "JournalDamaged",
+    "JournalUnavailable",
     "NameNotFound",
     "NetworkError",
     "NoAnswer",

@@ -6,8 +6,10 @@
     ├── UsageError            2   a bad flag, config value or list line: nothing was started
     ├── StorageError          3   disk full, permission, name too long, target is a directory
     │   ├── FileInUse             another run is writing the file                        (retryable)
-    │   └── FolderError           no file can be written to the folder: it ends the run
-    │       └── FolderFull            the disk is full
+    │   ├── FolderError           no file can be written to the folder: it ends the run
+    │   │   └── FolderFull            the disk is full
+    │   ├── JournalUnavailable    the journal cannot be opened or written
+    │   └── JournalDamaged        the journal is no database, or a damaged one
     ├── NetworkError          4   DNS, refused, reset, time-out, stall, truncated      (retryable)
     │   ├── NameNotFound          the host name does not exist
     │   └── NoAnswer              the host did not answer within the time-out            (retryable)
@@ -89,6 +91,14 @@ class FolderFull(FolderError):
         super().__init__(reason, url, hint)
         self.args = (reason, url, hint, needed)
         self.needed = needed
+
+
+class JournalUnavailable(StorageError):
+    """The journal cannot be opened or written here. A run can go on without."""
+
+
+class JournalDamaged(StorageError):
+    """The file of the journal is no database, or a damaged one."""
 
 
 class NetworkError(DownloadError):

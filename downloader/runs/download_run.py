@@ -17,7 +17,7 @@ from downloader.engine.contract import POLL_SECONDS, AttemptContext
 from downloader.engine.log import LOG
 from downloader.engine.run import LocalRun
 from downloader.engine.stats import RunStats
-from downloader.errors import DownloadError, UsageError
+from downloader.errors import DownloadError, JournalUnavailable, UsageError
 from downloader.runs import naming, plan
 from downloader.runs.done_callbacks import DoneCallbacks
 from downloader.settings.definitions import Settings
@@ -114,7 +114,6 @@ class DownloadRun:
         if is_auto and not create and not os.path.exists(f"{self._folder.root}/{RESERVED_FOLDER}"):
             return None
         from downloader.runs.run_journal import RunJournal  # here: `dl URL` keeps no journal
-        from downloader.storage.journal import JournalUnavailable
 
         try:
             journal = RunJournal(settings, self._folder)

@@ -14,13 +14,11 @@ from msgspec import json
 from downloader.core.model import Download
 from downloader.core.names.earlier_files import EarlierFiles
 from downloader.core.names.exists_policy import ON_EXISTS, Before
-from downloader.errors import StorageError, UsageError
+from downloader.errors import JournalDamaged, JournalUnavailable, StorageError, UsageError
 from downloader.settings.definitions import Settings
 from downloader.storage.folder import Folder
 from downloader.storage.folder_lock import FolderLock
 from downloader.storage.journal import (
-    JournalDamaged,
-    JournalUnavailable,
     default_path,
     failure,
     open_journal,

@@ -21,7 +21,7 @@ import time
 from contextlib import suppress
 from urllib.parse import quote
 
-from downloader.errors import StorageError
+from downloader.errors import JournalDamaged, JournalUnavailable, StorageError
 from downloader.storage.journal_rows import APPLICATION_ID, FOLDER, JOURNAL_NAME, SCHEMA, SCHEMA_VERSION
 
 BUSY_SECONDS = 10.0
@@ -31,14 +31,6 @@ WAL_RETRY_SECONDS = 0.01
 
 _WITHOUT = "use --journal none to go on without a journal"
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-
-
-class JournalUnavailable(StorageError):
-    """The journal cannot be opened or written here. A run can go on without."""
-
-
-class JournalDamaged(StorageError):
-    """The file is no database, or a damaged one."""
 
 
 def default_path(root: str) -> str:

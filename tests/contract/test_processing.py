@@ -212,4 +212,5 @@ def test_command_finds_a_module_in_the_folder_it_is_started_in(server: TestServe
     command += ["--process", "mine:length", "--report", "-"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["value"] == "{'bytes': 5000, 1j: 2}"  # no JSON: as Python shows it
+    value = json.loads(done.stdout)["value"]
+    assert json.loads(value) == "{'bytes': 5000, 1j: 2}"  # no JSON: as Python shows it

@@ -81,6 +81,8 @@ def test_help_begins_with_an_example_and_then_the_names() -> None:
         "FileInUse",
         "FolderFull",
         "Interrupted",
+        "JournalDamaged",
+        "JournalUnavailable",
         "NameNotFound",
         "NoAnswer",
         "Unwanted",

@@ -20,6 +20,8 @@ from downloader.errors import (
     HTTPStatusError,
     IntegrityError,
     Interrupted,
+    JournalDamaged,
+    JournalUnavailable,
     NameNotFound,
     NetworkError,
     NoAnswer,
@@ -101,6 +103,8 @@ CASES = [
     (FileInUse, StorageError),
     (FolderError, StorageError),
     (FolderFull, FolderError),
+    (JournalUnavailable, StorageError),
+    (JournalDamaged, StorageError),
     (Unwanted, PolicyError),
     (WrongPieces, IntegrityError),
 ]

@@ -14,12 +14,10 @@ from downloader.core.facts import Checksum, Validator
 from downloader.core.model import Result, Status
 from downloader.core.names.earlier_files import MISSING, NOT_WANTED, RESIZED, UNKNOWN
 from downloader.core.names.file_names import safe_component, wished_path
-from downloader.errors import HTTPStatusError, StorageError
+from downloader.errors import HTTPStatusError, JournalDamaged, JournalUnavailable, StorageError
 from downloader.storage import journal_writer
 from downloader.storage.folder import Folder
 from downloader.storage.journal import (
-    JournalDamaged,
-    JournalUnavailable,
     default_path,
     open_journal,
     open_to_read,

@@ -1,6 +1,7 @@
 """The loop of `multiplex`: how an Attempt ended is settled, however libcurl and the clock interleave."""
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -44,6 +45,7 @@ def test_an_attempt_that_has_ended_is_settled_as_it_ended_though_its_time_is_ove
     flight: Any = object.__new__(CurlFlight)
     flight._loop, flight._exchange, flight._steps, flight._state = loop, _Exchange(), exhausted(), state
     flight._outcome, flight._busy, flight.slot = outcome, False, Slot(LocalStats(key=1, done=20), Cut())
+    flight._context = SimpleNamespace(config=SimpleNamespace(timed=False))
     flight.slot.cut.end_at(1, 10)
     flight.check(1e9, grace_over=True)
     assert loop.outcomes == [outcome]
