@@ -102,7 +102,7 @@ def test_a_name_that_the_locale_does_not_have_fails_that_file_alone(
         return path.encode("ascii")
 
     monkeypatch.setattr(runs, "ANY_NAME", False)
-    monkeypatch.setattr(runs.os, "fsencode", ascii_only)
+    monkeypatch.setattr(os, "fsencode", ascii_only)
     urls = [server.file(1, 10), f"{server.url}/f/caf%C3%A9.bin", server.file(2, 10)]
     report = Downloader(tmp_path, strategy=strategy, jobs=2).run(urls)
     monkeypatch.undo()
