@@ -132,7 +132,9 @@ def _message(check: Callable[[], object]) -> str:
 
 def _contradictions(path: Path, table: Mapping[str, Any]) -> Iterator[str]:
     """The errors that several values make together, at the top level and with each profile."""
+    from downloader.core import digests
     from downloader.runs import naming, plan
+    from downloader.strategies import registry
 
     seen = set()
     for keys, _ in _tables(table):
@@ -140,6 +142,9 @@ def _contradictions(path: Path, table: Mapping[str, Any]) -> Iterator[str]:
             settings = load({}, {}, ConfigFile(path), keys[1:]).settings
             naming.namer_for(settings, naming.template_for(settings))
             plan.guards_for(settings)
+            registry.find(settings.strategy)
+            if settings.digest:
+                digests.algorithm(settings.digest)
         except UsageError as error:
             if str(error) not in seen:
                 seen.add(str(error))

@@ -23,7 +23,7 @@ from downloader.errors import StorageError, UsageError
 from downloader.extras import require
 from downloader.reports.output_file import STDOUT, is_special
 from downloader.reports.row_index import RowIndex
-from downloader.reports.row_reader import names_of, read_rows
+from downloader.reports.row_reader import has_columns, names_of, read_rows
 from downloader.reports.rows import Column, JsonRows, Value, format_of
 from downloader.reports.schema import META, SCHEMA, digests_text, value_text
 from downloader.reports.table_files import ROWS, has_rows, write_rows
@@ -122,6 +122,8 @@ class Manifest:
         if self._kind == "parquet":
             require("a manifest in Parquet", "pyarrow", extra="parquet")
         self._path = os.path.realpath(path)
+        if has_rows(self._path) and not has_columns(self._path, ("url", "path", "listed"), self._kind):
+            raise UsageError(f"--manifest: {path} is no manifest, and stays as it is", hint="give the name of a new file")
         self._root = os.path.abspath(os.path.expanduser(root))
         self._function = function
         self._epoch_now = epoch_now

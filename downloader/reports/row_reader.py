@@ -18,6 +18,9 @@ from downloader.reports.schema import META, SCHEMA
 Record = dict[str, Any]
 """One row: values by the full names of their columns, as ``error.class`` and ``meta.id``."""
 
+MAX_HEAD_BYTES = 1 << 24
+"""Bytes of the first row that are read to tell what a file is."""
+
 _EMPTY: dict[str, Value] = {"text": "", "integer": 0, "number": 0.0, "boolean": False}
 _TYPES: dict[str, Any] = {"text": str, "integer": int, "number": float, "boolean": bool, "texts": dict}
 _decode_object = msgspec.json.Decoder(dict[str, Any]).decode
@@ -47,6 +50,26 @@ def read_rows(path: str, columns: Sequence[Column], kind: RowFormat | None = Non
         except (ValueError, msgspec.MsgspecError):
             continue
         yield row
+
+
+def has_columns(path: str, wanted: Sequence[str], kind: RowFormat) -> bool:
+    """Whether the first row of a file, or its header, has all these columns. Raises as `read_rows`."""
+    if kind == "parquet":
+        from downloader.reports.parquet import parquet_columns
+
+        try:
+            names = parquet_columns(path)
+        except ValueError:  # no Parquet
+            return False
+    elif kind == "jsonl":
+        with open(path, "rb") as stream:
+            try:
+                names = list(_decode_object(stream.readline(MAX_HEAD_BYTES)))
+            except (ValueError, msgspec.MsgspecError):
+                return False
+    else:
+        names = next(_delimited_rows(path, kind), [])
+    return set(wanted) <= set(names)
 
 
 def names_of(path: str, group: str, kind: RowFormat | None = None) -> list[str]:

@@ -47,7 +47,7 @@ _URL = r"\s*[A-Za-z][A-Za-z0-9+.-]*://\S"
 _PLAIN_PATH = r"(?:[A-Za-z0-9_-][A-Za-z0-9_.-]*/)*[A-Za-z0-9_-][A-Za-z0-9_.-]*"
 """Paths that `wished_path` accepts: nearly all of them."""
 
-_FURTHER_URL = r"(?:url|uri|link|mirror)(?:[2-9]|1[0-9])"
+_FURTHER_URL = r"(?:url|uri|link)(?:[2-9]|1[0-9])|mirror(?:url)?1?[0-9]"
 _DIGEST_AFFIXES = r"^(?:file|checksum|hash|digest)|(?:sum|hash|checksum|digest|hex)$"
 _MIRROR_GAP = r"\s+|[,;|](?=\s*[A-Za-z][A-Za-z0-9+.-]*://)"
 
@@ -105,7 +105,16 @@ class Columns(NamedTuple):
         shown = [f"{role}: {what} {index + 1 if numbered else self.names[index]}" for role, index in meanings if index >= 0]
         count = len(self.metadata)
         rest = f"1 other {what} goes into the report" if count == 1 else f"{count} other {what}s go into the report"
-        return ", ".join(shown) + (f"; {rest}" if count else "")
+        return ", ".join(shown) + (f"; {rest}" if count else "") + self._unused(what)
+
+    def _unused(self, what: str) -> str:
+        """A remark about columns whose names promise checksums or sizes, and whose first cells have none."""
+        names = [self.names[index] for index in self.metadata]
+        promised = [name for name in names if algorithm_of(name) is not None or plain(name) in SIZE_NAMES]
+        if not promised:
+            return ""
+        listed = ", ".join(promised)
+        return f"; {what} {listed} verifies nothing: the first row has no such value (see --checksum-column, --size-column)"
 
     def _checksums(self, cells: Sequence[str]) -> tuple[Checksum, ...]:
         return tuple([checksum_of(cells[index], kind) for index, kind in self.checksums if cells[index].strip()])

@@ -40,8 +40,9 @@ def delimiter_of(lines: Sequence[str]) -> str | None:
     first = lines[0]
     if re.match(r"sep=.$", first):
         return first[4]
-    for delimiter in DELIMITERS:
-        cells = cells_of(first, delimiter)
+    rows = [(delimiter, cells_of(first, delimiter)) for delimiter in DELIMITERS]
+    rows.sort(key=lambda row: any('"' in cell for cell in row[1]))  # a quote within a cell: something else separates the cells
+    for delimiter, cells in rows:
         if len(cells) > 1 and _is_table(cells, lines, delimiter):
             return delimiter
     return "," if plain(first) in URL_NAMES else None

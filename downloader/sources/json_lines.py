@@ -135,6 +135,8 @@ class _Objects:
         if item is None:
             return
         name = plain(key)
+        if name == "headers" and isinstance(item, str):
+            item = [item]
         if isinstance(item, str):
             cells[key] = item
         elif isinstance(item, list) and all(isinstance(part, str) for part in item) and self._has_urls(key, name):
@@ -171,9 +173,10 @@ class _Objects:
 
 def _headers(value: "dict[str, object] | list[object]") -> Headers:
     """Headers from an object, or from texts such as ``Name: value``. Raises UsageError; the message has no value of them."""
+    kinds = {type(item) for item in (value.values() if isinstance(value, dict) else value)}
+    if not kinds <= ({str, int} if isinstance(value, dict) else {str}):
+        raise UsageError("headers: an object of texts, or texts such as 'Name: value', are expected")
     lines = [f"{key}: {item}" for key, item in value.items()] if isinstance(value, dict) else value
-    if not all(isinstance(line, str) for line in lines):
-        raise UsageError("headers: an object, or texts such as 'Name: value', are expected")
     return tuple([parse_header(str(line)) for line in lines])
 
 

@@ -120,7 +120,7 @@ def test_columns_of_a_table_name_the_files(server: TestServer, dl: Shell, tmp_pa
 def test_a_row_without_a_value_fails_alone(server: TestServer, dl: Shell, tmp_path: Path) -> None:
     rows = [f'{{"url": "{server.file(0, 10)}", "id": 7}}', f'{{"url": "{server.file(1, 10)}"}}']
     done = dl(dl.list(*rows, name="list.jsonl"), "-d", "out", "--name", "{col.id}", "--failed", "failed.txt")
-    assert done.returncode == 2
+    assert done.returncode == 10
     assert "1 done, 0 skipped, 1 failed" in done.stderr
     assert f"{server.file(1, 10)}: the row has no value in a column of --name: 'id'" in done.stderr
     assert (files_in(tmp_path / "out"), (tmp_path / "failed.txt").read_text()) == ({"7"}, f"{server.file(1, 10)}\n")

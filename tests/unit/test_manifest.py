@@ -279,3 +279,14 @@ def test_value_is_that_of_the_run_that_fetched_the_file_last(
         if results:
             rows = run(folder / f"m.{kind}", *results, complete=False)
             assert {name: row["value"] for name, row in rows.items() if row["value"]} == values
+
+
+@pytest.mark.parametrize(
+    "content", [b"https://h/a\n", b"\x00\xff garbage", b'{"url": "https://h/a"}\n', b'"url","path"\n"u","p"\n']
+)
+def test_file_that_is_no_manifest_stays_as_it_is(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match="is no manifest"):
+        Manifest(str(path), str(path.parent / "out"))
+    assert path.read_bytes() == content
+    assert [entry.name for entry in path.parent.iterdir() if entry.name not in ("out", path.name)] == []

@@ -19,7 +19,7 @@ from downloader.core.scheduling.retry import RetryPolicy
 from downloader.core.scheduling.scheduler import Scheduler
 from downloader.core.scheduling.source_reader import SourceReader
 from downloader.core.text import is_text
-from downloader.errors import HTTPStatusError, UsageError
+from downloader.errors import HTTPStatusError, PolicyError, UsageError
 from downloader.runs.naming import namer_for, template_for
 from downloader.runs.start_order import ordered
 from downloader.settings.definitions import Settings
@@ -206,7 +206,7 @@ def test_a_row_without_the_column_fails_alone() -> None:
     assert isinstance(third, DownloadState)
     assert (first.path, third.path) == ("1", "c")
     assert not isinstance(second, DownloadState)
-    assert isinstance(second.error, UsageError)
+    assert isinstance(second.error, PolicyError)
     assert second.error.reason == "the row has no value in a column of --name: 'id'"
     assert second.url == "https://h/b"
 

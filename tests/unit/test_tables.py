@@ -14,6 +14,7 @@ from downloader.core.model import Download
 from downloader.errors import UsageError
 from downloader.sources import table
 from downloader.sources.columns import URL_NAMES, algorithm_of, columns_of, plain
+from downloader.sources.delimiters import delimiter_of
 from downloader.sources.formats import ListOptions
 
 A, B, C = "https://a.example/1.jpg", "https://b.example/2.jpg", "https://c.example/3.jpg"
@@ -132,6 +133,21 @@ def test_what_was_understood_is_said_in_one_sentence() -> None:
         "list: a table with a header; url: column link, name: column file, folder: column dir, md5: column md5, size: column "
         "size, mirror: column mirror, priority: column priority; 1 other column goes into the report"
     ]
+
+
+def test_a_column_that_verifies_nothing_is_said() -> None:
+    _, _, said = read(f"url,checksum,size\n{A},n/a,?\n{B},{MD5},1\n")
+    assert "; column checksum, size verifies nothing: the first row has no such value" in said[0]
+
+
+@pytest.mark.parametrize("header", ["url,mirror1,mirror2", "url,mirror 1,mirror-2", "url,Mirror URL 1,mirror_url_2"])
+def test_numbered_mirrors_begin_with_one(header: str) -> None:
+    assert one(f"{header}\n{A},{B},{C}\n").mirrors == (B, C)
+
+
+def test_a_quoted_cell_may_have_another_delimiter() -> None:
+    assert delimiter_of([f'"{A}";"a, x.bin"', f'"{B}";"b, x.bin"']) == ";"
+    assert delimiter_of([f'{A};"a, x.bin"', f"{B};b.bin"]) == ";"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from downloader.core.model import Download
 from downloader.core.names.field_syntax import BracedField, split_fields, unknown_field
 from downloader.core.names.file_names import DEFAULT_NAME, name_from_url, safe_component, server_base_name, split_extension
 from downloader.core.names.urls import origin_of, public_url
-from downloader.errors import UsageError
+from downloader.errors import PolicyError, UsageError
 
 OPTION = "--name"
 COLUMN = "col."
@@ -40,7 +40,7 @@ class _Entry:
             self.name = name_from_url(download.url) if unquote(path.rpartition("/")[2]).strip(". ") else DEFAULT_NAME
 
     def value_of(self, name: str) -> str:
-        """The value of a field, which is not safe yet. Raises UsageError for a column in which the row has none."""
+        """The value of a field, which is not safe yet. Raises PolicyError for a column in which the row has none."""
         if name.startswith(COLUMN):
             return self._column(name.removeprefix(COLUMN))
         if name.startswith(PARAMETER):
@@ -52,7 +52,7 @@ class _Entry:
             if name == column:
                 return value
         what = "the row has no value in a column of --name"
-        raise UsageError(f"{what}: {column!r}", kind=what)
+        raise PolicyError(f"{what}: {column!r}", kind=what)
 
     @property
     def folders(self) -> str:
