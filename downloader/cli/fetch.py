@@ -15,7 +15,7 @@ from downloader.core.model import Download, Result
 from downloader.core.report import Report
 from downloader.core.text import printable
 from downloader.engine.interpreter import resume_collector
-from downloader.errors import DownloadError
+from downloader.errors import DownloadError, UsageError
 from downloader.progress.display import Display, display_for
 from downloader.runs import naming
 from downloader.runs.download_run import DownloadRun
@@ -175,7 +175,14 @@ def _failed_before(settings: Settings) -> "list[str | Path | Download]":
     """What failed before, as the journal says: for ``--retry-failed`` without a list. Raises UsageError, StorageError."""
     from downloader.runs.run_journal import failed_downloads  # here: few runs need it
 
-    return [*failed_downloads(settings)]
+    downloads, left_out = failed_downloads(settings)
+    if left_out:
+        what = "1 failed URL needs" if left_out == 1 else f"{left_out} failed URLs need"
+        message = f"{what} a secret, which the journal does not have"
+        if not downloads:
+            raise UsageError(message, hint="give the list, too")
+        _say(f"{message}: give the list, too", settings)
+    return [*downloads]
 
 
 def _open_log(request: FetchRequest, display: Display, stack: ExitStack) -> None:
@@ -233,7 +240,8 @@ def _conclude(
     for text in report.notices:
         _say(printable(text), settings)
     if report.done + report.skipped + report.failures == 0 and not report.interrupted and not report.notices:
-        _say("nothing to do: the list is empty", settings)
+        what = "no entry of the list failed before" if settings.retry_failed else "the list is empty"
+        _say(f"nothing to do: {what}", settings)
     if lists.bad_count:
         _say(f"skipped {lists.bad_count} invalid {'line' if lists.bad_count == 1 else 'lines'}", settings)
     return report.exit_code

@@ -6,7 +6,7 @@ that ``dl URL`` leaves nothing but the file.
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from msgspec import json
@@ -102,12 +102,23 @@ class RunJournal:
         connection = self._open()
         self._lock = self._locked()
         try:
-            self._writer = JournalWriter(connection, self._path, folder.root, _naming(settings))
+            self._writer = self._begun(connection)
         except BaseException:
             self._lock.close()
-            connection.close()
             raise
         self.record = self._writer.add
+
+    def _begun(self, connection: sqlite3.Connection) -> JournalWriter:
+        """A writer, with the row of this run; where only this shows that the journal is damaged, of a new journal."""
+        naming = _naming(self._settings)
+        try:
+            return JournalWriter(connection, self._path, self._folder.root, naming)
+        except JournalDamaged as error:
+            connection.close()
+            return JournalWriter(self._replaced(error), self._path, self._folder.root, naming)
+        except BaseException:
+            connection.close()
+            raise
 
     def _open(self) -> sqlite3.Connection:
         try:
@@ -182,8 +193,10 @@ def _naming(settings: Settings) -> str:
     return json.encode({name.replace("_", "-"): getattr(settings, name) for name in _NAMING}).decode()
 
 
-def failed_downloads(settings: Settings) -> list[Download]:
+def failed_downloads(settings: Settings) -> tuple[list[Download], int]:
     """The URLs that failed in their last run, with their recorded paths: what ``--retry-failed`` fetches without a list.
+
+    Returns them, and how many are left out because the journal does not have their secrets.
 
     Raises:
         UsageError: there is no journal.
@@ -194,18 +207,13 @@ def failed_downloads(settings: Settings) -> list[Download]:
         raise no_journal(settings)
     connection = open_to_read(path)
     try:
-        return list(_downloads(connection.execute(_FAILED)))
+        rows = connection.execute(_FAILED).fetchall()
     except sqlite3.Error as error:
         raise failure(path, error) from None
     finally:
         connection.close()
-
-
-def _downloads(rows: Iterator[tuple[int, str, str, int]]) -> Iterator[Download]:
-    for _, url, path, _ in rows:
-        if _MASK in url:
-            raise UsageError("the journal has no secrets, and this URL needs one", url, "give the list, too")
-        yield Download(url, out=path, origin="journal")
+    downloads = [Download(url, out=path, origin="journal") for _, url, path, _ in rows if _MASK not in url]
+    return downloads, len(rows) - len(downloads)
 
 
 def no_journal(settings: Settings) -> UsageError:

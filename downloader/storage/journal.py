@@ -138,10 +138,12 @@ def _checked(connection: sqlite3.Connection, path: str) -> sqlite3.Connection:
     try:
         connection.execute("BEGIN")  # one state of the database: another run may create the tables just now
         application, version = _number(connection, "application_id"), _number(connection, "user_version")
-        has_tables = connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is not None
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         connection.execute("COMMIT")
-        if application != APPLICATION_ID and (has_tables or application or version):
+        if application != APPLICATION_ID and (tables or application or version):
             raise StorageError(f"{path} is the database of another program", hint="give another file with --journal")
+        if application == APPLICATION_ID and (not version or not tables >= {"runs", "files"}):
+            raise JournalDamaged(f"the journal {path} is damaged: it lacks its tables", hint=_WITHOUT)
         if version > SCHEMA_VERSION:
             hint = f"update this program, or {_WITHOUT}"
             raise StorageError(f"the journal {path} was written by a newer version of this program", hint=hint)

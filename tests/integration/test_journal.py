@@ -255,7 +255,7 @@ def test_a_url_with_a_secret_cannot_be_retried_without_its_list(dl: Shell, site:
     dl("urls.txt", "-d", "out", "-q")
     done = dl("--retry-failed", "-d", "out")
     assert done.returncode == 2
-    assert "token=***" in done.stderr
+    assert "the journal does not have (give the list, too)" in done.stderr
     site.missing = set()
     assert dl("urls.txt", "--retry-failed", "-d", "out").returncode == 0
 
@@ -532,3 +532,22 @@ def test_the_second_run_of_a_long_list_needs_little_memory(dl: Shell) -> None:
 def test_settings_are_checked(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         downloader.download(["http://127.0.0.1:9/a"], tmp_path, on_busy="maybe")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("damage", ["DROP TABLE files", "PRAGMA user_version = 0", "pages"])
+def test_damage_that_shows_late_leads_to_a_new_journal(dl: Shell, site: Site, url: str, damage: str) -> None:
+    dl.list(*(f"{url}/{name}" for name in "abc"))
+    assert dl("urls.txt", "-d", "out", "-q").returncode == 0
+    path = Path(default_path(str(dl.folder / "out")))
+    if damage == "pages":
+        content = path.read_bytes()
+        path.write_bytes(content[:4096] + b"Z" * (len(content) - 4096))
+    else:
+        with sqlite3.connect(path) as connection:
+            connection.execute(damage)
+        connection.close()
+    done = dl("urls.txt", "-d", "out")
+    assert done.returncode == 0, done.stderr
+    assert "a new journal begins" in done.stderr
+    assert path.with_name("journal.sqlite.damaged").exists()
+    assert "3 skipped" in dl("urls.txt", "-d", "out").stderr

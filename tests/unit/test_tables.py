@@ -316,7 +316,7 @@ def test_a_line_of_10_mb_is_one_wrong_row_and_is_not_kept_in_memory(quote: str) 
     assert bad[0].startswith("list:3: ")
 
 
-@pytest.mark.parametrize("rows", [1, 50_000])
+@pytest.mark.parametrize("rows", [1, 200_000])
 def test_a_quoted_cell_that_never_ends_is_an_error_of_the_table(rows: int) -> None:
     content = f'url,note\n{A},a\n{B},"never\n' + f"{C},c\n" * rows
     read_lines = 0
@@ -331,7 +331,7 @@ def test_a_quoted_cell_that_never_ends_is_an_error_of_the_table(rows: int) -> No
     with pytest.raises(UsageError, match="a quoted cell of the row that begins in line 3 has no end") as caught:
         list(table.read(io.BufferedReader(Counted(content.encode())), "list", wanted, lambda error: None))  # type: ignore[arg-type]
     assert caught.value.url == "list"
-    assert read_lines < 300_000
+    assert read_lines < 1_300_000  # less, unless another reader of CSV has raised the limit of the module csv
 
 
 @pytest.mark.parametrize(("content", "line"), [('# x\n\nurl,"n\n', 3), (f'url,n\n{A},"n\n', 2), (f'# x\n1,{A},"n\n', 2)])

@@ -246,8 +246,9 @@ class ChecksumGate:
             else:
                 waiting.search_step += 1
         else:
-            known.lists[kind] = ChecksumList(lines) if lines else _NO_LINES
-            is_found = bool(lines)
+            own = _of_folder(lines, asked.folder)
+            known.lists[kind] = ChecksumList(own) if own else _NO_LINES
+            is_found = bool(own)
         _count_answer(known, kind, is_found)
         _count_answer(server, kind, is_found)
         released = [waiting, *known.parked, *server.parked]
@@ -283,6 +284,13 @@ def _place_of(url: str) -> tuple[str, str, str]:
 def _whole_lines(body: bytes, max_bytes: int) -> bytes:
     """The answer without its last line, if the answer was cut there."""
     return body if len(body) < max_bytes else body[: body.rfind(b"\n") + 1]
+
+
+def _of_folder(lines: dict[str, Checksum], folder: str) -> dict[str, Checksum]:
+    """The lines about files of this folder itself, by their names: a path with other folders is that of another file."""
+    place = unquote(folder.partition("://")[2], errors="replace")
+    parts = [(*path.rpartition("/"), item) for path, item in lines.items()]
+    return {name: item for parent, slash, name, item in parts if not slash or place.endswith(f"/{parent}/")}
 
 
 def _of_one_file(lines: dict[str, Checksum], url: str) -> Checksum | None:
