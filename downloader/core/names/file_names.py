@@ -30,7 +30,7 @@ RESERVED_FOLDER = ".downloader"
 """The folder of the journal, in the folder of a run: no file of a list gets a path below it."""
 
 _PLAIN_NAME = r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}"  # compiled at its first use
-_USUAL_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}\.(?!(?i:part|meta)\Z)[A-Za-z0-9]{1,8}")
+_USUAL_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}(?:\.(?!(?i:part|meta)\Z)[A-Za-z0-9]{1,8})?")
 """Most names match this. They are safe as they are, unless they are the name of a device."""
 
 _EXTENSION = r"(?:\.tar)?\.[^. ]+\Z"
