@@ -2,7 +2,6 @@
 
 import csv
 import os
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, Any, Literal
 
@@ -13,6 +12,7 @@ from downloader.core.facts import Checksum
 from downloader.core.names.checksum_lines import parse_line
 from downloader.errors import StorageError, UsageError
 from downloader.inventory.file_check import ExpectedFile, path_problem
+from downloader.reports.row_reader import long_rows
 from downloader.storage.journal_reader import MAGIC, JournalReader
 
 RecordKind = Literal["journal", "jsonl", "csv", "tsv", "parquet", "sums"]
@@ -196,8 +196,7 @@ def _json_rows(lines: Iterable[str]) -> Iterator[_Row]:
 
 
 def _table_rows(lines: Iterable[str], delimiter: str) -> Iterator[_Row]:
-    csv.field_size_limit(sys.maxsize)  # a value that a function returned may be long
-    rows = csv.reader(lines, delimiter=delimiter)
+    rows = long_rows(lines, delimiter)
     try:
         header = next(rows, [])
         for row in rows:

@@ -6,7 +6,7 @@ row is left out, a column that the file does not have gets an empty text or 0, a
 
 import csv
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -102,9 +102,25 @@ def _records(path: str, kind: RowFormat, columns: Sequence[Column]) -> Iterator[
 
 
 def _delimited_rows(path: str, kind: RowFormat) -> Iterator[list[str]]:
-    csv.field_size_limit(sys.maxsize)  # a value that a function returned may be long
     with open(path, newline="", encoding="utf-8", errors="backslashreplace") as stream, suppress(csv.Error):
-        yield from csv.reader(stream, delimiter="\t" if kind == "tsv" else ",")
+        yield from long_rows(stream, "\t" if kind == "tsv" else ",")
+
+
+def long_rows(stream: Iterable[str], delimiter: str) -> Iterator[list[str]]:
+    """The rows of a table whose cells may have any length, as values that a function returned. Raises csv.Error.
+
+    The limit of the module csv holds for the whole process, and lists of URLs rely on it: it is raised for single rows only.
+    """
+    rows = csv.reader(stream, delimiter=delimiter)
+    while True:
+        limit = csv.field_size_limit(sys.maxsize)
+        try:
+            row = next(rows, None)
+        finally:
+            csv.field_size_limit(limit)
+        if row is None:
+            return
+        yield row
 
 
 def _with_texts(records: Iterator[Record], names: Sequence[str], columns: Sequence[Column]) -> Iterator[Record]:
