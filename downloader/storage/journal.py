@@ -22,7 +22,15 @@ from contextlib import suppress
 from urllib.parse import quote
 
 from downloader.errors import JournalDamaged, JournalUnavailable, StorageError
-from downloader.storage.journal_rows import APPLICATION_ID, FOLDER, JOURNAL_NAME, SCHEMA, SCHEMA_VERSION
+from downloader.storage.journal_rows import (
+    APPLICATION_ID,
+    FOLDER,
+    JOURNAL_NAME,
+    SCHEMA,
+    SCHEMA_VERSION,
+    Defect,
+    defect_of,
+)
 
 BUSY_SECONDS = 10.0
 """Seconds that a statement waits while another process writes to the database."""
@@ -136,15 +144,14 @@ def _use_wal(connection: sqlite3.Connection) -> None:
 def _checked(connection: sqlite3.Connection, path: str) -> sqlite3.Connection:
     """The connection, if its database is a journal of this version, or empty. Raises StorageError, sqlite3.DatabaseError."""
     try:
-        connection.execute("BEGIN")  # one state of the database: another run may create the tables just now
-        application, version = _number(connection, "application_id"), _number(connection, "user_version")
-        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        connection.execute("BEGIN")  # one state of the database, see `defect_of`
+        defect = defect_of(connection)
         connection.execute("COMMIT")
-        if application != APPLICATION_ID and (tables or application or version):
+        if defect is Defect.FOREIGN:
             raise StorageError(f"{path} is the database of another program", hint="give another file with --journal")
-        if application == APPLICATION_ID and (not version or not tables >= {"runs", "files"}):
-            raise JournalDamaged(f"the journal {path} is damaged: it lacks its tables", hint=_WITHOUT)
-        if version > SCHEMA_VERSION:
+        if defect is Defect.DAMAGED:
+            raise JournalDamaged(f"the journal {path} is damaged: {defect.value}", hint=_WITHOUT)
+        if defect is Defect.NEWER:
             hint = f"update this program, or {_WITHOUT}"
             raise StorageError(f"the journal {path} was written by a newer version of this program", hint=hint)
     except BaseException:

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from downloader.core.names.urls import host_of
 from downloader.errors import StorageError, UsageError
-from downloader.storage.journal_rows import APPLICATION_ID, DONE, FAILED, SCHEMA_VERSION, SKIPPED, JournalRow
+from downloader.storage.journal_rows import DONE, FAILED, SCHEMA_VERSION, SKIPPED, Defect, JournalRow, defect_of
 
 MAGIC = b"SQLite format 3\0"
 """The first bytes of every SQLite database."""
@@ -137,17 +137,14 @@ class JournalReader:
 
     def _check_kind(self) -> None:
         """Raises StorageError if the database is not a journal that this version can read."""
-        kind = self._connection.execute("PRAGMA application_id").fetchone()[0]
-        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
-        if kind != APPLICATION_ID:
+        defect = defect_of(self._connection)
+        if defect in (Defect.EMPTY, Defect.FOREIGN):
             raise StorageError(f"not a journal of dl: {self.path}", hint="this database belongs to another program")
-        if version > SCHEMA_VERSION:
-            raise StorageError(
-                f"a newer version of dl has written {self.path}",
-                hint=f"its format is {version}, this version reads {SCHEMA_VERSION}",
-            )
-        names = {name for (name,) in self._connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        if version < 1 or not {"runs", "files"} <= names:
+        if defect is Defect.NEWER:
+            version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+            hint = f"its format is {version}, this version reads {SCHEMA_VERSION}"
+            raise StorageError(f"a newer version of dl has written {self.path}", hint=hint)
+        if defect is Defect.DAMAGED:
             raise StorageError(f"the journal is damaged: {self.path} lacks its tables", hint=_REMOVE)
 
     @contextmanager

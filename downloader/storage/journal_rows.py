@@ -4,7 +4,9 @@ The table ``files`` is a log: a run appends one row for each Result, and changes
 of Results get no row: duplicates within a list, and files that were skipped because the journal has a row for them already.
 """
 
+import sqlite3
 import time
+from enum import Enum
 from typing import Any
 
 from msgspec import Struct
@@ -51,6 +53,32 @@ CREATE TABLE files (
     error TEXT NOT NULL
 );
 """
+
+
+class Defect(Enum):
+    """Why a database cannot be used as a journal."""
+
+    EMPTY = "nothing is in it yet"
+    FOREIGN = "it belongs to another program"
+    NEWER = "a newer version of this program has written it"
+    DAMAGED = "it lacks its tables"
+
+
+def defect_of(connection: sqlite3.Connection) -> Defect | None:
+    """Why this database cannot be used as a journal; None if it can. Raises sqlite3.Error.
+
+    To be called in a transaction: another run may create the tables at the same moment.
+    """
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if not (application or version or tables):
+        return Defect.EMPTY
+    if application != APPLICATION_ID:
+        return Defect.FOREIGN
+    if version > SCHEMA_VERSION:
+        return Defect.NEWER
+    return None if version and tables >= {"runs", "files"} else Defect.DAMAGED
 
 
 class JournalRow(Struct, frozen=True):
