@@ -55,13 +55,17 @@ class BlockingDriver:
             self._client.begin()
         steps = attempt_steps(attempt, self._context, self.slot)
         outcome = self._perform(steps if wrap is None else wrap(steps))
-        return replace(outcome, timings=self._timings(began, outcome.elapsed)) if self._context.config.timed else outcome
+        if not self._context.config.timed:
+            return outcome
+        timings = self._timings(began)
+        return replace(outcome, elapsed=timings.total, timings=timings)
 
-    def _timings(self, began: float, elapsed: float) -> Timings:
-        client = self._client
+    def _timings(self, began: float) -> Timings:
+        """All from the same start, on one clock, so that no step can be longer than the whole."""
+        client, total = self._client, time.monotonic() - began
         ends = (client.resolved_at, client.connected_at, client.encrypted_at, client.answered_at)
         dns, connect, tls, first_byte = [max(0.0, end - began) if end else 0.0 for end in ends]
-        return Timings(dns, connect, tls, first_byte, elapsed)
+        return Timings(dns, connect, tls, first_byte, total)
 
     def run_batch(
         self, batch: Batch, stopping: Callable[[], bool], on_start: Callable[[int], None] | None = None

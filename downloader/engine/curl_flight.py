@@ -101,17 +101,20 @@ class CurlFlight:
 
     def _end(self, outcome: Outcome) -> None:
         if self._context.config.timed:
-            outcome = replace(outcome, timings=self._timings(outcome.elapsed, bool(outcome.status)))
+            timings = self._timings(bool(outcome.status))
+            outcome = replace(outcome, elapsed=timings.total, timings=timings)
         self._loop.ended(self, outcome)
 
-    def _timings(self, elapsed: float, answered: bool) -> Timings:
+    def _timings(self, answered: bool) -> Timings:
+        """All from the same start, on one clock (libcurl's is the same), so that no step can be longer than the whole."""
+        total = time.monotonic() - self._began_at
         if self._asked_at < self._began_at:
-            return Timings(total=elapsed)  # no request was sent
+            return Timings(total=total)  # no request was sent
         from downloader.transports.curl_times import times_of  # here: few runs need it
 
         before = self._asked_at - self._began_at  # earlier requests, which led elsewhere
         dns, connect, tls, first_byte = [before + seconds if seconds else 0.0 for seconds in times_of(self._exchange.easy)]
-        return Timings(dns, connect, tls, first_byte if answered else 0.0, elapsed)
+        return Timings(dns, connect, tls, first_byte if answered else 0.0, total)
 
     def _step(self, answer: Answer, error: BaseException | None = None) -> bool:
         """Send an answer to the steps, and obey them as far as that needs no waiting. Whether the last command is `READ`."""

@@ -123,7 +123,8 @@ class _Flight:
                 outcome = await self._perform(attempt_steps(batch[0], context, self._slot))
                 if self._config.timed:
                     first_byte = max(0.0, self._answered_at - began)  # httpx tells nothing of names and connections
-                    outcome = replace(outcome, timings=Timings(first_byte=first_byte, total=outcome.elapsed))
+                    total = context.clock() - began  # from the same start: no step can be longer than the whole
+                    outcome = replace(outcome, elapsed=total, timings=Timings(first_byte=first_byte, total=total))
                 run.settle((outcome,))
                 batch = run.take()
         except BaseException as error:
