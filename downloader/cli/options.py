@@ -11,12 +11,24 @@ from downloader.settings.values import Form, WrongValue, read
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "Concurrency and limits": (
-        *("strategy", "jobs", "per_host", "segments", "min_segment_size", "aggressive"),
+        *("strategy", "cluster", "jobs", "per_host", "segments", "min_segment_size", "aggressive"),
         *("wait", "max_requests_per_second", "obey_robots", "limit_rate", "limit_rate_per_host"),
     ),
     "Files": (
-        *("dir", "keep_paths", "cut_dirs", "name", "flatten", "fanout", "content_disposition", "mtime"),
-        *("on_exists", "on_full", "max_size", "min_size", "expect_type", "process", "on_complete"),
+        *(
+            "dir",
+            "endpoint_url",
+            "shard_files",
+            "shard_size",
+            "keep_paths",
+            "cut_dirs",
+            "name",
+            "flatten",
+            "fanout",
+            "content_disposition",
+            "mtime",
+        ),
+        *("on_exists", "on_full", "max_size", "min_size", "max_total", "expect_type", "process", "on_complete"),
     ),
     "Integrity": ("checksums", "find_checksums", "require_checksums", "digest"),
     "Earlier runs": ("journal", "retry_failed", "on_busy"),

@@ -93,8 +93,21 @@ class Settings(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_field
 
     strategy: Annotated[str, _option(ANY, "concurrency model; `dl strategies` lists them", "-s", "NAME")] = "auto"
     dir: Annotated[
-        str, _option(OWN, "folder for the downloaded files; created if missing", "-d", "DIR", variable="DL_TARGET_DIR")
+        str,
+        _option(
+            OWN,
+            "folder for the downloaded files, created if missing; or s3://BUCKET/PREFIX, gs://, az://, tar://DIR",
+            "-d",
+            "DIR",
+            variable="DL_TARGET_DIR",
+        ),
     ] = "."
+    endpoint_url: Annotated[str, _option(OWN, "with --dir s3://: the server of the object store", "", "URL")] = ""
+    shard_files: Annotated[int, _option(ANY, "with --dir tar://: maximum files in a tar file", "", "N", gt=0)] = 10_000
+    shard_size: Annotated[int, _size(ANY, "with --dir tar://: maximum size of a tar file", gt=0)] = 1_000_000_000
+    cluster: Annotated[
+        str, _option(OWN, "with --strategy dask: the address of Dask's scheduler, or its scheduler file", "", "ADDRESS|FILE")
+    ] = ""
     jobs: Annotated[int, _auto(ANY, "maximum number of parallel requests; auto: as many as increase the speed", "-j", ge=0)] = 0
     per_host: Annotated[
         int,
@@ -180,6 +193,7 @@ class Settings(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_field
     keep_paths: Annotated[bool, _option(ANY, "keep the host and the folders of each URL: host/path/name", "-x")] = False
     cut_dirs: Annotated[int, _option(ANY, "with --keep-paths: omit the first N folders", "", "N", ge=0)] = 0
     max_size: Annotated[int, _size(ANY, "refuse files that are larger than this; 0: no limit", ge=0)] = 0
+    max_total: Annotated[int, _size(ANY, "end the run when so many bytes were received; 0: no limit", ge=0)] = 0
     min_size: Annotated[int, _size(ANY, "refuse files that are smaller than this", ge=0)] = 0
     expect_type: Annotated[
         tuple[str, ...], _option(ANY, "accept only this media type, such as 'image/*'; may be repeated", "", "TYPE")

@@ -50,6 +50,10 @@ class Keywords(TypedDict, total=False):
     """
 
     strategy: str
+    endpoint_url: str
+    shard_files: int
+    shard_size: Size
+    cluster: str
     jobs: Count
     per_host: Count
     segments: Count
@@ -95,6 +99,7 @@ class Keywords(TypedDict, total=False):
     keep_paths: bool
     cut_dirs: int
     max_size: Size
+    max_total: Size
     min_size: Size
     expect_type: Texts
     checksums: str

@@ -36,8 +36,10 @@ PROJECT, BUILD = DECLARED["project"], DECLARED["build-system"]
 EXTRAS = {
     "blake3": re.compile(r"storage/hashes\.py"),
     "compare": re.compile(r"compare|testserver"),
+    "dask": re.compile(r"strategies/dask|cli/cluster"),
     "gevent": re.compile(r"gevent"),
     "parquet": re.compile(r"(sources|reports)/parquet\.py"),
+    "s3": re.compile(r"storage/object_"),
     "test": re.compile(r"testserver/fixture\.py"),
 }
 """By extra: the paths below downloader/ whose modules may import its packages."""
@@ -160,7 +162,7 @@ def test_whatever_is_imported_is_declared_where_it_is_needed() -> None:
 def test_whatever_is_declared_is_imported() -> None:
     ours = set().union(*sources("downloader").values())
     assert packages(PROJECT["dependencies"]) - ours == set()
-    for extra in ("blake3", "compare", "gevent", "parquet"):
+    for extra in ("blake3", "compare", "dask", "gevent", "parquet", "s3"):
         users = (names for path, names in sources("downloader").items() if EXTRAS[extra].search(path))
         assert packages([f"downloader[{extra}]"]) - set().union(*users) == set()
     tests = packages(PROJECT["optional-dependencies"]["test"])
@@ -171,7 +173,7 @@ def test_whatever_is_declared_is_imported() -> None:
 
 def test_extra_has_the_name_of_yesterday_too() -> None:
     assert packages(["downloader[report]"]) == packages(["downloader[compare]"])
-    assert packages(["downloader[all]"]) == packages(["downloader[blake3,compare,gevent,parquet]"])
+    assert packages(["downloader[all]"]) == packages(["downloader[blake3,compare,dask,gevent,parquet,s3]"])
     assert packages(["downloader[all]"]) <= packages(["downloader[test]"])
 
 
