@@ -109,8 +109,7 @@ class StrategyContract:
 
     def test_the_list_is_read_lazily(self, tmp_path: Path) -> None:
         """Rule 2: no more entries than the strategy states are read before their Results."""
-        ended, ahead = [0], [0]
-        bound = self.capabilities.read_ahead + 1500  # and what is in flight, or in a queue
+        ended, ahead, bound = [0], [0], self.capabilities.read_ahead + 1500  # 1500: in flight, or in a queue
 
         def urls(url: str) -> Iterator[str]:
             for number in range(2 * bound):

@@ -19,9 +19,9 @@ from downloader.engine.contract import Run
 from downloader.engine.log import LOG
 from downloader.errors import Interrupted, NetworkError, UsageError
 from downloader.strategies.dask import remote
+from downloader.strategies.dask.cluster_worker import ClusterWorker
 from downloader.strategies.dask.link import Link
 from downloader.strategies.dask.marker import marker_in
-from downloader.strategies.dask.member import Member
 from downloader.strategies.dask.messages import (
     GRACE_OVER,
     RUNNING,
@@ -74,8 +74,8 @@ class _Cluster:
         self._config = run.context.config
         self._clock = run.context.clock
         self._dealing = Dealing()
-        self._members: dict[str, Member] = {}  # by the identity of their opening
-        self._of_seat: dict[Seat, Member] = {}
+        self._members: dict[str, ClusterWorker] = {}  # by the identity of their opening
+        self._of_seat: dict[Seat, ClusterWorker] = {}
         self._addresses: set[str] = set()  # of workers that are members, or are being vetted
         self._refused: dict[str, str] = {}
         self._events: deque[tuple[str, Any]] = deque()
@@ -151,7 +151,7 @@ class _Cluster:
             self._refused[address] = problem
             LOG.warning("dask: the worker %s is not used: %s", name, problem)
             return
-        member = Member(address, name, run, jobs, self._clock())
+        member = ClusterWorker(address, name, run, jobs, self._clock())
         self._members[run] = member
         self._of_seat[member.seat] = member
         self._dealing.join(member.seat)
@@ -159,7 +159,7 @@ class _Cluster:
         LOG.info("dask: the worker %s (%s, process %s) has joined, up to %d at once", name, answer["host"], answer["pid"], jobs)
         self._news.set()
 
-    def _give_up(self, member: Member, why: str) -> None:
+    def _give_up(self, member: ClusterWorker, why: str) -> None:
         """A worker is gone: its Attempts go back to the scheduler."""
         if self._members.pop(member.run, None) is None:
             return
@@ -187,7 +187,7 @@ class _Cluster:
         for seat, shards in dealing.parcels().items():
             self._begin(self._send(self._of_seat[seat], pack_shards(shards)))
 
-    async def _send(self, member: Member, data: bytes) -> None:
+    async def _send(self, member: ClusterWorker, data: bytes) -> None:
         answer = await self._link.call(member.address, remote.work, member.run, data, timeout=LEASE_SECONDS)
         if answer is not True:
             self._note("refused", (member, answer))
@@ -247,7 +247,7 @@ class _Cluster:
         for member in self._members.values():
             self._begin(self._renew_one(member))
 
-    async def _renew_one(self, member: Member) -> None:
+    async def _renew_one(self, member: ClusterWorker) -> None:
         answer = await self._link.call(member.address, remote.renew, member.run, self._state, timeout=LEASE_SECONDS)
         if answer is False:
             self._note("refused", (member, False))

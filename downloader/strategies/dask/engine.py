@@ -25,7 +25,7 @@ from downloader.strategies.dask.messages import (
     STOPPING,
     TOPIC,
     Engagement,
-    Report,
+    WorkerReport,
     pack_report,
     unpack_shards,
 )
@@ -215,7 +215,7 @@ class EngineRun(Run):
         """Publish what has ended since the last report, unless the worker must do nothing more."""
         if self.is_over:
             return
-        data = pack_report(Report(self.received, self._ended, problem))
+        data = pack_report(WorkerReport(self.received, self._ended, problem))
         self._ended, self._ended_count, self._reported_at = [], 0, now
         self._publish(TOPIC, {"run": self._engagement.run, "report": data})
 

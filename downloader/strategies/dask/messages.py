@@ -34,7 +34,7 @@ class Engagement(Struct, frozen=True):
     report_seconds: float
 
 
-class Report(Struct, array_like=True):
+class WorkerReport(Struct, array_like=True):
     """What a worker has done since its last report. ``received``: body bytes since it was opened."""
 
     received: int
@@ -46,4 +46,4 @@ class Report(Struct, array_like=True):
 pack_shards = pack
 unpack_shards = unpacker(list[Shard])
 pack_report = pack
-unpack_report = unpacker(Report)
+unpack_report = unpacker(WorkerReport)

@@ -6,7 +6,7 @@ from downloader.engine.control import Cut
 from downloader.engine.stats import LocalStats
 
 
-class Member:
+class ClusterWorker:
     """A worker that is dealt to.
 
     ``address``: identifies the worker in the cluster. ``run``: identifies this opening of the worker, in its reports.
