@@ -85,9 +85,10 @@ class DownloadRun:
 
             numbers = template is not None and template.uses_index
             source = ordered(source, settings.order, is_paused, numbers)
+        limiter, budget = plan.rate_limiter_for(settings), config.new_byte_budget()
         self.run = LocalRun(
             scheduler=plan.scheduler_for(settings, capabilities, self.jobs, source, self._checksums, namer),
-            context=AttemptContext(config, self._folder, plan.rate_limiter_for(settings)),
+            context=AttemptContext(config, self._folder, limiter, byte_budget=budget),
             jobs=self.jobs,
             stats=self.stats,
             emit=self._emit,
