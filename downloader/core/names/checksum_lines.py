@@ -63,8 +63,10 @@ def parse_checksums(lines: Iterable[str], name: str) -> dict[str, Checksum]:
     return checksums
 
 
-def find_in_answer(body: bytes, name: str) -> dict[str, Checksum]:
+def find_in_answer(body: bytes, name: str) -> dict[str, Checksum | None]:
     """The checksums in the answer of a server, by path; none in a web page. Never raises.
+
+    None where lines of one path contradict each other: they give different digests of one algorithm.
 
     Lines without a checksum are skipped: a file may be signed, or have a heading. A file of one digest alone has it under the
     empty path. ``name``: of the checksum file, which may tell the algorithm.
@@ -77,7 +79,12 @@ def find_in_answer(body: bytes, name: str) -> dict[str, Checksum]:
             return {"": parse_checksum(text, name)}
         except UsageError:
             return {}
-    return dict(_readable_lines(text.splitlines(), name))
+    checksums: dict[str, Checksum | None] = {}
+    for path, item in _readable_lines(text.splitlines(), name):
+        known = checksums.setdefault(path, item)
+        if known is not None and known != item:
+            checksums[path] = None if known.algorithm == item.algorithm else item
+    return checksums
 
 
 def _readable_lines(lines: Iterable[str], name: str) -> Iterator[tuple[str, Checksum]]:
