@@ -3,6 +3,7 @@
 | line | written by |
 | --- | --- |
 | ``DIGEST  NAME``, ``DIGEST *NAME`` | sha256sum, md5sum, b2sum, b3sum, shasum; a leading backslash: the name is escaped |
+| the same lines, each with a NUL at its end | ``sha256sum -z``: a name may have line ends |
 | ``DIGEST NAME`` | ``md5 -r`` and ``sha256 -r`` of BSD |
 | ``SHA256 (NAME) = DIGEST`` | ``sha256sum --tag``, ``cksum -a sha256`` (also in base64), sha256 of BSD |
 | ``SHA2-256(NAME)= DIGEST`` | ``openssl dgst`` |
@@ -15,8 +16,8 @@ from downloader.core.digests import algorithm_by_length, checksum, parse_checksu
 from downloader.core.facts import Checksum
 from downloader.errors import UsageError
 
-_PLAIN = r"(\\?)([0-9A-Fa-f]{2,128}) [ *]?(.+)"  # compiled at its first use, as the next ones
-_TAGGED = r"(\\?)([A-Za-z][A-Za-z0-9/_-]*) ?\((.+)\) ?= ([0-9A-Za-z+/]+=*)"
+_PLAIN = r"(\\?)([0-9A-Fa-f]{2,128}) [ *]?((?s:.+))"  # compiled at its first use, as the next ones
+_TAGGED = r"(\\?)([A-Za-z][A-Za-z0-9/_-]*) ?\(((?s:.+))\) ?= ([0-9A-Za-z+/]+=*)"
 _ESCAPE = r"\\([\\nr])"
 _ESCAPED = {"n": "\n", "r": "\r", "\\": "\\"}
 
