@@ -220,6 +220,7 @@ def worker_config(
         own_rates=own.rates if own else None,
         own_policies=own.policies(policy) if own else None,
         cluster=settings.cluster,
+        max_total=settings.max_total,
     )
 
 
