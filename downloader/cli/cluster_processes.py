@@ -121,6 +121,10 @@ class ClusterProcesses:
             events.append(f"{self._workers[-1].name} starts in its place")
         return events
 
+    def pids(self) -> dict[str, int]:
+        """The process IDs by name: ``scheduler``, ``worker-1``, …"""
+        return {item.name: item.process.pid for item in self._all()}
+
     def kill(self) -> None:
         """Kill all processes at once."""
         for item in self._all():
@@ -160,7 +164,8 @@ class ClusterProcesses:
             **os.environ,
             "DASK_TEMPORARY_DIRECTORY": str(self._folder),
             "DASK_DISTRIBUTED__LOGGING__DISTRIBUTED": "warning",
-            "DASK_DISTRIBUTED__ADMIN__LOW_LEVEL_LOG_LENGTH": "100",  # Dask keeps as many messages of each worker in memory
+            "DASK_DISTRIBUTED__ADMIN__LOW_LEVEL_LOG_LENGTH": "10",  # Dask keeps as many messages of each worker in memory
+            "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",  # a sample of the worker's threads every 10 ms
         }
         with log.open("wb") as stream:
             process = subprocess.Popen(  # noqa: S603 - our own interpreter
