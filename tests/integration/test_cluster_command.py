@@ -173,3 +173,20 @@ def test_quick_deaths_in_a_row_are_repaired_later_and_later() -> None:
     assert waits[QUICK_DEATHS_AT_ONCE + 1] > 0
     assert waits == sorted(waits)
     assert waits[-1] == MAX_REPLACEMENT_SECONDS
+
+
+@pytest.mark.slow
+def test_comparison_counts_the_workers_of_this_machine(scratch: Path, tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    with cluster_up(scratch, "--workers", "2") as cluster:
+        words = ["--scenario", "small", "--files", "40", "--repeat", "1", "--json", str(figures)]
+        done = Shell(tmp_path)("compare", "-s", "multiplex,dask", "--cluster", address_of(cluster), *words)
+        cluster.send_signal(signal.SIGINT)
+        cluster.communicate(timeout=30)
+    assert done.returncode == 0, done.stderr
+    (comparison,) = json.loads(figures.read_text())["comparisons"]
+    alone, clustered = comparison["rows"]
+    assert clustered["strategy"] == "dask"
+    assert clustered["elsewhere"] == alone["elsewhere"] == 0
+    assert clustered["runs"][0]["failures"] == 0
+    assert clustered["runs"][0]["peak"] > 3 * alone["runs"][0]["peak"]  # a client, a scheduler and two workers
