@@ -219,20 +219,25 @@ def scale(bench: Bench) -> list[list[str]]:
 def against_multiplex(bench: Bench, urls: list[str], what: str) -> list[list[str]]:
     """The rows of a part that compares `dask` with `multiplex`."""
     listed = write_list(bench, f"{what}.txt", urls)
+    one = write_list(bench, "one.txt", [bench.server.file(0, SIZE)])
     flags = ("-j", str(WAITING_JOBS), "--per-host", str(WAITING_JOBS))
-    seconds: dict[str, list[float]] = {"multiplex": [], "dask": []}
+    seconds: dict[str, list[tuple[float, float]]] = {"multiplex": [], "dask": []}
     with cluster_of(2) as cluster:
         for turn in range(bench.rounds):
             for name in ("multiplex", "dask")[:: 1 if turn % 2 else -1]:
-                usage, _ = run_dl(bench, listed, len(urls), cluster if name == "dask" else None, *flags)
-                seconds[name].append(usage.elapsed)
-                say(f"  {name}: {usage.elapsed:.2f} s")
-    ratios = [dask / other for dask, other in zip(seconds["dask"], seconds["multiplex"], strict=True)]
-    rows = [["strategy", "time s", "files/s", "time / multiplex"]]
+                used = cluster if name == "dask" else None
+                start = run_dl(bench, one, 1, used)[0].elapsed
+                whole = run_dl(bench, listed, len(urls), used, *flags)[0].elapsed
+                seconds[name].append((whole, whole - start))
+                say(f"  {name}: {whole:.2f} s, one file {start:.2f} s")
+    rows = [["strategy", "time s", "files/s", "time / multiplex", "without the start"]]
     for name, taken in seconds.items():
-        median = statistics.median(taken)
-        ratio = statistics.median(ratios) if name == "dask" else 1.0
-        rows.append([name, f"{median:.2f}", f"{len(urls) / median:.0f}", f"{ratio:.2f}"])
+        ratios = [
+            statistics.median(own[index] / other[index] for own, other in zip(taken, seconds["multiplex"], strict=True))
+            for index in (0, 1)
+        ]
+        median = statistics.median(whole for whole, _ in taken)
+        rows.append([name, f"{median:.2f}", f"{len(urls) / median:.0f}", *(f"{ratio:.2f}" for ratio in ratios)])
     return rows
 
 
