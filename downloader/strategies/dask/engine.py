@@ -246,6 +246,7 @@ class Engine:
         folder.set_was_empty(engagement.was_empty)
         self._run = EngineRun(AttemptContext(engagement.config, folder), engagement, publish)
         self._ended = ended
+        self._is_over = threading.Event()
         threading.Thread(target=self._main, name="dl-engine", daemon=True).start()
 
     def _main(self) -> None:
@@ -256,6 +257,7 @@ class Engine:
             run.report(time.monotonic(), f"{type(error).__name__}: {error}")
         finally:
             self._ended()
+            self._is_over.set()
             run.dispose()
 
     def add(self, data: bytes) -> bool:
@@ -265,6 +267,10 @@ class Engine:
     def renew(self, state: int) -> bool:
         """Go on for another lease. Returns False where it is over."""
         return self._run.renew(state)
+
+    def wait(self) -> None:
+        """Wait until the thread has ended."""
+        self._is_over.wait()
 
     def close(self) -> None:
         """End everything."""
