@@ -225,15 +225,15 @@ def replacement_wait(quick_deaths: int) -> float:
 
 
 def _ending(item: _Process) -> str:
-    """How a process ended, with the last line that it printed unless it was killed."""
+    """How a process ended: by which signal, or with which exit code and message."""
     code = item.process.returncode
     if code is not None and code < 0:
         return f"was killed by {signal.Signals(-code).name}" if -code in set(signal.Signals) else f"was killed by {-code}"
     with contextlib.suppress(OSError):
-        lines = item.log.read_text(errors="replace").split("\n")
-        printed = [line.strip() for line in lines if line.strip()]
-        if printed:
-            return f"ended with exit code {code}: {printed[-1][:300]}"
+        printed = [line for line in item.log.read_text(errors="replace").splitlines() if line.strip()]
+        causes = [line for line in printed if "Error: " in line and not line.startswith((" ", "\t"))]
+        if printed:  # of exceptions with causes, the first cause is printed first
+            return f"ended with exit code {code}: {(causes[0] if causes else printed[-1]).strip()[:300]}"
     return f"ended with exit code {code}"
 
 
