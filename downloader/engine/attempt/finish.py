@@ -10,7 +10,7 @@ from downloader.core.names.exists_policy import ON_EXISTS
 from downloader.engine.attempt.commands import Answer, Call, Command, Substeps
 from downloader.engine.attempt.postprocess import process
 from downloader.engine.attempt.workspace import Workspace
-from downloader.errors import DownloadError, ProcessError, StorageError
+from downloader.errors import DownloadError, Interrupted, ProcessError, StorageError
 from downloader.storage.processing_guard import ProcessingGuard
 from downloader.storage.publish import publish_block
 
@@ -26,6 +26,8 @@ def finish(transfer: Transfer, work: Workspace) -> Generator[Command, Answer, st
     if config.process:
         yield from _process(transfer, work, block)
     try:
+        if work.context.folder.is_slow and not part.is_shared:  # shared: large, and locked against other Attempts meanwhile
+            return (yield from _name_in_thread(transfer, work, block))
         return _name(transfer, work, block)
     except FileExistsError as error:
         if ON_EXISTS[config.on_exists].fails:
@@ -35,8 +37,30 @@ def finish(transfer: Transfer, work: Workspace) -> Generator[Command, Answer, st
         return ""
 
 
+def _name_in_thread(transfer: Transfer, work: Workspace, block: bytes) -> Generator[Command, Answer, str]:
+    """Write and name the file in one call, so that an event loop fetches other files while this one waits for the storage."""
+    paths: list[str] = []
+    try:
+        yield Call(lambda: paths.append(_name(transfer, work, block)), long=True, waits=True)
+    except Interrupted:
+        if not paths:
+            raise
+    return paths[0]  # also if the run was stopped meanwhile: the file has its name
+
+
 def _name(transfer: Transfer, work: Workspace, block: bytes) -> str:
-    """Give the file its name. Returns its path. Raises FileExistsError if the name is taken and must not be replaced."""
+    """Give the file its name, and measure how long that takes. Returns the path of the file.
+
+    Raises FileExistsError if the name is taken and must not be replaced.
+    """
+    folder, clock = work.context.folder, work.context.clock
+    began = clock()
+    path = _publish(transfer, work, block)
+    folder.naming_took(clock() - began)
+    return path
+
+
+def _publish(transfer: Transfer, work: Workspace, block: bytes) -> str:
     part, config = work.part, work.context.config
     policy = ON_EXISTS[config.on_exists]
     modified = transfer.last_modified if config.mtime else None
