@@ -36,6 +36,9 @@ SLOW_SECONDS, FAST_SECONDS = 0.001, 0.0005
 To name a file in a thread costs an event loop some 0.1 ms. In line, the loop stands still until the file has its name.
 """
 
+COUNTED_SECONDS = 4 * SLOW_SECONDS
+"""A file that takes longer to name counts as if it took so long: one such file, or two, do not make a folder slow."""
+
 
 def storage_error(error: OSError, path: str, url: str = "", kind: type[StorageError] = StorageError) -> StorageError:
     """A StorageError (or ``kind``) for an OSError at ``path``, with a hint about what to do."""
@@ -94,7 +97,7 @@ class Folder:
 
     def naming_took(self, seconds: float) -> None:
         """Take into account how long it took to write and name one file; this sets ``is_slow``. From any thread."""
-        self._mean_seconds += (seconds - self._mean_seconds) / 8
+        self._mean_seconds += (min(seconds, COUNTED_SECONDS) - self._mean_seconds) / 8
         if self._mean_seconds > (FAST_SECONDS if self.is_slow else SLOW_SECONDS):
             self.is_slow = True
         elif self.is_slow:

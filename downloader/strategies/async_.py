@@ -195,7 +195,7 @@ class _Flight:
 
 
 async def _obey(
-    command: Command, response: AsyncResponse | None, writers: Writers, storage_threads: ThreadPoolExecutor
+    command: Command, response: AsyncResponse | None, writers: Writers, storage_threads: ThreadPoolExecutor | None = None
 ) -> None:
     if command is DROP and response is not None:
         await response.drop()
