@@ -4,12 +4,12 @@ How to run, from the project's root, with the package and nginx installed (Debia
 
     python benchmarks/slow_storage.py [--delay 3] [--files 5000] [--jobs 128] [--strategies multiplex,async] [--rounds 3]
 
-Each file has 10 KiB. To give a file its name (`os.link`, `os.rename`) takes ``--delay`` milliseconds longer than the folder needs.
-Every process that a run starts is delayed, by a ``sitecustomize`` module that Python imports as it starts. The rounds are
-interleaved, once without a delay for comparison; the medians count. With PYTHONPATH set to another tree, that tree is measured.
+Each file has 10 KiB. To give a file its name (`os.link`, `os.rename`) takes ``--delay`` milliseconds more than usual. Every
+process that a run starts is delayed, by a ``sitecustomize`` module that Python imports as it starts. The rounds are
+interleaved, once without a delay for comparison; the medians count. PYTHONPATH may name another tree, to measure that one.
 
-Caveats: a real network file system delays each call to it a little, and not one call much; it has a server that may be the limit,
-and locks. The delayed calls wait without using a processor. The server runs on the same machine. Time includes the start.
+Caveats: a real network file system delays each call to it a little, and not one call much; it has locks, and a server that may
+be the limit. The delayed calls wait without using a processor. The server runs on the same machine. Time includes the start.
 """
 
 import argparse

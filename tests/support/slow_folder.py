@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-LEARNED_AFTER = 16
+LEARNED_AFTER = 32
 TOGETHER = 9
 FAULTS = {"broken": errno.EIO, "full": errno.ENOSPC, "readonly": errno.EROFS}
 PATIENCE = 60
