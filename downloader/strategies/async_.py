@@ -2,6 +2,7 @@
 
 Whatever waits, waits in the loop, so that a thousand files in flight cost a thousand small tasks and no thread. Small
 writes are made in line (10 KiB into the page cache: 11 µs; by way of a thread: 186 µs); large blocks go through aiofiles.
+Where the storage is slow, files are named in threads of their own.
 """
 
 import asyncio
