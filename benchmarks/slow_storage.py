@@ -26,9 +26,11 @@ from downloader.testserver.nginx import Nginx
 DELAYED = """
 import os, time
 
+sleep = time.sleep  # gevent replaces it, by one that lets other greenlets run
+
 def _delayed(call):
     def delayed(*args, **kwargs):
-        time.sleep(float(os.environ["NAMING_DELAY"]))
+        sleep(float(os.environ["NAMING_DELAY"]))
         return call(*args, **kwargs)
     return delayed
 
