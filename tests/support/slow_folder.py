@@ -67,7 +67,7 @@ class SlowNames:
 
     def _wait_for(self, record: str) -> None:
         until = time.monotonic() + PATIENCE
-        while not (self.folder / record).exists():
+        while not (self.folder / record).exists() and not (self.folder / "impatient").exists():
             if time.monotonic() > until:
                 (self.folder / "impatient").touch()
                 return
