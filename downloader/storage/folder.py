@@ -179,7 +179,8 @@ class Folder:
             status = os.stat(path, dir_fd=self.descriptor)
         except OSError:
             return None
-        return Existing(status.st_size, status.st_mtime, stat.S_ISDIR(status.st_mode))
+        is_folder, is_file = stat.S_ISDIR(status.st_mode), stat.S_ISREG(status.st_mode)
+        return Existing(status.st_size, status.st_mtime, is_folder, not (is_folder or is_file))
 
     def open_parent(self, path: str) -> int:
         """A descriptor of the folder that contains ``path``; missing folders are made. Raises PolicyError, OSError."""

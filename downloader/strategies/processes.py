@@ -133,7 +133,8 @@ class _Worker:
         self._number = number
         rates = config.limit_rate, config.limit_rate_per_host, rates_path, config.own_rates
         rate_limiter = SharedRateLimiter(*rates) if rates_path else None
-        context = AttemptContext(config, Folder(config.root), rate_limiter)
+        budget = config.new_byte_budget()
+        context = AttemptContext(config, Folder(config.root), rate_limiter, byte_budget=budget)
         self._driver = BlockingDriver(context, Slot(SharedStats(memory, number), Cut()))
         watchdog = _OrphanWatchdog(lambda: memory.state >= GRACE_OVER)
         watchdog.watch(self._driver)

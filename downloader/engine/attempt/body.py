@@ -32,7 +32,8 @@ SPACE_CHECK_BYTES = 1 << 16
 
 def receive_body(transfer: Transfer, work: Workspace) -> Substeps:
     """Write the body to the part file, up to its end or to the byte where another Attempt goes on."""
-    part, clock, rate_limiter = work.part, work.context.clock, work.context.rate_limiter
+    context, part = work.context, work.part
+    clock, rate_limiter, byte_budget = context.clock, context.rate_limiter, context.byte_budget
     stats, cut = work.slot
     _prepare(transfer, work)
     if not part.is_open and (transfer.offset or part.may_exist):  # a small file gets no part file at all
@@ -45,7 +46,7 @@ def receive_body(transfer: Transfer, work: Workspace) -> Substeps:
     stats.done = transfer.offset
     stats.size = transfer.total or 0
     stop = work.stop
-    is_long = (transfer.expected or 0) > LONG_BODY and not work.context.writes_in_threads
+    is_long = (transfer.expected or 0) > LONG_BODY and not context.writes_in_threads
     flush_bytes = LONG_BODY_FLUSH_BYTES if is_long else FLUSH_BYTES
     while True:
         try:
@@ -66,6 +67,8 @@ def receive_body(transfer: Transfer, work: Workspace) -> Substeps:
         stats.received += count
         stats.done += count
         transfer.on_data(count, now)
+        if byte_budget is not None:
+            byte_budget.spend(count)
         if rate_limiter is not None and (wait := rate_limiter.pay(transfer.url, count, now)):
             stats.heard = 0.0
             stats.paused += wait
