@@ -36,11 +36,8 @@ def receive_body(transfer: Transfer, work: Workspace) -> Substeps:
     clock, rate_limiter, byte_budget = context.clock, context.rate_limiter, context.byte_budget
     stats, cut = work.slot
     _prepare(transfer, work)
-    if not part.is_open and (transfer.offset or part.may_exist):  # a small file gets no part file at all
+    if transfer.offset or part.may_exist:  # else a small file gets no part file at all
         yield from _open_part(transfer, work)
-    verifier = work.verifier
-    if verifier is not None and transfer.offset:
-        yield Call(lambda: verifier.hash_existing(part.descriptor, transfer.offset), long=True)
     stats.heard = work.flushed_at = clock()
     transfer.start_body(work.flushed_at)
     stats.done = transfer.offset
@@ -105,12 +102,15 @@ def _prepare(transfer: Transfer, work: Workspace) -> None:
 
 
 def _open_part(transfer: Transfer, work: Workspace) -> Substeps:
-    """Open the part file for what is left of the file."""
-    part = work.part
-    if work.context.folder.is_slow:
-        yield Call(lambda: part.open(transfer.offset), long=True, waits=True)
-    else:
-        part.open(transfer.offset)
+    """Open the part file for what is left of the file, and hash what it has."""
+    part, verifier = work.part, work.verifier
+    if not part.is_open:
+        if work.context.folder.is_slow:
+            yield Call(lambda: part.open(transfer.offset), long=True, waits=True)
+        else:
+            part.open(transfer.offset)
+    if verifier is not None and transfer.offset:
+        yield Call(lambda: verifier.hash_existing(part.descriptor, transfer.offset), long=True)
 
 
 def _check_space(needed: int, folder: Folder, url: str) -> None:
