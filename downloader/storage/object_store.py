@@ -1,0 +1,253 @@
+"""Opens an object store, and says in plain words why a call to a store has failed. Only ``object_*`` modules import obstore.
+
+`open_store` takes the URL of ``--dir``. Credentials and the region come from the environment variables that the programs of each
+provider use (``AWS_ACCESS_KEY_ID``, ``GOOGLE_APPLICATION_CREDENTIALS``, ``AZURE_STORAGE_ACCOUNT_NAME``); obstore reads them.
+`storage_failure` maps an exception of obstore to an error of this package. The text of obstore's exceptions is read for the HTTP
+status and the code of the store, and is never shown: it may contain a signed URL.
+"""
+
+import errno
+import os
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from msgspec import Struct
+
+from downloader.errors import FolderError, StorageError, StoreUnavailable, UsageError
+from downloader.extras import require
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+REQUEST_SECONDS = 300.0
+"""Seconds that one request may take, with its body: one part of a large file, or a file that is uploaded in one request."""
+
+LISTING_SECONDS = 30.0
+"""Seconds that one request of a listing may take."""
+
+_RETRIES = 3
+_RETRY_SECONDS = 15
+_LOOPBACK = "localhost,127.0.0.0/8,::1"
+_ENDPOINT_VARIABLES = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
+_STATUS = r"status code: (\d{3})"
+_CODE = r"<Code>(\w{1,60})</Code>"
+_OS_ERROR = r"\(os error (\d+)\)|code: (\d+),"
+_REASONS = (
+    (r"ConnectionRefused|os error 111", "connection refused"),
+    (r"dns error|failed to lookup", "the host name does not exist"),
+    (r"[Cc]ertificate|UnknownIssuer", "the certificate does not verify"),
+    (r"[Tt]imed ?[Oo]ut|deadline has elapsed", "no answer within the time-out"),
+)
+_NO_CREDENTIALS = r"169\.254\.169\.254|latest/api/token|metadata\.google\.internal|MissingCredential|NoCredentials"
+_OF_CREDENTIALS = frozenset({401, 403})
+_OF_OVERLOAD = frozenset({408, 409, 425, 429})
+_WRONG_REGION = ("AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException", "TemporaryRedirect")
+
+
+class StoreOptions(Struct, frozen=True):
+    """Which object store, and how it is reached. Picklable; without credentials.
+
+    ``url``: as in ``--dir``. ``endpoint_url``: the server, empty for that of the provider. ``connect_timeout``: seconds.
+    """
+
+    url: str
+    endpoint_url: str = ""
+    connect_timeout: float = 10.0
+
+
+class OpenedStore(NamedTuple):
+    """``store``: what obstore's functions take; paths are relative to ``prefix``, the part of the URL behind the bucket."""
+
+    store: "ObjectStore"
+    prefix: str
+
+
+def open_store(
+    url: str, endpoint_url: str = "", connect_timeout: float = 10.0, request_seconds: float = REQUEST_SECONDS
+) -> OpenedStore:
+    """Open the object store of a URL: ``s3://BUCKET/PREFIX``, ``gs://…``, ``az://CONTAINER/PREFIX`` or ``file:///PATH``.
+
+    No request is sent. The folder of a ``file`` URL is made if it is missing.
+
+    Args:
+        url: the place of the files. Paths that are given to obstore with this store are relative to it.
+        endpoint_url: the server of an S3 or Azure store; empty: the one of the environment, else of the provider.
+        connect_timeout: seconds until a connection must be there.
+        request_seconds: seconds that one request may take, with its body.
+
+    Raises UsageError where obstore is not installed, and for a URL that is not that of a store; StorageError for a folder that
+    cannot be used.
+    """
+    parts = _checked(url, endpoint_url)
+    require("an object store", "obstore", extra="s3")
+    from obstore.exceptions import BaseError
+    from obstore.store import AzureStore, GCSStore, LocalStore, S3Store
+
+    prefix = parts.path.strip("/")
+    if parts.scheme == "file":
+        path = unquote(parts.path)
+        try:
+            return OpenedStore(LocalStore(path, mkdir=True), path)
+        except BaseError as error:
+            raise storage_failure(error, url, path) from None
+    endpoint = endpoint_of(parts.scheme, endpoint_url, os.environ)
+    shared: Any = {
+        "prefix": prefix or None,
+        "client_options": _client_options(endpoint, connect_timeout, request_seconds, os.environ),
+        "retry_config": {
+            "max_retries": _RETRIES,
+            "retry_timeout": timedelta(seconds=_RETRY_SECONDS),
+            "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=5), "base": 2},
+        },
+    }
+    try:
+        if parts.scheme == "gs":
+            return OpenedStore(GCSStore(parts.netloc, **shared), prefix)
+        if parts.scheme == "az":
+            return OpenedStore(AzureStore(parts.netloc, **shared, **({"endpoint": endpoint} if endpoint else {})), prefix)
+        if endpoint:  # path style: the name of the bucket is no part of the server's name
+            shared |= {"endpoint": endpoint, "virtual_hosted_style_request": False}
+            shared |= {} if _has_region(os.environ) else {"region": "us-east-1"}
+        return OpenedStore(S3Store(parts.netloc, **shared), prefix)
+    except BaseError as error:
+        hint = "see the environment variables of the provider (AWS_…, GOOGLE_…, AZURE_…)"
+        raise UsageError(f"--dir: cannot open {url}: {_first_words(error)}", hint=hint) from None
+
+
+def _checked(url: str, endpoint_url: str) -> Any:
+    """The parts of the URL. Raises UsageError; secrets of the URL are not in the message."""
+    try:
+        parts = urlsplit(url.replace("?", "%3F").replace("#", "%23")) if url.startswith("file:") else _plain_parts(url)
+        endpoint = urlsplit(endpoint_url)
+        good = not endpoint_url or (endpoint.scheme in ("http", "https") and bool(endpoint.hostname))
+    except ValueError:
+        good = False
+    if not good:
+        raise UsageError("--endpoint-url is not the URL of a server", hint="as in http://127.0.0.1:8333")
+    if "@" in parts.netloc or "@" in endpoint.netloc:
+        what = "--dir" if "@" in parts.netloc else "--endpoint-url"
+        raise UsageError(
+            f"{what}: credentials do not belong into the URL", hint="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        )
+    if parts.scheme == "file" and parts.netloc not in ("", "localhost"):
+        raise UsageError(f"--dir: expected file:///PATH, got {url!r}")
+    if endpoint_url and parts.scheme not in ("s3", "az"):
+        raise UsageError(f"--endpoint-url is for s3:// and az://, not for {parts.scheme}://")
+    segments = parts.path.strip("/").split("/")
+    if parts.scheme != "file" and segments != [""] and any(segment in ("", ".", "..") for segment in segments):
+        raise UsageError(f"--dir: the prefix has an empty part, '.' or '..': {url!r}")
+    return parts
+
+
+class _Parts(NamedTuple):
+    scheme: str
+    netloc: str
+    path: str
+
+
+def _plain_parts(url: str) -> _Parts:
+    """The parts of a store's URL. The prefix is taken as it is: ``?``, ``#`` and ``%`` are characters of names there."""
+    scheme, _, rest = url.partition("://")
+    bucket, _, path = rest.partition("/")
+    return _Parts(scheme, bucket, path)
+
+
+def endpoint_of(scheme: str, endpoint_url: str, environment: Mapping[str, str]) -> str:
+    """The server that is asked; empty for that of the provider."""
+    if endpoint_url or scheme != "s3":
+        return endpoint_url.rstrip("/")
+    return next(filter(None, (environment.get(name, "") for name in _ENDPOINT_VARIABLES)), "").rstrip("/")
+
+
+def _has_region(environment: Mapping[str, str]) -> bool:
+    return bool(environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION"))
+
+
+def _client_options(endpoint: str, connect_timeout: float, request_seconds: float, environment: Mapping[str, str]) -> Any:
+    options: dict[str, Any] = {
+        "connect_timeout": timedelta(seconds=connect_timeout),
+        "timeout": timedelta(seconds=request_seconds),
+        "allow_http": endpoint.startswith("http://"),
+    }
+    proxies = [
+        value for name, value in environment.items() if name.lower() in ("http_proxy", "https_proxy", "all_proxy") and value
+    ]
+    if proxies and _is_loopback(urlsplit(endpoint).hostname or ""):
+        options |= {"proxy_url": proxies[0], "proxy_excludes": _LOOPBACK}  # else the environment's proxy would be asked for it
+    return options
+
+
+def _is_loopback(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def storage_failure(error: Exception, url: str, path: str = "", source: str = "") -> StorageError | FileExistsError:
+    """The error for an exception of obstore: FileExistsError where the name is taken.
+
+    Args:
+        error: the exception.
+        url: the place of the files, as in ``--dir``, for the message.
+        path: what was written or read; empty: the place as a whole.
+        source: the URL that the file came from, without secrets.
+
+    Returns a FolderError where no other file could be written either (no such bucket, credentials refused), StoreUnavailable
+    where a later try may succeed, else a StorageError.
+    """
+    from obstore import exceptions
+
+    if isinstance(error, exceptions.AlreadyExistsError | exceptions.PreconditionError):
+        return FileExistsError(errno.EEXIST, "an object has the name")
+    text = str(error)
+    match, code_match = re.search(_STATUS, text), re.search(_CODE, text)
+    status, code = int(match[1]) if match else 0, code_match[1] if code_match else ""
+    what = f"cannot write {path}" if path else f"cannot use {url}"
+    said = " ".join(filter(None, (f"HTTP {status}" if status else "", code)))
+    if url.startswith("file:"):
+        return _file_failure(text, what, source)
+    if re.search(_NO_CREDENTIALS, text):
+        reason = "no credentials were found for the object store"
+        return FolderError(
+            f"{reason}: {what}", source, "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or their like", reason
+        )
+    if status in _OF_CREDENTIALS or isinstance(error, exceptions.PermissionDeniedError | exceptions.UnauthenticatedError):
+        reason = "the object store refuses the credentials"
+        return FolderError(
+            f"{reason} ({said}): {what}", source, "check the access key and its permissions for the bucket", reason
+        )
+    if status == 404 or isinstance(error, FileNotFoundError):
+        reason = "the bucket does not exist"
+        return FolderError(f"{reason}: {what}", source, f"create it first, or check the spelling of {url}", reason)
+    if code in _WRONG_REGION or status in (301, 307):
+        reason = "the bucket is in another region"
+        return FolderError(f"{reason} ({said}): {what}", source, "set AWS_REGION", reason)
+    if status >= 500 or status in _OF_OVERLOAD:
+        reason = f"the object store failed ({said})"
+        return StoreUnavailable(f"{reason}: {what}", source, "run the same command again later", reason)
+    if status:
+        reason = f"the object store refuses the file ({said})"
+        return StorageError(f"{reason}: {what}", source, kind=reason)
+    if isinstance(error, exceptions.NotSupportedError | NotImplementedError):
+        reason = "the object store does not support this"
+        return StorageError(f"{reason}: {what}", source, "see --on-exists", reason)
+    if isinstance(error, ValueError):  # obstore refuses the path
+        reason = "an object cannot have this name"
+        return StorageError(f"{reason}: {path!a}", source, "give another name with out=", reason)
+    reason = next((words for pattern, words in _REASONS if re.search(pattern, text)), "the connection failed")
+    return StoreUnavailable(f"the object store cannot be reached: {reason}: {what}", source, "see --endpoint-url", reason)
+
+
+def _file_failure(text: str, what: str, source: str) -> StorageError:
+    """The error of a store in a local folder: the system's number of the error is in the text."""
+    match = re.search(_OS_ERROR, text)
+    number = int(match[1] or match[2]) if match else 0
+    reason = os.strerror(number).lower() if number else "I/O error"
+    ends_run = number in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
+    return (FolderError if ends_run else StorageError)(f"{reason}: {what}", source, kind=reason)
+
+
+def _first_words(error: Exception) -> str:
+    """The first line of obstore's text about settings that it refuses; these contain no secret."""
+    return str(error).partition("\n")[0][:200]
