@@ -36,7 +36,7 @@ from downloader.core.model import Attempt, Outcome
 from downloader.core.names.urls import host_of
 from downloader.engine.control import Cut
 from downloader.engine.stats import SlotStats
-from downloader.storage.folder import Folder
+from downloader.storage.base import Storage, StoreOptions
 from downloader.transports.base import ClientOptions
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ class WorkerConfig(Struct, frozen=True):
     """The settings that a worker needs for any Attempt of a run, in any process. Picklable.
 
     Attributes:
-        root: the path of the folder that files go into.
+        root: the path of the folder that files are written to.
+        store: the object store that complete files are uploaded to; None: the folder is their place.
         policy: the rules of HTTP for this run: headers, credentials, redirects, time-outs.
         client: how to connect.
         on_exists: the setting of that name.
@@ -82,6 +83,7 @@ class WorkerConfig(Struct, frozen=True):
     timed: bool = False
     own_rates: "HostTable[int] | None" = None
     own_policies: "HostTable[TransferPolicy] | None" = None
+    store: StoreOptions | None = None
 
     @property
     def is_rate_limited(self) -> bool:
@@ -127,7 +129,7 @@ class AttemptContext(Struct, frozen=True):
 
     Attributes:
         config: the settings.
-        folder: the folder that files go into.
+        folder: the place where files go.
         rate_limiter: None where the rate has no limit.
         clock: gives monotonic seconds.
         epoch_now: gives seconds since the epoch.
@@ -135,7 +137,7 @@ class AttemptContext(Struct, frozen=True):
     """
 
     config: WorkerConfig
-    folder: Folder
+    folder: Storage
     rate_limiter: "RateLimiter | None" = None
     clock: Callable[[], float] = time.monotonic
     epoch_now: Callable[[], float] = time.time

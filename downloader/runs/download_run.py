@@ -19,10 +19,10 @@ from downloader.engine.run import LocalRun
 from downloader.engine.stats import RunStats
 from downloader.errors import DownloadError, JournalUnavailable, UsageError
 from downloader.runs import naming, plan
+from downloader.runs.destination import storage_for
 from downloader.runs.done_callbacks import DoneCallbacks
 from downloader.settings.definitions import Settings
 from downloader.sources.background import BackgroundSource
-from downloader.storage.folder import Folder
 from downloader.strategies.registry import find
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class DownloadRun:
         namer = naming.namer_for(settings, template)
         if template is not None and again is not None:
             template.check_columns(again())
-        self._folder = Folder(os.path.expanduser(settings.dir), make_folder)
+        self._folder = storage_for(settings, config, make_folder)
         self._checksums = plan.checksums_for(settings)
         if self._checksums is not None and again is not None and not namer.asks_server:
             self._checksums.check_any_matches(again(), namer)
@@ -111,6 +111,8 @@ class DownloadRun:
     def _open_journal(self, settings: Settings, create: bool) -> "RunJournal | None":
         """The journal of the run; None where none is kept, or where it cannot be written and the user has not named it."""
         is_auto = settings.journal in ("auto", "")
+        if is_auto and self._folder.is_remote:
+            return None
         if is_auto and not create and not os.path.exists(f"{self._folder.root}/{RESERVED_FOLDER}"):
             return None
         from downloader.runs.run_journal import RunJournal  # here: `dl URL` keeps no journal
@@ -153,6 +155,7 @@ class DownloadRun:
                     reader = self.run.scheduler.reader
                     reader.use_earlier_files(earlier)
                     reader.counts_recorded = self._on_result is None and not self.report.keep and not LOG.is_on
+            self._folder.begin(lambda: self.run.stopping)
             self._strategy.drive(self.run)
             if self.run.broken is not None:
                 raise self.run.broken

@@ -11,7 +11,6 @@
 All of it happens before anything starts.
 """
 
-import os
 import resource
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -33,6 +32,7 @@ from downloader.core.scheduling.scheduler import Scheduler
 from downloader.core.scheduling.segment_layout import SplitPolicy
 from downloader.engine.contract import Capabilities, WorkerConfig
 from downloader.errors import UsageError
+from downloader.runs.destination import root_of, store_options
 from downloader.settings.definitions import Settings
 from downloader.sources.lists import read_checksums
 from downloader.transports.base import READ_BYTES, ClientOptions, check_proxy, environment_proxies
@@ -204,8 +204,10 @@ def worker_config(
     """
     client = client_options(settings, jobs)
     policy, own = transfer_policy(settings, capabilities), _own_hosts(settings)
+    store = store_options(settings)
     return WorkerConfig(
-        root=_absolute(os.path.expanduser(settings.dir)),
+        root=root_of(settings, store),
+        store=store,
         policy=policy,
         client=client,
         on_exists=settings.on_exists,
@@ -234,10 +236,6 @@ def digest_for(settings: Settings) -> str:
     if "|" in name:
         raise UsageError(f"--digest: expected one algorithm, got {settings.digest!r}", hint=f"one of {KNOWN}")
     return name
-
-
-def _absolute(path: str) -> str:
-    return path if os.path.isabs(path) else os.path.join(os.getcwd(), path)
 
 
 def client_options(settings: Settings, connections: int) -> ClientOptions:

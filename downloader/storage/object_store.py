@@ -1,22 +1,16 @@
-"""Opens an object store, and says in plain words why a call to a store has failed. Only ``object_*`` modules import obstore.
+"""Opens the object store that a URL names. Only modules whose names begin with ``object_`` import obstore.
 
-`open_store` takes the URL of ``--dir``. Credentials and the region come from the environment variables that the programs of each
-provider use (``AWS_ACCESS_KEY_ID``, ``GOOGLE_APPLICATION_CREDENTIALS``, ``AZURE_STORAGE_ACCOUNT_NAME``); obstore reads them.
-`storage_failure` maps an exception of obstore to an error of this package. The text of obstore's exceptions is read for the HTTP
-status and the code of the store, and is never shown: it may contain a signed URL.
+Credentials and the region come from the environment variables that the programs of each provider use
+(``AWS_ACCESS_KEY_ID``, ``GOOGLE_APPLICATION_CREDENTIALS``, ``AZURE_STORAGE_ACCOUNT_NAME``, …); obstore reads them.
 """
 
-import errno
 import os
-import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from msgspec import Struct
-
-from downloader.errors import FolderError, StorageError, StoreUnavailable, UsageError
+from downloader.errors import UsageError
 from downloader.extras import require
 
 if TYPE_CHECKING:
@@ -30,32 +24,9 @@ LISTING_SECONDS = 30.0
 
 _RETRIES = 3
 _RETRY_SECONDS = 15
+_PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy")
 _LOOPBACK = "localhost,127.0.0.0/8,::1"
 _ENDPOINT_VARIABLES = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
-_STATUS = r"status code: (\d{3})"
-_CODE = r"<Code>(\w{1,60})</Code>"
-_OS_ERROR = r"\(os error (\d+)\)|code: (\d+),"
-_REASONS = (
-    (r"ConnectionRefused|os error 111", "connection refused"),
-    (r"dns error|failed to lookup", "the host name does not exist"),
-    (r"[Cc]ertificate|UnknownIssuer", "the certificate does not verify"),
-    (r"[Tt]imed ?[Oo]ut|deadline has elapsed", "no answer within the time-out"),
-)
-_NO_CREDENTIALS = r"169\.254\.169\.254|latest/api/token|metadata\.google\.internal|MissingCredential|NoCredentials"
-_OF_CREDENTIALS = frozenset({401, 403})
-_OF_OVERLOAD = frozenset({408, 409, 425, 429})
-_WRONG_REGION = ("AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException", "TemporaryRedirect")
-
-
-class StoreOptions(Struct, frozen=True):
-    """Which object store, and how it is reached. Picklable; without credentials.
-
-    ``url``: as in ``--dir``. ``endpoint_url``: the server, empty for that of the provider. ``connect_timeout``: seconds.
-    """
-
-    url: str
-    endpoint_url: str = ""
-    connect_timeout: float = 10.0
 
 
 class OpenedStore(NamedTuple):
@@ -83,8 +54,10 @@ def open_store(
     """
     parts = _checked(url, endpoint_url)
     require("an object store", "obstore", extra="s3")
-    from obstore.exceptions import BaseError
+    from obstore.exceptions import BaseError  # here: `require` says first how obstore is installed
     from obstore.store import AzureStore, GCSStore, LocalStore, S3Store
+
+    from downloader.storage.object_errors import storage_failure
 
     prefix = parts.path.strip("/")
     if parts.scheme == "file":
@@ -92,7 +65,8 @@ def open_store(
         try:
             return OpenedStore(LocalStore(path, mkdir=True), path)
         except BaseError as error:
-            raise storage_failure(error, url, path) from None
+            failure = storage_failure(error, url)
+            raise failure from None
     endpoint = endpoint_of(parts.scheme, endpoint_url, os.environ)
     shared: Any = {
         "prefix": prefix or None,
@@ -107,7 +81,8 @@ def open_store(
         if parts.scheme == "gs":
             return OpenedStore(GCSStore(parts.netloc, **shared), prefix)
         if parts.scheme == "az":
-            return OpenedStore(AzureStore(parts.netloc, **shared, **({"endpoint": endpoint} if endpoint else {})), prefix)
+            shared |= {"endpoint": endpoint} if endpoint else {}
+            return OpenedStore(AzureStore(parts.netloc, **shared), prefix)
         if endpoint:  # path style: the name of the bucket is no part of the server's name
             shared |= {"endpoint": endpoint, "virtual_hosted_style_request": False}
             shared |= {} if _has_region(os.environ) else {"region": "us-east-1"}
@@ -182,70 +157,6 @@ def _client_options(endpoint: str, connect_timeout: float, request_seconds: floa
 
 def _is_loopback(host: str) -> bool:
     return host in ("localhost", "::1") or host.startswith("127.")
-
-
-def storage_failure(error: Exception, url: str, path: str = "", source: str = "") -> StorageError | FileExistsError:
-    """The error for an exception of obstore: FileExistsError where the name is taken.
-
-    Args:
-        error: the exception.
-        url: the place of the files, as in ``--dir``, for the message.
-        path: what was written or read; empty: the place as a whole.
-        source: the URL that the file came from, without secrets.
-
-    Returns a FolderError where no other file could be written either (no such bucket, credentials refused), StoreUnavailable
-    where a later try may succeed, else a StorageError.
-    """
-    from obstore import exceptions
-
-    if isinstance(error, exceptions.AlreadyExistsError | exceptions.PreconditionError):
-        return FileExistsError(errno.EEXIST, "an object has the name")
-    text = str(error)
-    match, code_match = re.search(_STATUS, text), re.search(_CODE, text)
-    status, code = int(match[1]) if match else 0, code_match[1] if code_match else ""
-    what = f"cannot write {path}" if path else f"cannot use {url}"
-    said = " ".join(filter(None, (f"HTTP {status}" if status else "", code)))
-    if url.startswith("file:"):
-        return _file_failure(text, what, source)
-    if re.search(_NO_CREDENTIALS, text):
-        reason = "no credentials were found for the object store"
-        return FolderError(
-            f"{reason}: {what}", source, "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or their like", reason
-        )
-    if status in _OF_CREDENTIALS or isinstance(error, exceptions.PermissionDeniedError | exceptions.UnauthenticatedError):
-        reason = "the object store refuses the credentials"
-        return FolderError(
-            f"{reason} ({said}): {what}", source, "check the access key and its permissions for the bucket", reason
-        )
-    if status == 404 or isinstance(error, FileNotFoundError):
-        reason = "the bucket does not exist"
-        return FolderError(f"{reason}: {what}", source, f"create it first, or check the spelling of {url}", reason)
-    if code in _WRONG_REGION or status in (301, 307):
-        reason = "the bucket is in another region"
-        return FolderError(f"{reason} ({said}): {what}", source, "set AWS_REGION", reason)
-    if status >= 500 or status in _OF_OVERLOAD:
-        reason = f"the object store failed ({said})"
-        return StoreUnavailable(f"{reason}: {what}", source, "run the same command again later", reason)
-    if status:
-        reason = f"the object store refuses the file ({said})"
-        return StorageError(f"{reason}: {what}", source, kind=reason)
-    if isinstance(error, exceptions.NotSupportedError | NotImplementedError):
-        reason = "the object store does not support this"
-        return StorageError(f"{reason}: {what}", source, "see --on-exists", reason)
-    if isinstance(error, ValueError):  # obstore refuses the path
-        reason = "an object cannot have this name"
-        return StorageError(f"{reason}: {path!a}", source, "give another name with out=", reason)
-    reason = next((words for pattern, words in _REASONS if re.search(pattern, text)), "the connection failed")
-    return StoreUnavailable(f"the object store cannot be reached: {reason}: {what}", source, "see --endpoint-url", reason)
-
-
-def _file_failure(text: str, what: str, source: str) -> StorageError:
-    """The error of a store in a local folder: the system's number of the error is in the text."""
-    match = re.search(_OS_ERROR, text)
-    number = int(match[1] or match[2]) if match else 0
-    reason = os.strerror(number).lower() if number else "I/O error"
-    ends_run = number in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
-    return (FolderError if ends_run else StorageError)(f"{reason}: {what}", source, kind=reason)
 
 
 def _first_words(error: Exception) -> str:

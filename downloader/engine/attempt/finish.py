@@ -12,7 +12,6 @@ from downloader.engine.attempt.postprocess import process
 from downloader.engine.attempt.workspace import Workspace
 from downloader.errors import DownloadError, ProcessError, StorageError
 from downloader.storage.processing_guard import ProcessingGuard
-from downloader.storage.publish import publish_block
 
 
 def finish(transfer: Transfer, work: Workspace) -> Generator[Command, Answer, str]:
@@ -41,14 +40,7 @@ def _name(transfer: Transfer, work: Workspace, block: bytes) -> str:
     policy = ON_EXISTS[config.on_exists]
     modified = transfer.last_modified if config.mtime else None
     replaces = policy.replaces or transfer.attempt.verify_existing or transfer.attempt.replaces_existing
-    if not part.is_open:
-        if policy.numbers or not replaces:
-            path = publish_block(work.context.folder, transfer.attempt.path, block, modified, policy.numbers)
-            if path is not None:
-                return path
-        part.open(0)
-        part.write(block)
-    return part.commit(modified, policy.numbers, replaces)
+    return work.context.folder.publish(part, block, transfer, modified, policy.numbers, replaces)
 
 
 def _process(transfer: Transfer, work: Workspace, block: bytes) -> Substeps:

@@ -32,7 +32,7 @@ from downloader.engine.stats import LocalStats
 from downloader.engine.workers.channel import Channel, Ended, Shard
 from downloader.engine.workers.shared_memory import GRACE_OVER, STOPPING, MirroredSlot, SharedMemory
 from downloader.engine.workers.signals import ignore_terminal_signals
-from downloader.storage.folder import Folder
+from downloader.storage.opening import open_storage
 
 MIRROR_SECONDS = 0.05
 """Seconds from one copy of the statistics to shared memory to the next."""
@@ -256,7 +256,7 @@ def start(socket_number: int, memory_number: int, strategy: str) -> None:
     config, slots, first, jobs, rates_path, empty = pickle.loads(_exactly(sock, size))  # noqa: S301 - our parent's
     rates = config.limit_rate, config.limit_rate_per_host, rates_path, config.own_rates
     rate_limiter = SharedRateLimiter(*rates) if rates_path else None
-    folder = Folder(config.root)
+    folder = open_storage(config.root, config.store)
     folder.set_was_empty(empty)
     run = WorkerRun(sock, AttemptContext(config, folder, rate_limiter), SharedMemory.mapped(memory_number, slots), first, jobs)
     run.say_hello()
