@@ -18,20 +18,13 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from downloader.core.model import Attempt, Outcome, Returned
+from downloader.core.model import Returned
+from downloader.core.scheduling.dealing import Shard
+from downloader.engine.workers.shards import Ended
 from downloader.errors import DownloadError
 
 _LENGTH = struct.Struct("<I")
 _AT_A_TIME = 1 << 18
-
-Shard = tuple[int, list[Attempt]]
-"""The number of a slot, and the Attempts that run there one after the other."""
-
-Ended = tuple[int, list[Outcome]]
-"""The number of a slot, and how the Attempts of its shard ended.
-
-``~number``: the shard still runs; these Attempts were removed from its end, unstarted, and can be started elsewhere.
-"""
 
 Incoming = TypeVar("Incoming")
 
