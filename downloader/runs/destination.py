@@ -18,8 +18,6 @@ def store_options(settings: Settings) -> StoreOptions | None:
     """The object store that ``--dir`` names; None where it names a folder. Raises UsageError for what a store cannot do."""
     location = parse_location(settings.dir)
     if location.kind is LocationKind.FOLDER:
-        if settings.endpoint_url:
-            raise UsageError("--endpoint-url needs --dir s3://BUCKET/PREFIX")
         return None
     if location.kind is LocationKind.TAR:
         raise UsageError("--dir tar:// is not supported here")
@@ -53,8 +51,3 @@ def storage_for(settings: Settings, config: "WorkerConfig", make: bool) -> Stora
     from downloader.storage.object_storage import ObjectStorage
 
     return ObjectStorage(config.store, config.root, ON_EXISTS[settings.on_exists].before, make)
-
-
-def is_store(place: str) -> bool:
-    """Whether a value of ``--dir`` names anything but a folder. Raises UsageError."""
-    return parse_location(place).kind is not LocationKind.FOLDER

@@ -3,6 +3,7 @@
 import os
 import shutil
 import string
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -31,6 +32,7 @@ _FAILURES = (BaseError, FileNotFoundError, NotImplementedError, ValueError)
 """What functions of obstore raise. OSErrors of the temporary folder are no failures of the store."""
 
 _PAGE = 1000
+_POLL_SECONDS = 0.1
 _MAX_NUMBERED = 1_000_000
 _MAX_URL = 1000
 """Characters of the URL in the metadata of an object, which may have 2 KiB in all."""
@@ -75,13 +77,19 @@ class ObjectStorage:
                 what = f"cannot make the temporary folder {self._scratch}: {(error.strerror or 'I/O error').lower()}"
                 raise StorageError(what, hint="set TMPDIR to a folder with space for the files in flight") from None
             self.local = Folder(self._scratch)
+        looker = threading.Thread(target=self._look, args=(is_stopped,), name="dl-listing", daemon=True)
+        looker.start()
+        while looker.is_alive() and not is_stopped():  # a store that does not answer does not keep the user
+            looker.join(_POLL_SECONDS)
+
+    def _look(self, is_stopped: Callable[[], bool]) -> None:
         try:
-            self._look(is_stopped)
+            self._list(is_stopped)
         except _FAILURES as error:
             failure = storage_failure(error, self.root)
             self._problem = failure if isinstance(failure, FolderError) else FolderError(*map(str, failure.args))
 
-    def _look(self, is_stopped: Callable[[], bool]) -> None:
+    def _list(self, is_stopped: Callable[[], bool]) -> None:
         store = open_store(self.root, self._options.endpoint_url, self._options.connect_timeout, LISTING_SECONDS).store
         pages = obstore.list(store, chunk_size=_PAGE)
         if self._before is Before.FETCH:  # whatever exists: only the first page is asked for

@@ -109,8 +109,8 @@ def _checked(url: str, endpoint_url: str) -> Any:
         )
     if parts.scheme == "file" and parts.netloc not in ("", "localhost"):
         raise UsageError(f"--dir: expected file:///PATH, got {url!r}")
-    if endpoint_url and parts.scheme not in ("s3", "az"):
-        raise UsageError(f"--endpoint-url is for s3:// and az://, not for {parts.scheme}://")
+    if endpoint_url and parts.scheme == "gs":
+        raise UsageError("--endpoint-url is for s3:// and az://, not for gs://")
     segments = parts.path.strip("/").split("/")
     if parts.scheme != "file" and segments != [""] and any(segment in ("", ".", "..") for segment in segments):
         raise UsageError(f"--dir: the prefix has an empty part, '.' or '..': {url!r}")
