@@ -155,6 +155,7 @@ class DownloadRun:
                     reader = self.run.scheduler.reader
                     reader.use_earlier_files(earlier)
                     reader.counts_recorded = self._on_result is None and not self.report.keep and not LOG.is_on
+            self._folder.end_when(lambda: self.run.grace_over)
             self._folder.begin(lambda: self.run.stopping)
             self._strategy.drive(self.run)
             if self.run.broken is not None:

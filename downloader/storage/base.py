@@ -61,6 +61,9 @@ class Storage(Protocol):
         Only in the process of the run. Raises StorageError; that no file can be written is also known to `write_problem`.
         """
 
+    def end_when(self, is_over: Callable[[], bool]) -> None:
+        """Tell the place what says that running Attempts must end: an upload that takes long asks this now and then."""
+
     def has_nothing_of(self, attempt: Attempt) -> bool:
         """Whether neither the file nor a part file of it can exist."""
 

@@ -91,6 +91,9 @@ class Folder:
     def begin(self, is_stopped: Callable[[], bool]) -> None:
         """See `Storage`: what exists is asked of the system, file by file."""
 
+    def end_when(self, is_over: Callable[[], bool]) -> None:
+        """See `Storage`: to name a file never takes long."""
+
     def set_was_empty(self, was_empty: bool) -> None:
         """Set whether the folder was empty when the run began, in a process that opened the folder later."""
         self.was_empty = was_empty

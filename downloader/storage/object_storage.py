@@ -28,8 +28,8 @@ from downloader.storage.object_upload import upload_block, upload_file
 if TYPE_CHECKING:
     from downloader.storage.part import PartFile
 
-_FAILURES = (BaseError, FileNotFoundError, NotImplementedError, ValueError)
-"""What functions of obstore raise. OSErrors of the temporary folder are no failures of the store."""
+_FAILURES = (BaseError, OSError, NotImplementedError, ValueError)
+"""What functions of obstore raise. Their OSErrors have no number; those of the temporary folder have one."""
 
 _PAGE = 1000
 _POLL_SECONDS = 0.1
@@ -55,7 +55,8 @@ class ObjectStorage:
     def __init__(self, options: StoreOptions, scratch: str, before: Before | None = None, make: bool = True) -> None:
         self.root = options.url
         self._options = options
-        self._store = open_store(options.url, options.endpoint_url, options.connect_timeout).store
+        self._make = make
+        self._store = open_store(options.url, options.endpoint_url, options.connect_timeout, make=make).store
         self._before = before
         self._scratch = scratch
         self._owns_scratch = before is not None and make
@@ -63,6 +64,7 @@ class ObjectStorage:
         self.was_empty = False
         self._index: ObjectIndex | None = None
         self._problem: FolderError | None = None
+        self._is_over: Callable[[], bool] = bool  # never
 
     def set_was_empty(self, was_empty: bool) -> None:
         """See `Storage`."""
@@ -90,7 +92,8 @@ class ObjectStorage:
             self._problem = failure if isinstance(failure, FolderError) else FolderError(*map(str, failure.args))
 
     def _list(self, is_stopped: Callable[[], bool]) -> None:
-        store = open_store(self.root, self._options.endpoint_url, self._options.connect_timeout, LISTING_SECONDS).store
+        options = self._options
+        store = open_store(self.root, options.endpoint_url, options.connect_timeout, LISTING_SECONDS, self._make).store
         pages = obstore.list(store, chunk_size=_PAGE)
         if self._before is Before.FETCH:  # whatever exists: only the first page is asked for
             self.was_empty = not next(iter(pages), None)
@@ -98,6 +101,10 @@ class ObjectStorage:
         index = ObjectIndex(keeps_times=self._before is Before.REFRESH)
         index.load(pages, is_stopped)
         self._index, self.was_empty = index, not len(index)
+
+    def end_when(self, is_over: Callable[[], bool]) -> None:
+        """See `Storage`."""
+        self._is_over = is_over
 
     def has_nothing_of(self, attempt: Attempt) -> bool:
         """See `Storage`."""
@@ -128,19 +135,21 @@ class ObjectStorage:
         if part.is_open and not part.is_in_place():
             raise FileInUse("the part file was changed by another program")
         attributes = None if isinstance(self._store, LocalStore) else attributes_of(transfer)
-        wanted = transfer.attempt.path
+        wanted, replaces = transfer.attempt.path, replace and not number_if_taken
         for number in range(_MAX_NUMBERED if number_if_taken else 1):
             path = numbered(wanted, number) if number else wanted
             try:
                 if part.is_open:
-                    upload_file(self._store, path, part.descriptor, replace and not number_if_taken, attributes)
+                    upload_file(self._store, path, part.descriptor, replaces, attributes, self._is_over)
                 else:
-                    upload_block(self._store, path, block, replace and not number_if_taken, attributes)
+                    upload_block(self._store, path, block, replaces, attributes)
             except FileExistsError:
                 if number_if_taken:
                     continue
                 raise
             except _FAILURES as error:
+                if isinstance(error, OSError) and error.errno is not None:
+                    raise
                 failure = storage_failure(error, self.root, path, transfer.public_url)
                 if number_if_taken and isinstance(failure, FileExistsError):
                     continue

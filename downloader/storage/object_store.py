@@ -37,17 +37,22 @@ class OpenedStore(NamedTuple):
 
 
 def open_store(
-    url: str, endpoint_url: str = "", connect_timeout: float = 10.0, request_seconds: float = REQUEST_SECONDS
+    url: str,
+    endpoint_url: str = "",
+    connect_timeout: float = 10.0,
+    request_seconds: float = REQUEST_SECONDS,
+    make: bool = True,
 ) -> OpenedStore:
     """Open the object store of a URL: ``s3://BUCKET/PREFIX``, ``gs://…``, ``az://CONTAINER/PREFIX`` or ``file:///PATH``.
 
-    No request is sent. The folder of a ``file`` URL is made if it is missing.
+    No request is sent.
 
     Args:
         url: the place of the files. Paths that are given to obstore with this store are relative to it.
         endpoint_url: the server of an S3 or Azure store; empty: the one of the environment, else of the provider.
         connect_timeout: seconds until a connection must be there.
         request_seconds: seconds that one request may take, with its body.
+        make: make the folder of a ``file`` URL if it is missing; else the store of a missing folder is empty.
 
     Raises UsageError where obstore is not installed, and for a URL that is not that of a store; StorageError for a folder that
     cannot be used.
@@ -55,16 +60,18 @@ def open_store(
     parts = _checked(url, endpoint_url)
     require("an object store", "obstore", extra="s3")
     from obstore.exceptions import BaseError  # here: `require` says first how obstore is installed
-    from obstore.store import AzureStore, GCSStore, LocalStore, S3Store
+    from obstore.store import AzureStore, GCSStore, LocalStore, MemoryStore, S3Store
 
     from downloader.storage.object_errors import storage_failure
 
     prefix = parts.path.strip("/")
     if parts.scheme == "file":
         path = unquote(parts.path)
+        if not make and not os.path.exists(path):
+            return OpenedStore(MemoryStore(), path)
         try:
-            return OpenedStore(LocalStore(path, mkdir=True), path)
-        except BaseError as error:
+            return OpenedStore(LocalStore(path, mkdir=make), path)
+        except (BaseError, OSError) as error:
             failure = storage_failure(error, url)
             raise failure from None
     endpoint = endpoint_of(parts.scheme, endpoint_url, os.environ)

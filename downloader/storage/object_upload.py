@@ -11,10 +11,12 @@ With `replace`, no condition is sent. A file on the disk is mapped, and not read
 import asyncio
 import mmap
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import obstore
+
+from downloader.errors import Interrupted
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -37,8 +39,13 @@ def upload_block(store: "ObjectStore", path: str, block: bytes | mmap.mmap, repl
     obstore.put(store, path, block, mode=mode, use_multipart=False, attributes=attributes)
 
 
-def upload_file(store: "ObjectStore", path: str, descriptor: int, replace: bool, attributes: Any) -> None:
-    """Upload an open file. Raises what obstore raises, FileExistsError if the name is taken, OSError."""
+def upload_file(
+    store: "ObjectStore", path: str, descriptor: int, replace: bool, attributes: Any, is_over: Callable[[], bool]
+) -> None:
+    """Upload an open file. ``is_over``: whether a large upload must end now.
+
+    Raises what obstore raises, FileExistsError if the name is taken, Interrupted, OSError.
+    """
     size = os.fstat(descriptor).st_size
     if size == 0:
         upload_block(store, path, b"", replace, attributes)
@@ -54,6 +61,8 @@ def upload_file(store: "ObjectStore", path: str, descriptor: int, replace: bool,
     def parts() -> Iterator[memoryview]:
         view = memoryview(content)
         for offset in range(0, size, part_bytes):
+            if is_over():
+                raise Interrupted("stopped")
             yield view[offset : offset + part_bytes]
         if not replace:
             asyncio.run(_check_free(store, path))  # raised here, the error ends the upload, and its parts are removed

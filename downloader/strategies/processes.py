@@ -133,7 +133,9 @@ class _Worker:
         self._number = number
         rates = config.limit_rate, config.limit_rate_per_host, rates_path, config.own_rates
         rate_limiter = SharedRateLimiter(*rates) if rates_path else None
-        context = AttemptContext(config, open_storage(config.root, config.store), rate_limiter)
+        storage = open_storage(config.root, config.store)
+        storage.end_when(lambda: memory.state >= GRACE_OVER)
+        context = AttemptContext(config, storage, rate_limiter)
         self._driver = BlockingDriver(context, Slot(SharedStats(memory, number), Cut()))
         watchdog = _OrphanWatchdog(lambda: memory.state >= GRACE_OVER)
         watchdog.watch(self._driver)

@@ -320,7 +320,6 @@ def test_killed_upload_leaves_nothing_under_the_name(dl: Shell, server: TestServ
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"on_complete": "true"}, "--on-complete needs a folder"),
         ({"endpoint_url": "ftp://127.0.0.1"}, "not the URL of a server"),
         ({"endpoint_url": "http://user:secret@127.0.0.1"}, "credentials do not belong into the URL"),
     ],
@@ -329,6 +328,12 @@ def test_what_a_store_cannot_do_is_refused(settings: dict[str, str], said: str) 
     with pytest.raises(UsageError, match=said) as caught:
         put(["http://127.0.0.1:1/x"], "s3://bucket1", **settings)
     assert "secret" not in str(caught.value)
+
+
+def test_hook_needs_a_folder(dl: Shell) -> None:
+    done = dl("http://127.0.0.1:1/x", "-d", "s3://bucket1", "--on-complete", "echo {path}")
+    assert done.returncode == 2
+    assert "--on-complete needs a folder" in done.stderr
 
 
 @pytest.mark.parametrize("command", [["status"], ["verify"], ["export", "--to", "list.txt"]])

@@ -216,6 +216,7 @@ def start(socket_number: int, memory_number: int, strategy: str) -> None:
     folder = open_storage(config.root, config.store)
     folder.set_was_empty(empty)
     run = WorkerRun(sock, AttemptContext(config, folder, rate_limiter), SharedMemory.mapped(memory_number, slots), first, jobs)
+    folder.end_when(lambda: run.grace_over)
     run.say_hello()
     resume_collector()
     cls().drive(run)
