@@ -36,12 +36,12 @@ from downloader.core.model import Attempt, Outcome
 from downloader.core.names.urls import host_of
 from downloader.engine.control import Cut
 from downloader.engine.stats import SlotStats
-from downloader.storage.base import Storage, StoreOptions
 from downloader.transports.base import ClientOptions
 
 if TYPE_CHECKING:
     from downloader.core.limits.host_table import HostTable
     from downloader.engine.rate_limiter import RateLimiter
+    from downloader.storage.base import Storage, StoreOptions
 
 POLL_SECONDS = 0.2
 """A strategy calls `Run.tick` at least this often, so that it notices a stop."""
@@ -83,7 +83,7 @@ class WorkerConfig(Struct, frozen=True):
     timed: bool = False
     own_rates: "HostTable[int] | None" = None
     own_policies: "HostTable[TransferPolicy] | None" = None
-    store: StoreOptions | None = None
+    store: "StoreOptions | None" = None
 
     @property
     def is_rate_limited(self) -> bool:
@@ -137,7 +137,7 @@ class AttemptContext(Struct, frozen=True):
     """
 
     config: WorkerConfig
-    folder: Storage
+    folder: "Storage"
     rate_limiter: "RateLimiter | None" = None
     clock: Callable[[], float] = time.monotonic
     epoch_now: Callable[[], float] = time.time

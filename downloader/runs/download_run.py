@@ -19,14 +19,16 @@ from downloader.engine.run import LocalRun
 from downloader.engine.stats import RunStats
 from downloader.errors import DownloadError, JournalUnavailable, UsageError
 from downloader.runs import naming, plan
-from downloader.runs.destination import storage_for
 from downloader.runs.done_callbacks import DoneCallbacks
 from downloader.settings.definitions import Settings
 from downloader.sources.background import BackgroundSource
+from downloader.storage.folder import Folder
 from downloader.strategies.registry import find
 
 if TYPE_CHECKING:
+    from downloader.engine.contract import WorkerConfig
     from downloader.runs.run_journal import RunJournal
+    from downloader.storage.base import Storage
 
 
 class DownloadRun:
@@ -76,7 +78,7 @@ class DownloadRun:
         namer = naming.namer_for(settings, template)
         if template is not None and again is not None:
             template.check_columns(again())
-        self._folder = storage_for(settings, config, make_folder)
+        self._folder = _open_storage(settings, config, make_folder)
         self._checksums = plan.checksums_for(settings)
         if self._checksums is not None and again is not None and not namer.asks_server:
             self._checksums.check_any_matches(again(), namer)
@@ -233,3 +235,11 @@ class DownloadRun:
         if self.error is not None:
             raise self.error
         return self.report
+
+
+def _open_storage(settings: Settings, config: "WorkerConfig", make: bool) -> "Storage":
+    if config.store is None:
+        return Folder(os.path.expanduser(settings.dir), make)
+    from downloader.runs.destination import open_destination  # here: few runs need it
+
+    return open_destination(config, make)

@@ -11,6 +11,7 @@
 All of it happens before anything starts.
 """
 
+import os
 import resource
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -32,7 +33,6 @@ from downloader.core.scheduling.scheduler import Scheduler
 from downloader.core.scheduling.segment_layout import SplitPolicy
 from downloader.engine.contract import Capabilities, WorkerConfig
 from downloader.errors import UsageError
-from downloader.runs.destination import root_of, store_options
 from downloader.settings.definitions import Settings
 from downloader.sources.lists import read_checksums
 from downloader.transports.base import READ_BYTES, ClientOptions, check_proxy, environment_proxies
@@ -204,9 +204,13 @@ def worker_config(
     """
     client = client_options(settings, jobs)
     policy, own = transfer_policy(settings, capabilities), _own_hosts(settings)
-    store = store_options(settings)
+    root, store = os.path.expanduser(settings.dir), None
+    if "://" in root:
+        from downloader.runs.destination import object_store  # here: few runs need it
+
+        root, store = object_store(settings)
     return WorkerConfig(
-        root=root_of(settings, store),
+        root=root if os.path.isabs(root) else os.path.join(os.getcwd(), root),
         store=store,
         policy=policy,
         client=client,

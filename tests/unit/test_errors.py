@@ -28,6 +28,7 @@ from downloader.errors import (
     PolicyError,
     ProtocolError,
     StorageError,
+    StoreUnavailable,
     TLSError,
     Unwanted,
     UsageError,
@@ -104,6 +105,7 @@ CASES = [
     (FolderError, StorageError),
     (FolderFull, FolderError),
     (JournalUnavailable, StorageError),
+    (StoreUnavailable, StorageError),
     (JournalDamaged, StorageError),
     (Unwanted, PolicyError),
     (WrongPieces, IntegrityError),
@@ -151,7 +153,7 @@ def test_the_exit_code_of_a_report_is_independent_of_the_order() -> None:
     assert codes == {1}
 
 
-RETRYABLE = {NetworkError, NoAnswer, WorkerError, FileInUse, WrongPieces}
+RETRYABLE = {NetworkError, NoAnswer, WorkerError, FileInUse, StoreUnavailable, WrongPieces}
 
 
 @pytest.mark.parametrize("cls", [cls for cls in PUBLIC if cls is not HTTPStatusError])

@@ -6,9 +6,9 @@ from downloader.core.http.transfer import Transfer
 from downloader.engine.attempt.commands import DROP, READ, Call, Pause, Substeps, Write
 from downloader.engine.attempt.workspace import Workspace
 from downloader.errors import FolderFull, NetworkError
-from downloader.storage.base import Storage
 
-if TYPE_CHECKING:  # few runs hash
+if TYPE_CHECKING:
+    from downloader.storage.base import Storage
     from downloader.storage.checksum import ChecksumVerifier
 
 FLUSH_SECONDS = 1.0
@@ -102,7 +102,7 @@ def _open_part(transfer: Transfer, work: Workspace) -> None:
         work.verifier = new_verifier(transfer, work)
 
 
-def _check_space(needed: int, folder: Storage, url: str) -> None:
+def _check_space(needed: int, folder: "Storage", url: str) -> None:
     """Raises FolderFull where so many bytes are not free: better now than after they have come."""
     room = folder.free_bytes()
     if room is not None and needed > room:
