@@ -40,6 +40,7 @@ from downloader.transports.base import ClientOptions
 
 if TYPE_CHECKING:
     from downloader.core.limits.host_table import HostTable
+    from downloader.engine.byte_budget import ByteBudget
     from downloader.engine.rate_limiter import RateLimiter
     from downloader.storage.base import Storage, StoreOptions
 
@@ -64,6 +65,7 @@ class WorkerConfig(Struct, frozen=True):
         limit_rate_per_host: bytes a second for each host; 0: no limit.
         own_rates: replace ``limit_rate_per_host`` at some hosts; None: at none.
         own_policies: replace ``policy`` for the URLs of some hosts; None: of none.
+        max_total: bytes of bodies after which the run ends; 0: no limit.
         process: the function that each finished file is given to, as ``module:function``; empty: none.
         digest: the algorithm whose digest of each file is recorded; empty: none.
         traced: whether each Outcome carries a `downloader.core.trace.Trace`.
@@ -83,12 +85,21 @@ class WorkerConfig(Struct, frozen=True):
     timed: bool = False
     own_rates: "HostTable[int] | None" = None
     own_policies: "HostTable[TransferPolicy] | None" = None
+    max_total: int = 0
     store: "StoreOptions | None" = None
 
     @property
     def is_rate_limited(self) -> bool:
         """Whether there is a limit to the rate."""
         return bool(self.limit_rate or self.limit_rate_per_host or self.own_rates is not None)
+
+    def new_byte_budget(self) -> "ByteBudget | None":
+        """What one process may receive in the run, to be made once in each process; None: any number of bytes."""
+        if not self.max_total:
+            return None
+        from downloader.engine.byte_budget import ByteBudget  # here: few runs need it
+
+        return ByteBudget(self.max_total)
 
     def policy_for(self, url: str) -> TransferPolicy:
         """The rules for an Attempt at this URL, where ``own_policies`` is not None."""
@@ -134,6 +145,7 @@ class AttemptContext(Struct, frozen=True):
         clock: gives monotonic seconds.
         epoch_now: gives seconds since the epoch.
         writes_in_threads: whether the driver writes each block in a thread, so that larger blocks cost less.
+        byte_budget: how much this process may still receive; None: any number of bytes.
     """
 
     config: WorkerConfig
@@ -142,6 +154,7 @@ class AttemptContext(Struct, frozen=True):
     clock: Callable[[], float] = time.monotonic
     epoch_now: Callable[[], float] = time.time
     writes_in_threads: bool = False
+    byte_budget: "ByteBudget | None" = None
 
 
 class Slot(NamedTuple):

@@ -87,9 +87,10 @@ class DownloadRun:
 
             numbers = template is not None and template.uses_index
             source = ordered(source, settings.order, is_paused, numbers)
+        limiter, budget = plan.rate_limiter_for(settings), config.new_byte_budget()
         self.run = LocalRun(
             scheduler=plan.scheduler_for(settings, capabilities, self.jobs, source, self._checksums, namer),
-            context=AttemptContext(config, self._folder, plan.rate_limiter_for(settings)),
+            context=AttemptContext(config, self._folder, limiter, byte_budget=budget),
             jobs=self.jobs,
             stats=self.stats,
             emit=self._emit,
@@ -131,10 +132,10 @@ class DownloadRun:
 
     def _read_journal(self, settings: Settings) -> None:
         """Take over what a journal says, and write nothing to it: for a dry run. Raises UsageError, StorageError."""
-        from downloader.runs.run_journal import EarlierRuns, no_journal, path_of
+        from downloader.runs.run_journal import EarlierRuns, has_journal, no_journal, path_of
 
-        has_journal = settings.journal != "none" and os.path.exists(path_of(settings, self._folder.root))
-        earlier = EarlierRuns(settings, self._folder).files(self.report) if has_journal else None
+        is_there = has_journal(settings, path_of(settings, self._folder.root))
+        earlier = EarlierRuns(settings, self._folder).files(self.report) if is_there else None
         if earlier is not None:
             self.run.scheduler.reader.use_earlier_files(earlier)
         elif settings.retry_failed:

@@ -224,6 +224,7 @@ def worker_config(
         timed=timed,
         own_rates=own.rates if own else None,
         own_policies=own.policies(policy) if own else None,
+        max_total=settings.max_total,
     )
 
 

@@ -43,6 +43,8 @@ _FAILED = "SELECT max(id), url, path, status FROM files GROUP BY url HAVING stat
 _MAX_EXPECTED = 1_000_000
 """URLs that space is reserved for at most, before the rows are read: a URL may have many rows."""
 
+_WITHOUT_RETRY = "run without --retry-failed"
+
 _MASK = "=***"
 """Stands for a secret in a URL; see `downloader.core.names.urls.public_url`."""
 
@@ -127,7 +129,10 @@ class RunJournal:
             return self._replaced(error)
 
     def _replaced(self, error: StorageError) -> sqlite3.Connection:
-        """A new journal instead of a damaged one, unless the user named that file: it may be anything."""
+        """A new journal instead of a damaged one. Raises the error where the user named that file, for it may be anything, and
+        where the run needs what the journal says."""
+        if self._settings.retry_failed:
+            raise JournalDamaged(error.reason, hint=_WITHOUT_RETRY)
         if self._is_named:
             raise error
         kept = set_aside(self._path)
@@ -203,9 +208,12 @@ def failed_downloads(settings: Settings) -> tuple[list[Download], int]:
         StorageError: the journal cannot be read.
     """
     path = path_of(settings, os.path.realpath(os.path.expanduser(settings.dir)))
-    if settings.journal == "none" or not os.path.exists(path):
+    if not has_journal(settings, path):
         raise no_journal(settings)
-    connection = open_to_read(path)
+    try:
+        connection = open_to_read(path)
+    except JournalDamaged as error:
+        raise JournalDamaged(error.reason, hint=_WITHOUT_RETRY) from None
     try:
         rows = connection.execute(_FAILED).fetchall()
     except sqlite3.Error as error:
@@ -216,7 +224,22 @@ def failed_downloads(settings: Settings) -> tuple[list[Download], int]:
     return downloads, len(rows) - len(downloads)
 
 
+def has_journal(settings: Settings, path: str) -> bool:
+    """Whether there is a journal at ``path``. With ``--retry-failed``, raises JournalUnavailable where nobody can tell."""
+    if settings.journal == "none":
+        return False
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        if settings.retry_failed:
+            raise JournalUnavailable(f"cannot read the journal {path}: {error.strerror}", hint=_WITHOUT_RETRY) from None
+        return False
+    return True
+
+
 def no_journal(settings: Settings) -> UsageError:
     """The error of ``--retry-failed`` where nothing is known of earlier runs."""
     what = "--journal none" if settings.journal == "none" else f"there is no journal in {settings.dir}"
-    return UsageError(f"nothing is known of earlier runs: {what}", hint="run without --retry-failed")
+    return UsageError(f"nothing is known of earlier runs: {what}", hint=_WITHOUT_RETRY)

@@ -174,7 +174,8 @@ class Folder:
             status = os.stat(path, dir_fd=self.descriptor)
         except OSError:
             return None
-        return Existing(status.st_size, status.st_mtime, stat.S_ISDIR(status.st_mode))
+        is_folder, is_file = stat.S_ISDIR(status.st_mode), stat.S_ISREG(status.st_mode)
+        return Existing(status.st_size, status.st_mtime, is_folder, not (is_folder or is_file))
 
     def read(self, path: str, update: Callable[[bytes], None]) -> None:
         """Give the file at ``path`` to ``update``, block by block. Raises OSError."""

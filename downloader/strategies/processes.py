@@ -133,9 +133,9 @@ class _Worker:
         self._number = number
         rates = config.limit_rate, config.limit_rate_per_host, rates_path, config.own_rates
         rate_limiter = SharedRateLimiter(*rates) if rates_path else None
-        storage = open_storage(config.root, config.store)
+        storage, budget = open_storage(config.root, config.store), config.new_byte_budget()
         storage.end_when(lambda: memory.state >= GRACE_OVER)
-        context = AttemptContext(config, storage, rate_limiter)
+        context = AttemptContext(config, storage, rate_limiter, byte_budget=budget)
         self._driver = BlockingDriver(context, Slot(SharedStats(memory, number), Cut()))
         watchdog = _OrphanWatchdog(lambda: memory.state >= GRACE_OVER)
         watchdog.watch(self._driver)

@@ -86,6 +86,7 @@ def test_help_begins_with_an_example_and_then_the_names() -> None:
         "NameNotFound",
         "NoAnswer",
         "StoreUnavailable",
+        "TotalReached",
         "Unwanted",
         "WrongPieces",
     }

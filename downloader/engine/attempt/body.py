@@ -30,7 +30,8 @@ SPACE_CHECK_BYTES = 1 << 16
 
 def receive_body(transfer: Transfer, work: Workspace) -> Substeps:
     """Write the body to the part file, up to its end or to the byte where another Attempt goes on."""
-    part, clock, rate_limiter = work.part, work.context.clock, work.context.rate_limiter
+    context, part = work.context, work.part
+    clock, rate_limiter, byte_budget = context.clock, context.rate_limiter, context.byte_budget
     stats, cut = work.slot
     _open_part(transfer, work)
     verifier = work.verifier
@@ -41,7 +42,7 @@ def receive_body(transfer: Transfer, work: Workspace) -> Substeps:
     stats.done = transfer.offset
     stats.size = transfer.total or 0
     stop = work.stop
-    is_long = (transfer.expected or 0) > LONG_BODY and not work.context.writes_in_threads
+    is_long = (transfer.expected or 0) > LONG_BODY and not context.writes_in_threads
     flush_bytes = LONG_BODY_FLUSH_BYTES if is_long else FLUSH_BYTES
     while True:
         try:
@@ -62,6 +63,8 @@ def receive_body(transfer: Transfer, work: Workspace) -> Substeps:
         stats.received += count
         stats.done += count
         transfer.on_data(count, now)
+        if byte_budget is not None:
+            byte_budget.spend(count)
         if rate_limiter is not None and (wait := rate_limiter.pay(transfer.url, count, now)):
             stats.heard = 0.0
             stats.paused += wait
@@ -83,10 +86,7 @@ def receive_body(transfer: Transfer, work: Workspace) -> Substeps:
     else:
         transfer.on_end()
         if part.is_open and part.buffered:
-            pieces = part.take_pieces()
-            if work.verifier is not None:
-                _hash(work.verifier, pieces)
-            part.write(pieces)
+            _write_rest(work)
 
 
 def _open_part(transfer: Transfer, work: Workspace) -> None:
@@ -128,6 +128,14 @@ def _flush(transfer: Transfer, work: Workspace) -> Substeps:
     if transfer.splittable and not part.is_shared:
         part.allow_sharing(transfer.resume_info)
         work.slot.stats.splittable = True
+
+
+def _write_rest(work: Workspace) -> None:
+    """Write what was collected at the end of a body; a part file is open."""
+    pieces = work.part.take_pieces()
+    if work.verifier is not None:
+        _hash(work.verifier, pieces)
+    work.part.write(pieces)
 
 
 def _hash(verifier: "ChecksumVerifier", pieces: list[bytes]) -> None:

@@ -215,7 +215,8 @@ def start(socket_number: int, memory_number: int, strategy: str) -> None:
     rate_limiter = SharedRateLimiter(*rates) if rates_path else None
     folder = open_storage(config.root, config.store)
     folder.set_was_empty(empty)
-    run = WorkerRun(sock, AttemptContext(config, folder, rate_limiter), SharedMemory.mapped(memory_number, slots), first, jobs)
+    context = AttemptContext(config, folder, rate_limiter, byte_budget=config.new_byte_budget())
+    run = WorkerRun(sock, context, SharedMemory.mapped(memory_number, slots), first, jobs)
     folder.end_when(lambda: run.grace_over)
     run.say_hello()
     resume_collector()
