@@ -1,10 +1,13 @@
 """Files that go to an object store: a real S3 server on loopback, and one that answers with faults."""
 
+import contextlib
 import itertools
 import os
+import re
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from subprocess import Popen
@@ -312,6 +315,23 @@ def test_killed_upload_leaves_nothing_under_the_name(dl: Shell, server: TestServ
     assert s3.objects(bucket) == {}
     assert dl(*words).returncode == 0
     assert s3.objects(bucket) == {"0.bin": content.body(0, 0, size)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["threads", "multiplex"])
+def test_large_files_need_no_memory(server: TestServer, s3: S3Server, bucket: str, strategy: str) -> None:
+    size = 200_000_000
+    words = ["-s", strategy, "-d", f"s3://{bucket}", "--endpoint-url", s3.url, server.file(0, size), server.file(1, size)]
+    process = Popen([*COMMAND, *words], start_new_session=True)
+    most = 0
+    while process.poll() is None:
+        with contextlib.suppress(OSError, TypeError):  # the process has ended, or has no memory any more
+            found = re.search(r"RssAnon:\s+(\d+) kB", Path(f"/proc/{process.pid}/status").read_text())
+            most = max(most, 1024 * int(found[1])) if found else most
+        time.sleep(0.01)
+    assert process.returncode == 0
+    assert 0 < most < size / 2
+    assert s3.store(bucket).head("1.bin")["size"] == size
 
 
 # --- what cannot be
