@@ -32,9 +32,12 @@ class StoreOptions(Struct, frozen=True):
 
 
 class Storage(Protocol):
-    """The place where the files of a run go. Threads may use it together. All paths are relative to the place."""
+    """The place where the files of a run go. Threads may use it together. All paths are relative to the place.
 
-    __slots__ = ()
+    ``named_in_line``: files that were named without a thread.
+    """
+
+    named_in_line: int
 
     @property
     def root(self) -> str:
@@ -49,6 +52,10 @@ class Storage(Protocol):
         """Whether a complete file goes from ``local`` to another place."""
 
     @property
+    def is_slow(self) -> bool:
+        """Whether an event loop must not wait until a file has its name, because that takes long."""
+
+    @property
     def was_empty(self) -> bool:
         """Whether no file was there when the run began."""
 
@@ -60,6 +67,9 @@ class Storage(Protocol):
 
         Only in the process of the run. Raises StorageError; that no file can be written is also known to `write_problem`.
         """
+
+    def naming_took(self, seconds: float) -> None:
+        """Take into account how long it took to name one file: ``is_slow`` may change. From any thread."""
 
     def end_when(self, is_over: Callable[[], bool]) -> None:
         """Tell the place what says that running Attempts must end: an upload that takes long asks this now and then."""
@@ -82,7 +92,7 @@ class Storage(Protocol):
         number_if_taken: bool,
         replace: bool,
     ) -> str:
-        """Give a complete file its final name. The part file is closed, and is gone, when this returns.
+        """Give a complete file its final name. Where the place is not ``is_remote``, the part file is gone then.
 
         Args:
             part: the part file. Where it is not open, it does not exist, and the file is ``block``.

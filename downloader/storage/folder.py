@@ -37,6 +37,18 @@ _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _OPEN_TRIES = 3
 _READ_BYTES = 1 << 20
 
+SLOW_SECONDS, FAST_SECONDS = 0.001, 0.0005
+"""A folder is slow when it takes longer than the first to name a file, on average, until it takes less than the second again.
+
+To name a file in a thread costs an event loop some 0.1 ms. In line, the loop stands still until the file has its name.
+"""
+
+NAMES_PER_SAMPLE = 4
+"""Of so many files that are named in line, one is measured. To look at the clock for each would cost 0.5 % of a small file."""
+
+COUNTED_SECONDS = 4 * SLOW_SECONDS
+"""A file that takes longer to name counts as if it took so long: one such file does not make a folder slow."""
+
 
 def storage_error(error: OSError, path: str, url: str = "", kind: type[StorageError] = StorageError) -> StorageError:
     """A StorageError (or ``kind``) for an OSError at ``path``, with a hint about what to do."""
@@ -60,6 +72,8 @@ class Folder:
     ``root``: its path without symbolic links. ``descriptor``: -1 where the folder is missing, or closed.
     ``was_empty``: nothing but the folder of a journal was in it when the run began. ``shared_parts``: the part files that
     several Attempts write.
+    ``is_slow``: whether an event loop must not wait for the folder, because that takes long (a network file system): see
+    `naming_took`. ``named_in_line``: files that were named without a thread.
     ``supports_tmpfile``: whether the file system may support files without a name (O_TMPFILE); True until it refused one.
 
     With ``make`` false, a missing folder stays missing, and looks like an empty one.
@@ -73,6 +87,9 @@ class Folder:
         self._made = make
         self.shared_parts = SharedParts()
         self.was_empty = False
+        self.is_slow = False
+        self.named_in_line = 0
+        self._mean_seconds = 0.0  # to name a file; recent files count more
         self.supports_tmpfile = True
         with _raising_storage_error(root):
             if make:
@@ -101,6 +118,14 @@ class Folder:
     def set_tmpfile_unsupported(self) -> None:
         """Remember that the file system does not support O_TMPFILE."""
         self.supports_tmpfile = False
+
+    def naming_took(self, seconds: float) -> None:
+        """Take into account how long it took to write and name one file; this sets ``is_slow``. From any thread."""
+        self._mean_seconds += (min(seconds, COUNTED_SECONDS) - self._mean_seconds) / 8
+        if self._mean_seconds > (FAST_SECONDS if self.is_slow else SLOW_SECONDS):
+            self.is_slow = True
+        elif self.is_slow:
+            self.is_slow = False
 
     def error(self, error: OSError, path: str, url: str = "", needed: int = 0) -> StorageError:
         """A StorageError for an OSError at ``path``; a FolderError if no other file could be written either.

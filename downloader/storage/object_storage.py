@@ -51,6 +51,7 @@ class ObjectStorage:
 
     is_slow = True
     is_remote = True
+    named_in_line = 0
 
     def __init__(self, options: StoreOptions, scratch: str, before: Before | None = None, make: bool = True) -> None:
         self.root = options.url
@@ -101,6 +102,9 @@ class ObjectStorage:
         index = ObjectIndex(keeps_times=self._before is Before.REFRESH)
         index.load(pages, is_stopped)
         self._index, self.was_empty = index, not len(index)
+
+    def naming_took(self, seconds: float) -> None:
+        """See `Storage`: an upload always takes long."""
 
     def end_when(self, is_over: Callable[[], bool]) -> None:
         """See `Storage`."""
@@ -154,7 +158,6 @@ class ObjectStorage:
                 if number_if_taken and isinstance(failure, FileExistsError):
                     continue
                 raise failure from None
-            part.discard()
             return path
         raise FileExistsError("no free name is left")
 
