@@ -125,7 +125,7 @@ class CurlFlight:
             while command is not READ:
                 self._state = command
                 if isinstance(command, Write):
-                    if self._context.folder.is_slow:
+                    if self._context.folder.local.is_slow:
                         self._wait_for(_write_in_thread(command))
                         return True
                     try:

@@ -3,14 +3,20 @@
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
 from downloader.core.facts import Existing
 from downloader.core.model import Attempt
 from downloader.core.names.file_names import RESERVED_FOLDER
 from downloader.errors import FolderError, FolderFull, PolicyError, StorageError
+from downloader.storage.publish import publish_block
 from downloader.storage.shared_part import SharedParts
+
+if TYPE_CHECKING:
+    from downloader.core.http.transfer import Transfer
+    from downloader.storage.part import PartFile
 
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _HINTS = {
@@ -29,6 +35,7 @@ _HINTS = {
 }
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _OPEN_TRIES = 3
+_READ_BYTES = 1 << 20
 
 SLOW_SECONDS, FAST_SECONDS = 0.001, 0.0005
 """A folder is slow when it takes longer than the first to name a file, on average, until it takes less than the second again.
@@ -72,6 +79,8 @@ class Folder:
     With ``make`` false, a missing folder stays missing, and looks like an empty one.
     """
 
+    is_remote = False
+
     def __init__(self, root: str, make: bool = True) -> None:
         self.root = os.path.realpath(root)
         self.descriptor = -1
@@ -90,6 +99,17 @@ class Folder:
                 with os.scandir(self.descriptor) as entries:
                     names = [entry.name for entry, _ in zip(entries, "ab", strict=False)]  # the first two
                     self.was_empty = not names or names == [RESERVED_FOLDER]
+
+    @property
+    def local(self) -> "Folder":
+        """See `Storage`: the folder itself."""
+        return self
+
+    def begin(self, is_stopped: Callable[[], bool]) -> None:
+        """See `Storage`: what exists is asked of the system, file by file."""
+
+    def end_when(self, is_over: Callable[[], bool]) -> None:
+        """See `Storage`: to name a file never takes long."""
 
     def set_was_empty(self, was_empty: bool) -> None:
         """Set whether the folder was empty when the run began, in a process that opened the folder later."""
@@ -181,6 +201,34 @@ class Folder:
             return None
         is_folder, is_file = stat.S_ISDIR(status.st_mode), stat.S_ISREG(status.st_mode)
         return Existing(status.st_size, status.st_mtime, is_folder, not (is_folder or is_file))
+
+    def read(self, path: str, update: Callable[[bytes], None]) -> None:
+        """Give the file at ``path`` to ``update``, block by block. Raises OSError."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self.descriptor)
+        try:
+            while block := os.read(descriptor, _READ_BYTES):
+                update(block)
+        finally:
+            os.close(descriptor)
+
+    def publish(
+        self,
+        part: "PartFile",
+        block: bytes,
+        transfer: "Transfer",
+        modified: float | None,
+        number_if_taken: bool,
+        replace: bool,
+    ) -> str:
+        """See `Storage`. A file that has no part file gets one only where the system requires it."""
+        if not part.is_open:
+            if number_if_taken or not replace:
+                path = publish_block(self, transfer.attempt.path, block, modified, number_if_taken)
+                if path is not None:
+                    return path
+            part.open(0)
+            part.write(block)
+        return part.commit(modified, number_if_taken, replace)
 
     def open_parent(self, path: str) -> int:
         """A descriptor of the folder that contains ``path``; missing folders are made. Raises PolicyError, OSError."""

@@ -7,10 +7,10 @@ from downloader.core.http.transfer import Transfer
 from downloader.engine.attempt.commands import DROP, READ, Call, Pause, Substeps, Write
 from downloader.engine.attempt.workspace import Workspace
 from downloader.errors import FolderFull, NetworkError
-from downloader.storage.folder import Folder
 from downloader.storage.part import PartFile
 
-if TYPE_CHECKING:  # few runs hash
+if TYPE_CHECKING:
+    from downloader.storage.base import Storage
     from downloader.storage.checksum import ChecksumVerifier
 
 FLUSH_SECONDS = 1.0
@@ -105,7 +105,7 @@ def _open_part(transfer: Transfer, work: Workspace) -> Substeps:
     """Open the part file for what is left of the file, and hash what it has."""
     part, verifier = work.part, work.verifier
     if not part.is_open:
-        if work.context.folder.is_slow:
+        if work.context.folder.local.is_slow:
             yield Call(lambda: part.open(transfer.offset), long=True, waits=True)
         else:
             part.open(transfer.offset)
@@ -113,7 +113,7 @@ def _open_part(transfer: Transfer, work: Workspace) -> Substeps:
         yield Call(lambda: verifier.hash_existing(part.descriptor, transfer.offset), long=True)
 
 
-def _check_space(needed: int, folder: Folder, url: str) -> None:
+def _check_space(needed: int, folder: "Storage", url: str) -> None:
     """Raises FolderFull where so many bytes are not free: better now than after they have come."""
     room = folder.free_bytes()
     if room is not None and needed > room:
@@ -124,7 +124,7 @@ def _check_space(needed: int, folder: Folder, url: str) -> None:
 def _flush(transfer: Transfer, work: Workspace) -> Substeps:
     """Write what was collected. From the first block on, other Attempts may join, if the file may be split."""
     part, info = work.part, transfer.resume_info
-    if work.context.folder.is_slow and not part.is_shared:
+    if work.context.folder.local.is_slow and not part.is_shared:
         yield Call(lambda: _begin_part(part, info), long=True, waits=True)
     else:
         _begin_part(part, info)
@@ -148,7 +148,7 @@ def _write_rest(work: Workspace) -> Substeps:
     pieces = part.take_pieces()
     if verifier is not None:
         _hash(verifier, pieces)
-    if work.context.folder.is_slow:
+    if work.context.folder.local.is_slow:
         yield Call(lambda: part.write(pieces), long=True, waits=True)
     else:
         part.write(pieces)

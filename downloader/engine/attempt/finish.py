@@ -14,7 +14,6 @@ from downloader.errors import DownloadError, Interrupted, ProcessError, StorageE
 from downloader.storage.folder import NAMES_PER_SAMPLE
 from downloader.storage.part import PartFile
 from downloader.storage.processing_guard import ProcessingGuard
-from downloader.storage.publish import publish_block
 
 
 def finish(transfer: Transfer, work: Workspace) -> Generator[Command, Answer, str]:
@@ -28,7 +27,7 @@ def finish(transfer: Transfer, work: Workspace) -> Generator[Command, Answer, st
     if config.process:
         yield from _process(transfer, work, block)
     try:
-        if folder.is_slow and not part.is_shared:  # a shared file is large, and its lock may be one of greenlets
+        if folder.is_slow and (folder.is_remote or not part.is_shared):  # shared: large, and its lock may be one of greenlets
             return (yield from _name_in_thread(transfer, work, block))
         folder.named_in_line += 1
         if folder.named_in_line % NAMES_PER_SAMPLE:
@@ -50,6 +49,8 @@ def _name_in_thread(transfer: Transfer, work: Workspace, block: bytes) -> Genera
     except Interrupted:
         if not paths:
             raise
+    if work.context.folder.is_remote:
+        work.part.discard()
     return paths[0]  # also if the run was stopped meanwhile: the file has its name
 
 
@@ -68,13 +69,7 @@ def _name(transfer: Transfer, work: Workspace, block: bytes) -> str:
     policy = ON_EXISTS[config.on_exists]
     modified = transfer.last_modified if config.mtime else None
     replaces = policy.replaces or transfer.attempt.verify_existing or transfer.attempt.replaces_existing
-    if not part.is_open:
-        if policy.numbers or not replaces:
-            path = publish_block(work.context.folder, transfer.attempt.path, block, modified, policy.numbers)
-            if path is not None:
-                return path
-        _write_part(part, block)
-    return part.commit(modified, policy.numbers, replaces)
+    return work.context.folder.publish(part, block, transfer, modified, policy.numbers, replaces)
 
 
 def _write_part(part: PartFile, block: bytes) -> None:
@@ -88,7 +83,7 @@ def _process(transfer: Transfer, work: Workspace, block: bytes) -> Substeps:
     part, config = work.part, work.context.config
     function = config.process
     if not part.is_open:
-        if work.context.folder.is_slow:
+        if work.context.folder.local.is_slow:
             yield Call(lambda: _write_part(part, block), long=True, waits=True)
         else:
             _write_part(part, block)
