@@ -26,7 +26,9 @@ from downloader.storage.folder import Folder
 from downloader.strategies.registry import find
 
 if TYPE_CHECKING:
+    from downloader.engine.contract import WorkerConfig
     from downloader.runs.run_journal import RunJournal
+    from downloader.storage.base import Storage
 
 
 class DownloadRun:
@@ -76,7 +78,7 @@ class DownloadRun:
         namer = naming.namer_for(settings, template)
         if template is not None and again is not None:
             template.check_columns(again())
-        self._folder = Folder(os.path.expanduser(settings.dir), make_folder)
+        self._folder = _open_storage(settings, config, make_folder)
         self._checksums = plan.checksums_for(settings)
         if self._checksums is not None and again is not None and not namer.asks_server:
             self._checksums.check_any_matches(again(), namer)
@@ -112,6 +114,8 @@ class DownloadRun:
     def _open_journal(self, settings: Settings, create: bool) -> "RunJournal | None":
         """The journal of the run; None where none is kept, or where it cannot be written and the user has not named it."""
         is_auto = settings.journal in ("auto", "")
+        if is_auto and self._folder.is_remote:
+            return None
         if is_auto and not create and not os.path.exists(f"{self._folder.root}/{RESERVED_FOLDER}"):
             return None
         from downloader.runs.run_journal import RunJournal  # here: `dl URL` keeps no journal
@@ -154,6 +158,8 @@ class DownloadRun:
                     reader = self.run.scheduler.reader
                     reader.use_earlier_files(earlier)
                     reader.counts_recorded = self._on_result is None and not self.report.keep and not LOG.is_on
+            self._folder.end_when(lambda: self.run.grace_over)
+            self._folder.begin(lambda: self.run.stopping)
             self._strategy.drive(self.run)
             if self.run.broken is not None:
                 raise self.run.broken
@@ -230,3 +236,11 @@ class DownloadRun:
         if self.error is not None:
             raise self.error
         return self.report
+
+
+def _open_storage(settings: Settings, config: "WorkerConfig", make: bool) -> "Storage":
+    if config.store is None:
+        return Folder(os.path.expanduser(settings.dir), make)
+    from downloader.runs.destination import open_destination  # here: few runs need it
+
+    return open_destination(config, make)
