@@ -244,7 +244,8 @@ class Engine:
     def __init__(self, engagement: Engagement, publish: Publish, ended: Callable[[], object]) -> None:
         folder = Folder(engagement.config.root, make=False)
         folder.set_was_empty(engagement.was_empty)
-        self._run = EngineRun(AttemptContext(engagement.config, folder), engagement, publish)
+        budget = engagement.config.new_byte_budget()
+        self._run = EngineRun(AttemptContext(engagement.config, folder, byte_budget=budget), engagement, publish)
         self._ended = ended
         threading.Thread(target=self._main, name="dl-engine", daemon=True).start()
 
