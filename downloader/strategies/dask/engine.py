@@ -209,7 +209,8 @@ class EngineRun(Run):
     @property
     def _report_due(self) -> float:
         settled = self._engagement
-        return self._reported_at + (settled.report_seconds if self._ended else settled.lease / SIGNS_OF_LIFE)
+        is_soon = self._ended or settled.config.max_total  # with a limit, the client must know what runs have received
+        return self._reported_at + (settled.report_seconds if is_soon else settled.lease / SIGNS_OF_LIFE)
 
     def report(self, now: float, problem: str = "") -> None:
         """Publish what has ended since the last report, unless the worker must do nothing more."""
