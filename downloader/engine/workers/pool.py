@@ -215,9 +215,9 @@ class WorkerPool:
         """Whether a worker has this Attempt."""
         return self._dealing.has(key)
 
-    def is_suspect(self, attempt: Attempt) -> bool:
-        """Whether the file of this Attempt may have killed a worker: the Attempt must run in a worker."""
-        return self._dealing.is_suspect(attempt)
+    def was_lost(self, attempt: Attempt) -> bool:
+        """Whether a worker has died with this file: the file may be the cause, so the Attempt must run in a worker."""
+        return self._dealing.was_lost(attempt)
 
     def hand_out(self, batch: list[Attempt]) -> None:
         """Hand out these Attempts."""
