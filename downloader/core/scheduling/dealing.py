@@ -139,13 +139,15 @@ class Dealing:
 
     def parcels(self) -> dict[Seat, list[Shard]]:
         """What is to be sent to each seat now: the shards that were placed since the last call."""
-        self._begin_group()
+        if self._suspects:
+            self._begin_group()
         parcels, self._parcels = self._parcels, {}
         return parcels
 
     def withdraw(self) -> list[Outcome]:
         """The run stops: the Outcomes of the suspects that have not begun."""
         suspects, self._suspects = self._suspects, []
+        self._end_quarantine()
         return unstarted(suspects)
 
     def _assign(self, seat: Seat, batch: list[Attempt]) -> None:
@@ -183,21 +185,22 @@ class Dealing:
         return rest
 
     def _reserve_quarantine(self) -> None:
-        """Choose the seat whose slots are soonest free. It gets nothing but suspects from now on."""
+        """Choose the seat with the most free slots. It gets nothing but suspects from now on."""
         if self._quarantine is None or self._quarantine not in self.seats:
             self._quarantine = None
             self._quarantine = self._roomiest()
 
+    def _end_quarantine(self) -> None:
+        """The seat may get any file again, if it has no suspect and none waits."""
+        if self._quarantine is not None and not self._quarantine.shards and not self._suspects:
+            self._quarantine = None
+
     def _begin_group(self) -> None:
-        """Let the next group of suspects begin where the quarantine runs nothing; end the quarantine without suspects."""
+        """Let the next group of suspects begin, if the quarantine runs nothing."""
         suspects = self._suspects
-        if suspects:
-            self._reserve_quarantine()
+        self._reserve_quarantine()
         seat = self._quarantine
         if seat is None or seat.shards:
-            return
-        if not suspects:
-            self._quarantine = None
             return
         size, count = seat.slots, 0
         for attempt in suspects:
@@ -234,6 +237,8 @@ class Dealing:
         else:
             del seat.shards[number]
             seat.free.append(number)
+            if seat is self._quarantine:
+                self._end_quarantine()
         for outcome in outcomes:
             del self._seat_of[outcome.key]
             if outcome.elapsed:
@@ -271,6 +276,7 @@ class Dealing:
                 else:
                     outcomes.append(Outcome(attempt.key, end))
         seat.clear()
+        self._end_quarantine()
         files = {_file(attempt) for attempt, _ in lost}
         for file in files:
             losses = self._losses.setdefault(file, _Losses())
