@@ -159,6 +159,7 @@ def answered(status: int, code: str) -> Exception:
         (answered(503, "SlowDown"), StoreUnavailable, "the object store failed (HTTP 503 SlowDown)"),
         (answered(429, ""), StoreUnavailable, "the object store failed (HTTP 429)"),
         (answered(409, "ConditionalRequestConflict"), StoreUnavailable, "HTTP 409 ConditionalRequestConflict"),
+        (answered(501, "NotImplemented"), StorageError, "the object store refuses the request (HTTP 501 NotImplemented)"),
         (answered(403, "AccessDenied"), FolderError, "the object store refuses the credentials (HTTP 403 AccessDenied)"),
         (answered(401, ""), FolderError, "the object store refuses the credentials (HTTP 401)"),
         (answered(404, "NoSuchBucket"), FolderError, "the bucket does not exist"),

@@ -34,6 +34,9 @@ def finish(transfer: Transfer, work: Workspace) -> Generator[Command, Answer, st
             return _name(transfer, work, block)
         return _name_measured(transfer, work, block)
     except FileExistsError as error:
+        if folder.is_remote and transfer.attempt.may_exist_already:  # a worker that is lost had uploaded the file
+            part.discard()
+            return transfer.attempt.path
         if ON_EXISTS[config.on_exists].fails:
             raise StorageError("the file was created meanwhile", transfer.public_url, "see --on-exists") from error
         transfer.name_taken()
