@@ -34,6 +34,7 @@ from msgspec import Struct
 from downloader.core.http.messages import TransferPolicy
 from downloader.core.model import Attempt, Outcome
 from downloader.core.names.urls import host_of
+from downloader.core.scheduling.scheduler import READ_AHEAD_WINDOW
 from downloader.engine.control import Cut
 from downloader.engine.stats import SlotStats
 from downloader.transports.base import ClientOptions
@@ -65,6 +66,7 @@ class WorkerConfig(Struct, frozen=True):
         limit_rate_per_host: bytes a second for each host; 0: no limit.
         own_rates: replace ``limit_rate_per_host`` at some hosts; None: at none.
         own_policies: replace ``policy`` for the URLs of some hosts; None: of none.
+        cluster: where the cluster is, for a strategy whose workers may be on other machines; empty: not given.
         max_total: bytes of bodies after which the run ends; 0: no limit.
         process: the function that each finished file is given to, as ``module:function``; empty: none.
         digest: the algorithm whose digest of each file is recorded; empty: none.
@@ -85,6 +87,7 @@ class WorkerConfig(Struct, frozen=True):
     timed: bool = False
     own_rates: "HostTable[int] | None" = None
     own_policies: "HostTable[TransferPolicy] | None" = None
+    cluster: str = ""
     max_total: int = 0
     store: "StoreOptions | None" = None
 
@@ -116,11 +119,12 @@ class Capabilities(Struct, frozen=True):
             None: ``default_jobs`` stays.
         max_jobs: the strategy cannot have more Attempts in flight than this; None: no such limit.
         files_per_job: open files that one Attempt in flight needs at most; the limit of open files (``ulimit -n``) lowers
-            the number of jobs accordingly.
+            the number of jobs accordingly. 0: the files are open in other processes, which have limits of their own.
         segments: whether a file can be fetched in several Segments at a time.
         limit_rate: whether ``--limit-rate`` is kept.
         http_versions: the versions of HTTP that ``--http-version`` may ask for.
         cluster: whether its workers may be on other machines.
+        read_ahead: Downloads of the list that are read ahead; more where handing out many at a time costs less.
         fresh_main: whether its workers are new interpreters, which do not know the functions of the caller's script.
     """
 
@@ -132,6 +136,7 @@ class Capabilities(Struct, frozen=True):
     limit_rate: bool = False
     http_versions: tuple[str, ...] = ("1.1",)
     cluster: bool = False
+    read_ahead: int = READ_AHEAD_WINDOW
     fresh_main: bool = False
 
 
