@@ -18,7 +18,7 @@ from downloader.engine.control import Cut
 from downloader.engine.curl_loop import CurlLoop
 from downloader.engine.stats import LocalStats
 from downloader.engine.workers.shards import Ended, Shards
-from downloader.storage.folder import Folder
+from downloader.storage.opening import open_storage
 from downloader.strategies.dask.messages import (
     GRACE_OVER,
     RUNNING,
@@ -242,9 +242,11 @@ class Engine:
     """
 
     def __init__(self, engagement: Engagement, publish: Publish, ended: Callable[[], object]) -> None:
-        folder = Folder(engagement.config.root, make=False)
+        config = engagement.config
+        folder = open_storage(config.root, config.store, elsewhere=True)
         folder.set_was_empty(engagement.was_empty)
-        self._run = EngineRun(AttemptContext(engagement.config, folder), engagement, publish)
+        self._run = run = EngineRun(AttemptContext(config, folder), engagement, publish)
+        folder.end_when(lambda: run.grace_over)
         self._ended = ended
         threading.Thread(target=self._main, name="dl-engine", daemon=True).start()
 
