@@ -10,6 +10,7 @@ import platform
 import time
 import uuid
 from collections import deque
+from contextlib import nullcontext
 from typing import Any
 
 from downloader._version import __version__
@@ -134,7 +135,7 @@ class _Cluster:
 
     async def _vet(self, address: str, name: str) -> None:
         config = self._config
-        with marker_in(config.root) as (path, token):
+        with marker_in(config.root) if config.store is None else nullcontext(("", "")) as (path, token):
             answer = await self._link.call(address, remote.hello, path, token, config.process)
         python = ".".join(platform.python_version_tuple()[:2])
         problem = problem_of(answer, __version__, python)

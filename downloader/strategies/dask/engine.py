@@ -18,7 +18,7 @@ from downloader.engine.control import Cut
 from downloader.engine.curl_loop import CurlLoop
 from downloader.engine.stats import LocalStats
 from downloader.engine.workers.shards import Ended, Shards
-from downloader.storage.folder import Folder
+from downloader.storage.opening import open_storage
 from downloader.strategies.dask.messages import (
     GRACE_OVER,
     RUNNING,
@@ -243,10 +243,12 @@ class Engine:
     """
 
     def __init__(self, engagement: Engagement, publish: Publish, ended: Callable[[], object]) -> None:
-        folder = Folder(engagement.config.root, make=False)
+        config = engagement.config
+        folder = open_storage(config.root, config.store, elsewhere=True)
         folder.set_was_empty(engagement.was_empty)
-        budget = engagement.config.new_byte_budget()
-        self._run = EngineRun(AttemptContext(engagement.config, folder, byte_budget=budget), engagement, publish)
+        context = AttemptContext(config, folder, byte_budget=config.new_byte_budget())
+        self._run = run = EngineRun(context, engagement, publish)
+        folder.end_when(lambda: run.grace_over)
         self._ended = ended
         threading.Thread(target=self._main, name="dl-engine", daemon=True).start()
 
