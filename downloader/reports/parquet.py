@@ -82,9 +82,9 @@ class ParquetRows:
         except OSError as error:
             raise self._cannot_write(error) from None
         finally:
-            self._discard()
+            self.discard()
 
-    def _discard(self) -> None:
+    def discard(self) -> None:
         """Close what is open; remove an incomplete file."""
         if self._open:
             self._open = False
@@ -106,7 +106,7 @@ class ParquetRows:
         if error is None:
             self.close()
         else:
-            self._discard()
+            self.discard()
 
 
 def read_parquet(path: str) -> Iterator[dict[str, Any]]:

@@ -1,0 +1,139 @@
+"""The folder that a run writes tar files to: a lock, a place for unfinished files, and the step that makes a shard appear.
+
+All that is not finished is in ``.downloader/tar``. A shard is written there, with all of its files, and flushed to the disk.
+Then its files are renamed into the folder, the statistics last. A run that is killed before the first rename leaves nothing in
+the folder. If a run is killed between two of them, the next run renames the rest.
+"""
+
+import errno
+import os
+from contextlib import suppress
+from typing import Protocol
+
+from downloader.core.names.file_names import RESERVED_FOLDER
+from downloader.core.names.shard_names import SHARD_SUFFIXES, STATS, shard_name, shard_number
+from downloader.errors import StorageError
+from downloader.storage.folder import storage_error
+from downloader.storage.folder_lock import FolderLock
+
+WORK = "tar"
+"""The folder of unfinished files, in the folder ``.downloader``; it is emptied when a run begins."""
+
+STAGING = "files"
+"""The folder of files that are in no tar file yet, in the folder of unfinished files."""
+
+_LOCK = "tar.lock"
+
+
+class ShardStorage(Protocol):
+    """Where the tar files of a run go.
+
+    ``work``: a folder in which the files of a shard are written before `store`. ``staging``: the folder for the files that are
+    in no tar file yet. Methods raise OSError or StorageError.
+    """
+
+    work: str
+    staging: str
+
+    def names(self) -> list[str]:
+        """The names of all files that are there."""
+
+    def local_path(self, name: str) -> str:
+        """The path of one of these files, on this machine."""
+
+    def store(self, number: int) -> None:
+        """Move the files of a shard from ``work`` to their place: all of them, or none as far as later runs are concerned."""
+
+    def close(self) -> None:
+        """Remove what is unfinished, and release the lock."""
+
+
+class ShardFolder:
+    """A folder, as a `ShardStorage`.
+
+    Args:
+        root: its path; it is made if it is missing.
+        make: False: nothing is made, locked or changed, and nothing can be stored.
+
+    Raises:
+        StorageError: the folder cannot be used, or another run writes tar files to it.
+    """
+
+    def __init__(self, root: str, make: bool = True) -> None:
+        self.root = os.path.realpath(os.path.expanduser(root))
+        inner = os.path.join(self.root, RESERVED_FOLDER)
+        self.work = os.path.join(inner, WORK)
+        self.staging = os.path.join(self.work, STAGING)
+        self._lock: FolderLock | None = None
+        if not make:
+            return
+        try:
+            os.makedirs(inner, exist_ok=True)
+            self._lock = FolderLock(os.path.join(inner, _LOCK))
+            self._begin(self._lock)
+        except OSError as error:
+            self._release()
+            raise storage_error(error, self.root) from None
+        except BaseException:
+            self._release()
+            raise
+
+    def _begin(self, lock: FolderLock) -> None:
+        if not lock.is_free():
+            what = f"another run writes tar files to {self.root} ({lock.holder()})"
+            raise StorageError(what, hint="wait for its end, or choose another --dir")
+        lock.note_holder()
+        for name in self._unfinished():
+            number = shard_number(name)
+            if number is not None and name.endswith(STATS):  # which is written last: the shard is complete
+                self.store(number)
+        self._empty()
+        os.makedirs(self.staging)
+
+    def _unfinished(self) -> list[str]:
+        try:
+            return sorted(os.listdir(self.work))
+        except FileNotFoundError:
+            return []
+
+    def _empty(self) -> None:
+        import shutil  # here: few runs need it
+
+        with suppress(FileNotFoundError):
+            shutil.rmtree(self.work)
+
+    def names(self) -> list[str]:
+        """See `ShardStorage`."""
+        return os.listdir(self.root) if self._lock is not None or os.path.isdir(self.root) else []
+
+    def local_path(self, name: str) -> str:
+        """See `ShardStorage`."""
+        return os.path.join(self.root, name)
+
+    def store(self, number: int) -> None:
+        """See `ShardStorage`. The files were flushed to the disk before."""
+        root = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            for suffix in SHARD_SUFFIXES:
+                name = shard_name(number) + suffix
+                if suffix == STATS:
+                    os.fsync(root)  # so that the statistics never exist without the other files
+                if os.path.lexists(os.path.join(self.work, name)):
+                    if os.path.lexists(self.local_path(name)):
+                        raise FileExistsError(errno.EEXIST, "another program has made the file", name)
+                    os.rename(os.path.join(self.work, name), name, dst_dir_fd=root)
+            os.fsync(root)
+        finally:
+            os.close(root)
+
+    def close(self) -> None:
+        """See `ShardStorage`."""
+        if self._lock is not None:
+            with suppress(OSError):
+                self._empty()
+            self._release()
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
