@@ -19,11 +19,12 @@ SampleRow = tuple[str, str, str, int]
 
 
 class StoredSamples:
-    """The files of complete shards, by URL and path, as `downloader.core.names.earlier_files.EarlierFiles`.
+    """The files of complete shards, as `downloader.core.names.earlier_files.EarlierFiles`.
 
-    A file that is in a tar file stays there, so a row with the status ``done`` counts, whatever other rows say.
+    A URL that is in a tar file is not fetched again, whatever its path is now: names change with the order of a list, where two
+    URLs have one name. An entry of a list, a URL and its path, that failed is fetched again.
 
-    ``failed``: number of files that failed, and are in no tar file.
+    ``failed``: number of entries that failed, and are in no tar file.
 
     Args:
         only_failed: the run only fetches what failed before.
@@ -31,35 +32,37 @@ class StoredSamples:
 
     def __init__(self, only_failed: bool = False) -> None:
         self._only_failed = only_failed
-        self._sizes = HashTable()  # the size, and one bit: whether it failed
+        self._sizes = HashTable()  # by hash of URL
+        self._failures = HashTable()  # by hash of URL and path: 1 if it failed, 0 if it is in a tar file since then
         self.failed = 0
 
     def __len__(self) -> int:
         return len(self._sizes)
 
     def load(self, rows: Iterable[SampleRow]) -> None:
-        """Take over rows."""
-        table = self._sizes
+        """Take over rows, in the order of their shards."""
         for url, path, status, size in rows:
-            key = hash((url, path))
-            known = table.get(key)
             if status == _DONE:
-                self.failed -= known is not None and known & 1
-                table.put(key, min(size, MAX_NUMBER >> 1) << 1)
-            elif status == _FAILED and known is None:
+                self._sizes.put(hash(url), min(size, MAX_NUMBER))
+                if self.is_failed(url, path):
+                    self._failures.put(hash((url, path)), 0)
+                    self.failed -= 1
+            elif status == _FAILED and not self.is_failed(url, path):
+                self._failures.put(hash((url, path)), 1)
                 self.failed += 1
-                table.put(key, 1)
 
     def is_failed(self, url: str, path: str) -> bool:
-        """Whether this file failed, and is in no tar file."""
-        return self._sizes.get(hash((url, path))) == 1
+        """Whether this entry failed, and is in no tar file."""
+        return self._failures.get(hash((url, path))) == 1
 
     def state_of(self, url: str, path: str) -> int:
         """See `EarlierFiles`."""
-        number = self._sizes.get(hash((url, path)))
+        if self.is_failed(url, path):
+            return UNKNOWN
         if self._only_failed:
-            return UNKNOWN if number == 1 else NOT_WANTED
-        return UNKNOWN if number is None or number & 1 else number >> 1
+            return NOT_WANTED
+        size = self._sizes.get(hash(url))
+        return UNKNOWN if size is None else size
 
     def version_of(self, url: str, path: str) -> Validator | None:
         """See `EarlierFiles`: no server is asked about a file that is stored."""

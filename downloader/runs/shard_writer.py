@@ -157,14 +157,21 @@ class ShardWriter:
     def _append(self, result: Result) -> None:
         shard = self._shard or self._begin(result)
         if result.status is Status.DONE:
-            descriptor = os.open(result.path, _OPEN_FLAGS, dir_fd=self._folder.descriptor)
-            with open(descriptor, "rb", buffering=0) as file:
+            with open(self._staged(result.path), "rb", buffering=0) as file:
                 shard.add(result, file)
             os.unlink(result.path, dir_fd=self._folder.descriptor)
         else:
             shard.add(result)
         if shard.files >= self._max_files or len(self._pending) >= self._max_rows:
             self._store()
+
+    def _staged(self, path: str) -> int:
+        """A descriptor of a file in the staging folder. Raises FolderError."""
+        try:
+            return os.open(path, _OPEN_FLAGS, dir_fd=self._folder.descriptor)
+        except OSError as error:
+            what = (error.strerror or "I/O error").lower()
+            raise FolderError(f"{what}: cannot read {path} in {self._folder.root}", hint="run the same command again") from None
 
     def _begin(self, result: Result) -> ShardFiles:
         if not self._numbers:

@@ -98,7 +98,7 @@ class TarOutput:
         samples = _read_samples(self._storage, only_failed)
         if only_failed and not samples.failed:
             report.notices.append(f"nothing to retry: no URL failed, as the tables in {self._asked.dir} say")
-        return samples if len(samples) or only_failed else None
+        return samples if len(samples) or samples.failed or only_failed else None
 
     def begin(
         self, folder: Folder, run: LocalRun, tell: Callable[[Result], object], tell_recorded: Callable[[int], object]

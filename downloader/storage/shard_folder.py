@@ -2,7 +2,8 @@
 
 All that is not finished is in ``.downloader/tar``. A shard is written there, with all of its files, and flushed to the disk.
 Then its files are renamed into the folder, the statistics last. A run that is killed before the first rename leaves nothing in
-the folder. If a run is killed between two of them, the next run renames the rest.
+the folder. If a run is killed between two of them, the next run renames the rest. Part files stay, to be resumed; complete files
+that are in no tar file are removed, because nobody knows their Results any more: they are fetched again.
 """
 
 import errno
@@ -10,14 +11,14 @@ import os
 from contextlib import suppress
 from typing import Protocol
 
-from downloader.core.names.file_names import RESERVED_FOLDER
+from downloader.core.names.file_names import PART_SUFFIX, RESERVED_FOLDER, SIDECAR_SUFFIX
 from downloader.core.names.shard_names import SHARD_SUFFIXES, STATS, shard_name, shard_number
 from downloader.errors import StorageError
 from downloader.storage.folder import storage_error
 from downloader.storage.folder_lock import FolderLock
 
 WORK = "tar"
-"""The folder of unfinished files, in the folder ``.downloader``; it is emptied when a run begins."""
+"""The folder of unfinished files, in the folder ``.downloader``; only part files outlive a run."""
 
 STAGING = "files"
 """The folder of files that are in no tar file yet, in the folder of unfinished files."""
@@ -88,7 +89,7 @@ class ShardFolder:
             if number is not None and name.endswith(STATS):  # which is written last: the shard is complete
                 self.store(number)
         self._empty()
-        os.makedirs(self.staging)
+        os.makedirs(self.staging, exist_ok=True)
 
     def _unfinished(self) -> list[str]:
         try:
@@ -97,10 +98,18 @@ class ShardFolder:
             return []
 
     def _empty(self) -> None:
-        import shutil  # here: few runs need it
-
-        with suppress(FileNotFoundError):
-            shutil.rmtree(self.work)
+        """Remove everything in the folder of unfinished files but part files that can be resumed."""
+        for folder, folders, names in os.walk(self.work, topdown=False):
+            kept = _resumable(names) if folder.startswith(self.staging) else set()
+            for name in set(names) - kept:
+                os.unlink(os.path.join(folder, name))
+            for name in folders:
+                path = os.path.join(folder, name)
+                if os.path.islink(path):
+                    os.unlink(path)
+                else:
+                    _remove_if_empty(path)
+        _remove_if_empty(self.work)
 
     def names(self) -> list[str]:
         """See `ShardStorage`."""
@@ -137,3 +146,18 @@ class ShardFolder:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+
+def _resumable(names: list[str]) -> set[str]:
+    """The part files among these names that have a sidecar, and their sidecars: another run can resume them."""
+    sidecars = {name for name in names if name.endswith(SIDECAR_SUFFIX)}
+    parts = {name.removesuffix(SIDECAR_SUFFIX) + PART_SUFFIX for name in sidecars} & set(names)
+    return parts | {name.removesuffix(PART_SUFFIX) + SIDECAR_SUFFIX for name in parts}
+
+
+def _remove_if_empty(folder: str) -> None:
+    try:
+        os.rmdir(folder)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
+            raise
