@@ -2,12 +2,13 @@
 
 All that is not finished is in ``.downloader/tar``. A shard is written there, with all of its files, and flushed to the disk.
 Then its files are renamed into the folder, the statistics last. A run that is killed before the first rename leaves nothing in
-the folder. If a run is killed between two of them, the next run renames the rest. Part files stay, to be resumed; complete files
-that are in no tar file are removed, because nobody knows their Results any more: they are fetched again.
+the folder. If a run is killed between two of them, the next run renames the rest. Part files stay, to be resumed. Complete
+files that are in no tar file are removed, because nobody knows their Results any more: they are fetched again.
 """
 
 import errno
 import os
+import stat
 from contextlib import suppress
 from typing import Protocol
 
@@ -70,6 +71,7 @@ class ShardFolder:
             return
         try:
             os.makedirs(inner, exist_ok=True)
+            _check_no_link(inner, self.work, self.staging)
             self._lock = FolderLock(os.path.join(inner, _LOCK))
             self._begin(self._lock)
         except OSError as error:
@@ -146,6 +148,13 @@ class ShardFolder:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+
+def _check_no_link(*folders: str) -> None:
+    """Raises NotADirectoryError if one of these exists and is no folder: what it names may be anywhere."""
+    for folder in folders:
+        if os.path.lexists(folder) and not stat.S_ISDIR(os.lstat(folder).st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, f"{folder} is not a folder")
 
 
 def _resumable(names: list[str]) -> set[str]:

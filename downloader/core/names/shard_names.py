@@ -14,8 +14,6 @@ differ from another name in its extension alone. The path of the file is in the 
 import re
 from collections.abc import Collection
 
-from downloader.core.names.file_names import split_extension
-
 TAR, PARQUET, STATS = ".tar", ".parquet", ".stats.json"
 SHARD_SUFFIXES = (TAR, PARQUET, STATS)
 """The files of a shard, in the order in which they appear: a shard is complete when it has its statistics."""
@@ -24,7 +22,7 @@ ROW_SUFFIX = ".json"
 """The suffix of the member with the row of a Result."""
 
 _SHARD_NAME = r"(\d{5,})(\.tar|\.parquet|\.stats\.json)"
-_PLAIN_SUFFIX = r"(?:\.tar)?\.[a-z0-9]{1,16}"
+_SUFFIX = r"(?:\.tar)?\.[a-z0-9]{1,16}\Z"
 
 
 def shard_name(number: int) -> str:
@@ -65,7 +63,6 @@ def data_suffix(path: str) -> str:
     ``.bin`` where there is none, or an unusual one: a member without a suffix is lost to readers. A file that is JSON itself
     gets ``.data.json``, because ``.json`` is the suffix of the row.
     """
-    suffix = split_extension(path.rpartition("/")[2])[1].lower()
-    if suffix == ROW_SUFFIX:
-        return f".data{ROW_SUFFIX}"
-    return suffix if re.fullmatch(_PLAIN_SUFFIX, suffix) else ".bin"
+    match = re.search(_SUFFIX, path.rpartition("/")[2][1:].lower())
+    suffix = match.group() if match else ".bin"
+    return f".data{suffix}" if suffix == ROW_SUFFIX else suffix
