@@ -112,7 +112,7 @@ class DownloadRun:
         if self._tar is None and self._journal is None and (settings.retry_failed or not make_folder):
             self._read_journal(settings)
         elif self._tar is not None and not make_folder:
-            self._use_earlier_files(self._tar.earlier(self.report))
+            self._use_earlier_files(self._tar.earlier(self.report, lambda: False))
         self._done = DoneCallbacks()
         self._thread = threading.Thread(target=self._main, name="dl-run", daemon=True)
 
@@ -167,7 +167,7 @@ class DownloadRun:
                 self._journal.wait(self._pause)
                 self._use_earlier_files(self._journal.earlier(self.report))
             elif self._tar is not None:
-                self._use_earlier_files(self._tar.earlier(self.report))
+                self._use_earlier_files(self._tar.earlier(self.report, lambda: self.run.stopping))
                 self._tar.begin(self._folder, self.run, self._emit, self.report.add_recorded)
             self._strategy.drive(self.run)
             if self.run.broken is not None:

@@ -232,8 +232,12 @@ def _has_row(result: Result) -> bool:
 
 def _folder_error(error: OSError | StorageError) -> FolderError:
     """The error that ends the run because a tar file cannot be written."""
+    if isinstance(error, FolderError):
+        return error
     if isinstance(error, StorageError):
-        return error if isinstance(error, FolderError) else FolderError(error.reason, hint=error.hint)
+        if not isinstance(error.__context__, OSError):
+            return FolderError(error.reason, hint=error.hint)
+        error = error.__context__  # what the system said
     what = (error.strerror or "I/O error").lower()
     kind = FolderFull if error.errno in _FULL else FolderError
     failure = kind(f"{what}: cannot write the tar file", hint="run the same command again when this is solved")

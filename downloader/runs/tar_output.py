@@ -4,6 +4,7 @@ The run fetches into a staging folder, as any other run into its folder. `ShardW
 There is no journal: the tables of the complete shards say what was done.
 """
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -92,10 +93,14 @@ class TarOutput:
         if make:
             self._storage = open_shard_storage(self._location, make=True)
 
-    def earlier(self, report: Report) -> EarlierFiles | None:
-        """What the complete shards say; None if there are none. Notes in the report if there is nothing to retry."""
+    def earlier(self, report: Report, is_stopped: Callable[[], bool]) -> EarlierFiles | None:
+        """What the complete shards say; None if there are none. Notes in the report if there is nothing to retry.
+
+        ``is_stopped``: whether the user gives up meanwhile: 10 million rows take half a minute. Raises StorageError.
+        """
         only_failed = self._asked.retry_failed
-        samples = _read_samples(self._storage, only_failed)
+        samples = StoredSamples(only_failed)
+        samples.load(itertools.takewhile(lambda _: not is_stopped(), _rows(self._storage)))
         if only_failed and not samples.failed:
             report.notices.append(f"nothing to retry: no URL failed, as the tables in {self._asked.dir} say")
         return samples if len(samples) or samples.failed or only_failed else None
@@ -141,16 +146,11 @@ def failed_samples(settings: Settings, location: Location) -> tuple[list[Downloa
     """
     check_tar_settings(settings)
     storage = open_shard_storage(location, make=False)
-    samples = _read_samples(storage, only_failed=True)
+    samples = StoredSamples(only_failed=True)
+    samples.load(_rows(storage))
     failed = {(url, path): None for url, path, _, _ in _rows(storage) if samples.is_failed(url, path)}
     downloads = [Download(url, out=path, origin=settings.dir) for url, path in failed if _MASK not in url]
     return downloads, len(failed) - len(downloads)
-
-
-def _read_samples(storage: ShardStorage, only_failed: bool) -> StoredSamples:
-    samples = StoredSamples(only_failed)
-    samples.load(_rows(storage))
-    return samples
 
 
 def _rows(storage: ShardStorage) -> Iterator[SampleRow]:

@@ -353,7 +353,7 @@ def test_a_full_disk_ends_the_run_and_nothing_is_done_that_is_not_stored(dl: She
         assert "no space left on device" in full.stderr
         stored = read(small)
         assert reported(dl.folder / "r.jsonl") == set(stored.files)
-        assert 0 < len(stored.files) < len(urls)
+        assert len(stored.files) < len(urls)
         subprocess.run(["mount", "-o", "remount,size=10M", str(small)], check=True)
         assert dl(dl.list(*urls), "-d", "tar://out").returncode == 0
         check_bytes(read(small), urls)
