@@ -135,3 +135,13 @@ def parquet_columns(path: str) -> list[str]:
     except ValueError:
         return []
     return names
+
+
+def read_columns(path: str, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    """The values of these columns, row by row. Raises OSError, and ValueError or KeyError for a file that does not have them."""
+    require("reading Parquet", "pyarrow", extra="parquet")
+    from pyarrow import parquet
+
+    with parquet.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=GROUP_ROWS, columns=list(names), use_threads=False):
+            yield from zip(*[batch.column(name).to_pylist() for name in names], strict=True)

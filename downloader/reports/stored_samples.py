@@ -1,18 +1,15 @@
 """What complete shards say of their files: which URLs need not be fetched again, in some 25 bytes each."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from downloader.core.facts import Validator
 from downloader.core.model import Status
 from downloader.core.names.claimed_paths import MAX_NUMBER, HashTable
 from downloader.core.names.earlier_files import NOT_WANTED, UNKNOWN
 from downloader.errors import StorageError
-from downloader.extras import require
-from downloader.reports.parquet import GROUP_ROWS
+from downloader.reports.parquet import read_columns
 
 _DONE, _FAILED = str(Status.DONE), str(Status.FAILED)
-_READ_COLUMNS = ["url", "path", "status", "bytes"]
 
 SampleRow = tuple[str, str, str, int]
 """The URL, the path, the status and the size in bytes of a file."""
@@ -71,14 +68,8 @@ class StoredSamples:
 
 def sample_rows(path: str) -> Iterator[SampleRow]:
     """The rows of the table of a shard. Raises StorageError if it cannot be read."""
-    require("reading Parquet", "pyarrow", extra="parquet")
-    from pyarrow import ArrowException, parquet  # here: 50 ms that only tar files need to pay
-
     try:
-        with parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=GROUP_ROWS, columns=_READ_COLUMNS, use_threads=False):
-                columns: list[list[Any]] = [batch.column(name).to_pylist() for name in _READ_COLUMNS]
-                yield from zip(*columns, strict=True)
-    except (ArrowException, OSError, KeyError) as error:
+        yield from read_columns(path, ("url", "path", "status", "bytes"))
+    except (OSError, ValueError, KeyError) as error:
         hint = "remove the files of this number to fetch its URLs again"
         raise StorageError(f"cannot read {path}: {error}", hint=hint) from None
