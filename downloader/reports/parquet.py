@@ -138,7 +138,7 @@ def parquet_columns(path: str) -> list[str]:
 
 
 def read_columns(path: str, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-    """The values of these columns, row by row. Raises OSError, and ValueError or KeyError for a file that does not have them."""
+    """The values of these columns, row by row. Raises OSError; ValueError or KeyError for another file."""
     require("reading Parquet", "pyarrow", extra="parquet")
     from pyarrow import parquet
 
