@@ -6,6 +6,7 @@
     ├── UsageError            2   a bad flag, config value or list line: nothing was started
     ├── StorageError          3   disk full, permission, name too long, target is a directory
     │   ├── FileInUse             another run is writing the file                        (retryable)
+    │   ├── StoreUnavailable      an object store does not answer, or asks for patience  (retryable)
     │   ├── FolderError           no file can be written to the folder: it ends the run
     │   │   └── FolderFull            the disk is full
     │   ├── JournalUnavailable    the journal cannot be opened or written
@@ -20,7 +21,8 @@
     ├── IntegrityError        9   checksum or size mismatch
     │   └── WrongPieces           some pieces are wrong, the others are kept               (retryable)
     ├── PolicyError          10   refused by a rule: path, address, scheme, no checksum
-    │   └── Unwanted              the server's file is too large, too small, or of another type
+    │   ├── Unwanted              the server's file is too large, too small, or of another type
+    │   └── TotalReached          the run has received more than --max-total: it ends the run
     ├── ProcessError         11   a --process function raised, or an --on-complete command failed
     ├── WorkerError           1   a worker process died during the download            (retryable)
     └── Interrupted         130   the run was stopped before this download ended
@@ -74,6 +76,12 @@ class StorageError(DownloadError):
 
 class FileInUse(StorageError):
     """Another run is writing the same file. That run may end in a moment, for example if it was killed."""
+
+    retryable = True
+
+
+class StoreUnavailable(StorageError):
+    """An object store does not answer, or cannot take the file now (503). The file is tried again as after a network error."""
 
     retryable = True
 
@@ -187,6 +195,19 @@ class PolicyError(DownloadError):
 
 class Unwanted(PolicyError):
     """The file on the server is refused: it is too large, too small, or of another type. No part of it is kept."""
+
+
+class TotalReached(PolicyError):
+    """The run has received more bytes than ``--max-total`` allows. What can be resumed is kept."""
+
+    ends_run = True
+
+    @classmethod
+    def after(cls, max_total: int) -> "TotalReached":
+        """The error of a run that may receive ``max_total`` bytes."""
+        reason = f"the run has received more than {max_total} bytes: --max-total"
+        hint = "run the same command again to go on: each run counts from 0"
+        return cls(reason, hint=hint, kind="the run has received more than --max-total")
 
 
 class ProcessError(DownloadError):

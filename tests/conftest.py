@@ -3,6 +3,7 @@
 import ipaddress
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from downloader.compare.measurements import Study
 from downloader.strategies.registry import BUILT_IN
 from downloader.testserver.launch import TestServer
 from tests.support.command import Shell
+from tests.support.dask_cluster import DaskCluster
 from tests.support.fetching import Fetch
 from tests.support.sample_study import sample_study
 from tests.support.scripted import MakeServer, ScriptedServer
@@ -110,9 +112,21 @@ def dl(tmp_path: Path) -> Shell:
 
 @pytest.fixture(params=list(BUILT_IN))
 def strategy(request: pytest.FixtureRequest) -> str:
-    """Each strategy that is built in."""
+    """Each strategy that is built in. `dask` has a cluster of two workers, for the whole session."""
     name: str = request.param
+    if name == "dask":
+        request.getfixturevalue("dask_cluster")
     return name
+
+
+@pytest.fixture(scope="session")
+def dask_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
+    """A cluster of two workers, which Dask's own configuration names, here and in subprocesses."""
+    with DaskCluster(tmp_path_factory.mktemp("dask"), workers=2) as cluster, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DASK_SCHEDULER_ADDRESS", cluster.address)
+        if "dask" in sys.modules:
+            sys.modules["dask"].config.refresh()
+        yield cluster
 
 
 @pytest.fixture

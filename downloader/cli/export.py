@@ -7,6 +7,7 @@ from click.shell_completion import CompletionItem
 
 from downloader.cli.options import GroupedOption, read_as
 from downloader.cli.status import folder_argument, journal_option
+from downloader.core.names.locations import check_is_folder
 from downloader.errors import UsageError
 from downloader.inventory.journal_export import KINDS, STATUSES, Export, ExportCounts, plan_export, write_export
 from downloader.inventory.sums_file import base_folder
@@ -62,6 +63,7 @@ def _choice(flag: str, name: str, choices: tuple[str, ...], text: str) -> click.
 
 
 def _export(folder: str, to: str, kind: str | None, status: str | None, host: str, algorithm: str, journal: str) -> int:
+    check_is_folder(folder, "dl export")
     if not to:
         raise UsageError("--to FILE is missing", hint="as in dl export --to urls-failed.txt, or --to - with --as urls")
     export = plan_export(to, kind or "", status or "", host, algorithm)

@@ -87,11 +87,15 @@ NOTHING_TO_RESUME = ResumeInfo()
 
 
 class Existing(NamedTuple):
-    """The file or folder that exists under a final name. ``size``: bytes; ``modified``: seconds since the epoch."""
+    """What exists under a final name. ``size``: bytes; ``modified``: seconds since the epoch.
+
+    ``is_special``: it is neither a file nor a folder, but a named pipe, a socket or a device.
+    """
 
     size: int
     modified: float
     is_folder: bool = False
+    is_special: bool = False
 
 
 class Timings(NamedTuple):

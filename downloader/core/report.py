@@ -44,7 +44,7 @@ class Report(Struct):
     ``interrupted``         the list was not done to its end
     ``stopped_by_failure``  because one failed (``--fail-fast``)
     ``ended_by``            what ended the run before the list was done, such as a full disk
-    ``unwritten``           number of files that failed because the folder cannot be written
+    ``unwritten``           number of files that failed because of what ended the run, such as a full disk
     ``results``             all Results, where ``keep`` is set: a list; from 10,000 Results on, if files were skipped that the
                             journal knows, a sequence that keeps these compressed
     ``failed``              the first Results that failed
@@ -143,6 +143,8 @@ class Report(Struct):
         classes = self.error_classes
         if self.ended_by is not None or self.stopped_by_failure:
             classes = classes - {Interrupted}  # these are a consequence of the other error
+        if isinstance(self.ended_by, DownloadError):
+            classes = classes | {type(self.ended_by)}
         return exit_code({*classes, *map(type, self.errors)})
 
     def raise_for_errors(self) -> None:

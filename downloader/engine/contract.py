@@ -34,14 +34,16 @@ from msgspec import Struct
 from downloader.core.http.messages import TransferPolicy
 from downloader.core.model import Attempt, Outcome
 from downloader.core.names.urls import host_of
+from downloader.core.scheduling.scheduler import READ_AHEAD_WINDOW
 from downloader.engine.control import Cut
 from downloader.engine.stats import SlotStats
-from downloader.storage.folder import Folder
 from downloader.transports.base import ClientOptions
 
 if TYPE_CHECKING:
     from downloader.core.limits.host_table import HostTable
+    from downloader.engine.byte_budget import ByteBudget
     from downloader.engine.rate_limiter import RateLimiter
+    from downloader.storage.base import Storage, StoreOptions
 
 POLL_SECONDS = 0.2
 """A strategy calls `Run.tick` at least this often, so that it notices a stop."""
@@ -54,7 +56,8 @@ class WorkerConfig(Struct, frozen=True):
     """The settings that a worker needs for any Attempt of a run, in any process. Picklable.
 
     Attributes:
-        root: the path of the folder that files go into.
+        root: the path of the folder that files are written to.
+        store: the object store that complete files are uploaded to; None: the folder is their place.
         policy: the rules of HTTP for this run: headers, credentials, redirects, time-outs.
         client: how to connect.
         on_exists: the setting of that name.
@@ -63,6 +66,8 @@ class WorkerConfig(Struct, frozen=True):
         limit_rate_per_host: bytes a second for each host; 0: no limit.
         own_rates: replace ``limit_rate_per_host`` at some hosts; None: at none.
         own_policies: replace ``policy`` for the URLs of some hosts; None: of none.
+        cluster: where the cluster is, for a strategy whose workers may be on other machines; empty: not given.
+        max_total: bytes of bodies after which the run ends; 0: no limit.
         process: the function that each finished file is given to, as ``module:function``; empty: none.
         digest: the algorithm whose digest of each file is recorded; empty: none.
         traced: whether each Outcome carries a `downloader.core.trace.Trace`.
@@ -82,11 +87,22 @@ class WorkerConfig(Struct, frozen=True):
     timed: bool = False
     own_rates: "HostTable[int] | None" = None
     own_policies: "HostTable[TransferPolicy] | None" = None
+    cluster: str = ""
+    max_total: int = 0
+    store: "StoreOptions | None" = None
 
     @property
     def is_rate_limited(self) -> bool:
         """Whether there is a limit to the rate."""
         return bool(self.limit_rate or self.limit_rate_per_host or self.own_rates is not None)
+
+    def new_byte_budget(self) -> "ByteBudget | None":
+        """What one process may receive in the run, to be made once in each process; None: any number of bytes."""
+        if not self.max_total:
+            return None
+        from downloader.engine.byte_budget import ByteBudget  # here: few runs need it
+
+        return ByteBudget(self.max_total)
 
     def policy_for(self, url: str) -> TransferPolicy:
         """The rules for an Attempt at this URL, where ``own_policies`` is not None."""
@@ -103,11 +119,12 @@ class Capabilities(Struct, frozen=True):
             None: ``default_jobs`` stays.
         max_jobs: the strategy cannot have more Attempts in flight than this; None: no such limit.
         files_per_job: open files that one Attempt in flight needs at most; the limit of open files (``ulimit -n``) lowers
-            the number of jobs accordingly.
+            the number of jobs accordingly. 0: the files are open in other processes, which have limits of their own.
         segments: whether a file can be fetched in several Segments at a time.
         limit_rate: whether ``--limit-rate`` is kept.
         http_versions: the versions of HTTP that ``--http-version`` may ask for.
         cluster: whether its workers may be on other machines.
+        read_ahead: Downloads of the list that are read ahead; more where handing out many at a time costs less.
         fresh_main: whether its workers are new interpreters, which do not know the functions of the caller's script.
     """
 
@@ -119,6 +136,7 @@ class Capabilities(Struct, frozen=True):
     limit_rate: bool = False
     http_versions: tuple[str, ...] = ("1.1",)
     cluster: bool = False
+    read_ahead: int = READ_AHEAD_WINDOW
     fresh_main: bool = False
 
 
@@ -127,19 +145,21 @@ class AttemptContext(Struct, frozen=True):
 
     Attributes:
         config: the settings.
-        folder: the folder that files go into.
+        folder: the place where files go.
         rate_limiter: None where the rate has no limit.
         clock: gives monotonic seconds.
         epoch_now: gives seconds since the epoch.
         writes_in_threads: whether the driver writes each block in a thread, so that larger blocks cost less.
+        byte_budget: how much this process may still receive; None: any number of bytes.
     """
 
     config: WorkerConfig
-    folder: Folder
+    folder: "Storage"
     rate_limiter: "RateLimiter | None" = None
     clock: Callable[[], float] = time.monotonic
     epoch_now: Callable[[], float] = time.time
     writes_in_threads: bool = False
+    byte_budget: "ByteBudget | None" = None
 
 
 class Slot(NamedTuple):

@@ -12,6 +12,7 @@ from downloader.engine.contract import POLL_SECONDS, AttemptContext, Run, RunPro
 from downloader.engine.control import Cut
 from downloader.engine.log import LOG
 from downloader.engine.stats import LocalStats, RunStats
+from downloader.errors import TotalReached
 
 SAMPLE_SECONDS = 0.02
 """Seconds from one sampling of the statistics, which the scheduler learns from, to the next."""
@@ -69,14 +70,13 @@ class LocalRun(Run):
         self._emit = emit
         self._grace = grace
         self._on_attempt = on_attempt
-        self._emit_recorded = emit_recorded or _ignore_count
+        self._emit_recorded = emit_recorded or (lambda count: None)
         self._jitter = jitter
         self._stopping = False
         self._stop_at = 0.0
-        self._folder_checked = False
-        self._take_again = False
+        self._folder_checked = self._take_again = self._any_splittable = False
         self._sampled_at = 0.0
-        self._any_splittable = False
+        self._max_total = context.config.max_total
         self._slots: list[Slot] = []
         self._cuts: dict[int, int] = {}
 
@@ -158,7 +158,7 @@ class LocalRun(Run):
         if self._take_again or self.scheduler.finished:
             return 0.0
         wake_at = self.scheduler.wake_at
-        longest = POLL_SECONDS / 4 if self._any_splittable else POLL_SECONDS
+        longest = SAMPLE_SECONDS if self._max_total else POLL_SECONDS / 4 if self._any_splittable else POLL_SECONDS
         return longest if wake_at is None else min(longest, max(0.0, wake_at - self._clock()))
 
     def tick(self) -> None:
@@ -234,7 +234,9 @@ class LocalRun(Run):
         """Tell the scheduler how many bytes have come, and how far the Attempts are whose files may be split."""
         self._sampled_at = now
         scheduler, stats = self.scheduler, self.stats
-        scheduler.sample(now, stats.received)
+        scheduler.sample(now, received := stats.received)
+        if 0 < self._max_total < received and not scheduler.finished:
+            self._end_at_total(now)
         if scheduler.space.is_due(now):
             scheduler.space.check(self._context.folder.free_bytes(), now)
         stats.full, stats.waiting = scheduler.space.is_full, scheduler.retrying()
@@ -249,6 +251,12 @@ class LocalRun(Run):
                 scheduler.segments.progress(key, done, size, now, paused, beyond, slot.heard)
         if self._cuts:
             self._order_cuts()
+
+    def _end_at_total(self, now: float) -> None:
+        """Too much was received: what runs ends without grace time, in which a body without an end would go on."""
+        if not self._stopping and self.scheduler.ended_by is None:
+            self.scheduler.ended_by = TotalReached.after(self._max_total)
+        self._stopping, self._stop_at = True, now
 
     def _order_cuts(self) -> None:
         """Order running Attempts to end earlier; repeated with each sample, because an Attempt may be just beginning."""
@@ -309,7 +317,3 @@ class LocalRun(Run):
                 what = result.error or result.reason or f"{result.bytes} bytes"
                 LOG.info("%s %s: %s", result.status.value, printable(result.path or result.url), printable(str(what)))
             self._emit(result)
-
-
-def _ignore_count(count: int) -> None:
-    """The reader makes a Result of each file: it counts none."""

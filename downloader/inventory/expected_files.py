@@ -1,9 +1,10 @@
 """What is known of the files of a folder: read, one file after the other, from a journal, a report or a sums file."""
 
 import csv
+import io
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -13,6 +14,7 @@ from downloader.core.names.checksum_lines import parse_line
 from downloader.errors import StorageError, UsageError
 from downloader.inventory.file_check import ExpectedFile, path_problem
 from downloader.reports.row_reader import long_rows
+from downloader.sources.nul_records import has_nul, nul_records
 from downloader.storage.journal_reader import MAGIC, JournalReader
 
 RecordKind = Literal["journal", "jsonl", "csv", "tsv", "parquet", "sums"]
@@ -103,9 +105,12 @@ def from_sums(path: str) -> Iterator[ExpectedFile]:
             is_first = False
 
 
-def _lines(stream: IO[str], path: str) -> Iterator[str]:
+def _lines(stream: io.TextIOWrapper, path: str) -> Iterator[str]:
     """The lines of a file; a line that is too long ends the reading with UsageError."""
     try:
+        if has_nul(stream):
+            yield from nul_records(stream)
+            return
         while line := stream.readline(_MAX_LINE_CHARACTERS):
             if len(line) == _MAX_LINE_CHARACTERS:
                 raise UsageError(
@@ -116,7 +121,7 @@ def _lines(stream: IO[str], path: str) -> Iterator[str]:
         raise StorageError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from None
 
 
-def _opened(path: str) -> IO[str]:
+def _opened(path: str) -> io.TextIOWrapper:
     try:
         return open(path, encoding="utf-8", errors="surrogateescape", newline="\n")
     except OSError as error:

@@ -95,6 +95,7 @@ def json_summary(report: Report, more: Mapping[str, object]) -> str:
         "warnings": report.warnings,
         "errors": [str(error) for error in report.errors],
         "interrupted": report.interrupted,
+        "ended_by": "" if report.ended_by is None else _reason_of(report.ended_by),
         **more,
     }
     return json.dumps(fields)

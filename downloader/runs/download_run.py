@@ -27,8 +27,10 @@ from downloader.storage.folder import Folder
 from downloader.strategies.registry import find
 
 if TYPE_CHECKING:
+    from downloader.engine.contract import WorkerConfig
     from downloader.runs.run_journal import RunJournal
     from downloader.runs.tar_output import TarOutput
+    from downloader.storage.base import Storage
 
 
 class DownloadRun:
@@ -55,13 +57,12 @@ class DownloadRun:
         """Check everything that can be checked before anything starts. Raises UsageError, StorageError.
 
         ``total``: Downloads in the source, None if unknown. ``on_result``: called with each Result, in the run's thread; with
-        tar files, by the thread that writes them.
-        ``report``: counts the Results; by default a new one. ``make_folder``: make the folder if it is missing.
-        ``on_attempt``: called with the Outcome of each Attempt; Outcomes have a Trace then. ``again``: reads the list a second
-        time, to check before the start that the checksums belong to it. ``has_list``: the Downloads are those of a list, not
-        only URLs that the user gave one by one: a journal is kept. ``is_paused``: while it returns True, ``source`` yields
-        None, and no Download that was read ahead starts. ``detailed``: the Results say all that is known, also `Timings`, which
-        cost a microsecond for each file.
+        tar files, by the thread that writes them. ``report``: counts the Results; by default a new one. ``make_folder``: make
+        the folder if it is missing. ``on_attempt``: called with the Outcome of each Attempt; Outcomes have a Trace then.
+        ``again``: reads the list a second time, to check before the start that the checksums belong to it. ``has_list``: the
+        Downloads are those of a list, not only URLs that the user gave one by one: a journal is kept. ``is_paused``: while it
+        returns True, ``source`` yields None, and no Download that was read ahead starts. ``detailed``: the Results say all that
+        is known, also `Timings`, which cost a microsecond for each file.
         """
         settings = plan.effective_settings(settings)
         self._tar = _tar_output(settings)
@@ -94,10 +95,11 @@ class DownloadRun:
         if self._tar is not None:
             scheduler.reader.trusts_earlier = True
             self._tar.open(make_folder)
-        self._folder = Folder(os.path.expanduser(settings.dir), make_folder)
+        self._folder = _open_storage(settings, config, make_folder)
+        limiter, budget = plan.rate_limiter_for(settings), config.new_byte_budget()
         self.run = LocalRun(
             scheduler=scheduler,
-            context=AttemptContext(config, self._folder, plan.rate_limiter_for(settings)),
+            context=AttemptContext(config, self._folder, limiter, byte_budget=budget),
             jobs=self.jobs,
             stats=self.stats,
             emit=self._emit if self._tar is None or not make_folder else self._tar.add,
@@ -123,6 +125,8 @@ class DownloadRun:
     def _open_journal(self, settings: Settings, create: bool) -> "RunJournal | None":
         """The journal of the run; None where none is kept, or where it cannot be written and the user has not named it."""
         is_auto = settings.journal in ("auto", "")
+        if is_auto and self._folder.is_remote:
+            return None
         if is_auto and not create and not os.path.exists(f"{self._folder.root}/{RESERVED_FOLDER}"):
             return None
         from downloader.runs.run_journal import RunJournal  # here: `dl URL` keeps no journal
@@ -139,10 +143,10 @@ class DownloadRun:
 
     def _read_journal(self, settings: Settings) -> None:
         """Take over what a journal says, and write nothing to it: for a dry run. Raises UsageError, StorageError."""
-        from downloader.runs.run_journal import EarlierRuns, no_journal, path_of
+        from downloader.runs.run_journal import EarlierRuns, has_journal, no_journal, path_of
 
-        has_journal = settings.journal != "none" and os.path.exists(path_of(settings, self._folder.root))
-        earlier = EarlierRuns(settings, self._folder).files(self.report) if has_journal else None
+        is_there = has_journal(settings, path_of(settings, self._folder.root))
+        earlier = EarlierRuns(settings, self._folder).files(self.report) if is_there else None
         if earlier is None and settings.retry_failed:
             raise no_journal(settings)
         self._use_earlier_files(earlier)
@@ -168,7 +172,9 @@ class DownloadRun:
                 self._use_earlier_files(self._journal.earlier(self.report))
             elif self._tar is not None:
                 self._use_earlier_files(self._tar.earlier(self.report, lambda: self.run.stopping))
-                self._tar.begin(self._folder, self.run, self._emit, self.report.add_recorded)
+                self._tar.begin(self._folder.local, self.run, self._emit, self.report.add_recorded)
+            self._folder.end_when(lambda: self.run.grace_over)
+            self._folder.begin(lambda: self.run.stopping)
             self._strategy.drive(self.run)
             if self.run.broken is not None:
                 raise self.run.broken
@@ -258,3 +264,11 @@ def _tar_output(settings: Settings) -> "TarOutput | None":
 
     location = tar_location(settings)
     return TarOutput(settings, location) if location is not None else None
+
+
+def _open_storage(settings: Settings, config: "WorkerConfig", make: bool) -> "Storage":
+    if config.store is None:
+        return Folder(os.path.expanduser(settings.dir), make)
+    from downloader.runs.destination import open_destination  # here: few runs need it
+
+    return open_destination(config, make)

@@ -91,7 +91,7 @@ def jobs_for(settings: Settings, capabilities: Capabilities) -> tuple[int, str]:
     open_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     jobs_by_files = (
         max(1, (open_files - min(_RESERVED_FILES, open_files // 2)) // capabilities.files_per_job)
-        if open_files != resource.RLIM_INFINITY
+        if open_files != resource.RLIM_INFINITY and capabilities.files_per_job
         else wanted
     )
     jobs = min(wanted, jobs_by_files, capabilities.max_jobs or wanted)
@@ -134,6 +134,7 @@ def scheduler_for(
         fail_fast=settings.fail_fast,
         host_failures=settings.host_failures,
         wait_for_space=settings.on_full == "wait",
+        window=capabilities.read_ahead,
         gap=settings.gap if settings.gap or settings.obey_robots or own_gaps is not None else None,
         own_gaps=own_gaps,
     )
@@ -204,8 +205,14 @@ def worker_config(
     """
     client = client_options(settings, jobs)
     policy, own = transfer_policy(settings, capabilities), _own_hosts(settings)
+    root, store = os.path.expanduser(settings.dir), None
+    if "://" in root:
+        from downloader.runs.destination import object_store  # here: few runs need it
+
+        root, store = object_store(settings)
     return WorkerConfig(
-        root=_absolute(os.path.expanduser(settings.dir)),
+        root=root if os.path.isabs(root) else os.path.join(os.getcwd(), root),
+        store=store,
         policy=policy,
         client=client,
         on_exists=settings.on_exists,
@@ -218,6 +225,8 @@ def worker_config(
         timed=timed,
         own_rates=own.rates if own else None,
         own_policies=own.policies(policy) if own else None,
+        cluster=settings.cluster,
+        max_total=settings.max_total,
     )
 
 
@@ -234,10 +243,6 @@ def digest_for(settings: Settings) -> str:
     if "|" in name:
         raise UsageError(f"--digest: expected one algorithm, got {settings.digest!r}", hint=f"one of {KNOWN}")
     return name
-
-
-def _absolute(path: str) -> str:
-    return path if os.path.isabs(path) else os.path.join(os.getcwd(), path)
 
 
 def client_options(settings: Settings, connections: int) -> ClientOptions:

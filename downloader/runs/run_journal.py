@@ -16,7 +16,7 @@ from downloader.core.names.earlier_files import EarlierFiles
 from downloader.core.names.exists_policy import ON_EXISTS, Before
 from downloader.errors import JournalDamaged, JournalUnavailable, StorageError, UsageError
 from downloader.settings.definitions import Settings
-from downloader.storage.folder import Folder
+from downloader.storage.base import Storage
 from downloader.storage.folder_lock import FolderLock
 from downloader.storage.journal import (
     default_path,
@@ -43,6 +43,8 @@ _FAILED = "SELECT max(id), url, path, status FROM files GROUP BY url HAVING stat
 _MAX_EXPECTED = 1_000_000
 """URLs that space is reserved for at most, before the rows are read: a URL may have many rows."""
 
+_WITHOUT_RETRY = "run without --retry-failed"
+
 _MASK = "=***"
 """Stands for a secret in a URL; see `downloader.core.names.urls.public_url`."""
 
@@ -50,7 +52,7 @@ _MASK = "=***"
 class EarlierRuns:
     """A journal, to read what earlier runs did. Raises StorageError, as `files` does. ``is_in_use``: this run writes to it."""
 
-    def __init__(self, settings: Settings, folder: Folder, is_in_use: bool = False) -> None:
+    def __init__(self, settings: Settings, folder: Storage, is_in_use: bool = False) -> None:
         self._settings = settings
         self._folder = folder
         self._path = path_of(settings, folder.root)
@@ -91,7 +93,7 @@ class RunJournal:
         StorageError: the journal cannot be used, or another run works on the folder and ``--on-busy`` is ``fail``.
     """
 
-    def __init__(self, settings: Settings, folder: Folder) -> None:
+    def __init__(self, settings: Settings, folder: Storage) -> None:
         self._settings = settings
         self._folder = folder
         self._is_named = settings.journal not in AUTO
@@ -127,7 +129,10 @@ class RunJournal:
             return self._replaced(error)
 
     def _replaced(self, error: StorageError) -> sqlite3.Connection:
-        """A new journal instead of a damaged one, unless the user named that file: it may be anything."""
+        """A new journal instead of a damaged one. Raises the error where the user named that file, for it may be anything, and
+        where the run needs what the journal says."""
+        if self._settings.retry_failed:
+            raise JournalDamaged(error.reason, hint=_WITHOUT_RETRY)
         if self._is_named:
             raise error
         kept = set_aside(self._path)
@@ -203,9 +208,12 @@ def failed_downloads(settings: Settings) -> tuple[list[Download], int]:
         StorageError: the journal cannot be read.
     """
     path = path_of(settings, os.path.realpath(os.path.expanduser(settings.dir)))
-    if settings.journal == "none" or not os.path.exists(path):
+    if not has_journal(settings, path):
         raise no_journal(settings)
-    connection = open_to_read(path)
+    try:
+        connection = open_to_read(path)
+    except JournalDamaged as error:
+        raise JournalDamaged(error.reason, hint=_WITHOUT_RETRY) from None
     try:
         rows = connection.execute(_FAILED).fetchall()
     except sqlite3.Error as error:
@@ -216,7 +224,22 @@ def failed_downloads(settings: Settings) -> tuple[list[Download], int]:
     return downloads, len(rows) - len(downloads)
 
 
+def has_journal(settings: Settings, path: str) -> bool:
+    """Whether there is a journal at ``path``. With ``--retry-failed``, raises JournalUnavailable where nobody can tell."""
+    if settings.journal == "none":
+        return False
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        if settings.retry_failed:
+            raise JournalUnavailable(f"cannot read the journal {path}: {error.strerror}", hint=_WITHOUT_RETRY) from None
+        return False
+    return True
+
+
 def no_journal(settings: Settings) -> UsageError:
     """The error of ``--retry-failed`` where nothing is known of earlier runs."""
     what = "--journal none" if settings.journal == "none" else f"there is no journal in {settings.dir}"
-    return UsageError(f"nothing is known of earlier runs: {what}", hint="run without --retry-failed")
+    return UsageError(f"nothing is known of earlier runs: {what}", hint=_WITHOUT_RETRY)

@@ -230,7 +230,8 @@ def read_checksums(path: str) -> dict[str, Checksum]:
     """The checksums of the file at ``path``, by file name. Raises UsageError."""
     from downloader.core.names.checksum_lines import parse_checksums  # here, and below: few runs need it
     from downloader.sources import streams
+    from downloader.sources.nul_records import has_nul, nul_records
     from downloader.sources.text import lines_of
 
     with streams.open_file(path, "the checksums") as raw, streams.decoded(raw) as stream:
-        return parse_checksums(lines_of(stream), path)
+        return parse_checksums(nul_records(stream) if has_nul(stream) else lines_of(stream), path)

@@ -37,6 +37,9 @@ BUSY_SECONDS = 10.0
 
 WAL_RETRY_SECONDS = 0.01
 
+UNREADABLE_SCHEMA = "its schema is not UTF-8"
+"""What is wrong where the message of SQLite quotes the schema, and cannot be decoded: sqlite3 raises UnicodeDecodeError."""
+
 _WITHOUT = "use --journal none to go on without a journal"
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
@@ -59,7 +62,7 @@ def open_journal(path: str) -> sqlite3.Connection:
         return _open(path)
     except OSError as error:
         raise JournalUnavailable(f"cannot open the journal {path}: {error.strerror}", hint=_WITHOUT) from None
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         raise failure(path, error) from None
 
 
@@ -74,12 +77,14 @@ def open_to_read(path: str, is_in_use: bool = False) -> sqlite3.Connection:
         return _checked(connection, path)
     except OSError as error:
         raise JournalUnavailable(f"cannot read the journal {path}: {error.strerror}") from None
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         raise failure(path, error) from None
 
 
-def failure(path: str, error: sqlite3.Error) -> StorageError:
-    """The StorageError for an error of the database at ``path``."""
+def failure(path: str, error: sqlite3.Error | UnicodeDecodeError) -> StorageError:
+    """The StorageError for an error of the database at ``path``; a UnicodeDecodeError: of a message that quotes its bytes."""
+    if isinstance(error, UnicodeDecodeError):
+        return JournalDamaged(f"the journal {path} is damaged: {UNREADABLE_SCHEMA}", hint=_WITHOUT)
     if (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _DAMAGED:
         return JournalDamaged(f"the journal {path} is damaged: {error}", hint=_WITHOUT)
     return JournalUnavailable(f"cannot use the journal {path}: {error}", hint=_WITHOUT)

@@ -17,7 +17,8 @@ from typing import NamedTuple, Self
 from urllib.parse import quote
 
 from downloader.core.names.urls import host_of
-from downloader.errors import StorageError, UsageError
+from downloader.errors import JournalDamaged, StorageError, UsageError
+from downloader.storage.journal import UNREADABLE_SCHEMA
 from downloader.storage.journal_rows import DONE, FAILED, SCHEMA_VERSION, SKIPPED, Defect, JournalRow, defect_of
 
 MAGIC = b"SQLite format 3\0"
@@ -80,9 +81,9 @@ class JournalReader:
     ``path``: as given.
 
     Raises:
-        UsageError: there is no such file, or it is no database.
-        StorageError: the journal cannot be read, is damaged, was written by a newer version of dl, or belongs to another
-            program. Every method may raise this error.
+        UsageError: there is no such file, or it is empty.
+        StorageError: the journal cannot be read, is no database or a damaged one, was written by a newer version of dl, or
+            belongs to another program. Every method may raise this error.
     """
 
     def __init__(self, path: str) -> None:
@@ -145,7 +146,7 @@ class JournalReader:
             hint = f"its format is {version}, this version reads {SCHEMA_VERSION}"
             raise StorageError(f"a newer version of dl has written {self.path}", hint=hint)
         if defect is Defect.DAMAGED:
-            raise StorageError(f"the journal is damaged: {self.path} lacks its tables", hint=_REMOVE)
+            raise JournalDamaged(f"the journal is damaged: {self.path} lacks its tables", hint=_REMOVE)
 
     @contextmanager
     def _raising(self) -> Iterator[None]:
@@ -155,7 +156,9 @@ class JournalReader:
         except sqlite3.OperationalError as error:
             raise StorageError(f"cannot read the journal {self.path}: {error}", hint=_hint(str(error))) from None
         except sqlite3.DatabaseError as error:
-            raise StorageError(f"the journal is damaged: {self.path}: {error}", hint=_REMOVE) from None
+            raise JournalDamaged(f"the journal is damaged: {self.path}: {error}", hint=_REMOVE) from None
+        except UnicodeDecodeError:
+            raise JournalDamaged(f"the journal is damaged: {self.path}: {UNREADABLE_SCHEMA}", hint=_REMOVE) from None
 
     def select(self, query: str, *values: object) -> Iterator[tuple[object, ...]]:
         """The rows of a query of SQL, read one after the other.
@@ -244,7 +247,7 @@ def _check_file(path: str) -> None:
     if not head:
         raise UsageError(f"the journal is empty: {path}", hint="nothing was recorded yet")
     if head != MAGIC:
-        raise UsageError(f"not a journal of dl: {path}", hint="it is not an SQLite database")
+        raise JournalDamaged(f"the journal is damaged: {path} is not an SQLite database", hint=_REMOVE)
 
 
 def _size_of(path: str) -> int:

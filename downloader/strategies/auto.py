@@ -264,7 +264,7 @@ class _LoopRun(LockedRun):
             if self._context.config.process and self._is_full():
                 return []
             batch = [team.first_loop_only.pop()] if team.first_loop_only else self._run.take(max_attempts)
-            if batch and workers is not None and workers.has(batch[0].same_process_as):
+            if batch and workers is not None and (workers.has(batch[0].same_process_as) or workers.is_suspect(batch[0])):
                 workers.hand_out(batch)
                 return []
             self.flying += len(batch)

@@ -23,7 +23,7 @@ from downloader.engine.rate_limiter import SharedRateLimiter, shared_file
 from downloader.engine.workers.shared_memory import GRACE_OVER, STOPPING, SharedMemory, SharedStats
 from downloader.engine.workers.signals import ignore_terminal_signals, terminal_signals_blocked
 from downloader.errors import UsageError
-from downloader.storage.folder import Folder
+from downloader.storage.opening import open_storage
 
 DEATHS_TO_GIVE_UP = 3
 """So many workers that die in a row before they have started an Attempt: the machine is at fault, not a file."""
@@ -133,7 +133,9 @@ class _Worker:
         self._number = number
         rates = config.limit_rate, config.limit_rate_per_host, rates_path, config.own_rates
         rate_limiter = SharedRateLimiter(*rates) if rates_path else None
-        context = AttemptContext(config, Folder(config.root), rate_limiter)
+        storage, budget = open_storage(config.root, config.store), config.new_byte_budget()
+        storage.end_when(lambda: memory.state >= GRACE_OVER)
+        context = AttemptContext(config, storage, rate_limiter, byte_budget=budget)
         self._driver = BlockingDriver(context, Slot(SharedStats(memory, number), Cut()))
         watchdog = _OrphanWatchdog(lambda: memory.state >= GRACE_OVER)
         watchdog.watch(self._driver)

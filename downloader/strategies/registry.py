@@ -21,6 +21,7 @@ BUILT_IN = {
     "multiplex": "downloader.strategies.multiplex:MultiplexStrategy",
     "hybrid": "downloader.strategies.hybrid:HybridStrategy",
     "gevent": "downloader.strategies.gevent.strategy:GeventStrategy",
+    "dask": "downloader.strategies.dask.strategy:DaskStrategy",
 }
 
 

@@ -10,7 +10,7 @@ from werkzeug import Request, Response
 from downloader import Checksum, Download, IntegrityError, NetworkError, PolicyError, Status, StorageError
 from downloader.testserver import content
 from downloader.testserver.launch import TestServer
-from tests.support.fetching import Fetch
+from tests.support.fetching import Fetch, only_error
 from tests.support.files import files_below, names_in
 from tests.support.scripted import Connection, MakeServer, RecordedRequest, SocksServer, reply
 from tests.support.strategies import quick_for_each_transport
@@ -106,6 +106,18 @@ def test_folder_where_the_file_should_go_is_an_error(fetch: Fetch, scripted: Mak
     for on_exists in ("skip", "overwrite", "rename"):
         report = fetch([f"{server.url}/a"], on_exists=on_exists)
         assert isinstance(report.failed[0].error, StorageError)
+
+
+def test_pipe_where_the_file_should_go_is_no_file(fetch: Fetch, scripted: MakeServer) -> None:
+    server = scripted(reply("200 OK", b"x"))
+    fetch.folder.mkdir()
+    os.mkfifo(fetch.folder / "a")
+    error = only_error(report := fetch([f"{server.url}/a"]))
+    assert isinstance(error, StorageError)
+    assert "a named pipe, a socket or a device has the name of the file" in str(error)
+    assert (report.exit_code, server.requests) == (3, [])
+    assert fetch([f"{server.url}/a"], on_exists="overwrite").done == 1
+    assert (fetch.folder / "a").read_bytes() == b"x"
 
 
 def test_file_where_a_folder_should_be_is_an_error(fetch: Fetch, scripted: MakeServer) -> None:

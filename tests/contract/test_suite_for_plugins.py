@@ -14,6 +14,8 @@ QUICK = "multiplex"
 def suite_for(name: str) -> Any:
     """The suite for one strategy."""
     suite = type(f"Test{name.title()}", (StrategyContract,), {"strategy": name})
+    if name == "dask":
+        suite = pytest.mark.usefixtures("dask_cluster")(suite)
     return suite if name == QUICK else pytest.mark.slow(suite)
 
 

@@ -50,15 +50,16 @@ def endless(server: TestServer) -> list[str]:
     return [server.file(number, 300_000_000, rate=2_000_000) for number in range(6)]
 
 
+def open_files(pid: int) -> list[str]:
+    """What the open descriptors of a process are; empty where the process has gone, or is closing one of them."""
+    with contextlib.suppress(OSError):
+        return [os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir()]
+    return []
+
+
 def busy_workers(process: "subprocess.Popen[str]") -> list[int]:
     """The worker processes of a run that have a part file open: they are up, and at work."""
-    found = []
-    for pid in worker_processes(process.pid):
-        with contextlib.suppress(OSError):
-            links = [os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir()]
-            if any(link.endswith(".part") for link in links):
-                found.append(pid)
-    return found
+    return [pid for pid in worker_processes(process.pid) if any(link.endswith(".part") for link in open_files(pid))]
 
 
 def wait_until_busy(process: "subprocess.Popen[str]") -> None:
@@ -107,11 +108,7 @@ def test_many_small_files_and_workers_that_are_killed_all_the_time(server: TestS
     process = start(urls, folder, strategy, "--retry-wait", "0.01", "--retries", "50")
     killed = 0
     while process.poll() is None and killed < 6:
-        up = [
-            pid
-            for pid in worker_processes(process.pid)
-            if any(os.readlink(path).startswith("socket") for path in Path(f"/proc/{pid}/fd").iterdir())
-        ]
+        up = [pid for pid in worker_processes(process.pid) if any(link.startswith("socket") for link in open_files(pid))]
         time.sleep(0.35)  # long enough for one to be up
         for pid in up[:1]:
             with contextlib.suppress(ProcessLookupError):

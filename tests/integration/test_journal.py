@@ -249,6 +249,37 @@ def test_nothing_is_retried_where_nothing_is_known(dl: Shell, url: str) -> None:
         assert "nothing is known of earlier runs" in done.stderr
 
 
+def _is_damaged(journal: Path) -> None:
+    journal.write_bytes(b"no database" * 100)
+
+
+def _is_a_loop(journal: Path) -> None:
+    journal.symlink_to(journal.name)
+
+
+def _has_no_folder(journal: Path) -> None:
+    journal.parent.rmdir()
+    journal.parent.write_text("")
+
+
+@pytest.mark.parametrize("spoil", [_is_damaged, _is_a_loop, _has_no_folder])
+@pytest.mark.parametrize("words", [(), ("urls.txt",), ("urls.txt", "--dry-run")], ids=" ".join)
+def test_a_journal_that_cannot_be_read_is_not_taken_for_a_missing_one(
+    dl: Shell, url: str, spoil: Callable[[Path], None], words: tuple[str, ...]
+) -> None:
+    dl.list(f"{url}/a")
+    journal = Path(default_path(str(dl.folder / "out")))
+    journal.parent.mkdir(parents=True)
+    spoil(journal)
+    before = sorted(path.name for path in (dl.folder / "out").rglob("*"))
+    done = dl("--retry-failed", "-d", "out", *words)
+    assert done.returncode == 3
+    assert str(journal) in done.stderr
+    assert any(what in done.stderr for what in ("is damaged: ", "cannot read the journal", "cannot open the journal"))
+    kept = sorted(path.name for path in (dl.folder / "out").rglob("*") if path.suffix != ".lock")
+    assert kept == before  # what may still say something of what failed is not renamed
+
+
 def test_a_url_with_a_secret_cannot_be_retried_without_its_list(dl: Shell, site: Site, url: str) -> None:
     site.missing = {"/a?token=1"}
     dl.list(f"{url}/a?token=1")

@@ -195,6 +195,16 @@ def test_folder_with_a_sums_file_but_no_journal_names_it(dl: Shell, folder: Path
     assert "dl verify data/SHA256SUMS" in dl("verify", "data").stderr
 
 
+@pytest.mark.parametrize("words", [["status"], ["verify"], ["export", "--to", "x.csv"]], ids=lambda words: words[0])
+def test_damaged_journal_is_an_error_of_the_storage(dl: Shell, folder: Path, words: list[str]) -> None:
+    journal = folder / ".downloader" / "journal.sqlite"
+    for data in (b"no database" * 100, journal.read_bytes()[:5000]):
+        journal.write_bytes(data)
+        ran = dl(words[0], "data", *words[1:])
+        assert ran.returncode == 3, ran.stderr
+        assert "damaged" in ran.stderr
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help(dl: Shell, command: str) -> None:
     ran = dl("help", command)

@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 from downloader import errors
 from downloader.core.facts import WHOLE, Checksum, Pieces, Segment, Timings
 from downloader.core.model import Attempt, End, Outcome, Returned
+from downloader.core.scheduling.dealing import Shard
 from downloader.core.trace import Trace
-from downloader.engine.workers.channel import Channel, Ended, Shard
+from downloader.engine.workers.channel import Channel
+from downloader.engine.workers.shards import Ended
 
 ATTEMPT = Attempt(1, 1, "http://h/a", "http://h/a", "a")
 Pair = tuple[Channel[Ended], Channel[Shard]]

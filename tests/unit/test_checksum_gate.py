@@ -103,6 +103,19 @@ def test_one_request_finds_the_checksums_of_a_whole_folder() -> None:
     assert run.counted.without == 0
 
 
+def test_lines_that_contradict_each_other_do_not_count() -> None:
+    other = f"{sha256('other')}  0.bin\n"
+    sums = "".join([line("0.bin"), other, line("1.bin"), line("1.bin"), line("2.bin"), other]).encode()
+    run = Simulation(listed("/d/0.bin", "/d/1.bin", "/d/2.bin"), {"/d/SHA256SUMS": sums})
+    assert run.fetched == {"0.bin": (), **{name: (Checksum("sha256", sha256(name)),) for name in ("1.bin", "2.bin")}}
+    assert (run.counted.without, run.counted.ambiguous) == (1, 1)
+    beside = Simulation(listed("/d/0.bin"), {"/d/SHA256SUMS": sums, "/d/0.bin.sha256": line("0.bin").encode()})
+    assert beside.fetched == {"0.bin": (Checksum("sha256", sha256("0.bin")),)}
+    assert (beside.counted.without, beside.counted.ambiguous) == (0, 0)
+    required = Simulation(listed("/d/0.bin"), {"/d/SHA256SUMS": sums}, required=True)
+    assert required.fetched == {}
+
+
 def test_a_checksum_beside_each_file_costs_one_request_for_each() -> None:
     files = {f"{path}.sha256": sha256(path).encode() for path in MANY}
     run = Simulation(listed(*MANY), files)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from downloader.core.facts import Checksum
 from downloader.core.names.checksum_lines import find_in_answer, parse_checksums
 from downloader.errors import UsageError
+from downloader.inventory.expected_files import from_sums
 from downloader.sources import lists
 from downloader.storage.checksum import ChecksumVerifier
 
@@ -110,6 +111,28 @@ def test_a_wrong_line_of_a_checksum_file_is_reported_by_its_number(line: str) ->
 def test_a_checksum_file_is_read_from_disk(tmp_path: Path) -> None:
     (tmp_path / "SUMS").write_text(f"{SHA256}  x\n")
     assert lists.read_checksums(str(tmp_path / "SUMS")) == {"x": Checksum("sha256", SHA256)}
+
+
+@pytest.mark.parametrize("flags", [(), ("--tag",)], ids=["plain", "tag"])
+def test_records_that_end_in_nul_are_read(tmp_path: Path, flags: tuple[str, ...]) -> None:
+    if shutil.which("sha256sum") is None:
+        pytest.skip("sha256sum is not installed")
+    names = ["a.bin", "with a\nline end", "and a\rCR", "ünïcode", *(f"many-{number:04}" for number in range(2000))]
+    for name in names:
+        (tmp_path / name).write_text(name)
+    sums = tmp_path / "SUMS"
+    sums.write_bytes(subprocess.run(["sha256sum", "-z", *flags, *names], cwd=tmp_path, capture_output=True, check=True).stdout)
+    wanted = {name: Checksum("sha256", hashlib.sha256(name.encode()).hexdigest()) for name in names}
+    assert lists.read_checksums(str(sums)) == wanted
+    assert {item.path: item.checksums[0] for item in from_sums(str(sums))} == wanted
+
+
+def test_what_is_no_record_is_reported_by_its_number(tmp_path: Path) -> None:
+    sums = tmp_path / "SUMS"
+    for content, number in ((f"{SHA256}  a\0nonsense\0", 2), ("\0" * 3 + "x" * 200_000, 4)):
+        sums.write_text(content)
+        with pytest.raises(UsageError, match=f"SUMS:{number}"):
+            lists.read_checksums(str(sums))
 
 
 TOOLS = [

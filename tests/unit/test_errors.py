@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import json
 import pickle
 import re
 
@@ -28,13 +29,16 @@ from downloader.errors import (
     PolicyError,
     ProtocolError,
     StorageError,
+    StoreUnavailable,
     TLSError,
+    TotalReached,
     Unwanted,
     UsageError,
     WorkerError,
     WrongPieces,
     exit_code,
 )
+from downloader.reports.summary import json_summary, summary
 
 URL = "https://example.org/file.bin"
 
@@ -104,7 +108,9 @@ CASES = [
     (FolderError, StorageError),
     (FolderFull, FolderError),
     (JournalUnavailable, StorageError),
+    (StoreUnavailable, StorageError),
     (JournalDamaged, StorageError),
+    (TotalReached, PolicyError),
     (Unwanted, PolicyError),
     (WrongPieces, IntegrityError),
 ]
@@ -151,7 +157,7 @@ def test_the_exit_code_of_a_report_is_independent_of_the_order() -> None:
     assert codes == {1}
 
 
-RETRYABLE = {NetworkError, NoAnswer, WorkerError, FileInUse, WrongPieces}
+RETRYABLE = {NetworkError, NoAnswer, WorkerError, FileInUse, StoreUnavailable, WrongPieces}
 
 
 @pytest.mark.parametrize("cls", [cls for cls in PUBLIC if cls is not HTTPStatusError])
@@ -195,3 +201,10 @@ def test_a_status_error_holds_plain_values() -> None:
     error = HTTPStatusError(429, URL, "slow down", 12.0)
     assert (error.status, error.url, error.hint, error.retry_after) == (429, URL, "slow down", 12.0)
     assert error.reason == "HTTP 429 Too Many Requests"
+
+
+def test_what_ended_the_run_decides_its_exit_code_and_stands_in_its_summary() -> None:
+    report = Report(ended_by=TotalReached.after(5000), error_classes={Interrupted}, interrupted=True)
+    assert report.exit_code == 10
+    assert "stopped: the run has received more than 5000 bytes: --max-total (" in summary(report)
+    assert json.loads(json_summary(report, {}))["ended_by"] == str(report.ended_by)

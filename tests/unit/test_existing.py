@@ -13,6 +13,7 @@ from downloader.core.names.exists_policy import ON_EXISTS, ExistsPolicy, apply_e
 from downloader.settings.definitions import OnExists
 
 THERE, FOLDER = Existing(7, 1000.0), Existing(0, 1000.0, is_folder=True)
+PIPE = Existing(0, 1000.0, is_special=True)
 SUMS = (Checksum("sha256", "0" * 64),)
 
 
@@ -37,6 +38,11 @@ def test_nothing_there_is_no_obstacle(on_exists: str) -> None:
         (attempt(may_exist_already=True), THERE, "skip", End.COMPLETE),
         (attempt(may_exist_already=True), THERE, "fail", End.COMPLETE),
         (attempt(may_exist_already=True), FOLDER, "skip", End.FAILED),
+        (attempt(), PIPE, "skip", End.FAILED),
+        (attempt(), PIPE, "fail", End.FAILED),
+        (attempt(), PIPE, "refresh", End.FAILED),
+        (attempt(checksums=SUMS), PIPE, "skip", End.FAILED),
+        (attempt(may_exist_already=True), PIPE, "skip", End.FAILED),
     ],
 )
 def test_an_existing_file_ends_the_attempt(tried: Attempt, existing: Existing, on_exists: str, end: End) -> None:

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from downloader.errors import DownloadError, StorageError, UsageError
+from downloader.errors import DownloadError, JournalDamaged, StorageError, UsageError
 from downloader.storage.journal import default_path
 from downloader.storage.journal_counts import (
     HostCount,
@@ -228,6 +228,12 @@ def _scrambled(path: Path) -> None:
     path.write_bytes(data)
 
 
+def _schema_scrambled(path: Path) -> None:
+    data = path.read_bytes()
+    assert data.count(b"TEXT NOT NULL") > 1
+    path.write_bytes(data.replace(b"TEXT NOT NULL", b"TEXT NUL\x9c..."))  # SQLite's message quotes this byte
+
+
 def _of_another_program(path: Path) -> None:
     path.unlink()
     with sqlite3.connect(path) as connection:
@@ -264,7 +270,8 @@ def _a_pipe(path: Path) -> None:
     [
         (Path.unlink, UsageError, "there is no journal"),
         (_empty, UsageError, "empty"),
-        (_no_sqlite, UsageError, "not a journal"),
+        (_no_sqlite, JournalDamaged, "not an SQLite database"),
+        (_schema_scrambled, JournalDamaged, "damaged"),
         (_of_another_program, StorageError, "another program"),
         (_newer, StorageError, "newer version"),
         (_a_folder, UsageError, "not a journal"),

@@ -7,8 +7,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from downloader.core import text as texts
+from downloader.core.model import Download
 from downloader.core.names.claimed_paths import ClaimedPaths
 from downloader.core.names.file_names import name_from_url, numbered, part_names, safe_component, wished_path, with_digest
+from downloader.core.names.templates import Template
 from downloader.core.names.urls import clean_url, host_of, origin_of, public_url
 from downloader.core.text import printable
 from downloader.errors import PolicyError, UsageError
@@ -116,19 +118,30 @@ def test_a_cleaned_url_is_printable_ascii_and_stays_the_same(text: str) -> None:
         ("https://b.example/k?token=", "https://b.example/k?token=***"),
         ("https://b.example/k?tokens=abc&x=token", "https://b.example/k?tokens=abc&x=token"),
         ("https://u:p@b.example/k?api_key=abc", "https://b.example/k?api_key=***"),
+        (f"https://b.example/k?n=1&key=AIza{'x' * 35}", "https://b.example/k?n=1&key=***"),
+        ("https://b.example/k?key=photos/a.jpg&key=AIzaSmall", "https://b.example/k?key=photos/a.jpg&key=AIzaSmall"),
     ],
 )
 def test_a_url_is_shown_without_what_is_secret_in_it(url: str, shown: str) -> None:
     assert public_url(url) == shown
 
 
-SECRET_KEYS = "access_token api_key apikey auth password passwd secret sig signature token X-Amz-Signature X-Goog-Signature"
+SECRET_KEYS = """access_token api_key apikey auth password passwd secret sig signature token X-Amz-Signature X-Goog-Signature
+    api-key api_token access_key auth_token subscription-key x-api-key jwt"""
 
 
 @pytest.mark.parametrize("key", SECRET_KEYS.split())
 @pytest.mark.parametrize("change", [str, str.lower, str.upper])
 def test_each_well_known_secret_of_a_query_is_masked_in_any_case(key: str, change: type[str]) -> None:
     assert public_url(f"https://h.example/?a=b&{change(key)}=hunter2&c=d") == f"https://h.example/?a=b&{change(key)}=***&c=d"
+
+
+@pytest.mark.parametrize("key", ["api-key", "jwt", "Auth_Token"])
+def test_names_of_files_are_those_of_earlier_versions(key: str) -> None:
+    url = f"https://h.example/a?{key}=x&token=y"
+    assert public_url(url) == f"https://h.example/a?{key}=***&token=***"
+    assert public_url(url, in_name=True) == f"https://h.example/a?{key}=x&token=***"
+    assert Template("{name}-{query}").path_of(Download(url), 1) == f"a-{key}=x&token=***"
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), st.text(st.characters(exclude_categories=["Cs"])))

@@ -7,7 +7,7 @@ import pytest
 
 from downloader import Downloader
 from downloader.core.model import End, Outcome
-from downloader.errors import HTTPStatusError
+from downloader.errors import HTTPStatusError, TotalReached
 
 
 def test_a_cut_of_one_attempt_does_not_apply_to_the_next_at_the_same_file(tmp_path: Path) -> None:
@@ -39,3 +39,46 @@ def test_the_log_says_why_a_file_begins_again(tmp_path: Path, caplog: pytest.Log
         run.settle([Outcome(first.key, End.MUST_RESTART, final_url=first.url, reason="the ETag has changed")])
     assert caplog.messages == ["begin again at zero: http://127.0.0.1:9/a: the ETag has changed"]
     assert run.take()[0].from_scratch
+
+
+def test_bytes_of_all_slots_end_the_run_without_grace_time(tmp_path: Path) -> None:
+    now = 0.0
+    run = Downloader(tmp_path, strategy="serial", max_total=1000, grace=600.0).session(["http://127.0.0.1:9/a"]).run
+    run._clock = lambda: now
+    (attempt,) = run.take()
+    here, elsewhere = run.new_slot().stats, run.new_slot().stats
+    assert run.wait() <= 0.02  # the numbers of other processes are looked at often
+    for received, ends in ((400, False), (600, False), (601, True)):
+        here.received, elsewhere.received, now = received, 400, now + 1.0
+        run.tick()
+        assert (run.stopping, run.grace_over) == (ends, ends)
+    run.settle([Outcome(attempt.key, End.INTERRUPTED)])
+    assert run.finished
+    assert isinstance(run.scheduler.ended_by, TotalReached)
+
+
+def test_total_that_is_reached_during_the_grace_time_ends_it(tmp_path: Path) -> None:
+    run = Downloader(tmp_path, strategy="serial", max_total=1000, grace=600.0).session(["http://127.0.0.1:9/a"]).run
+    now = 0.0
+    run._clock = lambda: now
+    run.take()
+    run.stop()
+    assert not run.grace_over
+    run.new_slot().stats.received, now = 1001, 1.0
+    run.tick()
+    assert run.grace_over
+    assert run.scheduler.ended_by is None  # it was the user who has ended the run
+
+
+def test_run_that_is_done_is_not_ended_by_its_total(tmp_path: Path) -> None:
+    run = Downloader(tmp_path, strategy="serial", max_total=1000).session(["http://127.0.0.1:9/a"]).run
+    now = 0.0
+    run._clock = lambda: now
+    (attempt,) = run.take()
+    assert run.take() == []
+    run.new_slot().stats.received = 1001  # sampled only after the file was complete, as those of other processes may be
+    now = 0.01
+    run.settle([Outcome(attempt.key, End.COMPLETE, received=1001, size=1001, path="a")])
+    now = 1.0
+    run.tick()
+    assert (run.finished, run.stopping, run.scheduler.ended_by) == (True, False, None)

@@ -20,3 +20,33 @@ def batch_size(seconds_each: float, waiting: int, workers: int, target: float = 
     by_time = max_size if seconds_each * max_size <= target else int(target / seconds_each)
     share = -(-waiting // max(workers, 1))
     return max(1, min(by_time, share, max_size))
+
+
+class MedianDuration:
+    """The median of the last durations, which a few very long ones do not change."""
+
+    SAMPLES = 31
+
+    def __init__(self, first: float = 1.0) -> None:
+        """``first``: the value in seconds as long as nothing was measured."""
+        self._value = first
+        self._last: list[float] = []
+        self._next = 0
+        self._changed = False
+
+    def add(self, seconds: float) -> None:
+        """Count one more."""
+        if len(self._last) < self.SAMPLES:
+            self._last.append(seconds)
+        else:
+            self._last[self._next] = seconds
+            self._next = (self._next + 1) % self.SAMPLES
+        self._changed = True
+
+    @property
+    def value(self) -> float:
+        """Seconds."""
+        if self._changed:
+            self._changed = False
+            self._value = sorted(self._last)[len(self._last) // 2]
+        return self._value

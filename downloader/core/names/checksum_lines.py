@@ -3,6 +3,7 @@
 | line | written by |
 | --- | --- |
 | ``DIGEST  NAME``, ``DIGEST *NAME`` | sha256sum, md5sum, b2sum, b3sum, shasum; a leading backslash: the name is escaped |
+| the same lines, each with a NUL at its end | ``sha256sum -z``: a name may have line ends |
 | ``DIGEST NAME`` | ``md5 -r`` and ``sha256 -r`` of BSD |
 | ``SHA256 (NAME) = DIGEST`` | ``sha256sum --tag``, ``cksum -a sha256`` (also in base64), sha256 of BSD |
 | ``SHA2-256(NAME)= DIGEST`` | ``openssl dgst`` |
@@ -15,8 +16,8 @@ from downloader.core.digests import algorithm_by_length, checksum, parse_checksu
 from downloader.core.facts import Checksum
 from downloader.errors import UsageError
 
-_PLAIN = r"(\\?)([0-9A-Fa-f]{2,128}) [ *]?(.+)"  # compiled at its first use, as the next ones
-_TAGGED = r"(\\?)([A-Za-z][A-Za-z0-9/_-]*) ?\((.+)\) ?= ([0-9A-Za-z+/]+=*)"
+_PLAIN = r"(\\?)([0-9A-Fa-f]{2,128}) [ *]?((?s:.+))"  # compiled at its first use, as the next ones
+_TAGGED = r"(\\?)([A-Za-z][A-Za-z0-9/_-]*) ?\(((?s:.+))\) ?= ([0-9A-Za-z+/]+=*)"
 _ESCAPE = r"\\([\\nr])"
 _ESCAPED = {"n": "\n", "r": "\r", "\\": "\\"}
 
@@ -63,8 +64,10 @@ def parse_checksums(lines: Iterable[str], name: str) -> dict[str, Checksum]:
     return checksums
 
 
-def find_in_answer(body: bytes, name: str) -> dict[str, Checksum]:
+def find_in_answer(body: bytes, name: str) -> dict[str, Checksum | None]:
     """The checksums in the answer of a server, by path; none in a web page. Never raises.
+
+    None where lines of one path contradict each other: they give different digests of one algorithm.
 
     Lines without a checksum are skipped: a file may be signed, or have a heading. A file of one digest alone has it under the
     empty path. ``name``: of the checksum file, which may tell the algorithm.
@@ -77,7 +80,12 @@ def find_in_answer(body: bytes, name: str) -> dict[str, Checksum]:
             return {"": parse_checksum(text, name)}
         except UsageError:
             return {}
-    return dict(_readable_lines(text.splitlines(), name))
+    checksums: dict[str, Checksum | None] = {}
+    for path, item in _readable_lines(text.splitlines(), name):
+        known = checksums.setdefault(path, item)
+        if known is not None and known != item:
+            checksums[path] = None if known.algorithm == item.algorithm else item
+    return checksums
 
 
 def _readable_lines(lines: Iterable[str], name: str) -> Iterator[tuple[str, Checksum]]:

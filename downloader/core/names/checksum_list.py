@@ -20,16 +20,16 @@ class ChecksumList:
     number of these with several lines of that name and different digests.
 
     Args:
-        lines: checksums by path; None: there is no such file.
+        lines: checksums by path, None where lines contradict each other; None: there is no such file.
         name: of the file of checksums, for messages.
         required: every file of the list needs a checksum.
         searched: a checksum is looked for elsewhere, where no line belongs to a file: `count_missing` tells if there is none.
     """
 
     def __init__(
-        self, lines: Mapping[str, Checksum] | None = None, name: str = "", required: bool = False, searched: bool = False
+        self, lines: Mapping[str, Checksum | None] | None = None, name: str = "", required: bool = False, searched: bool = False
     ) -> None:
-        self._by_path = lines or {}
+        self._by_path: Mapping[str, Checksum | None] = lines or {}
         self._name = name
         self._required = required
         self._searched = searched
@@ -57,6 +57,10 @@ class ChecksumList:
             return checksum
         at, known = self._by_name.get(path.rpartition("/")[2], ("", None))
         return known if "/" not in path or "/" not in at else by_path.get(path.rpartition("/")[2])
+
+    def is_ambiguous(self, name: str) -> bool:
+        """Whether the lines with this name of a file have different digests."""
+        return self._by_name.get(name, ("", True))[1] is None
 
     def checksums_for(self, path: str, download: Download) -> tuple[Checksum, ...]:
         """All checksums of a file of the list, which is counted. Raises PolicyError if one is required and none is known."""

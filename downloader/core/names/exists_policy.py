@@ -54,11 +54,13 @@ def apply_exists_policy(attempt: Attempt, existing: Existing | None, on_exists: 
     """
     if attempt.is_probe or existing is None:
         return replace(attempt, etag="", modified_since=None) if attempt.etag or attempt.modified_since else attempt
+    before = ON_EXISTS[on_exists].before
+    if existing.is_special and before is not Before.FETCH:
+        return _failed(attempt, "a named pipe, a socket or a device has the name of the file", "remove it, or give out=")
     if attempt.replaces_existing and attempt.pieces is None and not existing.is_folder:
         return attempt  # with pieces, only what is wrong is fetched
     if existing.is_folder:
         return _failed(attempt, "a folder has the name of the file", "give out=")
-    before = ON_EXISTS[on_exists].before
     if before is Before.KEEP and (attempt.checksums or attempt.pieces is not None):
         return replace(attempt, verify_existing=True)
     if attempt.may_exist_already and before in (Before.KEEP, Before.FAIL):

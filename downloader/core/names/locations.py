@@ -51,3 +51,12 @@ def parse_location(text: str) -> Location:
         what = "file:///PATH" if scheme == "file" else f"{scheme}://BUCKET/PREFIX"
         raise UsageError(f"--dir: expected {what}, got {text!r}")
     return Location(LocationKind.STORE, f"{scheme}://{rest}")
+
+
+def check_is_folder(text: str, command: str) -> None:
+    """Raises UsageError unless this is the path of a folder or a file: ``command`` reads files of this machine."""
+    kind = parse_location(text).kind
+    if kind is not LocationKind.FOLDER:
+        what = "an object store" if kind is LocationKind.STORE else "a place of tar files"
+        hint = "a run with --journal FILE or --report FILE keeps its record on this machine"
+        raise UsageError(f"{text} is {what}: {command} reads folders", hint=hint)

@@ -31,7 +31,7 @@ class _Entry:
     def __init__(self, download: Download, index: int, server_name: str) -> None:
         self.download = download
         self.index = index
-        self.public = public_url(download.url)  # without passwords and tokens, which no file name may contain
+        self.public = public_url(download.url, in_name=True)  # without passwords and tokens, which no file name may contain
         path = urlsplit(download.url).path
         from_server = server_base_name(server_name)
         if from_server:

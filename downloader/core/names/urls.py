@@ -11,11 +11,24 @@ CLEAN_URL = re.compile(r"https?://[A-Za-z0-9.-]+(?::(?:[1-9][0-9]{0,3}|[1-5][0-9
 RESERVED = "!#$%&'()*+,/:;=?@[]~"
 """Characters that `clean_url` does not encode: the reserved ones (RFC 3986 section 2.2), "%" and "~"."""
 
-_SECRET_KEYS = frozenset(
+_NAMED_SECRET_KEYS = frozenset(
     """access_token api_key apikey auth awsaccesskeyid client_secret id_token key-pair-id passwd password private_token
     refresh_token secret sig signature token x-amz-credential x-amz-security-token x-amz-signature x-goog-credential
     x-goog-signature""".split()  # noqa: SIM905 - read as a list of words, one a line would fill a screen
 )
+"""Query keys whose values stand neither in messages nor in names of files (``{query}`` of a template). This set stays as it is:
+with another one, files of earlier runs would get other names."""
+
+_SECRET_KEYS = _NAMED_SECRET_KEYS | frozenset(
+    """access-key access-token access_key accesskey api-key api-token api_token apitoken app_key app_secret appkey appsecret
+    auth_key auth_token authkey authorization authtoken aws_access_key_id bearer jwt oauth_token
+    private-token pwd refresh-token secret_key secretkey session_token subscription-key x-api-key""".split()  # noqa: SIM905 - as above
+)
+"""Query keys whose values stand in no message."""
+
+_KEY, _KEY_BEGINS, _KEY_LENGTH = "key", "AIza", 39
+"""``key`` has a secret where its value has the form of an API key of Google. Elsewhere ``key`` often tells one file from
+another, and URLs that differ in it must not become one in the journal."""
 
 
 def clean_url(text: str) -> str:
@@ -45,8 +58,11 @@ def clean_url(text: str) -> str:
     return f"{parts.scheme}://{netloc}{quote(parts.path, safe=RESERVED) or '/'}{query}"
 
 
-def public_url(url: str) -> str:
-    """The URL for messages: without user and password, and with the values of well-known secret query keys masked."""
+def public_url(url: str, in_name: bool = False) -> str:
+    """The URL for messages: without user and password, and with the values of well-known secret query keys masked.
+
+    ``in_name``: for the name of a file, in which fewer keys are masked: see `_NAMED_SECRET_KEYS`.
+    """
     if "@" in url:
         scheme, mark, rest = url.partition("://")
         if not mark:
@@ -55,8 +71,8 @@ def public_url(url: str) -> str:
         url = f"{scheme}{mark}{authority.rpartition('@')[2]}{slash}{path}"
     if "?" in url:
         base, _, query = url.partition("?")
-        if any(key.lower() in _SECRET_KEYS for key, _ in parse_qsl(query, keep_blank_values=True)):
-            query = "&".join(_masked(item) for item in query.split("&"))
+        if any(_is_secret(key, value, in_name) for key, value in parse_qsl(query, keep_blank_values=True)):
+            query = "&".join(_masked(item, in_name) for item in query.split("&"))
         url = f"{base}?{query}"
     return url
 
@@ -74,9 +90,16 @@ def _split_authority(rest: str) -> tuple[str, str, str]:
     return (rest, "", "") if end is None else (rest[: end.start()], end.group(), rest[end.end() :])
 
 
-def _masked(item: str) -> str:
-    key, equals, _ = item.partition("=")
-    return f"{key}=***" if equals and unquote(key).lower() in _SECRET_KEYS else item
+def _is_secret(key: str, value: str, in_name: bool) -> bool:
+    key = key.lower()
+    if in_name:
+        return key in _NAMED_SECRET_KEYS
+    return key in _SECRET_KEYS or (key == _KEY and value.startswith(_KEY_BEGINS) and len(value) == _KEY_LENGTH)
+
+
+def _masked(item: str, in_name: bool) -> str:
+    key, equals, value = item.partition("=")
+    return f"{key}=***" if equals and _is_secret(unquote(key), unquote(value), in_name) else item
 
 
 def host_of(url: str) -> str:

@@ -178,11 +178,17 @@ class ChecksumGate:
                 entry.search_step += 1
         entry.search_step = -1
         if not entry.checksums:
+            self._checksums.ambiguous += self._is_ambiguous(folder, name)
             try:
                 self._checksums.count_missing()
             except PolicyError as error:
                 return error
         return entry
+
+    def _is_ambiguous(self, folder: str, name: str) -> bool:
+        """Whether a file of checksums of the folder has lines of this name that contradict each other."""
+        known = self._folders.get(folder)
+        return known is not None and any(lines is not None and lines.is_ambiguous(name) for lines in known.lists.values())
 
     def _in_folder(self, entry: DownloadState, site: str, folder: str, name: str, kind: str) -> DownloadState | None:
         """Look into the file of checksums of the folder, or ask for it. The entry itself: go on."""
@@ -286,14 +292,14 @@ def _whole_lines(body: bytes, max_bytes: int) -> bytes:
     return body if len(body) < max_bytes else body[: body.rfind(b"\n") + 1]
 
 
-def _of_folder(lines: dict[str, Checksum], folder: str) -> dict[str, Checksum]:
+def _of_folder(lines: dict[str, Checksum | None], folder: str) -> dict[str, Checksum | None]:
     """The lines about files of this folder itself, by their names: a path with other folders is that of another file."""
     place = unquote(folder.partition("://")[2], errors="replace")
     parts = [(*path.rpartition("/"), item) for path, item in lines.items()]
     return {name: item for parent, slash, name, item in parts if not slash or place.endswith(f"/{parent}/")}
 
 
-def _of_one_file(lines: dict[str, Checksum], url: str) -> Checksum | None:
+def _of_one_file(lines: dict[str, Checksum | None], url: str) -> Checksum | None:
     """The checksum in an answer that belongs to this URL: it has no name, that of standard input, or that of the file."""
     name = _place_of(url)[2]
     return lines.get("") or ChecksumList(lines).find(name, url, False) or lines.get("-")

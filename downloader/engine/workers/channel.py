@@ -1,13 +1,11 @@
 """Messages between a run and its worker processes: shards one way, Outcomes the other, over a socket pair.
 
-Each message is MessagePack after its length, which takes a fifth of a pickle's time. Errors, which are rare, and the values of
-the user's post-processing are pickles inside the message. An empty message: nothing more will come.
+Each message is what `downloader.engine.workers.codec` writes, after its length. An empty message: nothing more will come.
 
 The parent never waits to send: what the socket does not take is kept, so that two sides that both send cannot block each other.
-Only values of this package cross (rule 9), between processes of one user, one the child of the other.
+The two sides are processes of one user, one the child of the other.
 """
 
-import pickle
 import select
 import socket
 import struct
@@ -16,37 +14,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
-import msgspec
-
-from downloader.core.model import Attempt, Outcome, Returned
-from downloader.errors import DownloadError
+from downloader.core.scheduling.dealing import Shard
+from downloader.engine.workers.codec import decoder, encode
+from downloader.engine.workers.shards import Ended
 
 _LENGTH = struct.Struct("<I")
 _AT_A_TIME = 1 << 18
 
-Shard = tuple[int, list[Attempt]]
-"""The number of a slot, and the Attempts that run there one after the other."""
-
-Ended = tuple[int, list[Outcome]]
-"""The number of a slot, and how the Attempts of its shard ended.
-
-``~number``: the shard still runs; these Attempts were removed from its end, unstarted, and can be started elsewhere.
-"""
-
 Incoming = TypeVar("Incoming")
-
-
-def _out(value: Any) -> Any:
-    if isinstance(value, DownloadError | Returned):
-        return pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
-    raise NotImplementedError(type(value))
-
-
-def _back(kind: type, value: Any) -> Any:
-    return pickle.loads(value)  # noqa: S301 - see the module
-
-
-_encode = msgspec.msgpack.Encoder(enc_hook=_out).encode
 
 
 class Channel(Generic[Incoming]):
@@ -54,7 +29,7 @@ class Channel(Generic[Incoming]):
 
     def __init__(self, sock: socket.socket, blocking: bool, kind: Any) -> None:
         self._socket = sock
-        self._decode = msgspec.msgpack.Decoder(list[kind], dec_hook=_back).decode
+        self._decode = decoder(list[kind])
         self._out = bytearray()
         self._in = bytearray()
         self._blocking = blocking
@@ -71,7 +46,7 @@ class Channel(Generic[Incoming]):
 
     def send(self, message: Sequence[Shard | Ended]) -> None:
         """Send it, or as much of it as goes without waiting. Raises OSError where the other side has gone."""
-        data = _encode(message)
+        data = encode(message)
         self._out += _LENGTH.pack(len(data)) + data
         self.flush()
 

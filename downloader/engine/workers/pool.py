@@ -18,12 +18,12 @@ import time
 from contextlib import suppress
 from typing import Self
 
-from downloader.core.limits.batches import batch_size
 from downloader.core.model import Attempt, Outcome
-from downloader.core.scheduling.lost_batch import ends_of_lost_batch, unstarted
+from downloader.core.scheduling.dealing import Dealing, Seat
 from downloader.engine.contract import Run, Slot
 from downloader.engine.rate_limiter import shared_file
-from downloader.engine.workers.channel import Channel, Ended, Shard
+from downloader.engine.workers.channel import Channel
+from downloader.engine.workers.shards import Ended
 from downloader.engine.workers.shared_memory import GRACE_OVER, STOPPING, SharedCut, SharedMemory, SharedStats
 from downloader.engine.workers.signals import terminal_signals_blocked
 from downloader.errors import UsageError
@@ -60,8 +60,7 @@ class WorkerPool:
         self._memory = SharedMemory.mapped(self._memory_file.fileno(), workers * run.jobs)
         self._workers = [_Worker(number, run.jobs) for number in range(workers)]
         self._selector = selectors.DefaultSelector()
-        self._seconds_each = 1.0  # until it is known better: one Attempt at a time
-        self._worker_of: dict[int, _Worker] = {}
+        self._dealing = Dealing()
         self._paths: dict[int, str] = {}
         self._rates = shared_file(self._config.is_rate_limited)
         self._rates_path = ""
@@ -90,7 +89,7 @@ class WorkerPool:
     @property
     def busy(self) -> bool:
         """Whether the workers have any Attempts."""
-        return bool(self._worker_of)
+        return self._dealing.busy
 
     @property
     def ready(self) -> bool:
@@ -124,7 +123,7 @@ class WorkerPool:
                     self._replace(worker)
                 else:
                     for message in messages:
-                        self._settle(worker, message)
+                        self._receive(worker, message)
         if not events:
             self._kill_late_starters()
 
@@ -135,7 +134,7 @@ class WorkerPool:
 
     def close(self) -> None:
         """End the processes, and wait for them. Attempts that still run, where the run broke, end at once."""
-        if self._worker_of:
+        if self._dealing.busy:
             self._memory.state = GRACE_OVER
         running = [(worker, worker.process) for worker in self._workers if worker.process is not None]
         for worker, _ in running:
@@ -178,8 +177,8 @@ class WorkerPool:
             ours.sendall(len(data).to_bytes(4, "little") + data)
         worker.started_at = time.monotonic()
         worker.channel = Channel(ours, blocking=False, kind=Ended)
-        worker.free = list(range(run.jobs))
         worker.ready = False
+        self._dealing.join(worker)
         self._selector.register(worker.channel, selectors.EVENT_READ, worker)
 
     def _watch(self, worker: "_Worker") -> None:
@@ -194,89 +193,67 @@ class WorkerPool:
             elsewhere: where the run has Attempts in this process too, the list that receives those Attempts that must run in
                 the process of one of them.
         """
-        run, running = self._run, sum(len(worker.batches) for worker in self._workers)
+        run, dealing, running = self._run, self._dealing, self._dealing.running
         if run.stopping:
             self._memory.state = GRACE_OVER if run.grace_over else STOPPING
-        shards: dict[_Worker, list[Shard]] = {}
-        while running < (run.jobs if limit is None else limit):
+            self._settle(dealing.withdraw())
+        while running < (run.jobs if limit is None else limit) and dealing.has_room:
             slots = max(1, min(run.jobs, run.limit))
-            batch = run.take(batch_size(self._seconds_each, run.ready, slots))
+            batch = run.take(dealing.batch_size(run.ready, slots))
             if not batch:
                 break
             if elsewhere is not None and batch[0].same_process_as is not None and not self.has(batch[0].same_process_as):
                 elsewhere += batch
-            elif self._place(batch, shards):
-                running += 1
-            else:
+            elif refused := dealing.place(batch):
+                run.settle(refused)
                 break
-        self._send(shards)
+            else:
+                running += 1
+        self._send()
 
     def has(self, key: int | None) -> bool:
         """Whether a worker has this Attempt."""
-        return key in self._worker_of
+        return self._dealing.has(key)
+
+    def is_suspect(self, attempt: Attempt) -> bool:
+        """Whether the file of this Attempt may have killed a worker: the Attempt must run in a worker."""
+        return self._dealing.is_suspect(attempt)
 
     def hand_out(self, batch: list[Attempt]) -> None:
         """Hand out these Attempts."""
-        shards: dict[_Worker, list[Shard]] = {}
-        if self._place(batch, shards):
-            self._send(shards)
+        self._settle(self._dealing.place(batch))
+        self._send()
 
-    def _place(self, batch: list[Attempt], shards: "dict[_Worker, list[Shard]]") -> bool:
-        """Choose a worker for a batch. False: the worker has no free slot, and the batch goes back unstarted."""
-        run, partner = self._run, batch[0].same_process_as
-        worker = (self._worker_of.get(partner) if partner is not None else None) or max(self._workers, key=_Worker.room)
-        if not worker.free:
-            run.settle(unstarted(batch))
-            return False
-        number = worker.free.pop()
-        if worker.shown < run.jobs - len(worker.free):  # a worker fills its slots from the first; sampling them all takes time
-            self._show_slot(worker)
-        worker.batches[number] = batch
-        self._memory.set_started(worker.number * run.jobs + number, -1)  # before the worker reads of it, for it may die
-        for attempt in batch:
-            self._worker_of[attempt.key] = worker
-            self._paths[attempt.key] = attempt.path
-        shards.setdefault(worker, []).append((number, batch))
-        return True
+    def _send(self) -> None:
+        """Send what was dealt to each worker since the last call."""
+        for seat, shards in self._dealing.parcels().items():
+            assert isinstance(seat, _Worker)  # noqa: S101 - no other seat has joined
+            for number, batch in shards:
+                if seat.shown < self._run.jobs - len(seat.free):  # slots are filled from the first; sampling all takes time
+                    self._show_slot(seat)
+                self._memory.set_started(seat.number * self._run.jobs + number, -1)  # before the worker reads of it: it may die
+                for attempt in batch:
+                    self._paths[attempt.key] = attempt.path
+            with suppress(OSError):  # `turn` notices that the worker has gone, after everything that it has sent
+                seat.channel.send(shards)
+                if seat.channel.pending:
+                    self._watch(seat)
 
     def _show_slot(self, worker: "_Worker") -> None:
         slot = worker.number * self._run.jobs + worker.shown
         self._run.add_slot(Slot(SharedStats(self._memory, slot, self._paths), SharedCut(self._memory, slot)))
         worker.shown += 1
 
-    def _send(self, shards: "dict[_Worker, list[Shard]]") -> None:
-        for worker, dealt in shards.items():
-            with suppress(OSError):  # `turn` notices that the worker has gone, after everything that it has sent
-                worker.channel.send(dealt)
-                if worker.channel.pending:
-                    self._watch(worker)
-
-    def _settle(self, worker: "_Worker", ended: list[Ended]) -> None:
+    def _receive(self, worker: "_Worker", ended: list[Ended]) -> None:
         self._deaths, worker.ready = 0, True
         for number, outcomes in ended:
-            if number < 0:  # the shard still runs; its last Attempts were not started
-                self._take_back(worker, ~number, len(outcomes))
-            else:
-                self._forget(worker, number)
-            for outcome in outcomes:
-                if outcome.elapsed:
-                    self._seconds_each += 0.2 * (outcome.elapsed - self._seconds_each)
+            self._settle(self._dealing.reported(worker, number, outcomes))
+
+    def _settle(self, outcomes: list[Outcome]) -> None:
+        for outcome in outcomes:
+            self._paths.pop(outcome.key, None)
+        if outcomes:
             self._run.settle(outcomes)
-
-    def _forget(self, worker: "_Worker", number: int) -> list[Attempt]:
-        batch = worker.batches.pop(number)
-        worker.free.append(number)
-        self._forget_attempts(batch)
-        return batch
-
-    def _take_back(self, worker: "_Worker", number: int, count: int) -> None:
-        batch = worker.batches[number]
-        self._forget_attempts(batch[-count:])
-        del batch[-count:]
-
-    def _forget_attempts(self, attempts: list[Attempt]) -> None:
-        for attempt in attempts:
-            del self._worker_of[attempt.key], self._paths[attempt.key]
 
     def _replace(self, worker: "_Worker") -> None:
         """A worker died: its Attempts go back to the scheduler, and another worker starts."""
@@ -289,32 +266,23 @@ class WorkerPool:
         if self._deaths >= _DEATHS_TO_GIVE_UP and not worker.ready and not run.stopping:
             worker.process = None
             raise UsageError("worker processes die as soon as they start", hint="see their output, or try --strategy multiplex")
-        outcomes: list[Outcome] = []
-        for number in list(worker.batches):
-            started = self._memory.started(worker.number * run.jobs + number)
-            batch = self._forget(worker, number)
-            ends = ends_of_lost_batch(len(batch), started)
-            outcomes += [Outcome(attempt.key, end) for attempt, end in zip(batch, ends, strict=True)]
+        first = worker.number * run.jobs
+        outcomes = self._dealing.gone(worker, lambda number: self._memory.started(first + number))
         for number in range(run.jobs):
-            self._memory.make_idle(worker.number * run.jobs + number)
-        run.settle(outcomes)
+            self._memory.make_idle(first + number)
+        self._settle(outcomes)
         self._start_worker(worker)
 
 
-class _Worker:
-    """A worker process as its parent sees it. ``shown``: slots whose numbers are shown; ``free``: slots that run nothing."""
+class _Worker(Seat):
+    """A worker process as its parent sees it. ``shown``: slots whose numbers are shown."""
 
     channel: Channel[Ended]
 
     def __init__(self, number: int, jobs: int) -> None:
+        super().__init__(jobs)
         self.number = number
         self.process: subprocess.Popen[bytes] | None = None
-        self.free: list[int] = list(range(jobs))
-        self.batches: dict[int, list[Attempt]] = {}
         self.ready = False
         self.shown = 0
         self.started_at = 0.0
-
-    def room(self) -> int:
-        """The number of free slots."""
-        return len(self.free)

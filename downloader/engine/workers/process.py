@@ -8,12 +8,11 @@ import os
 import pickle
 import socket
 import time
-from collections import deque
 from collections.abc import Iterable
 from typing import NoReturn
 
 from downloader.core.model import Attempt, Outcome
-from downloader.core.scheduling.lost_batch import unstarted
+from downloader.core.scheduling.dealing import Shard
 from downloader.engine.contract import (
     BATCH_SECONDS,
     POLL_SECONDS,
@@ -29,10 +28,11 @@ from downloader.engine.interpreter import exit_at_once, resume_collector
 from downloader.engine.loading import load
 from downloader.engine.rate_limiter import SharedRateLimiter
 from downloader.engine.stats import LocalStats
-from downloader.engine.workers.channel import Channel, Ended, Shard
+from downloader.engine.workers.channel import Channel
+from downloader.engine.workers.shards import Ended, Shards
 from downloader.engine.workers.shared_memory import GRACE_OVER, STOPPING, MirroredSlot, SharedMemory
 from downloader.engine.workers.signals import ignore_terminal_signals
-from downloader.storage.folder import Folder
+from downloader.storage.opening import open_storage
 
 MIRROR_SECONDS = 0.05
 """Seconds from one copy of the statistics to shared memory to the next."""
@@ -61,11 +61,7 @@ class WorkerRun(Run):
         self._first = first
         self._slots: list[MirroredSlot] = []
         self._mirrored_at = 0.0
-        self._shards: dict[int, deque[Attempt]] = {}
-        self._begun_at: dict[int, float] = {}
-        self._outcomes: dict[int, list[Outcome]] = {}
-        self._ready: deque[int] = deque()
-        self._running: dict[int, int] = {}
+        self._shards = Shards(whole=True)
         self._looked_at = 0.0
         self._closing = False
 
@@ -97,12 +93,12 @@ class WorkerRun(Run):
     @property
     def finished(self) -> bool:
         """See `Run`: the parent will send nothing more, and nothing runs."""
-        return self._closing and not self._running
+        return self._closing and not self._shards.running
 
     @property
     def ready(self) -> int:
         """See `Run`: of this worker's shards."""
-        return sum(len(shard) for shard in self._shards.values())
+        return self._shards.waiting
 
     @property
     def limit(self) -> int:
@@ -146,43 +142,26 @@ class WorkerRun(Run):
         for shards in messages:
             self._closing = self._closing or not shards
             for number, attempts in shards:
-                self._shards[number] = deque(attempts)
-                self._begun_at[number] = now
-                self._outcomes[number] = []
-                self._ready.append(number)
+                self._shards.add(number, attempts, now)
 
     def take(self, max_attempts: int = 1) -> list[Attempt]:
         """See `Run`: the next Attempt of a shard of which none runs now."""
+        shards = self._shards
         if self._memory.numbers[0] >= STOPPING:
-            self._return_shards(list(self._ready))
-            self._ready.clear()
+            shards.return_idle()
+            self._send_reports()
             return []
-        if not self._ready:
+        if not shards.can_start:
             return []
-        number = self._ready.popleft()
-        attempt = self._shards[number].popleft()
-        self._memory.set_started(self._first + number, len(self._outcomes[number]))
-        self._running[attempt.key] = number
+        number, attempt = shards.take()
+        self._memory.set_started(self._first + number, shards.ended_of(number))
         return [attempt]
 
     def settle(self, outcomes: Iterable[Outcome]) -> None:
         """See `Run`. The Outcomes of a shard go to the parent when the last of them is known."""
-        ended: list[Ended] = []
         for outcome in outcomes:
-            number = self._running.pop(outcome.key)
-            self._outcomes[number].append(outcome)
-            if outcome.error is not None and outcome.error.ends_run:
-                self._return_all_unstarted(number)
-            if self._shards[number]:
-                self._ready.append(number)
-            else:
-                ended.append(self._end(number))
-        if ended:
-            self._send(ended)
-
-    def _end(self, number: int) -> Ended:
-        del self._shards[number], self._begun_at[number]
-        return number, self._outcomes.pop(number)
+            self._shards.settle(outcome)
+        self._send_reports()
 
     def say_hello(self) -> None:
         """Tell the parent that this process is up."""
@@ -194,22 +173,9 @@ class WorkerRun(Run):
         except OSError:
             os._exit(ORPHANED)
 
-    def _return_shards(self, numbers: list[int]) -> None:
-        """Return what was not started of these shards, of which nothing runs now."""
-        ended = []
-        for number in numbers:
-            self._outcomes[number] += unstarted(self._shards[number])
-            ended.append(self._end(number))
-        if ended:
-            self._send(ended)
-
-    def _return_all_unstarted(self, number: int) -> None:
-        """An Attempt of this shard has shown that no file can be written: return what was not started, here and elsewhere."""
-        self._outcomes[number] += unstarted(self._shards[number])
-        self._shards[number].clear()
-        self._return_shards(list(self._ready))
-        self._ready.clear()
-        self._return_late(float("inf"))
+    def _send_reports(self) -> None:
+        if reports := self._shards.reports():
+            self._send(reports)
 
     def tick(self) -> None:
         """See `Run`."""
@@ -219,22 +185,13 @@ class WorkerRun(Run):
             self.mirror()
         if now - self._looked_at > POLL_SECONDS:
             self._looked_at = now
-            self._return_late(now)
+            self._shards.return_late(now, BATCH_SECONDS)
+            self._send_reports()
 
     def wait(self) -> float:
         """See `Run`."""
-        return 0.0 if self._ready else MIRROR_SECONDS if self._running else POLL_SECONDS
-
-    def _return_late(self, now: float) -> None:
-        """Return what waits behind a slow file for longer than `BATCH_SECONDS`, so that it can start elsewhere."""
-        ended: list[Ended] = []
-        for number in self._running.values():
-            left = self._shards[number]
-            if left and now - self._begun_at[number] > BATCH_SECONDS:
-                ended.append((~number, unstarted(left)))
-                left.clear()
-        if ended:
-            self._send(ended)
+        shards = self._shards
+        return 0.0 if shards.can_start else MIRROR_SECONDS if shards.running else POLL_SECONDS
 
 
 def start(socket_number: int, memory_number: int, strategy: str) -> None:
@@ -256,9 +213,11 @@ def start(socket_number: int, memory_number: int, strategy: str) -> None:
     config, slots, first, jobs, rates_path, empty = pickle.loads(_exactly(sock, size))  # noqa: S301 - our parent's
     rates = config.limit_rate, config.limit_rate_per_host, rates_path, config.own_rates
     rate_limiter = SharedRateLimiter(*rates) if rates_path else None
-    folder = Folder(config.root)
+    folder = open_storage(config.root, config.store)
     folder.set_was_empty(empty)
-    run = WorkerRun(sock, AttemptContext(config, folder, rate_limiter), SharedMemory.mapped(memory_number, slots), first, jobs)
+    context = AttemptContext(config, folder, rate_limiter, byte_budget=config.new_byte_budget())
+    run = WorkerRun(sock, context, SharedMemory.mapped(memory_number, slots), first, jobs)
+    folder.end_when(lambda: run.grace_over)
     run.say_hello()
     resume_collector()
     cls().drive(run)
