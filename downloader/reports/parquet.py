@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
 from downloader.errors import StorageError
 from downloader.extras import require
@@ -137,11 +137,11 @@ def parquet_columns(path: str) -> list[str]:
     return names
 
 
-def read_columns(path: str, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+def read_columns(source: str | IO[bytes], names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
     """The values of these columns, row by row. Raises OSError; ValueError or KeyError for another file."""
     require("reading Parquet", "pyarrow", extra="parquet")
     from pyarrow import parquet
 
-    with parquet.ParquetFile(path) as file:
+    with parquet.ParquetFile(source) as file:
         for batch in file.iter_batches(batch_size=GROUP_ROWS, columns=list(names), use_threads=False):
             yield from zip(*[batch.column(name).to_pylist() for name in names], strict=True)

@@ -1,6 +1,7 @@
 """What complete shards say of their files: which URLs need not be fetched again, in some 25 bytes each."""
 
 from collections.abc import Iterable, Iterator
+from typing import IO
 
 from downloader.core.facts import Validator
 from downloader.core.model import Status
@@ -66,10 +67,13 @@ class StoredSamples:
         return None
 
 
-def sample_rows(path: str) -> Iterator[SampleRow]:
-    """The rows of the table of a shard. Raises StorageError if it cannot be read."""
+def sample_rows(table: str | IO[bytes], name: str = "") -> Iterator[SampleRow]:
+    """The rows of the table of a shard. Raises StorageError if it cannot be read.
+
+    ``table``: its path, or the open file; ``name``: for the message, instead of the path.
+    """
     try:
-        yield from read_columns(path, ("url", "path", "status", "bytes"))
+        yield from read_columns(table, ("url", "path", "status", "bytes"))
     except (OSError, ValueError, KeyError) as error:
         hint = "remove the files of this number to fetch its URLs again"
-        raise StorageError(f"cannot read {path}: {error}", hint=hint) from None
+        raise StorageError(f"cannot read {name or table}: {error}", hint=hint) from None

@@ -94,7 +94,8 @@ class DownloadRun:
         scheduler = plan.scheduler_for(settings, capabilities, self.jobs, source, self._checksums, namer)
         if self._tar is not None:
             scheduler.reader.trusts_earlier = True
-            self._tar.open(make_folder)
+            if make_folder:
+                self._tar.open()
         self._folder = _open_storage(settings, config, make_folder)
         limiter, budget = plan.rate_limiter_for(settings), config.new_byte_budget()
         self.run = LocalRun(

@@ -20,6 +20,7 @@ from downloader.errors import DownloadError, UsageError
 from downloader.extras import require
 from downloader.reports.stored_samples import SampleRow, StoredSamples, sample_rows
 from downloader.settings.definitions import Settings
+from downloader.storage.base import StoreOptions
 from downloader.storage.folder import Folder
 from downloader.storage.shard_folder import ShardFolder, ShardStorage
 
@@ -60,11 +61,14 @@ def check_tar_settings(settings: Settings) -> None:
             raise UsageError(f"{option} cannot be used with --dir tar://", hint=hint)
 
 
-def open_shard_storage(location: Location, make: bool) -> ShardStorage:
-    """The place of tar files. ``make``: see `ShardFolder`. Raises UsageError, StorageError."""
-    if location.kind is LocationKind.STORE:
-        raise UsageError("--dir tar://: tar files in an object store are not supported", hint="tar://FOLDER")
-    return ShardFolder(location.target, make)
+def shard_storage(settings: Settings, location: Location) -> ShardStorage:
+    """The place of tar files; nothing is made. Raises UsageError."""
+    if location.kind is LocationKind.FOLDER:
+        return ShardFolder(location.target)
+    require(f"--dir tar://{location.target.partition(':')[0]}://", "obstore", extra="s3")
+    from downloader.storage.object_shards import ShardObjects  # here: `require` says first how obstore is installed
+
+    return ShardObjects(StoreOptions(location.target, settings.endpoint_url, settings.connect_timeout))
 
 
 class TarOutput:
@@ -83,15 +87,13 @@ class TarOutput:
     def __init__(self, settings: Settings, location: Location) -> None:
         check_tar_settings(settings)
         self._asked = settings
-        self._location = location
-        self._storage = open_shard_storage(location, make=False)
+        self._storage = shard_storage(settings, location)
         self._writer: ShardWriter | None = None
         self.settings = replace(settings, dir=self._storage.staging, journal="none")
 
-    def open(self, make: bool) -> None:
-        """Make what is missing, and lock the place; unless ``make`` is False, which is for a dry run. Raises StorageError."""
-        if make:
-            self._storage = open_shard_storage(self._location, make=True)
+    def open(self) -> None:
+        """Make what is missing, and exclude other runs; not to be called for a dry run. Raises StorageError."""
+        self._storage.begin()
 
     def earlier(self, report: Report, is_stopped: Callable[[], bool]) -> EarlierFiles | None:
         """What the complete shards say; None if there are none. Notes in the report if there is nothing to retry.
@@ -145,7 +147,7 @@ def failed_samples(settings: Settings, location: Location) -> tuple[list[Downloa
     Returns them, and how many are left out because a secret of the URL is not in the tables. Raises UsageError, StorageError.
     """
     check_tar_settings(settings)
-    storage = open_shard_storage(location, make=False)
+    storage = shard_storage(settings, location)
     samples = StoredSamples(only_failed=True)
     samples.load(_rows(storage))
     failed = {(url, path): None for url, path, _, _ in _rows(storage) if samples.is_failed(url, path)}
@@ -155,4 +157,6 @@ def failed_samples(settings: Settings, location: Location) -> tuple[list[Downloa
 
 def _rows(storage: ShardStorage) -> Iterator[SampleRow]:
     for number in complete_shards(storage.names()):
-        yield from sample_rows(storage.local_path(shard_name(number) + PARQUET))
+        name = shard_name(number) + PARQUET
+        with storage.open(name) as table:
+            yield from sample_rows(table, name)

@@ -10,7 +10,7 @@ import errno
 import os
 import stat
 from contextlib import suppress
-from typing import Protocol
+from typing import IO, Protocol
 
 from downloader.core.names.file_names import PART_SUFFIX, RESERVED_FOLDER, SIDECAR_SUFFIX
 from downloader.core.names.shard_names import SHARD_SUFFIXES, STATS, shard_name, shard_number
@@ -28,7 +28,7 @@ _LOCK = "tar.lock"
 
 
 class ShardStorage(Protocol):
-    """Where the tar files of a run go.
+    """Where the tar files of a run go: a folder, or an object store. A dry run calls `names` and `open` only.
 
     ``work``: a folder in which the files of a shard are written before `store`. ``staging``: the folder for the files that are
     in no tar file yet. Methods raise OSError or StorageError.
@@ -37,11 +37,14 @@ class ShardStorage(Protocol):
     work: str
     staging: str
 
+    def begin(self) -> None:
+        """Make and empty the folders of this machine, and exclude other runs. Raises StorageError if there is another run."""
+
     def names(self) -> list[str]:
         """The names of all files that are there."""
 
-    def local_path(self, name: str) -> str:
-        """The path of one of these files, on this machine."""
+    def open(self, name: str) -> IO[bytes]:
+        """Open one of these files to read it."""
 
     def store(self, number: int) -> None:
         """Move the files of a shard from ``work`` to their place: all of them, or none as far as later runs are concerned."""
@@ -54,25 +57,22 @@ class ShardFolder:
     """A folder, as a `ShardStorage`.
 
     Args:
-        root: its path; it is made if it is missing.
-        make: False: nothing is made, locked or changed, and nothing can be stored.
-
-    Raises:
-        StorageError: the folder cannot be used, or another run writes tar files to it.
+        root: its path.
     """
 
-    def __init__(self, root: str, make: bool = True) -> None:
+    def __init__(self, root: str) -> None:
         self.root = os.path.realpath(os.path.expanduser(root))
-        inner = os.path.join(self.root, RESERVED_FOLDER)
-        self.work = os.path.join(inner, WORK)
+        self._inner = os.path.join(self.root, RESERVED_FOLDER)
+        self.work = os.path.join(self._inner, WORK)
         self.staging = os.path.join(self.work, STAGING)
         self._lock: FolderLock | None = None
-        if not make:
-            return
+
+    def begin(self) -> None:
+        """See `ShardStorage`: the folder is made if it is missing."""
         try:
-            os.makedirs(inner, exist_ok=True)
-            _check_no_link(inner, self.work, self.staging)
-            self._lock = FolderLock(os.path.join(inner, _LOCK))
+            os.makedirs(self._inner, exist_ok=True)
+            _check_no_link(self._inner, self.work, self.staging)
+            self._lock = FolderLock(os.path.join(self._inner, _LOCK))
             self._begin(self._lock)
         except OSError as error:
             self._release()
@@ -115,11 +115,14 @@ class ShardFolder:
 
     def names(self) -> list[str]:
         """See `ShardStorage`."""
-        return os.listdir(self.root) if self._lock is not None or os.path.isdir(self.root) else []
+        try:
+            return os.listdir(self.root)
+        except FileNotFoundError:  # in a dry run
+            return []
 
-    def local_path(self, name: str) -> str:
+    def open(self, name: str) -> IO[bytes]:
         """See `ShardStorage`."""
-        return os.path.join(self.root, name)
+        return open(os.path.join(self.root, name), "rb")
 
     def store(self, number: int) -> None:
         """See `ShardStorage`. The files were flushed to the disk before."""
@@ -130,7 +133,7 @@ class ShardFolder:
                 if suffix == STATS:
                     os.fsync(root)  # so that the statistics never exist without the other files
                 if os.path.lexists(os.path.join(self.work, name)):
-                    if os.path.lexists(self.local_path(name)):
+                    if os.path.lexists(os.path.join(self.root, name)):
                         raise FileExistsError(errno.EEXIST, "another program has made the file", name)
                     os.rename(os.path.join(self.work, name), name, dst_dir_fd=root)
             os.fsync(root)

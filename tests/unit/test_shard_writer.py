@@ -28,11 +28,18 @@ class Killed(BaseException):
     """The process ends here, without any cleaning up."""
 
 
+def opened(root: Path) -> ShardFolder:
+    """The folder, locked and ready."""
+    storage = ShardFolder(str(root))
+    storage.begin()
+    return storage
+
+
 class Run:
     """A run that adds Results as a strategy does."""
 
     def __init__(self, root: Path, max_files: int = 3, max_bytes: int = 1 << 30) -> None:
-        self.storage = ShardFolder(str(root))
+        self.storage = opened(root)
         self.folder = Folder(self.storage.staging)
         self.told: list[Result] = []
         self.recorded = 0
@@ -276,7 +283,7 @@ def test_kills_lose_nothing_that_was_told(
         told |= {(result.path, result.status) for result in run.told if result.status is not Status.SKIPPED}
         rows = [sample_rows(str(root / f"{shard_name(number)}.parquet")) for number in numbers_of(root)]
         assert told <= {(path, status) for table in rows for _, path, status, _ in table}
-    ShardFolder(str(root)).close()
+    opened(root).close()
     assert told <= set(check(root).items())
 
 
@@ -293,15 +300,15 @@ def _killed_after(renames: int) -> Callable[..., None]:
 
 
 def test_a_second_run_is_refused(root: Path) -> None:
-    first = ShardFolder(str(root))
+    first = opened(root)
     with pytest.raises(StorageError, match=rf"another run writes tar files to {re.escape(str(root))} \(process {os.getpid()}"):
-        ShardFolder(str(root))
+        opened(root)
     first.close()
-    ShardFolder(str(root)).close()
+    opened(root).close()
 
 
 def test_part_files_outlive_a_run_and_nothing_else_does(root: Path) -> None:
-    storage = ShardFolder(str(root))
+    storage = opened(root)
     staging = Path(storage.staging)
     (staging / "sub" / "empty").mkdir(parents=True)
     for name in ("a", "a.part", "b.part", "b.part.meta", "c.part.meta", "sub/d.part", "sub/d.part.meta", "sub/e"):
@@ -322,12 +329,12 @@ def test_a_link_in_place_of_a_folder_is_refused(root: Path, place: str) -> None:
     (precious / "a").write_bytes(b"1")
     (root / place).symlink_to(precious)
     with pytest.raises(StorageError, match="is not a folder"):
-        ShardFolder(str(root))
+        opened(root)
     assert os.listdir(precious) == ["a"]
 
 
 def test_a_dry_run_makes_nothing(root: Path) -> None:
-    storage = ShardFolder(str(root), make=False)
+    storage = ShardFolder(str(root))
     assert storage.names() == []
     storage.close()
     assert not root.exists()
