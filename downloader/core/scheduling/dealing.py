@@ -222,13 +222,14 @@ class Dealing:
             if attempt.key in ended:
                 self._losses.pop(attempt.primary_url, None)
 
-    def gone(self, seat: Seat, begun: Callable[[int], int]) -> list[Outcome]:
+    def gone(self, seat: Seat, begun: Callable[[int], int], behind: End = _UNSTARTED) -> list[Outcome]:
         """A worker has died, or is given up: its seat is removed.
 
         Args:
             seat: the worker's; it is empty then, and may join again.
             begun: by the number of a shard, the index in what is left of the shard of the Attempt that was begun last; -1 if
                 none was begun.
+            behind: see `downloader.core.scheduling.lost_batch.ends_of_lost_batch`.
 
         Returns:
             The Outcomes that are to be settled, of everything that the seat had.
@@ -238,7 +239,7 @@ class Dealing:
         lost: list[Attempt] = []
         outcomes: list[Outcome] = []
         for number, shard in seat.shards.items():
-            for attempt, end in zip(shard, ends_of_lost_batch(len(shard), begun(number)), strict=True):
+            for attempt, end in zip(shard, ends_of_lost_batch(len(shard), begun(number), behind), strict=True):
                 del self._seat_of[attempt.key]
                 if end is _WORKER_LOST:
                     lost.append(attempt)
