@@ -250,6 +250,7 @@ class Engine:
         self._run = run = EngineRun(context, engagement, publish)
         folder.end_when(lambda: run.grace_over)
         self._ended = ended
+        self._is_over = threading.Event()
         threading.Thread(target=self._main, name="dl-engine", daemon=True).start()
 
     def _main(self) -> None:
@@ -260,6 +261,7 @@ class Engine:
             run.report(time.monotonic(), f"{type(error).__name__}: {error}")
         finally:
             self._ended()
+            self._is_over.set()
             run.dispose()
 
     def add(self, data: bytes) -> bool:
@@ -269,6 +271,10 @@ class Engine:
     def renew(self, state: int) -> bool:
         """Go on for another lease. Returns False where it is over."""
         return self._run.renew(state)
+
+    def wait(self) -> None:
+        """Wait until the thread has ended."""
+        self._is_over.wait()
 
     def close(self) -> None:
         """End everything."""
