@@ -18,7 +18,7 @@ from downloader import Downloader, NetworkError, Report, Result, Status
 from downloader.runs.download_run import DownloadRun
 from downloader.strategies.dask import client
 from tests.support.dask_cluster import DaskCluster
-from tests.support.processes import assert_session_ended, descendants, wait_until
+from tests.support.processes import assert_session_ended, command_line, descendants, wait_until
 from tests.support.scripted import Connection, MakeServer, RecordedRequest, ScriptedServer, reply
 
 pytestmark = pytest.mark.slow
@@ -124,10 +124,7 @@ def _worker_of(nanny: "subprocess.Popen[bytes]") -> int:
     found: list[int] = []
 
     def find() -> bool:
-        for process in descendants(nanny.pid):
-            names = {path.read_text().strip() for path in Path(f"/proc/{process}/task").glob("*/comm")}
-            if "dl-engine" in names or len(names) > 3:
-                found.append(process)
+        found.extend(process for process in descendants(nanny.pid) if b"spawn_main" in command_line(process))
         return bool(found)
 
     wait_until(find, "the nanny has no worker")
