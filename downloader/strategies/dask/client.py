@@ -67,9 +67,9 @@ class _Cluster:
                 self._heed_stop()
                 self._deal()
                 self._handle_news(run.wait())
-                self._look_after()
                 if not (self._workers or recruiting.busy or recruiting.ever):
                     raise recruiting.nobody()
+                self._look_after()
         finally:
             self._link.close()
             for worker in self._workers.values():

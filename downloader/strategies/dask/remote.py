@@ -3,6 +3,7 @@
 Dask logs the arguments of a function that raises, so none of them raises.
 """
 
+import logging
 import os
 import pickle
 import platform
@@ -78,11 +79,23 @@ def open_engine(data: bytes, dask_worker: Any) -> str:
     try:
         from downloader.strategies.dask.engine import Engine
 
+        _log_no_calls()
         engagement = pickle.loads(data)  # noqa: S301 - whoever reaches this port may run any code
         _engines[engagement.run] = Engine(engagement, dask_worker.log_event, lambda: _engines.pop(engagement.run, None))
     except Exception as error:  # noqa: BLE001 - see the module
         return f"{type(error).__name__}: {error}"
     return ""
+
+
+def _log_no_calls() -> None:
+    """Dask logs each call of a function in a worker: here, that would be twenty lines a second."""
+    logger = logging.getLogger("distributed.worker")
+    if _is_no_call not in logger.filters:
+        logger.addFilter(_is_no_call)
+
+
+def _is_no_call(record: logging.LogRecord) -> bool:
+    return not (record.msg == "Run out-of-band function %r" and record.args in (("work",), ("renew",)))
 
 
 def stay(run: str) -> None:
