@@ -6,6 +6,7 @@
     ├── UsageError            2   a bad flag, config value or list line: nothing was started
     ├── StorageError          3   disk full, permission, name too long, target is a directory
     │   ├── FileInUse             another run is writing the file                        (retryable)
+    │   ├── StoreUnavailable      an object store does not answer, or asks for patience  (retryable)
     │   ├── FolderError           no file can be written to the folder: it ends the run
     │   │   └── FolderFull            the disk is full
     │   ├── JournalUnavailable    the journal cannot be opened or written
@@ -75,6 +76,12 @@ class StorageError(DownloadError):
 
 class FileInUse(StorageError):
     """Another run is writing the same file. That run may end in a moment, for example if it was killed."""
+
+    retryable = True
+
+
+class StoreUnavailable(StorageError):
+    """An object store does not answer, or cannot take the file now (503). The file is tried again as after a network error."""
 
     retryable = True
 

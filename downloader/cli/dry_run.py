@@ -18,10 +18,11 @@ def dry_run(session: DownloadRun) -> int:
     Returns the exit code. Raises the error that ended the list early, if one did.
     """
     run = session.run
+    run.context.folder.begin(lambda: False)
     while not run.finished:
         batch = run.take()
         for attempt in batch:
-            partial = PartFile(run.context.folder, attempt.path, attempt.primary_url).resume_info()
+            partial = PartFile(run.context.folder.local, attempt.path, attempt.primary_url).resume_info()
             action = f"resume at {partial.size}" if partial.size else "ask, then fetch" if attempt.is_probe else "fetch"
             path = attempt.path
             for number in itertools.count(1) if ON_EXISTS[run.context.config.on_exists].numbers else ():

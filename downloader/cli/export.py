@@ -7,6 +7,7 @@ from click.shell_completion import CompletionItem
 
 from downloader.cli.options import GroupedOption, read_as
 from downloader.cli.status import folder_argument, journal_option
+from downloader.core.names.locations import check_is_folder
 from downloader.errors import UsageError
 from downloader.inventory.journal_export import KINDS, STATUSES, Export, ExportCounts, plan_export, write_export
 from downloader.inventory.sums_file import base_folder
@@ -41,7 +42,7 @@ def command() -> click.Command:
                 ["--algorithm"],
                 metavar="NAME",
                 default="",
-                help="the digests in a sums file  [as the name of FILE tells; else sha256]",
+                help="the digests in a sums file  [as the name of FILE tells; else those that most files have]",
             ),
             journal_option(),
         ],
@@ -62,6 +63,7 @@ def _choice(flag: str, name: str, choices: tuple[str, ...], text: str) -> click.
 
 
 def _export(folder: str, to: str, kind: str | None, status: str | None, host: str, algorithm: str, journal: str) -> int:
+    check_is_folder(folder, "dl export")
     if not to:
         raise UsageError("--to FILE is missing", hint="as in dl export --to urls-failed.txt, or --to - with --as urls")
     export = plan_export(to, kind or "", status or "", host, algorithm)
@@ -84,7 +86,7 @@ def _print_counts(export: Export, counts: ExportCounts, folder: str) -> None:
         )
     elif counts.left_out:
         hint = "dl verify --write computes them"
-        click.echo(f"dl: left out: {counts.left_out:,} without a recorded {export.algorithm} digest ({hint})", err=True)
+        click.echo(f"dl: left out: {counts.left_out:,} without a recorded {counts.algorithm} digest ({hint})", err=True)
     if export.kind == "sums" and export.to != "-":
         base, prefix = base_folder(export.to, folder)
         if not prefix and os.path.realpath(os.path.dirname(export.to) or ".") != base:

@@ -10,6 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from downloader.cli.options import GroupedOption
+from downloader.core.names.locations import check_is_folder
 from downloader.inventory.folder_status import read_status
 from downloader.inventory.status_text import status_text
 from downloader.storage.journal import default_path
@@ -58,6 +59,7 @@ def command() -> click.Command:
 
 
 def _status(folder: str, journal: str, check: bool | None, as_json: bool) -> int:
+    check_is_folder(folder, "dl status")
     with JournalReader(journal or default_path(folder)) as reader:
         status = read_status(reader, folder, check, running_runs(reader.path), time.time())
     if as_json:

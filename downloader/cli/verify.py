@@ -16,6 +16,7 @@ from downloader.cli.status import journal_option
 from downloader.cli.verify_printer import JsonPrinter, TextPrinter, as_json_text
 from downloader.cli.verify_progress import LeftOut, Total, progress
 from downloader.core.amounts import duration, size
+from downloader.core.names.locations import check_is_folder
 from downloader.errors import IntegrityError, StorageError, UsageError
 from downloader.inventory.expected_files import RecordKind, from_journal, from_report, from_sums, kind_of
 from downloader.inventory.file_check import ExpectedFile, FileState
@@ -69,6 +70,8 @@ def command() -> click.Command:
 
 
 def _verify(records: str, folder: str, journal: str, extra: bool, sums: str, algorithm: str, as_json: bool) -> int:
+    for place in filter(None, (records, folder)):
+        check_is_folder(place, "dl verify")
     if sums:
         if extra or journal or folder:
             raise UsageError("--write takes a folder and --algorithm only", hint="dl verify --write SHA256SUMS DIR")

@@ -37,16 +37,19 @@ from downloader.core.names.urls import host_of
 from downloader.core.scheduling.scheduler import READ_AHEAD_WINDOW
 from downloader.engine.control import Cut
 from downloader.engine.stats import SlotStats
-from downloader.storage.folder import Folder
 from downloader.transports.base import ClientOptions
 
 if TYPE_CHECKING:
     from downloader.core.limits.host_table import HostTable
     from downloader.engine.byte_budget import ByteBudget
     from downloader.engine.rate_limiter import RateLimiter
+    from downloader.storage.base import Storage, StoreOptions
 
 POLL_SECONDS = 0.2
 """A strategy calls `Run.tick` at least this often, so that it notices a stop."""
+
+DEATHS_TO_GIVE_UP = 3
+"""So many worker processes that die in a row before they have done anything: the machine is at fault, not a file."""
 
 BATCH_SECONDS = 0.5
 """After so many seconds on one batch, a worker returns the Attempts that it has not started: they can run elsewhere."""
@@ -56,7 +59,8 @@ class WorkerConfig(Struct, frozen=True):
     """The settings that a worker needs for any Attempt of a run, in any process. Picklable.
 
     Attributes:
-        root: the path of the folder that files go into.
+        root: the path of the folder that files are written to.
+        store: the object store that complete files are uploaded to; None: the folder is their place.
         policy: the rules of HTTP for this run: headers, credentials, redirects, time-outs.
         client: how to connect.
         on_exists: the setting of that name.
@@ -88,6 +92,7 @@ class WorkerConfig(Struct, frozen=True):
     own_policies: "HostTable[TransferPolicy] | None" = None
     cluster: str = ""
     max_total: int = 0
+    store: "StoreOptions | None" = None
 
     @property
     def is_rate_limited(self) -> bool:
@@ -143,7 +148,7 @@ class AttemptContext(Struct, frozen=True):
 
     Attributes:
         config: the settings.
-        folder: the folder that files go into.
+        folder: the place where files go.
         rate_limiter: None where the rate has no limit.
         clock: gives monotonic seconds.
         epoch_now: gives seconds since the epoch.
@@ -152,7 +157,7 @@ class AttemptContext(Struct, frozen=True):
     """
 
     config: WorkerConfig
-    folder: Folder
+    folder: "Storage"
     rate_limiter: "RateLimiter | None" = None
     clock: Callable[[], float] = time.monotonic
     epoch_now: Callable[[], float] = time.time

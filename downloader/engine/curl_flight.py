@@ -1,6 +1,7 @@
 """One slot of a `CurlLoop`: drives the steps of an Attempt with an easy handle of libcurl.
 
-Writes are made in line; a thread makes only the calls that read a whole file (to verify an existing one).
+Blocks are written and files are named in line: a thread would cost more than the call. Threads make the calls that take long:
+those that read or process a whole file and, where the storage is slow (`Folder.is_slow`), all that wait for the storage.
 """
 
 import time
@@ -124,6 +125,9 @@ class CurlFlight:
             while command is not READ:
                 self._state = command
                 if isinstance(command, Write):
+                    if self._context.folder.local.is_slow:
+                        self._wait_for(_write_in_thread(command))
+                        return True
                     try:
                         command.part.write(command.data)
                     except OSError as failure:
@@ -213,7 +217,7 @@ class CurlFlight:
             self._end(self._outcome)
             return
         if self._busy and not isinstance(self._state, Pause):
-            return  # a thread reads the file
+            return  # a thread works with the file
         silent_at = self._silent_at()
         reason = verdict(now, grace_over, self._deadline, silent_at > 0, silent_at, self.slot.has_reached_cut)
         if reason is not None:
@@ -231,3 +235,7 @@ class CurlFlight:
             self._advance(None, error_of(reason, self._context.config.client.read_timeout))
         if self._outcome is None and self._state is DROP:  # there is no answer left to drop
             self._advance(None)
+
+
+def _write_in_thread(command: Write) -> Call:
+    return Call(lambda: command.part.write(command.data), long=True, waits=True)

@@ -117,11 +117,11 @@ class CurlLoop:
             from downloader.engine.long_calls import LongCalls  # here: few runs need it
 
             self._long = LongCalls(self._multi)
-        self._long.submit(command.call, lambda error: flight.resume(ticket, error))
+        self._long.submit(command, lambda error: flight.resume(ticket, error))
 
     @property
     def working(self) -> int:
-        """Long calls that threads make, or will make."""
+        """Long calls that keep processors busy, and that threads make, or will make."""
         return 0 if self._long is None else self._long.working
 
     def begin_exchange(self, exchange: CurlExchange, request: Request) -> None:

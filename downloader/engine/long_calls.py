@@ -1,10 +1,15 @@
-"""Calls that would block an event loop for long (hashing a whole file, a function of the user's), made in threads."""
+"""Calls that would block an event loop for long, made in threads.
+
+There are two kinds. Some calls keep a processor busy (hashing a whole file, a function of the user's): as many of these run at
+the same time as there are processors. The others wait for slow storage: many more of these run at the same time.
+"""
 
 import os
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from downloader.engine.attempt.commands import STORAGE_THREADS, Call
 from downloader.engine.processors import cores
 from downloader.transports.curl_client import CurlMulti
 
@@ -12,33 +17,40 @@ Then = Callable[[BaseException | None], None]
 
 
 class LongCalls:
-    """Threads of one loop, made with the first call. They wake the loop when a call has ended."""
+    """Threads of one loop, made as calls come. They wake the loop when a call has ended.
+
+    ``working``: calls that keep processors busy, and that threads make, or will make.
+    """
 
     def __init__(self, multi: CurlMulti) -> None:
-        self._ended: deque[tuple[Then, BaseException | None]] = deque()
+        self._ended: deque[tuple[Call, Then, BaseException | None]] = deque()
         self._reader, self._writer = os.pipe()
         self._threads = ThreadPoolExecutor(max(2, cores()), "dl-work")
-        self.working = 0  # calls that threads make, or will make
+        self._storage_threads = ThreadPoolExecutor(STORAGE_THREADS, "dl-storage")
+        self.working = 0
         multi.add_reader(self._reader, self._on_end)
 
-    def submit(self, call: Callable[[], object], then: Then) -> None:
+    def submit(self, command: Call, then: Then) -> None:
         """Make a call in a thread; then call ``then`` in the loop's thread, with the exception that was raised, or None."""
-        self.working += 1
+        self.working += not command.waits
 
         def done(future: "Future[object]") -> None:
-            self._ended.append((then, future.exception()))
+            self._ended.append((command, then, future.exception()))
             os.write(self._writer, b"x")
 
-        self._threads.submit(call).add_done_callback(done)
+        threads = self._storage_threads if command.waits else self._threads
+        threads.submit(command.call).add_done_callback(done)
 
     def _on_end(self) -> None:
-        os.read(self._reader, 1)
-        self.working -= 1
-        then, error = self._ended.popleft()
-        then(error)
+        os.read(self._reader, 4096)
+        while self._ended:  # also of a call whose byte has not come yet
+            command, then, error = self._ended.popleft()
+            self.working -= not command.waits
+            then(error)
 
     def close(self) -> None:
         """Wait for the calls that were begun. Nobody is told of their end any more."""
         self._threads.shutdown()
+        self._storage_threads.shutdown()
         os.close(self._reader)
         os.close(self._writer)

@@ -205,8 +205,14 @@ def worker_config(
     """
     client = client_options(settings, jobs)
     policy, own = transfer_policy(settings, capabilities), _own_hosts(settings)
+    root, store = os.path.expanduser(settings.dir), None
+    if ":/" in root:
+        from downloader.runs.destination import object_store  # here: few runs need it
+
+        root, store = object_store(settings)
     return WorkerConfig(
-        root=_absolute(os.path.expanduser(settings.dir)),
+        root=root if os.path.isabs(root) else os.path.join(os.getcwd(), root),
+        store=store,
         policy=policy,
         client=client,
         on_exists=settings.on_exists,
@@ -237,10 +243,6 @@ def digest_for(settings: Settings) -> str:
     if "|" in name:
         raise UsageError(f"--digest: expected one algorithm, got {settings.digest!r}", hint=f"one of {KNOWN}")
     return name
-
-
-def _absolute(path: str) -> str:
-    return path if os.path.isabs(path) else os.path.join(os.getcwd(), path)
 
 
 def client_options(settings: Settings, connections: int) -> ClientOptions:

@@ -16,7 +16,7 @@ from downloader.core.names.earlier_files import EarlierFiles
 from downloader.core.names.exists_policy import ON_EXISTS, Before
 from downloader.errors import JournalDamaged, JournalUnavailable, StorageError, UsageError
 from downloader.settings.definitions import Settings
-from downloader.storage.folder import Folder
+from downloader.storage.base import Storage
 from downloader.storage.folder_lock import FolderLock
 from downloader.storage.journal import (
     default_path,
@@ -52,7 +52,7 @@ _MASK = "=***"
 class EarlierRuns:
     """A journal, to read what earlier runs did. Raises StorageError, as `files` does. ``is_in_use``: this run writes to it."""
 
-    def __init__(self, settings: Settings, folder: Folder, is_in_use: bool = False) -> None:
+    def __init__(self, settings: Settings, folder: Storage, is_in_use: bool = False) -> None:
         self._settings = settings
         self._folder = folder
         self._path = path_of(settings, folder.root)
@@ -93,7 +93,7 @@ class RunJournal:
         StorageError: the journal cannot be used, or another run works on the folder and ``--on-busy`` is ``fail``.
     """
 
-    def __init__(self, settings: Settings, folder: Folder) -> None:
+    def __init__(self, settings: Settings, folder: Storage) -> None:
         self._settings = settings
         self._folder = folder
         self._is_named = settings.journal not in AUTO

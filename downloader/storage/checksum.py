@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from downloader.core.facts import Checksum, Pieces, Span
 from downloader.errors import IntegrityError
-from downloader.storage.folder import Folder
 
 if TYPE_CHECKING:
     from downloader.storage.piece_hashes import PieceHashes
@@ -59,14 +58,6 @@ class ChecksumVerifier:
                 return
             self.update(block)
             offset += len(block)
-
-    def hash_file(self, folder: Folder, path: str) -> None:
-        """Hash the whole file at ``path`` in the folder. Raises OSError."""
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder.descriptor)
-        try:
-            self.hash_existing(descriptor, os.fstat(descriptor).st_size)
-        finally:
-            os.close(descriptor)
 
     @property
     def matches(self) -> bool:

@@ -3,14 +3,20 @@
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
 from downloader.core.facts import Existing
 from downloader.core.model import Attempt
 from downloader.core.names.file_names import RESERVED_FOLDER
 from downloader.errors import FolderError, FolderFull, PolicyError, StorageError
+from downloader.storage.publish import publish_block
 from downloader.storage.shared_part import SharedParts
+
+if TYPE_CHECKING:
+    from downloader.core.http.transfer import Transfer
+    from downloader.storage.part import PartFile
 
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _HINTS = {
@@ -29,6 +35,19 @@ _HINTS = {
 }
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _OPEN_TRIES = 3
+_READ_BYTES = 1 << 20
+
+SLOW_SECONDS, FAST_SECONDS = 0.001, 0.0005
+"""A folder is slow when it takes longer than the first to name a file, on average, until it takes less than the second again.
+
+To name a file in a thread costs an event loop some 0.1 ms. In line, the loop stands still until the file has its name.
+"""
+
+NAMES_PER_SAMPLE = 4
+"""Of so many files that are named in line, one is measured. To look at the clock for each would cost 0.5 % of a small file."""
+
+COUNTED_SECONDS = 4 * SLOW_SECONDS
+"""A file that takes longer to name counts as if it took so long: one such file does not make a folder slow."""
 
 
 def storage_error(error: OSError, path: str, url: str = "", kind: type[StorageError] = StorageError) -> StorageError:
@@ -53,10 +72,14 @@ class Folder:
     ``root``: its path without symbolic links. ``descriptor``: -1 where the folder is missing, or closed.
     ``was_empty``: nothing but the folder of a journal was in it when the run began. ``shared_parts``: the part files that
     several Attempts write.
+    ``is_slow``: whether an event loop must not wait for the folder, because that takes long (a network file system): see
+    `naming_took`. ``named_in_line``: files that were named without a thread.
     ``supports_tmpfile``: whether the file system may support files without a name (O_TMPFILE); True until it refused one.
 
     With ``make`` false, a missing folder stays missing, and looks like an empty one.
     """
+
+    is_remote = False
 
     def __init__(self, root: str, make: bool = True) -> None:
         self.root = os.path.realpath(root)
@@ -64,6 +87,9 @@ class Folder:
         self._made = make
         self.shared_parts = SharedParts()
         self.was_empty = False
+        self.is_slow = False
+        self.named_in_line = 0
+        self._mean_seconds = 0.0  # to name a file; recent files count more
         self.supports_tmpfile = True
         with _raising_storage_error(root):
             if make:
@@ -74,6 +100,17 @@ class Folder:
                     names = [entry.name for entry, _ in zip(entries, "ab", strict=False)]  # the first two
                     self.was_empty = not names or names == [RESERVED_FOLDER]
 
+    @property
+    def local(self) -> "Folder":
+        """See `Storage`: the folder itself."""
+        return self
+
+    def begin(self, is_stopped: Callable[[], bool]) -> None:
+        """See `Storage`: what exists is asked of the system, file by file."""
+
+    def end_when(self, is_over: Callable[[], bool]) -> None:
+        """See `Storage`: to name a file never takes long."""
+
     def set_was_empty(self, was_empty: bool) -> None:
         """Set whether the folder was empty when the run began, in a process that opened the folder later."""
         self.was_empty = was_empty
@@ -81,6 +118,14 @@ class Folder:
     def set_tmpfile_unsupported(self) -> None:
         """Remember that the file system does not support O_TMPFILE."""
         self.supports_tmpfile = False
+
+    def naming_took(self, seconds: float) -> None:
+        """Take into account how long it took to write and name one file; this sets ``is_slow``. From any thread."""
+        self._mean_seconds += (min(seconds, COUNTED_SECONDS) - self._mean_seconds) / 8
+        if self._mean_seconds > (FAST_SECONDS if self.is_slow else SLOW_SECONDS):
+            self.is_slow = True
+        elif self.is_slow:
+            self.is_slow = False
 
     def error(self, error: OSError, path: str, url: str = "", needed: int = 0) -> StorageError:
         """A StorageError for an OSError at ``path``; a FolderError if no other file could be written either.
@@ -156,6 +201,34 @@ class Folder:
             return None
         is_folder, is_file = stat.S_ISDIR(status.st_mode), stat.S_ISREG(status.st_mode)
         return Existing(status.st_size, status.st_mtime, is_folder, not (is_folder or is_file))
+
+    def read(self, path: str, update: Callable[[bytes], None]) -> None:
+        """Give the file at ``path`` to ``update``, block by block. Raises OSError."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self.descriptor)
+        try:
+            while block := os.read(descriptor, _READ_BYTES):
+                update(block)
+        finally:
+            os.close(descriptor)
+
+    def publish(
+        self,
+        part: "PartFile",
+        block: bytes,
+        transfer: "Transfer",
+        modified: float | None,
+        number_if_taken: bool,
+        replace: bool,
+    ) -> str:
+        """See `Storage`. A file that has no part file gets one only where the system requires it."""
+        if not part.is_open:
+            if number_if_taken or not replace:
+                path = publish_block(self, transfer.attempt.path, block, modified, number_if_taken)
+                if path is not None:
+                    return path
+            part.open(0)
+            part.write(block)
+        return part.commit(modified, number_if_taken, replace)
 
     def open_parent(self, path: str) -> int:
         """A descriptor of the folder that contains ``path``; missing folders are made. Raises PolicyError, OSError."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from downloader.core.facts import Validator
 from downloader.core.names.claimed_paths import HashTable
 from downloader.core.names.earlier_files import MISSING, NOT_WANTED, RESIZED, UNKNOWN
-from downloader.storage.folder import Folder
+from downloader.storage.base import Storage
 from downloader.storage.journal_rows import FAILED
 
 _PATH_BITS = (1 << 18) - 1
@@ -33,8 +33,9 @@ class KnownFiles:
         skips: files that are known and unchanged are skipped; False: ``--on-exists`` has another value than ``skip``.
     """
 
-    def __init__(self, folder: Folder, count: int = 0, only_failed: bool = False, skips: bool = True) -> None:
-        self._folder = folder
+    def __init__(self, folder: Storage, count: int = 0, only_failed: bool = False, skips: bool = True) -> None:
+        self._folder = folder.local
+        self._remote = folder if folder.is_remote else None
         self._only_failed = only_failed
         self._skips = skips
         self._rows = HashTable(count)  # by hash of URL
@@ -66,6 +67,11 @@ class KnownFiles:
 
     def _state_on_disk(self, path: str, number: int) -> int:
         size = number >> 20
+        if self._remote is not None:
+            existing = self._remote.existing(path)
+            if existing is None:
+                return MISSING
+            return RESIZED if existing.size != size else UNKNOWN if number & 3 == _FAILED_AGAIN else size
         try:
             status = os.stat(path, dir_fd=self._folder.descriptor)
         except OSError:

@@ -3,16 +3,19 @@
 import errno
 import os
 import stat
+from typing import TYPE_CHECKING
 
 from downloader.core.names.file_names import numbered
-from downloader.storage.folder import Folder
+
+if TYPE_CHECKING:
+    from downloader.storage.folder import Folder
 
 _O_TMPFILE = getattr(os, "O_TMPFILE", 0)
 _UNSUPPORTED = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT, errno.EXDEV, errno.EPERM)
 """Errors of a system that has no O_TMPFILE, or no /proc through which such a file gets its name."""
 
 
-def publish_block(folder: Folder, path: str, block: bytes, modified: float | None, number_if_taken: bool) -> str | None:
+def publish_block(folder: "Folder", path: str, block: bytes, modified: float | None, number_if_taken: bool) -> str | None:
     """Create a complete file from ``block`` and give it its final name in one step. Never replaces a file.
 
     The file has no name until it is complete (O_TMPFILE), so it needs no lock, and a kill leaves nothing behind.

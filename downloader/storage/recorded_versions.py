@@ -1,6 +1,5 @@
 """Which version of each file the journal says is on disk, for ``--on-exists refresh``. In memory are 24 bytes for each URL."""
 
-import os
 import re
 import sqlite3
 from collections.abc import Iterable
@@ -8,7 +7,7 @@ from collections.abc import Iterable
 from downloader.core.facts import Validator
 from downloader.core.names.claimed_paths import HashTable
 from downloader.core.names.earlier_files import UNKNOWN
-from downloader.storage.folder import Folder
+from downloader.storage.base import Storage
 from downloader.storage.journal_rows import FAILED
 
 _ETAG = r'(?:W/)?"[\x21\x23-\x7e]*"'
@@ -25,7 +24,7 @@ class RecordedVersions:
         connection: to the journal; it stays open as long as this object is used.
     """
 
-    def __init__(self, folder: Folder, connection: sqlite3.Connection) -> None:
+    def __init__(self, folder: Storage, connection: sqlite3.Connection) -> None:
         self._folder = folder
         self._connection = connection
         self._rows = HashTable()  # by hash of URL
@@ -53,11 +52,8 @@ class RecordedVersions:
         if row is None or row[:2] != (url, path) or row[2] == FAILED:
             return None
         _, _, _, size, etag, last_modified, ended = row
-        try:
-            status = os.stat(path, dir_fd=self._folder.descriptor)
-        except OSError:
-            return None
-        if status.st_size != size or status.st_mtime > ended + _CLOCK_SECONDS:
+        existing = self._folder.existing(path)
+        if existing is None or existing.size != size or existing.modified > ended + _CLOCK_SECONDS:
             return None
         etag = etag if re.fullmatch(_ETAG, etag) else ""
         return Validator(etag, last_modified) if etag or last_modified else None

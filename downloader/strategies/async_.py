@@ -2,10 +2,12 @@
 
 Whatever waits, waits in the loop, so that a thousand files in flight cost a thousand small tasks and no thread. Small
 writes are made in line (10 KiB into the page cache: 11 µs; by way of a thread: 186 µs); large blocks go through aiofiles.
+Where the storage is slow, files are named in threads of their own.
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, ClassVar
 
@@ -16,7 +18,7 @@ from downloader.core.facts import Timings
 from downloader.core.http.messages import Request
 from downloader.core.model import Attempt, Outcome
 from downloader.engine.attempt.attempt import attempt_steps
-from downloader.engine.attempt.commands import CUT, DROP, READ, Answer, Call, Command, Pause, Steps, Write
+from downloader.engine.attempt.commands import CUT, DROP, READ, STORAGE_THREADS, Answer, Call, Command, Pause, Steps, Write
 from downloader.engine.contract import Capabilities, Run, Slot
 from downloader.engine.deadlines import NEVER, Verdict, deadline_of, error_of, verdict
 from downloader.errors import DownloadError
@@ -52,6 +54,7 @@ class _TaskLoop:
         self._flights: dict[asyncio.Task[None], _Flight] = {}
         self._spare: list[_Flight] = []
         self._writers: Writers = {}
+        self._storage_threads = ThreadPoolExecutor(STORAGE_THREADS, "dl-storage")  # a thread is made when a call needs it
 
     async def main(self) -> None:
         """Start a task for each Attempt that no running task has taken; end the Attempts that must end."""
@@ -70,6 +73,7 @@ class _TaskLoop:
             run.fail(error)
             raise
         finally:
+            self._storage_threads.shutdown()
             await self._client.close()
 
     async def _wait(self, seconds: float) -> None:
@@ -82,7 +86,7 @@ class _TaskLoop:
         if not self._spare:
             slot = self._run.new_slot()
             slot.stats.place = len(self._flights) + 1
-            self._spare.append(_Flight(self._run, self._client, slot, self._writers))
+            self._spare.append(_Flight(self._run, self._client, slot, self._writers, self._storage_threads))
         flight = self._spare.pop()
         task = group.create_task(flight.main(attempt))
         self._flights[task] = flight
@@ -96,11 +100,14 @@ class _TaskLoop:
 class _Flight:
     """One slot: runs one Attempt after the other, in one task."""
 
-    def __init__(self, run: Run, client: AsyncClient, slot: Slot, writers: Writers) -> None:
+    def __init__(
+        self, run: Run, client: AsyncClient, slot: Slot, writers: Writers, storage_threads: ThreadPoolExecutor
+    ) -> None:
         self._run = run
         self._client = client
         self._slot = slot
         self._writers = writers
+        self._storage_threads = storage_threads
         self._context = replace(run.context, writes_in_threads=True)
         self._config = run.context.config
         self._deadline = NEVER
@@ -162,7 +169,7 @@ class _Flight:
                         answer = response.head
                     else:
                         answer = None
-                        await _obey(command, response, self._writers)
+                        await _obey(command, response, self._writers, self._storage_threads)
                 except (DownloadError, OSError) as error:
                     self._waits_for_body = self._waits_for_head = False
                     command = steps.throw(error)
@@ -188,7 +195,9 @@ class _Flight:
         return steps.throw(error_of(reason, self._config.client.read_timeout))
 
 
-async def _obey(command: Command, response: AsyncResponse | None, writers: Writers) -> None:
+async def _obey(
+    command: Command, response: AsyncResponse | None, writers: Writers, storage_threads: ThreadPoolExecutor | None = None
+) -> None:
     if command is DROP and response is not None:
         await response.drop()
     elif isinstance(command, Write):
@@ -196,7 +205,8 @@ async def _obey(command: Command, response: AsyncResponse | None, writers: Write
     elif isinstance(command, Pause):
         await asyncio.sleep(command.seconds)
     elif isinstance(command, Call):
-        await _to_its_end(asyncio.to_thread(command.call), pass_on=False)
+        threads = storage_threads if command.waits else None  # None: asyncio's own, a few more than there are processors
+        await _to_its_end(asyncio.get_running_loop().run_in_executor(threads, command.call), pass_on=False)
 
 
 async def _write(command: Write, writers: Writers) -> None:
@@ -215,7 +225,7 @@ async def _write(command: Write, writers: Writers) -> None:
         view = view[count:]
 
 
-async def _to_its_end(work: Coroutine[Any, Any, object], pass_on: bool = True) -> None:
+async def _to_its_end(work: Awaitable[object], pass_on: bool = True) -> None:
     """Wait until a thread has finished its work with a file, even when cancelled: the file must stay open until then.
 
     ``pass_on``: raise CancelledError then; otherwise the work counts, and the cancel is ignored.

@@ -13,9 +13,9 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any, ClassVar
 
 from downloader.core.model import Outcome
-from downloader.core.scheduling.lost_batch import ends_of_lost_batch
+from downloader.core.scheduling.lost_batch import lost_batch
 from downloader.engine.blocking_driver import Batch, BlockingDriver, Watchdog
-from downloader.engine.contract import AttemptContext, Capabilities, Run, Slot, WorkerConfig
+from downloader.engine.contract import DEATHS_TO_GIVE_UP, AttemptContext, Capabilities, Run, Slot, WorkerConfig
 from downloader.engine.control import Cut
 from downloader.engine.executor_loop import drive
 from downloader.engine.processors import cores
@@ -23,10 +23,7 @@ from downloader.engine.rate_limiter import SharedRateLimiter, shared_file
 from downloader.engine.workers.shared_memory import GRACE_OVER, STOPPING, SharedMemory, SharedStats
 from downloader.engine.workers.signals import ignore_terminal_signals, terminal_signals_blocked
 from downloader.errors import UsageError
-from downloader.storage.folder import Folder
-
-DEATHS_TO_GIVE_UP = 3
-"""So many workers that die in a row before they have started an Attempt: the machine is at fault, not a file."""
+from downloader.storage.opening import open_storage
 
 
 class ProcessesStrategy:
@@ -95,7 +92,7 @@ class _ProcessSlot:
             self._deaths = 0 if future.exception() is None else self._deaths + 1
 
     def recover(self, batch: Batch, error: BaseException) -> list[Outcome]:
-        """The process died: start another. See `ends_of_lost_batch` for the Attempts."""
+        """The process died: start another. See `lost_batch` for the Attempts."""
         if not isinstance(error, BrokenProcessPool):
             raise error
         started = self._memory.started(self._number)
@@ -107,8 +104,7 @@ class _ProcessSlot:
         self._executor.shutdown(wait=False)
         self._memory.make_idle(self._number)
         self._executor = self._start()
-        ends = ends_of_lost_batch(len(batch), started)
-        return [Outcome(item.key, end) for item, end in zip(batch, ends, strict=True)]
+        return lost_batch(batch, started)
 
     def close(self) -> None:
         """End the process."""
@@ -133,8 +129,9 @@ class _Worker:
         self._number = number
         rates = config.limit_rate, config.limit_rate_per_host, rates_path, config.own_rates
         rate_limiter = SharedRateLimiter(*rates) if rates_path else None
-        budget = config.new_byte_budget()
-        context = AttemptContext(config, Folder(config.root), rate_limiter, byte_budget=budget)
+        storage, budget = open_storage(config.root, config.store), config.new_byte_budget()
+        storage.end_when(lambda: memory.state >= GRACE_OVER)
+        context = AttemptContext(config, storage, rate_limiter, byte_budget=budget)
         self._driver = BlockingDriver(context, Slot(SharedStats(memory, number), Cut()))
         watchdog = _OrphanWatchdog(lambda: memory.state >= GRACE_OVER)
         watchdog.watch(self._driver)

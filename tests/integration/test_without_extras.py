@@ -109,3 +109,13 @@ def test_plug_in_for_pytest_fails_only_the_tests_that_use_it(tmp_path: Path) -> 
     assert "1 passed, 1 error" in both.stdout
     assert "the test server needs granian: pip install granian" in both.stdout
     assert "Traceback" not in both.stdout
+
+
+@pytest.mark.parametrize("flags", [[], ["--dry-run"]])
+def test_object_store_says_what_to_install(flags: list[str], tmp_path: Path) -> None:
+    code = "sys.modules['obstore'] = None\n" + COMMAND
+    done = run(code, "http://127.0.0.1:9/a", "-d", "s3://bucket1/x", *flags, folder=tmp_path)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("dl: --dir s3:// needs obstore (pip install '")
+    assert "'.[s3]'" in line

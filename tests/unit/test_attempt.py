@@ -57,6 +57,8 @@ class AttemptDriver:
     tick: float = 0.0
     now: float = 0.0
     early: bool = False
+    is_slow: bool = False
+    obeying: bool = False
 
     def clock(self) -> float:
         """Seconds, ``tick`` more on every look."""
@@ -68,6 +70,7 @@ class AttemptDriver:
     ) -> Outcome:
         """Drive one Attempt. ``at`` may say what to throw at a step; ``changes`` are of the Attempt."""
         folder = Folder(str(self.root))
+        folder.is_slow = self.is_slow
         attempt = replace(self.attempt, **changes)
         before = self.files()
         context = AttemptContext(self.config, folder, clock=self.clock, epoch_now=lambda: NOW)
@@ -84,6 +87,7 @@ class AttemptDriver:
                 answer, error = None, at(len(self.commands), command) if at else None
                 if error is not None:
                     continue
+                self.obeying = True
                 try:
                     if isinstance(command, Request):
                         answer, pieces = server.answer(command)
@@ -97,6 +101,7 @@ class AttemptDriver:
                         assert command is DROP
                 except (DownloadError, OSError) as failure:
                     error = failure
+                self.obeying = False
         except StopIteration as stop:
             outcome: Outcome = stop.value
             return outcome
@@ -188,6 +193,75 @@ def test_the_final_name_never_appears_early(driver: AttemptDriver) -> None:
     assert driver.run(FakeServer(pieces=(50,))).end is End.COMPLETE
     assert not driver.early
     assert len(driver.commands) > 2000 // 50
+
+
+# --- slow storage
+
+
+def waits(driver: AttemptDriver) -> list[bool]:
+    """Of each Call of the last Attempt: whether it waits for the storage."""
+    return [command.waits for command in driver.commands if isinstance(command, Call)]
+
+
+@pytest.mark.parametrize("policy", ["skip", "overwrite", "rename"])
+def test_a_small_file_needs_one_call_where_the_folder_is_slow_and_none_elsewhere(tmp_path: Path, policy: str) -> None:
+    for is_slow, expected in ((False, []), (True, [True])):
+        root = tmp_path / str(is_slow)
+        config = WorkerConfig(str(root), TransferPolicy(), ClientOptions(), on_exists=policy)
+        driver = AttemptDriver(root, config, is_slow=is_slow)
+        assert (driver.run(FakeServer()).end, driver.files(), waits(driver)) == (End.COMPLETE, {"file.bin": BODY}, expected)
+
+
+def test_a_slow_folder_is_written_to_only_in_calls_and_writes(driver: AttemptDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = bytes(range(256)) * (FLUSH_BYTES * 7 // 2 // 256)
+    driver.run(FakeServer(body=body, pieces=(FLUSH_BYTES // 4,), cut=FLUSH_BYTES * 3 // 2))
+    assert driver.names == KEPT
+    in_line, flags = [], os.O_WRONLY | os.O_RDWR
+
+    def watched(call: Callable[..., Any]) -> Callable[..., Any]:
+        def watching(*arguments: Any, **options: Any) -> Any:
+            if not driver.obeying and (call is not os_open or arguments[1] & flags):
+                in_line.append((call, arguments))
+            return call(*arguments, **options)
+
+        return watching
+
+    os_open = os.open
+    for name in ("open", "write", "writev", "rename", "link", "unlink"):
+        monkeypatch.setattr(os, name, watched(getattr(os, name)))
+    driver.is_slow = True
+    outcome = driver.run(FakeServer(body=body, pieces=(FLUSH_BYTES // 4,)))
+    assert (outcome.end, outcome.received, driver.files()) == (End.COMPLETE, FLUSH_BYTES * 2, {"file.bin": body})
+    assert in_line == []
+    assert sum(isinstance(command, Write) for command in driver.commands) == 2
+
+
+def test_a_name_that_is_taken_while_a_thread_works_is_left_alone(driver: AttemptDriver) -> None:
+    driver.is_slow = True
+
+    def at(number: int, command: Command) -> None:
+        if isinstance(command, Call):
+            (driver.root / "file.bin").write_bytes(b"another program's")
+
+    outcome = driver.run(FakeServer(), at)
+    assert (outcome.end, outcome.error) == (End.EXISTS, None)
+    assert driver.files() == {"file.bin": b"another program's"}
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_stop_while_a_thread_names_the_file_counts_only_if_it_has_no_name(driver: AttemptDriver, begun: bool) -> None:
+    driver.is_slow = True
+
+    def at(number: int, command: Command) -> BaseException | None:
+        if not isinstance(command, Call):
+            return None
+        if begun:
+            command.call()
+        return Interrupted("stopped")
+
+    outcome = driver.run(FakeServer(), at)
+    assert outcome.end is (End.COMPLETE if begun else End.INTERRUPTED)
+    assert driver.files() == ({"file.bin": BODY} if begun else {})
 
 
 def test_a_large_body_is_written_in_large_blocks(driver: AttemptDriver) -> None:

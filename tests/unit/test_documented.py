@@ -85,6 +85,7 @@ def test_help_begins_with_an_example_and_then_the_names() -> None:
         "JournalUnavailable",
         "NameNotFound",
         "NoAnswer",
+        "StoreUnavailable",
         "TotalReached",
         "Unwanted",
         "WrongPieces",

@@ -29,6 +29,7 @@ from downloader.errors import (
     PolicyError,
     ProtocolError,
     StorageError,
+    StoreUnavailable,
     TLSError,
     TotalReached,
     Unwanted,
@@ -107,6 +108,7 @@ CASES = [
     (FolderError, StorageError),
     (FolderFull, FolderError),
     (JournalUnavailable, StorageError),
+    (StoreUnavailable, StorageError),
     (JournalDamaged, StorageError),
     (TotalReached, PolicyError),
     (Unwanted, PolicyError),
@@ -155,7 +157,7 @@ def test_the_exit_code_of_a_report_is_independent_of_the_order() -> None:
     assert codes == {1}
 
 
-RETRYABLE = {NetworkError, NoAnswer, WorkerError, FileInUse, WrongPieces}
+RETRYABLE = {NetworkError, NoAnswer, WorkerError, FileInUse, StoreUnavailable, WrongPieces}
 
 
 @pytest.mark.parametrize("cls", [cls for cls in PUBLIC if cls is not HTTPStatusError])

@@ -44,6 +44,7 @@ class Transfer:
         *("start", "stop", "resuming", "redirects", "_requested_at", "_sent_headers"),
         *("status", "waited", "first_head_at", "name", "warning", "restart_reason"),
         *("validator", "total", "last_modified", "etag", "stated_time", "announced_digests", "digests", "splittable"),
+        "content_type",
         *("offset", "size", "received", "expected", "_received_of_body", "_stall"),
         *("existing_is_corrupt", "returned", "computed"),
     )
@@ -65,7 +66,7 @@ class Transfer:
         self._stall: StallDetector
         self.status = self.offset = self.size = self.received = self._received_of_body = 0
         self.waited = self.first_head_at = self._requested_at = 0.0
-        self.name = self.warning = self.restart_reason = self.etag = self.stated_time = ""
+        self.name = self.warning = self.restart_reason = self.etag = self.stated_time = self.content_type = ""
         self.redirects: tuple[str, ...] = ()
         self.validator = NOTHING_TO_RESUME.validator
         self.expected: int | None = None
@@ -191,6 +192,7 @@ class Transfer:
 
     def _body_follows(self, fields: h.Fields, accepts_ranges: bool) -> HeadAction:
         self.splittable = accepts_ranges and self._policy.may_split
+        self.content_type = fields.content_type
         self.warning = check_head(self._policy.guards, self.attempt, self.total, fields.content_type, self.public_url)
         self.state = TRANSITIONS[self.state][_BODY_FOLLOWS]
         return _BODY

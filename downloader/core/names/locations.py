@@ -37,6 +37,10 @@ def parse_location(text: str) -> Location:
     """What a value of ``--dir`` means. Raises UsageError for an unknown scheme, and for an incomplete URL."""
     scheme, separator, rest = text.partition("://")
     if not separator or not scheme.isalnum():
+        first = text.partition(":/")[0].lower()
+        if len(first) < len(text) and first in (*STORE_SCHEMES, TAR_SCHEME):
+            hint = f"{first}://…, as a text: a pathlib.Path has one slash only"
+            raise UsageError(f"--dir: a URL has two slashes after the colon, got {text!r}", hint=hint)
         return Location(LocationKind.FOLDER, text)
     scheme = scheme.lower()
     if scheme == TAR_SCHEME:
@@ -51,3 +55,12 @@ def parse_location(text: str) -> Location:
         what = "file:///PATH" if scheme == "file" else f"{scheme}://BUCKET/PREFIX"
         raise UsageError(f"--dir: expected {what}, got {text!r}")
     return Location(LocationKind.STORE, f"{scheme}://{rest}")
+
+
+def check_is_folder(text: str, command: str) -> None:
+    """Raises UsageError unless this is the path of a folder or a file: ``command`` reads files of this machine."""
+    kind = parse_location(text).kind
+    if kind is not LocationKind.FOLDER:
+        what = "an object store" if kind is LocationKind.STORE else "a place of tar files"
+        hint = "a run with --journal FILE or --report FILE keeps its record on this machine"
+        raise UsageError(f"{text} is {what}: {command} reads folders", hint=hint)

@@ -111,9 +111,9 @@ class DownloadState:
     def note_unfinished(self, end: End) -> None:
         """Record an Attempt that neither completed the file nor failed: it does not count toward the retries."""
         self.tries_counted -= 1
-        if end in (End.UNSTARTED, End.UNCERTAIN):
+        if end in (End.UNSTARTED, End.MAYBE_STARTED):
             self.attempts_made -= 1
-        if end in (End.UNREPORTED, End.UNCERTAIN):
+        if end in (End.UNREPORTED, End.MAYBE_STARTED):
             self.may_exist_already = True
         elif end is End.SEGMENT_DONE:
             self.from_scratch = False
@@ -234,7 +234,7 @@ class DownloadState:
             bytes=outcome.size if status is _DONE or outcome.end is _EXISTS else 0,
             received=self.received,
             http_status=outcome.status,
-            attempts=max(self.attempts_made - found_existing, status is _DONE),
+            attempts=self.attempts_made - found_existing,
             elapsed=self.elapsed,
             final_url=outcome.final_url,
             etag=outcome.etag,

@@ -35,7 +35,7 @@ def attempt_steps(attempt: Attempt, context: AttemptContext, slot: Slot) -> Step
     """The steps of one Attempt. ``slot``: where the Attempt counts what it does, and is ordered to end earlier."""
     config, folder, clock, stats = context.config, context.folder, context.clock, slot.stats
     started = clock()
-    part = PartFile(folder, attempt.path, attempt.primary_url)
+    part = PartFile(folder.local, attempt.path, attempt.primary_url)
     earlier = NOTHING_TO_RESUME if folder.has_nothing_of(attempt) else part.resume_info()
     policy = config.policy if config.own_policies is None else config.policy_for(attempt.url)
     transfer = Transfer(attempt, policy, earlier, context.epoch_now())
@@ -86,7 +86,7 @@ def _check_existing(transfer: Transfer, work: Workspace) -> Substeps:
 
     attempt, config, folder = work.attempt, work.context.config, work.context.folder
     verifier = ChecksumVerifier(attempt.checksums, config.digest, None if attempt.checksums else attempt.pieces)
-    yield Call(lambda: verifier.hash_file(folder, attempt.path), long=True)
+    yield Call(lambda: folder.read(attempt.path, verifier.update), long=True)
     if verifier.matches:
         transfer.already_there(verifier.count, verifier.digests)
     else:

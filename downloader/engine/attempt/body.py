@@ -2,20 +2,22 @@
 
 from typing import TYPE_CHECKING
 
+from downloader.core.facts import ResumeInfo
 from downloader.core.http.transfer import Transfer
 from downloader.engine.attempt.commands import DROP, READ, Call, Pause, Substeps, Write
 from downloader.engine.attempt.workspace import Workspace
 from downloader.errors import FolderFull, NetworkError
-from downloader.storage.folder import Folder
+from downloader.storage.part import PartFile
 
-if TYPE_CHECKING:  # few runs hash
+if TYPE_CHECKING:
+    from downloader.storage.base import Storage
     from downloader.storage.checksum import ChecksumVerifier
 
 FLUSH_SECONDS = 1.0
 """Seconds after which collected bytes are written even if they are few: what is on disk survives a kill."""
 
 FLUSH_BYTES = 1 << 20
-"""Bytes that are collected before they are written in one block. What is left at the end of a body is written in line."""
+"""Bytes that are collected before they are written in one block. What is left at the end of a body follows in one block."""
 
 LONG_BODY = 4 << 20
 """A longer body is written in blocks of `LONG_BODY_FLUSH_BYTES`. A shorter one is often complete before its first block."""
@@ -33,10 +35,9 @@ def receive_body(transfer: Transfer, work: Workspace) -> Substeps:
     context, part = work.context, work.part
     clock, rate_limiter, byte_budget = context.clock, context.rate_limiter, context.byte_budget
     stats, cut = work.slot
-    _open_part(transfer, work)
-    verifier = work.verifier
-    if verifier is not None and transfer.offset:
-        yield Call(lambda: verifier.hash_existing(part.descriptor, transfer.offset), long=True)
+    _prepare(transfer, work)
+    if transfer.offset or part.may_exist:  # else a small file gets no part file at all
+        yield from _open_part(transfer, work)
     stats.heard = work.flushed_at = clock()
     transfer.start_body(work.flushed_at)
     stats.done = transfer.offset
@@ -86,23 +87,33 @@ def receive_body(transfer: Transfer, work: Workspace) -> Substeps:
     else:
         transfer.on_end()
         if part.is_open and part.buffered:
-            _write_rest(work)
+            yield from _write_rest(work)
 
 
-def _open_part(transfer: Transfer, work: Workspace) -> None:
-    """Open the part file if one exists, or will be needed for certain; a small file gets none at all."""
+def _prepare(transfer: Transfer, work: Workspace) -> None:
+    """Look whether the body fits on the disk, and begin to hash if that is set."""
     part = work.part
     if transfer.expected is not None and transfer.expected >= SPACE_CHECK_BYTES:
         _check_space(transfer.expected, work.context.folder, transfer.public_url)
-    if not part.is_open and (transfer.offset or part.may_exist):
-        part.open(transfer.offset)
     if (transfer.digests or work.context.config.digest or work.attempt.pieces is not None) and not part.is_shared:
         from downloader.engine.attempt.verification import new_verifier  # here: few runs need it
 
         work.verifier = new_verifier(transfer, work)
 
 
-def _check_space(needed: int, folder: Folder, url: str) -> None:
+def _open_part(transfer: Transfer, work: Workspace) -> Substeps:
+    """Open the part file for what is left of the file, and hash what it has."""
+    part, verifier = work.part, work.verifier
+    if not part.is_open:
+        if work.context.folder.local.is_slow:
+            yield Call(lambda: part.open(transfer.offset), long=True, waits=True)
+        else:
+            part.open(transfer.offset)
+    if verifier is not None and transfer.offset:
+        yield Call(lambda: verifier.hash_existing(part.descriptor, transfer.offset), long=True)
+
+
+def _check_space(needed: int, folder: "Storage", url: str) -> None:
     """Raises FolderFull where so many bytes are not free: better now than after they have come."""
     room = folder.free_bytes()
     if room is not None and needed > room:
@@ -112,10 +123,11 @@ def _check_space(needed: int, folder: Folder, url: str) -> None:
 
 def _flush(transfer: Transfer, work: Workspace) -> Substeps:
     """Write what was collected. From the first block on, other Attempts may join, if the file may be split."""
-    part = work.part
-    if not part.is_open:
-        part.open(0)
-    part.write_sidecar(transfer.resume_info)
+    part, info = work.part, transfer.resume_info
+    if work.context.folder.local.is_slow and not part.is_shared:
+        yield Call(lambda: _begin_part(part, info), long=True, waits=True)
+    else:
+        _begin_part(part, info)
     pieces, verifier = part.take_pieces(), work.verifier
     if verifier is not None:
         if part.may_have_gaps:  # another Attempt has joined: the file is hashed at its end
@@ -130,12 +142,23 @@ def _flush(transfer: Transfer, work: Workspace) -> Substeps:
         work.slot.stats.splittable = True
 
 
-def _write_rest(work: Workspace) -> None:
-    """Write what was collected at the end of a body; a part file is open."""
-    pieces = work.part.take_pieces()
-    if work.verifier is not None:
-        _hash(work.verifier, pieces)
-    work.part.write(pieces)
+def _write_rest(work: Workspace) -> Substeps:
+    """Write what is left at the end of the body."""
+    part, verifier = work.part, work.verifier
+    pieces = part.take_pieces()
+    if verifier is not None:
+        _hash(verifier, pieces)
+    if work.context.folder.local.is_slow:
+        yield Call(lambda: part.write(pieces), long=True, waits=True)
+    else:
+        part.write(pieces)
+
+
+def _begin_part(part: PartFile, info: ResumeInfo) -> None:
+    """Open the part file, and write its sidecar, if that has not been done."""
+    if not part.is_open:
+        part.open(0)
+    part.write_sidecar(info)
 
 
 def _hash(verifier: "ChecksumVerifier", pieces: list[bytes]) -> None:

@@ -5,8 +5,8 @@
 | a `Request` | sends the request and waits for the head of the answer | a `Head`, or `CUT` |
 | `READ` | waits for the next bytes of the body | the bytes (empty at the end), or several pieces, or `CUT` |
 | `DROP` | reads no more of this answer; the connection may serve again | None |
-| a `Write` | writes a large block to the part file | None |
-| a `Call` | makes a call that takes long (``long``: perhaps seconds) | None |
+| a `Write` | writes a large block to the part file; in a thread, where the storage is slow | None |
+| a `Call` | makes a call that takes long (``long``: perhaps seconds; ``waits``: for the storage) | None |
 | a `Pause` | reads nothing for so many seconds | None |
 
 The driver throws a DownloadError into the steps where a command failed (OSError for Write and Call), and the error of
@@ -33,6 +33,9 @@ class Step(Enum):
 
 READ, DROP = Step.READ, Step.DROP
 
+STORAGE_THREADS = 32
+"""Threads of one event loop that wait for slow storage, at most. Ten thousand files a second, where each takes 3 ms."""
+
 
 class Write(NamedTuple):
     """Write a large block to the part file: `PartFile.write`. ``data``: the block, or its pieces."""
@@ -47,10 +50,15 @@ class Write(NamedTuple):
 
 
 class Call(NamedTuple):
-    """Make a call that keeps a processor or a disk busy. ``long``: the call may take seconds."""
+    """Make a call that keeps a processor or a disk busy.
+
+    ``long``: the call may take so long that an event loop makes it in a thread. ``waits``: the call waits for slow storage, and
+    keeps no processor busy meanwhile, so that many such calls may run at the same time.
+    """
 
     call: Callable[[], object]
     long: bool = False
+    waits: bool = False
 
 
 class Pause(NamedTuple):

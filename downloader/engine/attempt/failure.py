@@ -2,6 +2,7 @@
 
 import os
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from downloader.core.http.transfer import Transfer
 from downloader.core.http.transfer_states import State
@@ -18,11 +19,13 @@ from downloader.errors import (
     Unwanted,
     WorkerError,
 )
-from downloader.storage.folder import Folder
 from downloader.storage.part import PartFile
 
+if TYPE_CHECKING:
+    from downloader.storage.base import Storage
 
-def failed(transfer: Transfer, part: PartFile, folder: Folder, failure: DownloadError | OSError) -> DownloadError:
+
+def failed(transfer: Transfer, part: PartFile, folder: "Storage", failure: DownloadError | OSError) -> DownloadError:
     """The error that the Outcome carries. The part file is removed if its bytes must not be used again."""
     if isinstance(failure, OSError):
         still_to_write = max(part.buffered, (transfer.total or transfer.size) - part.written)

@@ -32,7 +32,7 @@ from downloader.engine.workers.channel import Channel
 from downloader.engine.workers.shards import Ended, Shards
 from downloader.engine.workers.shared_memory import GRACE_OVER, STOPPING, MirroredSlot, SharedMemory
 from downloader.engine.workers.signals import ignore_terminal_signals
-from downloader.storage.folder import Folder
+from downloader.storage.opening import open_storage
 
 MIRROR_SECONDS = 0.05
 """Seconds from one copy of the statistics to shared memory to the next."""
@@ -213,10 +213,11 @@ def start(socket_number: int, memory_number: int, strategy: str) -> None:
     config, slots, first, jobs, rates_path, empty = pickle.loads(_exactly(sock, size))  # noqa: S301 - our parent's
     rates = config.limit_rate, config.limit_rate_per_host, rates_path, config.own_rates
     rate_limiter = SharedRateLimiter(*rates) if rates_path else None
-    folder = Folder(config.root)
+    folder = open_storage(config.root, config.store)
     folder.set_was_empty(empty)
     context = AttemptContext(config, folder, rate_limiter, byte_budget=config.new_byte_budget())
     run = WorkerRun(sock, context, SharedMemory.mapped(memory_number, slots), first, jobs)
+    folder.end_when(lambda: run.grace_over)
     run.say_hello()
     resume_collector()
     cls().drive(run)

@@ -159,7 +159,7 @@ class _Cluster:
         del self._workers[worker.run], self._by_seat[worker.seat]
         self._link.dismiss(worker.run)
         self._recruiting.forget(worker.address)
-        outcomes = self._dealing.gone(worker.seat, _first, End.UNCERTAIN)
+        outcomes = self._dealing.gone(worker.seat, _unknown)
         worker.show(self._clock())
         LOG.warning("dask: the worker %s is gone: %s; its %d files go to others", worker.name, why, len(outcomes))
         if outcomes:
@@ -188,11 +188,10 @@ class _Cluster:
         """Nobody will report any more: settle what the workers have."""
         error = Interrupted("the cluster was lost", hint="run the same command again")
         for worker in self._workers.values():
-            lost = self._dealing.gone(worker.seat, _first, End.UNCERTAIN)
+            lost = self._dealing.gone(worker.seat, _unknown)
             self._run.settle([Outcome(outcome.key, End.INTERRUPTED, error=error) for outcome in lost])
         self._workers.clear()
 
 
-def _first(number: int) -> int:
-    """Of a lost shard, the Attempt that ran: those before it were reported. Some behind it may have run since then."""
-    return 0
+def _unknown(number: int) -> None:
+    """Of a lost shard, the Attempt that was begun last: several may have ended since the last report."""

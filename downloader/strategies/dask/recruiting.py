@@ -74,7 +74,7 @@ class Recruiting:
         self._names[address] = name or address
         config = self._run.context.config
         marker = ExitStack()
-        path, token = marker.enter_context(marker_in(config.root))
+        path, token = marker.enter_context(marker_in(config.root)) if config.store is None else ("", "")
         self._asked[address] = marker
         self._link.begin("hello", address, address, remote.hello, path, token, config.process)
 

@@ -23,7 +23,7 @@ def hello(marker: str, token: str, process: str, dask_worker: Any) -> dict[str, 
     """What the client must know before this worker is dealt to. Values of built-in types only, for clients of any version.
 
     Args:
-        marker: the path of a file that the client has written to the folder of the run.
+        marker: the path of a file that the client has written to the folder of the run; empty: files go to an object store.
         token: what that file contains.
         process: the function of ``--process``, as ``module:function``; empty: none.
         dask_worker: Dask passes it.
@@ -35,7 +35,7 @@ def hello(marker: str, token: str, process: str, dask_worker: Any) -> dict[str, 
         "host": socket.gethostname(),
         "pid": os.getpid(),
         "open_files": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
-        "folder": _folder_problem(marker, token),
+        "folder": _folder_problem(marker, token) if marker else "",
         "process": _process_problem(process),
         "engine": _engine_problem(),
     }

@@ -9,7 +9,7 @@ from gevent.event import Event
 from gevent.threadpool import ThreadPool
 
 from downloader.core.model import Attempt, Outcome
-from downloader.engine.attempt.commands import Answer, Call, Command, Steps
+from downloader.engine.attempt.commands import STORAGE_THREADS, Answer, Call, Command, Steps
 from downloader.engine.attempt.failure import internal_error
 from downloader.engine.blocking_driver import BlockingDriver, Watchdog
 from downloader.engine.contract import Run
@@ -29,7 +29,7 @@ class GreenletLoop:
         self._outcomes: list[Outcome] = []
         self._flying: set[gevent.Greenlet[..., None]] = set()
         self._spare: list[BlockingDriver] = []
-        self._threads = ThreadPool(2)
+        self._threads, self._storage_threads = ThreadPool(2), ThreadPool(STORAGE_THREADS)
         self._watchdog = Watchdog(lambda: run.grace_over)  # a thread by its class; patched, a greenlet
         self._in_thread: set[Any] = set()  # greenlets that wait for a call in a thread
         self._all_ended = False
@@ -102,11 +102,12 @@ class GreenletLoop:
         for greenlet in self._flying - self._in_thread:
             greenlet.kill(Interrupted("stopped"), block=False)
 
-    def _call_in_thread(self, call: Callable[[], object]) -> None:
+    def _call_in_thread(self, command: Call) -> None:
         """Make a call in a thread; other greenlets run meanwhile. Raises what the call raises."""
         greenlet, interrupt = gevent.getcurrent(), None
         self._in_thread.add(greenlet)
-        done = self._threads.spawn(_error_of, call)
+        threads = self._storage_threads if command.waits else self._threads
+        done = threads.spawn(_error_of, command.call)
         while not done.ready():
             try:
                 done.wait()
@@ -120,7 +121,7 @@ class GreenletLoop:
 class _Aside(Generator[Command, Answer, Outcome]):
     """The steps of an Attempt; a thread makes the calls that would block the loop, and with it every other file, for long."""
 
-    def __init__(self, steps: Steps, call_in_thread: Callable[[Callable[[], object]], None]) -> None:
+    def __init__(self, steps: Steps, call_in_thread: Callable[[Call], None]) -> None:
         self._steps = steps
         self._call_in_thread = call_in_thread
 
@@ -134,7 +135,7 @@ class _Aside(Generator[Command, Answer, Outcome]):
 
     def _in_thread_if_long(self, command: Command) -> Command:
         if isinstance(command, Call) and command.long:
-            return Call(partial(self._call_in_thread, command.call))
+            return Call(partial(self._call_in_thread, command))
         return command
 
 

@@ -1,0 +1,82 @@
+"""Delays the naming of files, in every process that imports this module: `install`, by a ``sitecustomize`` module.
+
+``os.link`` and ``os.rename`` are replaced; the package looks them up when it calls them. The first `LEARNED_AFTER` names of a
+process take 5 ms each, so that the folder is known to be slow. The further ones wait for each other: none gets its name before
+`TOGETHER` wait at the same time in one process. Where a name stands in the way of the event loop, that never happens.
+
+What happens is recorded as files in the folder ``SLOW_FOLDER``. Names that begin with a word of `FAULTS` meet that fault.
+"""
+
+import errno
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+LEARNED_AFTER = 32
+TOGETHER = 9
+FAULTS = {"broken": errno.EIO, "full": errno.ENOSPC, "readonly": errno.EROFS}
+PATIENCE = 60
+"""Seconds until a wait is given up; the test fails then."""
+
+_sleep = time.sleep  # gevent replaces them
+_lock = threading.Lock()
+
+
+class SlowNames:
+    """The names of one process. ``folder``: for the records."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.begun = self.waiting = 0
+
+    def replace(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        """The function that takes the place of ``call``."""
+
+        def delayed(source: Any, target: Any, **folders: Any) -> Any:
+            if folders.get("dst_dir_fd") is not None:  # else the name is not one of a downloaded file
+                self.delay(str(target), folders["dst_dir_fd"])
+            return call(source, target, **folders)
+
+        return delayed
+
+    def delay(self, name: str, parent: int) -> None:
+        """Wait, and raise what the name is to meet."""
+        with _lock:
+            self.begun += 1
+            is_learning = self.begun <= LEARNED_AFTER
+            self.waiting += 1
+            if self.waiting >= TOGETHER and not is_learning:
+                (self.folder / "together").touch()
+        _sleep(0.005)
+        if not is_learning:
+            self._wait_for("together")
+        fault = name.partition("-")[0]
+        if fault in (*FAULTS, "taken", "held"):
+            (self.folder / f"{'early' if is_learning else 'late'}-{name}").touch()
+        if fault == "held":
+            self._wait_for("go")
+        elif fault == "taken":
+            os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, dir_fd=parent))
+        with _lock:
+            self.waiting -= 1
+        if fault in FAULTS:
+            raise OSError(FAULTS[fault], os.strerror(FAULTS[fault]))
+
+    def _wait_for(self, record: str) -> None:
+        until = time.monotonic() + PATIENCE
+        while not (self.folder / record).exists() and not (self.folder / "impatient").exists():
+            if time.monotonic() > until:
+                (self.folder / "impatient").touch()
+                return
+            _sleep(0.005)
+
+
+def install() -> None:
+    """Delay the names of this process, if it is one of a test that wants this."""
+    folder = os.environ.get("SLOW_FOLDER")
+    if folder:
+        names = SlowNames(Path(folder))
+        os.link, os.rename = names.replace(os.link), names.replace(os.rename)
