@@ -120,6 +120,12 @@ def renew(run: str, state: int) -> bool:
     return engine is not None and engine.renew(state)
 
 
+def set_share(run: str, share: float) -> bool:
+    """Keep this part of the rate limit from now on. Returns whether this worker still works for the run."""
+    engine = _engines.get(run)
+    return engine is not None and engine.set_share(share)
+
+
 def close_engine(run: str) -> None:
     """Work for this run no longer. What still runs ends at once."""
     engine = _engines.get(run)
