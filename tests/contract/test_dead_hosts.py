@@ -42,8 +42,9 @@ def test_a_host_to_which_no_connection_can_be_made_is_given_up(fetch: Fetch, dea
     assert all(isinstance(result.error, NoAnswer) for result in report.failed)
     told = re.search(r"the host never answered: given up after (\d+) attempts", str(report.failed[-1].error))
     assert told is not None
-    assert int(told[1]) == 3 or (fetch.strategy == "dask" and int(told[1]) > 3)  # whose workers report several at a time
-    assert sum(result.attempts for result in report.failed) <= 4
+    beyond = 4 if fetch.strategy in ("hybrid", "gevent", "dask") else 0  # their workers may get several Attempts at a time
+    assert 3 <= int(told[1]) <= 3 + beyond
+    assert sum(result.attempts for result in report.failed) <= 4 + beyond
 
 
 def test_a_host_that_takes_connections_and_never_answers_is_given_up(fetch: Fetch, scripted: MakeServer) -> None:
