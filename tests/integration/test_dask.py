@@ -1,7 +1,9 @@
 """Downloads over the workers of a real cluster, and which workers are not used."""
 
+import os
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +19,7 @@ from tests.support.command import Shell
 from tests.support.dask_cluster import DaskCluster
 from tests.support.files import names_in
 from tests.support.ports import free_port
-from tests.support.scripted import Connection, InFlight, MakeServer, RecordedRequest, reply
+from tests.support.scripted import Connection, InFlight, MakeServer, RecordedRequest, reply, serve
 
 pytestmark = pytest.mark.slow
 
@@ -168,3 +170,36 @@ def test_nothing_secret_is_in_what_dask_keeps(empty_cluster: DaskCluster, script
     assert secret.encode() not in kept.stdout
     logs = "".join(empty_cluster.log(name) for name in ("scheduler", "worker-1", "worker-2"))
     assert secret not in logs
+
+
+def test_the_rate_of_all_workers_together_is_limited(dask_cluster: DaskCluster, scripted: MakeServer, tmp_path: Path) -> None:
+    rate, size, count = 2_000_000, 300_000, 12
+    server = scripted(serve(b"x" * size))
+    urls = [f"{server.url}/{number}" for number in range(count)]
+    started = time.monotonic()
+    report = downloader.download(urls, tmp_path / "out", strategy="dask", cluster=dask_cluster.address, jobs=6, limit_rate=rate)
+    assert report.done == count
+    assert time.monotonic() - started >= 0.95 * (count * size) / rate
+
+
+def test_a_file_that_kills_each_worker_is_the_only_one_to_fail(
+    scripted: MakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "poison.py").write_text("import os\ndef taste(part):\n    if '77' in part.name: os.kill(os.getpid(), 9)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    path = os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]])
+
+    def slowly(connection: Connection, request: RecordedRequest) -> None:
+        time.sleep(0.01)
+        connection.send(reply("200 OK", b"body"))
+
+    server = scripted(slowly)
+    urls = [f"{server.url}/{number}" for number in range(100)]
+    with DaskCluster(tmp_path / "dask", PYTHONPATH=path) as cluster:
+        cluster.add(2, nanny=True)
+        report = downloader.download(
+            urls, tmp_path / "out", strategy="dask", cluster=cluster.address, jobs=16, process="poison:taste", retry_wait=0.01
+        )
+    assert [result.url for result in report.failed] == [urls[77]]
+    assert report.done == 99
+    assert all(result.attempts >= 1 for result in report.results)

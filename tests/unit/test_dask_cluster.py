@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from downloader import UsageError
 from downloader._version import __version__
@@ -18,6 +20,7 @@ from downloader.strategies.dask import remote
 from downloader.strategies.dask.address import scheduler_address
 from downloader.strategies.dask.engine import EngineRun
 from downloader.strategies.dask.messages import STOPPING, Engagement, pack_shards, unpack_report
+from downloader.strategies.dask.rate_shares import RateShares
 from downloader.strategies.dask.vetting import MOST_JOBS, jobs_of, problem_of
 
 ANSWER = {"version": "1", "python": "3.11", "engine": "", "folder": "", "process": ""}
@@ -186,3 +189,66 @@ def test_a_worker_whose_lease_is_over_does_nothing_more(tmp_path: Path) -> None:
     assert not run.renew(0)
     assert not run.add(pack_shards([(1, attempts(3))]))
     run.dispose()
+
+
+class FakeWorkers:
+    """Workers that obey orders about their part of a rate limit, each some time after it was given."""
+
+    def __init__(self) -> None:
+        self.shares = RateShares()
+        self.parts: dict[str, float] = {}  # what each worker uses, also one that the client has given up
+        self.orders: dict[str, float] = {}
+        self.lost_until: dict[str, float] = {}
+        self.now = 0.0
+
+    def use(self) -> float:
+        """What all workers together may use now: an order has perhaps arrived, or not."""
+        return sum(max(part, self.orders.get(name, 0.0)) for name, part in self.parts.items())
+
+
+@settings(max_examples=300)
+@given(st.lists(st.tuples(st.sampled_from("joldaaaft"), st.sampled_from("abcd"), st.integers(0, 9)), max_size=60))
+def test_the_parts_of_a_rate_limit_never_exceed_it(steps: list[tuple[str, str, int]]) -> None:
+    world, loads = FakeWorkers(), dict[str, int]()
+    shares = world.shares
+    for step, name, number in steps:
+        world.now += 0.1
+        for lost in [lost for lost, until in world.lost_until.items() if until <= world.now]:
+            del world.parts[lost], world.lost_until[lost]
+        if step == "j" and name not in loads and name not in world.parts:
+            shares.join(name)
+            loads[name], world.parts[name] = number, 0.0
+        elif step == "l" and name in loads:
+            loads[name] = number
+        elif step == "d" and name in loads:
+            del loads[name]
+            shares.leave(name, world.now + 1.0)
+            world.parts[name] = max(world.parts[name], world.orders.pop(name, 0.0))
+            world.lost_until[name] = world.now + 1.0
+        elif step == "o":
+            world.orders |= shares.orders(loads, world.now)
+        elif step == "a" and name in world.orders:
+            world.parts[name] = world.orders.pop(name)
+            shares.answered(name)
+        elif step == "f" and name in world.orders:
+            world.parts[name] = max(world.parts[name], world.orders.pop(name))  # who knows
+            shares.failed(name)
+        elif step == "t":
+            world.now += 1.0
+        assert world.use() <= 1.0 + 1e-9
+
+
+def test_the_whole_limit_is_used_where_every_order_is_obeyed() -> None:
+    shares, loads = RateShares(), {"a": 3, "b": 1}
+    shares.join("a")
+    assert shares.orders({"a": 3}, 0.0) == {"a": 1.0}
+    shares.answered("a")
+    shares.join("b")
+    assert shares.orders(loads, 0.0) == {"a": 0.625}  # lower first
+    shares.answered("a")
+    assert shares.orders(loads, 0.0) == {"b": 0.375}
+    shares.answered("b")
+    assert shares.orders(loads, 0.0) == {}
+    assert shares.orders({"a": 0, "b": 4}, 0.0) == {"a": 0.25}
+    shares.answered("a")
+    assert shares.orders({"a": 0, "b": 4}, 0.0) == {"b": 0.75}

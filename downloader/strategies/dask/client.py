@@ -27,6 +27,15 @@ SILENT_AFTER_LEASE = 2.0
 SHARD_SECONDS = 0.3
 """Seconds that a shard takes, as far as can be said in advance."""
 
+MAX_SHARD = 256
+"""Attempts of a shard at most."""
+
+SHARDS_AT_ONCE = 8
+"""Nothing is dealt until this part of the slots is free, or `DEAL_SECONDS` have passed: each message costs 3 ms in all."""
+
+DEAL_SECONDS = 0.05
+"""See `SHARDS_AT_ONCE`."""
+
 SHARES = 4
 """A shard is at most this part of what each slot would get of the rest of the list."""
 
@@ -58,7 +67,7 @@ class _Cluster:
         self._recruiting = Recruiting(run, self._link, LEASE_SECONDS)
         self._workers: dict[str, ClusterWorker] = {}  # by the identity of their opening
         self._by_seat: dict[Seat, ClusterWorker] = {}
-        self._alone_since = 0.0
+        self._alone_since = self._deal_at = 0.0
         self._shares = RateShares() if config.is_rate_limited else None
         self._share_at = 0.0
 
@@ -72,7 +81,7 @@ class _Cluster:
                 run.tick()
                 self._heed_stop()
                 self._deal()
-                self._handle_news(run.wait())
+                self._handle_news(min(run.wait(), DEAL_SECONDS))
                 if not (self._workers or recruiting.busy or recruiting.ever):
                     raise recruiting.nobody()
                 self._look_after()
@@ -88,9 +97,12 @@ class _Cluster:
 
     def _deal(self) -> None:
         run, dealing, running = self._run, self._dealing, self._dealing.running
+        limit, now = min(run.jobs, run.limit), self._clock()
+        if now < self._deal_at and running > limit - limit // SHARDS_AT_ONCE:
+            return
+        self._deal_at = now + DEAL_SECONDS
         while running < run.jobs and dealing.has_room:
-            slots = SHARES * max(1, min(run.jobs, run.limit))
-            batch = run.take(dealing.batch_size(run.ready, slots, SHARD_SECONDS))
+            batch = run.take(dealing.batch_size(run.ready, SHARES * max(1, limit), SHARD_SECONDS, MAX_SHARD))
             if not batch:
                 break
             if refused := dealing.place(batch):
