@@ -240,7 +240,7 @@ class LocalRun(Run):
             self._end_at_total(now)
         if scheduler.space.is_due(now):
             scheduler.space.check(self._context.folder.free_bytes(), now)
-        stats.full, stats.waiting = scheduler.space.is_waiting, scheduler.retrying()
+        stats.full, stats.waiting = scheduler.space.is_full, scheduler.retrying()
         stats.in_segments = scheduler.segments.bytes_present()
         self._any_splittable = False
         for slot in stats.slots if self._context.config.policy.may_split else ():
