@@ -23,7 +23,7 @@ MAX_RETRYING_WINDOWS = 16
 
 MIN_READ = 32
 READS_PER_WINDOW = 32
-"""A window of more than `MIN_READ` Downloads is filled in several goes, so that the first Attempt need not wait for all of it."""
+"""A window of more than `MIN_READ` Downloads is filled in several goes, so the first Attempt need not wait for all of it."""
 
 MAX_SETTLED = 1024
 """Entries that are read in one go at most although nothing is fetched for them: an earlier run has settled them."""
