@@ -172,13 +172,18 @@ def _has_list(request: FetchRequest) -> bool:
 
 
 def _failed_before(settings: Settings) -> "list[str | Path | Download]":
-    """What failed before, as the journal says: for ``--retry-failed`` without a list. Raises UsageError, StorageError."""
-    from downloader.runs.run_journal import failed_downloads  # here: few runs need it
+    """What failed before, as the journal says, or the tables beside tar files: for ``--retry-failed`` without a list.
 
-    downloads, left_out = failed_downloads(settings)
+    Raises UsageError, StorageError.
+    """
+    from downloader.runs.run_journal import failed_downloads  # here, and below: few runs need it
+    from downloader.runs.tar_output import failed_samples, tar_location
+
+    tar = tar_location(settings)
+    downloads, left_out = failed_downloads(settings) if tar is None else failed_samples(settings, tar)
     if left_out:
         what = "1 failed URL needs" if left_out == 1 else f"{left_out} failed URLs need"
-        message = f"{what} a secret, which the journal does not have"
+        message = f"{what} a secret, which was not recorded"
         if not downloads:
             raise UsageError(message, hint="give the list, too")
         _say(f"{message}: give the list, too", settings)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
 from downloader.errors import StorageError
 from downloader.extras import require
@@ -34,7 +34,8 @@ class ParquetRows:
             "texts": pyarrow.string(),
         }
         self._schema = pyarrow.schema([(column.name, types[column.type]) for column in columns])
-        self._columns: list[list[Any]] = [[] for _ in columns]
+        self._texts = [column.type == "texts" for column in columns]
+        self._rows: list[tuple[Any, ...]] = []
         self._path = os.path.realpath(path)
         self._open = True
         self._renames = not is_special(path)  # a pipe or a device is written as it is
@@ -46,24 +47,29 @@ class ParquetRows:
 
     def add(self, row: Sequence[Value]) -> None:
         """See `RowWriter`."""
-        for column, value in zip(self._columns, row, strict=True):
-            column.append(texts_as_json(value) if isinstance(value, dict) else value)
-        if len(self._columns[0]) >= GROUP_ROWS:
+        if len(row) != len(self._texts):
+            raise ValueError(f"{len(row)} values for {len(self._texts)} columns")
+        self._rows.append(tuple(row))
+        if len(self._rows) >= GROUP_ROWS:
             self._write_group()
 
     def _write_group(self) -> None:
         import pyarrow
 
+        columns: list[Sequence[Any]] = [
+            list(map(texts_as_json, values)) if has_texts else values
+            for has_texts, values in zip(self._texts, zip(*self._rows, strict=True), strict=True)
+        ]
         try:
-            group = pyarrow.table(self._columns, schema=self._schema)
+            group = pyarrow.table(columns, schema=self._schema)
         except UnicodeEncodeError:
-            cleaned = [[clean_value(value) for value in column] for column in self._columns]
+            cleaned = [[clean_value(value) for value in column] for column in columns]
             group = pyarrow.table(cleaned, schema=self._schema)
         try:
             self._writer.write_table(group)
         except OSError as error:
             raise self._cannot_write(error) from None
-        self._columns = [[] for _ in self._columns]
+        self._rows = []
 
     def flush(self) -> None:
         """See `RowWriter`: a group that is not full yet stays in memory."""
@@ -73,7 +79,7 @@ class ParquetRows:
         if not self._open:
             return
         try:
-            if self._columns[0]:
+            if self._rows:
                 self._write_group()
             self._writer.close()
             self._stream.close()
@@ -82,9 +88,9 @@ class ParquetRows:
         except OSError as error:
             raise self._cannot_write(error) from None
         finally:
-            self._discard()
+            self.discard()
 
-    def _discard(self) -> None:
+    def discard(self) -> None:
         """Close what is open; remove an incomplete file."""
         if self._open:
             self._open = False
@@ -106,7 +112,7 @@ class ParquetRows:
         if error is None:
             self.close()
         else:
-            self._discard()
+            self.discard()
 
 
 def read_parquet(path: str) -> Iterator[dict[str, Any]]:
@@ -129,3 +135,13 @@ def parquet_columns(path: str) -> list[str]:
     except ValueError:
         return []
     return names
+
+
+def read_columns(source: str | IO[bytes], names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    """The values of these columns, row by row. Raises OSError; ValueError or KeyError for another file."""
+    require("reading Parquet", "pyarrow", extra="parquet")
+    from pyarrow import parquet
+
+    with parquet.ParquetFile(source) as file:
+        for batch in file.iter_batches(batch_size=GROUP_ROWS, columns=list(names), use_threads=False):
+            yield from zip(*[batch.column(name).to_pylist() for name in names], strict=True)

@@ -115,17 +115,12 @@ def texts_as_json(texts: Value) -> str:
     return _encode(clean_value(texts)).decode() if texts else ""
 
 
-class JsonRows(OutputFile):
-    """JSON Lines: one object for each row."""
+class RowEncoder:
+    """Makes a line of JSON of each row with these columns."""
 
-    def __init__(self, path: str, columns: Sequence[Column]) -> None:
-        super().__init__(path)
+    def __init__(self, columns: Sequence[Column]) -> None:
         parts = [column.name.partition(".") for column in columns]
         self._places = [(head, tail) if dot else ("", head) for head, dot, tail in parts]
-
-    def add(self, row: Sequence[Value]) -> None:
-        """See `RowWriter`."""
-        self._write(self.line(row))
 
     def line(self, row: Sequence[Value]) -> bytes:
         """The row as a line of JSON."""
@@ -144,6 +139,18 @@ class JsonRows(OutputFile):
             else:
                 record[name] = value
         return record
+
+
+class JsonRows(OutputFile):
+    """JSON Lines: one object for each row."""
+
+    def __init__(self, path: str, columns: Sequence[Column]) -> None:
+        super().__init__(path)
+        self._line = RowEncoder(columns).line
+
+    def add(self, row: Sequence[Value]) -> None:
+        """See `RowWriter`."""
+        self._write(self._line(row))
 
 
 class DelimitedRows(OutputFile):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Self
 
 from downloader.core.model import Download, Outcome, Result
+from downloader.core.names.earlier_files import EarlierFiles
 from downloader.core.names.file_names import RESERVED_FOLDER
 from downloader.core.report import Report
 from downloader.engine.contract import POLL_SECONDS, AttemptContext
@@ -28,6 +29,7 @@ from downloader.strategies.registry import find
 if TYPE_CHECKING:
     from downloader.engine.contract import WorkerConfig
     from downloader.runs.run_journal import RunJournal
+    from downloader.runs.tar_output import TarOutput
     from downloader.storage.base import Storage
 
 
@@ -54,15 +56,18 @@ class DownloadRun:
     ) -> None:
         """Check everything that can be checked before anything starts. Raises UsageError, StorageError.
 
-        ``total``: Downloads in the source, None if unknown. ``on_result``: called with each Result, in the run's thread.
-        ``report``: counts the Results; by default a new one. ``make_folder``: make the folder if it is missing.
-        ``on_attempt``: called with the Outcome of each Attempt; Outcomes have a Trace then. ``again``: reads the list a second
-        time, to check before the start that the checksums belong to it. ``has_list``: the Downloads are those of a list, not
-        only URLs that the user gave one by one: a journal is kept. ``is_paused``: while it returns True, ``source`` yields
-        None, and no Download that was read ahead starts. ``detailed``: the Results say all that is known, also `Timings`, which
-        cost a microsecond for each file.
+        ``total``: Downloads in the source, None if unknown. ``on_result``: called with each Result, in the run's thread; with
+        tar files, by the thread that writes them. ``report``: counts the Results; by default a new one. ``make_folder``: make
+        the folder if it is missing. ``on_attempt``: called with the Outcome of each Attempt; Outcomes have a Trace then.
+        ``again``: reads the list a second time, to check before the start that the checksums belong to it. ``has_list``: the
+        Downloads are those of a list, not only URLs that the user gave one by one: a journal is kept. ``is_paused``: while it
+        returns True, ``source`` yields None, and no Download that was read ahead starts. ``detailed``: the Results say all that
+        is known, also `Timings`, which cost a microsecond for each file.
         """
         settings = plan.effective_settings(settings)
+        self._tar = _tar_output(settings)
+        if self._tar is not None:
+            settings, detailed = self._tar.settings, True
         self._source = source
         self._on_result = on_result
         self._strategy = find(settings.strategy)()
@@ -78,7 +83,6 @@ class DownloadRun:
         namer = naming.namer_for(settings, template)
         if template is not None and again is not None:
             template.check_columns(again())
-        self._folder = _open_storage(settings, config, make_folder)
         self._checksums = plan.checksums_for(settings)
         if self._checksums is not None and again is not None and not namer.asks_server:
             self._checksums.check_any_matches(again(), namer)
@@ -87,14 +91,20 @@ class DownloadRun:
 
             numbers = template is not None and template.uses_index
             source = ordered(source, settings.order, is_paused, numbers)
+        scheduler = plan.scheduler_for(settings, capabilities, self.jobs, source, self._checksums, namer)
+        if self._tar is not None:
+            scheduler.reader.trusts_earlier = True
+            if make_folder:
+                self._tar.open()
+        self._folder = _open_storage(settings, config, make_folder)
         limiter, budget = plan.rate_limiter_for(settings), config.new_byte_budget()
         self.run = LocalRun(
-            scheduler=plan.scheduler_for(settings, capabilities, self.jobs, source, self._checksums, namer),
+            scheduler=scheduler,
             context=AttemptContext(config, self._folder, limiter, byte_budget=budget),
             jobs=self.jobs,
             stats=self.stats,
-            emit=self._emit,
-            emit_recorded=self.report.add_recorded,
+            emit=self._emit if self._tar is None or not make_folder else self._tar.add,
+            emit_recorded=self.report.add_recorded if self._tar is None else self._tar.add_recorded,
             grace=settings.grace,
             on_attempt=on_attempt,
         )
@@ -102,8 +112,10 @@ class DownloadRun:
             self.run.scheduler.reader.detailed = True
         keeps_journal = make_folder and settings.journal != "none"
         self._journal = self._open_journal(settings, has_list) if keeps_journal else None
-        if self._journal is None and (settings.retry_failed or not make_folder):
+        if self._tar is None and self._journal is None and (settings.retry_failed or not make_folder):
             self._read_journal(settings)
+        elif self._tar is not None and not make_folder:
+            self._use_earlier_files(self._tar.earlier(self.report, lambda: False))
         self._done = DoneCallbacks()
         self._thread = threading.Thread(target=self._main, name="dl-run", daemon=True)
 
@@ -136,10 +148,15 @@ class DownloadRun:
 
         is_there = has_journal(settings, path_of(settings, self._folder.root))
         earlier = EarlierRuns(settings, self._folder).files(self.report) if is_there else None
-        if earlier is not None:
-            self.run.scheduler.reader.use_earlier_files(earlier)
-        elif settings.retry_failed:
+        if earlier is None and settings.retry_failed:
             raise no_journal(settings)
+        self._use_earlier_files(earlier)
+
+    def _use_earlier_files(self, earlier: EarlierFiles | None) -> None:
+        reader = self.run.scheduler.reader
+        if earlier is not None:
+            reader.use_earlier_files(earlier)
+            reader.counts_recorded = self._on_result is None and not self.report.keep and not LOG.is_on
 
     def _emit(self, result: Result) -> None:
         self.report.add(result)
@@ -153,11 +170,10 @@ class DownloadRun:
         try:
             if self._journal is not None:
                 self._journal.wait(self._pause)
-                earlier = self._journal.earlier(self.report)
-                if earlier is not None:
-                    reader = self.run.scheduler.reader
-                    reader.use_earlier_files(earlier)
-                    reader.counts_recorded = self._on_result is None and not self.report.keep and not LOG.is_on
+                self._use_earlier_files(self._journal.earlier(self.report))
+            elif self._tar is not None:
+                self._use_earlier_files(self._tar.earlier(self.report, lambda: self.run.stopping))
+                self._tar.begin(self._folder.local, self.run, self._emit, self.report.add_recorded)
             self._folder.end_when(lambda: self.run.grace_over)
             self._folder.begin(lambda: self.run.stopping)
             self._strategy.drive(self.run)
@@ -170,6 +186,9 @@ class DownloadRun:
             if not isinstance(error, DownloadError):
                 LOG.info("the run failed", exc_info=True)
         finally:
+            if self._tar is not None:
+                self._tar.close()
+                self.error = self.error or self.run.broken
             self.report.elapsed = time.perf_counter() - started
             if isinstance(self._source, BackgroundSource):
                 self._source.close()
@@ -236,6 +255,16 @@ class DownloadRun:
         if self.error is not None:
             raise self.error
         return self.report
+
+
+def _tar_output(settings: Settings) -> "TarOutput | None":
+    """The tar files of the run; None if it writes none. Raises UsageError."""
+    if "://" not in settings.dir:
+        return None
+    from downloader.runs.tar_output import TarOutput, tar_location  # here: few runs need it
+
+    location = tar_location(settings)
+    return TarOutput(settings, location) if location is not None else None
 
 
 def _open_storage(settings: Settings, config: "WorkerConfig", make: bool) -> "Storage":

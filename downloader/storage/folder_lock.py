@@ -31,6 +31,10 @@ class FolderLock:
         """Hold the lock together with others. Where another run is just about to take it, this one goes on without it."""
         with suppress(BlockingIOError):
             fcntl.flock(self._descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        self.note_holder()
+
+    def note_holder(self) -> None:
+        """Write into the file that this process holds the lock, for `holder`."""
         os.write(self._descriptor, f"{os.getpid()} {time.time():.0f}\n".encode())
 
     def holder(self) -> str:

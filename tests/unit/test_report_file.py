@@ -17,7 +17,7 @@ from downloader.errors import HTTPStatusError, StorageError
 from downloader.reports.manifest import COLUMNS as MANIFEST_COLUMNS
 from downloader.reports.report_file import ReportFile
 from downloader.reports.row_reader import read_rows
-from downloader.reports.rows import Column, JsonRows, Value, clean_value
+from downloader.reports.rows import Column, RowEncoder, Value, clean_value
 from downloader.reports.schema import COLUMNS, row_of
 
 URL = "https://example.org/file"
@@ -363,8 +363,7 @@ def test_full_disk_does_not_hide_what_ended_the_run(full: str) -> None:
 def test_columns_have_distinct_names_and_lines_all_of_them() -> None:
     names = [column.name for column in COLUMNS]
     assert len(set(names)) == len(names)
-    with JsonRows("/dev/null", COLUMNS) as sink:
-        line = json.loads(sink.line(row_of(DONE)))
+    line = json.loads(RowEncoder(COLUMNS).line(row_of(DONE)))
     assert list(line) == list(dict.fromkeys(name.partition(".")[0] for name in names))
 
 

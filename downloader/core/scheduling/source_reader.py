@@ -37,6 +37,7 @@ class SourceReader:
     ``exhausted``: the list has ended. ``ask_again``: the source had nothing, and is asked again then (monotonic seconds).
     ``window``: see the argument. ``counts_recorded``: files that an earlier run has completed are only counted, in
     ``recorded``, because nobody needs their Results. ``detailed``: every Result says all that is known, see `DownloadState`.
+    ``trusts_earlier``: a file that an earlier run has completed is skipped also where a digest is known: it cannot change.
 
     Args:
         source: yields the Downloads; None where none is available at the moment.
@@ -66,6 +67,7 @@ class SourceReader:
         self.ask_again: float | None = None
         self.detailed = False
         self.counts_recorded = False
+        self.trusts_earlier = False
         self.recorded = 0
 
     def use_earlier_files(self, earlier: EarlierFiles) -> None:
@@ -170,7 +172,7 @@ class SourceReader:
     def _may_skip(self, download: Download, size: int) -> bool:
         """Whether a file of this size, which an earlier run has completed, is skipped: where no digest can be verified."""
         has_digests = download.checksums or download.pieces is not None or self._checksum_list is not None
-        return not has_digests and (download.size is None or download.size == size)
+        return (self.trusts_earlier or not has_digests) and (download.size is None or download.size == size)
 
     def rename(self, entry: DownloadState, proposed: str) -> DownloadState | Result:
         """Give an entry the name that its server proposed; where it proposed none (empty), the name from the URL.

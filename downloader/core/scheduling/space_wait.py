@@ -18,7 +18,7 @@ SPACE_RETRY_DELAY = 1e-3
 class SpaceWait:
     """Whether the run waits for space, and when the folder is checked.
 
-    ``is_waiting``: it waits, and no Attempt starts.
+    ``is_waiting``: no Attempt starts; because the folder was full (``is_full``), or because `block` said so.
 
     Args:
         enabled: ``--on-full wait``; if not, a full folder ends the run.
@@ -30,14 +30,21 @@ class SpaceWait:
         self._pause = FIRST_SPACE_CHECK
         self._check_at = 0.0
         self._resumed_at = float("-inf")
+        self._is_blocked = False
+        self.is_full = False
         self.is_waiting = False
+
+    def block(self, is_blocked: bool) -> None:
+        """Let no Attempt start until this is called again with False. From any thread."""
+        self._is_blocked = is_blocked
+        self.is_waiting = is_blocked or self.is_full
 
     def begins(self, error: DownloadError, now: float) -> bool:
         """Wait because of this error, if it is about a full folder; returns False where the error ends the run instead."""
         if not (self._enabled and isinstance(error, FolderFull)):
             return False
-        if not self.is_waiting:
-            self.is_waiting = True
+        if not self.is_full:
+            self.is_full = self.is_waiting = True
             self._needed = 0
             soon = now - self._resumed_at <= SPACE_CHECK_RESET
             self._pause = min(LONGEST_SPACE_CHECK, 2 * self._pause) if soon else FIRST_SPACE_CHECK
@@ -47,17 +54,18 @@ class SpaceWait:
 
     def is_due(self, now: float) -> bool:
         """Whether it is time to check the folder."""
-        return self.is_waiting and now >= self._check_at
+        return self.is_full and now >= self._check_at
 
     def check(self, free: int | None, now: float) -> None:
         """Go on if ``free`` bytes are enough. None: the number of free bytes is not known, so only a try can tell."""
         if free is None or free > self._needed:
-            self.is_waiting = False
+            self.is_full = False
+            self.is_waiting = self._is_blocked
             self._resumed_at = now
         else:
             self._check_at = now + FIRST_SPACE_CHECK
 
     @property
     def next_check(self) -> float:
-        """When the folder is checked next (monotonic seconds)."""
-        return self._check_at
+        """When the folder is checked next (monotonic seconds); infinite if it was not full."""
+        return self._check_at if self.is_full else float("inf")
