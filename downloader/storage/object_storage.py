@@ -1,7 +1,5 @@
 """An object store as the place where files go: part files are in a temporary folder, and complete files are uploaded."""
 
-import os
-import shutil
 import string
 import threading
 from collections.abc import Callable
@@ -22,6 +20,7 @@ from downloader.storage.base import StoreOptions
 from downloader.storage.folder import Folder
 from downloader.storage.object_errors import storage_failure
 from downloader.storage.object_index import ObjectIndex
+from downloader.storage.object_scratch import make_scratch, open_scratch, remove_scratch
 from downloader.storage.object_store import LISTING_SECONDS, open_store
 from downloader.storage.object_upload import upload_block, upload_file
 
@@ -70,7 +69,7 @@ class ObjectStorage:
         self._scratch = scratch
         self._makes_scratch = before is not None and make
         self._removes_scratch = removes_scratch or self._makes_scratch
-        self.local = Folder(scratch, make=make and before is None)
+        self.local = open_scratch(scratch) if before is None else Folder(scratch, make=False)
         self.was_empty = False
         self._index: ObjectIndex | None = None
         self._problem: FolderError | None = None
@@ -83,12 +82,7 @@ class ObjectStorage:
     def begin(self, is_stopped: Callable[[], bool]) -> None:
         """See `Storage`: list the store, which also shows whether it can be used, and make the temporary folder."""
         if self._makes_scratch:
-            try:
-                os.makedirs(self._scratch, 0o700)
-            except OSError as error:
-                what = f"cannot make the temporary folder {self._scratch}: {(error.strerror or 'I/O error').lower()}"
-                raise StorageError(what, hint="set TMPDIR to a folder with space for the files in flight") from None
-            self.local = Folder(self._scratch)
+            self.local = make_scratch(self._scratch)
         looker = threading.Thread(target=self._look, args=(is_stopped,), name="dl-listing", daemon=True)
         looker.start()
         while looker.is_alive() and not is_stopped():  # a store that does not answer does not keep the user
@@ -99,6 +93,8 @@ class ObjectStorage:
             self._list(is_stopped)
         except _FAILURES as error:
             failure = storage_failure(error, self.root)
+            if self._before is Before.FETCH and "AccessDenied" in str(failure):
+                return  # perhaps the run may write, and not list
             self._problem = failure if isinstance(failure, FolderError) else FolderError(*map(str, failure.args))
 
     def _list(self, is_stopped: Callable[[], bool]) -> None:
@@ -186,7 +182,7 @@ class ObjectStorage:
         """See `Storage`. Whoever made the temporary folder removes it."""
         self.local.close()
         if self._removes_scratch:
-            shutil.rmtree(self._scratch, ignore_errors=True)
+            remove_scratch(self._scratch)
 
 
 def attributes_of(transfer: Transfer) -> Any:

@@ -27,6 +27,7 @@ from downloader.storage import object_upload
 from downloader.storage.base import Storage, StoreOptions
 from downloader.storage.object_errors import storage_failure
 from downloader.storage.object_index import ObjectIndex
+from downloader.storage.object_scratch import open_scratch
 from downloader.storage.object_store import endpoint_of, open_store
 from downloader.storage.opening import open_storage
 from downloader.testserver import content
@@ -72,6 +73,21 @@ def test_temporary_folder_that_cannot_be_made(server: TestServer, tmp_path: Path
     with pytest.raises(StorageError, match=r"cannot make the temporary folder .* file name too long") as caught:
         downloader.download([server.file(0, 5)], f"file://{tmp_path}/store")
     assert "TMPDIR" in caught.value.hint
+
+
+def test_folders_of_killed_runs_are_removed(server: TestServer, tmp_path: Path) -> None:
+    parent = tmp_path / "temporary"
+    for name in ("dl-store-killed", "dl-store-running", "dl-store-young", "dl-other"):
+        (parent / name).mkdir()
+        (parent / name / "0.bin.part").write_bytes(b"x")
+        if name != "dl-store-young":
+            os.utime(parent / name, (1e9, 1e9))
+    (parent / "dl-store-link").symlink_to(parent / "dl-other")
+    running = open_scratch(str(parent / "dl-store-running"))
+    assert downloader.download([server.file(0, 5)], f"file://{tmp_path}/store").done == 1
+    running.close()
+    assert sorted(os.listdir(parent)) == ["dl-other", "dl-store-link", "dl-store-running", "dl-store-young"]
+    assert os.listdir(parent / "dl-other") == ["0.bin.part"]
 
 
 def test_named_journal_knows_what_is_in_the_store(server: TestServer, tmp_path: Path) -> None:
