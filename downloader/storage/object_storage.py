@@ -73,6 +73,7 @@ class ObjectStorage:
         self.was_empty = False
         self._index: ObjectIndex | None = None
         self._problem: FolderError | None = None
+        self._broken: BaseException | None = None
         self._is_over: Callable[[], bool] = bool  # never
 
     def set_was_empty(self, was_empty: bool) -> None:
@@ -87,6 +88,8 @@ class ObjectStorage:
         looker.start()
         while looker.is_alive() and not is_stopped():  # a store that does not answer does not keep the user
             looker.join(_POLL_SECONDS)
+        if self._broken is not None:
+            raise self._broken
 
     def _look(self, is_stopped: Callable[[], bool]) -> None:
         try:
@@ -96,6 +99,8 @@ class ObjectStorage:
             if self._before is Before.FETCH and "AccessDenied" in str(failure):
                 return  # perhaps the run may write, and not list
             self._problem = failure if isinstance(failure, FolderError) else FolderError(*map(str, failure.args))
+        except BaseException as error:  # noqa: BLE001 - `begin` raises it in the thread of the run
+            self._broken = error
 
     def _list(self, is_stopped: Callable[[], bool]) -> None:
         options = self._options
