@@ -28,8 +28,9 @@ def object_store(settings: Settings) -> tuple[str, StoreOptions | None]:
     if settings.on_complete:
         hint = "--process MODULE:FUNCTION gets each file before it is uploaded"
         raise UsageError("--on-complete needs a folder: an object has no path", hint=hint)
-    scratch = os.path.join(tempfile.gettempdir(), f"{PREFIX}{secrets.token_hex(8)}")
-    return scratch, StoreOptions(location.target, settings.endpoint_url, settings.connect_timeout)
+    run = secrets.token_hex(8)
+    options = StoreOptions(location.target, settings.endpoint_url, settings.connect_timeout, run)
+    return os.path.join(tempfile.gettempdir(), PREFIX + run), options
 
 
 def open_destination(config: WorkerConfig, make: bool) -> Storage:

@@ -148,28 +148,41 @@ class ObjectStorage:
         """See `Storage`: upload the file. ``modified`` is in the metadata of the object, which has a time of its own."""
         if part.is_open and not part.is_in_place():
             raise FileInUse("the part file was changed by another program")
-        attributes = None if isinstance(self._store, LocalStore) else attributes_of(transfer)
+        attributes = None if isinstance(self._store, LocalStore) else attributes_of(transfer, self._options.run)
         wanted, replaces = transfer.attempt.path, replace and not number_if_taken
         for number in range(_MAX_NUMBERED if number_if_taken else 1):
             path = numbered(wanted, number) if number else wanted
             try:
-                if part.is_open:
-                    upload_file(self._store, path, part.descriptor, replaces, attributes, self._is_over)
-                else:
-                    upload_block(self._store, path, block, replaces, attributes)
+                self._upload(path, part, block, replaces, attributes, transfer.public_url)
             except FileExistsError:
-                if number_if_taken:
-                    continue
-                raise
-            except _FAILURES as error:
-                if isinstance(error, OSError) and error.errno is not None:
+                if not self._is_ours(path):
+                    if number_if_taken:
+                        continue
                     raise
-                failure = storage_failure(error, self.root, path, transfer.public_url)
-                if number_if_taken and isinstance(failure, FileExistsError):
-                    continue
-                raise failure from None
             return path
         raise FileExistsError("no free name is left")
+
+    def _upload(self, path: str, part: "PartFile", block: bytes, replace: bool, attributes: Any, url: str) -> None:
+        """Raises FileExistsError if the name is taken, StorageError, OSError."""
+        try:
+            if part.is_open:
+                upload_file(self._store, path, part.descriptor, replace, attributes, self._is_over)
+            else:
+                upload_block(self._store, path, block, replace, attributes)
+        except FileExistsError:
+            raise
+        except _FAILURES as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
+            raise storage_failure(error, self.root, path, url) from None
+
+    def _is_ours(self, path: str) -> bool:
+        """Whether this run has written the object: if the answer was lost, the request was sent again, and refused."""
+        try:
+            attributes: Any = obstore.get(self._store, path, options={"head": True}).attributes
+        except _FAILURES:
+            return False
+        return bool(self._options.run) and attributes.get("sourcerun") == self._options.run
 
     def error(self, error: OSError, path: str, url: str = "", needed: int = 0) -> StorageError:
         """See `Storage`: an OSError comes from the temporary folder."""
@@ -190,7 +203,7 @@ class ObjectStorage:
             remove_scratch(self._scratch)
 
 
-def attributes_of(transfer: Transfer) -> Any:
+def attributes_of(transfer: Transfer, run: str) -> Any:
     """What the object is to say of itself: the media type, if the server named one, and where the bytes came from.
 
     The keys consist of letters, because Azure refuses hyphens and some servers drop header fields with underscores.
@@ -199,6 +212,7 @@ def attributes_of(transfer: Transfer) -> Any:
         "sourceurl": quote(transfer.public_url, safe=string.punctuation)[:_MAX_URL],
         "sourceetag": transfer.etag,
         "sourcemodified": transfer.stated_time,
+        "sourcerun": run,
     }
     if transfer.content_type:
         attributes["Content-Type"] = transfer.content_type

@@ -249,6 +249,33 @@ def test_object_says_where_it_came_from(s3: S3Server, bucket: str, httpserver: H
     assert "secret" not in str(attributes)
 
 
+@pytest.mark.parametrize("on_exists", ["skip", "fail", "rename"])
+@pytest.mark.parametrize("size", [2000, MIDDLE])
+def test_object_whose_answer_was_lost_is_the_runs_own(
+    server: TestServer, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch, on_exists: str, size: int
+) -> None:
+    monkeypatch.setenv("AWS_SKIP_SIGNATURE", "true")
+    stored: dict[str, Request] = {}
+
+    def answer(request: Request) -> Response:
+        if request.method == "HEAD":
+            words = stored[request.path].headers.get("x-amz-meta-sourcerun", "")
+            return Response(headers={"x-amz-meta-sourcerun": words, "Last-Modified": "Sun, 06 Nov 1994 08:49:37 GMT"})
+        assert request.headers["If-None-Match"] == "*"
+        if request.path in stored:
+            return Response("<Error><Code>PreconditionFailed</Code></Error>", 412)
+        request.get_data()
+        stored[request.path] = request
+        return Response("<Error><Code>InternalError</Code></Error>", 500)
+
+    httpserver.expect_request("/bucket1").respond_with_data(EMPTY_LISTING, content_type="application/xml")
+    httpserver.expect_request(re.compile("/bucket1/.*")).respond_with_handler(answer)
+    endpoint = httpserver.url_for("").rstrip("/")
+    report = put([server.file(0, size)], "s3://bucket1", endpoint_url=endpoint, on_exists=on_exists)
+    assert (report.done, report.exit_code) == (1, 0)
+    assert list(stored) == ["/bucket1/0.bin"]
+
+
 # --- what goes wrong
 
 
