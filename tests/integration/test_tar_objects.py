@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from subprocess import Popen
@@ -22,6 +23,7 @@ from downloader.testserver.launch import TestServer
 from tests.support.command import Shell
 from tests.support.object_stores import S3Server, s3_server
 from tests.support.processes import wait_until
+from tests.support.scripted import Connection, MakeServer, RecordedRequest, reply
 
 
 @pytest.fixture(scope="module")
@@ -123,21 +125,30 @@ def test_kills_leave_a_store_that_the_next_run_completes(dl: Shell, server: Test
     assert stored(of_bucket(s3, bucket)) == files
 
 
-def test_of_two_runs_that_store_one_number_one_ends(dl: Shell, server: TestServer, s3: S3Server) -> None:
+def test_of_two_runs_that_store_one_number_one_ends(
+    dl: Shell, server: TestServer, s3: S3Server, scripted: MakeServer, temporary: Path
+) -> None:
+    gate = threading.Event()
+
+    def waits(connection: Connection, request: RecordedRequest) -> None:
+        gate.wait()
+        connection.send(reply("200 OK", b"late"))
+
+    slow = scripted(reply("200 OK", b"early"), waits)
     bucket = s3.new_bucket()
     place = ("-d", f"tar://s3://{bucket}/data/set", "--endpoint-url", s3.url)
-    command = [sys.executable, "-m", "downloader", dl.list(f"{server.url}/file/50/1.bin?delay=3"), *place]
+    command = [sys.executable, "-m", "downloader", dl.list(f"{slow.url}/a", f"{slow.url}/b"), *place, "-s", "serial"]
     environment = {**os.environ, **s3.environment}
     with Popen(command, cwd=dl.folder, env=environment, stderr=subprocess.PIPE, text=True) as late:
-        wait_until(lambda: list((dl.folder / "temporary").glob("dl-tar-*/files")), "the run does not begin")
+        wait_until(lambda: list(temporary.glob("dl-tar-*/00000.tar")), "no tar file is begun")
         files = bodies(server, 1, 1000)
-        assert dl(dl.list(*files, name="b.txt"), *place, **s3.environment).returncode == 0
+        done = dl(dl.list(*files, name="b.txt"), *place, **s3.environment)
+        gate.set()
         _, said = late.communicate(timeout=60)
-    if late.returncode:  # else it has listed the store after the other run had ended
-        assert (late.returncode, "another run writes tar files to s3://" in said) == (3, True), said
-        assert stored(of_bucket(s3, bucket)) == files
-    else:
-        assert len(stored(of_bucket(s3, bucket))) == 2
+    assert done.returncode == 0, done.stderr
+    assert (late.returncode, "0 done, 0 skipped, 2 failed" in said) == (3, True), said
+    assert f"stopped: another run writes tar files to s3://{bucket}/data/set" in said
+    assert stored(of_bucket(s3, bucket)) == files
 
 
 @pytest.mark.parametrize(
