@@ -48,6 +48,7 @@ class ShardObjects:
 
     def __init__(self, options: StoreOptions) -> None:
         self._options = options
+        self.root = options.url
         self._store = self._open(make=False).store
         self.work = os.path.join(tempfile.gettempdir(), f"dl-tar-{secrets.token_hex(8)}")
         self.staging = os.path.join(self.work, STAGING)
