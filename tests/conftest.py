@@ -20,6 +20,7 @@ from tests.support.sample_study import sample_study
 from tests.support.scripted import MakeServer, ScriptedServer
 
 ROOT = Path(__file__).parents[1]
+ALL_BUT_DASK = tuple(name for name in BUILT_IN if name != "dask")
 
 
 def pytest_configure() -> None:
@@ -29,11 +30,15 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark a test `slow` if its mark `quick_for` does not name the strategy that it is run for."""
+    """Mark a test `slow` if its mark `quick_for` does not name the strategy that it is run for.
+
+    `dask` is slow without a mark, too: its cluster takes seconds to start.
+    """
     for item in items:
         strategy = item.callspec.params.get("strategy") if hasattr(item, "callspec") else None
         mark = item.get_closest_marker("quick_for")
-        if mark is not None and strategy is not None and strategy not in mark.args:
+        quick = ALL_BUT_DASK if mark is None else mark.args
+        if strategy is not None and strategy not in quick:
             item.add_marker(pytest.mark.slow)
 
 

@@ -21,7 +21,9 @@ EPILOG = (
     "Other commands: `dl status` shows what a folder has, `dl verify` verifies its files, `dl export` writes lists and reports "
     "from its journal, `dl config` shows the settings and where each comes from, checks a configuration file, or writes one, "
     "`dl compare` measures and compares the strategies, `dl strategies` lists them, `dl serve` starts the "
-    "test server of `dl compare`, `dl help` explains " + ", ".join(TOPICS) + "."
+    "test server of `dl compare`, `dl cluster` starts a Dask cluster on this machine, `dl help` explains "
+    + ", ".join(TOPICS)
+    + "."
 )
 
 
@@ -64,6 +66,10 @@ def command_of(name: str) -> click.Command:
         from downloader.cli.serve import command as serve_command
 
         return serve_command
+    if name == "cluster":
+        from downloader.cli.cluster import command as cluster_command
+
+        return cluster_command
     return help_command if name == "help" else strategies
 
 

@@ -14,7 +14,7 @@ import click
 
 from downloader.cli.compare_options import options
 from downloader.cli.compare_printer import ComparePrinter
-from downloader.cli.compare_request import CompareOptions, CompareRequest, check
+from downloader.cli.compare_request import CompareOptions, CompareRequest, check, clustered_strategies
 from downloader.cli.options import GroupedCommand, list_argument
 from downloader.compare import pace, peers, scenarios, study
 from downloader.compare.machine import machine
@@ -50,11 +50,21 @@ def _compare(**values: Any) -> int:
     for problem in request.missing:
         click.echo(f"dl: left out: {printable(problem)}", err=True)
     with _exit_on_signals(), Servers(given.server) as servers:
-        result = _measure(request, Plan(MEASURED_COMMAND, given.repeat, given.budget), servers, printer)
+        result = _measure(request, _plan(given), servers, printer)
     printer.conclude(result)
     given.outputs.write(result)
     strategies = (row for comparison in result.comparisons for row in comparison.rows if not row.peer)
     return 1 if any(row.failures for row in strategies) else 0
+
+
+def _plan(given: CompareOptions) -> Plan:
+    return Plan(
+        MEASURED_COMMAND,
+        given.repeat,
+        given.budget,
+        cluster=given.cluster or "",
+        clustered=clustered_strategies() if given.cluster else frozenset(),
+    )
 
 
 def _measure(request: CompareRequest, plan: Plan, servers: Servers, printer: ComparePrinter) -> Study:

@@ -110,6 +110,12 @@ def _comparison_options() -> list[click.Option]:
             callback=_faults,
             help=f"let a share of the requests fail with {FAULTS}  [{DEFAULT_FAULT_SHARE}]",
         ),
+        _option(
+            heading,
+            "--cluster",
+            metavar="ADDRESS",
+            help="also compare the strategy dask, on the Dask cluster with this address, or scheduler file",
+        ),
         _option(heading, "--peers", is_flag=True, help="also compare aria2c, curl, wget2 and axel, if they are installed"),
         _option(
             heading,

@@ -23,6 +23,7 @@ from downloader.strategies.registry import find, listing
 from downloader.testserver.queries import list_options
 from downloader.testserver.server_errors import WrongQuery
 
+HOW_TO_START = "dl cluster up starts one on this machine"
 MIN_FREE_MEMORY = 1 << 30
 """Bytes that must be free in the in-memory file system; with less, the files go to the temporary folder."""
 
@@ -49,6 +50,7 @@ class CompareOptions:
     peers: bool
     sweeps: Sweeps
     jobs: int | None
+    cluster: str | None
     repeat: int | None
     budget: float
     server: str
@@ -114,7 +116,9 @@ def check(options: CompareOptions) -> CompareRequest:
     options.outputs.check()
     if options.where is not None:
         Folder(options.where).close()
-    names, missing = (options.names, ()) if options.names else runnable_strategies()
+    names, missing = (options.names, ()) if options.names else runnable_strategies(bool(options.cluster))
+    if not options.cluster and (lost := clustered_strategies().intersection(names)):
+        raise UsageError(f"the strategy {min(lost)} needs a cluster: --cluster ADDRESS", hint=HOW_TO_START)
     return CompareRequest(
         strategies={name: _concurrency(name, options.jobs) for name in names},
         jobs=options.jobs or 0,
@@ -127,13 +131,21 @@ def check(options: CompareOptions) -> CompareRequest:
     )
 
 
-def runnable_strategies() -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The names of the strategies that can run on this machine, plug-ins included; and why the others cannot."""
-    strategies = listing()
+def runnable_strategies(with_cluster: bool = False) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names of the strategies that can run on this machine, plug-ins included; and why the others cannot.
+
+    ``with_cluster``: whether there is a cluster, for strategies that need one.
+    """
+    strategies = [item for item in listing() if with_cluster or not item.cluster]
     return (
         tuple(item.name for item in strategies if not item.problem),
         tuple(item.problem for item in strategies if item.problem),
     )
+
+
+def clustered_strategies() -> frozenset[str]:
+    """The names of the strategies whose workers are those of a cluster."""
+    return frozenset(item.name for item in listing() if item.cluster)
 
 
 def _chosen(options: CompareOptions) -> tuple[scenarios.Scenario, ...]:

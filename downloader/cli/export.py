@@ -42,7 +42,7 @@ def command() -> click.Command:
                 ["--algorithm"],
                 metavar="NAME",
                 default="",
-                help="the digests in a sums file  [as the name of FILE tells; else sha256]",
+                help="the digests in a sums file  [as the name of FILE tells; else those that most files have]",
             ),
             journal_option(),
         ],
@@ -86,7 +86,7 @@ def _print_counts(export: Export, counts: ExportCounts, folder: str) -> None:
         )
     elif counts.left_out:
         hint = "dl verify --write computes them"
-        click.echo(f"dl: left out: {counts.left_out:,} without a recorded {export.algorithm} digest ({hint})", err=True)
+        click.echo(f"dl: left out: {counts.left_out:,} without a recorded {counts.algorithm} digest ({hint})", err=True)
     if export.kind == "sums" and export.to != "-":
         base, prefix = base_folder(export.to, folder)
         if not prefix and os.path.realpath(os.path.dirname(export.to) or ".") != base:

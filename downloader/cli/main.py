@@ -25,6 +25,7 @@ COMMANDS = {
     "verify": "verify the files on the disk, or write their digests",
     "compare": "measure and compare the strategies",
     "serve": "start the test server of `dl compare`",
+    "cluster": "start a Dask cluster on this machine, for `-s dask`",
     "config": "show the settings, check a file of them, or write one",
     "strategies": "list the strategies, and whether each can run here",
     "help": "explain a topic, or show the options of a command",

@@ -3,8 +3,10 @@
 import os
 import sys
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
+from downloader.core.text import printable
 from downloader.errors import UsageError
 from downloader.settings.definitions import Settings
 from downloader.sources.formats import STDIN, is_url
@@ -35,7 +37,8 @@ class OutputFiles:
             from downloader.reports import manifest
 
             wait = _say_that_it_waits if settings.on_busy == "wait" else None
-            file = manifest.Manifest(settings.manifest, settings.dir, settings.process, on_wait=wait)
+            say = partial(_say_what_is_damaged, settings.manifest)
+            file = manifest.Manifest(settings.manifest, settings.dir, settings.process, on_wait=wait, on_bad_rows=say)
             self.manifests.append(stack.enter_context(file))
         if settings.failed or settings.trace:
             from downloader.reports import outputs
@@ -67,6 +70,11 @@ class OutputFiles:
 
 def _say_that_it_waits() -> None:
     print("dl: another run writes the same manifest: waiting for its end", file=sys.stderr)  # noqa: T201
+
+
+def _say_what_is_damaged(manifest: str, count: int) -> None:
+    what = "1 damaged row is left out" if count == 1 else f"{count} damaged rows are left out"
+    print(f"dl: {printable(manifest)}: {what}", file=sys.stderr)  # noqa: T201
 
 
 def check_distinct_files(lists: tuple[str, ...], settings: Settings, output: str | None) -> None:

@@ -23,6 +23,11 @@ def caveats(comparison: Comparison, cores: int) -> list[str]:
     slowed = [row.name for row in comparison.rows if row.traced > MAX_TRACE_SLOWDOWN * row.elapsed > 0]
     if slowed:
         warnings.append(f"The traced run of {joined(slowed)} took over 25 % longer than usual: its timeline is stretched.")
+    warnings += [
+        f"{row.elsewhere} processes of the cluster are on other machines: the CPU time and memory of {row.name} lack theirs."
+        for row in comparison.rows
+        if row.elsewhere
+    ]
     least = least_failures(comparison.rows)
     if least:
         warnings.append("Some files failed under every strategy: the times include these failures.")

@@ -25,7 +25,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from downloader.compare import other_programs
+from downloader.compare import other_programs, processes_beside
 from downloader.errors import UsageError
 
 FIRST_PAUSE, MAX_PAUSE = 0.005, 0.05
@@ -72,11 +72,13 @@ def run_measured(
     group: bool = False,
     environment: Mapping[str, str] | None = None,
     output: int | None = None,
+    beside: Sequence[int] = (),
 ) -> Usage:
     """Run a command and measure the resources that it uses. Its output is discarded.
 
-    ``output``: the descriptor of a file for its output. ``environment``: its environment variables; None: those of this
-    process, without the settings of `dl`, and without a proxy for this machine.
+    ``beside``: processes that work for the command and are not its children: what they use is added to its figures, see
+    `downloader.compare.processes_beside`. ``output``: the descriptor of a file for its output. ``environment``: its
+    environment variables; None: those of this process, without the settings of `dl`, and without a proxy for this machine.
 
     ``folder``: its working directory. ``errors``: do not discard its standard error. ``server``: returns the CPU seconds that
     the server has used so far. ``limit``: the command is killed after this many seconds. ``group``: kill its whole process
@@ -87,6 +89,7 @@ def run_measured(
     """
     outputs = (subprocess.DEVNULL, None if errors else subprocess.DEVNULL) if output is None else (output, output)
     variables = _environment() if environment is None else environment
+    beside_before = processes_beside.times(beside)
     server_before, times_before = server() if server else 0.0, other_programs.cpu_times()
     parent_peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     result: list[_Started | UsageError] = []
@@ -99,7 +102,7 @@ def run_measured(
             begun = bool(_thread.start_new_thread(_start, (result, command, folder, variables, reader, outputs)))
             started, process = _wait_for_start(result)
             victim = -process.pid if group else process.pid
-            sampler = _Sampler(process.pid, victim, None if limit is None else started + limit)
+            sampler = _Sampler(process.pid, victim, None if limit is None else started + limit, beside)
             tie(victim)
             sampler.start()
             _wait(process.pid)
@@ -118,12 +121,14 @@ def run_measured(
                     _kill(_wait_for_start(result)[1], group)
             raise
     served = (server() if server else 0.0) - server_before
+    user, system = processes_beside.used(beside_before, processes_beside.times(beside))
+    user, system = usage.ru_utime + user, usage.ru_stime + system
     resident = usage.ru_maxrss * _UNIT if usage.ru_maxrss > 1.1 * parent_peak or not sampler.peak else 0
     return Usage(
         started,
         elapsed,
-        usage.ru_utime,
-        usage.ru_stime,
+        user,
+        system,
         max(sampler.peak, resident),
         usage.ru_nvcsw,
         usage.ru_nivcsw,
@@ -134,7 +139,7 @@ def run_measured(
         served,
         process.returncode,
         sampler.expired,
-        other_programs.share(times_before, times_after, elapsed, usage.ru_utime + usage.ru_stime + served),
+        other_programs.share(times_before, times_after, elapsed, user + system + served),
         sampler.own_peak or resident,
     )
 
@@ -246,10 +251,11 @@ class _Sampler(threading.Thread):
     ``peak``: bytes; ``threads`` and ``processes``: the largest numbers at one time; ``expired``: the deadline has passed.
     """
 
-    def __init__(self, process: int, victim: int, deadline: float | None) -> None:
+    def __init__(self, process: int, victim: int, deadline: float | None, beside: Sequence[int]) -> None:
         super().__init__(name="sampler", daemon=True)
         self._process = process
         self._victim = victim
+        self._beside = beside
         self._deadline = deadline
         self._stopped = threading.Event()
         self.peak = self.own_peak = self.threads = self.processes = 0
@@ -277,6 +283,7 @@ class _Sampler(threading.Thread):
                 peak += mark
                 if process == self._process:
                     self.own_peak = max(self.own_peak, mark)
+        peak += sum(map(processes_beside.resident, self._beside))
         self.peak = max(self.peak, peak)
         self.threads = max(self.threads, threads)
         self.processes = max(self.processes, count)

@@ -94,7 +94,8 @@ class ResultRow(Struct):
 
     ``jobs``: the maximum number of requests in flight; 0: the strategy adapts it. ``peer``: whether this is another program;
     ``how``: its options, for display. ``traced``: the duration of the traced run in seconds. ``low`` and ``high``: the
-    confidence interval of the median of ``elapsed``, at the level ``confidence``.
+    confidence interval of the median of ``elapsed``, at the level ``confidence``. ``elsewhere``: the number of processes of a
+    cluster that are on other machines: what they used is not known.
     """
 
     strategy: str
@@ -107,6 +108,7 @@ class ResultRow(Struct):
     low: float = 0.0
     high: float = 0.0
     confidence: float = 0.0
+    elsewhere: int = 0
 
     @property
     def name(self) -> str:

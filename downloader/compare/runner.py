@@ -78,13 +78,16 @@ class Plan:
 
     ``command``: the words that start `dl`; arguments are appended. ``repeat``: the number of rounds; None: as many as the
     medians need, see `downloader.compare.rounds`, until ``budget`` seconds are spent, and at least 3. ``traced``: whether
-    each strategy then runs once more with a trace.
+    each strategy then runs once more with a trace. ``cluster``: the address of a Dask cluster, for the strategies with the
+    names ``clustered``.
     """
 
     command: tuple[str, ...]
     repeat: int | None
     budget: float
     traced: bool = True
+    cluster: str = ""
+    clustered: frozenset[str] = frozenset()
 
 
 def work_for(scenario: Scenario, server: Server) -> MeasuredList:
@@ -200,6 +203,7 @@ def scratch(parent: str | None) -> Iterator[str]:
 
 def _command(plan: Plan, listing: str, row: ResultRow, target: Path, report: Path, *more: str) -> list[str]:
     flags = ["--strategy", row.strategy, "--dir", str(target)]
+    flags += ["--cluster", plan.cluster] if row.strategy in plan.clustered else []
     flags += ["--jobs", str(row.jobs), "--per-host", str(row.jobs)] if row.jobs else []
     quiet = ["--progress", "none", "--quiet", "--report", str(report), "--config", os.devnull]
     return [*plan.command, listing, *flags, *quiet, *more]
@@ -242,7 +246,12 @@ class _RunEnvironment:
         self._trace.unlink(missing_ok=True)
 
     def _run(self, row: ResultRow) -> tuple[Usage, Verification]:
-        usage = self._spawn(self._strategy(row))
+        beside: tuple[int, ...] = ()
+        if row.strategy in self._plan.clustered:
+            from downloader.strategies.dask.processes_here import processes_here  # here: it imports distributed
+
+            beside, row.elsewhere = processes_here(self._plan.cluster)
+        usage = self._spawn(self._strategy(row), beside=beside)
         verdict = self._verifier.of_strategy(self._report, self._target)
         if usage.code and not verdict.failures:
             verdict = verdict._replace(failures=1, errors=(f"exit code {usage.code}", *verdict.errors))
@@ -268,7 +277,9 @@ class _RunEnvironment:
         flags += ["--cacert", self._cacert] if self._cacert else []
         return _command(self._plan, str(self._listing), row, self._target, self._report, *flags, *more)
 
-    def _spawn(self, command: list[str], folder: str | None = None, limit: float | None = None) -> Usage:
+    def _spawn(
+        self, command: list[str], folder: str | None = None, limit: float | None = None, beside: tuple[int, ...] = ()
+    ) -> Usage:
         server = self._server
         if server is not None:
             try:
@@ -276,7 +287,7 @@ class _RunEnvironment:
             except OSError as error:
                 raise NetworkError(f"the test server does not answer: {error}", hint="start the comparison again") from error
         cpu_seconds = server.cpu_seconds if server is not None else None
-        return run_measured(command, folder=folder, server=cpu_seconds, limit=limit, group=limit is not None)
+        return run_measured(command, folder=folder, server=cpu_seconds, limit=limit, group=limit is not None, beside=beside)
 
 
 def _measure_of(usage: Usage, verdict: Verification) -> Measure:

@@ -48,6 +48,9 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.2
 """A strategy calls `Run.tick` at least this often, so that it notices a stop."""
 
+DEATHS_TO_GIVE_UP = 3
+"""So many worker processes that die in a row before they have done anything: the machine is at fault, not a file."""
+
 BATCH_SECONDS = 0.5
 """After so many seconds on one batch, a worker returns the Attempts that it has not started: they can run elsewhere."""
 

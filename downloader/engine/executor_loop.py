@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Protocol
 
-from downloader.core.limits.batches import batch_size
+from downloader.core.limits.batches import MedianDuration, batch_size
 from downloader.core.model import Outcome
 from downloader.engine.blocking_driver import Batch
 from downloader.engine.contract import Run
@@ -50,7 +50,7 @@ def drive(run: Run, slots: Sequence[ExecutorSlot], batches: bool = False, on_tic
 def _drive(run: Run, slots: Sequence[ExecutorSlot], batches: bool, on_tick: Callable[[], None] | None) -> None:
     done: queue.SimpleQueue[tuple[ExecutorSlot, Batch, Future[list[Outcome]]]] = queue.SimpleQueue()
     idle = deque(slots)
-    seconds_each = 1.0  # until it is known better: one Attempt at a time
+    durations = MedianDuration()
 
     def start(slot: ExecutorSlot, batch: Batch) -> None:
         slot.submit(batch).add_done_callback(lambda future: done.put((slot, batch, future)))
@@ -60,7 +60,7 @@ def _drive(run: Run, slots: Sequence[ExecutorSlot], batches: bool, on_tick: Call
         if on_tick is not None:
             on_tick()
         while idle:
-            attempts = run.take(batch_size(seconds_each, run.ready, len(slots)) if batches else 1)
+            attempts = run.take(batch_size(durations.value, run.ready, len(slots)) if batches else 1)
             if not attempts:
                 break
             start(idle.popleft(), attempts)
@@ -70,9 +70,9 @@ def _drive(run: Run, slots: Sequence[ExecutorSlot], batches: bool, on_tick: Call
             continue
         error = future.exception()
         outcomes = future.result() if error is None else slot.recover(batch, error)
-        for outcome in outcomes:
+        for outcome in outcomes if batches else ():
             if outcome.elapsed:
-                seconds_each += 0.2 * (outcome.elapsed - seconds_each)
+                durations.add(outcome.elapsed)
         if slot.usable:
             idle.append(slot)
         run.settle(outcomes)

@@ -1,5 +1,6 @@
 """The run of this process: the scheduler with a clock, a folder, statistics, and somebody to tell."""
 
+import math
 import sys
 from collections.abc import Callable, Iterable
 
@@ -72,11 +73,10 @@ class LocalRun(Run):
         self._on_attempt = on_attempt
         self._emit_recorded = emit_recorded or (lambda count: None)
         self._jitter = jitter
-        self._stopping = False
-        self._stop_at = 0.0
+        self._stopping, self._stop_at = False, 0.0
         self._folder_checked = self._take_again = self._any_splittable = False
-        self._sampled_at = 0.0
-        self._max_total = context.config.max_total
+        self._sampled_at, self._settled_bytes = 0.0, 0
+        self._max_total: float = context.config.max_total or math.inf
         self._slots: list[Slot] = []
         self._cuts: dict[int, int] = {}
 
@@ -158,7 +158,7 @@ class LocalRun(Run):
         if self._take_again or self.scheduler.finished:
             return 0.0
         wake_at = self.scheduler.wake_at
-        longest = SAMPLE_SECONDS if self._max_total else POLL_SECONDS / 4 if self._any_splittable else POLL_SECONDS
+        longest = SAMPLE_SECONDS if self._max_total < math.inf else POLL_SECONDS / 4 if self._any_splittable else POLL_SECONDS
         return longest if wake_at is None else min(longest, max(0.0, wake_at - self._clock()))
 
     def tick(self) -> None:
@@ -215,6 +215,7 @@ class LocalRun(Run):
         for outcome in outcomes:
             if self._on_attempt is not None:
                 self._on_attempt(outcome)
+            self._settled_bytes += outcome.received
             self.scheduler.settle(outcome, now, self._random() if outcome.error is not None else 0.0)
             if outcome.error is not None and LOG.is_on:
                 again = f"; again in {self.scheduler.retry_delay:.1f} s" if self.scheduler.retry_delay else ""
@@ -224,7 +225,7 @@ class LocalRun(Run):
             self._withdraw_cut(outcome.key)
         if self.scheduler.stopped:
             self.stop()
-        if now - self._sampled_at >= SAMPLE_SECONDS:
+        if now - self._sampled_at >= SAMPLE_SECONDS or self._settled_bytes > self._max_total:
             self._sample(now)
         elif self.stats.waiting is not None:
             self.stats.waiting = self.scheduler.retrying()  # so that no file is counted as waiting and as ended
@@ -235,7 +236,7 @@ class LocalRun(Run):
         self._sampled_at = now
         scheduler, stats = self.scheduler, self.stats
         scheduler.sample(now, received := stats.received)
-        if 0 < self._max_total < received and not scheduler.finished:
+        if self._max_total < max(received, self._settled_bytes) and not scheduler.finished:
             self._end_at_total(now)
         if scheduler.space.is_due(now):
             scheduler.space.check(self._context.folder.free_bytes(), now)
@@ -255,7 +256,7 @@ class LocalRun(Run):
     def _end_at_total(self, now: float) -> None:
         """Too much was received: what runs ends without grace time, in which a body without an end would go on."""
         if not self._stopping and self.scheduler.ended_by is None:
-            self.scheduler.ended_by = TotalReached.after(self._max_total)
+            self.scheduler.ended_by = TotalReached.after(int(self._max_total))
         self._stopping, self._stop_at = True, now
 
     def _order_cuts(self) -> None:

@@ -1,10 +1,13 @@
 """Writes rows of a journal: as a list that `dl` reads, as a report, or as a sums file."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import IO, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from downloader.core.digests import algorithm_by_length, hex_digits, one_algorithm
 from downloader.core.model import Download
 from downloader.core.names.file_names import default_path
 from downloader.errors import UsageError
@@ -61,7 +64,8 @@ COLUMNS = [*(column for column in schema.COLUMNS if column.name in _FIELDS), Col
 class Export(Struct, frozen=True):
     """What is exported.
 
-    ``host``: only URLs whose host matches this pattern; empty: all. ``algorithm``: of a sums file.
+    ``host``: only URLs whose host matches this pattern; empty: all. ``algorithm``: of a sums file; empty: the one of which the
+    journal has the most digests.
     """
 
     to: str
@@ -73,10 +77,11 @@ class Export(Struct, frozen=True):
 
 class ExportCounts(Struct, frozen=True):
     """``rows``: written. ``left_out``: rows of the chosen status that could not be written: their secrets are masked in the
-    journal (lists), or no digest of the algorithm is recorded (sums files)."""
+    journal (lists), or no digest of the algorithm is recorded (sums files). ``algorithm``: of a sums file."""
 
     rows: int
     left_out: int
+    algorithm: str = ""
 
 
 def plan_export(to: str, kind: str, status: str, host: str, algorithm: str) -> Export:
@@ -97,7 +102,8 @@ def plan_export(to: str, kind: str, status: str, host: str, algorithm: str) -> E
     if known == "sums" and status not in ("", "done"):
         raise UsageError(f"a sums file has complete files only, not those of --status {status}")
     usual = "failed" if known == "urls" else "done" if known == "sums" else "all"
-    chosen = check_algorithm(algorithm or in_name or "sha256") if known == "sums" else ""
+    spelling = algorithm or in_name or ""
+    chosen = check_algorithm(spelling) if known == "sums" and spelling else ""
     return Export(to, known, status or usual, host, chosen)  # type: ignore[arg-type]  # the callers check the choices
 
 
@@ -111,16 +117,43 @@ def write_export(journal: JournalReader, folder: str, export: Export) -> ExportC
             return _write(stream, journal.rows(STATUSES[export.status], export.host), _list_entry)
     if export.kind == "sums":
         _, prefix = base_folder(export.to, folder)
-        lines = (row for row in journal.complete_files() if not export.host or host_matches(row.url, export.host))
+        algorithm = export.algorithm or _most_frequent(_recorded(journal, export), export.to)
         with replaced_file(export.to) as stream:
-            counts = _write(stream, lines, lambda row: _sums_entry(row, export.algorithm, prefix))
+            counts = _write(stream, _complete(journal, export), lambda row: _sums_entry(row, algorithm, prefix))
             if not counts.rows:
-                what = f"no {export.algorithm} digest is recorded in the journal"
-                raise UsageError(
-                    what, hint=f"a run with --digest {export.algorithm} records them; dl verify --write computes them"
-                )
-        return counts
+                raise _no_digest(algorithm, _recorded(journal, export))
+        return replace(counts, algorithm=algorithm)
     return _write_rows(journal, export)
+
+
+def _complete(journal: JournalReader, export: Export) -> Iterator[JournalRow]:
+    return (row for row in journal.complete_files() if not export.host or host_matches(row.url, export.host))
+
+
+def _recorded(journal: JournalReader, export: Export) -> Counter[str]:
+    """The algorithms of the recorded digests, each with the number of files that have one."""
+    return Counter(item.partition("=")[0] for row in _complete(journal, export) for item in row.digests.split() if "=" in item)
+
+
+def _most_frequent(recorded: Counter[str], name: str) -> str:
+    """The algorithm for a sums file with this name, which names none: SHA-256, unless another one has more digests.
+
+    Only what the length of a digest tells can be read again from such a file.
+    """
+    known = [kind for kind in recorded if kind == one_algorithm(kind)]
+    readable = [kind for kind in known if kind in algorithm_by_length(hex_digits(kind), name).split("|")]
+    return max(["sha256", *readable], key=lambda kind: recorded[kind])
+
+
+def _no_digest(algorithm: str, recorded: Counter[str]) -> UsageError:
+    """The error for a sums file without a line."""
+    what = f"no {algorithm} digest is recorded in the journal"
+    if recorded:
+        has = ", ".join(f"{kind} of {count:,}" for kind, count in recorded.most_common())
+        return UsageError(
+            f"{what}; it has {has} files", hint="--algorithm chooses one of these; dl verify --write computes others"
+        )
+    return UsageError(what, hint=f"a run with --digest {algorithm} records them; dl verify --write computes them")
 
 
 def _write(stream: IO[bytes], rows: Iterator[JournalRow], entry: Callable[[JournalRow], bytes | None]) -> ExportCounts:

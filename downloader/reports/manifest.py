@@ -102,6 +102,7 @@ class Manifest:
         function: the name of the function that processes finished files; empty: none.
         epoch_now: gives seconds since the epoch.
         on_wait: called before waiting for another run that writes the same manifest; None: that is an error.
+        on_bad_rows: called with the number of damaged rows that the file has, and will not have any more; None: nobody is told.
 
     Raises:
         StorageError: the file cannot be written; every method raises it.
@@ -115,6 +116,7 @@ class Manifest:
         function: str = "",
         epoch_now: Callable[[], float] = time.time,
         on_wait: Callable[[], object] | None = None,
+        on_bad_rows: Callable[[int], object] | None = None,
     ) -> None:
         if path == STDOUT or is_special(path):
             raise UsageError("--manifest: this is no regular file", hint="--report can write to it")
@@ -127,6 +129,8 @@ class Manifest:
         self._root = os.path.abspath(os.path.expanduser(root))
         self._function = function
         self._epoch_now = epoch_now
+        self._on_bad_rows = on_bad_rows
+        self._bad_rows = 0
         self._rows = self._path + ROWS
         self.complete = False
         self._lock = _locked(self._rows, on_wait)
@@ -214,13 +218,20 @@ class Manifest:
                 if len(index):
                     rows = (list(astuple(row)) for row in self._merged(index))
                     write_rows(rows, COLUMNS, list(names), self._path, self._kind)
+                    if self._bad_rows and self._on_bad_rows is not None:
+                        self._on_bad_rows(self._bad_rows)
             finally:
                 index.close()
         except OSError as error:
             raise StorageError(f"cannot write {self._path}: {error.strerror or error}") from None
 
+    def _count_bad_row(self) -> None:
+        self._bad_rows += 1
+
     def _merged(self, index: RowIndex) -> Iterator[ManifestRow]:
-        for old in map(_row, read_rows(self._path, COLUMNS, self._kind) if has_rows(self._path) else ()):
+        self._bad_rows = 0
+        rows = read_rows(self._path, COLUMNS, self._kind, self._count_bad_row) if has_rows(self._path) else ()
+        for old in map(_row, rows):
             line = index.pop(old.key)
             new = None if line is None else _decode(line)
             if new is not None and new.key == old.key:

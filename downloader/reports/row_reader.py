@@ -1,13 +1,13 @@
 """Reads the rows of a report or a manifest again, from JSON Lines, CSV, TSV or Parquet.
 
 A run may have been killed while it wrote the file, and the file may come from an earlier version: a row that is cut or is no
-row is left out, a column that the file does not have gets an empty text or 0, and a column that is not asked for is ignored.
+row is left out and counted, a column that the file does not have gets an empty text or 0, and a column that is not asked for is
+ignored.
 """
 
 import csv
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -28,26 +28,38 @@ _decode_texts = msgspec.json.Decoder(dict[str, str]).decode
 _encode = msgspec.json.Encoder().encode
 
 
-def read_rows(path: str, columns: Sequence[Column], kind: RowFormat | None = None) -> Iterator[list[Value]]:
+OnBadRow = Callable[[], object]
+"""Called for a row that is left out. Where nothing that follows can be read, it is called once."""
+
+
+def _ignore() -> None:
+    """The caller does not want to know."""
+
+
+def read_rows(
+    path: str, columns: Sequence[Column], kind: RowFormat | None = None, on_bad_row: OnBadRow = _ignore
+) -> Iterator[list[Value]]:
     """The rows of a file, each with one value for each of these columns.
 
     Args:
         path: the file.
         columns: what to read. A column of the type ``texts`` also gets the values of all columns ``NAME.…``.
         kind: the format; None: the name of the file chooses.
+        on_bad_row: called for each row that is left out.
 
     Raises:
         OSError: the file cannot be read.
         UsageError: the file is Parquet, and pyarrow is not installed.
     """
     types = [(column.name, _TYPES[column.type], column) for column in columns]
-    for record in _records(path, kind or format_of(path), columns):
+    for record in _records(path, kind or format_of(path), columns, on_bad_row):
         row: list[Value] = []
         try:
             for name, wanted, column in types:
                 value: Any = record.get(name)
                 row.append(value if type(value) is wanted else _converted(value, column))
         except (ValueError, msgspec.MsgspecError):
+            on_bad_row()
             continue
         yield row
 
@@ -68,7 +80,7 @@ def has_columns(path: str, wanted: Sequence[str], kind: RowFormat) -> bool:
             except (ValueError, msgspec.MsgspecError):
                 return False
     else:
-        names = next(_delimited_rows(path, kind), [])
+        names = next(_delimited_rows(path, kind, _ignore), [])
     return set(wanted) <= set(names)
 
 
@@ -80,30 +92,42 @@ def names_of(path: str, group: str, kind: RowFormat | None = None) -> list[str]:
 
             names = parquet_columns(path)
         case "csv" | "tsv" as delimited:
-            names = next(_delimited_rows(path, delimited), [])
+            names = next(_delimited_rows(path, delimited, _ignore), [])
         case _:
             names = []
     return [name.partition(".")[2] for name in names if name.startswith(f"{group}.")]
 
 
-def _records(path: str, kind: RowFormat, columns: Sequence[Column]) -> Iterator[Record]:
+def _records(path: str, kind: RowFormat, columns: Sequence[Column], on_bad_row: OnBadRow) -> Iterator[Record]:
     if kind == "jsonl":
-        yield from _json_objects(path, columns)
+        yield from _json_objects(path, columns, on_bad_row)
     elif kind == "parquet":
         from downloader.reports.parquet import parquet_columns, read_parquet
 
-        with suppress(ValueError):  # no Parquet
-            yield from _with_texts(read_parquet(path), parquet_columns(path), columns)
+        try:
+            yield from _with_texts(read_parquet(path), parquet_columns(path), columns, on_bad_row)
+        except ValueError:  # no Parquet
+            on_bad_row()
     else:
-        rows = _delimited_rows(path, kind)
+        rows = _delimited_rows(path, kind, on_bad_row)
         header = next(rows, [])
-        records = (dict(zip(header, row, strict=True)) for row in rows if len(row) == len(header))
-        yield from _with_texts(records, header, columns)
+        yield from _with_texts(_table_records(rows, header, on_bad_row), header, columns, on_bad_row)
 
 
-def _delimited_rows(path: str, kind: RowFormat) -> Iterator[list[str]]:
-    with open(path, newline="", encoding="utf-8", errors="backslashreplace") as stream, suppress(csv.Error):
-        yield from long_rows(stream, "\t" if kind == "tsv" else ",")
+def _table_records(rows: Iterator[list[str]], header: list[str], on_bad_row: OnBadRow) -> Iterator[Record]:
+    for row in rows:
+        if len(row) == len(header):
+            yield dict(zip(header, row, strict=True))
+        elif row:  # an empty line is no row
+            on_bad_row()
+
+
+def _delimited_rows(path: str, kind: RowFormat, on_bad_row: OnBadRow) -> Iterator[list[str]]:
+    with open(path, newline="", encoding="utf-8", errors="backslashreplace") as stream:
+        try:
+            yield from long_rows(stream, "\t" if kind == "tsv" else ",")
+        except csv.Error:
+            on_bad_row()
 
 
 def long_rows(stream: Iterable[str], delimiter: str) -> Iterator[list[str]]:
@@ -123,29 +147,36 @@ def long_rows(stream: Iterable[str], delimiter: str) -> Iterator[list[str]]:
         yield row
 
 
-def _with_texts(records: Iterator[Record], names: Sequence[str], columns: Sequence[Column]) -> Iterator[Record]:
+def _with_texts(
+    records: Iterator[Record], names: Sequence[str], columns: Sequence[Column], on_bad_row: OnBadRow
+) -> Iterator[Record]:
     """The records of a table, with the columns ``NAME.…`` of each column of texts in one object."""
     groups = [column.name for column in columns if column.type == "texts"]
     parts = [
         (group, name, name.removeprefix(f"{group}.")) for group in groups for name in names if name.startswith(f"{group}.")
     ]
     for record in records:
-        with suppress(ValueError, msgspec.MsgspecError):
+        try:
             for group in groups:
                 record[group] = _converted(record.get(group), META)
-            for group, name, key in parts:
-                if record[name]:
-                    record[group].setdefault(key, str(record[name]))
-            yield record
+        except (ValueError, msgspec.MsgspecError):
+            on_bad_row()
+            continue
+        for group, name, key in parts:
+            if record[name]:
+                record[group].setdefault(key, str(record[name]))
+        yield record
 
 
-def _json_objects(path: str, columns: Sequence[Column]) -> Iterator[Record]:
+def _json_objects(path: str, columns: Sequence[Column], on_bad_row: OnBadRow) -> Iterator[Record]:
     groups = {column.name.partition(".")[0] for column in columns if "." in column.name}
     with open(path, "rb") as stream:
         for line in stream:
             try:
                 record = _decode_object(line)
             except (ValueError, msgspec.MsgspecError):
+                if not line.isspace():
+                    on_bad_row()
                 continue
             if "schema" not in record and "value" in record:  # version 1: the value itself, not its JSON
                 record["value"] = "" if record["value"] is None else _encode(record["value"]).decode()

@@ -206,7 +206,7 @@ def worker_config(
     client = client_options(settings, jobs)
     policy, own = transfer_policy(settings, capabilities), _own_hosts(settings)
     root, store = os.path.expanduser(settings.dir), None
-    if "://" in root:
+    if ":/" in root:
         from downloader.runs.destination import object_store  # here: few runs need it
 
         root, store = object_store(settings)

@@ -99,25 +99,40 @@ class Columns(NamedTuple):
 
     def description(self, what: str, numbered: bool = False) -> str:
         """The meanings of the columns, in a sentence. ``what``: what a column is called; ``numbered``: they have no names."""
+        return description_of([self], what, numbered)
+
+    def meanings(self) -> list[tuple[str, int]]:
+        """The columns that have a meaning, each with its name for the user."""
         meanings = [("url", self.url), ("name", self.out), ("folder", self.dir)]
         meanings += [(kind or "checksum", index) for index, kind in self.checksums]
         meanings += [("size", self.size), *(("mirror", index) for index in self.mirrors), ("priority", self.priority)]
-        shown = [f"{role}: {what} {index + 1 if numbered else self.names[index]}" for role, index in meanings if index >= 0]
-        count = len(self.metadata)
-        rest = f"1 other {what} goes into the report" if count == 1 else f"{count} other {what}s go into the report"
-        return ", ".join(shown) + (f"; {rest}" if count else "") + self._unused(what)
-
-    def _unused(self, what: str) -> str:
-        """A remark about columns whose names promise checksums or sizes, and whose first cells have none."""
-        names = [self.names[index] for index in self.metadata]
-        promised = [name for name in names if algorithm_of(name) is not None or plain(name) in SIZE_NAMES]
-        if not promised:
-            return ""
-        listed = ", ".join(promised)
-        return f"; {what} {listed} verifies nothing: the first row has no such value (see --checksum-column, --size-column)"
+        return [(meaning, index) for meaning, index in meanings if index >= 0]
 
     def _checksums(self, cells: Sequence[str]) -> tuple[Checksum, ...]:
         return tuple([checksum_of(cells[index], kind) for index, kind in self.checksums if cells[index].strip()])
+
+
+def description_of(shapes: Sequence[Columns], what: str, numbered: bool = False) -> str:
+    """The meanings of the columns of rows that have different columns: see `Columns.description`."""
+    shown: dict[str, str] = {}
+    for columns in shapes:
+        for meaning, index in columns.meanings():
+            shown[f"{meaning}: {what} {index + 1 if numbered else columns.names[index]}"] = columns.names[index]
+    others = [columns.names[index] for columns in shapes for index in columns.metadata]
+    if len(shapes) > 1:  # in one table, several columns may have the same name
+        others = [name for name in dict.fromkeys(others) if name not in shown.values()]
+    count = len(others)
+    rest = f"1 other {what} goes into the report" if count == 1 else f"{count} other {what}s go into the report"
+    return ", ".join(shown) + (f"; {rest}" if count else "") + _unused(others, what)
+
+
+def _unused(names: list[str], what: str) -> str:
+    """A remark about columns whose names promise checksums or sizes, and whose first cells have none."""
+    promised = [name for name in names if algorithm_of(name) is not None or plain(name) in SIZE_NAMES]
+    if not promised:
+        return ""
+    listed = ", ".join(promised)
+    return f"; {what} {listed} verifies nothing: the first row has no such value (see --checksum-column, --size-column)"
 
 
 def is_url_cell(cell: str) -> bool:

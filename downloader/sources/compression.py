@@ -6,6 +6,7 @@ Memory does not grow with the list, nor with what a few bytes of it expand to. D
 
 import io
 import zlib
+from collections.abc import Callable
 from typing import Protocol
 
 from downloader.errors import UsageError
@@ -23,34 +24,44 @@ def _is_skippable(head: memoryview) -> bool:
     return bytes(head[1:4]) == b"\x2a\x4d\x18" and head[0] & 0xF0 == 0x50
 
 
-class _Member(Protocol):
-    """The decompressor of one member."""
+class _Library(Protocol):
+    """What the decompressors of the libraries have in common."""
 
     @property
     def eof(self) -> bool: ...
     @property
     def unused_data(self) -> bytes: ...
-    def feed(self, data: memoryview) -> bytes:
-        """Decompress these bytes, and what is left of earlier ones; return at most about `_READ_BYTES` of the result."""
+
+
+class _Member:
+    """The decompressor of one member. ``wants_input``: whether all earlier bytes were used."""
+
+    def __init__(self, library: _Library) -> None:
+        self._library = library
+
+    @property
+    def eof(self) -> bool:
+        return self._library.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._library.unused_data
 
     @property
     def wants_input(self) -> bool:
-        """Whether all earlier bytes were used."""
+        return True
+
+    def feed(self, data: memoryview) -> bytes:
+        """Decompress these bytes, and what is left of earlier ones; return at most about `_READ_BYTES` of the result."""
+        raise NotImplementedError
 
 
-class _Gzip:
+class _Gzip(_Member):
     """A member of gzip data."""
 
     def __init__(self) -> None:
         self._inner = zlib.decompressobj(wbits=31)
-
-    @property
-    def eof(self) -> bool:
-        return self._inner.eof
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._inner.unused_data
+        super().__init__(self._inner)
 
     @property
     def wants_input(self) -> bool:
@@ -60,21 +71,14 @@ class _Gzip:
         return self._inner.decompress(self._inner.unconsumed_tail + data, _READ_BYTES)
 
 
-class _Xz:
+class _Xz(_Member):
     """A stream of xz data."""
 
     def __init__(self) -> None:
         import lzma
 
         self._inner = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MAX_XZ_MEMORY)
-
-    @property
-    def eof(self) -> bool:
-        return self._inner.eof
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._inner.unused_data
+        super().__init__(self._inner)
 
     @property
     def wants_input(self) -> bool:
@@ -84,29 +88,20 @@ class _Xz:
         return self._inner.decompress(data, _READ_BYTES)
 
 
-class _Zstd:
+class _Zstd(_Member):
     """A frame of Zstandard data."""
-
-    wants_input = True
 
     def __init__(self) -> None:
         import zstandard
 
         self._inner = zstandard.ZstdDecompressor().decompressobj()
-
-    @property
-    def eof(self) -> bool:
-        return self._inner.eof
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._inner.unused_data
+        super().__init__(self._inner)
 
     def feed(self, data: memoryview) -> bytes:
         return self._inner.decompress(data)
 
 
-_MEMBERS: dict[str, type[_Gzip | _Xz | _Zstd]] = {"gzip": _Gzip, "xz": _Xz, "zstd": _Zstd}
+_MEMBERS: dict[str, Callable[[], _Member]] = {"gzip": _Gzip, "xz": _Xz, "zstd": _Zstd}
 
 
 def _library_errors(kind: str) -> tuple[type[Exception], ...]:

@@ -24,6 +24,7 @@ from downloader.sources.columns import (
     NoSuchColumn,
     checksum_of,
     columns_of,
+    description_of,
     plain,
 )
 from downloader.sources.formats import ListOptions, OnBadLine
@@ -35,6 +36,9 @@ MAX_ENTRY_CHARACTERS = 1024 * 1024
 
 MAX_ARRAY_CHARACTERS = 16 * 1024 * 1024
 """Characters of a JSON array at most: it is read as a whole."""
+
+DESCRIBED_OBJECTS = 100
+"""Objects whose keys are described to the user together; fewer at the end of a list."""
 
 _MAX_SHAPES = 1000
 """Sets of keys whose meaning is kept at most."""
@@ -56,6 +60,7 @@ def read(stream: IO[bytes], name: str, options: ListOptions, on_bad_line: OnBadL
                 on_bad_line(UsageError(reason, where, error.hint))
                 continue
             yield download
+        objects.say_what_was_found()
 
 
 class _Item:
@@ -108,6 +113,7 @@ class _Objects:
     def __init__(self, options: ListOptions, name: str) -> None:
         self._options, self._name = options, name
         self._shapes: dict[tuple[str, ...], Columns] = {}
+        self._left_to_describe = 0 if options.on_notice is None else DESCRIBED_OBJECTS
 
     @property
     def is_first(self) -> bool:
@@ -164,11 +170,23 @@ class _Objects:
             if columns is None:
                 known = f"the keys are {', '.join(keys[:40])}; --url-column names the one with the URL" if keys else ""
                 raise NoSuchColumn("no key has a URL", hint=known)
-            if not self._shapes and self._options.on_notice is not None:
-                self._options.on_notice(f"{self._name}: JSON objects; {columns.description('key')}")
             if len(self._shapes) < _MAX_SHAPES:
                 self._shapes[keys] = columns
+        if self._left_to_describe:
+            self._left_to_describe -= 1
+            if not self._left_to_describe:
+                self._describe()
         return columns
+
+    def say_what_was_found(self) -> None:
+        """At the end of a list: say what the keys mean, unless that was said already."""
+        if self._left_to_describe and self._shapes:
+            self._left_to_describe = 0
+            self._describe()
+
+    def _describe(self) -> None:
+        if self._options.on_notice is not None:
+            self._options.on_notice(f"{self._name}: JSON objects; {description_of(list(self._shapes.values()), 'key')}")
 
 
 def _headers(value: "dict[str, object] | list[object]") -> Headers:

@@ -33,7 +33,7 @@ from downloader.storage.journal_rows import (
 )
 
 BUSY_SECONDS = 10.0
-"""Seconds that a statement waits while another process writes to the database."""
+"""Seconds that a statement waits for a lock. Who only reads waits for the recovery after a crash alone."""
 
 WAL_RETRY_SECONDS = 0.01
 
@@ -72,13 +72,20 @@ def open_to_read(path: str, is_in_use: bool = False) -> sqlite3.Connection:
         os.stat(path)
         # Without `immutable`, SQLite makes a -wal and a -shm file to read, even in a folder that must not be written.
         mode = "mode=ro" if is_in_use or os.path.exists(f"{path}-wal") else "mode=ro&immutable=1"
-        uri = f"file:{quote(os.path.abspath(path), errors='surrogateescape')}?{mode}"
-        connection = sqlite3.connect(uri, BUSY_SECONDS, uri=True, check_same_thread=False)
-        return _checked(connection, path)
+        return _checked(connected(path, mode), path)
     except OSError as error:
         raise JournalUnavailable(f"cannot read the journal {path}: {error.strerror}") from None
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         raise failure(path, error) from None
+
+
+def connected(path: str, mode: str) -> sqlite3.Connection:
+    """A connection to a file that exists, which nothing was read from yet. Any thread may use it, one at a time.
+
+    ``mode``: parameters of SQLite's URIs, as ``mode=ro``. Raises sqlite3.Error.
+    """
+    uri = f"file:{quote(os.path.abspath(os.fsencode(path)))}?{mode}"
+    return sqlite3.connect(uri, BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True)
 
 
 def failure(path: str, error: sqlite3.Error | UnicodeDecodeError) -> StorageError:

@@ -14,11 +14,10 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple, Self
-from urllib.parse import quote
 
 from downloader.core.names.urls import host_of
 from downloader.errors import JournalDamaged, StorageError, UsageError
-from downloader.storage.journal import UNREADABLE_SCHEMA
+from downloader.storage.journal import UNREADABLE_SCHEMA, connected
 from downloader.storage.journal_rows import DONE, FAILED, SCHEMA_VERSION, SKIPPED, Defect, JournalRow, defect_of
 
 MAGIC = b"SQLite format 3\0"
@@ -26,9 +25,6 @@ MAGIC = b"SQLite format 3\0"
 
 CACHE_KIB = 16 * 1024
 """KiB of memory that SQLite may use for pages. What is sorted beyond that is kept in a temporary file."""
-
-BUSY_SECONDS = 10.0
-"""Seconds to wait for a lock. A run that writes does not lock readers out; the recovery after a crash does, for a moment."""
 
 COMPLETE = (DONE, SKIPPED)
 """The statuses of a URL whose file is complete."""
@@ -114,13 +110,7 @@ class JournalReader:
         if not is_writable and not _size_of(f"{self.path}-wal"):
             modes.append("mode=ro&immutable=1")
         for number, mode in enumerate(modes, 1):
-            connection = sqlite3.connect(
-                f"file:{quote(os.path.abspath(os.fsencode(self.path)))}?{mode}",
-                uri=True,
-                timeout=BUSY_SECONDS,
-                isolation_level=None,
-                check_same_thread=False,
-            )
+            connection = connected(self.path, mode)
             try:
                 connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
                 connection.execute("PRAGMA temp_store = FILE")

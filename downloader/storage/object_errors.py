@@ -7,7 +7,7 @@ with a signature.
 | --- | --- | --- |
 | the name is taken (412) | FileExistsError | as if a file had taken the name: ``--on-exists`` |
 | no credentials; 401, 403; no bucket (404); another region | FolderError | the run ends |
-| 408, 409, 425, 429, 5xx, no answer | StoreUnavailable | the file is tried again |
+| 408, 409, 425, 429, 5xx but 501, no answer | StoreUnavailable | the file is tried again |
 | any other status | StorageError | the file fails |
 """
 
@@ -31,6 +31,7 @@ _UNREACHED = (
 )
 _REFUSED = frozenset({401, 403})
 _OVERLOADED = frozenset({408, 409, 425, 429})
+_NOT_IMPLEMENTED = 501
 _REDIRECTED = frozenset({301, 307, 308})
 _WRONG_REGION = frozenset({"AuthorizationHeaderMalformed", "IllegalLocationConstraintException"})
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -81,7 +82,7 @@ def _of_status(status: int, code: str, what: str, source: str, url: str, reads: 
         kind, reason, hint = FolderError, "the bucket does not exist", f"create it first, or check the spelling of {url}"
     elif code in _WRONG_REGION or status in _REDIRECTED:
         kind, reason, hint = FolderError, f"the bucket is in another region ({said})", "set AWS_REGION"
-    elif status in _OVERLOADED or status >= 500:
+    elif status in _OVERLOADED or (status >= 500 and status != _NOT_IMPLEMENTED):
         kind, reason, hint = StoreUnavailable, f"the object store failed ({said})", "run the same command again later"
     return kind(f"{reason}: {what}", source, hint, reason)
 

@@ -47,20 +47,29 @@ class ObjectStorage:
         before: what happens to files that exist: which listing `begin` needs. None: this is a worker process, where the
             temporary folder is there already.
         make: whether files are written at all; False: a dry run, which makes no temporary folder.
+        removes_scratch: the temporary folder is that of this process, which is a worker.
     """
 
     is_slow = True
     is_remote = True
     named_in_line = 0
 
-    def __init__(self, options: StoreOptions, scratch: str, before: Before | None = None, make: bool = True) -> None:
+    def __init__(
+        self,
+        options: StoreOptions,
+        scratch: str,
+        before: Before | None = None,
+        make: bool = True,
+        removes_scratch: bool = False,
+    ) -> None:
         self.root = options.url
         self._options = options
         self._make = make
         self._store = open_store(options.url, options.endpoint_url, options.connect_timeout, make=make).store
         self._before = before
         self._scratch = scratch
-        self._owns_scratch = before is not None and make
+        self._makes_scratch = before is not None and make
+        self._removes_scratch = removes_scratch or self._makes_scratch
         self.local = Folder(scratch, make=make and before is None)
         self.was_empty = False
         self._index: ObjectIndex | None = None
@@ -73,7 +82,7 @@ class ObjectStorage:
 
     def begin(self, is_stopped: Callable[[], bool]) -> None:
         """See `Storage`: list the store, which also shows whether it can be used, and make the temporary folder."""
-        if self._owns_scratch:
+        if self._makes_scratch:
             try:
                 os.makedirs(self._scratch, 0o700)
             except OSError as error:
@@ -174,9 +183,9 @@ class ObjectStorage:
         return self.local.free_bytes()
 
     def close(self) -> None:
-        """See `Storage`. The process of the run removes the temporary folder."""
+        """See `Storage`. Whoever made the temporary folder removes it."""
         self.local.close()
-        if self._owns_scratch:
+        if self._removes_scratch:
             shutil.rmtree(self._scratch, ignore_errors=True)
 
 

@@ -12,7 +12,8 @@
 
 Threads start at once but share the interpreter, which small files need for most of their time; processes have one each, but
 take 0.2 s to start: a fast server sends thousands of files in that time, so a long list gets them before anything is measured.
-The first loop goes on beside them: it stands for one of the processors. `-v` shows the choice and the reason.
+The first loop goes on beside them: it stands for one of the processors. With ``--process`` it starts nothing more, because a
+function that crashes must end a worker and not this process. `-v` shows the choice and the reason.
 """
 
 import importlib.util
@@ -177,7 +178,7 @@ class _Team:
     def _add_processes(self) -> None:
         from downloader.strategies.hybrid import worker_pool
 
-        workers = worker_pool(self.run, self.cores - 1)
+        workers = worker_pool(self.run, self.cores if self.run.context.config.process else self.cores - 1)
         try:
             workers.start()
         except UsageError as error:
@@ -199,15 +200,15 @@ class _Team:
         return max(1, -(-total // len(self.members)))
 
     def deal(self, workers: "WorkerPool") -> bool:
-        """Give each process its share of the slots. Whether the loop in this process has not had its own share yet."""
-        limit = self.run.limit
-        share = max(1, limit // self.cores)
-        elsewhere = limit - share
-        if self.run.context.config.process:
-            # Only the process that fetched a file can process it.
-            elsewhere = min(elsewhere, UNPROCESSED_PER_CORE * (self.cores - 1))
-        workers.deal(elsewhere, self.first_loop_only)
-        return bool(self.first_loop_only) or self.members[0].flying < share
+        """Give each process its share of the slots. Whether the loop in this process may start Attempts, too."""
+        if self.run.context.config.process:  # only the process that fetched a file can process it
+            if workers.ready or workers.busy:
+                workers.deal(min(self.run.limit, UNPROCESSED_PER_CORE * self.cores), self.first_loop_only)
+            return bool(self.first_loop_only)
+        share = max(1, self.run.limit // self.cores)
+        if workers.ready:
+            workers.deal(self.run.limit - share, self.first_loop_only)
+        return not workers.ready or bool(self.first_loop_only) or self.members[0].flying < share
 
     def _on_message(self) -> None:
         workers = self.workers
@@ -257,14 +258,14 @@ class _LoopRun(LockedRun):
         team = self._team
         with self._lock:
             workers = team.workers
-            if workers is not None and self is team.members[0] and workers.ready and not team.deal(workers):
+            if workers is not None and self is team.members[0] and not team.deal(workers):
                 return []
             if len(team.members) > 1 and self.flying >= team.fair_share():
                 return []
             if self._context.config.process and self._is_full():
                 return []
             batch = [team.first_loop_only.pop()] if team.first_loop_only else self._run.take(max_attempts)
-            if batch and workers is not None and (workers.has(batch[0].same_process_as) or workers.is_suspect(batch[0])):
+            if batch and workers is not None and (workers.has(batch[0].same_process_as) or workers.was_lost(batch[0])):
                 workers.hand_out(batch)
                 return []
             self.flying += len(batch)

@@ -13,9 +13,9 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any, ClassVar
 
 from downloader.core.model import Outcome
-from downloader.core.scheduling.lost_batch import ends_of_lost_batch
+from downloader.core.scheduling.lost_batch import lost_batch
 from downloader.engine.blocking_driver import Batch, BlockingDriver, Watchdog
-from downloader.engine.contract import AttemptContext, Capabilities, Run, Slot, WorkerConfig
+from downloader.engine.contract import DEATHS_TO_GIVE_UP, AttemptContext, Capabilities, Run, Slot, WorkerConfig
 from downloader.engine.control import Cut
 from downloader.engine.executor_loop import drive
 from downloader.engine.processors import cores
@@ -24,9 +24,6 @@ from downloader.engine.workers.shared_memory import GRACE_OVER, STOPPING, Shared
 from downloader.engine.workers.signals import ignore_terminal_signals, terminal_signals_blocked
 from downloader.errors import UsageError
 from downloader.storage.opening import open_storage
-
-DEATHS_TO_GIVE_UP = 3
-"""So many workers that die in a row before they have started an Attempt: the machine is at fault, not a file."""
 
 
 class ProcessesStrategy:
@@ -95,7 +92,7 @@ class _ProcessSlot:
             self._deaths = 0 if future.exception() is None else self._deaths + 1
 
     def recover(self, batch: Batch, error: BaseException) -> list[Outcome]:
-        """The process died: start another. See `ends_of_lost_batch` for the Attempts."""
+        """The process died: start another. See `lost_batch` for the Attempts."""
         if not isinstance(error, BrokenProcessPool):
             raise error
         started = self._memory.started(self._number)
@@ -107,8 +104,7 @@ class _ProcessSlot:
         self._executor.shutdown(wait=False)
         self._memory.make_idle(self._number)
         self._executor = self._start()
-        ends = ends_of_lost_batch(len(batch), started)
-        return [Outcome(item.key, end) for item, end in zip(batch, ends, strict=True)]
+        return lost_batch(batch, started)
 
     def close(self) -> None:
         """End the process."""

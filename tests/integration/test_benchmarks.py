@@ -32,7 +32,16 @@ def run(script: str, *words: str) -> str:
 
 @pytest.mark.parametrize(
     "script",
-    ["against_peers.py", "async_against_httpx.py", "growth.py", "long_lists.py", "python_peers.py", "server.py", "start.py"],
+    [
+        "against_peers.py",
+        "async_against_httpx.py",
+        "cluster.py",
+        "growth.py",
+        "long_lists.py",
+        "python_peers.py",
+        "server.py",
+        "start.py",
+    ],
 )
 def test_benchmark_tells_its_flags(script: str) -> None:
     assert "usage: " + script in run(script, "--help")
@@ -122,6 +131,16 @@ def test_further_lines_of_the_version_name_the_build(tmp_path: Path, monkeypatch
         machine = peers.machine(str(command), {"nginx": "1.0"})
         assert machine["build"] == build
         assert (" (compiled) · nginx 1.0" in peers.machine_line(machine)) is bool(build)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not NGINX, reason="nginx is not installed")
+def test_cost_of_a_file_on_a_cluster_is_measured() -> None:
+    pytest.importorskip("distributed")
+    printed = run("cluster.py", "--only", "cost", "--rounds", "1", "--count", "500").splitlines()
+    dask = next(line.split() for line in printed if line.startswith("dask"))
+    assert 0 < float(dask[1]) < 120
+    assert len(dask) == 5
 
 
 @pytest.mark.slow

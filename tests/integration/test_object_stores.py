@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import Popen
 
@@ -19,9 +19,11 @@ from werkzeug import Request, Response
 import downloader
 from downloader import FolderError, Report, StoreUnavailable, UsageError
 from downloader.storage.object_upload import SINGLE_PUT_BYTES
+from downloader.strategies.registry import BUILT_IN
 from downloader.testserver import content
 from downloader.testserver.launch import TestServer
 from tests.support.command import Shell
+from tests.support.dask_cluster import DaskCluster
 from tests.support.fetching import Fetch, only_error
 from tests.support.object_stores import S3Server, s3_server
 from tests.support.processes import wait_until
@@ -41,6 +43,12 @@ EMPTY_LISTING = (
     '<?xml version="1.0" encoding="UTF-8"?><ListBucketResult><Name>bucket</Name><Prefix></Prefix><KeyCount>0</KeyCount>'
     "<MaxKeys>1000</MaxKeys><IsTruncated>false</IsTruncated></ListBucketResult>"
 )
+
+
+def of_this_machine(test: Callable[..., None]) -> Callable[..., None]:
+    """Run the test for each strategy but `dask`, whose workers have an environment of their own."""
+    names = [name for name in BUILT_IN if name != "dask"]
+    return quick_but_for_processes(pytest.mark.parametrize("strategy", names)(test))
 
 
 @pytest.fixture(scope="session")
@@ -97,7 +105,7 @@ def assert_nothing_left(tmp_path: Path) -> None:
 # --- what every strategy does
 
 
-@quick_but_for_processes
+@of_this_machine
 def test_objects_have_the_bytes_of_the_files(
     fetch: Fetch, server: TestServer, s3: S3Server, bucket: str, tmp_path: Path
 ) -> None:
@@ -111,7 +119,7 @@ def test_objects_have_the_bytes_of_the_files(
     assert_nothing_left(tmp_path)
 
 
-@quick_but_for_processes
+@of_this_machine
 def test_store_that_is_overloaded_gets_each_file_at_last(
     fetch: Fetch, server: TestServer, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,6 +141,17 @@ def test_store_that_is_overloaded_gets_each_file_at_last(
     report = fetch([server.file(0, 2000)], endpoint_url=httpserver.url_for("").rstrip("/"))
     assert (report.done, report.exit_code) == (1, 0)
     assert stored == {"/bucket1/0.bin": content.body(0, 0, 2000)}
+
+
+@pytest.mark.slow
+def test_workers_of_a_cluster_upload(server: TestServer, s3: S3Server, bucket: str, tmp_path: Path) -> None:
+    sizes = (*SIZES, LARGE)
+    with DaskCluster(tmp_path / "cluster", workers=2, **s3.environment) as cluster:
+        settings = {"strategy": "dask", "cluster": str(cluster.file)}
+        assert put(urls_of(server, sizes), f"s3://{bucket}", s3, **settings).done == len(sizes)
+        assert s3.objects(bucket) == bodies(sizes)
+        assert put(urls_of(server, sizes), f"s3://{bucket}", s3, **settings).skipped == len(sizes)
+        wait_until(lambda: not list((tmp_path / "temporary").glob("dl-*")), "temporary folders are left")
 
 
 # --- objects that exist

@@ -24,7 +24,7 @@ class DaskCluster:
         self.folder = folder
         self.file = folder / "scheduler.json"
         self._variables = variables
-        self._workers: list[subprocess.Popen[bytes]] = []
+        self.workers: list[subprocess.Popen[bytes]] = []
         self._started = 0
         words = ("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(self.file))
         self.scheduler = self._start("scheduler", *words)
@@ -69,7 +69,7 @@ class DaskCluster:
             )
             for name in names
         ]
-        self._workers += added
+        self.workers += added
         for name, process in zip(names, added, strict=True):
             wait_until(
                 lambda name=name: f"name: {name}\n" in self.log(),  # type: ignore[misc]
@@ -82,7 +82,7 @@ class DaskCluster:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for process in (*self._workers, self.scheduler):
+        for process in (*self.workers, self.scheduler):
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()

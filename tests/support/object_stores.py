@@ -99,7 +99,7 @@ def s3_server(folder: Path) -> Iterator[S3Server]:
     words += [f"-{name}.port.grpc={free_port()}" for name in _SERVERS]
     words += ["-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.iam=false", f"-s3.config={folder / 's3.json'}"]
     words += ["-s3.autoCreateBucket=false", "-master.telemetry=false", "-master.electionTimeout=1s"]
-    words += ["-master.volumeSizeLimitMB=64", "-volume.max=100"]
+    words += ["-master.volumeSizeLimitMB=64", "-volume.max=5000"]
     with open(folder / "log", "wb") as log:
         process = subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True)
     try:

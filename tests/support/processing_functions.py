@@ -61,3 +61,24 @@ class Namespace:
     def size(part: Path) -> int:
         """Bytes."""
         return part.stat().st_size
+
+
+def _kills(part: Path, *names: str) -> int:
+    if not names or part.name.partition(".")[0] in names:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return part.stat().st_size
+
+
+def kills_over_one_file(part: Path) -> int:
+    """Ends the process that it runs in, over ``201.bin``."""
+    return _kills(part, "201")
+
+
+def kills_over_two_files(part: Path) -> int:
+    """Ends the process that it runs in, over ``201.bin`` and over ``250.bin``."""
+    return _kills(part, "201", "250")
+
+
+def kills_over_every_file(part: Path) -> int:
+    """Ends the process that it runs in."""
+    return _kills(part)

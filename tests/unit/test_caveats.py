@@ -13,6 +13,12 @@ def row(name: str, cpu: float, server: float, failures: int = 0, traced: float =
     return ResultRow(name, 4, runs=[Measure(1.0, cpu, 0.0, 1, 1, 1, failures, server=server)] * 3, traced=traced)
 
 
+def elsewhere(row: ResultRow) -> ResultRow:
+    """The same with three processes on other machines."""
+    row.elsewhere = 3
+    return row
+
+
 def warnings_of(*rows: ResultRow, size: int = 10, server_cores: float = 1.0) -> list[str]:
     """The warnings on a machine with two cores."""
     scenario = Scenario("tiny", "nothing", "nothing", files=3, size=size)
@@ -29,6 +35,10 @@ def warnings_of(*rows: ResultRow, size: int = 10, server_cores: float = 1.0) -> 
         ([row("a", 0.5, 0.0, traced=1.3), row("b", 0.5, 0.0, traced=1.3)], ["The traced run of a and b took over 25 %"]),
         ([row("a", 0.5, 0.0, traced=1.2)], []),
         ([row("a", 0.5, 0.0, failures=1), row("b", 0.5, 0.0)], ["Files failed under a:"]),
+        (
+            [elsewhere(row("a", 0.5, 0.0))],
+            ["3 processes of the cluster are on other machines: the CPU time and memory of a"],
+        ),
         ([row("a", 1.0, 0.7, failures=1), row("b", 1.0, 0.7, failures=1)], ["Some files failed under every strategy"]),
     ],
 )

@@ -10,6 +10,7 @@ from downloader.cli import compare, compare_request
 from downloader.cli.compare_printer import ComparePrinter
 from downloader.compare.measurements import Comparison, Measure, ResultRow, Study
 from downloader.compare.scenarios import SCENARIOS
+from downloader.errors import UsageError
 from downloader.strategies.registry import StrategyInfo
 from tests.support.sample_study import MACHINE
 
@@ -67,3 +68,16 @@ def test_system_that_does_not_tell_of_other_programs_says_so_once(
     ComparePrinter(timeline=False, silent=False).conclude(Study(MACHINE, comparisons))
     said = " ".join(capsys.readouterr().out.split())
     assert said.count("This system does not tell how much of the machine other programs used") == times
+
+
+def test_strategy_of_a_cluster_takes_part_if_there_is_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compare_request, "listing", lambda: [StrategyInfo("serial"), StrategyInfo("dask", cluster=True)])
+    assert compare_request.runnable_strategies() == (("serial",), ())
+    assert compare_request.runnable_strategies(with_cluster=True) == (("serial", "dask"), ())
+    assert compare_request.clustered_strategies() == {"dask"}
+
+
+def test_strategy_of_a_cluster_without_a_cluster_is_wrong_usage() -> None:
+    pytest.importorskip("distributed")
+    with pytest.raises(UsageError, match="the strategy dask needs a cluster: --cluster ADDRESS"):
+        compare_request.check(compare_request.CompareOptions(**parsed("-s", "dask")))

@@ -99,7 +99,7 @@ def test_help_lists_the_topics_and_commands(capsys: pytest.CaptureFixture[str]) 
     assert all(f"dl help {name} " in out for name in (*TOPICS, *COMMANDS) if name != "help")
 
 
-@pytest.mark.parametrize("name", ["compare", "serve", "strategies", "help"])
+@pytest.mark.parametrize("name", ["compare", "serve", "cluster", "strategies", "help"])
 def test_help_of_a_command_is_what_the_command_says(capsys: pytest.CaptureFixture[str], name: str) -> None:
     assert run(capsys, "help", name) == run(capsys, name, "--help")
 

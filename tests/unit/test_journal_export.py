@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from downloader.core.model import Download
 from downloader.core.names.file_names import default_path, safe_component, wished_path
 from downloader.errors import DownloadError, StorageError, UsageError
+from downloader.inventory.expected_files import from_sums
 from downloader.inventory.journal_export import Export, ExportCounts, _list_entry, plan_export, write_export
 from downloader.sources.text import parse
 from downloader.storage.journal_reader import JournalReader
@@ -33,7 +34,7 @@ DIGEST = "0123456789abcdef" * 4
         ("dir/SHA256SUMS", "", "", "", Export("", "sums", "done", "", "sha256")),
         ("md5sums.txt", "", "done", "", Export("", "sums", "done", "", "md5")),
         ("CHECKSUMS", "", "", "sha-512", Export("", "sums", "done", "", "sha512")),
-        ("-", "sums", "", "", Export("", "sums", "done", "", "sha256")),
+        ("-", "sums", "", "", Export("", "sums", "done")),
         ("-", "urls", "", "", Export("", "urls", "failed")),
         ("x.csv", "urls", "", "", Export("", "urls", "failed")),
     ],
@@ -142,11 +143,41 @@ def test_sums_file_has_recorded_digests(tmp_path: Path) -> None:
         replace(done("x", 3, f"sha256={DIGEST}"), path="../x"),
     ]
     path, counts = exported(tmp_path, "SHA256SUMS", *rows)
-    assert (path.read_text(), counts) == (f"{DIGEST}  b\n", ExportCounts(1, 2))
+    assert (path.read_text(), counts) == (f"{DIGEST}  b\n", ExportCounts(1, 2, "sha256"))
     path.unlink()
     with pytest.raises(UsageError, match="no sha512 digest is recorded"):
         exported(tmp_path / "2", "SHA512SUMS", *rows)
     assert not (tmp_path / "2" / "SHA512SUMS").exists()
+
+
+SHA1, BLAKE3 = f"sha1={'0' * 40}", f"blake3={'1' * 64}"
+
+
+@pytest.mark.parametrize(
+    ("digests", "algorithm", "rows"),
+    [
+        ([SHA1, SHA1, f"{SHA1} sha256={DIGEST}"], "sha1", 3),
+        ([f"{SHA1} sha256={DIGEST}"], "sha256", 1),
+        ([BLAKE3, BLAKE3, SHA1, "nonsense=1 nonsense"], "sha1", 1),  # in a file of this name, BLAKE3 would be read as SHA-256
+        ([f"sha512={DIGEST * 2}"], "sha512", 1),
+    ],
+)
+def test_sums_file_whose_name_tells_no_algorithm_has_the_digests_of_most_files(
+    tmp_path: Path, digests: list[str], algorithm: str, rows: int
+) -> None:
+    path, counts = exported(tmp_path, "CHECKSUMS", *(done(f"f{number}", 3, text) for number, text in enumerate(digests)))
+    assert counts == ExportCounts(rows, len(digests) - rows, algorithm)
+    (found, *_) = [item.checksums[0] for item in from_sums(str(path))]
+    assert algorithm in found.algorithm.split("|")
+
+
+def test_algorithms_that_the_journal_has_are_named(tmp_path: Path) -> None:
+    with pytest.raises(
+        UsageError, match="no sha256 digest is recorded in the journal; it has blake3 of 2, sha3-256 of 1 files"
+    ):
+        exported(tmp_path, "CHECKSUMS", done("a", 3, BLAKE3), done("b", 3, f"{BLAKE3} sha3-256={DIGEST}"))
+    with pytest.raises(UsageError, match="--digest sha256 records them"):
+        exported(tmp_path / "2", "CHECKSUMS", done("a", 3))
 
 
 @pytest.mark.parametrize("name", ["missing/x.txt", "missing/x.csv", "missing/x.parquet", "missing/SHA256SUMS"])

@@ -14,6 +14,7 @@ from downloader.core.model import Download
 from downloader.errors import UsageError
 from downloader.sources import json_lines
 from downloader.sources.formats import ListOptions
+from downloader.sources.json_lines import DESCRIBED_OBJECTS as LOOKED_AT
 
 A, B, C = "https://a.example/1", "https://b.example/2", "https://c.example/3"
 MD5, SHA256 = "0123456789abcdef" * 2, "0123456789abcdef" * 4
@@ -85,11 +86,16 @@ def test_keys_are_chosen_by_options() -> None:
     assert found == Download(B, out="x", mirrors=(C,), metadata=(("url", A),), origin="list:1")
 
 
-def test_objects_may_have_different_keys_and_what_the_first_one_means_is_said() -> None:
+def test_objects_may_have_different_keys_and_what_the_first_ones_mean_is_said_once() -> None:
     found, bad, said = read(f'{{"url":"{A}","x":1}}\n\n"{B}"\n{{"name":"n","link":"{C}"}}\n')
     assert [(item.url, item.out, item.origin) for item in found] == [(A, "", "list:1"), (B, "", "list:3"), (C, "n", "list:4")]
     assert bad == []
-    assert said == ["list: JSON objects; url: key url; 1 other key goes into the report"]
+    assert said == ["list: JSON objects; url: key url, url: key link, name: key name; 1 other key goes into the report"]
+    same = f'{{"url":"{A}","x":1}}\n'
+    for count in (1, LOOKED_AT - 1, LOOKED_AT, LOOKED_AT + 1):
+        _, _, said = read(same * count + f'{{"url":"{B}","y":1,"x":2}}\n')
+        others = "2 other keys go" if count < LOOKED_AT else "1 other key goes"
+        assert said == [f"list: JSON objects; url: key url; {others} into the report"]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from downloader.core.names.locations import Location, LocationKind, parse_location
+from downloader.core.names.locations import Location, LocationKind, check_is_folder, parse_location
 from downloader.errors import UsageError
 
 FOLDER, STORE, TAR = LocationKind.FOLDER, LocationKind.STORE, LocationKind.TAR
@@ -15,6 +15,9 @@ FOLDER, STORE, TAR = LocationKind.FOLDER, LocationKind.STORE, LocationKind.TAR
         ("/a/b", Location(FOLDER, "/a/b")),
         ("a:b", Location(FOLDER, "a:b")),
         ("~/x", Location(FOLDER, "~/x")),
+        ("./s3:/b", Location(FOLDER, "./s3:/b")),
+        ("s3:b", Location(FOLDER, "s3:b")),
+        ("s3", Location(FOLDER, "s3")),
         ("./s3://b", Location(FOLDER, "./s3://b")),
         ("s3://bucket/a/b", Location(STORE, "s3://bucket/a/b")),
         ("S3://bucket", Location(STORE, "s3://bucket")),
@@ -38,6 +41,8 @@ def test_location(text: str, location: Location) -> None:
         ("s3://", "expected s3://BUCKET/PREFIX"),
         ("s3:///prefix", "expected s3://BUCKET/PREFIX"),
         ("file:///", "expected file:///PATH"),
+        ("s3:/bucket/x", "a URL has two slashes"),
+        ("tar:/x", "a URL has two slashes"),
         ("tar://", "expected tar://FOLDER"),
         ("tar://tar://x", "expected tar://FOLDER"),
         ("tar://ftp://x", "unknown scheme ftp://"),
@@ -46,3 +51,11 @@ def test_location(text: str, location: Location) -> None:
 def test_wrong_location(text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         parse_location(text)
+
+
+def test_command_for_folders() -> None:
+    check_is_folder("data", "dl status")
+    with pytest.raises(UsageError, match="s3://b is an object store: dl status reads folders"):
+        check_is_folder("s3://b", "dl status")
+    with pytest.raises(UsageError, match="tar://b is a place of tar files: dl status reads folders"):
+        check_is_folder("tar://b", "dl status")

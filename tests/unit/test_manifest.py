@@ -160,6 +160,29 @@ def test_stopped_run_changes_only_the_rows_that_it_came_to(path: Path) -> None:
     assert after["c"]["status"] == "done"
 
 
+@pytest.mark.parametrize(
+    ("kind", "damage"),
+    [
+        ("jsonl", b'{"url": "http'),
+        ("jsonl", b'{"schema": 2, "url": 7, "bytes": "x"}'),
+        ("csv", b"only,three,cells"),
+        ("tsv", b"x"),
+    ],
+)
+def test_damaged_rows_are_counted(tmp_path: Path, kind: str, damage: bytes) -> None:
+    (tmp_path / "out").mkdir()
+    path = tmp_path / f"m.{kind}"
+    run(path, done("a"), done("b"))
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:-1], damage, b"\n\n", damage, b"\n", lines[-1]]))
+    told: list[int] = []
+    for _ in range(2):
+        with Manifest(str(path), str(tmp_path / "out"), on_bad_rows=told.append) as manifest:
+            manifest.add(done("c"))
+    assert told == [2]  # the second run finds none
+    assert list(read(path)) == ["a", "b", "c"]
+
+
 def test_duplicates_have_no_row_of_their_own(path: Path) -> None:
     assert run(path, done("a"), skipped("a", reason="duplicate", size=0))["a"]["status"] == "done"
 

@@ -196,3 +196,31 @@ def test_no_descriptor_is_left_open() -> None:
     with contextlib.suppress(UsageError):
         run_measured(["no-such-program"])
     assert os.listdir("/proc/self/fd") == before
+
+
+def test_processes_beside_the_command_are_counted(tmp_path: Path) -> None:
+    busy = """
+held = bytearray(200_000_000)
+print(flush=True)
+while True:
+    pass
+"""
+    until_used = """
+import sys, time
+from downloader.compare.processes_beside import times
+process = int(sys.argv[1])
+before = sum(times([process])[process])
+while sum(times([process])[process]) < before + 0.3:
+    time.sleep(0.05)
+"""
+    with subprocess.Popen([sys.executable, "-c", busy], stdout=subprocess.PIPE) as other:
+        try:
+            assert other.stdout is not None
+            other.stdout.readline()
+            command = [sys.executable, "-c", until_used, str(other.pid)]
+            usage = run_measured(command, limit=60, beside=(other.pid, 2**22 + 1))  # the other number is of no process
+        finally:
+            other.kill()
+    assert usage.code == 0
+    assert usage.user + usage.system >= 0.3
+    assert usage.peak > 200_000_000 > usage.own_peak

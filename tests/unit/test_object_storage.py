@@ -1,26 +1,39 @@
 """Object stores without a server: a store in a local folder, which URLs are stores, and what the errors of stores mean."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from obstore import exceptions
 
 import downloader
 from downloader import FolderError, Interrupted, StorageError, StoreUnavailable, UsageError
 from downloader.core.facts import Existing
-from downloader.errors import FolderFull
+from downloader.core.http.messages import Head, Request, TransferPolicy
+from downloader.core.model import Attempt, End, Outcome
+from downloader.engine.attempt.attempt import attempt_steps
+from downloader.engine.attempt.commands import READ, Call, Write
+from downloader.engine.contract import AttemptContext, Slot, WorkerConfig
+from downloader.engine.control import Cut
+from downloader.engine.stats import LocalStats
+from downloader.errors import DownloadError, FolderFull
 from downloader.storage import object_upload
+from downloader.storage.base import Storage, StoreOptions
 from downloader.storage.object_errors import storage_failure
 from downloader.storage.object_index import ObjectIndex
 from downloader.storage.object_store import endpoint_of, open_store
+from downloader.storage.opening import open_storage
 from downloader.testserver import content
 from downloader.testserver.launch import TestServer
+from downloader.transports.base import ClientOptions
 from tests.support.command import Shell
+from tests.support.fake_server import FakeServer
 from tests.support.files import files_below
 
 PLACE = "s3://bucket/p"
@@ -95,6 +108,57 @@ def test_long_upload_ends_when_the_run_does(tmp_path: Path, replace: bool) -> No
     assert os.listdir(tmp_path / "store") == []
 
 
+def outcome_of(storage: Storage, body: bytes, **changes: Any) -> Outcome:
+    """Drive an Attempt whose file goes to this place, with a server that sends this body."""
+    config = WorkerConfig("/nowhere", TransferPolicy(), ClientOptions(), **changes.pop("settings", {}))
+    attempt = replace(Attempt(0, 2, "http://h/a", "http://h/a", "a.bin"), **changes)
+    steps = attempt_steps(attempt, AttemptContext(config, storage), Slot(LocalStats(), Cut()))
+    server = FakeServer(body=body)
+    pieces: Iterator[bytes] = iter(())
+    answer: Head | bytes | None = None
+    try:
+        while True:
+            command = steps.send(answer)
+            answer = None
+            if isinstance(command, Request):
+                answer, pieces = server.answer(command)
+            elif command is READ:
+                answer = next(pieces, b"")
+            elif isinstance(command, Write):
+                command.part.write(command.block)
+            elif isinstance(command, Call):
+                try:
+                    command.call()
+                except (DownloadError, OSError) as error:
+                    steps.throw(error)
+    except StopIteration as stop:
+        outcome: Outcome = stop.value
+        return outcome
+
+
+@pytest.mark.parametrize("size", [1000, 3_000_000])
+def test_worker_elsewhere_has_a_temporary_folder_of_its_own(tmp_path: Path, size: int) -> None:
+    body, options = b"x" * size, StoreOptions(f"file://{tmp_path}/store")
+    storage = open_storage("/nowhere", options, elsewhere=True)
+    settings = {"process": "tests.support.processing_functions:digest"}
+    assert outcome_of(storage, body, settings=settings).end is End.COMPLETE
+    assert len(os.listdir(tmp_path / "temporary")) == 1
+    storage.close()
+    assert os.listdir(tmp_path / "temporary") == []
+    assert (tmp_path / "store" / "a.bin").read_bytes() == body
+
+
+@pytest.mark.parametrize("size", [1000, 3_000_000])
+@pytest.mark.parametrize(("lost", "end"), [(True, End.COMPLETE), (False, End.EXISTS)])
+def test_file_that_a_lost_worker_had_uploaded_is_done(tmp_path: Path, size: int, lost: bool, end: End) -> None:
+    storage = open_storage(str(tmp_path / "temporary" / "run"), StoreOptions(f"file://{tmp_path}/store"))
+    assert outcome_of(storage, b"x" * size).end is End.COMPLETE
+    outcome = outcome_of(storage, b"x" * size, may_exist_already=lost)
+    assert (outcome.end, outcome.error) == (end, None)
+    storage.close()
+    assert files_below(tmp_path / "temporary") == []
+
+
 # --- which URLs are stores
 
 
@@ -159,6 +223,7 @@ def answered(status: int, code: str) -> Exception:
         (answered(503, "SlowDown"), StoreUnavailable, "the object store failed (HTTP 503 SlowDown)"),
         (answered(429, ""), StoreUnavailable, "the object store failed (HTTP 429)"),
         (answered(409, "ConditionalRequestConflict"), StoreUnavailable, "HTTP 409 ConditionalRequestConflict"),
+        (answered(501, "NotImplemented"), StorageError, "the object store refuses the request (HTTP 501 NotImplemented)"),
         (answered(403, "AccessDenied"), FolderError, "the object store refuses the credentials (HTTP 403 AccessDenied)"),
         (answered(401, ""), FolderError, "the object store refuses the credentials (HTTP 401)"),
         (answered(404, "NoSuchBucket"), FolderError, "the bucket does not exist"),

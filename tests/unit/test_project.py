@@ -135,9 +135,10 @@ def test_readme_names_every_flag_and_no_other() -> None:
     compare = {flag[2:] for option in options() for flag in option.opts if flag.startswith("--")}
     serve = {"host", "port", "tls"}
     config = {"all", "json", "here"}
+    cluster = {"workers", "port", "scheduler-file"}
     asking = {"check", "no-check", "to", "as", "status", "extra", "write", "algorithm"}  # of dl status, export and verify
-    assert told - ours - compare - serve - config - asking == set()
-    assert (ours | compare | serve | config | asking) - told - {"mtime"} == set()
+    assert told - ours - compare - serve - config - cluster - asking == set()
+    assert (ours | compare | serve | config | cluster | asking) - told - {"mtime"} == set()
 
 
 def test_public_names_are_sorted_and_there() -> None:

@@ -57,6 +57,19 @@ def test_bytes_of_all_slots_end_the_run_without_grace_time(tmp_path: Path) -> No
     assert isinstance(run.scheduler.ended_by, TotalReached)
 
 
+def test_bytes_of_ended_attempts_count_before_the_next_sample(tmp_path: Path) -> None:
+    urls = [f"http://127.0.0.1:9/{number}" for number in range(3)]
+    run = Downloader(tmp_path, strategy="processes", max_total=1000).session(urls).run
+    run._clock = lambda: 0.0
+    run.new_slot()  # its numbers are those of a worker process, and have not arrived yet
+    run._sampled_at = 0.0
+    for received, ends in ((600, False), (401, True)):
+        (attempt,) = run.take()
+        run.settle([Outcome(attempt.key, End.COMPLETE, received=received, size=received, path=attempt.path)])
+        assert run.stopping is ends
+    assert run.take() == []
+
+
 def test_total_that_is_reached_during_the_grace_time_ends_it(tmp_path: Path) -> None:
     run = Downloader(tmp_path, strategy="serial", max_total=1000, grace=600.0).session(["http://127.0.0.1:9/a"]).run
     now = 0.0

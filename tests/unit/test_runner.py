@@ -69,6 +69,7 @@ class Stage:
         server: Callable[[], float] | None,
         limit: float | None,
         group: bool,
+        beside: tuple[int, ...],
     ) -> Usage:
         flags = dict(itertools.pairwise(command))
         name = flags.get("--strategy") or " ".join(command)

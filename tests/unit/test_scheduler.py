@@ -117,6 +117,7 @@ def test_these_outcomes_end_the_download(end: End, error: DownloadError | None, 
         (End.FAILED, WorkerError("died"), 0.0, {"number": 2, "may_exist_already": True}),
         (End.WORKER_LOST, None, 0.0, {"number": 2, "may_exist_already": True}),
         (End.UNREPORTED, None, 0.0, {"number": 2, "may_exist_already": True}),
+        (End.MAYBE_STARTED, None, 0.0, {"may_exist_already": True}),
         (End.MUST_RESTART, None, 0.0, {"number": 2, "from_scratch": True}),
         (End.UNSTARTED, None, 0.0, {}),
     ],
@@ -138,7 +139,7 @@ def test_these_outcomes_lead_to_another_attempt(
 
 def test_only_a_failure_uses_up_a_try() -> None:
     run = scheduler([Download(URL)], retries=2)
-    for end in (End.UNSTARTED, End.UNREPORTED, End.UNSTARTED, End.FAILED, End.MUST_RESTART, End.FAILED, End.UNSTARTED):
+    for end in (End.MAYBE_STARTED, End.UNREPORTED, End.UNSTARTED, End.FAILED, End.MUST_RESTART, End.FAILED, End.UNSTARTED):
         settle(run, take_one(run, 1000.0), end, NetworkError("reset") if end is End.FAILED else None)
     settle(run, take_one(run, 1000.0), End.FAILED, NetworkError("reset again"))
     (result,) = run.results()
@@ -900,6 +901,7 @@ TROUBLES: tuple[tuple[End, DownloadError | None], ...] = (
     (End.FAILED, StorageError("disk full")),
     (End.WORKER_LOST, None),
     (End.UNREPORTED, None),
+    (End.MAYBE_STARTED, None),
     (End.MUST_RESTART, None),
     (End.UNSTARTED, None),
     (End.INTERRUPTED, Interrupted("stopped")),
@@ -999,7 +1001,7 @@ class Simulation:
         if lease not in {other for _, other in self.running}:
             del self.leases[lease]
         self.interrupted |= end is End.INTERRUPTED
-        if end is End.UNSTARTED:
+        if end in (End.UNSTARTED, End.MAYBE_STARTED):
             self.numbers[attempt.key] -= 1
         if end in (End.FAILED, End.WORKER_LOST) and not self.downloads[attempt.key].mirrors:
             self.failures[attempt.key] += 1

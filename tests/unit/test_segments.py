@@ -667,17 +667,17 @@ def test_a_file_that_changed_starts_again_and_is_not_split_any_more(order: tuple
     assert [result.status for result in run.results()] == [Status.DONE]
 
 
-@pytest.mark.parametrize("end", [End.UNSTARTED, End.UNREPORTED])
+@pytest.mark.parametrize("end", [End.UNSTARTED, End.UNREPORTED, End.MAYBE_STARTED])
 def test_a_segment_that_was_not_started_is_asked_for_again_at_once(end: End) -> None:
     run, (_, second, *_) = split()
     settle(run, second, end)
     (again,) = take_all(run)
     assert again.segment == second.segment
-    assert again.number == (4 if end is End.UNSTARTED else 5)
-    assert again.may_exist_already is (end is End.UNREPORTED)
+    assert again.number == (5 if end is End.UNREPORTED else 4)
+    assert again.may_exist_already is (end is not End.UNSTARTED)
 
 
-@pytest.mark.parametrize("end", [End.UNSTARTED, End.UNREPORTED, End.SEGMENT_DONE])
+@pytest.mark.parametrize("end", [End.UNSTARTED, End.UNREPORTED, End.MAYBE_STARTED, End.SEGMENT_DONE])
 def test_one_attempt_fetches_the_rest_if_no_segment_runs_any_more(end: End) -> None:
     run, attempts = split(max_segments=2)
     settle(run, attempts[0])
@@ -802,7 +802,7 @@ def test_interrupted_segments_are_one_interrupted_download() -> None:
     assert [type(result.error) for result in run.results()] == [Interrupted]
 
 
-@pytest.mark.parametrize(("end", "attempts"), [(End.UNSTARTED, 1), (End.UNREPORTED, 2)])
+@pytest.mark.parametrize(("end", "attempts"), [(End.UNSTARTED, 1), (End.MAYBE_STARTED, 1), (End.UNREPORTED, 2)])
 @pytest.mark.parametrize("last", [True, False])
 def test_a_segment_that_was_not_started_is_not_counted_as_an_attempt(end: End, attempts: int, last: bool) -> None:
     run, (first, second) = split(max_segments=2)
@@ -923,6 +923,7 @@ TROUBLES: tuple[tuple[End, DownloadError | None], ...] = (
     (End.FAILED, ProtocolError("nonsense")),
     (End.WORKER_LOST, None),
     (End.UNREPORTED, None),
+    (End.MAYBE_STARTED, None),
     (End.UNSTARTED, None),
     (End.MUST_RESTART, None),
     (End.INTERRUPTED, Interrupted("stopped")),
@@ -1005,7 +1006,7 @@ class World:
             end = End.SEGMENT_DONE if attempt.segment != WHOLE else End.UNREPORTED
         if isinstance(error, IntegrityError):
             self.files[self.of(attempt)] = []
-        if end is End.UNSTARTED:
+        if end in (End.UNSTARTED, End.MAYBE_STARTED):
             self.unbegun[attempt.primary_url] += 1
         del self.flying[attempt.key]
         self.stops.pop(attempt.key, None)

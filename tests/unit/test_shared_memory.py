@@ -34,6 +34,19 @@ def test_the_parent_sees_the_numbers_of_the_worker(memory: SharedMemory) -> None
     assert SharedStats(memory, 0).received == 0
 
 
+def test_bytes_of_a_worker_that_has_died_still_count(memory: SharedMemory) -> None:
+    first, shown = running(7, received=10), SharedStats(memory, 0)
+    MirroredSlot(first, memory, 0).copy()
+    memory.make_idle(0)
+    second = running(8, received=5)
+    again = MirroredSlot(second, memory, 0)
+    again.copy()
+    assert shown.received == 15
+    second.stats.received = 7
+    again.copy()
+    assert shown.received == 17
+
+
 def test_an_order_reaches_the_attempt_that_it_names(memory: SharedMemory) -> None:
     slot, order = running(7), SharedCut(memory, 0)
     mirrored = MirroredSlot(slot, memory, 0)

@@ -66,7 +66,7 @@ def test_after_an_end_only_an_error_may_come(state: State) -> None:
 
 
 def test_each_end_that_an_attempt_decides_itself_has_its_state() -> None:
-    of_others = {End.WORKER_LOST, End.UNREPORTED, End.UNSTARTED, End.INTERRUPTED}
+    of_others = {End.WORKER_LOST, End.UNREPORTED, End.MAYBE_STARTED, End.UNSTARTED, End.INTERRUPTED}
     assert set(ENDS.values()) == set(End) - of_others
     assert len(set(ENDS.values())) == len(ENDS)
 

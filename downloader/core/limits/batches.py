@@ -1,4 +1,4 @@
-"""How many Attempts a worker process is given at a time."""
+"""How many Attempts a worker process is given at a time, and how long the usual Attempt takes."""
 
 
 def batch_size(seconds_each: float, waiting: int, workers: int, target: float = 0.05, max_size: int = 64) -> int:
@@ -8,7 +8,7 @@ def batch_size(seconds_each: float, waiting: int, workers: int, target: float = 
     of the list no worker is idle while another has a long batch.
 
     Args:
-        seconds_each: mean duration of an Attempt.
+        seconds_each: usual duration of an Attempt, for example `MedianDuration.value`.
         waiting: Downloads that are ready to start.
         workers: places that batches are handed to.
         target: seconds.

@@ -37,6 +37,10 @@ def parse_location(text: str) -> Location:
     """What a value of ``--dir`` means. Raises UsageError for an unknown scheme, and for an incomplete URL."""
     scheme, separator, rest = text.partition("://")
     if not separator or not scheme.isalnum():
+        first = text.partition(":/")[0].lower()
+        if len(first) < len(text) and first in (*STORE_SCHEMES, TAR_SCHEME):
+            hint = f"{first}://…, as a text: a pathlib.Path has one slash only"
+            raise UsageError(f"--dir: a URL has two slashes after the colon, got {text!r}", hint=hint)
         return Location(LocationKind.FOLDER, text)
     scheme = scheme.lower()
     if scheme == TAR_SCHEME:

@@ -1,17 +1,22 @@
-"""Which worker has which Attempts, and what the death of a worker leads to. Pure: a driver sends, receives and starts workers.
+"""Which worker has which Attempts, and what follows when a worker dies. Pure: a driver starts workers and sends messages.
 
-A *seat* is a worker that can be dealt to: a process of this machine, or of a cluster. Each of its slots runs one *shard* at a
-time: a few Attempts, one after the other. A driver asks `Dealing.place` for a seat, sends what `Dealing.parcels` returns, and
-reports with `Dealing.reported` and `Dealing.gone` what becomes of it.
+A *seat* is a worker that gets Attempts: a process of this machine, or of a cluster. A seat has slots. Each slot runs one
+*shard* at a time: a few Attempts, one after the other. The driver gives Attempts to `Dealing.place`, sends to each worker what
+`Dealing.parcels` returns, and calls `Dealing.reported` and `Dealing.gone` for what it hears of the workers.
 
-A worker that dies takes every Attempt with it that runs there. Usually the machine or a user has killed it. But a file may kill
-its worker each time (a function of ``--process``, a defect of a library), and then it is not known which of the files did so.
-So files that were lost twice, together with others, are *suspects*: they run in small groups in a seat of their own, the
-*quarantine*, until each of them has been reported. A group that kills its worker is divided, so in the end each suspect has run
-alone, and only a loss of a file that ran alone counts against that file.
+When a worker dies, all Attempts that ran there are lost at once. The usual cause is outside: a user or the machine has killed
+the worker. But a file can be the cause, too: a function of ``--process`` crashes with it, or a library has a defect. Then the
+worker dies each time that this file is tried, and nobody knows which of the lost files was the cause. So:
+
+1. Files that were lost together are tried again. This does not count as a failure of any of them.
+2. A file that is lost a second time is a *suspect*. Suspects run in one seat, the *quarantine*, in small groups, and no other
+   file runs in that seat. A file is no suspect any more when it is complete.
+3. When a group kills its worker, its files run in smaller groups, and in the end each of them runs alone.
+4. A file that was lost alone is the cause. Only then `End.WORKER_LOST` is its Outcome, and `RetryPolicy` limits how often.
 """
 
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable
 
 from downloader.core.limits.batches import MedianDuration, batch_size
 from downloader.core.model import Attempt, End, Outcome
@@ -21,19 +26,25 @@ Shard = tuple[int, list[Attempt]]
 """The number of a slot, and the Attempts that run there one after the other."""
 
 SUSPECT_AFTER = 2
-"""A file that was lost so often together with others is a suspect."""
+"""A file that was lost so often is a suspect."""
 
 GROUP_DIVISOR = 8
-"""Of so many files that were lost together, one runs in a group: each further loss divides the group again."""
+"""Suspects that were lost together run in groups that are smaller by this factor."""
 
-_UNSTARTED, _WORKER_LOST, _UNREPORTED = End.UNSTARTED, End.WORKER_LOST, End.UNREPORTED
+_WORKER_LOST, _UNREPORTED, _MAYBE_STARTED = End.WORKER_LOST, End.UNREPORTED, End.MAYBE_STARTED
+
+_FILE_IS_THERE = (End.COMPLETE, End.EXISTS, End.NOT_MODIFIED)
+"""Ends that show that a file does not kill its worker. After the others, the most dangerous step may still be to come."""
+
+_File = tuple[str, str]
+"""What identifies a file in all its Attempts: the first URL and the path."""
 
 
 class Seat:
-    """A worker that shards are dealt to.
+    """A worker that gets shards.
 
-    ``free``: the numbers of the slots that run nothing. ``shards``: what the others have; an Attempt is removed when its
-    Outcome is reported.
+    ``slots``: how many shards it can run at a time. ``free``: the numbers of the slots that run nothing. ``shards``: by the
+    number of the slot, the Attempts of which no Outcome was reported yet.
     """
 
     def __init__(self, slots: int) -> None:
@@ -42,7 +53,7 @@ class Seat:
         self.shards: dict[int, list[Attempt]] = {}
 
     def room(self) -> int:
-        """The number of free slots."""
+        """How many slots are free."""
         return len(self.free)
 
     def clear(self) -> None:
@@ -52,29 +63,33 @@ class Seat:
 
 
 class _Losses:
-    """How often a file was lost together with others, and how many suspects may run together with it."""
+    """How often a file was lost, and of how many suspects its next group may consist."""
 
     __slots__ = ("count", "group_size")
 
     def __init__(self) -> None:
         self.count = 0
-        self.group_size = 0  # 0: no suspect
+        self.group_size = sys.maxsize
 
 
 class Dealing:
-    """Who has which Attempts. Attempts at the Segments of one file have the same seat, which has the file open."""
+    """Which seat has which Attempts. All Segments of one file are in the same seat, because that worker has the file open."""
 
     def __init__(self) -> None:
         self.seats: list[Seat] = []
         self._seat_of: dict[int, Seat] = {}  # by the key of the Attempt
         self._parcels: dict[Seat, list[Shard]] = {}
         self._durations = MedianDuration()
-        self._losses: dict[str, _Losses] = {}  # by the first URL of the file
+        self._losses: dict[_File, _Losses] = {}
         self._suspects: list[Attempt] = []  # that were taken, and wait for the quarantine
         self._quarantine: Seat | None = None
 
     def join(self, seat: Seat) -> None:
-        """A worker is there, or will soon be: shards are dealt to it. ``seat``: has nothing."""
+        """A worker is there, or will soon be: it may get shards.
+
+        A seat that was given up joins again only where no report of the former worker can arrive any more; otherwise the new
+        worker gets a new seat.
+        """
         self.seats.append(seat)
 
     @property
@@ -124,13 +139,15 @@ class Dealing:
 
     def parcels(self) -> dict[Seat, list[Shard]]:
         """What is to be sent to each seat now: the shards that were placed since the last call."""
-        self._begin_group()
+        if self._suspects:
+            self._begin_group()
         parcels, self._parcels = self._parcels, {}
         return parcels
 
     def withdraw(self) -> list[Outcome]:
         """The run stops: the Outcomes of the suspects that have not begun."""
         suspects, self._suspects = self._suspects, []
+        self._end_quarantine()
         return unstarted(suspects)
 
     def _assign(self, seat: Seat, batch: list[Attempt]) -> None:
@@ -150,109 +167,129 @@ class Dealing:
 
     # --- quarantine
 
+    def was_lost(self, attempt: Attempt) -> bool:
+        """Whether a worker has died with this file, and the file was not completed since."""
+        return _file(attempt) in self._losses
+
     def is_suspect(self, attempt: Attempt) -> bool:
-        """Whether the Attempt must not run together with others."""
-        losses = self._losses.get(attempt.primary_url)
-        return losses is not None and losses.group_size > 0
+        """Whether the Attempt may run in the quarantine only."""
+        losses = self._losses.get(_file(attempt))
+        return losses is not None and losses.count >= SUSPECT_AFTER
 
     def _without_suspects(self, batch: list[Attempt]) -> list[Attempt]:
         rest: list[Attempt] = []
         for attempt in batch:
             (self._suspects if self.is_suspect(attempt) else rest).append(attempt)
+        if self._suspects:
+            self._reserve_quarantine()  # before the rest of the batch, and other batches, get a seat
         return rest
 
+    def _reserve_quarantine(self) -> None:
+        """Choose the seat with the most free slots. It gets nothing but suspects from now on."""
+        if self._quarantine is None or self._quarantine not in self.seats:
+            self._quarantine = None
+            self._quarantine = self._roomiest()
+
+    def _end_quarantine(self) -> None:
+        """The seat may get any file again, if it has no suspect and none waits."""
+        if self._quarantine is not None and not self._quarantine.shards and not self._suspects:
+            self._quarantine = None
+
     def _begin_group(self) -> None:
-        """Let the next group of suspects begin, where the quarantine is empty; reserve a seat for the first group."""
+        """Let the next group of suspects begin, if the quarantine runs nothing."""
+        suspects = self._suspects
+        self._reserve_quarantine()
         seat = self._quarantine
-        if not self._suspects:
-            if seat is not None and not seat.shards:
-                self._quarantine = None
-            return
-        if seat is None or seat not in self.seats:
-            seat = self._quarantine = self._roomiest_of_all()
         if seat is None or seat.shards:
             return
-        size, suspects = seat.slots, self._suspects
-        count = 0
-        while count < len(suspects) and count < (size := min(size, self._group_size(suspects[count]))):
+        size, count = seat.slots, 0
+        for attempt in suspects:
+            losses = self._losses.get(_file(attempt))
+            size = min(size, 1 if losses is None else losses.group_size)
+            if count >= size:
+                break
             count += 1
         for attempt in suspects[:count]:
             self._assign(seat, [attempt])
         del suspects[:count]
 
-    def _roomiest_of_all(self) -> Seat | None:
-        self._quarantine = None
-        return self._roomiest()
-
-    def _group_size(self, attempt: Attempt) -> int:
-        losses = self._losses.get(attempt.primary_url)
-        return max(1, losses.group_size) if losses is not None else 1
-
     # --- what becomes of it
 
-    def reported(self, seat: Seat, number: int, outcomes: Sequence[Outcome]) -> list[Outcome]:
-        """A seat has reported how Attempts of the shard ``number`` ended: any of them, in any order.
+    def reported(self, seat: Seat, number: int, outcomes: list[Outcome]) -> list[Outcome]:
+        """A worker has reported how Attempts of its shard ``number`` ended: any of them, in any order.
 
         Returns:
-            The Outcomes that are to be settled: those of Attempts that the seat has. Others come from a seat that is gone, or
-            were reported before.
+            The Outcomes that are to be settled: those of Attempts that this shard has. The others are of a worker that was
+            given up, or were reported before.
         """
         shard = seat.shards.get(number)
-        if shard is None or seat not in self.seats:
+        if shard is None:
             return []
-        by_key = {attempt.key: attempt for attempt in shard}
-        valid = [outcome for outcome in outcomes if by_key.pop(outcome.key, None) is not None]
-        if by_key:
-            seat.shards[number] = [attempt for attempt in shard if attempt.key in by_key]
+        rest: list[Attempt] = []
+        if [outcome.key for outcome in outcomes] != [attempt.key for attempt in shard]:  # most shards are reported as a whole
+            by_key = {attempt.key: attempt for attempt in shard}
+            outcomes = [outcome for outcome in outcomes if by_key.pop(outcome.key, None) is not None]
+            rest = list(by_key.values())
+        if self._losses:
+            self._clear_losses(shard, outcomes)
+        if rest:
+            seat.shards[number] = rest
         else:
             del seat.shards[number]
             seat.free.append(number)
-        if self._losses:
-            self._clear_losses(shard, valid)
-        for outcome in valid:
+            if seat is self._quarantine:
+                self._end_quarantine()
+        for outcome in outcomes:
             del self._seat_of[outcome.key]
             if outcome.elapsed:
                 self._durations.add(outcome.elapsed)
-        return valid
+        return outcomes
 
     def _clear_losses(self, shard: list[Attempt], outcomes: list[Outcome]) -> None:
-        """A file whose Attempt was reported has not killed its worker."""
-        ended = {outcome.key for outcome in outcomes if outcome.end is not _UNSTARTED}
+        complete = {outcome.key for outcome in outcomes if outcome.end in _FILE_IS_THERE}
         for attempt in shard:
-            if attempt.key in ended:
-                self._losses.pop(attempt.primary_url, None)
+            if attempt.key in complete:
+                self._losses.pop(_file(attempt), None)
 
-    def gone(self, seat: Seat, begun: Callable[[int], int]) -> list[Outcome]:
-        """A worker has died, or is given up: its seat is removed.
+    def gone(self, seat: Seat, begun: Callable[[int], int | None]) -> list[Outcome]:
+        """A worker has died, or is given up: its seat is removed, and is empty then.
 
         Args:
-            seat: the worker's; it is empty then, and may join again.
-            begun: by the number of a shard, the index in what is left of the shard of the Attempt that was begun last; -1 if
-                none was begun.
+            seat: the worker's.
+            begun: by the number of a shard: which Attempt was begun last, as an index in what is left of the shard; -1: none
+                was begun; None: it is not known, so each of them may have been begun.
 
         Returns:
             The Outcomes that are to be settled, of everything that the seat had.
         """
         self.seats.remove(seat)
         self._parcels.pop(seat, None)
-        lost: list[Attempt] = []
+        lost: list[tuple[Attempt, End]] = []
         outcomes: list[Outcome] = []
         for number, shard in seat.shards.items():
-            for attempt, end in zip(shard, ends_of_lost_batch(len(shard), begun(number)), strict=True):
+            index = begun(number)
+            ends = [_MAYBE_STARTED] * len(shard) if index is None else ends_of_lost_batch(len(shard), index)
+            for attempt, end in zip(shard, ends, strict=True):
                 del self._seat_of[attempt.key]
-                if end is _WORKER_LOST:
-                    lost.append(attempt)
+                if end in (_WORKER_LOST, _MAYBE_STARTED):
+                    lost.append((attempt, end))
                 else:
                     outcomes.append(Outcome(attempt.key, end))
         seat.clear()
-        end = _WORKER_LOST if len(lost) == 1 else _UNREPORTED
-        for attempt in lost:
-            self._note_loss(attempt, len(lost))
+        self._end_quarantine()
+        files = {_file(attempt) for attempt, _ in lost}
+        for file in files:
+            losses = self._losses.setdefault(file, _Losses())
+            losses.count += 1
+            losses.group_size = max(1, min(losses.group_size, len(files) // GROUP_DIVISOR))
+        for attempt, end in lost:
+            if len(files) == 1:
+                end = _WORKER_LOST
+            elif end is _WORKER_LOST:
+                end = _UNREPORTED
             outcomes.append(Outcome(attempt.key, end))
         return outcomes
 
-    def _note_loss(self, attempt: Attempt, together: int) -> None:
-        losses = self._losses.setdefault(attempt.primary_url, _Losses())
-        losses.count += 1
-        if together == 1 or losses.count >= SUSPECT_AFTER:
-            losses.group_size = max(1, together // GROUP_DIVISOR)
+
+def _file(attempt: Attempt) -> _File:
+    return attempt.primary_url, attempt.path

@@ -111,9 +111,9 @@ class DownloadState:
     def note_unfinished(self, end: End) -> None:
         """Record an Attempt that neither completed the file nor failed: it does not count toward the retries."""
         self.tries_counted -= 1
-        if end is End.UNSTARTED:
+        if end in (End.UNSTARTED, End.MAYBE_STARTED):
             self.attempts_made -= 1
-        elif end is End.UNREPORTED:
+        if end in (End.UNREPORTED, End.MAYBE_STARTED):
             self.may_exist_already = True
         elif end is End.SEGMENT_DONE:
             self.from_scratch = False

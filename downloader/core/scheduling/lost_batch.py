@@ -1,6 +1,6 @@
 """What becomes of a batch of Attempts that is not run to its end. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from downloader.core.model import Attempt, End, Outcome
 
@@ -8,6 +8,11 @@ from downloader.core.model import Attempt, End, Outcome
 def unstarted(attempts: Iterable[Attempt]) -> list[Outcome]:
     """The Outcomes of Attempts that were taken and not started."""
     return [Outcome(attempt.key, End.UNSTARTED) for attempt in attempts]
+
+
+def lost_batch(batch: Sequence[Attempt], begun: int) -> list[Outcome]:
+    """The Outcomes of a batch whose worker has died, where nothing else ran in that worker; see `ends_of_lost_batch`."""
+    return [Outcome(attempt.key, end) for attempt, end in zip(batch, ends_of_lost_batch(len(batch), begun), strict=True)]
 
 
 def ends_of_lost_batch(count: int, begun: int) -> list[End]:

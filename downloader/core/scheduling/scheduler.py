@@ -267,7 +267,7 @@ class Scheduler:
             case End.SEGMENT_DONE:  # no Attempt runs, and yet a Segment is missing: one Attempt fetches all that is left
                 entry.note_unfinished(outcome.end)
                 self._requeue(entry, now, entry.resume_due - now)
-            case End.UNREPORTED | End.UNSTARTED | End.MUST_RESTART:
+            case End.UNREPORTED | End.MAYBE_STARTED | End.UNSTARTED | End.MUST_RESTART:
                 entry.note_unfinished(outcome.end)
                 self._requeue(entry)
 

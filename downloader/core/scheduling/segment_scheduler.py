@@ -14,7 +14,8 @@ from downloader.core.scheduling.running_segment import STEADY_SAMPLE, RunningSeg
 from downloader.core.scheduling.segment_layout import SegmentLayout, SplitPolicy, split_limit
 from downloader.errors import FileInUse, IntegrityError, ProtocolError, WorkerError
 
-_CONCERNS_SEGMENT = (End.SEGMENT_DONE, End.UNSTARTED, End.UNREPORTED, End.WORKER_LOST, End.FAILED)
+_NOT_A_TRY = (End.UNSTARTED, End.UNREPORTED, End.MAYBE_STARTED)
+_CONCERNS_SEGMENT = (End.SEGMENT_DONE, End.WORKER_LOST, End.FAILED, *_NOT_A_TRY)
 """Ends of an Attempt at a Segment after which the other Segments may go on. Any other end is one of the whole file."""
 
 
@@ -153,9 +154,9 @@ class SegmentScheduler:
         undecided = layout.final_outcome is None and not self._stopped
         if outcome.end not in _CONCERNS_SEGMENT:
             layout.finish_with(outcome)
-        elif outcome.end in (End.UNSTARTED, End.UNREPORTED):  # not counted as a try
-            entry.attempts_made -= outcome.end is End.UNSTARTED
-            entry.may_exist_already |= outcome.end is End.UNREPORTED
+        elif outcome.end in _NOT_A_TRY:
+            entry.attempts_made -= outcome.end is not End.UNREPORTED
+            entry.may_exist_already |= outcome.end is not End.UNSTARTED
             outcome = replace(outcome, end=End.SEGMENT_DONE)
             if undecided:
                 layout.requeue(item, now)

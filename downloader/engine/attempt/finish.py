@@ -34,6 +34,9 @@ def finish(transfer: Transfer, work: Workspace) -> Generator[Command, Answer, st
             return _name(transfer, work, block)
         return _name_measured(transfer, work, block)
     except FileExistsError as error:
+        if folder.is_remote and transfer.attempt.may_exist_already:  # a worker that is lost had uploaded the file
+            part.discard()
+            return transfer.attempt.path
         if ON_EXISTS[config.on_exists].fails:
             raise StorageError("the file was created meanwhile", transfer.public_url, "see --on-exists") from error
         transfer.name_taken()
@@ -80,14 +83,14 @@ def _write_part(part: PartFile, block: bytes) -> None:
 
 def _process(transfer: Transfer, work: Workspace, block: bytes) -> Substeps:
     """Give the finished part file to the user's function. If that fails and has changed nothing, the part file is kept."""
-    part, config = work.part, work.context.config
+    part, config, folder = work.part, work.context.config, work.context.folder
     function = config.process
     if not part.is_open:
-        if work.context.folder.local.is_slow:
+        if folder.local.is_slow:
             yield Call(lambda: _write_part(part, block), long=True, waits=True)
         else:
             _write_part(part, block)
-    where = Path(config.root, part.path)
+    where = Path(folder.local.root if folder.is_remote else config.root, part.path)
     guard = ProcessingGuard(part)
     returned: list[Returned] = []
     try:

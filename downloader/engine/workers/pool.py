@@ -20,7 +20,7 @@ from typing import Self
 
 from downloader.core.model import Attempt, Outcome
 from downloader.core.scheduling.dealing import Dealing, Seat
-from downloader.engine.contract import Run, Slot
+from downloader.engine.contract import DEATHS_TO_GIVE_UP, Run, Slot
 from downloader.engine.rate_limiter import shared_file
 from downloader.engine.workers.channel import Channel
 from downloader.engine.workers.shards import Ended
@@ -35,9 +35,6 @@ import {module}  # before anything else: it may patch what others import
 from downloader.engine.workers.process import start
 start({fd}, {memory}, {strategy!r})
 """
-
-_DEATHS_TO_GIVE_UP = 3
-"""So many workers that die in a row before they have ended an Attempt: the machine is at fault, not a file."""
 
 _START_SECONDS = 30.0
 """A worker that is not up after so many seconds is killed, and replaced."""
@@ -215,9 +212,9 @@ class WorkerPool:
         """Whether a worker has this Attempt."""
         return self._dealing.has(key)
 
-    def is_suspect(self, attempt: Attempt) -> bool:
-        """Whether the file of this Attempt may have killed a worker: the Attempt must run in a worker."""
-        return self._dealing.is_suspect(attempt)
+    def was_lost(self, attempt: Attempt) -> bool:
+        """Whether a worker has died with this file: the file may be the cause, so the Attempt must run in a worker."""
+        return self._dealing.was_lost(attempt)
 
     def hand_out(self, batch: list[Attempt]) -> None:
         """Hand out these Attempts."""
@@ -263,7 +260,7 @@ class WorkerPool:
         if worker.process is not None:
             worker.process.wait()
         self._deaths += 1
-        if self._deaths >= _DEATHS_TO_GIVE_UP and not worker.ready and not run.stopping:
+        if self._deaths >= DEATHS_TO_GIVE_UP and not worker.ready and not run.stopping:
             worker.process = None
             raise UsageError("worker processes die as soon as they start", hint="see their output, or try --strategy multiplex")
         first = worker.number * run.jobs

@@ -163,11 +163,12 @@ class SharedCut(Cut):
 class MirroredSlot:
     """Worker: a slot in its own memory, and its copy in shared memory, where writing costs five times as much."""
 
-    __slots__ = ("_at", "_memory", "_shared", "slot")
+    __slots__ = ("_at", "_memory", "_received_before", "_shared", "slot")
 
     def __init__(self, slot: Slot, memory: SharedMemory, number: int) -> None:
         self.slot = slot
         self._shared = SharedStats(memory, number)
+        self._received_before = self._shared.received  # by a worker that has died
         self._memory = memory
         self._at = 1 + WIDTH * number
 
@@ -176,7 +177,8 @@ class MirroredSlot:
         own, shared, numbers = self.slot.stats, self._shared, self._memory.numbers
         if own.since and numbers[self._at + _CUT_KEY] == own.key:
             self.slot.cut.end_at(own.key, int(numbers[self._at + _CUT_STOP]))
-        shared.received, shared.done, shared.size = own.received, own.done, own.size
+        shared.received = self._received_before + own.received
+        shared.done, shared.size = own.done, own.size
         if shared.key != own.key:
             shared.splittable = False  # as long as it is the key of the Attempt before
             shared.key = own.key

@@ -13,14 +13,13 @@ class ClusterWorker:
     ``heard``: when its last report came, or it was opened (monotonic seconds). ``slot``: its numbers, for displays.
     """
 
-    def __init__(self, address: str, name: str, run: str, jobs: int, now: float) -> None:
+    def __init__(self, address: str, name: str, run: str, jobs: int) -> None:
         self.address = address
         self.name = name
         self.run = run
         self.seat = Seat(jobs)
-        self.heard = now
+        self.heard = 0.0
         self.slot = Slot(LocalStats(name=name), Cut())
-        self.state = 0
 
     def show(self, now: float) -> None:
         """Bring the numbers for displays up to date: a bar for this worker where it has anything to do."""

@@ -18,7 +18,7 @@ from downloader.engine.control import Cut
 from downloader.engine.curl_loop import CurlLoop
 from downloader.engine.stats import LocalStats
 from downloader.engine.workers.shards import Ended, Shards
-from downloader.storage.folder import Folder
+from downloader.storage.opening import open_storage
 from downloader.strategies.dask.messages import (
     GRACE_OVER,
     RUNNING,
@@ -209,7 +209,8 @@ class EngineRun(Run):
     @property
     def _report_due(self) -> float:
         settled = self._engagement
-        return self._reported_at + (settled.report_seconds if self._ended else settled.lease / SIGNS_OF_LIFE)
+        is_soon = self._ended or settled.config.max_total  # with a limit, the client must know what runs have received
+        return self._reported_at + (settled.report_seconds if is_soon else settled.lease / SIGNS_OF_LIFE)
 
     def report(self, now: float, problem: str = "") -> None:
         """Publish what has ended since the last report, unless the worker must do nothing more."""
@@ -242,10 +243,14 @@ class Engine:
     """
 
     def __init__(self, engagement: Engagement, publish: Publish, ended: Callable[[], object]) -> None:
-        folder = Folder(engagement.config.root, make=False)
+        config = engagement.config
+        folder = open_storage(config.root, config.store, elsewhere=True)
         folder.set_was_empty(engagement.was_empty)
-        self._run = EngineRun(AttemptContext(engagement.config, folder), engagement, publish)
+        context = AttemptContext(config, folder, byte_budget=config.new_byte_budget())
+        self._run = run = EngineRun(context, engagement, publish)
+        folder.end_when(lambda: run.grace_over)
         self._ended = ended
+        self._is_over = threading.Event()
         threading.Thread(target=self._main, name="dl-engine", daemon=True).start()
 
     def _main(self) -> None:
@@ -256,6 +261,7 @@ class Engine:
             run.report(time.monotonic(), f"{type(error).__name__}: {error}")
         finally:
             self._ended()
+            self._is_over.set()
             run.dispose()
 
     def add(self, data: bytes) -> bool:
@@ -265,6 +271,10 @@ class Engine:
     def renew(self, state: int) -> bool:
         """Go on for another lease. Returns False where it is over."""
         return self._run.renew(state)
+
+    def wait(self) -> None:
+        """Wait until the thread has ended."""
+        self._is_over.wait()
 
     def close(self) -> None:
         """End everything."""

@@ -18,21 +18,23 @@ if TYPE_CHECKING:
 _engines: dict[str, "Engine"] = {}  # by run
 
 
-def hello(marker: str, token: str, process: str) -> dict[str, Any]:
+def hello(marker: str, token: str, process: str, dask_worker: Any) -> dict[str, Any]:
     """What the client must know before this worker is dealt to. Values of built-in types only, for clients of any version.
 
     Args:
-        marker: the path of a file that the client has written to the folder of the run.
+        marker: the path of a file that the client has written to the folder of the run; empty: files go to an object store.
         token: what that file contains.
         process: the function of ``--process``, as ``module:function``; empty: none.
+        dask_worker: Dask passes it.
     """
     return {
         "version": __version__,
         "python": ".".join(platform.python_version_tuple()[:2]),
+        "name": str(dask_worker.name),
         "host": socket.gethostname(),
         "pid": os.getpid(),
         "open_files": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
-        "folder": _folder_problem(marker, token),
+        "folder": _folder_problem(marker, token) if marker else "",
         "process": _process_problem(process),
         "engine": _engine_problem(),
     }
@@ -81,6 +83,16 @@ def open_engine(data: bytes, dask_worker: Any) -> str:
     except Exception as error:  # noqa: BLE001 - see the module
         return f"{type(error).__name__}: {error}"
     return ""
+
+
+def stay(run: str) -> None:
+    """A task that lasts as long as the worker works for this run, and takes none of its threads."""
+    engine = _engines.get(run)
+    if engine is not None:
+        from distributed import secede
+
+        secede()  # type: ignore[no-untyped-call]
+        engine.wait()
 
 
 def work(run: str, data: bytes) -> bool:
