@@ -21,8 +21,9 @@ SOURCE_POLL = 0.05
 MAX_RETRYING_WINDOWS = 16
 """The list is not read on while as many Downloads wait for their next try as there are in this many windows."""
 
+MIN_READ = 32
 READS_PER_WINDOW = 32
-"""The window is filled in so many goes at least, so that the first Attempt need not wait until it is full."""
+"""A window of more than `MIN_READ` Downloads is filled in several goes, so that the first Attempt need not wait for all of it."""
 
 MAX_SETTLED = 1024
 """Entries that are read in one go at most although nothing is fetched for them: an earlier run has settled them."""
@@ -105,7 +106,7 @@ class SourceReader:
 
     def _read(self, now: float, max_downloads: int) -> Iterator[DownloadState | Result]:
         self.ask_again = None
-        count, settled = min(max_downloads, max(1, self.window // READS_PER_WINDOW)), 0
+        count, settled = min(max_downloads, max(MIN_READ, self.window // READS_PER_WINDOW)), 0
         while count > 0 and settled < MAX_SETTLED:
             try:
                 download = next(self._source)
