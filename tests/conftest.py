@@ -124,6 +124,18 @@ def strategy(request: pytest.FixtureRequest) -> str:
     return name
 
 
+@pytest.fixture
+def workers_find_modules(strategy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Workers can import modules of ``tmp_path``, and work there: `dask` gets a cluster of its own for that."""
+    if strategy != "dask":
+        yield
+        return
+    path = os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]])
+    with DaskCluster(tmp_path / "dask", workers=2, cwd=tmp_path, PYTHONPATH=path) as cluster:
+        monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", cluster.address)
+        yield
+
+
 @pytest.fixture(scope="session")
 def dask_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
     """A cluster of two workers, which Dask's own configuration names, here and in subprocesses."""

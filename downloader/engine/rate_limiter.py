@@ -40,7 +40,7 @@ class _Buckets:
         self.due: dict[str, float] = {}
         self._max_kept = _HOSTS
 
-    def pay(self, name: str, now: float, count: int, rate: float) -> float:
+    def pay(self, name: str, now: float, count: float, rate: float) -> float:
         """Take ``count`` bytes from a bucket of ``rate`` bytes a second. When the bucket allows more (monotonic seconds)."""
         due = self.due
         until = due[name] = pay(due.get(name, 0.0), now, count, rate)
@@ -75,7 +75,7 @@ class _Table:
         owner, due = _SLOT.unpack_from(self.memory, at)
         return at, owner, due
 
-    def pay(self, name: str, now: float, count: int, rate: float) -> float:
+    def pay(self, name: str, now: float, count: float, rate: float) -> float:
         """See `_Buckets`."""
         at, owner, due = self._find(name, now)
         until = pay(due, now, count, rate)
@@ -90,6 +90,8 @@ class RateLimiter:
         total: bytes a second for the whole run; 0: no limit.
         per_host: bytes a second for each host; 0: no limit.
         own_rates: replace ``per_host`` at some hosts; None: at none.
+
+    ``part``: the part of all these rates that this limiter allows, greater than 0; the rest is for others elsewhere.
     """
 
     def __init__(self, total: int, per_host: int, own_rates: "HostTable[int] | None" = None) -> None:
@@ -97,6 +99,7 @@ class RateLimiter:
         self._per_host = per_host
         self._own_rates = own_rates
         self._lock = threading.Lock()
+        self.part = 1.0
         self._buckets: _Buckets | _Table = _Buckets()
         self._descriptor = -1
 
@@ -121,15 +124,15 @@ class RateLimiter:
                 fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
 
     def _pay(self, url: str, count: int, now: float) -> float:
-        until, buckets = 0.0, self._buckets
+        until, buckets, charged = 0.0, self._buckets, count / self.part
         if self._total:
-            until = buckets.pay("", now, count, self._total)
+            until = buckets.pay("", now, charged, self._total)
         if self._per_host or self._own_rates is not None:
             host = host_of(url)
             own = None if self._own_rates is None else self._own_rates.get(host)
             rate = self._per_host if own is None else own
             if rate:
-                until = max(until, buckets.pay(host, now, count, rate))
+                until = max(until, buckets.pay(host, now, charged, rate))
         wait = until - now
         return wait if wait >= MIN_WAIT else 0.0
 

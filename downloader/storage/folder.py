@@ -191,7 +191,7 @@ class Folder:
 
         A file that another program has created since is noticed when the new file gets its name.
         """
-        return self.was_empty and attempt.number == 1
+        return self.was_empty and attempt.number == 1 and not attempt.may_exist_already
 
     def existing(self, path: str) -> Existing | None:
         """Size and time of what exists at ``path``; None if nothing does."""

@@ -122,7 +122,7 @@ class ObjectStorage:
 
     def has_nothing_of(self, attempt: Attempt) -> bool:
         """See `Storage`."""
-        return self.was_empty and attempt.number == 1
+        return self.was_empty and attempt.number == 1 and not attempt.may_exist_already
 
     def existing(self, path: str) -> Existing | None:
         """See `Storage`: as the listing said at the start."""

@@ -21,7 +21,7 @@ from tests.support.strategies import quick_for_each_transport
 pytestmark = quick_for_each_transport
 
 MODULE = processing_functions.__name__
-ELSEWHERE = ("processes", "hybrid", "gevent")
+ELSEWHERE = ("processes", "hybrid", "gevent", "dask")
 """Those whose workers are processes of their own."""
 
 SMALL, LARGE = 5_000, 1_500_000
@@ -124,7 +124,7 @@ def test_trace_tells_when_and_where_each_attempt_ran(server: TestServer, strateg
     places: dict[tuple[int, int, int], list[tuple[float, float]]] = {}
     for line in lines:
         places.setdefault((line["process"], line["thread"], line["task"]), []).append((line["started"], line["ended"]))
-    if strategy not in ("auto", "hybrid"):  # which have places for two in each of their loops
+    if strategy not in ("auto", "hybrid", "dask"):  # which have places for two in each of their loops
         assert len(places) <= 2
     for stretches in places.values():  # nobody does two things at a time
         assert all(before[1] <= after[0] for before, after in pairwise(sorted(stretches)))
@@ -173,7 +173,7 @@ def test_function_of_a_script(server: TestServer, strategy: str, tmp_path: Path)
     command = [sys.executable, "script.py", server.file(0, SMALL), strategy]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    refused = strategy in ("hybrid", "gevent")
+    refused = strategy in ("hybrid", "gevent", "dask")
     assert done.stdout.startswith("refused: " if refused else f"{SMALL}\n"), done.stdout
 
 
@@ -205,6 +205,7 @@ def test_auto_starts_processes_only_where_they_find_the_function(
     assert done.stdout.endswith(f"{{{SMALL}}}\n")
 
 
+@pytest.mark.usefixtures("workers_find_modules")
 def test_command_finds_a_module_in_the_folder_it_is_started_in(server: TestServer, strategy: str, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("def length(part):\n    return {'bytes': part.stat().st_size, 1j: 2}\n")
     url = server.file(0, SMALL)

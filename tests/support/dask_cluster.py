@@ -19,11 +19,12 @@ _QUICK = {
 class DaskCluster:
     """A scheduler, and as many workers as are started with `add`. Use it as a context manager: nothing of it is left then."""
 
-    def __init__(self, folder: Path, workers: int = 0, **variables: str) -> None:
+    def __init__(self, folder: Path, workers: int = 0, cwd: Path | None = None, **variables: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.file = folder / "scheduler.json"
         self._variables = variables
+        self._cwd = cwd or folder
         self.workers: list[subprocess.Popen[bytes]] = []
         self._started = 0
         words = ("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(self.file))
@@ -47,7 +48,7 @@ class DaskCluster:
                 stdout=log,
                 stderr=log,
                 env=environment,
-                cwd=self.folder,
+                cwd=self._cwd,
                 start_new_session=True,
             )
 

@@ -4,7 +4,7 @@ BURST = 0.02
 """Seconds of unused time that are credited, at most: so much more than the rate may pass at once after a pause."""
 
 
-def pay(due: float, now: float, count: int, rate: float) -> float:
+def pay(due: float, now: float, count: float, rate: float) -> float:
     """Charge ``count`` bytes to a token bucket; returns the time until which the reader of these bytes must wait.
 
     The bucket is one number, the time at which all bytes so far have been paid for: the generic cell rate algorithm

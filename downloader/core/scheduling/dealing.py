@@ -112,9 +112,9 @@ class Dealing:
         seat = self._roomiest()
         return seat is not None and bool(seat.free)
 
-    def batch_size(self, waiting: int, slots: int, target: float = 0.05) -> int:
+    def batch_size(self, waiting: int, slots: int, target: float = 0.05, max_size: int = 64) -> int:
         """How many Attempts to take for one slot; see `downloader.core.limits.batches.batch_size`."""
-        return batch_size(self._durations.value, waiting, slots, target)
+        return batch_size(self._durations.value, waiting, slots, target, max_size)
 
     # --- giving
 

@@ -182,11 +182,11 @@ class Scheduler:
         if self.segments.split_files and (segment := self.segments.start_next(now)):  # first, so that files get completed
             return segment
         if not self.reader.exhausted and len(self._ready) <= self.reader.window // 2:
-            self._refill(now)
+            self._refill(now, max_attempts)
         if self._ready.slots.free <= 0:
             return []
         while not (entries := self._ready.start(max_attempts, now)):
-            if not self._refill(now):  # only busy hosts so far: read on, another may come
+            if not self._refill(now, max_attempts):  # only busy hosts so far: read on, another may come
                 return self.segments.start_next(now, split=True) if self.segments.split_files else []
         running = self._running
         for entry in entries:
@@ -211,12 +211,12 @@ class Scheduler:
         else:
             self._end(entry, Status.FAILED, outcome, error=self._ready.given_up_error(entry))
 
-    def _refill(self, now: float) -> bool:
+    def _refill(self, now: float, taken: int) -> bool:
         """Read some more of the list; returns whether there was any."""
         some = False
         if self.stopped:
             return False
-        for read in self.reader.read_ahead(now, self.waiting, len(self._retries), len(self._results)):
+        for read in self.reader.read_ahead(now, self.waiting, len(self._retries), len(self._results), taken):
             some = True
             self._place(read)
             if self.stopped:

@@ -22,8 +22,7 @@ MAX_RETRYING_WINDOWS = 16
 """The list is not read on while as many Downloads wait for their next try as there are in this many windows."""
 
 MIN_READ = 32
-READS_PER_WINDOW = 32
-"""A window of more than `MIN_READ` Downloads is filled in several goes, so the first Attempt need not wait for all of it."""
+"""Downloads that are read in one go; more only where many start together, so that the first does not wait for the others."""
 
 MAX_SETTLED = 1024
 """Entries that are read in one go at most although nothing is fetched for them: an earlier run has settled them."""
@@ -81,7 +80,9 @@ class SourceReader:
         count, self.recorded = self.recorded, 0
         return count
 
-    def read_ahead(self, now: float, ready: int, retrying: int, unread_results: int) -> Iterable[DownloadState | Result]:
+    def read_ahead(
+        self, now: float, ready: int, retrying: int, unread_results: int, taken: int = 1
+    ) -> Iterable[DownloadState | Result]:
         """The next Downloads, as far as the window has room for them, or the Results of those that are not fetched.
 
         Not fetched are those whose path cannot be used, duplicates, and files that an earlier run has completed. Nothing is
@@ -92,6 +93,7 @@ class SourceReader:
             ready: Downloads that were read and are ready to start.
             retrying: Downloads that wait for their next try.
             unread_results: Results that were not taken yet.
+            taken: Downloads that are about to start together: twice as many are read, so that the window fills.
         """
         room = self.window - max(ready, unread_results)
         if self.exhausted or (self.ask_again is not None and now < self.ask_again):
@@ -99,14 +101,14 @@ class SourceReader:
         if retrying >= MAX_RETRYING_WINDOWS * self.window:
             return ()
         if room > 0:
-            return self._read(now, room)
+            return self._read(now, min(room, max(MIN_READ, 2 * taken)))
         if unread_results:
             self.ask_again = now  # many duplicates: let their Results be taken first
         return ()
 
     def _read(self, now: float, max_downloads: int) -> Iterator[DownloadState | Result]:
         self.ask_again = None
-        count, settled = min(max_downloads, max(MIN_READ, self.window // READS_PER_WINDOW)), 0
+        count, settled = max_downloads, 0
         while count > 0 and settled < MAX_SETTLED:
             try:
                 download = next(self._source)

@@ -15,6 +15,7 @@ from downloader.strategies.dask import remote
 from downloader.strategies.dask.cluster_worker import ClusterWorker
 from downloader.strategies.dask.link import Link, News
 from downloader.strategies.dask.messages import GRACE_OVER, STOPPING, pack_shards, unpack_report
+from downloader.strategies.dask.rate_shares import RateShares
 from downloader.strategies.dask.recruiting import Recruiting
 
 LEASE_SECONDS = 10.0
@@ -26,8 +27,20 @@ SILENT_AFTER_LEASE = 2.0
 SHARD_SECONDS = 0.3
 """Seconds that a shard takes, as far as can be said in advance."""
 
+MAX_SHARD = 256
+"""Attempts of a shard at most."""
+
+SHARDS_AT_ONCE = 8
+"""Nothing is dealt until this part of the slots is free, or `DEAL_SECONDS` have passed: each message costs 3 ms in all."""
+
+DEAL_SECONDS = 0.05
+"""See `SHARDS_AT_ONCE`."""
+
 SHARES = 4
 """A shard is at most this part of what each slot would get of the rest of the list."""
+
+SHARE_SECONDS = 0.5
+"""Seconds from one division of the rate limit to the next."""
 
 NO_WORKER_SECONDS = 60.0
 """The run ends after so many seconds without any worker."""
@@ -54,7 +67,9 @@ class _Cluster:
         self._recruiting = Recruiting(run, self._link, LEASE_SECONDS)
         self._workers: dict[str, ClusterWorker] = {}  # by the identity of their opening
         self._by_seat: dict[Seat, ClusterWorker] = {}
-        self._alone_since = 0.0
+        self._alone_since = self._deal_at = 0.0
+        self._shares = RateShares() if config.is_rate_limited else None
+        self._share_at = 0.0
 
     def drive(self) -> None:
         """Run until the run is finished."""
@@ -66,10 +81,11 @@ class _Cluster:
                 run.tick()
                 self._heed_stop()
                 self._deal()
-                self._handle_news(run.wait())
-                self._look_after()
+                self._handle_news(min(run.wait(), DEAL_SECONDS))
                 if not (self._workers or recruiting.busy or recruiting.ever):
                     raise recruiting.nobody()
+                self._look_after()
+                self._divide_rate()
         finally:
             self._link.close()
             for worker in self._workers.values():
@@ -81,9 +97,12 @@ class _Cluster:
 
     def _deal(self) -> None:
         run, dealing, running = self._run, self._dealing, self._dealing.running
+        limit, now = min(run.jobs, run.limit), self._clock()
+        if now < self._deal_at and running > limit - limit // SHARDS_AT_ONCE:
+            return
+        self._deal_at = now + DEAL_SECONDS
         while running < run.jobs and dealing.has_room:
-            slots = SHARES * max(1, min(run.jobs, run.limit))
-            batch = run.take(dealing.batch_size(run.ready, slots, SHARD_SECONDS))
+            batch = run.take(dealing.batch_size(run.ready, SHARES * max(1, limit), SHARD_SECONDS, MAX_SHARD))
             if not batch:
                 break
             if refused := dealing.place(batch):
@@ -125,6 +144,9 @@ class _Cluster:
         elif item.kind == "accepted":
             if worker is not None and item.value is not True:
                 self._give_up(worker, "it has ended its work" if item.value is False else f"{item.value}")
+        elif item.kind == "share":
+            if worker is not None:
+                self._note_share(worker, item.value)
         elif item.kind == "over":
             if worker is not None:
                 self._give_up(worker, "it was cut off for too long")
@@ -137,9 +159,13 @@ class _Cluster:
 
     def _join(self, worker: ClusterWorker) -> None:
         self._workers[worker.run] = self._by_seat[worker.seat] = worker
-        self._dealing.join(worker.seat)
         self._run.add_slot(worker.slot)
         self._link.engage(worker.run, worker.address)
+        if self._shares is None:
+            self._dealing.join(worker.seat)
+        else:
+            self._shares.join(worker.run)
+            self._share_at = 0.0
 
     def _report(self, worker: ClusterWorker, item: News) -> None:
         report = unpack_report(item.value)
@@ -159,7 +185,9 @@ class _Cluster:
         del self._workers[worker.run], self._by_seat[worker.seat]
         self._link.dismiss(worker.run)
         self._recruiting.forget(worker.address)
-        outcomes = self._dealing.gone(worker.seat, _unknown)
+        outcomes = self._dealing.gone(worker.seat, _unknown) if worker.seat in self._dealing.seats else []
+        if self._shares is not None:
+            self._shares.leave(worker.run, self._clock() + LEASE_SECONDS)
         worker.show(self._clock())
         LOG.warning("dask: the worker %s is gone: %s; its %d files go to others", worker.name, why, len(outcomes))
         if outcomes:
@@ -184,11 +212,32 @@ class _Cluster:
             hint = "start workers, and run the same command again: it goes on"
             raise NetworkError(f"the cluster had no usable worker for {NO_WORKER_SECONDS:g} s", hint=hint)
 
+    # --- the limit of the rate
+
+    def _divide_rate(self) -> None:
+        """Let each worker have its part of the rate limit."""
+        shares, now = self._shares, self._clock()
+        if shares is None or now < self._share_at:
+            return
+        self._share_at = now + SHARE_SECONDS
+        for run, share in shares.orders({run: len(worker.seat.shards) for run, worker in self._workers.items()}, now).items():
+            self._link.begin("share", run, self._workers[run].address, remote.set_share, run, share)
+
+    def _note_share(self, worker: ClusterWorker, answer: object) -> None:
+        assert self._shares is not None  # noqa: S101 - an order was given
+        if answer is not True:
+            self._shares.failed(worker.run)
+            return
+        self._shares.answered(worker.run)
+        self._share_at = 0.0  # perhaps another can have more now
+        if worker.seat not in self._dealing.seats:  # it has its first part
+            self._dealing.join(worker.seat)
+
     def _interrupt_all(self) -> None:
         """Nobody will report any more: settle what the workers have."""
         error = Interrupted("the cluster was lost", hint="run the same command again")
         for worker in self._workers.values():
-            lost = self._dealing.gone(worker.seat, _unknown)
+            lost = self._dealing.gone(worker.seat, _unknown) if worker.seat in self._dealing.seats else []
             self._run.settle([Outcome(outcome.key, End.INTERRUPTED, error=error) for outcome in lost])
         self._workers.clear()
 

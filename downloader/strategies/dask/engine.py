@@ -16,6 +16,7 @@ from downloader.core.model import Attempt, Outcome
 from downloader.engine.contract import POLL_SECONDS, AttemptContext, Run, RunProgress, Slot
 from downloader.engine.control import Cut
 from downloader.engine.curl_loop import CurlLoop
+from downloader.engine.rate_limiter import RateLimiter
 from downloader.engine.stats import LocalStats
 from downloader.engine.workers.shards import Ended, Shards
 from downloader.storage.opening import open_storage
@@ -246,7 +247,9 @@ class Engine:
         config = engagement.config
         folder = open_storage(config.root, config.store, elsewhere=True)
         folder.set_was_empty(engagement.was_empty)
-        context = AttemptContext(config, folder, byte_budget=config.new_byte_budget())
+        limited = config.is_rate_limited
+        self._rates = RateLimiter(config.limit_rate, config.limit_rate_per_host, config.own_rates) if limited else None
+        context = AttemptContext(config, folder, self._rates, byte_budget=config.new_byte_budget())
         self._run = run = EngineRun(context, engagement, publish)
         folder.end_when(lambda: run.grace_over)
         self._ended = ended
@@ -271,6 +274,14 @@ class Engine:
     def renew(self, state: int) -> bool:
         """Go on for another lease. Returns False where it is over."""
         return self._run.renew(state)
+
+    def set_share(self, share: float) -> bool:
+        """Keep this part of the rate limit from now on. Returns False where the lease is over."""
+        if self._run.is_over:
+            return False
+        if self._rates is not None:
+            self._rates.part = share
+        return True
 
     def wait(self) -> None:
         """Wait until the thread has ended."""

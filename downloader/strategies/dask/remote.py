@@ -3,6 +3,7 @@
 Dask logs the arguments of a function that raises, so none of them raises.
 """
 
+import logging
 import os
 import pickle
 import platform
@@ -78,11 +79,23 @@ def open_engine(data: bytes, dask_worker: Any) -> str:
     try:
         from downloader.strategies.dask.engine import Engine
 
+        _log_no_calls()
         engagement = pickle.loads(data)  # noqa: S301 - whoever reaches this port may run any code
         _engines[engagement.run] = Engine(engagement, dask_worker.log_event, lambda: _engines.pop(engagement.run, None))
     except Exception as error:  # noqa: BLE001 - see the module
         return f"{type(error).__name__}: {error}"
     return ""
+
+
+def _log_no_calls() -> None:
+    """Dask logs each call of a function in a worker: here, that would be twenty lines a second."""
+    logger = logging.getLogger("distributed.worker")
+    if _is_no_call not in logger.filters:
+        logger.addFilter(_is_no_call)
+
+
+def _is_no_call(record: logging.LogRecord) -> bool:
+    return not (record.msg == "Run out-of-band function %r" and record.args in (("work",), ("renew",)))
 
 
 def stay(run: str) -> None:
@@ -105,6 +118,12 @@ def renew(run: str, state: int) -> bool:
     """The client is there: go on for another lease. ``state``: of the run. Returns whether this worker still works for it."""
     engine = _engines.get(run)
     return engine is not None and engine.renew(state)
+
+
+def set_share(run: str, share: float) -> bool:
+    """Keep this part of the rate limit from now on. Returns whether this worker still works for the run."""
+    engine = _engines.get(run)
+    return engine is not None and engine.set_share(share)
 
 
 def close_engine(run: str) -> None:

@@ -24,6 +24,7 @@ class DaskStrategy:
         default_jobs=40,
         most_jobs=4096,
         files_per_job=0,
+        limit_rate=True,
         read_ahead=8192,
         http_versions=("1.1", "2", "3"),
         cluster=True,

@@ -20,10 +20,10 @@ def problem_of(answer: object, version: str, python: str) -> str:
         version: of this package, here.
         python: major and minor version of Python, here.
     """
-    if isinstance(answer, ModuleNotFoundError) and (answer.name or "").partition(".")[0] == "downloader":
-        return "the package downloader is not installed there, or is another version"
     if isinstance(answer, TimeoutError):
         return "it does not answer"
+    if isinstance(answer, BaseException) and "No module named 'downloader" in str(answer):  # Dask wraps it
+        return "the package downloader is not installed there, or is another version"
     if isinstance(answer, BaseException):
         return f"{type(answer).__name__}: {answer}"
     if not isinstance(answer, Mapping):
