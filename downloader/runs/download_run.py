@@ -74,6 +74,8 @@ class DownloadRun:
         capabilities = self._strategy.capabilities
         plan.check_supported(settings, capabilities)
         self.jobs, self.notice = plan.jobs_for(settings, capabilities)
+        if settings.cluster and not capabilities.cluster:
+            self._add_notice(f"--cluster is not used: {settings.strategy} runs on this machine, --strategy dask on the cluster")
         self.stats = RunStats(total=None if settings.retry_failed else total)
         self.report = report if report is not None else Report()
         self.report.strategy = settings.strategy
@@ -120,6 +122,9 @@ class DownloadRun:
         self._done = DoneCallbacks()
         self._thread = threading.Thread(target=self._main, name="dl-run", daemon=True)
 
+    def _add_notice(self, text: str) -> None:
+        self.notice = "; ".join(filter(None, (self.notice, text)))
+
     def when_ended(self, call: Callable[[], object]) -> None:
         """Call this function when the run has ended, in the run's thread; at once, if it has ended already."""
         self._done.add(call)
@@ -138,9 +143,9 @@ class DownloadRun:
         except JournalUnavailable as error:
             if not is_auto or settings.retry_failed:
                 raise
-            self.notice = "; ".join(filter(None, (self.notice, f"no journal is kept: {error.reason}")))
+            self._add_notice(f"no journal is kept: {error.reason}")
             return None
-        self.notice = "; ".join(filter(None, (self.notice, journal.notice)))
+        self._add_notice(journal.notice)
         return journal
 
     def _read_journal(self, settings: Settings) -> None:

@@ -172,6 +172,13 @@ def test_progress_for_programs(dl: Shell, server: TestServer) -> None:
     assert events[-1]["bytes"] == 3_000_000
 
 
+def test_cluster_that_the_strategy_does_not_use_is_mentioned(dl: Shell, server: TestServer) -> None:
+    done = dl(server.file(1, 10), "-d", "out", "--cluster", "tcp://127.0.0.1:1")
+    assert done.returncode == 0
+    assert "--cluster is not used" in done.stderr
+    assert "--cluster" not in dl(server.file(1, 10), "-d", "out").stderr
+
+
 def test_quiet_says_nothing_but_errors(dl: Shell, server: TestServer) -> None:
     assert dl(server.file(1, 10), "-q").stderr == ""
     done = dl(f"{server.url}/missing", "-q")
