@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -203,3 +204,23 @@ def test_a_file_that_kills_each_worker_is_the_only_one_to_fail(
     assert [result.url for result in report.failed] == [urls[77]]
     assert report.done == 99
     assert all(result.attempts >= 1 for result in report.results)
+
+
+def test_a_slow_file_holds_no_other_up(dask_cluster: DaskCluster, scripted: MakeServer, tmp_path: Path) -> None:
+    """The slowest file is answered only when all others were requested: also those that were dealt together with it."""
+    count = 200
+    others = threading.Semaphore(0)
+
+    def answer(connection: Connection, request: RecordedRequest) -> None:
+        if request.path == "/50":
+            for _ in range(count - 1):
+                assert others.acquire(timeout=30)
+        else:
+            others.release()
+        connection.send(reply("200 OK", b"body"))
+
+    server = scripted(answer)
+    urls = [f"{server.url}/{number}" for number in range(count)]
+    report = downloader.download(urls, tmp_path / "out", strategy="dask", cluster=dask_cluster.address, jobs=4)
+    assert report.done == count
+    assert len(server.requests) == count
