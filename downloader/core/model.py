@@ -137,9 +137,7 @@ class End(Enum):
     FAILED = "failed"  # with `Outcome.error`: the retry policy decides
     WORKER_LOST = "lost"  # the worker process died while it ran this Attempt: as FAILED with a WorkerError
     UNREPORTED = "untold"  # it ended, but the worker died before it reported how: another Attempt, not counted as a retry
-    MAYBE_STARTED = (
-        "maybe started"  # the worker died, and it is not known whether it began: another Attempt, not counted at all
-    )
+    MAYBE_STARTED = "maybe started"  # the worker died, perhaps before it began: another Attempt, not counted at all
     UNSTARTED = "unstarted"  # the worker returned it, or died before it began: another Attempt, not counted at all
     INTERRUPTED = "interrupted"  # the run was stopped: the Download fails with Interrupted
 

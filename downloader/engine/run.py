@@ -76,7 +76,7 @@ class LocalRun(Run):
         self._stopping, self._stop_at = False, 0.0
         self._folder_checked = self._take_again = self._any_splittable = False
         self._sampled_at, self._settled_bytes = 0.0, 0
-        self._max_total: float = context.config.max_total or math.inf
+        self._max_total = float(context.config.max_total) or math.inf
         self._slots: list[Slot] = []
         self._cuts: dict[int, int] = {}
 

@@ -11,6 +11,7 @@ from downloader.errors import UsageError
 from downloader.extras import require
 from downloader.settings.definitions import Settings
 from downloader.storage.base import Storage, StoreOptions
+from downloader.storage.object_scratch import PREFIX
 
 
 def object_store(settings: Settings) -> tuple[str, StoreOptions | None]:
@@ -27,8 +28,9 @@ def object_store(settings: Settings) -> tuple[str, StoreOptions | None]:
     if settings.on_complete:
         hint = "--process MODULE:FUNCTION gets each file before it is uploaded"
         raise UsageError("--on-complete needs a folder: an object has no path", hint=hint)
-    scratch = os.path.join(tempfile.gettempdir(), f"dl-{secrets.token_hex(8)}")
-    return scratch, StoreOptions(location.target, settings.endpoint_url, settings.connect_timeout)
+    run = secrets.token_hex(8)
+    options = StoreOptions(location.target, settings.endpoint_url, settings.connect_timeout, run)
+    return os.path.join(tempfile.gettempdir(), PREFIX + run), options
 
 
 def open_destination(config: WorkerConfig, make: bool) -> Storage:

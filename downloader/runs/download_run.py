@@ -97,14 +97,15 @@ class DownloadRun:
             if make_folder:
                 self._tar.open()
         self._folder = _open_storage(settings, config, make_folder)
+        written = self._tar if make_folder else None
         limiter, budget = plan.rate_limiter_for(settings), config.new_byte_budget()
         self.run = LocalRun(
             scheduler=scheduler,
             context=AttemptContext(config, self._folder, limiter, byte_budget=budget),
             jobs=self.jobs,
             stats=self.stats,
-            emit=self._emit if self._tar is None or not make_folder else self._tar.add,
-            emit_recorded=self.report.add_recorded if self._tar is None else self._tar.add_recorded,
+            emit=self._emit if written is None else written.add,
+            emit_recorded=self.report.add_recorded if written is None else written.add_recorded,
             grace=settings.grace,
             on_attempt=on_attempt,
         )

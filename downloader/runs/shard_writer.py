@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from downloader.core.model import Result, Status
 from downloader.core.names.shard_names import free_number, shard_number
+from downloader.core.scheduling.source_reader import EXISTS
 from downloader.engine.log import LOG
 from downloader.errors import DownloadError, FolderError, FolderFull, Interrupted, StorageError
 from downloader.reports.shard_files import ShardFiles
@@ -133,6 +134,8 @@ class ShardWriter:
         if isinstance(item, int):
             self._tell_recorded(item)
             return
+        if item.reason == EXISTS and not item.is_recorded:
+            item = _name_taken(item)
         if not _has_row(item):
             self._tell(item)
             return
@@ -178,7 +181,7 @@ class ShardWriter:
             numbers = map(shard_number, self._storage.names())
             self._numbers = {-1, *(number for number in numbers if number is not None)}
         self._number = free_number(self._numbers)
-        names = [name for name, _ in result.metadata]
+        names = list(dict(result.metadata))
         self._shard = shard = ShardFiles(self._storage.work, self._number, names, self._function)
         return shard
 
@@ -213,6 +216,15 @@ class ShardWriter:
         if self._shard is not None:
             self._shard.discard()
             self._shard = None
+
+
+def _name_taken(result: Result) -> Result:
+    """The Result of a file that was not fetched, because the staging folder has a file of its name.
+
+    Every file of a run has its own name, but some file systems do not distinguish upper and lower case.
+    """
+    error = StorageError("another file of the run has this name", result.url, "run the same command again")
+    return replace(result, status=Status.FAILED, reason="", error=error)
 
 
 def _not_stored(result: Result, error: DownloadError) -> Result:

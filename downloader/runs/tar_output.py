@@ -159,4 +159,4 @@ def _rows(storage: ShardStorage) -> Iterator[SampleRow]:
     for number in complete_shards(storage.names()):
         name = shard_name(number) + PARQUET
         with storage.open(name) as table:
-            yield from sample_rows(table, name)
+            yield from sample_rows(table, f"{storage.root}/{name}")

@@ -23,12 +23,13 @@ class StoreOptions(Struct, frozen=True):
     """Which object store, and how it is reached. Picklable; without credentials, which each process has in its environment.
 
     ``url``: as in ``--dir``. ``endpoint_url``: the server; empty: that of the environment or of the provider.
-    ``connect_timeout``: seconds.
+    ``connect_timeout``: seconds. ``run``: a random word in the metadata of each object, by which a run knows its own objects.
     """
 
     url: str
     endpoint_url: str = ""
     connect_timeout: float = 10.0
+    run: str = ""
 
 
 class Storage(Protocol):

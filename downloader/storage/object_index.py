@@ -1,7 +1,7 @@
 """What is in an object store when a run begins: one listing, kept as numbers.
 
 A request for each file of a list would cost more than the file. A listing answers 1,000 names with one request. Of each name,
-61 bits of a hash are kept, with the size, in 27 bytes; for ``--on-exists refresh`` the time, too, in another 27 bytes. So 10
+61 bits of a hash are kept, with the size, in 25 to 50 bytes; for ``--on-exists refresh`` the time, too, in as many. So 10
 million objects need 270 MB. That one of 10 million new names has the hash of one of 10 million objects, and is therefore
 skipped, has a probability of 1 in 20,000.
 """

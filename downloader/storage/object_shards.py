@@ -48,11 +48,13 @@ class ShardObjects:
 
     def __init__(self, options: StoreOptions) -> None:
         self._options = options
+        self.root = options.url
         self._store = self._open(make=False).store
         self.work = os.path.join(tempfile.gettempdir(), f"dl-tar-{secrets.token_hex(8)}")
         self.staging = os.path.join(self.work, STAGING)
         self._token = f"{socket.gethostname()} {os.getpid()} {secrets.token_hex(8)}".encode()
         self._unfinished: set[int] = set()
+        self._needless: list[str] = []
 
     def _open(self, seconds: float = REQUEST_SECONDS, make: bool = True) -> OpenedStore:
         options = self._options
@@ -74,9 +76,11 @@ class ShardObjects:
         except _FAILURES as error:
             raise _ending(storage_failure(error, self._options.url)) from None
         names = [item["path"] for item in listing["objects"]]
-        begun = {shard_number(name.removesuffix(UNFINISHED) + STATS) for name in names if name.endswith(UNFINISHED)}
         present = set(names)
-        self._unfinished = {number for number in begun if number is not None and shard_name(number) + STATS not in present}
+        begun = {shard_number(name.removesuffix(UNFINISHED) + STATS) for name in names if name.endswith(UNFINISHED)}
+        numbers = {number for number in begun if number is not None}
+        self._unfinished = {number for number in numbers if shard_name(number) + STATS not in present}
+        self._needless = [shard_name(number) + UNFINISHED for number in numbers - self._unfinished]
         return [name for name in names if shard_number(name) not in self._unfinished]
 
     def open(self, name: str) -> IO[bytes]:
@@ -94,7 +98,9 @@ class ShardObjects:
                 # The name is this run's, so a request may be repeated: it may have succeeded, and only its answer was lost.
                 self._repeated(name, lambda: upload_file(self._store, name, descriptor, True, None, bool))  # noqa: B023
         with suppress(*_FAILURES):  # the statistics are there: the number is complete
-            obstore.delete(self._store, marker)
+            for name in (marker, *self._needless):  # few; not every store can delete several with one request
+                obstore.delete(self._store, name)
+            self._needless = []
         for suffix in SHARD_SUFFIXES:
             os.unlink(os.path.join(self.work, shard_name(number) + suffix))
 

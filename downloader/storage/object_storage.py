@@ -1,7 +1,5 @@
 """An object store as the place where files go: part files are in a temporary folder, and complete files are uploaded."""
 
-import os
-import shutil
 import string
 import threading
 from collections.abc import Callable
@@ -22,6 +20,7 @@ from downloader.storage.base import StoreOptions
 from downloader.storage.folder import Folder
 from downloader.storage.object_errors import storage_failure
 from downloader.storage.object_index import ObjectIndex
+from downloader.storage.object_scratch import make_scratch, open_scratch, remove_scratch
 from downloader.storage.object_store import LISTING_SECONDS, open_store
 from downloader.storage.object_upload import upload_block, upload_file
 
@@ -70,10 +69,11 @@ class ObjectStorage:
         self._scratch = scratch
         self._makes_scratch = before is not None and make
         self._removes_scratch = removes_scratch or self._makes_scratch
-        self.local = Folder(scratch, make=make and before is None)
+        self.local = open_scratch(scratch) if before is None else Folder(scratch, make=False)
         self.was_empty = False
         self._index: ObjectIndex | None = None
         self._problem: FolderError | None = None
+        self._broken: BaseException | None = None
         self._is_over: Callable[[], bool] = bool  # never
 
     def set_was_empty(self, was_empty: bool) -> None:
@@ -83,23 +83,24 @@ class ObjectStorage:
     def begin(self, is_stopped: Callable[[], bool]) -> None:
         """See `Storage`: list the store, which also shows whether it can be used, and make the temporary folder."""
         if self._makes_scratch:
-            try:
-                os.makedirs(self._scratch, 0o700)
-            except OSError as error:
-                what = f"cannot make the temporary folder {self._scratch}: {(error.strerror or 'I/O error').lower()}"
-                raise StorageError(what, hint="set TMPDIR to a folder with space for the files in flight") from None
-            self.local = Folder(self._scratch)
+            self.local = make_scratch(self._scratch)
         looker = threading.Thread(target=self._look, args=(is_stopped,), name="dl-listing", daemon=True)
         looker.start()
         while looker.is_alive() and not is_stopped():  # a store that does not answer does not keep the user
             looker.join(_POLL_SECONDS)
+        if self._broken is not None:
+            raise self._broken
 
     def _look(self, is_stopped: Callable[[], bool]) -> None:
         try:
             self._list(is_stopped)
         except _FAILURES as error:
             failure = storage_failure(error, self.root)
+            if self._before is Before.FETCH and "AccessDenied" in str(failure):
+                return  # perhaps the run may write, and not list
             self._problem = failure if isinstance(failure, FolderError) else FolderError(*map(str, failure.args))
+        except BaseException as error:  # noqa: BLE001 - `begin` raises it in the thread of the run
+            self._broken = error
 
     def _list(self, is_stopped: Callable[[], bool]) -> None:
         options = self._options
@@ -147,28 +148,41 @@ class ObjectStorage:
         """See `Storage`: upload the file. ``modified`` is in the metadata of the object, which has a time of its own."""
         if part.is_open and not part.is_in_place():
             raise FileInUse("the part file was changed by another program")
-        attributes = None if isinstance(self._store, LocalStore) else attributes_of(transfer)
+        attributes = None if isinstance(self._store, LocalStore) else attributes_of(transfer, self._options.run)
         wanted, replaces = transfer.attempt.path, replace and not number_if_taken
         for number in range(_MAX_NUMBERED if number_if_taken else 1):
             path = numbered(wanted, number) if number else wanted
             try:
-                if part.is_open:
-                    upload_file(self._store, path, part.descriptor, replaces, attributes, self._is_over)
-                else:
-                    upload_block(self._store, path, block, replaces, attributes)
+                self._upload(path, part, block, replaces, attributes, transfer.public_url)
             except FileExistsError:
-                if number_if_taken:
-                    continue
-                raise
-            except _FAILURES as error:
-                if isinstance(error, OSError) and error.errno is not None:
+                if not self._is_ours(path):
+                    if number_if_taken:
+                        continue
                     raise
-                failure = storage_failure(error, self.root, path, transfer.public_url)
-                if number_if_taken and isinstance(failure, FileExistsError):
-                    continue
-                raise failure from None
             return path
         raise FileExistsError("no free name is left")
+
+    def _upload(self, path: str, part: "PartFile", block: bytes, replace: bool, attributes: Any, url: str) -> None:
+        """Raises FileExistsError if the name is taken, StorageError, OSError."""
+        try:
+            if part.is_open:
+                upload_file(self._store, path, part.descriptor, replace, attributes, self._is_over)
+            else:
+                upload_block(self._store, path, block, replace, attributes)
+        except FileExistsError:
+            raise
+        except _FAILURES as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
+            raise storage_failure(error, self.root, path, url) from None
+
+    def _is_ours(self, path: str) -> bool:
+        """Whether this run has written the object: if the answer was lost, the request was sent again, and refused."""
+        try:
+            attributes: Any = obstore.get(self._store, path, options={"head": True}).attributes
+        except _FAILURES:
+            return False
+        return bool(self._options.run) and attributes.get("sourcerun") == self._options.run
 
     def error(self, error: OSError, path: str, url: str = "", needed: int = 0) -> StorageError:
         """See `Storage`: an OSError comes from the temporary folder."""
@@ -186,10 +200,10 @@ class ObjectStorage:
         """See `Storage`. Whoever made the temporary folder removes it."""
         self.local.close()
         if self._removes_scratch:
-            shutil.rmtree(self._scratch, ignore_errors=True)
+            remove_scratch(self._scratch)
 
 
-def attributes_of(transfer: Transfer) -> Any:
+def attributes_of(transfer: Transfer, run: str) -> Any:
     """What the object is to say of itself: the media type, if the server named one, and where the bytes came from.
 
     The keys consist of letters, because Azure refuses hyphens and some servers drop header fields with underscores.
@@ -198,6 +212,7 @@ def attributes_of(transfer: Transfer) -> Any:
         "sourceurl": quote(transfer.public_url, safe=string.punctuation)[:_MAX_URL],
         "sourceetag": transfer.etag,
         "sourcemodified": transfer.stated_time,
+        "sourcerun": run,
     }
     if transfer.content_type:
         attributes["Content-Type"] = transfer.content_type

@@ -19,6 +19,6 @@ def open_storage(root: str, store: StoreOptions | None = None, elsewhere: bool =
 
     if not elsewhere:
         return ObjectStorage(store, root)
-    import tempfile
+    from downloader.storage.object_scratch import new_scratch
 
-    return ObjectStorage(store, tempfile.mkdtemp(prefix="dl-"), removes_scratch=True)
+    return ObjectStorage(store, new_scratch(), removes_scratch=True)

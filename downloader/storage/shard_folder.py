@@ -30,10 +30,11 @@ _LOCK = "tar.lock"
 class ShardStorage(Protocol):
     """Where the tar files of a run go: a folder, or an object store. A dry run calls `names` and `open` only.
 
-    ``work``: a folder in which the files of a shard are written before `store`. ``staging``: the folder for the files that are
-    in no tar file yet. Methods raise OSError or StorageError.
+    ``root``: the path of the folder, or the URL of the store. ``work``: a folder in which the files of a shard are written
+    before `store`. ``staging``: the folder for the files that are in no tar file yet. Methods raise OSError or StorageError.
     """
 
+    root: str
     work: str
     staging: str
 

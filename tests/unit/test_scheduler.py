@@ -19,7 +19,7 @@ from downloader.core.names.checksum_list import ChecksumList
 from downloader.core.names.urls import host_of, public_url
 from downloader.core.scheduling.retry import RetryPolicy
 from downloader.core.scheduling.scheduler import Scheduler
-from downloader.core.scheduling.source_reader import SOURCE_POLL
+from downloader.core.scheduling.source_reader import MAX_SETTLED, SOURCE_POLL
 from downloader.core.scheduling.space_wait import FIRST_SPACE_CHECK
 from downloader.errors import (
     AuthError,
@@ -712,25 +712,25 @@ def test_the_source_is_read_no_further_than_the_window_ahead(hosts: int) -> None
 
 
 def test_results_of_many_duplicates_are_taken_before_more_is_read() -> None:
-    source = CountingSource(Download(URL) for _ in range(1000))
+    source = CountingSource(Download(URL) for _ in range(5000))
     run = Scheduler(source, Slots(4, 2), RetryPolicy(), window=50)
     settle(run, take_one(run))
     found = run.results()
-    for _ in range(1000 // 50 + 1):
+    for _ in range(5000 // MAX_SETTLED + 1):
         assert run.take(0.0) == []
         results = run.results()
-        assert len(results) <= 50
+        assert len(results) <= MAX_SETTLED
         found += results
         assert run.wake_at is None or run.wake_at <= 0.0  # go on at once
     assert run.finished
-    assert len(found) == 1000
+    assert len(found) == 5000
 
 
 def test_the_first_attempt_does_not_wait_for_the_window_to_fill() -> None:
     source = CountingSource(iter(files("a", 10_000)))
     run = Scheduler(source, Slots(4, 4), RetryPolicy(), window=5000)
     assert len(run.take(0.0)) == 1
-    assert source.read <= 100
+    assert source.read <= 5000 // 10
 
 
 def test_the_source_is_read_no_further_while_a_dead_host_blocks() -> None:

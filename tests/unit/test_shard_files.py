@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from downloader.core.facts import Checksum
@@ -97,6 +97,7 @@ def test_headers_are_those_of_tarfile(name: str, size: int, modified: int) -> No
     assert (read.name, read.size, read.mtime) == (name, size, max(0, modified))
 
 
+@settings(max_examples=20, deadline=None)
 @given(st.lists(st.integers(0, 5000), max_size=6), st.integers(0, 5000))
 def test_the_size_with_another_file_is_not_too_small(
     tmp_path_factory: pytest.TempPathFactory, sizes: list[int], last: int

@@ -144,6 +144,17 @@ def test_a_file_that_is_larger_than_a_shard_gets_one_of_its_own(root: Path) -> N
     assert sizes[0] <= 50_000 < sizes[1]
 
 
+def test_a_file_whose_name_is_taken_is_not_skipped(root: Path) -> None:
+    run = Run(root)
+    run.writer.add(Result("http://h/A", "A", Status.SKIPPED, 5, reason="exists"))
+    run.close()
+    (result,) = run.told
+    assert (result.status, str(result.error)) == (
+        *("failed", "http://h/A: another file of the run has this name (run the same command again)"),
+    )
+    assert check(root) == {"A": "failed"}
+
+
 def test_a_list_of_failures_has_shards(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shard_writer, "MAX_ROWS", 5)
     run = Run(root, max_files=1)
@@ -255,6 +266,7 @@ EVENTS = st.lists(st.sampled_from(["done", "failed", "duplicate"]), max_size=9)
 KILLS = st.lists(st.tuples(EVENTS, st.integers(0, 12)), min_size=1, max_size=3)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(KILLS, EVENTS)
 def test_kills_lose_nothing_that_was_told(

@@ -81,7 +81,7 @@ class Dealing:
         self._parcels: dict[Seat, list[Shard]] = {}
         self._durations = MedianDuration()
         self._losses: dict[_File, _Losses] = {}
-        self._suspects: list[Attempt] = []  # that were taken, and wait for the quarantine
+        self._suspects: list[list[Attempt]] = []  # that wait for the quarantine; a list: those of one batch
         self._quarantine: Seat | None = None
 
     def join(self, seat: Seat) -> None:
@@ -99,7 +99,7 @@ class Dealing:
 
     @property
     def running(self) -> int:
-        """Shards in the seats, and suspects that wait for the quarantine."""
+        """Shards in the seats, and batches of suspects that wait for the quarantine."""
         return sum([len(seat.shards) for seat in self.seats]) + len(self._suspects)
 
     def has(self, key: int | None) -> bool:
@@ -122,15 +122,16 @@ class Dealing:
         """Find a seat for a batch, which `parcels` returns then; a suspect waits for the quarantine.
 
         Returns:
-            Where no seat has a free slot: the Outcomes of these Attempts, which were not started.
+            The Outcomes of Attempts that are not started: all, where no seat has a free slot; those that are no suspects, where
+            some of the batch are, because the Attempts of a batch never run at the same time.
         """
         partner = batch[0].same_process_as
         seat = None if partner is None else self._seat_of.get(partner)
         if seat is None:
-            if self._losses:
-                batch = self._without_suspects(batch)
-                if not batch:
-                    return []
+            if self._losses and (suspects := [attempt for attempt in batch if self.is_suspect(attempt)]):
+                self._suspects.append(suspects)
+                self._reserve_quarantine()  # before other batches get its slots
+                return unstarted([attempt for attempt in batch if not self.is_suspect(attempt)])  # one slot, one shard
             seat = self._roomiest()
         if seat is None or not seat.free:
             return unstarted(batch)
@@ -148,7 +149,7 @@ class Dealing:
         """The run stops: the Outcomes of the suspects that have not begun."""
         suspects, self._suspects = self._suspects, []
         self._end_quarantine()
-        return unstarted(suspects)
+        return unstarted([attempt for batch in suspects for attempt in batch])
 
     def _assign(self, seat: Seat, batch: list[Attempt]) -> None:
         number = seat.free.pop()
@@ -176,14 +177,6 @@ class Dealing:
         losses = self._losses.get(_file(attempt))
         return losses is not None and losses.count >= SUSPECT_AFTER
 
-    def _without_suspects(self, batch: list[Attempt]) -> list[Attempt]:
-        rest: list[Attempt] = []
-        for attempt in batch:
-            (self._suspects if self.is_suspect(attempt) else rest).append(attempt)
-        if self._suspects:
-            self._reserve_quarantine()  # before the rest of the batch, and other batches, get a seat
-        return rest
-
     def _reserve_quarantine(self) -> None:
         """Choose the seat with the most free slots. It gets nothing but suspects from now on."""
         if self._quarantine is None or self._quarantine not in self.seats:
@@ -203,15 +196,20 @@ class Dealing:
         if seat is None or seat.shards:
             return
         size, count = seat.slots, 0
-        for attempt in suspects:
-            losses = self._losses.get(_file(attempt))
-            size = min(size, 1 if losses is None else losses.group_size)
-            if count >= size:
+        while suspects:
+            batch, first = suspects[0], count
+            for attempt in batch:
+                losses = self._losses.get(_file(attempt))
+                size = min(size, 1 if losses is None else losses.group_size)
+                if count >= size:
+                    break
+                count += 1
+            if count > first:
+                self._assign(seat, batch[: count - first])
+            if count - first < len(batch):
+                suspects[0] = batch[count - first :]
                 break
-            count += 1
-        for attempt in suspects[:count]:
-            self._assign(seat, [attempt])
-        del suspects[:count]
+            del suspects[0]
 
     # --- what becomes of it
 
