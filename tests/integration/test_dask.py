@@ -5,7 +5,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from tests.support.command import Shell
 from tests.support.dask_cluster import DaskCluster
 from tests.support.files import names_in
 from tests.support.ports import free_port
+from tests.support.processes import wait_until
 from tests.support.scripted import Connection, InFlight, MakeServer, RecordedRequest, reply, serve
 
 pytestmark = pytest.mark.slow
@@ -38,11 +38,11 @@ def test_both_workers_download_and_a_limit_holds_over_both(
     dask_cluster: DaskCluster, scripted: MakeServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "downloader")
-    together, in_flight = Counter[str](), InFlight()
+    in_flight = InFlight()
 
     def count(connection: Connection, request: RecordedRequest) -> None:
         with in_flight:
-            together.update([str(connection.sock.getpeername()[1])])
+            wait_until(lambda: caplog.text.count("takes part") == 2, "a worker does not take part")
             connection.send(reply("200 OK", request.path.encode()))
 
     server = scripted(count)
@@ -53,7 +53,6 @@ def test_both_workers_download_and_a_limit_holds_over_both(
     assert {name: (tmp_path / "out" / name).read_text() for name in names_in(tmp_path / "out")} == {
         str(number): f"/{number}" for number in range(100)
     }
-    assert caplog.text.count("takes part") == 2
 
 
 def test_names_and_mirrors_and_retries_are_decided_once(
