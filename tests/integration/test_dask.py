@@ -1,6 +1,7 @@
 """Downloads over the workers of a real cluster, and which workers are not used."""
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -38,11 +39,13 @@ def test_both_workers_download_and_a_limit_holds_over_both(
     dask_cluster: DaskCluster, scripted: MakeServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "downloader")
-    in_flight = InFlight()
+    in_flight, together = InFlight(), threading.Barrier(2)
 
     def count(connection: Connection, request: RecordedRequest) -> None:
         with in_flight:
-            wait_until(lambda: caplog.text.count("takes part") == 2, "a worker does not take part")
+            if request.path in ("/0", "/1"):
+                wait_until(lambda: caplog.text.count("takes part") == 2, "a worker does not take part")
+                together.wait(30)
             connection.send(reply("200 OK", request.path.encode()))
 
     server = scripted(count)
@@ -69,7 +72,7 @@ def test_the_command_with_a_scheduler_file(dask_cluster: DaskCluster, scripted: 
     server = scripted(reply("200 OK", b"body"))
     done = dl(dl.list(f"{server.url}/a", f"{server.url}/b"), "-s", "dask", "--cluster", str(dask_cluster.file), "-v")
     assert done.returncode == 0, done.stderr
-    assert "the worker worker-1 (tcp://127.0.0.1:" in done.stderr
+    assert re.search(r"the worker worker-[12] \(tcp://127\.0\.0\.1:\d+\) takes part", done.stderr)
     assert "distributed" not in done.stderr
     assert names_in(dl.folder) == ["a", "b", "urls.txt"]
 
