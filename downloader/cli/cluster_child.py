@@ -23,7 +23,6 @@ def main(module: str, arguments: Sequence[str], leftovers: Sequence[str]) -> Non
 
     ``leftovers``: files and folders that this process removes when the process that started it has ended.
     """
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal is the business of the process that started this one
     pipe = os.dup(0)  # not inherited by programs that a --process function starts
     with open(os.devnull, "rb") as null:
         os.dup2(null.fileno(), 0)

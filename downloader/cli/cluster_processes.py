@@ -63,10 +63,11 @@ class ClusterProcesses:
         self._count = workers
         self._port = port
         try:
+            given = Path(scheduler_file).absolute() if scheduler_file else None
             self._folder = Path(tempfile.mkdtemp(prefix="dl-cluster-"))
-        except OSError as error:
-            raise StorageError(f"cannot create a temporary folder: {error.strerror}", hint="see TMPDIR") from None
-        self.scheduler_file = Path(scheduler_file).absolute() if scheduler_file else self._folder / "scheduler.json"
+        except OSError as error:  # the current folder was removed, or there is no folder for temporary files
+            raise StorageError(f"cannot create the files of the cluster: {error.strerror}") from None
+        self.scheduler_file = given or self._folder / "scheduler.json"
         self.address = ""
         self._scheduler: _Process | None = None
         self._workers: list[_Process] = []
@@ -157,8 +158,7 @@ class ClusterProcesses:
         return self._run(name, "distributed.cli.dask_worker", [self.address, "--name", name, *options], [])
 
     def _run(self, name: str, module: str, arguments: list[str], leftovers: list[str]) -> _Process:
-        path = sys.path if os.getcwd() in sys.path else [*sys.path, os.getcwd()]  # for the modules of --process, as in `dl`
-        program = _PROGRAM.format(path=path, module=module, arguments=arguments, leftovers=leftovers)
+        program = _PROGRAM.format(path=_import_path(), module=module, arguments=arguments, leftovers=leftovers)
         log = self._folder / f"{name}.log"
         environment = {
             **os.environ,
@@ -207,6 +207,15 @@ class ClusterProcesses:
             raise NetworkError(f"the cluster does not start: {error}") from None
 
 
+def _import_path() -> list[str]:
+    """Where workers look for modules: as this process, and last in the current folder, for functions of ``--process``."""
+    try:
+        folder = os.getcwd()
+    except OSError:  # it was removed
+        return sys.path
+    return sys.path if folder in sys.path else [*sys.path, folder]
+
+
 def _create(file: Path) -> None:
     """Create an empty file that only its owner can read. Raises UsageError if it exists, StorageError if that fails."""
     try:
@@ -225,15 +234,15 @@ def replacement_wait(quick_deaths: int) -> float:
 
 
 def _ending(item: _Process) -> str:
-    """How a process ended, with the last line that it printed unless it was killed."""
+    """How a process ended: by which signal, or with which exit code and message."""
     code = item.process.returncode
     if code is not None and code < 0:
         return f"was killed by {signal.Signals(-code).name}" if -code in set(signal.Signals) else f"was killed by {-code}"
     with contextlib.suppress(OSError):
-        lines = item.log.read_text(errors="replace").split("\n")
-        printed = [line.strip() for line in lines if line.strip()]
-        if printed:
-            return f"ended with exit code {code}: {printed[-1][:300]}"
+        printed = [line for line in item.log.read_text(errors="replace").splitlines() if line.strip()]
+        causes = [line for line in printed if "Error: " in line and not line.startswith((" ", "\t"))]
+        if printed:  # of exceptions with causes, the first cause is printed first
+            return f"ended with exit code {code}: {(causes[0] if causes else printed[-1]).strip()[:300]}"
     return f"ended with exit code {code}"
 
 

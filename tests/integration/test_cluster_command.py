@@ -30,6 +30,16 @@ with Client(sys.argv[1], set_as_default=False, timeout=30) as client:
 """
 
 
+PROCESSES_HERE = """
+import sys
+from pathlib import Path
+from downloader.strategies.dask import processes_here
+here = processes_here.processes_here(sys.argv[1])
+processes_here._NAMESPACE = Path(sys.argv[2])
+print(*sorted(here.here), here.elsewhere, *processes_here.processes_here(sys.argv[1]))
+"""
+
+
 @pytest.fixture
 def scratch(tmp_path: Path) -> Path:
     """The folder for temporary files of the command."""
@@ -173,6 +183,20 @@ def test_quick_deaths_in_a_row_are_repaired_later_and_later() -> None:
     assert waits[QUICK_DEATHS_AT_ONCE + 1] > 0
     assert waits == sorted(waits)
     assert waits[-1] == MAX_REPLACEMENT_SECONDS
+
+
+@pytest.mark.slow
+def test_processes_of_a_cluster_are_known_where_their_numbers_mean_the_same(scratch: Path, tmp_path: Path) -> None:
+    (tmp_path / "namespace").symlink_to("pid:[1]")
+    with cluster_up(scratch, "--workers", "2") as cluster:
+        words = [address_of(cluster), str(tmp_path / "namespace")]
+        expected = sorted([*workers(cluster), *processes(cluster, b"dask_scheduler")])
+        done = subprocess.run(
+            [sys.executable, "-c", PROCESSES_HERE, *words], capture_output=True, text=True, timeout=60, check=True
+        )
+        cluster.send_signal(signal.SIGINT)
+        cluster.communicate(timeout=30)
+    assert done.stdout == f"{' '.join(map(str, expected))} 0 () 3\n"
 
 
 @pytest.mark.slow
