@@ -1,10 +1,11 @@
 """Downloads over the workers of a real cluster, and which workers are not used."""
 
 import os
+import re
 import subprocess
 import sys
+import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from tests.support.command import Shell
 from tests.support.dask_cluster import DaskCluster
 from tests.support.files import names_in
 from tests.support.ports import free_port
+from tests.support.processes import wait_until
 from tests.support.scripted import Connection, InFlight, MakeServer, RecordedRequest, reply, serve
 
 pytestmark = pytest.mark.slow
@@ -37,11 +39,13 @@ def test_both_workers_download_and_a_limit_holds_over_both(
     dask_cluster: DaskCluster, scripted: MakeServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "downloader")
-    together, in_flight = Counter[str](), InFlight()
+    in_flight, together = InFlight(), threading.Barrier(2)
 
     def count(connection: Connection, request: RecordedRequest) -> None:
         with in_flight:
-            together.update([str(connection.sock.getpeername()[1])])
+            if request.path in ("/0", "/1"):
+                wait_until(lambda: caplog.text.count("takes part") == 2, "a worker does not take part")
+                together.wait(30)
             connection.send(reply("200 OK", request.path.encode()))
 
     server = scripted(count)
@@ -52,7 +56,6 @@ def test_both_workers_download_and_a_limit_holds_over_both(
     assert {name: (tmp_path / "out" / name).read_text() for name in names_in(tmp_path / "out")} == {
         str(number): f"/{number}" for number in range(100)
     }
-    assert caplog.text.count("takes part") == 2
 
 
 def test_names_and_mirrors_and_retries_are_decided_once(
@@ -69,7 +72,7 @@ def test_the_command_with_a_scheduler_file(dask_cluster: DaskCluster, scripted: 
     server = scripted(reply("200 OK", b"body"))
     done = dl(dl.list(f"{server.url}/a", f"{server.url}/b"), "-s", "dask", "--cluster", str(dask_cluster.file), "-v")
     assert done.returncode == 0, done.stderr
-    assert "the worker worker-1 (tcp://127.0.0.1:" in done.stderr
+    assert re.search(r"the worker worker-[12] \(tcp://127\.0\.0\.1:\d+\) takes part", done.stderr)
     assert "distributed" not in done.stderr
     assert names_in(dl.folder) == ["a", "b", "urls.txt"]
 
@@ -203,3 +206,23 @@ def test_a_file_that_kills_each_worker_is_the_only_one_to_fail(
     assert [result.url for result in report.failed] == [urls[77]]
     assert report.done == 99
     assert all(result.attempts >= 1 for result in report.results)
+
+
+def test_a_slow_file_holds_no_other_up(dask_cluster: DaskCluster, scripted: MakeServer, tmp_path: Path) -> None:
+    """The slowest file is answered only when all others were requested: also those that were dealt together with it."""
+    count = 200
+    others = threading.Semaphore(0)
+
+    def answer(connection: Connection, request: RecordedRequest) -> None:
+        if request.path == "/50":
+            for _ in range(count - 1):
+                assert others.acquire(timeout=30)
+        else:
+            others.release()
+        connection.send(reply("200 OK", b"body"))
+
+    server = scripted(answer)
+    urls = [f"{server.url}/{number}" for number in range(count)]
+    report = downloader.download(urls, tmp_path / "out", strategy="dask", cluster=dask_cluster.address, jobs=4)
+    assert report.done == count
+    assert len(server.requests) == count

@@ -147,6 +147,7 @@ def test_a_worker_that_hangs_beyond_its_lease_does_nothing_when_it_wakes(
     assert len(run.server.requests) == asked
     assert asked - len(run.urls) <= JOBS
     run.assert_complete()
+    assert list(run.folder.glob(".dl-*")) == []
 
 
 def test_a_worker_that_is_retired(cluster: DaskCluster, scripted: MakeServer, tmp_path: Path) -> None:

@@ -97,6 +97,19 @@ main(["strategies"])
     assert paragraphs["gevent"].startswith("a greenlet for each file in flight")
 
 
+def test_a_cluster_is_listed_without_an_import_of_dask() -> None:
+    program = (
+        "import sys{}\nfrom downloader.cli.main import main\n"
+        "try: main(['strategies'])\nfinally: print('imported:', bool(sys.modules.get('distributed')))"
+    )
+    there = subprocess.run([sys.executable, "-c", program.format("")], capture_output=True, text=True, timeout=60)
+    assert "up to 4096 if that is faster" in " ".join(there.stdout.split()), there.stderr
+    assert there.stdout.endswith("imported: False\n")
+    hidden = program.format("; sys.modules['distributed'] = None")
+    missing = subprocess.run([sys.executable, "-c", hidden], capture_output=True, text=True, timeout=60)
+    assert "cannot run here: the strategy dask needs distributed" in " ".join(missing.stdout.split()), missing.stderr
+
+
 @pytest.mark.parametrize(("module", "start"), [("gevent", "pip install 'gevent>="), ("pycurl", "pip install 'pycurl>=")])
 def test_hint_names_what_the_metadata_names(module: str, start: str) -> None:
     assert hint_for(module).startswith(start)

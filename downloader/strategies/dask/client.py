@@ -88,6 +88,7 @@ class _Cluster:
                 self._divide_rate()
         finally:
             self._link.close()
+            self._recruiting.close()
             for worker in self._workers.values():
                 worker.seat.clear()
                 worker.show(self._clock())
@@ -199,6 +200,7 @@ class _Cluster:
             self._interrupt_all()
             raise self._link.lost()
         now = self._clock()
+        self._recruiting.ask_again(now)
         for worker in list(self._workers.values()):
             if now - worker.heard > LEASE_SECONDS + SILENT_AFTER_LEASE and self._link.news.empty():
                 self._give_up(worker, f"it was silent for {now - worker.heard:.0f} s")

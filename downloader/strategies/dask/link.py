@@ -95,11 +95,14 @@ class Link:
             raise self.lost() from error
         return names
 
-    def begin(self, kind: str, about: Any, worker: str, function: Callable[..., Any], *args: Any) -> None:
-        """Call a function in a worker. Its answer, or the exception that came instead, is put into ``news``."""
+    def begin(self, kind: str, about: Any, worker: str, function: Callable[..., Any], *args: Any, seconds: float = 0.0) -> None:
+        """Call a function in a worker. Its answer, or the exception that came instead, is put into ``news``.
+
+        ``seconds``: how long the worker may take; 0: as for all calls.
+        """
 
         async def ask() -> None:
-            self._put(kind, about, await self._call(worker, function, *args))
+            self._put(kind, about, await self._call(worker, function, *args, seconds=seconds))
 
         self._submit(ask())
 
@@ -187,10 +190,10 @@ class Link:
             identity = await self._client.scheduler.identity(n_workers=-1)
         return {address: str(item.get("name", address)) for address, item in identity["workers"].items()}
 
-    async def _call(self, worker: str, function: Callable[..., Any], *args: Any) -> Any:
+    async def _call(self, worker: str, function: Callable[..., Any], *args: Any, seconds: float = 0.0) -> Any:
         """What the function returned, or the exception that it raised, or that the way there raised."""
         try:
-            async with asyncio.timeout(max(self._timeout, self._lease)):
+            async with asyncio.timeout(seconds or max(self._timeout, self._lease)):
                 answers = await self._client.run(function, *args, workers=[worker], on_error="return")
         except Exception as error:  # noqa: BLE001 - Dask has many, and each means that the worker cannot be used
             return error

@@ -26,6 +26,13 @@ REPORT_SECONDS_EACH = 0.002
 """For each worker of the cluster, so that the scheduler can forward the reports of many workers."""
 
 
+HELLO_SECONDS = 60.0
+"""How long a worker may take to import the module of ``--process``."""
+
+AGAIN_SECONDS = 30.0
+"""After so many seconds, a worker that did not answer is asked again."""
+
+
 class Recruiting:
     """The workers that were asked, and what became of them.
 
@@ -40,6 +47,8 @@ class Recruiting:
         self._asked: dict[str, ExitStack] = {}  # with the marker of each worker that has not answered
         self._opened: dict[str, ClusterWorker] = {}  # that have not answered yet, by the identity of their opening
         self._problems: dict[str, str] = {}
+        self._silent: dict[str, str] = {}  # the names of workers that did not answer, by their addresses
+        self._again_at = 0.0
         self.ever = False
 
     def begin(self) -> None:
@@ -66,6 +75,7 @@ class Recruiting:
     def forget(self, address: str) -> None:
         """The worker has left the cluster, or is given up. It may be asked again."""
         self._names.pop(address, None)
+        self._silent.pop(address, None)
 
     def vet(self, address: str, name: str = "") -> None:
         """Ask a worker that does not take part yet. Raises StorageError."""
@@ -76,7 +86,21 @@ class Recruiting:
         marker = ExitStack()
         path, token = marker.enter_context(marker_in(config.root)) if config.store is None else ("", "")
         self._asked[address] = marker
-        self._link.begin("hello", address, address, remote.hello, path, token, config.process)
+        self._link.begin("hello", address, address, remote.hello, path, token, config.process, seconds=HELLO_SECONDS)
+
+    def ask_again(self, now: float) -> None:
+        """Ask the workers that did not answer, now and then. ``now``: monotonic seconds."""
+        if now < self._again_at:
+            return
+        self._again_at = now + AGAIN_SECONDS
+        silent, self._silent = self._silent, {}
+        for address, name in silent.items():
+            self.vet(address, name)
+
+    def close(self) -> None:
+        """Remove the markers of workers that have not answered."""
+        for marker in self._asked.values():
+            marker.close()
 
     def handle(self, item: News) -> ClusterWorker | None:
         """A worker is new, or has answered. Returns a worker that takes part from now on."""
@@ -86,6 +110,8 @@ class Recruiting:
             self._asked.pop(item.about).close()
             problem = problem_of(item.value, __version__, ".".join(platform.python_version_tuple()[:2]))
             if problem:
+                if isinstance(item.value, TimeoutError):
+                    self._silent[item.about] = self._names.get(item.about, item.about)
                 self._refuse(item.about, problem)
             else:
                 self._open(item.about, item.value)
