@@ -24,7 +24,7 @@ LEASE_SECONDS = 10.0
 SILENT_AFTER_LEASE = 2.0
 """So many seconds after the end of its lease, a worker that says nothing is given up, and its Attempts are dealt to others."""
 
-SHARD_SECONDS = 0.3
+SHARD_SECONDS = 0.5
 """Seconds that a shard takes, as far as can be said in advance."""
 
 MAX_SHARD = 256
@@ -33,10 +33,10 @@ MAX_SHARD = 256
 SHARDS_AT_ONCE = 8
 """Nothing is dealt until this part of the slots is free, or `DEAL_SECONDS` have passed: each message costs 3 ms in all."""
 
-DEAL_SECONDS = 0.05
+DEAL_SECONDS = 0.01
 """See `SHARDS_AT_ONCE`."""
 
-SHARES = 4
+SHARES = 2
 """A shard is at most this part of what each slot would get of the rest of the list."""
 
 SHARE_SECONDS = 0.5

@@ -19,7 +19,7 @@ from downloader.strategies.dask.marker import marker_in
 from downloader.strategies.dask.messages import Engagement
 from downloader.strategies.dask.vetting import jobs_of, problem_of
 
-REPORT_SECONDS = 0.05
+REPORT_SECONDS = 0.02
 """Seconds from one report of a worker to the next."""
 
 REPORT_SECONDS_EACH = 0.002
