@@ -16,20 +16,20 @@ from hypothesis import strategies as st
 from downloader import errors
 from downloader.core.facts import WHOLE, Checksum, Pieces, Segment, Timings
 from downloader.core.model import Attempt, End, Outcome, Returned
-from downloader.core.scheduling.dealing import Shard
+from downloader.core.scheduling.dealing import Parcel
 from downloader.core.trace import Trace
 from downloader.engine.workers.channel import Channel
-from downloader.engine.workers.shards import Ended
+from downloader.engine.workers.parcels import Ended
 
 ATTEMPT = Attempt(1, 1, "http://h/a", "http://h/a", "a")
-Pair = tuple[Channel[Ended], Channel[Shard]]
+Pair = tuple[Channel[Ended], Channel[Parcel]]
 
 
 @pytest.fixture
 def ends() -> Iterator[Pair]:
     """The parent's end, which never waits, and the worker's."""
     ours, theirs = socket.socketpair()
-    pair: Pair = Channel(ours, blocking=False, kind=Ended), Channel(theirs, blocking=True, kind=Shard)
+    pair: Pair = Channel(ours, blocking=False, kind=Ended), Channel(theirs, blocking=True, kind=Parcel)
     yield pair
     for end in pair:
         end.close()
@@ -62,21 +62,21 @@ def received(data: bytes, kind: Any, at_a_time: int) -> list[Any]:
     return found
 
 
-SHARDS = [[(3, [ATTEMPT]), (0, [ATTEMPT, ATTEMPT])], [], [(1, [])]]
+PARCELS = [[(3, [ATTEMPT]), (0, [ATTEMPT, ATTEMPT])], [], [(1, [])]]
 
 
 @pytest.mark.parametrize("at_a_time", [1, 2, 3, 7, 10_000])
 def test_messages_come_whole_however_they_are_cut(at_a_time: int) -> None:
-    assert received(frames(*SHARDS), Shard, at_a_time) == SHARDS
+    assert received(frames(*PARCELS), Parcel, at_a_time) == PARCELS
 
 
 def test_half_a_message_is_none_yet(ends: Pair) -> None:
     parent, worker = ends
-    data = frames(SHARDS[0])
+    data = frames(PARCELS[0])
     os.write(parent.fileno(), data[:-1])
     assert worker.receive() == []
     os.write(parent.fileno(), data[-1:])
-    assert worker.receive() == SHARDS[:1]
+    assert worker.receive() == PARCELS[:1]
 
 
 def test_nothing_to_read_is_no_wait(ends: Pair) -> None:
@@ -86,7 +86,7 @@ def test_nothing_to_read_is_no_wait(ends: Pair) -> None:
 def test_a_channel_can_be_waited_for_by_its_descriptor(ends: Pair) -> None:
     parent, worker = ends
     assert select.select([worker.fileno()], [], [], 0)[0] == []
-    os.write(parent.fileno(), frames(SHARDS[0]))
+    os.write(parent.fileno(), frames(PARCELS[0]))
     assert select.select([worker.fileno()], [], [], 10)[0] == [worker.fileno()]
 
 
@@ -114,7 +114,7 @@ def test_end_with_something_unread_is_an_end(ends: Pair) -> None:
 def test_both_may_send_much_at_once(ends: Pair) -> None:
     """The worker waits until all is sent; the parent never does, so neither stops the other."""
     parent, worker = ends
-    shards = [(lane, [ATTEMPT] * 64) for lane in range(2000)]
+    parcels = [(lane, [ATTEMPT] * 64) for lane in range(2000)]
     ended = [(lane, [Outcome(number, End.COMPLETE, path="x" * 100) for number in range(64)]) for lane in range(500)]
     got: list[Any] = []
 
@@ -126,7 +126,7 @@ def test_both_may_send_much_at_once(ends: Pair) -> None:
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
-    parent.send(shards)
+    parent.send(parcels)
     assert parent.pending
     back: list[Any] = []
     while len(back) < 2:
@@ -134,7 +134,7 @@ def test_both_may_send_much_at_once(ends: Pair) -> None:
         back += parent.receive()
     thread.join(20)
     assert not parent.pending
-    assert (got, back) == ([shards], [ended, []])
+    assert (got, back) == ([parcels], [ended, []])
 
 
 def test_draining_takes_in_all_that_the_other_side_still_says(ends: Pair) -> None:
@@ -232,8 +232,8 @@ def any_of(struct: type[msgspec.Struct]) -> st.SearchStrategy[Any]:
 
 
 @given(st.lists(st.tuples(st.integers(0, 1000), st.lists(any_of(Attempt), max_size=4)), max_size=4))
-def test_attempts_are_the_same_on_the_other_side(shards: list[Shard]) -> None:
-    assert received(frames(shards), Shard, 1 << 16) == [shards]
+def test_attempts_are_the_same_on_the_other_side(parcels: list[Parcel]) -> None:
+    assert received(frames(parcels), Parcel, 1 << 16) == [parcels]
 
 
 @given(st.lists(st.tuples(st.integers(-1000, 1000), st.lists(any_of(Outcome), max_size=4)), max_size=4))

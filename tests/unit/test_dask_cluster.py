@@ -19,7 +19,7 @@ from downloader.storage.folder import Folder
 from downloader.strategies.dask import remote
 from downloader.strategies.dask.address import scheduler_address
 from downloader.strategies.dask.engine import EngineRun
-from downloader.strategies.dask.messages import STOPPING, Engagement, pack_shards, unpack_report
+from downloader.strategies.dask.messages import STOPPING, Engagement, pack_parcels, unpack_report
 from downloader.strategies.dask.rate_shares import RateShares
 from downloader.strategies.dask.vetting import MOST_JOBS, jobs_of, problem_of
 
@@ -142,9 +142,9 @@ def reported(events: list[Any]) -> list[tuple[int, End]]:
     return [(outcome.key, outcome.end) for report in reports for _, ended in report.ended for outcome in ended]
 
 
-def test_a_worker_runs_the_attempts_of_a_shard_one_after_the_other(tmp_path: Path) -> None:
+def test_a_worker_runs_the_attempts_of_a_parcel_one_after_the_other(tmp_path: Path) -> None:
     run, events = engine_run(tmp_path)
-    assert run.add(pack_shards([(0, attempts(1, 2)), (1, attempts(3))]))
+    assert run.add(pack_parcels([(0, attempts(1, 2)), (1, attempts(3))]))
     run.wake()
     first, other = run.take(), run.take()
     assert ([one.key for one in first], [one.key for one in other], run.take()) == ([1], [3], [])
@@ -160,7 +160,7 @@ def test_a_worker_runs_the_attempts_of_a_shard_one_after_the_other(tmp_path: Pat
 
 def test_a_worker_that_is_told_to_stop_returns_what_it_has_not_begun(tmp_path: Path) -> None:
     run, events = engine_run(tmp_path)
-    run.add(pack_shards([(0, attempts(1, 2)), (1, attempts(3))]))
+    run.add(pack_parcels([(0, attempts(1, 2)), (1, attempts(3))]))
     run.wake()
     run.take()
     assert run.renew(STOPPING)
@@ -175,7 +175,7 @@ def test_a_worker_that_is_told_to_stop_returns_what_it_has_not_begun(tmp_path: P
 
 def test_a_worker_whose_lease_is_over_does_nothing_more(tmp_path: Path) -> None:
     run, events = engine_run(tmp_path, lease=0.05)
-    run.add(pack_shards([(0, attempts(1, 2))]))
+    run.add(pack_parcels([(0, attempts(1, 2))]))
     run.wake()
     run.take()
     time.sleep(0.1)
@@ -187,7 +187,7 @@ def test_a_worker_whose_lease_is_over_does_nothing_more(tmp_path: Path) -> None:
     assert run.finished
     assert events == []
     assert not run.renew(0)
-    assert not run.add(pack_shards([(1, attempts(3))]))
+    assert not run.add(pack_parcels([(1, attempts(3))]))
     run.dispose()
 
 

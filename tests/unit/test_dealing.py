@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from downloader.core.limits.batches import MedianDuration
 from downloader.core.limits.slots import Slots
 from downloader.core.model import Attempt, Download, End, Outcome, Result, Status
-from downloader.core.scheduling.dealing import GROUP_DIVISOR, Dealing, Seat, Shard
+from downloader.core.scheduling.dealing import GROUP_DIVISOR, Dealing, Parcel, Seat
 from downloader.core.scheduling.retry import RetryPolicy
 from downloader.core.scheduling.scheduler import Scheduler
 from downloader.core.scheduling.segment_layout import SplitPolicy
@@ -46,7 +46,7 @@ def lose(dealing: Dealing, seat: Seat, begun: Callable[[int], int | None] = lamb
 
 def running_in(seat: Seat) -> list[int]:
     """The keys of what the seat has."""
-    return sorted(item.key for shard in seat.shards.values() for item in shard)
+    return sorted(item.key for parcel in seat.parcels.values() for item in parcel)
 
 
 # --- by hand
@@ -56,8 +56,8 @@ def test_a_batch_goes_to_the_seat_with_the_most_free_slots_and_is_sent_once() ->
     dealing, (small, large) = dealing_with(1, 2)
     batch = [attempt(1), attempt(2)]
     assert dealing.place(batch) == []
-    assert dealing.parcels() == {large: [(1, batch)]}
-    assert dealing.parcels() == {}
+    assert dealing.to_send() == {large: [(1, batch)]}
+    assert dealing.to_send() == {}
     assert dealing.place([attempt(3)]) == dealing.place([attempt(4)]) == []
     assert (running_in(small), running_in(large), dealing.running) == ([3], [1, 2, 4], 3)
     assert not dealing.has_room
@@ -125,7 +125,7 @@ def test_segments_of_one_file_are_lost_alone() -> None:
 def test_suspects_run_in_groups_that_get_smaller_in_a_seat_of_their_own() -> None:
     dealing, (seat, other) = dealing_with(32, 32)
     dealing.place([attempt(100)])
-    busy = next(one for one in (seat, other) if one.shards)
+    busy = next(one for one in (seat, other) if one.parcels)
     quarantine = next(one for one in (seat, other) if one is not busy)
     for _ in range(2):
         for key in range(20):
@@ -136,8 +136,8 @@ def test_suspects_run_in_groups_that_get_smaller_in_a_seat_of_their_own() -> Non
         assert dealing.place([attempt(key)]) == []
     sizes = []
     for place in itertools.cycle((busy, quarantine)):
-        dealing.parcels()
-        if not place.shards:
+        dealing.to_send()
+        if not place.parcels:
             continue
         group = running_in(place)
         sizes.append(len(group))
@@ -161,14 +161,14 @@ def test_a_quarantine_that_is_reserved_gets_nothing_else_and_is_given_back() -> 
     assert dealing.place([attempt(1), attempt(4)]) == [Outcome(4, UNSTARTED)]  # not both at a time: they share one slot
     dealing.place([attempt(4)])
     dealing.place([attempt(5)])
-    (normal,) = [seat for seat in (first, second) if seat.shards]
+    (normal,) = [seat for seat in (first, second) if seat.parcels]
     quarantine = second if normal is first else first
     assert running_in(normal) == [3, 4]
-    assert dealing.parcels()[quarantine] == [(1, [attempt(1)])]
+    assert dealing.to_send()[quarantine] == [(1, [attempt(1)])]
     assert not dealing.has_room
     assert dealing.reported(quarantine, 1, [Outcome(1, End.COMPLETE)]) == [Outcome(1, End.COMPLETE)]
     assert not dealing.was_lost(attempt(1))
-    dealing.parcels()
+    dealing.to_send()
     assert dealing.has_room
 
 
@@ -177,10 +177,10 @@ def test_only_a_complete_file_is_no_suspect_any_more(end: End) -> None:
     dealing, (seat,) = dealing_with(1)
     for _ in range(2):
         dealing.place([attempt(1)])
-        dealing.parcels()
+        dealing.to_send()
         lose(dealing, seat)
     dealing.place([attempt(1)])
-    dealing.parcels()
+    dealing.to_send()
     assert dealing.reported(seat, 0, [Outcome(1, end)]) == [Outcome(1, end)]
     assert dealing.is_suspect(attempt(1))
 
@@ -190,13 +190,13 @@ def test_at_a_stop_suspects_that_wait_are_not_started() -> None:
     for _ in range(2):
         dealing.place([attempt(1)])
         dealing.place([attempt(2)])
-        dealing.parcels()
+        dealing.to_send()
         lose(dealing, seat)
     dealing.place([attempt(1), attempt(2)])
     assert dealing.busy
     assert dealing.withdraw() == [Outcome(1, UNSTARTED), Outcome(2, UNSTARTED)]
     assert dealing.withdraw() == []
-    assert dealing.parcels() == {}
+    assert dealing.to_send() == {}
     assert not dealing.busy
 
 
@@ -257,17 +257,17 @@ class AnyOrder(RuleBasedStateMachine):
     @rule()
     def send(self) -> None:
         """The driver sends."""
-        for seat, shards in self.dealing.parcels().items():
-            for number, batch in shards:
+        for seat, parcels in self.dealing.to_send().items():
+            for number, batch in parcels:
                 assert batch
                 assert number not in self.sent[seat]
                 self.sent[seat][number] = list(batch)
         for seat, had in self.sent.items():
-            assert had == seat.shards
+            assert had == seat.parcels
 
     @rule(which=st.integers(0), number=st.integers(0, 19), keys=st.lists(KEYS), random=st.randoms(), whole=st.booleans())
     def report(self, which: int, number: int, keys: list[int], random: Random, whole: bool) -> None:
-        """A worker, perhaps a former one, reports: some of a shard, in any order, repeatedly, and what nobody has asked for."""
+        """A worker reports: some of a parcel, in any order, repeatedly, and what nobody has asked for."""
         seats = [*self.sent, *self.former]
         if not seats:
             return
@@ -302,19 +302,19 @@ class AnyOrder(RuleBasedStateMachine):
         self.send()
         seat = list(self.sent)[which % len(self.sent)]
         had = self.sent.pop(seat)
-        begun = {number: random.randrange(-1, len(shard)) if known else None for number, shard in had.items()}
+        begun = {number: random.randrange(-1, len(parcel)) if known else None for number, parcel in had.items()}
         lost: set[str] = set()
-        for number, shard in had.items():
+        for number, parcel in had.items():
             index = begun[number]
-            lost |= {item.path for item in (shard if index is None else shard[index : index + 1] if index >= 0 else [])}
+            lost |= {item.path for item in (parcel if index is None else parcel[index : index + 1] if index >= 0 else [])}
         outcomes = self.dealing.gone(seat, begun.__getitem__)
-        assert sorted(outcome.key for outcome in outcomes) == sorted(item.key for shard in had.values() for item in shard)
+        assert sorted(outcome.key for outcome in outcomes) == sorted(item.key for parcel in had.values() for item in parcel)
         alone = {self.open[outcome.key].path for outcome in outcomes if outcome.end is LOST}
         assert alone == (lost if len(lost) == 1 else set())
         self.settle(outcomes)
         for path in lost:
             self.group_limit[path] = min(self.group_limit.get(path, 99), max(1, len(lost) // GROUP_DIVISOR))
-        assert not seat.shards
+        assert not seat.parcels
         assert seat.room() == seat.slots
         if again:
             self.dealing.join(seat)
@@ -328,15 +328,15 @@ class AnyOrder(RuleBasedStateMachine):
         self.settle(self.dealing.withdraw())
 
     @invariant()
-    def each_slot_is_free_or_has_one_shard(self) -> None:
+    def each_slot_is_free_or_has_one_parcel(self) -> None:
         """In each seat."""
         for seat in self.sent:
-            assert sorted([*seat.free, *seat.shards]) == list(range(seat.slots))
+            assert sorted([*seat.free, *seat.parcels]) == list(range(seat.slots))
 
     @invariant()
     def each_open_attempt_is_in_one_place(self) -> None:
         """In a seat, or among the suspects that wait."""
-        seated = [item.key for seat in self.sent for shard in seat.shards.values() for item in shard]
+        seated = [item.key for seat in self.sent for parcel in seat.parcels.values() for item in parcel]
         assert len(seated) == len(set(seated))
         assert {key for key in self.open if self.dealing.has(key)} == set(seated)
         assert set(seated) <= self.open.keys()
@@ -348,7 +348,7 @@ class AnyOrder(RuleBasedStateMachine):
         """And the group is as small as their losses want it."""
         quarantines = 0
         for seat in self.sent:
-            items = [item for shard in seat.shards.values() for item in shard]
+            items = [item for parcel in seat.parcels.values() for item in parcel]
             suspects = [item for item in items if self.dealing.is_suspect(item)]
             assert len(suspects) in (0, len(items))
             quarantines += bool(suspects)
@@ -359,7 +359,9 @@ class AnyOrder(RuleBasedStateMachine):
     @invariant()
     def segments_of_a_file_are_in_one_seat(self) -> None:
         """The worker has the file open."""
-        seats = Counter(path for seat in self.sent for path in {item.path for shard in seat.shards.values() for item in shard})
+        seats = Counter(
+            path for seat in self.sent for path in {item.path for parcel in seat.parcels.values() for item in parcel}
+        )
         assert max(seats.values(), default=0) <= 1
 
 
@@ -434,14 +436,14 @@ class Farm:
                 self.settle(refused)
                 break
             running += 1
-        for seat, shards in dealing.parcels().items():
-            for shard in shards:
-                self.begin(seat, shard)
-        assert sum(len(seat.shards) for seat in dealing.seats) <= self.slots.in_flight
+        for seat, parcels in dealing.to_send().items():
+            for parcel in parcels:
+                self.begin(seat, parcel)
+        assert sum(len(seat.parcels) for seat in dealing.seats) <= self.slots.in_flight
 
-    def begin(self, seat: Seat, shard: Shard, index: int = 0) -> None:
-        """A worker begins the next Attempt of a shard."""
-        number, batch = shard
+    def begin(self, seat: Seat, parcel: Parcel, index: int = 0) -> None:
+        """A worker begins the next Attempt of a parcel."""
+        number, batch = parcel
         life = self.lives[seat]
         self.started[seat][number] = index
 
@@ -456,7 +458,7 @@ class Farm:
                 return
             ended.append(Outcome(item.key, end, elapsed=0.001, size=100, error=RESET if end is End.FAILED else None))
             if index + 1 < len(batch):
-                self.begin(seat, shard, index + 1)
+                self.begin(seat, parcel, index + 1)
             else:
                 del self.ended[seat][number], self.started[seat][number]
                 self.settle(self.dealing.reported(seat, number, ended))
@@ -562,13 +564,13 @@ def test_attempts_that_never_began_are_not_counted() -> None:
     run = Scheduler(iter(Download(f"http://h/{number}") for number in range(10)), Slots(1, 1), RetryPolicy())
     dealing, (seat,) = dealing_with(1)
     dealing.place(run.take(0.0, 10))
-    dealing.parcels()
+    dealing.to_send()
     for outcome in dealing.gone(seat, lambda _: 2):
         run.settle(outcome, 1.0, 0.5)
     dealing.join(seat)
     while not run.finished:
         dealing.place(run.take(2.0, 10))
-        for number, batch in dealing.parcels()[seat]:
+        for number, batch in dealing.to_send()[seat]:
             for outcome in dealing.reported(seat, number, [Outcome(item.key, End.COMPLETE) for item in batch]):
                 run.settle(outcome, 3.0, 0.5)
     assert {result.url[-1]: result.attempts for result in run.results()} == {
@@ -588,11 +590,11 @@ def test_a_file_that_kills_its_worker_while_it_is_fetched_in_segments_fails_in_t
         now += 10.0
         while dealing.has_room and (batch := run.take(now)):
             assert dealing.place(batch) == []
-            dealing.parcels()
-            for shard in list(seat.shards.values()):
-                run.segments.progress(shard[0].key, shard[0].segment.start, total, now)
-        segments = max(segments, len(seat.shards))
-        dealing.parcels()
+            dealing.to_send()
+            for parcel in list(seat.parcels.values()):
+                run.segments.progress(parcel[0].key, parcel[0].segment.start, total, now)
+        segments = max(segments, len(seat.parcels))
+        dealing.to_send()
         deaths += 1
         for outcome in dealing.gone(seat, lambda _: 0):
             assert outcome.end is LOST

@@ -1,4 +1,4 @@
-"""What a worker process does with the shards that its parent sends, seen from the parent's end of the socket."""
+"""What a worker process does with the parcels that its parent sends, seen from the parent's end of the socket."""
 
 import multiprocessing
 import socket
@@ -12,8 +12,8 @@ from downloader.core.model import Attempt, End, Outcome
 from downloader.engine.contract import AttemptContext, WorkerConfig
 from downloader.engine.workers import process as worker
 from downloader.engine.workers.channel import Channel
+from downloader.engine.workers.parcels import Ended
 from downloader.engine.workers.process import WorkerRun
-from downloader.engine.workers.shards import Ended
 from downloader.engine.workers.shared_memory import STOPPING, SharedMemory
 from downloader.storage.folder import Folder
 from downloader.transports.base import ClientOptions
@@ -22,7 +22,7 @@ ATTEMPTS = [Attempt(number, 1, f"http://h/{number}", f"http://h/{number}", str(n
 
 
 class Bench:
-    """A worker with one slot, that was sent one shard of three Attempts and has begun the first."""
+    """A worker with one slot, that was sent one parcel of three Attempts and has begun the first."""
 
     def __init__(self, root: Path) -> None:
         ours, theirs = socket.socketpair()
@@ -55,7 +55,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     made.close()
 
 
-def test_a_shard_comes_back_when_all_of_it_has_ended(bench: Bench) -> None:
+def test_a_parcel_comes_back_when_all_of_it_has_ended(bench: Bench) -> None:
     for number in range(3):
         assert bench.back() == []
         bench.run.settle([Outcome(number, End.COMPLETE)])

@@ -1,8 +1,8 @@
 """Which worker has which Attempts, and what follows when a worker dies. Pure: a driver starts workers and sends messages.
 
 A *seat* is a worker that gets Attempts: a process of this machine, or of a cluster. A seat has slots. Each slot runs one
-*shard* at a time: a few Attempts, one after the other. The driver gives Attempts to `Dealing.place`, sends to each worker what
-`Dealing.parcels` returns, and calls `Dealing.reported` and `Dealing.gone` for what it hears of the workers.
+*parcel* at a time: a few Attempts, one after the other. The driver gives Attempts to `Dealing.place`, sends to each worker what
+`Dealing.to_send` returns, and calls `Dealing.reported` and `Dealing.gone` for what it hears of the workers.
 
 When a worker dies, all Attempts that ran there are lost at once. The usual cause is outside: a user or the machine has killed
 the worker. But a file can be the cause, too: a function of ``--process`` crashes with it, or a library has a defect. Then the
@@ -22,7 +22,7 @@ from downloader.core.limits.batches import MedianDuration, batch_size
 from downloader.core.model import Attempt, End, Outcome
 from downloader.core.scheduling.lost_batch import ends_of_lost_batch, unstarted
 
-Shard = tuple[int, list[Attempt]]
+Parcel = tuple[int, list[Attempt]]
 """The number of a slot, and the Attempts that run there one after the other."""
 
 SUSPECT_AFTER = 2
@@ -41,16 +41,16 @@ _File = tuple[str, str]
 
 
 class Seat:
-    """A worker that gets shards.
+    """A worker that gets parcels.
 
-    ``slots``: how many shards it can run at a time. ``free``: the numbers of the slots that run nothing. ``shards``: by the
+    ``slots``: how many parcels it can run at a time. ``free``: the numbers of the slots that run nothing. ``parcels``: by the
     number of the slot, the Attempts of which no Outcome was reported yet.
     """
 
     def __init__(self, slots: int) -> None:
         self.slots = slots
         self.free = list(range(slots))
-        self.shards: dict[int, list[Attempt]] = {}
+        self.parcels: dict[int, list[Attempt]] = {}
 
     def room(self) -> int:
         """How many slots are free."""
@@ -58,7 +58,7 @@ class Seat:
 
     def clear(self) -> None:
         """Forget everything that the seat had."""
-        self.shards.clear()
+        self.parcels.clear()
         self.free = list(range(self.slots))
 
 
@@ -78,14 +78,14 @@ class Dealing:
     def __init__(self) -> None:
         self.seats: list[Seat] = []
         self._seat_of: dict[int, Seat] = {}  # by the key of the Attempt
-        self._parcels: dict[Seat, list[Shard]] = {}
+        self._to_send: dict[Seat, list[Parcel]] = {}
         self._durations = MedianDuration()
         self._losses: dict[_File, _Losses] = {}
         self._suspects: list[list[Attempt]] = []  # that wait for the quarantine; a list: those of one batch
         self._quarantine: Seat | None = None
 
     def join(self, seat: Seat) -> None:
-        """A worker is there, or will soon be: it may get shards.
+        """A worker is there, or will soon be: it may get parcels.
 
         A seat that was given up joins again only where no report of the former worker can arrive any more; otherwise the new
         worker gets a new seat.
@@ -99,8 +99,8 @@ class Dealing:
 
     @property
     def running(self) -> int:
-        """Shards in the seats, and batches of suspects that wait for the quarantine."""
-        return sum([len(seat.shards) for seat in self.seats]) + len(self._suspects)
+        """Parcels in the seats, and batches of suspects that wait for the quarantine."""
+        return sum([len(seat.parcels) for seat in self.seats]) + len(self._suspects)
 
     def has(self, key: int | None) -> bool:
         """Whether a seat has the Attempt with this key."""
@@ -119,7 +119,7 @@ class Dealing:
     # --- giving
 
     def place(self, batch: list[Attempt]) -> list[Outcome]:
-        """Find a seat for a batch, which `parcels` returns then; a suspect waits for the quarantine.
+        """Find a seat for a batch, which `to_send` returns then; a suspect waits for the quarantine.
 
         Returns:
             The Outcomes of Attempts that are not started: all, where no seat has a free slot; those that are no suspects, where
@@ -131,19 +131,19 @@ class Dealing:
             if self._losses and (suspects := [attempt for attempt in batch if self.is_suspect(attempt)]):
                 self._suspects.append(suspects)
                 self._reserve_quarantine()  # before other batches get its slots
-                return unstarted([attempt for attempt in batch if not self.is_suspect(attempt)])  # one slot, one shard
+                return unstarted([attempt for attempt in batch if not self.is_suspect(attempt)])  # one slot, one parcel
             seat = self._roomiest()
         if seat is None or not seat.free:
             return unstarted(batch)
         self._assign(seat, batch)
         return []
 
-    def parcels(self) -> dict[Seat, list[Shard]]:
-        """What is to be sent to each seat now: the shards that were placed since the last call."""
+    def to_send(self) -> dict[Seat, list[Parcel]]:
+        """What is to be sent to each seat now: the parcels that were placed since the last call."""
         if self._suspects:
             self._begin_group()
-        parcels, self._parcels = self._parcels, {}
-        return parcels
+        to_send, self._to_send = self._to_send, {}
+        return to_send
 
     def withdraw(self) -> list[Outcome]:
         """The run stops: the Outcomes of the suspects that have not begun."""
@@ -153,10 +153,10 @@ class Dealing:
 
     def _assign(self, seat: Seat, batch: list[Attempt]) -> None:
         number = seat.free.pop()
-        seat.shards[number] = batch
+        seat.parcels[number] = batch
         for attempt in batch:
             self._seat_of[attempt.key] = seat
-        self._parcels.setdefault(seat, []).append((number, batch))
+        self._to_send.setdefault(seat, []).append((number, batch))
 
     def _roomiest(self) -> Seat | None:
         """The seat with the most free slots, but for the quarantine."""
@@ -185,7 +185,7 @@ class Dealing:
 
     def _end_quarantine(self) -> None:
         """The seat may get any file again, if it has no suspect and none waits."""
-        if self._quarantine is not None and not self._quarantine.shards and not self._suspects:
+        if self._quarantine is not None and not self._quarantine.parcels and not self._suspects:
             self._quarantine = None
 
     def _begin_group(self) -> None:
@@ -193,7 +193,7 @@ class Dealing:
         suspects = self._suspects
         self._reserve_quarantine()
         seat = self._quarantine
-        if seat is None or seat.shards:
+        if seat is None or seat.parcels:
             return
         size, count = seat.slots, 0
         while suspects:
@@ -214,26 +214,26 @@ class Dealing:
     # --- what becomes of it
 
     def reported(self, seat: Seat, number: int, outcomes: list[Outcome]) -> list[Outcome]:
-        """A worker has reported how Attempts of its shard ``number`` ended: any of them, in any order.
+        """A worker has reported how Attempts of its parcel ``number`` ended: any of them, in any order.
 
         Returns:
-            The Outcomes that are to be settled: those of Attempts that this shard has. The others are of a worker that was
+            The Outcomes that are to be settled: those of Attempts that this parcel has. The others are of a worker that was
             given up, or were reported before.
         """
-        shard = seat.shards.get(number)
-        if shard is None:
+        parcel = seat.parcels.get(number)
+        if parcel is None:
             return []
         rest: list[Attempt] = []
-        if [outcome.key for outcome in outcomes] != [attempt.key for attempt in shard]:  # most shards are reported as a whole
-            by_key = {attempt.key: attempt for attempt in shard}
+        if [outcome.key for outcome in outcomes] != [attempt.key for attempt in parcel]:  # most parcels are reported as a whole
+            by_key = {attempt.key: attempt for attempt in parcel}
             outcomes = [outcome for outcome in outcomes if by_key.pop(outcome.key, None) is not None]
             rest = list(by_key.values())
         if self._losses:
-            self._clear_losses(shard, outcomes)
+            self._clear_losses(parcel, outcomes)
         if rest:
-            seat.shards[number] = rest
+            seat.parcels[number] = rest
         else:
-            del seat.shards[number]
+            del seat.parcels[number]
             seat.free.append(number)
             if seat is self._quarantine:
                 self._end_quarantine()
@@ -243,9 +243,9 @@ class Dealing:
                 self._durations.add(outcome.elapsed)
         return outcomes
 
-    def _clear_losses(self, shard: list[Attempt], outcomes: list[Outcome]) -> None:
+    def _clear_losses(self, parcel: list[Attempt], outcomes: list[Outcome]) -> None:
         complete = {outcome.key for outcome in outcomes if outcome.end in _FILE_IS_THERE}
-        for attempt in shard:
+        for attempt in parcel:
             if attempt.key in complete:
                 self._losses.pop(_file(attempt), None)
 
@@ -254,20 +254,20 @@ class Dealing:
 
         Args:
             seat: the worker's.
-            begun: by the number of a shard: which Attempt was begun last, as an index in what is left of the shard; -1: none
+            begun: by the number of a parcel: which Attempt was begun last, as an index in what is left of the parcel; -1: none
                 was begun; None: it is not known, so each of them may have been begun.
 
         Returns:
             The Outcomes that are to be settled, of everything that the seat had.
         """
         self.seats.remove(seat)
-        self._parcels.pop(seat, None)
+        self._to_send.pop(seat, None)
         lost: list[tuple[Attempt, End]] = []
         outcomes: list[Outcome] = []
-        for number, shard in seat.shards.items():
+        for number, parcel in seat.parcels.items():
             index = begun(number)
-            ends = [_MAYBE_STARTED] * len(shard) if index is None else ends_of_lost_batch(len(shard), index)
-            for attempt, end in zip(shard, ends, strict=True):
+            ends = [_MAYBE_STARTED] * len(parcel) if index is None else ends_of_lost_batch(len(parcel), index)
+            for attempt, end in zip(parcel, ends, strict=True):
                 del self._seat_of[attempt.key]
                 if end in (_WORKER_LOST, _MAYBE_STARTED):
                     lost.append((attempt, end))

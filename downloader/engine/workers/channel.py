@@ -1,4 +1,4 @@
-"""Messages between a run and its worker processes: shards one way, Outcomes the other, over a socket pair.
+"""Messages between a run and its worker processes: parcels one way, Outcomes the other, over a socket pair.
 
 Each message is what `downloader.engine.workers.codec` writes, after its length. An empty message: nothing more will come.
 
@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
-from downloader.core.scheduling.dealing import Shard
+from downloader.core.scheduling.dealing import Parcel
 from downloader.engine.workers.codec import decoder, encode
-from downloader.engine.workers.shards import Ended
+from downloader.engine.workers.parcels import Ended
 
 _LENGTH = struct.Struct("<I")
 _AT_A_TIME = 1 << 18
@@ -44,7 +44,7 @@ class Channel(Generic[Incoming]):
         """Whether something waits to be sent."""
         return bool(self._out)
 
-    def send(self, message: Sequence[Shard | Ended]) -> None:
+    def send(self, message: Sequence[Parcel | Ended]) -> None:
         """Send it, or as much of it as goes without waiting. Raises OSError where the other side has gone."""
         data = encode(message)
         self._out += _LENGTH.pack(len(data)) + data

@@ -1,4 +1,4 @@
-"""How shards and Outcomes are written as bytes, for workers in other processes and on other machines.
+"""How parcels and Outcomes are written as bytes, for workers in other processes and on other machines.
 
 MessagePack takes a fifth of a pickle's time. Errors, which are rare, and the values of the user's post-processing are pickles
 inside the message. Only values of this package cross (rule 9), between processes of one user.

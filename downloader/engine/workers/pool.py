@@ -1,6 +1,6 @@
 """A pool of worker processes, each with an event loop of its own: what `hybrid` and `gevent` run on.
 
-The pool deals shards. A shard is a few Attempts that share one slot and run one after the other. The parent makes every
+The pool deals parcels. A parcel is a few Attempts that share one slot and run one after the other. The parent makes every
 decision, a worker only drives: so limits hold for the whole run, a retry may go to any worker, and the death of a worker costs
 only its running Attempts another try. The Attempts at the Segments of one file go to one worker, which has the file open.
 
@@ -23,7 +23,7 @@ from downloader.core.scheduling.dealing import Dealing, Seat
 from downloader.engine.contract import DEATHS_TO_GIVE_UP, Run, Slot
 from downloader.engine.rate_limiter import shared_file
 from downloader.engine.workers.channel import Channel
-from downloader.engine.workers.shards import Ended
+from downloader.engine.workers.parcels import Ended
 from downloader.engine.workers.shared_memory import GRACE_OVER, STOPPING, SharedCut, SharedMemory, SharedStats
 from downloader.engine.workers.signals import terminal_signals_blocked
 from downloader.errors import UsageError
@@ -98,7 +98,7 @@ class WorkerPool:
         return self._selector.fileno()
 
     def drive(self) -> None:
-        """Deal shards until the run is finished. Raises UsageError where no worker can be started."""
+        """Deal parcels until the run is finished. Raises UsageError where no worker can be started."""
         while not self._run.finished:
             self._run.tick()
             self.deal()
@@ -186,7 +186,7 @@ class WorkerPool:
         """Hand out what may start now, or tell the workers that nothing more is to start.
 
         Args:
-            limit: at most so many shards may run then; None: as many as there are jobs.
+            limit: at most so many parcels may run then; None: as many as there are jobs.
             elsewhere: where the run has Attempts in this process too, the list that receives those Attempts that must run in
                 the process of one of them.
         """
@@ -223,16 +223,16 @@ class WorkerPool:
 
     def _send(self) -> None:
         """Send what was dealt to each worker since the last call."""
-        for seat, shards in self._dealing.parcels().items():
+        for seat, parcels in self._dealing.to_send().items():
             assert isinstance(seat, _Worker)  # noqa: S101 - no other seat has joined
-            for number, batch in shards:
+            for number, batch in parcels:
                 if seat.shown < self._run.jobs - len(seat.free):  # slots are filled from the first; sampling all takes time
                     self._show_slot(seat)
                 self._memory.set_started(seat.number * self._run.jobs + number, -1)  # before the worker reads of it: it may die
                 for attempt in batch:
                     self._paths[attempt.key] = attempt.path
             with suppress(OSError):  # `turn` notices that the worker has gone, after everything that it has sent
-                seat.channel.send(shards)
+                seat.channel.send(parcels)
                 if seat.channel.pending:
                     self._watch(seat)
 

@@ -1,6 +1,6 @@
-"""A worker process of a `WorkerPool`: an event loop of its own, over the shards that its parent sends.
+"""A worker process of a `WorkerPool`: an event loop of its own, over the parcels that its parent sends.
 
-The strategy in the worker gets a `WorkerRun`: it takes Attempts from the shards, and its Outcomes go back in batches. The
+The strategy in the worker gets a `WorkerRun`: it takes Attempts from the parcels, and its Outcomes go back in batches. The
 parent makes every decision (order, limits, retries, names), so that decisions hold for the run and not for each process.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import NoReturn
 
 from downloader.core.model import Attempt, Outcome
-from downloader.core.scheduling.dealing import Shard
+from downloader.core.scheduling.dealing import Parcel
 from downloader.engine.contract import (
     BATCH_SECONDS,
     POLL_SECONDS,
@@ -29,7 +29,7 @@ from downloader.engine.loading import load
 from downloader.engine.rate_limiter import SharedRateLimiter
 from downloader.engine.stats import LocalStats
 from downloader.engine.workers.channel import Channel
-from downloader.engine.workers.shards import Ended, Shards
+from downloader.engine.workers.parcels import Ended, Parcels
 from downloader.engine.workers.shared_memory import GRACE_OVER, STOPPING, MirroredSlot, SharedMemory
 from downloader.engine.workers.signals import ignore_terminal_signals
 from downloader.storage.opening import open_storage
@@ -42,7 +42,7 @@ ORPHANED = 1
 
 
 class WorkerRun(Run):
-    """The `Run` of a worker process. A shard is a few Attempts that run one after the other, under one number.
+    """The `Run` of a worker process. A parcel is a few Attempts that run one after the other, under one number.
 
     Args:
         sock: to the parent.
@@ -56,12 +56,12 @@ class WorkerRun(Run):
         self._context = context
         self._jobs = jobs
         self._waker = sock.fileno()
-        self._channel: Channel[Shard] = Channel(sock, blocking=True, kind=Shard)
+        self._channel: Channel[Parcel] = Channel(sock, blocking=True, kind=Parcel)
         self._memory = memory
         self._first = first
         self._slots: list[MirroredSlot] = []
         self._mirrored_at = 0.0
-        self._shards = Shards(whole=True)
+        self._parcels = Parcels(whole=True)
         self._looked_at = 0.0
         self._closing = False
 
@@ -93,12 +93,12 @@ class WorkerRun(Run):
     @property
     def finished(self) -> bool:
         """See `Run`: the parent will send nothing more, and nothing runs."""
-        return self._closing and not self._shards.running
+        return self._closing and not self._parcels.running
 
     @property
     def ready(self) -> int:
-        """See `Run`: of this worker's shards."""
-        return self._shards.waiting
+        """See `Run`: of this worker's parcels."""
+        return self._parcels.waiting
 
     @property
     def limit(self) -> int:
@@ -139,28 +139,28 @@ class WorkerRun(Run):
         except EOFError:
             os._exit(ORPHANED)
         now = time.monotonic()
-        for shards in messages:
-            self._closing = self._closing or not shards
-            for number, attempts in shards:
-                self._shards.add(number, attempts, now)
+        for parcels in messages:
+            self._closing = self._closing or not parcels
+            for number, attempts in parcels:
+                self._parcels.add(number, attempts, now)
 
     def take(self, max_attempts: int = 1) -> list[Attempt]:
-        """See `Run`: the next Attempt of a shard of which none runs now."""
-        shards = self._shards
+        """See `Run`: the next Attempt of a parcel of which none runs now."""
+        parcels = self._parcels
         if self._memory.numbers[0] >= STOPPING:
-            shards.return_idle()
+            parcels.return_idle()
             self._send_reports()
             return []
-        if not shards.can_start:
+        if not parcels.can_start:
             return []
-        number, attempt = shards.take()
-        self._memory.set_started(self._first + number, shards.ended_of(number))
+        number, attempt = parcels.take()
+        self._memory.set_started(self._first + number, parcels.ended_of(number))
         return [attempt]
 
     def settle(self, outcomes: Iterable[Outcome]) -> None:
-        """See `Run`. The Outcomes of a shard go to the parent when the last of them is known."""
+        """See `Run`. The Outcomes of a parcel go to the parent when the last of them is known."""
         for outcome in outcomes:
-            self._shards.settle(outcome)
+            self._parcels.settle(outcome)
         self._send_reports()
 
     def say_hello(self) -> None:
@@ -174,7 +174,7 @@ class WorkerRun(Run):
             os._exit(ORPHANED)
 
     def _send_reports(self) -> None:
-        if reports := self._shards.reports():
+        if reports := self._parcels.reports():
             self._send(reports)
 
     def tick(self) -> None:
@@ -185,13 +185,13 @@ class WorkerRun(Run):
             self.mirror()
         if now - self._looked_at > POLL_SECONDS:
             self._looked_at = now
-            self._shards.return_late(now, BATCH_SECONDS)
+            self._parcels.return_late(now, BATCH_SECONDS)
             self._send_reports()
 
     def wait(self) -> float:
         """See `Run`."""
-        shards = self._shards
-        return 0.0 if shards.can_start else MIRROR_SECONDS if shards.running else POLL_SECONDS
+        parcels = self._parcels
+        return 0.0 if parcels.can_start else MIRROR_SECONDS if parcels.running else POLL_SECONDS
 
 
 def start(socket_number: int, memory_number: int, strategy: str) -> None:

@@ -14,7 +14,7 @@ from downloader.errors import Interrupted, NetworkError
 from downloader.strategies.dask import remote
 from downloader.strategies.dask.cluster_worker import ClusterWorker
 from downloader.strategies.dask.link import Link, News
-from downloader.strategies.dask.messages import GRACE_OVER, STOPPING, pack_shards, unpack_report
+from downloader.strategies.dask.messages import GRACE_OVER, STOPPING, pack_parcels, unpack_report
 from downloader.strategies.dask.rate_shares import RateShares
 from downloader.strategies.dask.recruiting import Recruiting
 
@@ -24,20 +24,20 @@ LEASE_SECONDS = 10.0
 SILENT_AFTER_LEASE = 2.0
 """So many seconds after the end of its lease, a worker that says nothing is given up, and its Attempts are dealt to others."""
 
-SHARD_SECONDS = 0.5
-"""Seconds that a shard takes, as far as can be said in advance."""
+PARCEL_SECONDS = 0.5
+"""Seconds that a parcel takes, as far as can be said in advance."""
 
-MAX_SHARD = 256
-"""Attempts of a shard at most."""
+MAX_PARCEL = 256
+"""Attempts of a parcel at most."""
 
-SHARDS_AT_ONCE = 8
+PARCELS_AT_ONCE = 8
 """Nothing is dealt until this part of the slots is free, or `DEAL_SECONDS` have passed: each message costs 3 ms in all."""
 
 DEAL_SECONDS = 0.01
-"""See `SHARDS_AT_ONCE`."""
+"""See `PARCELS_AT_ONCE`."""
 
 SHARES = 2
-"""A shard is at most this part of what each slot would get of the rest of the list."""
+"""A parcel is at most this part of what each slot would get of the rest of the list."""
 
 SHARE_SECONDS = 0.5
 """Seconds from one division of the rate limit to the next."""
@@ -99,21 +99,21 @@ class _Cluster:
     def _deal(self) -> None:
         run, dealing, running = self._run, self._dealing, self._dealing.running
         limit, now = min(run.jobs, run.limit), self._clock()
-        if now < self._deal_at and running > limit - limit // SHARDS_AT_ONCE:
+        if now < self._deal_at and running > limit - limit // PARCELS_AT_ONCE:
             return
         self._deal_at = now + DEAL_SECONDS
         while running < run.jobs and dealing.has_room:
-            batch = run.take(dealing.batch_size(run.ready, SHARES * max(1, limit), SHARD_SECONDS, MAX_SHARD))
+            batch = run.take(dealing.batch_size(run.ready, SHARES * max(1, limit), PARCEL_SECONDS, MAX_PARCEL))
             if not batch:
                 break
             if refused := dealing.place(batch):
                 run.settle(refused)
                 break
             running += 1
-        for seat, shards in dealing.parcels().items():
+        for seat, parcels in dealing.to_send().items():
             worker = self._by_seat[seat]
             worker.show(self._clock())
-            self._link.begin("accepted", worker.run, worker.address, remote.work, worker.run, pack_shards(shards))
+            self._link.begin("accepted", worker.run, worker.address, remote.work, worker.run, pack_parcels(parcels))
 
     def _heed_stop(self) -> None:
         run = self._run
@@ -222,7 +222,7 @@ class _Cluster:
         if shares is None or now < self._share_at:
             return
         self._share_at = now + SHARE_SECONDS
-        for run, share in shares.orders({run: len(worker.seat.shards) for run, worker in self._workers.items()}, now).items():
+        for run, share in shares.orders({run: len(worker.seat.parcels) for run, worker in self._workers.items()}, now).items():
             self._link.begin("share", run, self._workers[run].address, remote.set_share, run, share)
 
     def _note_share(self, worker: ClusterWorker, answer: object) -> None:
@@ -245,4 +245,4 @@ class _Cluster:
 
 
 def _unknown(number: int) -> None:
-    """Of a lost shard, the Attempt that was begun last: several may have ended since the last report."""
+    """Of a lost parcel, the Attempt that was begun last: several may have ended since the last report."""

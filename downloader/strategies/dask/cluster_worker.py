@@ -24,7 +24,7 @@ class ClusterWorker:
     def show(self, now: float) -> None:
         """Bring the numbers for displays up to date: a bar for this worker where it has anything to do."""
         stats = self.slot.stats
-        if not self.seat.shards:
+        if not self.seat.parcels:
             stats.since = 0.0
         elif not stats.since:
             stats.since = now

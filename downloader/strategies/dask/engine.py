@@ -1,4 +1,4 @@
-"""What downloads in a worker of a cluster: a thread with an event loop over libcurl, fed with shards by the client.
+"""What downloads in a worker of a cluster: a thread with an event loop over libcurl, fed with parcels by the client.
 
 The client makes every decision. A worker that hears nothing of the client for the time of its lease ends what it does, and
 reports nothing more: the client has dealt these Attempts to others by then.
@@ -18,7 +18,7 @@ from downloader.engine.control import Cut
 from downloader.engine.curl_loop import CurlLoop
 from downloader.engine.rate_limiter import RateLimiter
 from downloader.engine.stats import LocalStats
-from downloader.engine.workers.shards import Ended, Shards
+from downloader.engine.workers.parcels import Ended, Parcels
 from downloader.storage.opening import open_storage
 from downloader.strategies.dask.messages import (
     GRACE_OVER,
@@ -28,11 +28,11 @@ from downloader.strategies.dask.messages import (
     Engagement,
     WorkerReport,
     pack_report,
-    unpack_shards,
+    unpack_parcels,
 )
 
 RETURN_SECONDS = 1.0
-"""After so many seconds on one shard, a worker returns the Attempts of it that it has not started: they can run elsewhere."""
+"""After so many seconds on one parcel, a worker returns the Attempts of it that it has not started: they can run elsewhere."""
 
 MAX_ENDED = 256
 """So many Outcomes are reported at once, without waiting for the next report."""
@@ -58,7 +58,7 @@ class EngineRun(Run):
         self._publish = publish
         self._inbox: deque[bytes] = deque()
         self._waker, self._bell = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        self._shards = Shards(whole=False)
+        self._parcels = Parcels(whole=False)
         self._stats: list[LocalStats] = []
         self._ended: list[Ended] = []
         self._ended_count = 0
@@ -71,7 +71,7 @@ class EngineRun(Run):
     # --- called from the thread of the Dask worker
 
     def add(self, data: bytes) -> bool:
-        """Shards have come. Returns False where the lease is over."""
+        """Parcels have come. Returns False where the lease is over."""
         if self.is_over:
             return False
         self._inbox.append(data)
@@ -117,7 +117,7 @@ class EngineRun(Run):
 
     @property
     def waker(self) -> int:
-        """See `Run`: shards, or another state of the run."""
+        """See `Run`: parcels, or another state of the run."""
         return self._waker
 
     @property
@@ -133,12 +133,12 @@ class EngineRun(Run):
     @property
     def finished(self) -> bool:
         """See `Run`: the client needs this worker no longer, and nothing runs."""
-        return self.is_over and not self._shards.running
+        return self.is_over and not self._parcels.running
 
     @property
     def ready(self) -> int:
-        """See `Run`: of this worker's shards."""
-        return self._shards.waiting
+        """See `Run`: of this worker's parcels."""
+        return self._parcels.waiting
 
     @property
     def limit(self) -> int:
@@ -177,31 +177,31 @@ class EngineRun(Run):
         os.read(self._waker, 4096)
         now = time.monotonic()
         while self._inbox:
-            for number, attempts in unpack_shards(self._inbox.popleft()):
-                self._shards.add(number, attempts, now)
+            for number, attempts in unpack_parcels(self._inbox.popleft()):
+                self._parcels.add(number, attempts, now)
 
     def take(self, max_attempts: int = 1) -> list[Attempt]:
-        """See `Run`: the next Attempt of a shard of which none runs now."""
-        shards = self._shards
-        if not shards.can_start:
+        """See `Run`: the next Attempt of a parcel of which none runs now."""
+        parcels = self._parcels
+        if not parcels.can_start:
             return []
         if self.stopping:
-            shards.return_idle()
+            parcels.return_idle()
             return []
-        return [shards.take()[1]]
+        return [parcels.take()[1]]
 
     def settle(self, outcomes: Iterable[Outcome]) -> None:
         """See `Run`."""
         for outcome in outcomes:
-            self._shards.settle(outcome)
+            self._parcels.settle(outcome)
 
     def tick(self) -> None:
         """See `Run`: report what has ended."""
         now = time.monotonic()
         if now - self._looked_at > POLL_SECONDS:
             self._looked_at = now
-            self._shards.return_late(now, RETURN_SECONDS)
-        for number, outcomes in self._shards.reports():
+            self._parcels.return_late(now, RETURN_SECONDS)
+        for number, outcomes in self._parcels.reports():
             self._ended.append((number, outcomes))
             self._ended_count += len(outcomes)
         if now >= self._report_due or self._ended_count >= MAX_ENDED:
@@ -223,7 +223,7 @@ class EngineRun(Run):
 
     def wait(self) -> float:
         """See `Run`."""
-        if self._shards.can_start:
+        if self._parcels.can_start:
             return 0.0
         return min(POLL_SECONDS, max(0.0, self._report_due - time.monotonic()))
 
@@ -268,7 +268,7 @@ class Engine:
             run.dispose()
 
     def add(self, data: bytes) -> bool:
-        """Take these shards. Returns False where the lease is over."""
+        """Take these parcels. Returns False where the lease is over."""
         return self._run.add(data)
 
     def renew(self, state: int) -> bool:

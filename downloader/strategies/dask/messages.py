@@ -8,9 +8,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from downloader.core.scheduling.dealing import Shard
+from downloader.core.scheduling.dealing import Parcel
 from downloader.engine.workers.codec import pack, unpacker
-from downloader.engine.workers.shards import Ended
+from downloader.engine.workers.parcels import Ended
 
 TOPIC = "downloader"
 """The topic of all events: Dask never forgets a topic, so all runs share one."""
@@ -43,7 +43,7 @@ class WorkerReport(Struct, array_like=True):
     """Why the worker ends; empty: it goes on."""
 
 
-pack_shards = pack
-unpack_shards = unpacker(list[Shard])
+pack_parcels = pack
+unpack_parcels = unpacker(list[Parcel])
 pack_report = pack
 unpack_report = unpacker(WorkerReport)

@@ -109,7 +109,7 @@ def stay(run: str) -> None:
 
 
 def work(run: str, data: bytes) -> bool:
-    """Take these shards. Returns whether this worker still works for the run."""
+    """Take these parcels. Returns whether this worker still works for the run."""
     engine = _engines.get(run)
     return engine is not None and engine.add(data)
 

@@ -1,4 +1,4 @@
-"""A worker's half of the dealing: the shards that it was sent, which Attempt of them is next, and what is to be reported."""
+"""A worker's half of the dealing: the parcels that it was sent, which Attempt of them is next, and what is to be reported."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -7,13 +7,13 @@ from downloader.core.model import Attempt, Outcome
 from downloader.core.scheduling.lost_batch import unstarted
 
 Ended = tuple[int, list[Outcome]]
-"""The number of a shard, and how some or all of its Attempts ended. No Attempt is reported twice."""
+"""The number of a parcel, and how some or all of its Attempts ended. No Attempt is reported twice."""
 
 
-class Shards:
-    """The shards of one worker. Each runs its Attempts one after the other.
+class Parcels:
+    """The parcels of one worker. Each runs its Attempts one after the other.
 
-    ``whole``: report the Attempts of a shard together, when the last of them has ended; else each as soon as it has ended.
+    ``whole``: report the Attempts of a parcel together, when the last of them has ended; else each as soon as it has ended.
     """
 
     def __init__(self, whole: bool) -> None:
@@ -21,8 +21,8 @@ class Shards:
         self._left: dict[int, deque[Attempt]] = {}
         self._ended: dict[int, list[Outcome]] = {}  # not reported yet
         self._received_at: dict[int, float] = {}
-        self._idle: deque[int] = deque()  # shards of which nothing runs now
-        self._running: dict[int, int] = {}  # the number of the shard by the key of the Attempt
+        self._idle: deque[int] = deque()  # parcels of which nothing runs now
+        self._running: dict[int, int] = {}  # the number of the parcel by the key of the Attempt
         self._reports: list[Ended] = []
 
     @property
@@ -38,24 +38,24 @@ class Shards:
     @property
     def waiting(self) -> int:
         """Attempts that were not taken."""
-        return sum([len(shard) for shard in self._left.values()])
+        return sum([len(parcel) for parcel in self._left.values()])
 
     def add(self, number: int, attempts: Iterable[Attempt], now: float) -> None:
-        """A shard has come. ``now``: monotonic seconds."""
+        """A parcel has come. ``now``: monotonic seconds."""
         self._left[number] = deque(attempts)
         self._ended[number] = []
         self._received_at[number] = now
         self._idle.append(number)
 
     def take(self) -> tuple[int, Attempt]:
-        """The number of a shard of which nothing runs, and its next Attempt. Raises IndexError where there is none."""
+        """The number of a parcel of which nothing runs, and its next Attempt. Raises IndexError where there is none."""
         number = self._idle.popleft()
         attempt = self._left[number].popleft()
         self._running[attempt.key] = number
         return number, attempt
 
     def ended_of(self, number: int) -> int:
-        """How many Attempts of this shard have ended that are not reported."""
+        """How many Attempts of this parcel have ended that are not reported."""
         return len(self._ended[number])
 
     def settle(self, outcome: Outcome) -> None:
@@ -77,14 +77,14 @@ class Shards:
             self.return_late(float("inf"), 0.0)
 
     def return_idle(self) -> None:
-        """The run stops: return what was not started of the shards of which nothing runs."""
+        """The run stops: return what was not started of the parcels of which nothing runs."""
         for number in self._idle:
             self._ended[number] += unstarted(self._left[number])
             self._end(number)
         self._idle.clear()
 
     def return_late(self, now: float, seconds: float) -> None:
-        """Return what waits behind a running Attempt, of shards that came more than ``seconds`` ago."""
+        """Return what waits behind a running Attempt, of parcels that came more than ``seconds`` ago."""
         for number in self._running.values():
             left = self._left[number]
             if left and now - self._received_at[number] > seconds:
