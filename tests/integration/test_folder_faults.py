@@ -82,6 +82,25 @@ def test_a_full_disk_ends_the_run_after_what_is_in_flight(strategy: str, mounted
     assert len(server.requests) <= fits + 4
 
 
+@pytest.mark.slow
+def test_a_disk_that_is_full_for_the_workers_of_a_cluster_ends_the_run(mounted: Mounted, scripted: MakeServer) -> None:
+    server = scripted(reply("200 OK", BODY))
+    urls = listed(mounted.folder, server, 300)
+    cluster = """
+        "$PYTHON" -m downloader cluster up --workers 2 --scheduler-file dask.json > cluster.txt 2>&1 &
+        cluster=$!; trap 'kill $cluster; wait $cluster' EXIT
+        until grep -q 'tcp://' cluster.txt; do kill -0 $cluster; sleep 0.1; done
+    """
+    done = mounted(cluster, urls, "-d", "disk", "-s", "dask", "--cluster", "dask.json", "-j", "4", after=":")
+    assert done.returncode == 3, done.stderr
+    assert done.stderr.count("stopped: ") == 1
+    assert "no space left on device: cannot write" in done.stderr
+    assert "not started" in done.stderr
+    files = int(done.stderr.split(" done")[0].split()[-1])
+    assert 0 < files <= (1 << 20) // (8 * 4096)
+    assert len(server.requests) < 300
+
+
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_read_only_disk_is_known_before_anything_is_asked_for(strategy: str, mounted: Mounted, scripted: MakeServer) -> None:
     server = scripted(reply("200 OK", BODY))
