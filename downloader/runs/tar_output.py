@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from downloader.core.model import Download, Result
 from downloader.core.names.earlier_files import EarlierFiles
+from downloader.core.names.exists_policy import ON_EXISTS
 from downloader.core.names.locations import Location, LocationKind, parse_location
 from downloader.core.names.shard_names import PARQUET, complete_shards, shard_name
 from downloader.core.report import Report
@@ -31,7 +32,7 @@ _MASK = "=***"
 """Stands for a secret in a URL; see `downloader.core.names.urls.public_url`."""
 
 _REFUSED: tuple[tuple[str, Callable[[Settings], bool], str], ...] = (
-    ("--on-exists", lambda settings: settings.on_exists != "skip", "a file that is in a tar file stays there"),
+    ("--on-exists", lambda settings: not ON_EXISTS[settings.on_exists].keeps, "a file that is in a tar file stays there"),
     ("--on-complete", lambda settings: bool(settings.on_complete), "the file is moved to a tar file; see --process"),
     ("--on-busy", lambda settings: settings.on_busy == "wait", "a second run on the same tar files is refused"),
     ("--on-full", lambda settings: settings.on_full == "wait", "run the same command again when there is space"),

@@ -274,7 +274,8 @@ class AnyOrder(RuleBasedStateMachine):
         seat = seats[which % len(seats)]
         had = self.sent.get(seat, {}).get(number, [])
         reported = [item for item in had if whole or random.random() < 0.5]
-        strangers = [key for key in keys if key not in {item.key for item in had}]
+        placed = {item.key for item in seat.parcels.get(number, [])}  # perhaps not sent yet: no worker can report these
+        strangers = [key for key in keys if key not in placed]
         outcomes = [Outcome(item.key, self.end_of(item, random), elapsed=random.random()) for item in reported]
         noise = [Outcome(key, End.COMPLETE) for key in strangers] + outcomes[:1]
         if not whole:

@@ -16,7 +16,7 @@ SETTINGS_OF_FILES = {
     *("checksums", "find_checksums", "digest", "require_checksums", "journal", "on_busy", "retry_failed", "report", "manifest"),
     *("on_complete", "trace", "failed", "progress", "quiet", "verbose", "log_file", "fail_fast", "skip_bad_lines", "format"),
     *("url_column", "name_column", "checksum_column", "size_column", "mirror_column", "links", "expand", "prefer_location"),
-    *("order", "grace"),
+    *("order", "grace", "cluster", "endpoint_url", "shard_files", "shard_size", "max_total"),
 }
 
 

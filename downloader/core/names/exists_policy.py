@@ -36,6 +36,11 @@ class ExistsPolicy(NamedTuple):
     numbers: bool = False
     fails: bool = False
 
+    @property
+    def keeps(self) -> bool:
+        """Whether a file that exists stays as it is, and is no error."""
+        return self.before is Before.KEEP
+
 
 ON_EXISTS = {
     "skip": ExistsPolicy(Before.KEEP),
