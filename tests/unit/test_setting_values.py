@@ -172,15 +172,8 @@ def test_sizes_and_times_are_written_with_units_in_all_places(name: str, tmp_pat
 
 def test_a_setting_in_seconds_or_bytes_is_a_time_or_a_size() -> None:
     others = {name for name, field in FIELDS.items() if field.form.kind in ("whole", "number")}
-    assert others == {
-        "max_requests_per_second",
-        "retries",
-        "host_failures",
-        "max_redirects",
-        "cut_dirs",
-        "fanout",
-        "shard_files",
-    }
+    names = {"max_requests_per_second", "retries", "host_failures", "max_redirects", "cut_dirs", "fanout", "shard_files"}
+    assert others == names
 
 
 def test_compare_takes_units_too() -> None:
