@@ -15,6 +15,7 @@ from downloader.core.model import Download, Result
 from downloader.core.report import Report
 from downloader.core.text import printable
 from downloader.engine.interpreter import resume_collector
+from downloader.engine.log import LOG
 from downloader.errors import DownloadError, UsageError
 from downloader.progress.display import Display, display_for
 from downloader.runs import naming
@@ -191,8 +192,11 @@ def _failed_before(settings: Settings) -> "list[str | Path | Download]":
 
 
 def _open_log(request: FetchRequest, display: Display, stack: ExitStack) -> None:
-    """Write the log until the end of the stack, if the settings ask for it."""
+    """Write the log until the end of the stack, if the settings ask for it. Without ``-v``, only warnings are shown."""
     settings = request.settings
+    if not settings.verbose:
+        LOG.show_warning = lambda text: None if settings.quiet else display.say(f"dl: {text}")
+        stack.callback(setattr, LOG, "show_warning", None)
     if settings.verbose or settings.log_file:
         from downloader.cli.log_output import LogOutput  # here: `logging` takes 2 ms to import
 

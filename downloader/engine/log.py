@@ -4,6 +4,7 @@ Nobody reads the log in a process that has not imported `logging`: a program tha
 """
 
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,9 +17,11 @@ _INFO = 20
 class RunLog:
     """Writes to the logger ``downloader``. Whoever writes a record has removed the secrets from it."""
 
-    __slots__ = ("_logger",)
+    __slots__ = ("_logger", "show_warning")
 
     def __init__(self) -> None:
+        self.show_warning: Callable[[str], object] | None = None
+        """Shows a warning to the user, where no handler of `logging` does; None: `logging` shows it."""
         self._logger: logging.Logger | None = None  # kept, because `getLogger` takes a lock: too much for each file
 
     @property
@@ -43,7 +46,11 @@ class RunLog:
         """A record of the level WARNING."""
         import logging
 
-        logging.getLogger("downloader").warning(text, *values, stacklevel=2)
+        logger = logging.getLogger("downloader")
+        if self.show_warning is not None:
+            self.show_warning(text % values)
+        if self.show_warning is None or logger.hasHandlers():
+            logger.warning(text, *values, stacklevel=2)
 
 
 LOG = RunLog()

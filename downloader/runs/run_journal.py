@@ -242,4 +242,5 @@ def has_journal(settings: Settings, path: str) -> bool:
 def no_journal(settings: Settings) -> UsageError:
     """The error of ``--retry-failed`` where nothing is known of earlier runs."""
     what = "--journal none" if settings.journal == "none" else f"there is no journal in {settings.dir}"
-    return UsageError(f"nothing is known of earlier runs: {what}", hint=_WITHOUT_RETRY)
+    hint = f"{_WITHOUT_RETRY}; --journal FILE keeps one on this machine" if "://" in settings.dir else _WITHOUT_RETRY
+    return UsageError(f"nothing is known of earlier runs: {what}", hint=hint)

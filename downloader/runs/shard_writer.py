@@ -236,10 +236,10 @@ def _not_stored(result: Result, error: DownloadError) -> Result:
 
 
 def _has_row(result: Result) -> bool:
-    """Whether the Result is one of a shard: neither a skipped file, nor one that failed because the run ends."""
+    """Whether the Result is one of a shard: neither a skipped file, nor one that could not be written or was interrupted."""
     if result.status is Status.SKIPPED:
         return False
-    return result.error is None or not (result.error.ends_run or isinstance(result.error, Interrupted))
+    return not isinstance(result.error, FolderError | Interrupted)
 
 
 def _folder_error(error: OSError | StorageError) -> FolderError:

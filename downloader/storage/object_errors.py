@@ -77,7 +77,7 @@ def _of_status(status: int, code: str, what: str, source: str, url: str, reads: 
     kind, reason, hint = StorageError, f"the object store refuses the request ({said})", ""
     if status in _REFUSED:
         kind, reason = FolderError, f"the object store refuses the credentials ({said})"
-        hint = "check the access key, and what it may do with the bucket"
+        hint = "check the access key, and what it may do with the bucket; workers of a cluster have their own environment"
     elif status == 404 and not reads:
         kind, reason, hint = FolderError, "the bucket does not exist", f"create it first, or check the spelling of {url}"
     elif code in _WRONG_REGION or status in _REDIRECTED:

@@ -13,6 +13,7 @@ from downloader import UsageError
 from downloader._version import __version__
 from downloader.core.model import Attempt, End, Outcome
 from downloader.engine.contract import AttemptContext, Capabilities
+from downloader.engine.log import LOG
 from downloader.runs.plan import worker_config
 from downloader.settings.definitions import Settings
 from downloader.storage.folder import Folder
@@ -252,3 +253,14 @@ def test_the_whole_limit_is_used_where_every_order_is_obeyed() -> None:
     assert shares.orders({"a": 0, "b": 4}, 0.0) == {"a": 0.25}
     shares.answered("a")
     assert shares.orders({"a": 0, "b": 4}, 0.0) == {"b": 0.75}
+
+
+def test_warnings_of_a_run_go_to_its_display_without_a_log(caplog: pytest.LogCaptureFixture) -> None:
+    shown: list[str] = []
+    LOG.show_warning = shown.append
+    try:
+        LOG.warning("dask: the worker %s is gone", "worker-1")
+    finally:
+        LOG.show_warning = None
+    assert shown == ["dask: the worker worker-1 is gone"]
+    assert [record.getMessage() for record in caplog.records] == shown  # a handler of the caller gets it, too

@@ -14,6 +14,7 @@ from downloader.core.scheduling.retry import NextStep, RetryPolicy
 from downloader.errors import (
     AuthError,
     DownloadError,
+    FileInUse,
     HTTPStatusError,
     IntegrityError,
     Interrupted,
@@ -27,6 +28,7 @@ from downloader.errors import (
     WorkerError,
     WrongPieces,
 )
+from downloader.strategies.dask.client import LEASE_SECONDS
 
 JITTER = st.just(0.0) | st.floats(1e-9, 1, exclude_max=True)
 SECONDS = st.floats(0, 1e6)
@@ -127,6 +129,14 @@ def test_what_follows_a_failure(
 )
 def test_wrong_bytes_and_dead_workers_are_tried_again_without_delay(error: DownloadError, delay: float) -> None:
     assert RetryPolicy(wait=2.0).delay(error, 2, 0.5) == delay
+
+
+@pytest.mark.parametrize("jitter", [0.0, 0.5, 0.999])
+def test_a_file_that_another_run_writes_is_tried_until_the_lease_of_its_worker_is_over(jitter: float) -> None:
+    policy = RetryPolicy()
+    waited = sum(policy.delay(FileInUse("another run is writing this file"), tries, jitter) for tries in range(1, 6))
+    assert waited > LEASE_SECONDS
+    assert not policy.allows(FileInUse("another run is writing this file"), 6, 0)
 
 
 @pytest.mark.parametrize("error", [NetworkError("reset"), IntegrityError("wrong")])

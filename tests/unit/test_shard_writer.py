@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from downloader.core.model import Result, Status
 from downloader.core.names.shard_names import PARQUET, complete_shards, shard_name
-from downloader.errors import FolderError, FolderFull, HTTPStatusError, Interrupted, StorageError
+from downloader.errors import FolderError, FolderFull, HTTPStatusError, Interrupted, StorageError, TotalReached
 from downloader.reports.stored_samples import sample_rows
 from downloader.runs import shard_writer
 from downloader.runs.shard_writer import ShardWriter
@@ -130,6 +130,13 @@ def test_what_is_in_no_shard_is_told_at_once(root: Path) -> None:
     assert run.told == results
     run.close()
     assert os.listdir(root) == [".downloader"]
+
+
+def test_files_that_max_total_has_ended_have_failed(root: Path) -> None:
+    run = Run(root)
+    run.writer.add(Result("http://h/a", "a", Status.FAILED, error=TotalReached("enough")))
+    run.close()
+    assert check(root) == {"a": "failed"}
 
 
 def test_a_file_that_is_larger_than_a_shard_gets_one_of_its_own(root: Path) -> None:

@@ -37,9 +37,9 @@ def parse_location(text: str) -> Location:
     """What a value of ``--dir`` means. Raises UsageError for an unknown scheme, and for an incomplete URL."""
     scheme, separator, rest = text.partition("://")
     if not separator or not scheme.isalnum():
-        first = text.partition(":/")[0].lower()
+        first = text.partition(":")[0].lower()
         if len(first) < len(text) and first in (*STORE_SCHEMES, TAR_SCHEME):
-            hint = f"{first}://…, as a text: a pathlib.Path has one slash only"
+            hint = f"{first}://…, as a text, for a pathlib.Path has one slash only; or ./{text} for a folder of this name"
             raise UsageError(f"--dir: a URL has two slashes after the colon, got {text!r}", hint=hint)
         return Location(LocationKind.FOLDER, text)
     scheme = scheme.lower()
@@ -61,6 +61,10 @@ def check_is_folder(text: str, command: str) -> None:
     """Raises UsageError unless this is the path of a folder or a file: ``command`` reads files of this machine."""
     kind = parse_location(text).kind
     if kind is not LocationKind.FOLDER:
-        what = "an object store" if kind is LocationKind.STORE else "a place of tar files"
-        hint = "a run with --journal FILE or --report FILE keeps its record on this machine"
+        is_store = kind is LocationKind.STORE
+        what = "an object store" if is_store else "a place of tar files"
+        record = "--journal FILE or --report FILE" if is_store else "--report FILE"
+        hint = f"a run with {record} keeps its record on this machine"
+        if not is_store:
+            hint += "; the tables beside the tar files have a row for each URL"
         raise UsageError(f"{text} is {what}: {command} reads folders", hint=hint)

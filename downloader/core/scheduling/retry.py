@@ -11,6 +11,7 @@ from downloader.core.names.urls import public_url
 from downloader.errors import (
     AuthError,
     DownloadError,
+    FileInUse,
     HTTPStatusError,
     IntegrityError,
     NetworkError,
@@ -21,6 +22,10 @@ from downloader.errors import (
     UsageError,
     WorkerError,
 )
+
+IN_USE_WAITS = 6
+"""While another run writes the file, a try follows after so many times `RetryPolicy.wait`. By default, five tries last
+longer than a worker of a cluster works whose client was killed."""
 
 
 class NextStep(Enum):
@@ -90,7 +95,8 @@ class RetryPolicy(Struct, frozen=True):
         """
         if isinstance(error, IntegrityError | WorkerError):
             return 0.0
-        return self.backoff(tries, jitter, getattr(error, "retry_after", None))
+        delay = self.backoff(tries, jitter, getattr(error, "retry_after", None))
+        return max(delay, IN_USE_WAITS * self.wait) if isinstance(error, FileInUse) else delay
 
     def backoff(self, tries: int, jitter: float, retry_after: float | None = None) -> float:
         """Seconds until the next try: exponential backoff with full jitter, or what the server asked for.

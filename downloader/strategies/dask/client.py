@@ -171,7 +171,7 @@ class _Cluster:
     def _report(self, worker: ClusterWorker, item: News) -> None:
         report = unpack_report(item.value)
         worker.heard = item.at
-        worker.slot.stats.received = report.received
+        worker.slot.stats.received = worker.slot.stats.done = report.received
         outcomes: list[Outcome] = []
         for number, ended in report.ended:
             outcomes += self._dealing.reported(worker.seat, number, ended)

@@ -85,7 +85,8 @@ class Link:
             hint = "check the address, that dask scheduler runs there, and that no firewall is between"
             raise NetworkError(what, hint=hint) from error
         except Exception as error:
-            raise UsageError(f"cannot use the cluster at {self.address}: {type(error).__name__}: {error}") from error
+            what = f"what answers at {self.address} is no scheduler of Dask, or one of another version ({type(error).__name__})"
+            raise UsageError(what, hint="check the address: the dashboard has another port than the scheduler") from error
 
     def workers(self) -> dict[str, str]:
         """The names of the workers by their addresses. Raises NetworkError."""
