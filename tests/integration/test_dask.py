@@ -13,8 +13,11 @@ from pathlib import Path
 import pytest
 
 import downloader
-from downloader import UsageError
-from downloader.strategies.dask import recruiting
+from downloader import Download, UsageError
+from downloader.core.trace import Trace
+from downloader.runs.download_run import DownloadRun
+from downloader.settings.definitions import Settings
+from downloader.strategies.dask import client, recruiting
 from downloader.strategies.dask.marker import marker_in
 from tests.support.command import Shell
 from tests.support.dask_cluster import DaskCluster
@@ -56,6 +59,25 @@ def test_both_workers_download_and_a_limit_holds_over_both(
     assert {name: (tmp_path / "out" / name).read_text() for name in names_in(tmp_path / "out")} == {
         str(number): f"/{number}" for number in range(100)
     }
+
+
+def test_a_short_list_is_for_all_workers(
+    dask_cluster: DaskCluster, scripted: MakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "GATHER_SECONDS", 60.0)
+    together = threading.Barrier(4)
+
+    def answer(connection: Connection, request: RecordedRequest) -> None:
+        together.wait(30)
+        connection.send(reply("200 OK", b"body"))
+
+    server = scripted(answer)
+    traces: list[Trace | None] = []
+    settings = Settings(strategy="dask", cluster=dask_cluster.address, dir=str(tmp_path / "out"), jobs=4)
+    urls = [Download(f"{server.url}/{number}") for number in range(4)]
+    run = DownloadRun(settings, iter(urls), on_attempt=lambda outcome: traces.append(outcome.trace))
+    assert run.start().join().done == 4
+    assert len({trace.process for trace in traces if trace is not None}) == 2
 
 
 def test_names_and_mirrors_and_retries_are_decided_once(

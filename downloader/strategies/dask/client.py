@@ -36,6 +36,9 @@ PARCELS_AT_ONCE = 8
 DEAL_SECONDS = 0.01
 """See `PARCELS_AT_ONCE`."""
 
+GATHER_SECONDS = 1.0
+"""At the start, so long at most, nothing is dealt before all workers have answered: a short list is for all of them."""
+
 SHARES = 2
 """A parcel is at most this part of what each slot would get of the rest of the list."""
 
@@ -67,7 +70,7 @@ class _Cluster:
         self._recruiting = Recruiting(run, self._link, LEASE_SECONDS)
         self._workers: dict[str, ClusterWorker] = {}  # by the identity of their opening
         self._by_seat: dict[Seat, ClusterWorker] = {}
-        self._alone_since = self._deal_at = 0.0
+        self._alone_since = self._deal_at = self._gather_until = 0.0
         self._shares = RateShares() if config.is_rate_limited else None
         self._share_at = 0.0
 
@@ -77,6 +80,7 @@ class _Cluster:
         try:
             self._link.open()
             recruiting.begin()
+            self._gather_until = self._clock() + GATHER_SECONDS
             while not run.finished:
                 run.tick()
                 self._heed_stop()
@@ -100,6 +104,8 @@ class _Cluster:
         run, dealing, running = self._run, self._dealing, self._dealing.running
         limit, now = min(run.jobs, run.limit), self._clock()
         if now < self._deal_at and running > limit - limit // PARCELS_AT_ONCE:
+            return
+        if now < self._gather_until and self._recruiting.busy:
             return
         self._deal_at = now + DEAL_SECONDS
         while running < run.jobs and dealing.has_room:
