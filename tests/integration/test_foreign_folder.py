@@ -15,6 +15,8 @@ from tests.support.scripted import MakeServer, reply
 EVIL = "import pathlib\npathlib.Path('RAN').write_text('x')\ndef f(path):\n    return 1\n"
 REFUSED = {
     "process": '"evil:f"',
+    "cluster": '"tcp://127.0.0.9:1"',
+    "endpoint-url": '"http://127.0.0.9:1"',
     "proxy": '"http://127.0.0.9:1"',
     "insecure": "true",
     "allow-downgrade": "true",

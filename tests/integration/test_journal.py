@@ -286,7 +286,7 @@ def test_a_url_with_a_secret_cannot_be_retried_without_its_list(dl: Shell, site:
     dl("urls.txt", "-d", "out", "-q")
     done = dl("--retry-failed", "-d", "out")
     assert done.returncode == 2
-    assert "the journal does not have (give the list, too)" in done.stderr
+    assert "needs a secret, which was not recorded (give the list, too)" in done.stderr
     site.missing = set()
     assert dl("urls.txt", "--retry-failed", "-d", "out").returncode == 0
 

@@ -17,7 +17,7 @@ from tests.support.strategies import quick_for_each_transport
 
 pytestmark = quick_for_each_transport
 
-SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in BUILT_IN if name not in ("auto", "threads")]
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in BUILT_IN if name not in ("auto", "threads", "dask")]
 SILENT = "nameserver 127.0.0.77\noptions timeout:1 attempts:1\n"  # nobody listens there
 
 
