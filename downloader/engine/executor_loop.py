@@ -12,6 +12,7 @@ from typing import Protocol
 
 from downloader.core.limits.batches import MedianDuration, batch_size
 from downloader.core.model import Outcome
+from downloader.core.scheduling.lost_batch import unstarted
 from downloader.engine.blocking_driver import Batch
 from downloader.engine.contract import Run
 
@@ -29,6 +30,13 @@ class ExecutorSlot(Protocol):
 
         Raises DownloadError where no worker can take the place.
         """
+
+
+def none_started(batch: Batch) -> "Future[list[Outcome]]":
+    """What a slot that gets no worker answers: the Attempts are for other slots."""
+    answer: Future[list[Outcome]] = Future()
+    answer.set_result(unstarted(batch))
+    return answer
 
 
 def drive(run: Run, slots: Sequence[ExecutorSlot], batches: bool = False, on_tick: Callable[[], None] | None = None) -> None:

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from downloader.engine.address_space import possible_threads
 from downloader.engine.attempt.commands import STORAGE_THREADS, Call
 from downloader.engine.processors import cores
 from downloader.transports.curl_client import CurlMulti
@@ -26,7 +27,7 @@ class LongCalls:
         self._ended: deque[tuple[Call, Then, BaseException | None]] = deque()
         self._reader, self._writer = os.pipe()
         self._threads = ThreadPoolExecutor(max(2, cores()), "dl-work")
-        self._storage_threads = ThreadPoolExecutor(STORAGE_THREADS, "dl-storage")
+        self._storage_threads = ThreadPoolExecutor(possible_threads(STORAGE_THREADS), "dl-storage")
         self.working = 0
         multi.add_reader(self._reader, self._on_end)
 

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from downloader.core.facts import Timings
 from downloader.core.http.messages import Request
 from downloader.core.model import Attempt, Outcome
+from downloader.engine.address_space import possible_threads
 from downloader.engine.attempt.attempt import attempt_steps
 from downloader.engine.attempt.commands import CUT, DROP, READ, STORAGE_THREADS, Answer, Call, Command, Pause, Steps, Write
 from downloader.engine.contract import Capabilities, Run, Slot
@@ -54,7 +55,8 @@ class _TaskLoop:
         self._flights: dict[asyncio.Task[None], _Flight] = {}
         self._spare: list[_Flight] = []
         self._writers: Writers = {}
-        self._storage_threads = ThreadPoolExecutor(STORAGE_THREADS, "dl-storage")  # a thread is made when a call needs it
+        # A thread is made when a call needs one.
+        self._storage_threads = ThreadPoolExecutor(possible_threads(STORAGE_THREADS), "dl-storage")
 
     async def main(self) -> None:
         """Start a task for each Attempt that no running task has taken; end the Attempts that must end."""

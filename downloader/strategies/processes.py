@@ -14,10 +14,11 @@ from typing import Any, ClassVar
 
 from downloader.core.model import Outcome
 from downloader.core.scheduling.lost_batch import lost_batch
+from downloader.engine.address_space import has_room_for_threads
 from downloader.engine.blocking_driver import Batch, BlockingDriver, Watchdog
 from downloader.engine.contract import DEATHS_TO_GIVE_UP, AttemptContext, Capabilities, Run, Slot, WorkerConfig
 from downloader.engine.control import Cut
-from downloader.engine.executor_loop import drive
+from downloader.engine.executor_loop import drive, none_started
 from downloader.engine.processors import cores
 from downloader.engine.rate_limiter import SharedRateLimiter, shared_file
 from downloader.engine.workers.shared_memory import GRACE_OVER, STOPPING, SharedMemory, SharedStats
@@ -59,6 +60,7 @@ class _ProcessSlot:
     """An executor of one process, which is replaced when that process dies."""
 
     usable = True
+    _is_started = False
 
     def __init__(self, run: Run, spawn: Any, memory: SharedMemory, number: int, rates_path: str) -> None:
         self._run = run
@@ -76,7 +78,11 @@ class _ProcessSlot:
         return ProcessPoolExecutor(1, mp_context=self._spawn, initializer=_begin_worker, initargs=arguments)
 
     def submit(self, batch: Batch) -> "Future[list[Outcome]]":
-        """Start a batch; the process starts with the first batch."""
+        """Start a batch; the process starts with the first batch, where the system has room for its two threads here."""
+        if not self._is_started and self._number > 0 and not has_room_for_threads(2):
+            self.usable = False
+            return none_started(batch)
+        self._is_started = True
         self._stats.names = {attempt.key: attempt.path for attempt in batch}
         self._memory.set_started(self._number, -1)
         try:

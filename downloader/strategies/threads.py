@@ -8,10 +8,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ClassVar
 
 from downloader.core.model import Outcome
-from downloader.core.scheduling.lost_batch import unstarted
+from downloader.engine.address_space import has_room_for_threads
 from downloader.engine.blocking_driver import Batch, BlockingDriver, Watchdog
 from downloader.engine.contract import Capabilities, Run
-from downloader.engine.executor_loop import drive
+from downloader.engine.executor_loop import drive, none_started
 from downloader.errors import UsageError
 
 
@@ -49,18 +49,21 @@ class _ThreadSlot:
 
     def submit(self, batch: Batch) -> "Future[list[Outcome]]":
         """Start a batch in the thread."""
+        if self._driver is None and not self._is_first and not has_room_for_threads(1):
+            return self._refuse(batch)
         if self._driver is None:
             self._driver = BlockingDriver(self._run.context, self._slot)
             self._watchdog.watch(self._driver)
         try:
             return self._executor.submit(self._driver.run_batch, batch, lambda: self._run.stopping)
         except RuntimeError:  # the system gives no further thread
-            self.usable = False
             if self._is_first:
                 raise UsageError("cannot start a thread", hint="free some memory, or try --strategy serial") from None
-            nothing_started: Future[list[Outcome]] = Future()
-            nothing_started.set_result(unstarted(batch))
-            return nothing_started
+            return self._refuse(batch)
+
+    def _refuse(self, batch: Batch) -> "Future[list[Outcome]]":
+        self.usable = False
+        return none_started(batch)
 
     def recover(self, batch: Batch, error: BaseException) -> list[Outcome]:
         """A thread does not die on its own: the error is a defect of this program."""

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 import downloader
-from downloader.compare.measure import run_measured
 from downloader.core.model import Status
 from downloader.errors import StorageError, UsageError
 from downloader.storage.folder_lock import FolderLock
@@ -22,7 +21,7 @@ from downloader.testserver import content
 from downloader.testserver.launch import TestServer
 from tests.support.command import Shell
 from tests.support.files import names_in
-from tests.support.processes import wait_until
+from tests.support.processes import peak_memory, wait_until
 from tests.support.scripted import Connection, MakeServer, RecordedRequest, reply
 
 LAST_MODIFIED = "Wed, 21 Oct 2015 07:28:00 GMT"
@@ -552,9 +551,8 @@ def test_the_second_run_of_a_long_list_needs_little_memory(dl: Shell) -> None:
         )
         connection.execute("COMMIT")
         connection.close()
-        command = [sys.executable, "-m", "downloader", str(listing), "-d", str(out), "-q"]
-        peaks["command", count] = run_measured(command, errors=True).own_peak
-        peaks["library", count] = run_measured([sys.executable, "-c", LIBRARY, str(listing), str(out)], errors=True).own_peak
+        peaks["command", count] = peak_memory(sys.executable, "-m", "downloader", str(listing), "-d", str(out), "-q")
+        peaks["library", count] = peak_memory(sys.executable, "-c", LIBRARY, str(listing), str(out))
     for name, limit in (("command", 150), ("library", 200)):
         bytes_each = (peaks[name, 200_000] - peaks[name, 1000]) / 199_000
         assert bytes_each < limit, (name, bytes_each)

@@ -13,10 +13,9 @@ from typing import Any
 import polars
 import pytest
 
-from downloader.compare.measure import run_measured
 from downloader.testserver.launch import TestServer
 from tests.support.command import Shell
-from tests.support.processes import wait_until
+from tests.support.processes import peak_memory, wait_until
 from tests.support.scripted import Connection, MakeServer, RecordedRequest, reply
 
 ROWS = int(os.environ.get("TEST_ROWS", "300000"))
@@ -136,7 +135,7 @@ WRITES = """
 def test_memory_is_flat(tmp_path: Path, kind: str, suffix: str) -> None:
     def peak(count: int) -> int:
         path = tmp_path / f"{count}.{suffix}"
-        memory = run_measured([sys.executable, "-c", textwrap.dedent(WRITES), kind, str(path), str(count)]).peak
+        memory = peak_memory(sys.executable, "-c", textwrap.dedent(WRITES), kind, str(path), str(count))
         assert path.stat().st_size > count
         return memory
 

@@ -3,10 +3,11 @@
 import contextlib
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from subprocess import Popen
+from subprocess import PIPE, Popen, run
 
 from downloader.engine.workers import process as worker
 
@@ -50,6 +51,17 @@ def processes_of_group(group: int) -> list[int]:
 def is_running(process: int) -> bool:
     """Whether a process has not ended."""
     return any(number == process for number, _, _ in _running())
+
+
+def peak_memory(*command: str) -> int:
+    """Run a command that starts no large process itself; its peak memory in bytes, as the system tells it at the end.
+
+    A small process starts the command: a process counts the memory of the one that started it as its own peak.
+    """
+    starts = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)"
+    tells = "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    starter = [sys.executable, "-S", "-c", f"{starts}; {tells}", *command]
+    return int(run(starter, stdout=PIPE, check=True).stdout) * (1 if sys.platform == "darwin" else 1024)
 
 
 def kill_and_wait(*processes: int) -> None:

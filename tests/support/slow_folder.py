@@ -2,7 +2,7 @@
 
 ``os.link`` and ``os.rename`` are replaced; the package looks them up when it calls them. The first `LEARNED_AFTER` names of a
 process take 5 ms each, so that the folder is known to be slow. The further ones wait for each other: none gets its name before
-`TOGETHER` wait at the same time in one process. Where a name stands in the way of the event loop, that never happens.
+`TOGETHER` wait at the same time. Where a name stands in the way of an event loop, that never happens: one waits for each loop.
 
 What happens is recorded as files in the folder ``SLOW_FOLDER``. Names that begin with a word of `FAULTS` meet that fault.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 LEARNED_AFTER = 32
-TOGETHER = 9
+TOGETHER = min((os.cpu_count() or 1) + 7, 24)  # more than the processes that a strategy starts, and less than its threads
 FAULTS = {"broken": errno.EIO, "full": errno.ENOSPC, "readonly": errno.EROFS}
 PATIENCE = 60
 """Seconds until a wait is given up; the test fails then."""
@@ -30,7 +30,7 @@ class SlowNames:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.begun = self.waiting = 0
+        self.begun = 0
 
     def replace(self, call: Callable[..., Any]) -> Callable[..., Any]:
         """The function that takes the place of ``call``."""
@@ -47,12 +47,10 @@ class SlowNames:
         with _lock:
             self.begun += 1
             is_learning = self.begun <= LEARNED_AFTER
-            self.waiting += 1
-            if self.waiting >= TOGETHER and not is_learning:
-                (self.folder / "together").touch()
-        _sleep(0.005)
-        if not is_learning:
-            self._wait_for("together")
+        if is_learning:
+            _sleep(0.005)
+        else:
+            self._wait_for_others(name)
         fault = name.partition("-")[0]
         if fault in (*FAULTS, "taken", "held"):
             (self.folder / f"{'early' if is_learning else 'late'}-{name}").touch()
@@ -60,10 +58,17 @@ class SlowNames:
             self._wait_for("go")
         elif fault == "taken":
             os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, dir_fd=parent))
-        with _lock:
-            self.waiting -= 1
         if fault in FAULTS:
             raise OSError(FAULTS[fault], os.strerror(FAULTS[fault]))
+
+    def _wait_for_others(self, name: str) -> None:
+        waiting = self.folder / f"waiting-{name}"
+        waiting.touch()  # a file, so that those of other processes count as well
+        if sum(record.startswith("waiting-") for record in os.listdir(self.folder)) >= TOGETHER:
+            (self.folder / "together").touch()
+        _sleep(0.005)
+        self._wait_for("together")
+        waiting.unlink()
 
     def _wait_for(self, record: str) -> None:
         until = time.monotonic() + PATIENCE
