@@ -119,11 +119,6 @@ class CurlLoop:
             self._long = LongCalls(self._multi)
         self._long.submit(command, lambda error: flight.resume(ticket, error))
 
-    @property
-    def working(self) -> int:
-        """Long calls that keep processors busy, and that threads make, or will make."""
-        return 0 if self._long is None else self._long.working
-
     def begin_exchange(self, exchange: CurlExchange, request: Request) -> None:
         """Send a request. Raises DownloadError for a request that libcurl will not take."""
         self._multi.begin(exchange, request)

@@ -18,25 +18,20 @@ Then = Callable[[BaseException | None], None]
 
 
 class LongCalls:
-    """Threads of one loop, made as calls come. They wake the loop when a call has ended.
-
-    ``working``: calls that keep processors busy, and that threads make, or will make.
-    """
+    """Threads of one loop, made as calls come. They wake the loop when a call has ended."""
 
     def __init__(self, multi: CurlMulti) -> None:
-        self._ended: deque[tuple[Call, Then, BaseException | None]] = deque()
+        self._ended: deque[tuple[Then, BaseException | None]] = deque()
         self._reader, self._writer = os.pipe()
         self._threads = ThreadPoolExecutor(max(2, cores()), "dl-work")
         self._storage_threads = ThreadPoolExecutor(possible_threads(STORAGE_THREADS), "dl-storage")
-        self.working = 0
         multi.add_reader(self._reader, self._on_end)
 
     def submit(self, command: Call, then: Then) -> None:
         """Make a call in a thread; then call ``then`` in the loop's thread, with the exception that was raised, or None."""
-        self.working += not command.waits
 
         def done(future: "Future[object]") -> None:
-            self._ended.append((command, then, future.exception()))
+            self._ended.append((then, future.exception()))
             os.write(self._writer, b"x")
 
         threads = self._storage_threads if command.waits else self._threads
@@ -45,8 +40,7 @@ class LongCalls:
     def _on_end(self) -> None:
         os.read(self._reader, 4096)
         while self._ended:  # also of a call whose byte has not come yet
-            command, then, error = self._ended.popleft()
-            self.working -= not command.waits
+            then, error = self._ended.popleft()
             then(error)
 
     def close(self) -> None:

@@ -3,17 +3,17 @@
 | what is seen | what runs |
 | --- | --- |
 | libcurl (pycurl) is not installed | `async` |
+| files are processed (`--process`) | `hybrid`: a function that crashes must end a worker and not this process |
 | a list of a few files, several processors | an event loop over libcurl in each of so many threads: the files may be large |
 | a list of thousands of files, several processors | processes, each with such a loop, from the start: `hybrid` |
 | anything else | one event loop over libcurl |
 | … and it is busy all the time, with large files | more such loops, in threads: libcurl moves bytes without the interpreter |
 | … and it is busy all the time, with small files, and many are left | processes, each with such a loop: `hybrid` |
-| … and its files wait to be processed (`--process`), and many are left | the same: the function may need the interpreter |
 
 Threads start at once but share the interpreter, which small files need for most of their time; processes have one each, but
 take 0.2 s to start: a fast server sends thousands of files in that time, so a long list gets them before anything is measured.
-The first loop goes on beside them: it stands for one of the processors. With ``--process`` it starts nothing more, because a
-function that crashes must end a worker and not this process. `-v` shows the choice and the reason.
+The first loop goes on beside them: it stands for one of the processors. `-v` shows the choice and the reason. A function of the
+caller's script is called in this process: another process would not find this function.
 """
 
 import importlib.util
@@ -48,9 +48,6 @@ BUSY_SHARE = 0.9
 LARGE_FILE = 256 * 1024
 """Bytes of a mean file from which on threads do better than processes."""
 
-UNPROCESSED_PER_CORE = 2
-"""Files for each processor that may wait to be processed."""
-
 WORTH_SECONDS = 1.0
 """Processes are started only where the rest of the list takes so many seconds at the present speed."""
 
@@ -79,6 +76,13 @@ class AutoStrategy:
             LOG.info("auto: async, because pycurl is not installed")
             AsyncStrategy().drive(run)
             return
+        process = run.context.config.process
+        if process and not process.startswith("__main__:"):
+            from downloader.strategies.hybrid import HybridStrategy
+
+            LOG.info("auto: hybrid, because the files are processed")
+            HybridStrategy().drive(run)
+            return
         _Team(run).drive()
 
 
@@ -95,6 +99,7 @@ class _Team:
         self._threads: list[threading.Thread] = []
         self._errors: list[BaseException] = []
         self._no_more = False  # no further thread or process can be started
+        self._processes = bool(run.context.config.process)  # with a function that only this process has, in threads of its own
 
     def drive(self) -> None:
         """Run until the run is finished."""
@@ -102,9 +107,9 @@ class _Team:
         total = run.progress().total or 0
         several = self.cores > 1 and run.jobs > 1
         first = self._add()
-        if several and 1 < total <= SHORT_LIST and not run.context.config.process:
+        if several and 1 < total <= SHORT_LIST and not self._processes:
             self._add_threads(f"{total} files")
-        elif several and total >= LONG_LIST and self._may_add_processes:
+        elif several and total >= LONG_LIST and not self._processes:
             LOG.info("auto: %d files: processes (hybrid)", total)
             self._add_processes()
         else:
@@ -156,29 +161,25 @@ class _Team:
 
     def speed_up(self) -> None:
         """The first loop is busy: start threads or processes where they would help. The loop calls this with the lock held."""
-        run, process = self.run, self.run.context.config.process
+        run = self.run
         has_more = self.workers is not None or len(self.members) > 1
-        if has_more or self.cores < 2 or self._no_more or run.stopping or not self._may_add_processes:
+        if has_more or self.cores < 2 or self._no_more or run.stopping or self._processes:
             return
         progress = run.progress()
         bytes_each = progress.received / max(1, progress.done)
-        if bytes_each >= LARGE_FILE and not process:
+        if bytes_each >= LARGE_FILE:
             self._add_threads(f"busy, {int(bytes_each // 1000)} kB a file")
             return
         left = (progress.total or 2 * progress.ended) - progress.ended  # of an unknown number: as many as there were so far
         speed = progress.ended / max(run.context.clock() - self.members[0].began_at, 0.001)
-        if left > max(0 if process else SHORT_LIST, WORTH_SECONDS * speed):
+        if left > max(SHORT_LIST, WORTH_SECONDS * speed):
             LOG.info("auto: busy, %.0f files a second, %d left: processes (hybrid)", speed, left)
             self._add_processes()
-
-    @property
-    def _may_add_processes(self) -> bool:  # another process would not find a function of the caller's script
-        return not self.run.context.config.process.startswith("__main__:")
 
     def _add_processes(self) -> None:
         from downloader.strategies.hybrid import worker_pool
 
-        workers = worker_pool(self.run, self.cores if self.run.context.config.process else self.cores - 1)
+        workers = worker_pool(self.run, self.cores - 1)
         try:
             workers.start()
         except UsageError as error:
@@ -201,10 +202,6 @@ class _Team:
 
     def deal(self, workers: "WorkerPool") -> bool:
         """Give each process its share of the slots. Whether the loop in this process may start Attempts, too."""
-        if self.run.context.config.process:  # only the process that fetched a file can process it
-            if workers.ready or workers.busy:
-                workers.deal(min(self.run.limit, UNPROCESSED_PER_CORE * self.cores), self.first_loop_only)
-            return bool(self.first_loop_only)
         share = max(1, self.run.limit // self.cores)
         if workers.ready:
             workers.deal(self.run.limit - share, self.first_loop_only)
@@ -238,7 +235,6 @@ class _LoopRun(LockedRun):
         self.began_at = self._looked_at = self._context.clock()
         self._busy_looks = 0
         self._idle_before = 0.0
-        self._slow_processing = False
         self.loop: CurlLoop = CurlLoop(self)
 
     @property
@@ -262,8 +258,6 @@ class _LoopRun(LockedRun):
                 return []
             if len(team.members) > 1 and self.flying >= team.fair_share():
                 return []
-            if self._context.config.process and self._is_full():
-                return []
             batch = [team.first_loop_only.pop()] if team.first_loop_only else self._run.take(max_attempts)
             if batch and workers is not None and (workers.has(batch[0].same_process_as) or workers.was_lost(batch[0])):
                 workers.hand_out(batch)
@@ -273,13 +267,6 @@ class _LoopRun(LockedRun):
                 self.settle(unstarted(batch))
                 return []
             return batch
-
-    def _is_full(self) -> bool:
-        """Whether enough files wait to be processed already, or nobody knows yet whether files will wait."""
-        enough, waiting = UNPROCESSED_PER_CORE * self._team.cores, self.loop.working
-        if waiting == 0 or waiting >= self._team.cores:  # between these, the answer stays as it was
-            self._slow_processing = waiting > 0
-        return self.flying >= enough and (self._slow_processing or self._run.progress().done < enough)
 
     def settle(self, outcomes: Iterable[Outcome]) -> None:
         """See `Run`."""
@@ -306,14 +293,13 @@ class _LoopRun(LockedRun):
             os.close(descriptor)
 
     def _look(self) -> None:
-        """Has this loop been busy lately? Waiting for threads that process files counts as busy."""
+        """Has this loop been busy lately?"""
         now = self._context.clock()
         passed = now - self._looked_at
         if passed < LOOK_SECONDS:
             return
         idle = self.loop.idle
-        behind = bool(self._context.config.process) and self.loop.working >= self._team.cores and self._run.progress().done > 0
-        self._busy_looks = self._busy_looks + 1 if behind or idle - self._idle_before < (1 - BUSY_SHARE) * passed else 0
+        self._busy_looks = self._busy_looks + 1 if idle - self._idle_before < (1 - BUSY_SHARE) * passed else 0
         self._looked_at, self._idle_before = now, idle
         if self._busy_looks >= 2:
             self._busy_looks = 0

@@ -21,7 +21,7 @@ from tests.support.strategies import quick_for_each_transport
 pytestmark = quick_for_each_transport
 
 MODULE = processing_functions.__name__
-ELSEWHERE = ("processes", "hybrid", "gevent", "dask")
+ELSEWHERE = ("processes", "hybrid", "auto", "gevent", "dask")
 """Those whose workers are processes of their own."""
 
 SMALL, LARGE = 5_000, 1_500_000
@@ -73,7 +73,7 @@ def test_whatever_a_function_does_fails_its_file_alone(fetch: Fetch, server: Tes
     assert any(said in str(item.error) for item in report.failed)
 
 
-@pytest.mark.parametrize("workers", ["processes", "hybrid"])
+@pytest.mark.parametrize("workers", ["processes", "hybrid", "auto"])
 def test_a_file_that_kills_its_worker_is_given_up(server: TestServer, workers: str, tmp_path: Path) -> None:
     urls = [server.file(number, SMALL) for number in (0, 2, 1)]
     run = downloader.Downloader(tmp_path, strategy=workers, jobs=1, retries=1, process=f"{MODULE}:kills_its_process")
@@ -177,31 +177,27 @@ def test_function_of_a_script(server: TestServer, strategy: str, tmp_path: Path)
     assert done.stdout.startswith("refused: " if refused else f"{SMALL}\n"), done.stdout
 
 
-EAGER = """
+LOGGING = """
 import logging, sys, downloader
-from downloader.strategies import auto
 def length(part):
     return part.stat().st_size
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
-    auto.SHORT_LIST, auto.LOOK_SECONDS, auto.LARGE_FILE = 0, 0.0, 1 << 60
-    auto.BUSY_SHARE = auto.WORTH_SECONDS = -1e9  # it changes over at once
-    auto.cores = lambda: 2
     report = downloader.download(sys.argv[2:], "out", strategy="auto", process=sys.argv[1])
     print({result.value for result in report.results})
 """
 
 
 @pytest.mark.parametrize(("module", "elsewhere"), [("__main__", False), ("script", True)])
-def test_auto_starts_processes_only_where_they_find_the_function(
+def test_auto_processes_in_other_processes_where_they_find_the_function(
     server: TestServer, tmp_path: Path, module: str, elsewhere: bool
 ) -> None:
-    (tmp_path / "script.py").write_text(EAGER)
-    urls = [server.file(number, SMALL) for number in range(50)]
+    (tmp_path / "script.py").write_text(LOGGING)
+    urls = [server.file(number, SMALL) for number in range(5)]
     command = [sys.executable, "script.py", f"{module}:length", *urls]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    assert ("processes (hybrid)" in done.stdout) is elsewhere
+    assert ("auto: hybrid, because the files are processed" in done.stdout) is elsewhere
     assert done.stdout.endswith(f"{{{SMALL}}}\n")
 
 

@@ -98,7 +98,7 @@ def test_worker_that_dies_in_the_function_does_not_process_twice(
     run: Run, server: TestServer, tmp_path: Path, strategy: str
 ) -> None:
     done, _ = run([server.file(0, LARGE)], "flips_and_dies")
-    if strategy not in ("processes", "hybrid", "gevent", "dask"):
+    if strategy not in ("processes", "hybrid", "auto", "gevent", "dask"):
         assert done.returncode == -9  # it was dl itself; the same command goes on
         done, _ = run([server.file(0, LARGE)], "flips_and_dies")
     assert done.returncode == 0, done.stderr

@@ -48,12 +48,10 @@ def rows(folder: Path) -> dict[str, dict[str, object]]:
 @pytest.mark.parametrize("retries", ["0", "2"])
 @pytest.mark.parametrize("strategy", ["hybrid", "gevent", "processes", "auto"])
 def test_only_the_files_that_kill_their_worker_fail(server: TestServer, tmp_path: Path, strategy: str, retries: str) -> None:
-    """Under `auto`, they come after the files that its first loop has begun before there are workers."""
     folder = tmp_path / "out"
     deadly = {"201.bin", "250.bin"} if retries == "2" else {"201.bin"}
     function = f"{processing_functions.__name__}:{'kills_over_two_files' if len(deadly) > 1 else 'kills_over_one_file'}"
-    delay = 0.02 if strategy == "auto" else 0.0
-    urls = [server.file(number, SIZE, delay=delay) for number in range(COUNT)]
+    urls = [server.file(number, SIZE) for number in range(COUNT)]
     process = start(urls, folder, strategy, "--process", function, "--retries", retries)
     _, said = process.communicate(timeout=120)
     found = rows(folder)

@@ -94,9 +94,7 @@ def test_blocks_of_large_files_are_written_in_threads_in_their_order(
     slow: SlowFolder, server: TestServer, strategy: str
 ) -> None:
     names = [*ordinary(150), *(f"large-{number}.bin" for number in range(6))]
-    # `auto` holds few files where they are to be processed: too few names would wait for each other.
-    processing = () if strategy == "auto" else ("--process", "tests.support.processing_functions:digest")
-    process = slow.start(server, names, strategy, "-j", "32", *processing)
+    process = slow.start(server, names, strategy, "-j", "32", "--process", "tests.support.processing_functions:digest")
     assert process.communicate(timeout=120)[1] == ""
     assert (process.returncode, slow.recorded("impatient")) == (0, [])
     for number, name in enumerate(names[150:], 150):
