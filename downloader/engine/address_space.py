@@ -6,11 +6,7 @@ ever for such a thread. So those who start threads one after the other look here
 """
 
 import math
-
-try:
-    import resource
-except ImportError:  # as on Windows, which has no such limit
-    resource = None  # type: ignore[assignment]
+import resource
 
 START_BYTES = 136 * 1024 * 1024
 """The address space that the start of a thread needs for a moment."""
@@ -20,8 +16,6 @@ KEPT_BYTES = 72 * 1024 * 1024
 
 def spare_address_space() -> float:
     """The number of bytes that this process may still map; infinite where nothing limits this."""
-    if resource is None:
-        return math.inf
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
     if limit == resource.RLIM_INFINITY:
         return math.inf

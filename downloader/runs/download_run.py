@@ -115,12 +115,16 @@ class DownloadRun:
             self.run.scheduler.reader.detailed = True
         keeps_journal = make_folder and settings.journal != "none"
         self._journal = self._open_journal(settings, has_list) if keeps_journal else None
+        self._read_earlier_runs(settings, make_folder)
+        self._done = DoneCallbacks()
+        self._thread = threading.Thread(target=self._main, name="dl-run", daemon=True)
+
+    def _read_earlier_runs(self, settings: Settings, make_folder: bool) -> None:
+        """Read what earlier runs have done, where this run does not write the record that it goes on from."""
         if self._tar is None and self._journal is None and (settings.retry_failed or not make_folder):
             self._read_journal(settings)
         elif self._tar is not None and not make_folder:
             self._use_earlier_files(self._tar.earlier(self.report, lambda: False))
-        self._done = DoneCallbacks()
-        self._thread = threading.Thread(target=self._main, name="dl-run", daemon=True)
 
     def _add_notice(self, text: str) -> None:
         self.notice = "; ".join(filter(None, (self.notice, text)))

@@ -98,18 +98,18 @@ class _Team:
         self.first_loop_only: list[Attempt] = []  # at Segments of files that the first loop has open
         self._threads: list[threading.Thread] = []
         self._errors: list[BaseException] = []
-        self._no_more = False  # no further thread or process can be started
-        self._processes = bool(run.context.config.process)  # with a function that only this process has, in threads of its own
+        # No further thread or process can be started, or would help: only this process has the function for the files.
+        self._no_more = bool(run.context.config.process)
 
     def drive(self) -> None:
         """Run until the run is finished."""
         run = self.run
         total = run.progress().total or 0
-        several = self.cores > 1 and run.jobs > 1
+        several = self.cores > 1 and run.jobs > 1 and not self._no_more
         first = self._add()
-        if several and 1 < total <= SHORT_LIST and not self._processes:
+        if several and 1 < total <= SHORT_LIST:
             self._add_threads(f"{total} files")
-        elif several and total >= LONG_LIST and not self._processes:
+        elif several and total >= LONG_LIST:
             LOG.info("auto: %d files: processes (hybrid)", total)
             self._add_processes()
         else:
@@ -163,7 +163,7 @@ class _Team:
         """The first loop is busy: start threads or processes where they would help. The loop calls this with the lock held."""
         run = self.run
         has_more = self.workers is not None or len(self.members) > 1
-        if has_more or self.cores < 2 or self._no_more or run.stopping or self._processes:
+        if has_more or self.cores < 2 or self._no_more or run.stopping:
             return
         progress = run.progress()
         bytes_each = progress.received / max(1, progress.done)
