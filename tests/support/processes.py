@@ -64,6 +64,13 @@ def peak_memory(*command: str) -> int:
     return int(run(starter, stdout=PIPE, check=True).stdout) * (1 if sys.platform == "darwin" else 1024)
 
 
+def connections_to(port: int) -> int:
+    """How many connections to this port of an IPv4 address the processes of this machine have open."""
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    ends = [(target.rpartition(":")[2], state) for _, _, target, state in (line.split()[:4] for line in lines)]
+    return sum(1 for end, state in ends if int(end, 16) == port and state in ("01", "08"))  # established; closed there only
+
+
 def kill_and_wait(*processes: int) -> None:
     """Kill these processes, none of which is a child of this one, and wait until they have ended."""
     for process in processes:
