@@ -87,7 +87,8 @@ def test_a_stop_while_suspects_wait_loses_no_result(server: TestServer, tmp_path
     urls = [server.file(number, SIZE, delay=0.1) for number in range(COUNT)]
     function = f"{processing_functions.__name__}:kills_over_every_file"
     process = start(urls, folder, "hybrid", "--process", function, "--grace", "1")
-    time.sleep(2.0)
+    wait_until(lambda: worker_processes(process.pid), "no worker starts", unless=lambda: process.poll() is not None)
+    time.sleep(1.5)  # a stop at any moment must end well; by now there are suspects, unless the machine is very busy
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said

@@ -108,8 +108,8 @@ def test_many_small_files_and_workers_that_are_killed_all_the_time(server: TestS
     process = start(urls, folder, strategy, "--retry-wait", "0.01", "--retries", "50")
     killed = 0
     while process.poll() is None and killed < 6:
-        up = [pid for pid in worker_processes(process.pid) if any(link.startswith("socket") for link in open_files(pid))]
-        time.sleep(0.35)  # long enough for one to be up
+        up = [pid for pid in worker_processes(process.pid) if "anon_inode:[eventpoll]" in open_files(pid)]  # their loops run
+        time.sleep(0.1)
         for pid in up[:1]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
