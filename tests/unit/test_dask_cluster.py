@@ -108,19 +108,19 @@ class Dask:
 def test_a_worker_that_can_be_used_says_so(tmp_path: Path) -> None:
     marker = tmp_path / "marker"
     marker.write_text("token")
-    answer = remote.hello(str(marker), "token", "", Dask())
+    answer = remote.hello(str(tmp_path), str(marker), "token", "", Dask())
     assert problem_of(answer, __version__, answer["python"]) == ""
 
 
 def test_a_worker_with_another_folder_says_so(tmp_path: Path) -> None:
     marker = tmp_path / "marker"
-    assert "is not the same folder there" in remote.hello(str(marker), "token", "", Dask())["folder"]
+    assert "is not the same folder there" in remote.hello(str(tmp_path), str(marker), "token", "", Dask())["folder"]
     marker.write_text("other")
-    assert "is not the same folder there" in remote.hello(str(marker), "token", "", Dask())["folder"]
+    assert "is not the same folder there" in remote.hello(str(tmp_path), str(marker), "token", "", Dask())["folder"]
 
 
 def test_a_worker_without_the_function_says_so(tmp_path: Path) -> None:
-    answer = remote.hello(str(tmp_path / "marker"), "", "nowhere_at_all:function", Dask())
+    answer = remote.hello("", "", "", "nowhere_at_all:function", Dask())
     assert answer["process"].startswith("--process nowhere_at_all:function: ")
 
 

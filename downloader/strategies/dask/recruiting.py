@@ -15,7 +15,7 @@ from downloader.errors import DownloadError, UsageError
 from downloader.strategies.dask import remote
 from downloader.strategies.dask.cluster_worker import ClusterWorker
 from downloader.strategies.dask.link import Link, News
-from downloader.strategies.dask.marker import marker_in
+from downloader.strategies.dask.marker import marker_in, remove_left_markers
 from downloader.strategies.dask.messages import Engagement
 from downloader.strategies.dask.vetting import jobs_of, problem_of
 
@@ -57,6 +57,9 @@ class Recruiting:
         if not names:
             hint = "start some: dask worker ADDRESS; or see docs/cluster.md"
             raise UsageError(f"the cluster at {self._link.address} has no workers", hint=hint)
+        config = self._run.context.config
+        if config.store is None:
+            remove_left_markers(config.root)
         for address, name in names.items():
             self.vet(address, name)
 
@@ -84,9 +87,10 @@ class Recruiting:
         self._names[address] = name or address
         config = self._run.context.config
         marker = ExitStack()
-        path, token = marker.enter_context(marker_in(config.root)) if config.store is None else ("", "")
+        folder = config.root if config.store is None else ""
+        path, token = marker.enter_context(marker_in(folder)) if folder else ("", "")
         self._asked[address] = marker
-        self._link.begin("hello", address, address, remote.hello, path, token, config.process, seconds=HELLO_SECONDS)
+        self._link.begin("hello", address, address, remote.hello, folder, path, token, config.process, seconds=HELLO_SECONDS)
 
     def ask_again(self, now: float) -> None:
         """Ask the workers that did not answer, now and then. ``now``: monotonic seconds."""

@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 _engines: dict[str, "Engine"] = {}  # by run
 
 
-def hello(marker: str, token: str, process: str, dask_worker: Any) -> dict[str, Any]:
+def hello(folder: str, marker: str, token: str, process: str, dask_worker: Any) -> dict[str, Any]:
     """What the client must know before this worker is dealt to. Values of built-in types only, for clients of any version.
 
     Args:
-        marker: the path of a file that the client has written to the folder of the run; empty: files go to an object store.
+        folder: of the run; empty: files go to an object store.
+        marker: the path of a file that the client has written to this folder, or to a folder in it.
         token: what that file contains.
         process: the function of ``--process``, as ``module:function``; empty: none.
         dask_worker: Dask passes it.
@@ -35,15 +36,14 @@ def hello(marker: str, token: str, process: str, dask_worker: Any) -> dict[str, 
         "machine": socket.gethostname(),
         "pid": os.getpid(),
         "open_files": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
-        "folder": _folder_problem(marker, token) if marker else "",
+        "folder": _folder_problem(folder, marker, token) if folder else "",
         "process": _process_problem(process),
         "engine": _engine_problem(),
     }
 
 
-def _folder_problem(marker: str, token: str) -> str:
+def _folder_problem(folder: str, marker: str, token: str) -> str:
     """Why the folder of the run is not this machine's folder of that name; empty if it is."""
-    folder = os.path.dirname(marker)
     try:
         with open(marker, encoding="utf-8") as file:
             same = file.read() == token

@@ -9,11 +9,15 @@ from gevent.event import Event
 from gevent.threadpool import ThreadPool
 
 from downloader.core.model import Attempt, Outcome
+from downloader.engine.address_space import possible_threads
 from downloader.engine.attempt.commands import STORAGE_THREADS, Answer, Call, Command, Steps
 from downloader.engine.attempt.failure import internal_error
 from downloader.engine.blocking_driver import BlockingDriver, Watchdog
 from downloader.engine.contract import Run
 from downloader.errors import Interrupted
+
+_WORK_THREADS = 2
+"""Threads for calls that keep a processor busy."""
 
 _READABLE = 1
 """For the loop's watchers: when a descriptor can be read."""
@@ -29,7 +33,7 @@ class GreenletLoop:
         self._outcomes: list[Outcome] = []
         self._flying: set[gevent.Greenlet[..., None]] = set()
         self._spare: list[BlockingDriver] = []
-        self._threads, self._storage_threads = ThreadPool(2), ThreadPool(STORAGE_THREADS)
+        self._threads, self._storage_threads = _thread_pools()
         self._watchdog = Watchdog(lambda: run.grace_over)  # a thread by its class; patched, a greenlet
         self._in_thread: set[Any] = set()  # greenlets that wait for a call in a thread
         self._all_ended = False
@@ -137,6 +141,19 @@ class _Aside(Generator[Command, Answer, Outcome]):
         if isinstance(command, Call) and command.long:
             return Call(partial(self._call_in_thread, command))
         return command
+
+
+def _thread_pools() -> tuple[ThreadPool, ThreadPool]:
+    """Threads for calls that keep a processor busy, and threads for calls that wait for slow storage.
+
+    gevent loses a call for which it cannot start a thread. So where the address space has no room for all threads, each pool is
+    smaller; also the one of gevent's hub, where names are looked up.
+    """
+    names = gevent.get_hub().threadpool
+    sizes = [_WORK_THREADS, STORAGE_THREADS, names.maxsize]
+    possible = possible_threads(sum(sizes))
+    work, storage, names.maxsize = [max(1, size * possible // sum(sizes)) for size in sizes]
+    return ThreadPool(work), ThreadPool(storage)
 
 
 def _error_of(call: Callable[[], object]) -> Exception | None:
