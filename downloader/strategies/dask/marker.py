@@ -12,13 +12,14 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import FileIO
 
 from downloader.core.names.file_names import RESERVED_FOLDER
 from downloader.errors import StorageError
 
 _PREFIX = ".dl-cluster-"
 _CONTENT = r"([0-9a-f]{12})[0-9a-f]{20} (\S*)"
-_MAX_BYTES = 512
+_MAX_BYTES = 1024
 
 ELSEWHERE_SECONDS = 3600.0
 """A marker of another machine, whose lock may not be seen here, is removed when it is so old: a worker answers in a minute."""
@@ -31,7 +32,7 @@ def marker_in(root: str) -> Iterator[tuple[str, str]]:
     text = f"{token} {socket.gethostname()}"
     path = os.path.join(_place(root), f"{_PREFIX}{token[:12]}")
     try:
-        descriptor = _written(path, text.encode())
+        file = _written(path, text.encode())
     except OSError as error:
         with suppress(OSError):
             os.unlink(path)
@@ -41,21 +42,21 @@ def marker_in(root: str) -> Iterator[tuple[str, str]]:
     finally:
         with suppress(OSError):
             os.unlink(path)
-        os.close(descriptor)
+        file.close()
 
 
-def _written(path: str, content: bytes) -> int:
-    """The descriptor of a new file, which holds the lock."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+def _written(path: str, content: bytes) -> FileIO:
+    """A new file, open, which holds the lock."""
+    file = open(path, "xb", buffering=0)  # noqa: SIM115 - the lock lasts as long as it is open
     try:
         with suppress(OSError):  # a file system without locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.write(descriptor, content)
-        os.fsync(descriptor)  # so that a network file system shows the content to other machines
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        file.write(content)
+        os.fsync(file.fileno())  # so that a network file system shows the content to other machines
     except OSError:
-        os.close(descriptor)
+        file.close()
         raise
-    return descriptor
+    return file
 
 
 def remove_left_markers(root: str) -> None:
