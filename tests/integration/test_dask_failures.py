@@ -156,6 +156,7 @@ def test_a_worker_that_hangs_beyond_its_lease_does_nothing_when_it_wakes(
         wait_until(lambda: not connections_to(run.server.port), "the worker that woke keeps its connections")
         assert len(run.server.requests) == asked
         assert _files_of(run.folder) == files
+        assert list(run.folder.rglob(".dl-*")) == []
 
 
 def _files_of(folder: Path) -> dict[str, tuple[int, int]]:

@@ -47,25 +47,14 @@ def test_400_mb_of_address_space_are_enough(strategy: str, server: TestServer, t
     assert_served_files(tmp_path / "out", FILES, SIZE)
 
 
-LATE_NAMES = """
-import os, time
-sleep = time.sleep  # as it is before gevent replaces it
-def late(call):
-    def delayed(*names, **folders):
-        if folders.get("dst_dir_fd") is not None:  # else the name is not one of a downloaded file
-            sleep(0.005)
-        return call(*names, **folders)
-    return delayed
-os.link, os.rename = late(os.link), late(os.rename)
-"""
-
-
 @quick_for_each_transport
 def test_400_mb_of_address_space_are_enough_where_the_storage_is_slow(
     strategy: str, server: TestServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """There, many threads wait for the storage, where there is room for them."""
-    (tmp_path / "sitecustomize.py").write_text(LATE_NAMES)
+    (tmp_path / "sitecustomize.py").write_text(
+        "from tests.support.slow_folder import delay_each_name\ndelay_each_name(0.005)\n"
+    )
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]]))
     done = fetch(tmp_path, server, strategy, lambda: resource.setrlimit(resource.RLIMIT_AS, (400_000_000, 400_000_000)))
     assert done.returncode == 0, done.stderr

@@ -119,6 +119,7 @@ def test_killed_at_any_moment_it_goes_on(strategy: str, server: TestServer, tmp_
         _, said = again.communicate(timeout=60)
         assert again.returncode == 0, (seed, turn, said)
         assert_served_files(folder, 4, 2_200_000)
+        assert list(folder.rglob(".dl-*")) == []
         assert_session_ended(process)
         assert_session_ended(again)
 

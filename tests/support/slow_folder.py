@@ -1,8 +1,9 @@
-"""Delays the naming of files, in every process that imports this module: `install`, by a ``sitecustomize`` module.
+"""Delays the naming of files, in every process that calls `install` or `delay_each_name`, by a ``sitecustomize`` module.
 
-``os.link`` and ``os.rename`` are replaced; the package looks them up when it calls them. The first `LEARNED_AFTER` names of a
-process take 5 ms each, so that the folder is known to be slow. The further ones wait for each other: none gets its name before
-`TOGETHER` wait at the same time. Where a name stands in the way of an event loop, that never happens: one waits for each loop.
+``os.link`` and ``os.rename`` are replaced; the package looks them up when it calls them. With `install`, the first
+`LEARNED_AFTER` names of a process take 5 ms each, so that the folder is known to be slow. The further ones wait for each other:
+none gets its name before `TOGETHER` wait at the same time. Where a name stands in the way of an event loop, that never happens:
+one waits for each loop.
 
 What happens is recorded as files in the folder ``SLOW_FOLDER``. Names that begin with a word of `FAULTS` meet that fault.
 """
@@ -31,16 +32,6 @@ class SlowNames:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.begun = 0
-
-    def replace(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        """The function that takes the place of ``call``."""
-
-        def delayed(source: Any, target: Any, **folders: Any) -> Any:
-            if folders.get("dst_dir_fd") is not None:  # else the name is not one of a downloaded file
-                self.delay(str(target), folders["dst_dir_fd"])
-            return call(source, target, **folders)
-
-        return delayed
 
     def delay(self, name: str, parent: int) -> None:
         """Wait, and raise what the name is to meet."""
@@ -83,5 +74,21 @@ def install() -> None:
     """Delay the names of this process, if it is one of a test that wants this."""
     folder = os.environ.get("SLOW_FOLDER")
     if folder:
-        names = SlowNames(Path(folder))
-        os.link, os.rename = names.replace(os.link), names.replace(os.rename)
+        _call_before_each_name(SlowNames(Path(folder)).delay)
+
+
+def delay_each_name(seconds: float) -> None:
+    """Delay each name of this process for so long."""
+    _call_before_each_name(lambda _name, _parent: _sleep(seconds))
+
+
+def _call_before_each_name(delay: Callable[[str, int], None]) -> None:
+    def replaced(call: Callable[..., Any]) -> Callable[..., Any]:
+        def delayed(source: Any, target: Any, **folders: Any) -> Any:
+            if folders.get("dst_dir_fd") is not None:  # else the name is not one of a downloaded file
+                delay(str(target), folders["dst_dir_fd"])
+            return call(source, target, **folders)
+
+        return delayed
+
+    os.link, os.rename = replaced(os.link), replaced(os.rename)

@@ -43,6 +43,8 @@ class Recruiting:
         self._run = run
         self._link = link
         self._lease = lease
+        config = run.context.config
+        self._folder = config.root if config.store is None else ""
         self._names: dict[str, str] = {}  # of workers that are asked, or take part, by their addresses
         self._asked: dict[str, ExitStack] = {}  # with the marker of each worker that has not answered
         self._opened: dict[str, ClusterWorker] = {}  # that have not answered yet, by the identity of their opening
@@ -57,9 +59,8 @@ class Recruiting:
         if not names:
             hint = "start some: dask worker ADDRESS; or see docs/cluster.md"
             raise UsageError(f"the cluster at {self._link.address} has no workers", hint=hint)
-        config = self._run.context.config
-        if config.store is None:
-            remove_left_markers(config.root)
+        if self._folder:
+            remove_left_markers(self._folder)
         for address, name in names.items():
             self.vet(address, name)
 
@@ -85,12 +86,10 @@ class Recruiting:
         if address in self._names or address in self._asked or self._run.stopping:
             return
         self._names[address] = name or address
-        config = self._run.context.config
-        marker = ExitStack()
-        folder = config.root if config.store is None else ""
+        folder, process, marker = self._folder, self._run.context.config.process, ExitStack()
         path, token = marker.enter_context(marker_in(folder)) if folder else ("", "")
         self._asked[address] = marker
-        self._link.begin("hello", address, address, remote.hello, folder, path, token, config.process, seconds=HELLO_SECONDS)
+        self._link.begin("hello", address, address, remote.hello, folder, path, token, process, seconds=HELLO_SECONDS)
 
     def ask_again(self, now: float) -> None:
         """Ask the workers that did not answer, now and then. ``now``: monotonic seconds."""
